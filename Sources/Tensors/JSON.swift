@@ -1,0 +1,101 @@
+/// A JSON value that keeps what was written: the order of keys and the digits of numbers.
+///
+/// Checkpoints, adapters and bundles are described by JSON that comes from strangers, so the parser
+/// (`JSON.init(parsing:)`) is strict: duplicate keys, deep nesting and anything outside RFC 8259 are errors.
+public indirect enum JSON: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    /// A number as its literal, so that `1e-12` survives a round trip.
+    case number(String)
+    case string(String)
+    case array([JSON])
+    case object(JSONObject)
+
+    /// A number from an integer.
+    public static func int(_ value: Int) -> JSON { .number(String(value)) }
+
+    /// A number from a finite floating-point value, in the shortest form that reads back the same.
+    public static func double(_ value: Double) -> JSON { .number("\(value)") }
+
+    /// The value as an integer, or nil if it is not a number without fraction that fits.
+    public var intValue: Int? {
+        guard case .number(let literal) = self else { return nil }
+        if let exact = Int(literal) { return exact }
+        guard let real = Double(literal), real.rounded() == real, abs(real) < 9e15 else { return nil }
+        return Int(real)
+    }
+
+    /// The value as a double, or nil if it is not a number.
+    public var doubleValue: Double? {
+        guard case .number(let literal) = self else { return nil }
+        return Double(literal)
+    }
+
+    /// The value as a string, or nil.
+    public var stringValue: String? {
+        guard case .string(let value) = self else { return nil }
+        return value
+    }
+
+    /// The value as a Boolean, or nil.
+    public var boolValue: Bool? {
+        guard case .bool(let value) = self else { return nil }
+        return value
+    }
+
+    /// The value as an array, or nil.
+    public var arrayValue: [JSON]? {
+        guard case .array(let value) = self else { return nil }
+        return value
+    }
+
+    /// The value as an object, or nil.
+    public var objectValue: JSONObject? {
+        guard case .object(let value) = self else { return nil }
+        return value
+    }
+
+    /// What kind of value this is, for error messages: "a string", "an array" and so on.
+    public var kind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "a Boolean"
+        case .number: "a number"
+        case .string: "a string"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+}
+
+/// A JSON object: unique keys in the order they were written.
+public struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+    /// The keys in their order.
+    public private(set) var keys: [String] = []
+    private var values: [String: JSON] = [:]
+
+    /// An object without members.
+    public init() {}
+
+    /// An object with the given members; of a repeated key the last value stays.
+    public init(dictionaryLiteral elements: (String, JSON)...) {
+        for (key, value) in elements { self[key] = value }
+    }
+
+    /// The value of a key; setting nil removes the member, setting a new key appends it.
+    public subscript(key: String) -> JSON? {
+        get { values[key] }
+        set {
+            if let newValue {
+                if values.updateValue(newValue, forKey: key) == nil { keys.append(key) }
+            } else if values.removeValue(forKey: key) != nil {
+                keys.removeAll { $0 == key }
+            }
+        }
+    }
+
+    /// The members in order.
+    public var members: [(key: String, value: JSON)] {
+        keys.map { (key: $0, value: values[$0] ?? .null) }
+    }
+}

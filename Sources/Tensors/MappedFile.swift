@@ -1,0 +1,83 @@
+import Glibc
+
+/// A file mapped read-only into memory; the mapping lives as long as the object.
+public final class MappedFile: @unchecked Sendable {
+    /// The path that was opened.
+    public let path: String
+    /// The whole content. Valid while this object lives.
+    public let bytes: UnsafeRawBufferPointer
+
+    /// Maps a regular file.
+    ///
+    /// - Throws: `TensorFileError` when the file cannot be opened or mapped, or is not a regular file.
+    public init(path: String) throws(TensorFileError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw TensorFileError(path: path, reason: MappedFile.reason(errno)) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            throw TensorFileError(path: path, reason: MappedFile.reason(errno))
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw TensorFileError(path: path, reason: "not a regular file")
+        }
+        let size = Int(status.st_size)
+        self.path = path
+        if size == 0 {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+            throw TensorFileError(path: path, reason: MappedFile.reason(errno))
+        }
+        bytes = UnsafeRawBufferPointer(start: address, count: size)
+    }
+
+    deinit {
+        if let address = bytes.baseAddress {
+            munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)
+        }
+    }
+
+    /// Gives the memory behind a part of the mapping back to the system; it is read again from the file when touched.
+    /// Keeps the peak memory of loading near the size of what is built from the file.
+    public func release(_ range: Range<Int>) {
+        guard let address = bytes.baseAddress else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let lower = (range.lowerBound + page - 1) / page * page
+        let upper = range.upperBound / page * page
+        guard lower < upper else { return }
+        madvise(UnsafeMutableRawPointer(mutating: address + lower), upper - lower, MADV_DONTNEED)
+    }
+
+    private static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
+}
+
+/// A file of tensors or of their description that cannot be used: which file, and why.
+public struct TensorFileError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The file.
+    public let path: String
+    /// What was expected and what was found.
+    public let reason: String
+
+    /// An error about one file.
+    public init(path: String, reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+
+    /// The path and the reason.
+    public var description: String { "\(path): \(reason)" }
+}
+
+extension JSON {
+    /// Reads a whole file as one strict JSON text.
+    ///
+    /// - Throws: `TensorFileError` when the file cannot be read or is not strict JSON.
+    public init(contentsOf path: String) throws(TensorFileError) {
+        let file = try MappedFile(path: path)
+        do { self = try JSON(parsing: file.bytes) } catch {
+            throw TensorFileError(path: path, reason: "not valid JSON: \(error)")
+        }
+    }
+}

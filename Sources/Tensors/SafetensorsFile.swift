@@ -1,0 +1,146 @@
+/// A safetensors file, memory-mapped, its header checked before anything is used.
+///
+/// Format: an unsigned 64-bit little-endian header length, that many bytes of JSON, then the data. The header maps names to
+/// `{"dtype", "shape", "data_offsets"}`. Everything a hostile file can say is refused: lengths beyond the file, shapes that
+/// overflow, offsets that overlap or leave gaps, duplicate names, unknown element types.
+public final class SafetensorsFile: Sendable {
+    /// One tensor as the header describes it.
+    public struct Entry: Sendable, Equatable {
+        /// The tensor's name.
+        public let name: String
+        /// How an element is stored.
+        public let type: ElementType
+        /// The extents, outermost first.
+        public let shape: [Int]
+        /// Where the data lies in the file.
+        public let range: Range<Int>
+    }
+
+    /// The longest header accepted, as in the format's reference implementation.
+    public static let maximumHeaderLength = 100_000_000
+
+    /// The mapped file.
+    public let file: MappedFile
+    /// The tensors in the order of their data.
+    public let entries: [Entry]
+    /// The `__metadata__` of the header.
+    public let metadata: [String: String]
+    private let indices: [String: Int]
+
+    /// Maps a file and checks its header.
+    ///
+    /// - Throws: `TensorFileError` naming the tensor and what is wrong with it.
+    public init(path: String) throws(TensorFileError) {
+        let file = try MappedFile(path: path)
+        do {
+            (entries, metadata) = try SafetensorsFile.parse(file.bytes)
+        } catch {
+            throw TensorFileError(path: path, reason: error.reason)
+        }
+        self.file = file
+        indices = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
+    }
+
+    /// The path of the file.
+    public var path: String { file.path }
+
+    /// The description of a tensor, or nil if there is none of that name.
+    public func entry(_ name: String) -> Entry? { indices[name].map { entries[$0] } }
+
+    /// The stored bytes of a tensor. Valid while this object lives.
+    public func bytes(of entry: Entry) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
+    }
+
+    /// A tensor's elements as 32-bit floats.
+    ///
+    /// - Throws: `TensorFileError` when there is no such tensor or its elements are not floating-point numbers.
+    public func tensor(_ name: String) throws(TensorFileError) -> Tensor {
+        guard let entry = entry(name) else { throw TensorFileError(path: path, reason: "no tensor \"\(name)\"") }
+        guard let values = entry.type.floats(from: bytes(of: entry)) else {
+            throw TensorFileError(
+                path: path, reason: "tensor \"\(name)\": expected F32, F16, BF16 or F64, found \(entry.type.rawValue)")
+        }
+        return Tensor(shape: entry.shape, values: values)
+    }
+
+    private struct HeaderError: Error { let reason: String }
+
+    private static func parse(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(HeaderError) -> (entries: [Entry], metadata: [String: String]) {
+        guard bytes.count >= 8 else {
+            throw HeaderError(reason: "not a safetensors file: \(bytes.count) bytes are too few")
+        }
+        let declared = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+        guard declared <= UInt64(maximumHeaderLength), Int(declared) <= bytes.count - 8 else {
+            throw HeaderError(
+                reason: "not a safetensors file, or cut short: header of \(declared) bytes in a file of \(bytes.count)")
+        }
+        let start = 8 + Int(declared)
+        let header: JSON
+        do { header = try JSON(parsing: UnsafeRawBufferPointer(rebasing: bytes[8..<start])) } catch {
+            throw HeaderError(reason: "safetensors header is not valid JSON: \(error)")
+        }
+        guard let object = header.objectValue else {
+            throw HeaderError(reason: "safetensors header: expected an object, found \(header.kind)")
+        }
+        var entries: [Entry] = []
+        var metadata: [String: String] = [:]
+        for (name, value) in object.members {
+            if name == "__metadata__" {
+                guard let members = value.objectValue?.members else {
+                    throw HeaderError(reason: "__metadata__: expected an object, found \(value.kind)")
+                }
+                for (key, value) in members { metadata[key] = value.stringValue }
+            } else {
+                entries.append(try entry(name, value, dataStart: start, fileSize: bytes.count))
+            }
+        }
+        entries.sort { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
+        var end = start
+        for entry in entries {
+            guard entry.range.lowerBound == end else {
+                let problem = entry.range.lowerBound < end ? "overlaps the one before it" : "leaves a gap before it"
+                throw HeaderError(reason: "tensor \"\(entry.name)\": data \(problem)")
+            }
+            end = entry.range.upperBound
+        }
+        guard end == bytes.count else {
+            throw HeaderError(reason: "data ends at byte \(end), the file at \(bytes.count)")
+        }
+        return (entries, metadata)
+    }
+
+    private static func entry(
+        _ name: String, _ value: JSON, dataStart: Int, fileSize: Int
+    ) throws(HeaderError) -> Entry {
+        func failure(_ reason: String) -> HeaderError { HeaderError(reason: "tensor \"\(name)\": \(reason)") }
+        guard let object = value.objectValue else { throw failure("expected an object, found \(value.kind)") }
+        for key in object.keys where !["dtype", "shape", "data_offsets"].contains(key) {
+            throw failure("unknown key \"\(key)\"")
+        }
+        guard let typeName = object["dtype"]?.stringValue else { throw failure("no dtype") }
+        guard let type = ElementType(rawValue: typeName) else { throw failure("unknown dtype \"\(typeName)\"") }
+        guard let extents = object["shape"]?.arrayValue else { throw failure("no shape") }
+        var shape: [Int] = []
+        var size = type.size
+        for extent in extents {
+            guard let extent = extent.intValue, extent >= 0 else { throw failure("shape that is not whole numbers") }
+            shape.append(extent)
+            let (product, overflow) = size.multipliedReportingOverflow(by: extent)
+            guard !overflow else { throw failure("shape \(shape) overflows") }
+            size = product
+        }
+        guard let offsets = object["data_offsets"]?.arrayValue, offsets.count == 2,
+            let lower = offsets[0].intValue, let upper = offsets[1].intValue
+        else { throw failure("data_offsets: expected two whole numbers") }
+        guard lower >= 0, lower <= upper, upper <= fileSize - dataStart else {
+            throw failure("data_offsets [\(lower), \(upper)] outside the \(fileSize - dataStart) bytes of data")
+        }
+        guard upper - lower == size else {
+            throw failure("shape \(shape) of \(typeName) takes \(size) bytes, data_offsets give \(upper - lower)")
+        }
+        return Entry(name: name, type: type, shape: shape, range: dataStart + lower..<dataStart + upper)
+    }
+}

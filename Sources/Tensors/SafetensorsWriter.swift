@@ -1,0 +1,128 @@
+import Glibc
+
+/// Writes a safetensors file one tensor at a time, so that a checkpoint never has to be in memory whole.
+///
+/// The names and shapes are given first, because the header comes first; then every tensor is appended in that order.
+/// The same tensors give the same bytes.
+public final class SafetensorsWriter {
+    /// What one tensor will be.
+    public struct Declaration: Sendable, Equatable {
+        /// The tensor's name.
+        public let name: String
+        /// How an element is stored.
+        public let type: ElementType
+        /// The extents, outermost first.
+        public let shape: [Int]
+
+        /// Declares a tensor; 32-bit floats unless another type is given.
+        public init(name: String, type: ElementType = .float32, shape: [Int]) {
+            self.name = name
+            self.type = type
+            self.shape = shape
+        }
+
+        var byteCount: Int { shape.reduce(type.size, *) }
+    }
+
+    private let path: String
+    private let descriptor: Int32
+    private let declarations: [Declaration]
+    private var next = 0
+
+    /// Creates the file and writes its header.
+    ///
+    /// - Throws: `TensorFileError` when the file cannot be written.
+    public init(
+        path: String, declarations: [Declaration], metadata: [String: String] = ["format": "pt"]
+    ) throws(TensorFileError) {
+        var header = JSONObject()
+        header["__metadata__"] = .object(
+            metadata.sorted { $0.key < $1.key }.reduce(into: JSONObject()) { $0[$1.key] = .string($1.value) })
+        var offset = 0
+        for declaration in declarations {
+            header[declaration.name] = .object([
+                "dtype": .string(declaration.type.rawValue),
+                "shape": .array(declaration.shape.map(JSON.int)),
+                "data_offsets": .array([.int(offset), .int(offset + declaration.byteCount)]),
+            ])
+            offset += declaration.byteCount
+        }
+        var text = Array(JSON.object(header).serialized(indented: false).utf8)
+        text += [UInt8](repeating: 0x20, count: (8 - text.count % 8) % 8)
+        let opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard opened >= 0 else { throw TensorFileError(path: path, reason: String(cString: strerror(errno))) }
+        self.path = path
+        self.declarations = declarations
+        descriptor = opened
+        let prefix = withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text
+        try SafetensorsWriter.writeAll(prefix, to: opened, path)
+    }
+
+    deinit { close(descriptor) }
+
+    /// Appends the bytes of the next declared tensor.
+    ///
+    /// - Throws: `TensorFileError` when the tensor is not the next one or the disk refuses.
+    public func append(_ name: String, bytes: UnsafeRawBufferPointer) throws(TensorFileError) {
+        guard next < declarations.count, declarations[next].name == name,
+            declarations[next].byteCount == bytes.count
+        else { throw TensorFileError(path: path, reason: "tensor \"\(name)\" written out of its declared place") }
+        try SafetensorsWriter.write(bytes, to: descriptor, path)
+        next += 1
+    }
+
+    /// Appends the next declared tensor from 32-bit floats.
+    ///
+    /// - Throws: `TensorFileError` as `append(_:bytes:)` does.
+    public func append(_ name: String, _ tensor: Tensor) throws(TensorFileError) {
+        var failure: TensorFileError?
+        tensor.values.withUnsafeBytes { bytes in
+            do throws(TensorFileError) { try append(name, bytes: bytes) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Flushes the file to the disk.
+    ///
+    /// - Throws: `TensorFileError` when a declared tensor is missing or the disk refuses.
+    public func finish() throws(TensorFileError) {
+        guard next == declarations.count else {
+            throw TensorFileError(path: path, reason: "tensor \"\(declarations[next].name)\" was not written")
+        }
+        guard fsync(descriptor) == 0 else {
+            throw TensorFileError(path: path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(TensorFileError) {
+        var failure: TensorFileError?
+        bytes.withUnsafeBytes { raw in
+            do throws(TensorFileError) { try write(raw, to: descriptor, path) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    private static func write(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String
+    ) throws(TensorFileError) {
+        var rest = bytes
+        while rest.count > 0 {
+            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if written < 0 {
+                if errno == EINTR { continue }
+                throw TensorFileError(path: path, reason: String(cString: strerror(errno)))
+            }
+            rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+        }
+    }
+}
+
+/// Writes a few tensors to a safetensors file in one call.
+///
+/// - Throws: `TensorFileError` when the file cannot be written.
+public func writeSafetensors(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(TensorFileError) {
+    let writer = try SafetensorsWriter(
+        path: path, declarations: tensors.map { .init(name: $0.name, shape: $0.tensor.shape) })
+    for (name, tensor) in tensors { try writer.append(name, tensor) }
+    try writer.finish()
+}

@@ -1,0 +1,52 @@
+/// A dense row-major array of 32-bit floats with a shape.
+public struct Tensor: Sendable, Equatable {
+    /// The extents, outermost first; empty for a scalar.
+    public let shape: [Int]
+    /// The elements, the last dimension running fastest; as many as the product of `shape`.
+    public var values: [Float]
+
+    /// A tensor over the given elements. The caller guarantees that their number is the product of `shape`.
+    public init(shape: [Int], values: [Float]) {
+        precondition(values.count == shape.reduce(1, *), "number of elements differs from the shape's")
+        self.shape = shape
+        self.values = values
+    }
+
+    /// A tensor filled with one value.
+    public init(shape: [Int], repeating value: Float = 0) {
+        self.init(shape: shape, values: [Float](repeating: value, count: shape.reduce(1, *)))
+    }
+
+    /// The number of elements.
+    public var count: Int { values.count }
+
+    /// The same elements under another shape with as many of them.
+    public func reshaped(_ shape: [Int]) -> Tensor { Tensor(shape: shape, values: values) }
+}
+
+/// The element types of the safetensors format that this project knows, by their names in the file.
+public enum ElementType: String, Sendable, CaseIterable {
+    case bool = "BOOL"
+    case uint8 = "U8"
+    case int8 = "I8"
+    case uint16 = "U16"
+    case int16 = "I16"
+    case float16 = "F16"
+    case bfloat16 = "BF16"
+    case uint32 = "U32"
+    case int32 = "I32"
+    case float32 = "F32"
+    case uint64 = "U64"
+    case int64 = "I64"
+    case float64 = "F64"
+
+    /// Bytes of one element.
+    public var size: Int {
+        switch self {
+        case .bool, .uint8, .int8: 1
+        case .uint16, .int16, .float16, .bfloat16: 2
+        case .uint32, .int32, .float32: 4
+        case .uint64, .int64, .float64: 8
+        }
+    }
+}

@@ -24,6 +24,14 @@ let package = Package(
             name: "Tensors",
             dependencies: [],
             swiftSettings: strict),
+        .target(
+            name: "COneDNN",
+            linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(
+            name: "Compute",
+            dependencies: ["COneDNN", "Tensors"],
+            swiftSettings: strict),
+        .testTarget(name: "ComputeTests", dependencies: ["Compute"], swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
     ]
 )

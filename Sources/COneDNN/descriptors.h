@@ -1,0 +1,100 @@
+// Where oneDNN 2.x and 3.x differ: descriptors are values with an operation descriptor in 2.x, handles without one in 3.x.
+#ifndef MERGEVIT_DESCRIPTORS_H
+#define MERGEVIT_DESCRIPTORS_H
+
+#include <dnnl.h>
+#include <dnnl_debug.h>
+
+#if DNNL_VERSION_MAJOR >= 3
+
+typedef dnnl_memory_desc_t mv_desc;
+typedef const_dnnl_memory_desc_t mv_const_desc;
+static inline mv_const_desc mv_ref(const mv_desc *desc) { return *desc; }
+static inline void mv_desc_free(mv_desc *desc) {
+    if (*desc) dnnl_memory_desc_destroy(*desc);
+}
+static inline int mv_desc_strided(mv_desc *desc, int n, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+    return dnnl_memory_desc_create_with_strides(desc, n, dims, dnnl_f32, strides);
+}
+static inline int mv_desc_any(mv_desc *desc, int n, const dnnl_dims_t dims) {
+    return dnnl_memory_desc_create_with_tag(desc, n, dims, dnnl_f32, dnnl_format_tag_any);
+}
+static inline int mv_desc_copy(mv_desc *desc, mv_const_desc from) { return dnnl_memory_desc_clone(desc, from); }
+static inline int mv_plan_matmul(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *src,
+                                 const mv_desc *weights, const mv_desc *bias, const mv_desc *dst,
+                                 dnnl_primitive_attr_t attributes) {
+    return dnnl_matmul_primitive_desc_create(plan, engine, *src, *weights, bias ? *bias : NULL, *dst, attributes);
+}
+static inline int mv_plan_softmax(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,
+                                  dnnl_primitive_attr_t attributes) {
+    return dnnl_softmax_forward_primitive_desc_create(plan, engine, dnnl_forward_inference, dnnl_softmax_accurate,
+                                                      *data, *data, 1, attributes);
+}
+static inline int mv_plan_layer_norm(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,
+                                     float epsilon, dnnl_primitive_attr_t attributes) {
+    return dnnl_layer_normalization_forward_primitive_desc_create(plan, engine, dnnl_forward_inference, *data, *data,
+                                                                  NULL, epsilon, dnnl_use_scale | dnnl_use_shift,
+                                                                  attributes);
+}
+static inline int mv_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha) {
+    return dnnl_post_ops_append_eltwise(ops, kind, alpha, 0);
+}
+static inline int mv_append_sum(dnnl_post_ops_t ops) { return dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef); }
+static inline int mv_append_multiply(dnnl_post_ops_t ops, const mv_desc *desc) {
+    return dnnl_post_ops_append_binary(ops, dnnl_binary_mul, *desc);
+}
+static inline int mv_reorder_plan(dnnl_primitive_desc_t *plan, const mv_desc *from, const mv_desc *to,
+                                  dnnl_engine_t engine) {
+    return dnnl_reorder_primitive_desc_create(plan, *from, engine, *to, engine, NULL);
+}
+
+#else
+
+typedef dnnl_memory_desc_t mv_desc;
+typedef const dnnl_memory_desc_t *mv_const_desc;
+static inline mv_const_desc mv_ref(const mv_desc *desc) { return desc; }
+static inline void mv_desc_free(mv_desc *desc) { (void)desc; }
+static inline int mv_desc_strided(mv_desc *desc, int n, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+    return dnnl_memory_desc_init_by_strides(desc, n, dims, dnnl_f32, strides);
+}
+static inline int mv_desc_any(mv_desc *desc, int n, const dnnl_dims_t dims) {
+    return dnnl_memory_desc_init_by_tag(desc, n, dims, dnnl_f32, dnnl_format_tag_any);
+}
+static inline int mv_desc_copy(mv_desc *desc, mv_const_desc from) {
+    *desc = *from;
+    return dnnl_success;
+}
+static inline int mv_plan_matmul(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *src,
+                                 const mv_desc *weights, const mv_desc *bias, const mv_desc *dst,
+                                 dnnl_primitive_attr_t attributes) {
+    dnnl_matmul_desc_t op;
+    int status = dnnl_matmul_desc_init(&op, src, weights, bias, dst);
+    return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, NULL);
+}
+static inline int mv_plan_softmax(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,
+                                  dnnl_primitive_attr_t attributes) {
+    dnnl_softmax_desc_t op;
+    int status = dnnl_softmax_forward_desc_init(&op, dnnl_forward_inference, data, 1);
+    return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, NULL);
+}
+static inline int mv_plan_layer_norm(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,
+                                     float epsilon, dnnl_primitive_attr_t attributes) {
+    dnnl_layer_normalization_desc_t op;
+    int status = dnnl_layer_normalization_forward_desc_init(&op, dnnl_forward_inference, data, NULL, epsilon,
+                                                            dnnl_use_scale | dnnl_use_shift);
+    return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, NULL);
+}
+static inline int mv_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha) {
+    return dnnl_post_ops_append_eltwise(ops, 1, kind, alpha, 0);
+}
+static inline int mv_append_sum(dnnl_post_ops_t ops) { return dnnl_post_ops_append_sum(ops, 1); }
+static inline int mv_append_multiply(dnnl_post_ops_t ops, const mv_desc *desc) {
+    return dnnl_post_ops_append_binary(ops, dnnl_binary_mul, desc);
+}
+static inline int mv_reorder_plan(dnnl_primitive_desc_t *plan, const mv_desc *from, const mv_desc *to,
+                                  dnnl_engine_t engine) {
+    return dnnl_reorder_primitive_desc_create(plan, from, engine, to, engine, NULL);
+}
+
+#endif
+#endif

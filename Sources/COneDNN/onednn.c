@@ -1,0 +1,264 @@
+#include "COneDNN.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "descriptors.h"
+
+enum { MAXIMUM_ARGUMENTS = 6 };
+
+struct mv_engine {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+};
+
+struct mv_op {
+    mv_engine *engine;
+    dnnl_primitive_t primitive;
+    dnnl_primitive_desc_t plan;
+    mv_desc src, weights, bias, multiplier, dst, scratch;
+    int uses_weights, uses_bias, bias_argument, uses_multiplier, multiplier_argument, weights_argument;
+    int64_t k, n;
+};
+
+struct mv_call {
+    const mv_op *op;
+    int count;
+    dnnl_exec_arg_t arguments[MAXIMUM_ARGUMENTS];
+};
+
+const char *mv_status_text(int status) {
+    return status == -1 ? "out of memory" : dnnl_status2str((dnnl_status_t)status);
+}
+
+void mv_version(int *major, int *minor, int *patch) {
+    const dnnl_version_t *version = dnnl_version();
+    *major = version->major;
+    *minor = version->minor;
+    *patch = version->patch;
+}
+
+void mv_single_thread(void) {
+    // The OpenMP runtime that oneDNN was built with is already in the process; a build without OpenMP has none.
+    void (*set_threads)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    if (set_threads) set_threads(1);
+}
+
+int mv_engine_create(mv_engine **result) {
+    mv_engine *engine = calloc(1, sizeof *engine);
+    if (!engine) return -1;
+    int status = dnnl_engine_create(&engine->engine, dnnl_cpu, 0);
+    if (!status) status = dnnl_stream_create(&engine->stream, engine->engine, dnnl_stream_default_flags);
+    if (status) {
+        mv_engine_destroy(engine);
+        return status;
+    }
+    *result = engine;
+    return 0;
+}
+
+void mv_engine_destroy(mv_engine *engine) {
+    if (!engine) return;
+    if (engine->stream) dnnl_stream_destroy(engine->stream);
+    if (engine->engine) dnnl_engine_destroy(engine->engine);
+    free(engine);
+}
+
+void mv_op_destroy(mv_op *op) {
+    if (!op) return;
+    if (op->primitive) dnnl_primitive_destroy(op->primitive);
+    if (op->plan) dnnl_primitive_desc_destroy(op->plan);
+    mv_desc *descriptors[] = {&op->src, &op->weights, &op->bias, &op->multiplier, &op->dst, &op->scratch};
+    for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) mv_desc_free(descriptors[i]);
+    free(op);
+}
+
+// Attributes of every operation: the caller owns the scratch memory, so that calls on several threads never share it.
+static int attributes_create(dnnl_primitive_attr_t *attributes) {
+    int status = dnnl_primitive_attr_create(attributes);
+    return status ? status : dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user);
+}
+
+// Makes the primitive of a planned operation and notes its scratch memory.
+static int op_finish(mv_op *op) {
+    int status = dnnl_primitive_create(&op->primitive, op->plan);
+    return status ? status : mv_desc_copy(&op->scratch, dnnl_primitive_desc_query_md(op->plan, dnnl_query_scratchpad_md, 0));
+}
+
+static int post_ops(dnnl_primitive_attr_t attributes, const mv_matmul *spec, mv_op *op) {
+    dnnl_post_ops_t ops;
+    int status = dnnl_post_ops_create(&ops), position = 0;
+    dnnl_alg_kind_t kind = dnnl_alg_kind_undef;
+    switch (spec->activation) {
+        case MV_ACTIVATION_NONE: break;
+        case MV_ACTIVATION_GELU_ERF: kind = dnnl_eltwise_gelu_erf; break;
+        case MV_ACTIVATION_GELU_TANH: kind = dnnl_eltwise_gelu_tanh; break;
+        case MV_ACTIVATION_SWISH: kind = dnnl_eltwise_swish; break;
+        case MV_ACTIVATION_RELU: kind = dnnl_eltwise_relu; break;
+    }
+    float alpha = spec->activation == MV_ACTIVATION_SWISH ? spec->activation_alpha : 0;
+    if (!status && kind != dnnl_alg_kind_undef) {
+        status = mv_append_eltwise(ops, kind, alpha);
+        position++;
+    }
+    if (!status && spec->multiply) {
+        status = mv_append_multiply(ops, &op->multiplier);
+        op->multiplier_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(position++) | DNNL_ARG_SRC_1;
+    }
+    if (!status && spec->accumulate) status = mv_append_sum(ops);
+    if (!status) status = dnnl_primitive_attr_set_post_ops(attributes, ops);
+    dnnl_post_ops_destroy(ops);
+    return status;
+}
+
+int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
+    mv_op *op = calloc(1, sizeof *op);
+    if (!op) return -1;
+    op->engine = engine;
+    op->k = spec->k;
+    op->n = spec->n;
+    op->uses_weights = 1;
+    op->weights_argument = DNNL_ARG_WEIGHTS;
+    op->uses_bias = spec->has_bias;
+    op->bias_argument = DNNL_ARG_BIAS;
+    op->uses_multiplier = spec->multiply;
+    dnnl_dims_t src = {spec->m, spec->k}, src_strides = {spec->src_stride, 1};
+    dnnl_dims_t weights = {spec->k, spec->n}, weights_strides = {spec->weights_k_stride, spec->weights_n_stride};
+    dnnl_dims_t bias = {1, spec->n}, bias_strides = {spec->n, 1};
+    dnnl_dims_t dst = {spec->m, spec->n}, dst_strides = {spec->dst_stride, 1};
+    dnnl_primitive_attr_t attributes = NULL;
+    mv_desc plain;
+    memset(&plain, 0, sizeof plain);
+    int status = mv_desc_strided(&op->src, 2, src, src_strides);
+    if (!status)
+        status = spec->packed ? mv_desc_any(&plain, 2, weights) : mv_desc_strided(&plain, 2, weights, weights_strides);
+    if (!status && spec->has_bias) status = mv_desc_strided(&op->bias, 2, bias, bias_strides);
+    if (!status && spec->multiply) status = mv_desc_strided(&op->multiplier, 2, dst, dst_strides);
+    if (!status) status = mv_desc_strided(&op->dst, 2, dst, dst_strides);
+    if (!status) status = attributes_create(&attributes);
+    if (!status) status = post_ops(attributes, spec, op);
+    if (!status)
+        status = mv_plan_matmul(&op->plan, engine->engine, &op->src, &plain, spec->has_bias ? &op->bias : NULL,
+                                &op->dst, attributes);
+    if (!status)
+        status = mv_desc_copy(&op->weights, dnnl_primitive_desc_query_md(op->plan, dnnl_query_weights_md, 0));
+    if (!status) status = op_finish(op);
+    mv_desc_free(&plain);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    if (status) {
+        mv_op_destroy(op);
+        return status;
+    }
+    *result = op;
+    return 0;
+}
+
+// An operation over dense rows whose source and destination have the same shape.
+static int rowwise_create(mv_op **result, mv_engine *engine, int64_t rows, int64_t columns, const float *epsilon) {
+    mv_op *op = calloc(1, sizeof *op);
+    if (!op) return -1;
+    op->engine = engine;
+    dnnl_dims_t data = {rows, columns}, strides = {columns, 1}, vector = {columns}, unit = {1};
+    dnnl_primitive_attr_t attributes = NULL;
+    int status = mv_desc_strided(&op->src, 2, data, strides);
+    if (!status) status = mv_desc_strided(&op->dst, 2, data, strides);
+    if (!status) status = attributes_create(&attributes);
+    if (epsilon) {
+        op->uses_weights = op->uses_bias = 1;
+        op->weights_argument = DNNL_ARG_SCALE;
+        op->bias_argument = DNNL_ARG_SHIFT;
+        if (!status) status = mv_desc_strided(&op->weights, 1, vector, unit);
+        if (!status) status = mv_desc_strided(&op->bias, 1, vector, unit);
+        if (!status) status = mv_plan_layer_norm(&op->plan, engine->engine, &op->src, *epsilon, attributes);
+    } else if (!status) {
+        status = mv_plan_softmax(&op->plan, engine->engine, &op->src, attributes);
+    }
+    if (!status) status = op_finish(op);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    if (status) {
+        mv_op_destroy(op);
+        return status;
+    }
+    *result = op;
+    return 0;
+}
+
+int mv_softmax_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns) {
+    return rowwise_create(op, engine, rows, columns, NULL);
+}
+
+int mv_layer_norm_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, float epsilon) {
+    return rowwise_create(op, engine, rows, columns, &epsilon);
+}
+
+size_t mv_op_scratch_size(const mv_op *op) { return dnnl_memory_desc_get_size(mv_ref(&op->scratch)); }
+size_t mv_op_packed_size(const mv_op *op) {
+    return op->uses_weights ? dnnl_memory_desc_get_size(mv_ref(&op->weights)) : 0;
+}
+
+const char *mv_op_kernel(const mv_op *op) {
+    const char *name = NULL;
+    dnnl_primitive_desc_query(op->plan, dnnl_query_impl_info_str, 0, (void *)&name);
+    return name ? name : "unknown";
+}
+
+int mv_op_pack(const mv_op *op, const float *weights, void *packed) {
+    mv_desc plain;
+    memset(&plain, 0, sizeof plain);
+    dnnl_dims_t dims = {op->k, op->n}, strides = {1, op->k};
+    dnnl_memory_t from = NULL, to = NULL;
+    dnnl_primitive_desc_t plan = NULL;
+    dnnl_primitive_t reorder = NULL;
+    dnnl_engine_t engine = op->engine->engine;
+    int status = mv_desc_strided(&plain, 2, dims, strides);
+    if (!status) status = dnnl_memory_create(&from, mv_ref(&plain), engine, (void *)weights);
+    if (!status) status = dnnl_memory_create(&to, mv_ref(&op->weights), engine, packed);
+    if (!status) status = mv_reorder_plan(&plan, &plain, &op->weights, engine);
+    if (!status) status = dnnl_primitive_create(&reorder, plan);
+    dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+    if (!status) status = dnnl_primitive_execute(reorder, op->engine->stream, 2, arguments);
+    if (!status) status = dnnl_stream_wait(op->engine->stream);
+    if (reorder) dnnl_primitive_destroy(reorder);
+    if (plan) dnnl_primitive_desc_destroy(plan);
+    if (from) dnnl_memory_destroy(from);
+    if (to) dnnl_memory_destroy(to);
+    mv_desc_free(&plain);
+    return status;
+}
+
+static int bind(mv_call *call, const mv_desc *desc, int argument, const void *address) {
+    dnnl_memory_t memory;
+    int status = dnnl_memory_create(&memory, mv_ref(desc), call->op->engine->engine, (void *)address);
+    if (!status) call->arguments[call->count++] = (dnnl_exec_arg_t){argument, memory};
+    return status;
+}
+
+int mv_call_create(mv_call **result, const mv_op *op, const mv_buffers *buffers) {
+    mv_call *call = calloc(1, sizeof *call);
+    if (!call) return -1;
+    call->op = op;
+    int status = bind(call, &op->src, DNNL_ARG_SRC, buffers->src);
+    if (!status && op->uses_weights) status = bind(call, &op->weights, op->weights_argument, buffers->weights);
+    if (!status && op->uses_bias) status = bind(call, &op->bias, op->bias_argument, buffers->bias);
+    if (!status && op->uses_multiplier)
+        status = bind(call, &op->multiplier, op->multiplier_argument, buffers->multiplier);
+    if (!status) status = bind(call, &op->dst, DNNL_ARG_DST, buffers->dst);
+    if (!status && mv_op_scratch_size(op) > 0) status = bind(call, &op->scratch, DNNL_ARG_SCRATCHPAD, buffers->scratch);
+    if (status) {
+        mv_call_destroy(call);
+        return status;
+    }
+    *result = call;
+    return 0;
+}
+
+int mv_call_run(const mv_call *call) {
+    return dnnl_primitive_execute(call->op->primitive, call->op->engine->stream, call->count, call->arguments);
+}
+
+void mv_call_destroy(mv_call *call) {
+    if (!call) return;
+    for (int i = 0; i < call->count; i++) dnnl_memory_destroy(call->arguments[i].memory);
+    free(call);
+}

@@ -1,0 +1,36 @@
+internal import COneDNN
+
+/// The numeric library, opened once; every kernel belongs to one.
+///
+/// Kernels run on the thread that calls them and on no other: parallelism is across images (see `WorkerPool`), so that a
+/// result never depends on the number of threads.
+public final class KernelEngine: @unchecked Sendable {
+    let handle: OpaquePointer
+
+    /// Opens the library for the processor.
+    ///
+    /// - Throws: `ComputeError` when the library refuses.
+    public init() throws(ComputeError) {
+        mv_single_thread()
+        var created: OpaquePointer?
+        try check(mv_engine_create(&created), "open the numeric library")
+        guard let created else { throw ComputeError(operation: "open the numeric library", reason: "no engine") }
+        handle = created
+    }
+
+    deinit { mv_engine_destroy(handle) }
+
+    /// The library and its version, for reports.
+    public static var libraryVersion: String {
+        var (major, minor, patch): (Int32, Int32, Int32) = (0, 0, 0)
+        mv_version(&major, &minor, &patch)
+        return "oneDNN \(major).\(minor).\(patch)"
+    }
+}
+
+/// Throws when a library call did not give 0.
+func check(_ status: Int32, _ operation: @autoclosure () -> String) throws(ComputeError) {
+    guard status == 0 else {
+        throw ComputeError(operation: operation(), reason: String(cString: mv_status_text(status)))
+    }
+}

@@ -1,0 +1,136 @@
+import Compute
+import Tensors
+import Testing
+
+/// A small deterministic generator, so that every run tests the same numbers.
+struct Noise {
+    var state: UInt64
+
+    mutating func next() -> Float {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Float(Int32(truncatingIfNeeded: state >> 32)) / Float(1 << 31)
+    }
+
+    mutating func values(_ count: Int) -> [Float] { (0..<count).map { _ in next() } }
+}
+
+/// The largest difference, relative to the largest magnitude.
+func distance(_ a: [Float], _ b: [Float]) -> Float {
+    let scale = max(b.map(abs).max() ?? 0, 1e-6)
+    return zip(a, b).map { abs($0 - $1) }.max().map { $0 / scale } ?? .infinity
+}
+
+@Suite struct KernelTests {
+    let engine: KernelEngine
+    init() throws { engine = try KernelEngine() }
+
+    static let activations: [Activation?] = [nil, .gelu, .geluTanh, .swish(alpha: 1), .swish(alpha: 1.702), .relu]
+
+    @Test(arguments: activations, [(1, 7, 5), (17, 48, 96), (65, 192, 64), (3, 1, 1)])
+    func linearMatchesReference(_ activation: Activation?, _ shape: (Int, Int, Int)) throws {
+        let (rows, inputs, outputs) = shape
+        var noise = Noise(state: 1)
+        let (source, weight, bias) = (
+            noise.values(rows * inputs), noise.values(outputs * inputs), noise.values(outputs)
+        )
+        let kernel = try Kernel.linear(engine, rows: rows, inputs: inputs, outputs: outputs, activation: activation)
+        let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
+        let (from, added, to) = (FloatBuffer(source), FloatBuffer(bias), FloatBuffer(count: rows * outputs))
+        let scratch = FloatBuffer(count: kernel.scratchCount)
+        let call = try KernelCall(
+            kernel, source: from.base, weights: packed.base, bias: added.base, destination: to.base, scratch: scratch)
+        try call.run()
+        let expected = Reference.linear(
+            source, weight: weight, bias: bias, rows: rows, inputs: inputs, outputs: outputs, activation: activation)
+        #expect(distance(Array(to.elements), expected) < 2e-6)
+    }
+
+    @Test func linearMultipliesThenAccumulates() throws {
+        let (rows, inputs, outputs) = (9, 24, 40)
+        var noise = Noise(state: 2)
+        let (source, weight) = (noise.values(rows * inputs), noise.values(outputs * inputs))
+        let (factor, before) = (noise.values(rows * outputs), noise.values(rows * outputs))
+        let kernel = try Kernel.linear(
+            engine, rows: rows, inputs: inputs, outputs: outputs, hasBias: false, activation: .swish(alpha: 1),
+            multiplies: true, accumulates: true)
+        let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
+        let (from, times, to) = (FloatBuffer(source), FloatBuffer(factor), FloatBuffer(before))
+        let call = try KernelCall(
+            kernel, source: from.base, weights: packed.base, multiplier: times.base, destination: to.base,
+            scratch: FloatBuffer(count: kernel.scratchCount))
+        try call.run()
+        let product = Reference.linear(
+            source, weight: weight, bias: nil, rows: rows, inputs: inputs, outputs: outputs,
+            activation: .swish(alpha: 1))
+        let expected = product.indices.map { product[$0] * factor[$0] + before[$0] }
+        #expect(distance(Array(to.elements), expected) < 2e-6)
+    }
+
+    @Test(arguments: [false, true])
+    func productOfPartsOfLargerMatrices(transposed: Bool) throws {
+        let (m, k, n, stride) = (7, 12, 7, 50)
+        var noise = Noise(state: 3)
+        let whole = FloatBuffer(noise.values(60 * stride))
+        let kernel = try Kernel.product(
+            engine, m: m, k: k, n: n, sourceStride: stride, otherStride: stride, transposed: transposed,
+            outputStride: n)
+        let to = FloatBuffer(count: m * n)
+        let call = try KernelCall(
+            kernel, source: whole.base + 5, weights: whole.base + 20, destination: to.base,
+            scratch: FloatBuffer(count: kernel.scratchCount))
+        try call.run()
+        let source = (0..<m * k).map { whole.base[5 + $0 / k * stride + $0 % k] }
+        let other = (0..<n * k).map { index in
+            let (output, input) = (index / k, index % k)
+            return whole.base[20 + (transposed ? output * stride + input : input * stride + output)]
+        }
+        let expected = Reference.linear(source, weight: other, bias: nil, rows: m, inputs: k, outputs: n)
+        #expect(distance(Array(to.elements), expected) < 2e-6)
+    }
+
+    @Test(arguments: [(1, 1), (5, 17), (65, 65), (3, 197)])
+    func softmaxMatchesReference(rows: Int, columns: Int) throws {
+        var noise = Noise(state: 4)
+        let source = noise.values(rows * columns).map { $0 * 20 }
+        let data = FloatBuffer(source)
+        let kernel = try Kernel.softmax(engine, rows: rows, columns: columns)
+        try KernelCall(
+            kernel, source: data.base, destination: data.base, scratch: FloatBuffer(count: kernel.scratchCount)
+        ).run()
+        let expected = (0..<rows).flatMap { Reference.softmax(Array(source[$0 * columns..<($0 + 1) * columns])) }
+        #expect(distance(Array(data.elements), expected) < 2e-6)
+    }
+
+    @Test(arguments: [(1, 8), (5, 48), (17, 192), (3, 768)])
+    func layerNormMatchesReference(rows: Int, columns: Int) throws {
+        var noise = Noise(state: 5)
+        let source = noise.values(rows * columns).map { $0 * 3 + 1 }
+        let (scale, shift) = (noise.values(columns), noise.values(columns))
+        let kernel = try Kernel.layerNorm(engine, rows: rows, columns: columns, epsilon: 1e-6)
+        let (from, to) = (FloatBuffer(source), FloatBuffer(count: rows * columns))
+        let (weights, bias) = (FloatBuffer(scale), FloatBuffer(shift))
+        try KernelCall(
+            kernel, source: from.base, weights: weights.base, bias: bias.base, destination: to.base,
+            scratch: FloatBuffer(count: kernel.scratchCount)
+        ).run()
+        let expected = (0..<rows).flatMap {
+            Reference.layerNorm(
+                Array(source[$0 * columns..<($0 + 1) * columns]), scale: scale, shift: shift, epsilon: 1e-6)
+        }
+        #expect(distance(Array(to.elements), expected) < 5e-6)
+    }
+}
+
+@Suite struct WorkerPoolTests {
+    @Test(arguments: [1, 2, 5])
+    func everyItemIsDoneOnce(workers: Int) throws {
+        let pool = try WorkerPool(workers: workers)
+        for count in [0, 1, 3, 100] {
+            let done = FloatBuffer([Float](repeating: 0, count: count))
+            pool.forEach(count) { worker, item in
+                if worker < workers { done.base[item] += 1 }
+            }
+            #expect(done.elements.allSatisfy { $0 == 1 })
+        }
+    }
+}

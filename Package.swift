@@ -31,7 +31,16 @@ let package = Package(
             name: "Compute",
             dependencies: ["COneDNN", "Tensors"],
             swiftSettings: strict),
+        .target(
+            name: "VisionTransformers",
+            dependencies: ["Compute", "Tensors"],
+            swiftSettings: strict),
         .testTarget(name: "ComputeTests", dependencies: ["Compute"], swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+        .testTarget(
+            name: "VisionTransformersTests",
+            dependencies: ["VisionTransformers", "Tensors"],
+            resources: [.copy("Cases")],
+            swiftSettings: strict),
     ]
 )

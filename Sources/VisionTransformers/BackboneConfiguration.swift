@@ -1,0 +1,130 @@
+public import Compute
+
+/// A family of Vision Transformers, as `model_type` in `config.json` names it.
+public enum BackboneFamily: String, Sendable, CaseIterable {
+    case vit
+    case deit
+    case dinov2
+
+    /// The class that loads the backbone without a head in transformers.
+    public var architecture: String {
+        switch self {
+        case .vit: "ViTModel"
+        case .deit: "DeiTModel"
+        case .dinov2: "Dinov2Model"
+        }
+    }
+
+    /// Tokens before the patches: CLS, and DeiT's distillation token.
+    public var prefixTokens: Int { self == .deit ? 2 : 1 }
+
+    /// What the vector that heads read is made of, each part as wide as the model.
+    ///
+    /// ViT: the CLS token. DeiT: CLS, then the distillation token. DINOv2: CLS, then the mean of the patch tokens.
+    /// A head may read the first part alone.
+    public var featureParts: Int { self == .vit ? 1 : 2 }
+}
+
+/// The shape of a Vision Transformer without its head; what `config.json` says of the backbone.
+public struct BackboneConfiguration: Sendable, Equatable {
+    /// The family.
+    public var family: BackboneFamily
+    /// The width of a token, D.
+    public var hiddenSize: Int
+    /// The number of transformer blocks.
+    public var layers: Int
+    /// The number of attention heads.
+    public var heads: Int
+    /// The width of the MLP; with SwiGLU the width of each of its two branches.
+    public var intermediateSize: Int
+    /// The MLP's activation; ignored with SwiGLU, which uses SiLU.
+    public var activation: Activation
+    /// Whether the MLP is gated: down(silu(gate(x)) · up(x)).
+    public var usesSwiGLU: Bool
+    /// The epsilon of layer normalization.
+    public var layerNormEpsilon: Float
+    /// The image size that the position embeddings were made for, in pixels.
+    public var imageSize: Extent
+    /// The size of a patch in pixels.
+    public var patchSize: Extent
+    /// Whether query, key and value have biases.
+    public var hasQKVBias: Bool
+
+    /// A height and a width.
+    public struct Extent: Sendable, Equatable, CustomStringConvertible {
+        /// Rows.
+        public var height: Int
+        /// Columns.
+        public var width: Int
+
+        /// A height and a width.
+        public init(height: Int, width: Int) {
+            self.height = height
+            self.width = width
+        }
+
+        /// "height x width".
+        public var description: String { "\(height) x \(width)" }
+    }
+
+    /// Colour channels; images are RGB.
+    public static let channels = 3
+
+    /// The number of patches down and across an image of the given size.
+    public func grid(for image: Extent) -> Extent {
+        Extent(height: image.height / patchSize.height, width: image.width / patchSize.width)
+    }
+
+    /// Values of one patch: channels x height x width.
+    public var patchLength: Int { Self.channels * patchSize.height * patchSize.width }
+
+    /// The width of one attention head.
+    public var headSize: Int { hiddenSize / heads }
+
+    /// The width of the vector that heads read.
+    public var featureSize: Int { hiddenSize * family.featureParts }
+
+    /// Whether the position embeddings are resampled for images of another size; other families refuse such images.
+    public var interpolatesPositions: Bool { family == .dinov2 }
+
+    /// The parameters of the backbone with their shapes, by this project's names (see `ParameterNames`).
+    public var parameterShapes: [(name: String, shape: [Int])] {
+        let (d, m) = (hiddenSize, intermediateSize)
+        let grid = grid(for: imageSize)
+        var shapes: [(String, [Int])] = [("embeddings.cls_token", [1, 1, d])]
+        if family == .deit { shapes.append(("embeddings.distillation_token", [1, 1, d])) }
+        shapes.append(("embeddings.position_embeddings", [1, grid.height * grid.width + family.prefixTokens, d]))
+        shapes.append(("\(ParameterNames.patchProjection).weight", [d, Self.channels, patchSize.height, patchSize.width]))
+        shapes.append(("\(ParameterNames.patchProjection).bias", [d]))
+        func linear(_ name: String, _ outputs: Int, _ inputs: Int, bias: Bool = true) {
+            shapes.append(("\(name).weight", [outputs, inputs]))
+            if bias { shapes.append(("\(name).bias", [outputs])) }
+        }
+        for layer in 0..<layers {
+            let prefix = "layers.\(layer)"
+            for norm in ["norm1", "norm2"] {
+                shapes.append(("\(prefix).\(norm).weight", [d]))
+                shapes.append(("\(prefix).\(norm).bias", [d]))
+            }
+            for projection in ["q_proj", "k_proj", "v_proj"] {
+                linear("\(prefix).attention.\(projection)", d, d, bias: hasQKVBias)
+            }
+            linear("\(prefix).attention.o_proj", d, d)
+            if usesSwiGLU {
+                linear("\(prefix).mlp.gate_proj", m, d)
+                linear("\(prefix).mlp.up_proj", m, d)
+                linear("\(prefix).mlp.down_proj", d, m)
+            } else {
+                linear("\(prefix).mlp.fc1", m, d)
+                linear("\(prefix).mlp.fc2", d, m)
+            }
+            if family == .dinov2 {
+                shapes.append(("\(prefix).layer_scale1.lambda1", [d]))
+                shapes.append(("\(prefix).layer_scale2.lambda1", [d]))
+            }
+        }
+        shapes.append(("layernorm.weight", [d]))
+        shapes.append(("layernorm.bias", [d]))
+        return shapes
+    }
+}

@@ -1,0 +1,188 @@
+import Glibc
+public import Tensors
+
+/// Where the weights of a backbone come from: a checkpoint as it lies, or one with adapters merged into it.
+public protocol ParameterSource: Sendable {
+    /// A parameter by its canonical name (see `ParameterNames`).
+    func parameter(_ name: String) throws -> Tensor
+    /// Tells that a parameter has been used and its memory may go.
+    func release(_ name: String)
+}
+
+/// A Hugging Face checkpoint folder: `config.json` and `model.safetensors`, or shards with an index.
+///
+/// Opening maps the files and checks every name and shape; data is read when a parameter is asked for.
+public final class Checkpoint: ParameterSource {
+    /// One tensor as it is stored, and the parameters that it holds.
+    public struct StoredTensor: Sendable {
+        /// The shard.
+        public let file: SafetensorsFile
+        /// The tensor's place and shape in it.
+        public let entry: SafetensorsFile.Entry
+        /// The canonical names of what it holds: one, or the branches of a fused weight in the order of their rows.
+        public let parameters: [String]
+    }
+
+    /// The folder.
+    public let folder: String
+    /// `config.json` as it stands.
+    public let configurationFile: JSON
+    /// The backbone's shape.
+    public let configuration: BackboneConfiguration
+    /// The tensors in the order of the files.
+    public let storedTensors: [StoredTensor]
+    /// The safetensors files, shards in the order of the index.
+    public let files: [SafetensorsFile]
+    private let places: [String: (tensor: Int, branch: Int)]
+
+    /// Opens a checkpoint folder.
+    ///
+    /// - Throws: `ModelError` or `TensorFileError` naming the file, and the key or tensor that is missing, left over or of
+    ///   another shape.
+    public init(folder: String) throws {
+        self.folder = folder
+        let path = folder + "/config.json"
+        configurationFile = try JSON(contentsOf: path)
+        configuration = try BackboneConfiguration(configurationFile, path: path)
+        let shards = try Checkpoint.open(folder)
+        files = shards.map(\.file)
+        var stored: [StoredTensor] = []
+        var places: [String: (tensor: Int, branch: Int)] = [:]
+        for (file, entries) in shards {
+            for entry in entries {
+                let name = ParameterNames.canonical(entry.name)
+                let parameters = ParameterNames.branches(of: name) ?? [name]
+                for (branch, parameter) in parameters.enumerated() {
+                    guard places.updateValue((stored.count, branch), forKey: parameter) == nil else {
+                        throw ModelError(file.path, "tensor \"\(entry.name)\": a second tensor for \(parameter)")
+                    }
+                }
+                stored.append(StoredTensor(file: file, entry: entry, parameters: parameters))
+            }
+        }
+        storedTensors = stored
+        self.places = places
+        try check()
+    }
+
+    /// A parameter's elements as 32-bit floats.
+    ///
+    /// - Throws: `ModelError` when there is none of that name, `TensorFileError` when its elements are not floats.
+    public func parameter(_ name: String) throws -> Tensor {
+        guard let place = places[name] else { throw ModelError(folder, "no parameter \"\(name)\"") }
+        let stored = storedTensors[place.tensor]
+        let tensor = try stored.file.tensor(stored.entry.name)
+        guard stored.parameters.count > 1 else { return tensor }
+        let part = tensor.count / stored.parameters.count
+        let shape = [tensor.shape[0] / stored.parameters.count] + tensor.shape.dropFirst()
+        return Tensor(shape: shape, values: Array(tensor.values[place.branch * part..<(place.branch + 1) * part]))
+    }
+
+    /// Whether there is a parameter of that name.
+    public func hasParameter(_ name: String) -> Bool { places[name] != nil }
+
+    public func release(_ name: String) {
+        guard let place = places[name] else { return }
+        let stored = storedTensors[place.tensor]
+        stored.file.file.release(stored.entry.range)
+    }
+
+    /// The shape of a parameter, or nil if there is none of that name.
+    public func shape(_ name: String) -> [Int]? {
+        guard let place = places[name] else { return nil }
+        let stored = storedTensors[place.tensor]
+        guard stored.parameters.count > 1, let rows = stored.entry.shape.first else { return stored.entry.shape }
+        return [rows / stored.parameters.count] + stored.entry.shape.dropFirst()
+    }
+
+    /// Checks that every parameter of the backbone is there with its shape, and that nothing is left over.
+    private func check() throws {
+        var expected: Set<String> = []
+        for (name, shape) in configuration.parameterShapes {
+            expected.insert(name)
+            guard let found = self.shape(name) else { throw ModelError(folder, "tensor for \(name) is missing") }
+            guard found == shape else {
+                throw ModelError(folder, "\(name): expected shape \(shape) by config.json, found \(found)")
+            }
+        }
+        for stored in storedTensors {
+            for name in stored.parameters where !expected.contains(name) {
+                guard ParameterNames.isHead(name) || ParameterNames.isUnused(name) else {
+                    throw ModelError(
+                        stored.file.path,
+                        "tensor \"\(stored.entry.name)\" has no place in a \(configuration.family.rawValue) of "
+                            + "\(configuration.layers) layers")
+                }
+            }
+            switch stored.entry.type {
+            case .float32, .float16, .bfloat16, .float64: break
+            default:
+                throw ModelError(
+                    stored.file.path,
+                    "tensor \"\(stored.entry.name)\": expected F32, F16 or BF16, found \(stored.entry.type.rawValue)")
+            }
+            if stored.parameters.count > 1, (stored.entry.shape.first ?? 1) % stored.parameters.count != 0 {
+                throw ModelError(stored.file.path, "tensor \"\(stored.entry.name)\": an odd number of rows")
+            }
+        }
+    }
+}
+
+extension Checkpoint {
+    /// Finds and opens the safetensors files of a folder, each with the entries that belong to the checkpoint.
+    private static func open(
+        _ folder: String
+    ) throws -> [(file: SafetensorsFile, entries: [SafetensorsFile.Entry])] {
+        let single = folder + "/model.safetensors"
+        let index = single + ".index.json"
+        if access(single, F_OK) == 0 {
+            let file = try SafetensorsFile(path: single)
+            return [(file, file.entries)]
+        }
+        if access(index, F_OK) == 0 { return try openShards(folder, index: index) }
+        for old in ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "pytorch_model.pt"]
+        where access(folder + "/" + old, F_OK) == 0 {
+            throw ModelError("\(folder)/\(old)", pickleAdvice)
+        }
+        throw ModelError(folder, "neither model.safetensors nor model.safetensors.index.json is there")
+    }
+
+    /// What to do about weights in Python's pickle format, which can run code when it is opened.
+    static let pickleAdvice =
+        "weights in Python's pickle format are not read, because opening them can run code; convert the folder with: "
+        + "python -c \"from transformers import AutoModelForImageClassification as M; "
+        + "M.from_pretrained('FOLDER').save_pretrained('NEW')\""
+
+    private static func openShards(
+        _ folder: String, index path: String
+    ) throws -> [(file: SafetensorsFile, entries: [SafetensorsFile.Entry])] {
+        guard let map = try JSON(contentsOf: path).objectValue?["weight_map"]?.objectValue else {
+            throw ModelError(path, "no \"weight_map\" object")
+        }
+        var shards: [(file: SafetensorsFile, entries: [SafetensorsFile.Entry])] = []
+        var positions: [String: Int] = [:]
+        for (name, value) in map.members {
+            guard let shard = value.stringValue, !shard.isEmpty, !shard.contains("/"), shard != ".." else {
+                throw ModelError(path, "weight_map[\"\(name)\"]: expected a file name in this folder")
+            }
+            let position: Int
+            if let known = positions[shard] {
+                position = known
+            } else {
+                position = shards.count
+                positions[shard] = position
+                shards.append((try SafetensorsFile(path: "\(folder)/\(shard)"), []))
+            }
+            guard let entry = shards[position].file.entry(name) else {
+                throw ModelError("\(folder)/\(shard)", "no tensor \"\(name)\", which the index places here")
+            }
+            shards[position].entries.append(entry)
+        }
+        for (file, entries) in shards where entries.count != file.entries.count {
+            let named = Set(entries.map(\.name))
+            let extra = file.entries.first { !named.contains($0.name) }?.name ?? ""
+            throw ModelError(file.path, "tensor \"\(extra)\" is not in the index")
+        }
+        return shards
+    }
+}

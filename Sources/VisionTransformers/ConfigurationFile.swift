@@ -1,0 +1,156 @@
+import Compute
+public import Tensors
+
+extension BackboneConfiguration {
+    /// Reads the backbone's shape from a Hugging Face `config.json`; defaults are those of transformers.
+    ///
+    /// - Throws: `ModelError` naming the key, what was expected and what was found.
+    public init(_ json: JSON, path: String) throws {
+        let file = ConfigurationFile(json: json, path: path)
+        let type = try file.string("model_type", default: nil)
+        guard let family = BackboneFamily(rawValue: type) else {
+            let known = BackboneFamily.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ModelError(path, "model_type \"\(type)\" is not supported; supported are \(known)")
+        }
+        if let value = json.objectValue?["quantization_config"], value != .null {
+            throw ModelError(path, "quantization_config: quantized checkpoints are not supported")
+        }
+        let dinov2 = family == .dinov2
+        let hidden = try file.integer("hidden_size", default: 768)
+        let channels = try file.integer("num_channels", default: 3)
+        guard channels == Self.channels else { throw ModelError(path, "num_channels: expected 3, found \(channels)") }
+        let swiglu = dinov2 ? try file.boolean("use_swiglu_ffn", default: false) : false
+        var intermediate: Int
+        if dinov2 {
+            let ratio = try file.number("mlp_ratio", default: 4)
+            guard ratio > 0, ratio < 1000 else { throw ModelError(path, "mlp_ratio: expected 0 to 1000, found \(ratio)") }
+            intermediate = Int(Double(hidden) * ratio)
+            if swiglu { intermediate = (Int(Double(intermediate) * 2 / 3) + 7) / 8 * 8 }
+        } else {
+            intermediate = try file.integer("intermediate_size", default: 3072)
+        }
+        self.init(
+            family: family, hiddenSize: hidden, layers: try file.integer("num_hidden_layers", default: 12),
+            heads: try file.integer("num_attention_heads", default: 12), intermediateSize: intermediate,
+            activation: try file.activation("hidden_act"), usesSwiGLU: swiglu,
+            layerNormEpsilon: Float(try file.number("layer_norm_eps", default: dinov2 ? 1e-6 : 1e-12)),
+            imageSize: try file.extent("image_size", default: 224),
+            patchSize: try file.extent("patch_size", default: dinov2 ? 14 : 16),
+            hasQKVBias: try file.boolean("qkv_bias", default: true))
+        guard hiddenSize % heads == 0 else {
+            throw ModelError(path, "hidden_size \(hiddenSize) is not a multiple of num_attention_heads \(heads)")
+        }
+        guard intermediateSize > 0 else { throw ModelError(path, "the MLP has no width") }
+        let grid = grid(for: imageSize)
+        guard grid.height > 0, grid.width > 0 else {
+            throw ModelError(path, "image_size \(imageSize) is smaller than patch_size \(patchSize)")
+        }
+    }
+
+    /// The class names of `id2label`, in the order of their numbers, or nil when there is no such key.
+    ///
+    /// - Throws: `ModelError` unless the numbers run from 0 without a gap and no name stands twice.
+    public static func classNames(_ json: JSON, path: String) throws -> [String]? {
+        guard let value = json.objectValue?["id2label"], value != .null else { return nil }
+        guard let members = value.objectValue?.members, !members.isEmpty else {
+            throw ModelError(path, "id2label: expected an object with names, found \(value.kind)")
+        }
+        var names = [String?](repeating: nil, count: members.count)
+        for (key, value) in members {
+            guard let index = Int(key), names.indices.contains(index), names[index] == nil else {
+                throw ModelError(path, "id2label: numbers must run from 0 to \(members.count - 1), found \"\(key)\"")
+            }
+            guard let name = value.stringValue else {
+                throw ModelError(path, "id2label[\(key)]: expected a string, found \(value.kind)")
+            }
+            names[index] = name
+        }
+        return names.compactMap(\.self)
+    }
+}
+
+/// Typed access to the keys of a `config.json`.
+private struct ConfigurationFile {
+    let json: JSON
+    let path: String
+
+    /// The largest extent that is believed; protects the products of extents from overflow.
+    static let limit = 1 << 20
+
+    func value(_ key: String) throws -> JSON? {
+        guard let object = json.objectValue else { throw ModelError(path, "expected an object, found \(json.kind)") }
+        guard let value = object[key], value != .null else { return nil }
+        return value
+    }
+
+    func string(_ key: String, default missing: String?) throws -> String {
+        guard let value = try value(key) else {
+            guard let missing else { throw ModelError(path, "no \"\(key)\": not a Hugging Face configuration") }
+            return missing
+        }
+        guard let string = value.stringValue else {
+            throw ModelError(path, "\(key): expected a string, found \(value.kind)")
+        }
+        return string
+    }
+
+    func integer(_ key: String, default missing: Int) throws -> Int {
+        guard let value = try value(key) else { return missing }
+        guard let integer = value.intValue, (1...Self.limit).contains(integer) else {
+            throw ModelError(path, "\(key): expected a whole number from 1 to \(Self.limit), found \(value.shown)")
+        }
+        return integer
+    }
+
+    func number(_ key: String, default missing: Double) throws -> Double {
+        guard let value = try value(key) else { return missing }
+        guard let number = value.doubleValue, number.isFinite else {
+            throw ModelError(path, "\(key): expected a number, found \(value.shown)")
+        }
+        return number
+    }
+
+    func boolean(_ key: String, default missing: Bool) throws -> Bool {
+        guard let value = try value(key) else { return missing }
+        guard let boolean = value.boolValue else {
+            throw ModelError(path, "\(key): expected true or false, found \(value.shown)")
+        }
+        return boolean
+    }
+
+    func extent(_ key: String, default missing: Int) throws -> BackboneConfiguration.Extent {
+        guard let elements = try value(key)?.arrayValue else {
+            let side = try integer(key, default: missing)
+            return .init(height: side, width: side)
+        }
+        let sides = elements.compactMap(\.intValue).filter { (1...Self.limit).contains($0) }
+        guard elements.count == 2, sides.count == 2 else {
+            throw ModelError(path, "\(key): expected one whole number or two (height, width)")
+        }
+        return .init(height: sides[0], width: sides[1])
+    }
+
+    func activation(_ key: String) throws -> Activation {
+        let name = try string(key, default: "gelu")
+        switch name {
+        case "gelu", "gelu_python": return .gelu
+        case "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new": return .geluTanh
+        case "quick_gelu": return .swish(alpha: 1.702)
+        case "silu", "swish": return .swish(alpha: 1)
+        case "relu": return .relu
+        default:
+            throw ModelError(
+                path,
+                "\(key) \"\(name)\" is not supported; supported are gelu, gelu_pytorch_tanh, gelu_new, quick_gelu, "
+                    + "silu, relu")
+        }
+    }
+}
+
+extension JSON {
+    /// The value as it stands in the file, cut when long, for error messages.
+    var shown: String {
+        let text = serialized(indented: false)
+        return text.count > 60 ? "\(text.prefix(57))..." : text
+    }
+}

@@ -1,0 +1,96 @@
+public import Tensors
+
+/// A linear classifier over the backbone's features, with its class names.
+public struct Head: Sendable, Equatable {
+    /// The task's name.
+    public var task: String
+    /// The class names in the order of the logits.
+    public var classes: [String]
+    /// The weight, (classes, F); it reads the first F elements of the features (see `BackboneFamily.featureParts`).
+    public var weight: Tensor
+    /// The bias, (classes).
+    public var bias: Tensor
+
+    /// A head whose shapes have been checked.
+    ///
+    /// - Throws: `ModelError` about `path` when the shapes and the number of class names do not agree.
+    public init(task: String, classes: [String], weight: Tensor, bias: Tensor, path: String) throws {
+        guard weight.shape.count == 2, bias.shape == [weight.shape[0]], weight.shape[0] > 0 else {
+            throw ModelError(
+                path, "head of \(task): weight \(weight.shape) and bias \(bias.shape) are not those of a linear layer")
+        }
+        guard classes.count == weight.shape[0] else {
+            throw ModelError(
+                path, "head of \(task): \(weight.shape[0]) classes in the weight, \(classes.count) class names")
+        }
+        self.task = task
+        self.classes = classes
+        self.weight = weight
+        self.bias = bias
+    }
+
+    /// Names for classes that nobody named, as Hugging Face gives them: LABEL_0, LABEL_1 ...
+    public static func placeholderNames(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }
+
+    /// A head from the parameters that a checkpoint or adapter holds, by canonical name; nil when there are none.
+    ///
+    /// DeiT's two classifiers are averaged, which is one classifier over both tokens:
+    /// (W₁h₁ + b₁ + W₂h₂ + b₂) / 2 = [W₁/2, W₂/2]·[h₁; h₂] + (b₁ + b₂)/2.
+    ///
+    /// - Throws: `ModelError` about `path` when the shapes do not fit the backbone.
+    public static func linear(
+        _ parameters: [String: Tensor], configuration: BackboneConfiguration, path: String
+    ) throws -> (weight: Tensor, bias: Tensor)? {
+        func classifier(_ name: String, _ width: [Int]) throws -> (weight: Tensor, bias: Tensor)? {
+            guard let weight = parameters["\(name).weight"] else { return nil }
+            guard weight.shape.count == 2, width.contains(weight.shape[1]) else {
+                throw ModelError(
+                    path, "\(name).weight: expected (classes, \(width[0])), found \(weight.shape)")
+            }
+            let bias = parameters["\(name).bias"] ?? Tensor(shape: [weight.shape[0]])
+            guard bias.shape == [weight.shape[0]] else {
+                throw ModelError(path, "\(name).bias: expected [\(weight.shape[0])], found \(bias.shape)")
+            }
+            return (weight, bias)
+        }
+        let hidden = configuration.hiddenSize
+        let width = configuration.family == .dinov2 ? configuration.featureSize : hidden
+        if let single = try classifier("classifier", [width]) { return single }
+        guard configuration.family == .deit, let first = try classifier("cls_classifier", [hidden]),
+            let second = try classifier("distillation_classifier", [hidden])
+        else { return nil }
+        let classes = first.bias.count
+        guard second.bias.count == classes else {
+            throw ModelError(path, "cls_classifier and distillation_classifier differ in their number of classes")
+        }
+        var weight = Tensor(shape: [classes, 2 * hidden])
+        var bias = first.bias
+        for row in 0..<classes {
+            for column in 0..<hidden {
+                weight.values[row * 2 * hidden + column] = first.weight.values[row * hidden + column] / 2
+                weight.values[row * 2 * hidden + hidden + column] = second.weight.values[row * hidden + column] / 2
+            }
+            bias.values[row] = (first.bias.values[row] + second.bias.values[row]) / 2
+        }
+        return (weight, bias)
+    }
+}
+
+extension Checkpoint {
+    /// The checkpoint's own classification head, or nil when it has none.
+    ///
+    /// - Throws: `ModelError` or `TensorFileError` when the head does not fit the backbone or its class names.
+    public func head(task: String) throws -> Head? {
+        var parameters: [String: Tensor] = [:]
+        for name in storedTensors.flatMap(\.parameters) where ParameterNames.isHead(name) {
+            parameters[name] = try parameter(name)
+        }
+        guard let (weight, bias) = try Head.linear(parameters, configuration: configuration, path: folder) else {
+            return nil
+        }
+        let path = folder + "/config.json"
+        let names = try BackboneConfiguration.classNames(configurationFile, path: path)
+        return try Head(
+            task: task, classes: names ?? Head.placeholderNames(bias.count), weight: weight, bias: bias, path: path)
+    }
+}

@@ -1,0 +1,93 @@
+import Compute
+import Synchronization
+import Tensors
+
+/// A backbone with any number of heads, ready to answer: one pass over an image gives the logits of every task.
+///
+/// Not safe for use by several callers at once; it spreads the images of a batch over its own threads.
+public final class MultitaskModel {
+    /// The backbone's shape.
+    public let configuration: BackboneConfiguration
+    /// The heads in the order of the logits.
+    public let heads: [Head]
+    /// The size of the images that it takes, in pixels.
+    public let imageSize: BackboneConfiguration.Extent
+    /// Values of one image's input: patches in row-major order, each (channel, row, column).
+    public let inputCount: Int
+    /// Logits of one image: all heads' classes in order.
+    public let classCount: Int
+    /// Values of one image's hidden state: tokens x D.
+    public let hiddenShape: [Int]
+
+    private let pool: WorkerPool
+    private let passes: [ForwardPass]
+
+    /// Plans the model for images of one size.
+    ///
+    /// - Parameters:
+    ///   - source: where the weights come from.
+    ///   - imageSize: what preprocessing gives.
+    ///   - threads: how many images are computed at the same time.
+    /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`, `ComputeError`.
+    public init(
+        _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
+        imageSize: BackboneConfiguration.Extent, threads: Int
+    ) throws {
+        let grid = configuration.grid(for: imageSize)
+        guard configuration.interpolatesPositions || imageSize == configuration.imageSize else {
+            throw ModelError(
+                "preprocessor_config.json",
+                "gives images of \(imageSize), the model's position embeddings are for \(configuration.imageSize)")
+        }
+        guard grid.height > 0, grid.width > 0 else {
+            throw ModelError(
+                "preprocessor_config.json", "gives images of \(imageSize), patches are \(configuration.patchSize)")
+        }
+        self.configuration = configuration
+        self.heads = heads
+        self.imageSize = imageSize
+        let engine = try KernelEngine()
+        pool = try WorkerPool(workers: threads)
+        let plan = try ForwardPlan(
+            source, configuration, image: imageSize, heads: heads, engine: engine, pool: pool)
+        passes = try (0..<pool.workers).map { _ in try ForwardPass(plan) }
+        inputCount = plan.patches * configuration.patchLength
+        classCount = plan.classes
+        hiddenShape = [plan.tokens, configuration.hiddenSize]
+    }
+
+    /// Computes a batch of any size.
+    ///
+    /// - Parameters:
+    ///   - inputs: (images, inputCount).
+    ///   - images: how many there are.
+    ///   - logits: receives (images, classCount), if wanted.
+    ///   - hidden: receives (images, tokens, D) after the final layer normalization, if wanted.
+    /// - Throws: `ComputeError` when a kernel fails.
+    public func run(
+        _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
+        hidden: UnsafeMutablePointer<Float>? = nil
+    ) throws {
+        let failure = Mutex<(any Error)?>(nil)
+        let hiddenCount = hiddenShape.reduce(1, *)
+        pool.forEach(images) { worker, image in
+            do {
+                try passes[worker].run(
+                    inputs + image * inputCount, logits: logits.map { $0 + image * classCount },
+                    hidden: hidden.map { $0 + image * hiddenCount })
+            } catch {
+                failure.withLock { $0 = error }
+            }
+        }
+        if let error = failure.withLock(\.self) { throw error }
+    }
+
+    /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each.
+    public var operationsPerImage: Double {
+        let c = configuration
+        let (t, d, m) = (Double(hiddenShape[0]), Double(c.hiddenSize), Double(c.intermediateSize))
+        let mlp = t * d * m * (c.usesSwiGLU ? 3 : 2)
+        let block = t * d * d * 4 + mlp + t * t * d * 2
+        return 2 * (block * Double(c.layers) + Double(inputCount) * d + Double(classCount * c.featureSize))
+    }
+}

@@ -1,0 +1,60 @@
+/// The names of parameters and modules, brought from every scheme in use to one.
+///
+/// transformers 5 renamed the modules of ViT, DeiT and DINOv2 in memory, while checkpoints on disk keep the names of
+/// transformers 4; adapters carry the names of the version that saved them. This project uses the new names without the
+/// model's prefix, and `norm1`, `norm2` for the two layer normalizations of a block in every family.
+public enum ParameterNames {
+    /// The patch embedding's convolution.
+    public static let patchProjection = "embeddings.patch_embeddings.projection"
+
+    /// The gated MLP's two input branches as one matrix, gate above up: how DINOv2 stores them.
+    public static let fusedGate = "mlp.weights_in"
+
+    private static let prefixes = ["vit.", "deit.", "dinov2."]
+
+    private static let renamed: [(old: String, new: String)] = [
+        ("attention.attention.query", "attention.q_proj"),
+        ("attention.attention.key", "attention.k_proj"),
+        ("attention.attention.value", "attention.v_proj"),
+        ("attention.output.dense", "attention.o_proj"),
+        ("intermediate.dense", "mlp.fc1"),
+        ("output.dense", "mlp.fc2"),
+        ("layernorm_before", "norm1"),
+        ("layernorm_after", "norm2"),
+        ("mlp.weights_out", "mlp.down_proj"),
+    ]
+
+    /// The name under this project's scheme of a parameter or module named by any scheme.
+    public static func canonical(_ name: String) -> String {
+        var rest = Substring(name)
+        if let prefix = prefixes.first(where: { rest.hasPrefix($0) }) { rest = rest.dropFirst(prefix.count) }
+        for start in ["encoder.layer.", "layers."] where rest.hasPrefix(start) {
+            let path = rest.dropFirst(start.count)
+            guard let dot = path.firstIndex(of: "."), Int(path[..<dot]) != nil else { return String(rest) }
+            let number = path[..<dot]
+            var inner = path[path.index(after: dot)...]
+            for (old, new) in renamed where inner.hasPrefix(old) {
+                inner = new + inner.dropFirst(old.count)
+                break
+            }
+            return "layers.\(number).\(inner)"
+        }
+        return String(rest)
+    }
+
+    /// The branches of a fused parameter in the order of their rows, or nil if the parameter is not fused.
+    public static func branches(of canonical: String) -> [String]? {
+        guard canonical.contains(fusedGate) else { return nil }
+        return ["mlp.gate_proj", "mlp.up_proj"].map { canonical.replacing(fusedGate, with: $0) }
+    }
+
+    /// Whether a parameter belongs to a classification head.
+    public static func isHead(_ canonical: String) -> Bool {
+        ["classifier.", "cls_classifier.", "distillation_classifier."].contains { canonical.hasPrefix($0) }
+    }
+
+    /// Whether a parameter is part of some checkpoints but of no answer: it is kept, and not computed with.
+    static func isUnused(_ canonical: String) -> Bool {
+        canonical == "embeddings.mask_token" || canonical.hasPrefix("pooler.dense.")
+    }
+}

@@ -35,6 +35,15 @@ let package = Package(
             name: "VisionTransformers",
             dependencies: ["Compute", "Tensors"],
             swiftSettings: strict),
+        .target(
+            name: "Adapters",
+            dependencies: ["VisionTransformers", "Tensors", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AdaptersTests",
+            dependencies: ["Adapters", "VisionTransformers", "Tensors"],
+            resources: [.copy("Cases")],
+            swiftSettings: strict),
         .testTarget(name: "ComputeTests", dependencies: ["Compute"], swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
         .testTarget(

@@ -12,7 +12,7 @@ public enum ParameterNames {
 
     private static let prefixes = ["vit.", "deit.", "dinov2."]
 
-    private static let renamed: [(old: String, new: String)] = [
+    static let renamed: [(old: String, new: String)] = [
         ("attention.attention.query", "attention.q_proj"),
         ("attention.attention.key", "attention.k_proj"),
         ("attention.attention.value", "attention.v_proj"),
@@ -56,5 +56,28 @@ public enum ParameterNames {
     /// Whether a parameter is part of some checkpoints but of no answer: it is kept, and not computed with.
     static func isUnused(_ canonical: String) -> Bool {
         canonical == "embeddings.mask_token" || canonical.hasPrefix("pooler.dense.")
+    }
+}
+
+extension ParameterNames {
+    /// The layer that a module or parameter belongs to, or nil.
+    public static func layer(of canonical: String) -> Int? {
+        let parts = canonical.split(separator: ".", maxSplits: 2)
+        return parts.count == 3 && parts[0] == "layers" ? Int(parts[1]) : nil
+    }
+
+    /// The paths that a module has in a family's models: under transformers 5, under 4, and its name here.
+    public static func spellings(of canonical: String, family: BackboneFamily) -> [String] {
+        let prefix = family.rawValue + "."
+        guard let layer = layer(of: canonical) else { return [prefix + canonical, canonical] }
+        let inner = canonical.split(separator: ".", maxSplits: 2).last.map(String.init) ?? canonical
+        var spellings = [canonical, "\(prefix)layers.\(layer).\(inner)", "\(prefix)encoder.layer.\(layer).\(inner)"]
+        for (old, new) in renamed where new == inner {
+            spellings.append("\(prefix)encoder.layer.\(layer).\(old)")
+        }
+        if inner == "mlp.gate_proj" || inner == "mlp.up_proj" {
+            spellings.append("\(prefix)encoder.layer.\(layer).\(fusedGate)")
+        }
+        return spellings
     }
 }

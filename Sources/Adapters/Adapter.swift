@@ -1,0 +1,127 @@
+import Glibc
+import Tensors
+public import VisionTransformers
+
+/// One task's adapter as PEFT saves it: low-rank updates of some modules, replaced parameters, a head, class names.
+/// A task trained with its head alone is an adapter without updates.
+public struct Adapter: Sendable {
+    /// The low-rank update of one linear layer or convolution: ΔW = scale · B·A.
+    struct LowRank: Sendable {
+        /// (r, inputs); of a convolution (r, channels, height, width).
+        var a: Tensor
+        /// (outputs, r); of a convolution (outputs, r, 1, 1).
+        var b: Tensor
+        /// α/r, or α/√r.
+        var scale: Double
+        /// DoRA's magnitudes, one for each output, or nil.
+        var magnitude: [Float]?
+        /// What is added to the bias, before scaling, or nil.
+        var biasB: [Float]?
+    }
+
+    /// The task's name.
+    public let task: String
+    /// The folder or file that it came from.
+    public let path: String
+    /// The files that were read, for the recipe.
+    let files: [String]
+    /// By the canonical names of the modules.
+    let updates: [String: LowRank]
+    /// Parameters that were trained whole, by canonical name.
+    let replaced: [String: Tensor]
+    /// The head.
+    public let head: Head
+    /// Whether the class names are placeholders because nobody gave any.
+    public let hasPlaceholderNames: Bool
+
+    /// The ranks of its updates, ascending and without repeats; empty for a head alone.
+    public var ranks: [Int] { Set(updates.values.map { $0.a.shape[0] }).sorted() }
+
+    /// The modules that it updates, by canonical name.
+    public var modules: [String] { updates.keys.sorted() }
+
+    /// What is unusual about it, in words: "rsLoRA" and "DoRA".
+    public let traits: [String]
+
+    /// The parameters that it changes, by canonical name.
+    var changedParameters: Set<String> {
+        var names = Set(replaced.keys)
+        for (module, update) in updates {
+            names.insert("\(module).weight")
+            if update.biasB != nil { names.insert("\(module).bias") }
+        }
+        return names
+    }
+
+    /// Reads a PEFT folder, a folder with only a head, or a safetensors file with only a head.
+    ///
+    /// - Parameters:
+    ///   - task: the task's name.
+    ///   - path: the folder or file.
+    ///   - labels: a file with the class names, or nil to look beside the adapter.
+    ///   - base: the checkpoint that it was trained on.
+    /// - Throws: `ModelError` or `TensorFileError` naming the key, tensor or module that is unknown, missing or misshapen.
+    public init(task: String, path: String, labels: String? = nil, base: Checkpoint) throws {
+        let source = try AdapterSource(path)
+        var reader = try AdapterReader(source, base: base)
+        try reader.read()
+        let linear = try reader.head()
+        let names = try ClassNames.find(labels: labels, folder: source.folder, classes: linear.bias.count)
+        self.task = task
+        self.path = path
+        files = source.files + (names?.file.map { [$0] } ?? [])
+        updates = reader.updates
+        replaced = reader.replaced
+        hasPlaceholderNames = names == nil
+        head = try Head(
+            task: task, classes: names?.names ?? Head.placeholderNames(linear.bias.count), weight: linear.weight,
+            bias: linear.bias, path: source.weights.path)
+        let configuration = source.configuration
+        traits = [
+            configuration?.isRankStabilized == true ? "rsLoRA" : nil, configuration?.isDoRA == true ? "DoRA" : nil,
+        ].compactMap(\.self)
+    }
+}
+
+/// The files of an adapter.
+struct AdapterSource {
+    let folder: String
+    let weights: SafetensorsFile
+    let configuration: AdapterConfiguration?
+    let configurationPath: String
+    let files: [String]
+
+    init(_ path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            guard path.hasSuffix(".safetensors") else {
+                throw ModelError(path, "expected a PEFT folder, or a .safetensors file with a head")
+            }
+            folder = path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
+            (weights, configuration) = (try SafetensorsFile(path: path), nil)
+            (configurationPath, files) = (path, [path])
+            return
+        }
+        folder = path
+        configurationPath = path + "/adapter_config.json"
+        let names = ["adapter_model.safetensors", "head.safetensors"]
+        guard let name = names.first(where: { access("\(path)/\($0)", F_OK) == 0 }) else {
+            if access(path + "/adapter_model.bin", F_OK) == 0 {
+                throw ModelError(
+                    path + "/adapter_model.bin",
+                    "weights in Python's pickle format are not read, because opening them can run code; save the adapter "
+                        + "again with model.save_pretrained(FOLDER, safe_serialization=True)")
+            }
+            throw ModelError(path, "neither adapter_model.safetensors nor head.safetensors is there")
+        }
+        weights = try SafetensorsFile(path: "\(path)/\(name)")
+        if access(configurationPath, F_OK) == 0 {
+            configuration = try AdapterConfiguration(JSON(contentsOf: configurationPath), path: configurationPath)
+            files = [configurationPath, weights.path]
+        } else {
+            configuration = nil
+            files = [weights.path]
+        }
+    }
+}

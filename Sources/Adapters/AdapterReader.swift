@@ -1,0 +1,196 @@
+import Tensors
+import VisionTransformers
+
+/// Sorts an adapter's tensors into updates, replaced parameters and head, until none is left.
+struct AdapterReader {
+    private let source: AdapterSource
+    private let base: Checkpoint
+    private(set) var updates: [String: Adapter.LowRank] = [:]
+    private(set) var replaced: [String: Tensor] = [:]
+    private var headParameters: [String: Tensor] = [:]
+
+    /// The parts of a module's low-rank update while they are collected.
+    private struct Parts {
+        var spelling: String
+        var a: Tensor?
+        var b: Tensor?
+        var magnitude: Tensor?
+        var biasB: Tensor?
+    }
+
+    init(_ source: AdapterSource, base: Checkpoint) throws {
+        self.source = source
+        self.base = base
+    }
+
+    private func failure(_ reason: String) -> ModelError { ModelError(source.weights.path, reason) }
+
+    /// Reads every tensor of the file.
+    mutating func read() throws {
+        var parts: [String: Parts] = [:]
+        for entry in source.weights.entries {
+            try place(entry.name, &parts)
+        }
+        for (module, part) in parts.sorted(by: { $0.key < $1.key }) {
+            try finish(module, part)
+        }
+        guard let configuration = source.configuration else {
+            guard updates.isEmpty else { throw failure("low-rank updates without an adapter_config.json") }
+            return
+        }
+        if updates.isEmpty, replaced.isEmpty, !headParameters.isEmpty { return }
+        try configuration.targets.check(
+            adapted: Set(updates.keys), configuration: base.configuration, path: source.configurationPath)
+    }
+
+    /// Finds out what one tensor is.
+    private mutating func place(_ key: String, _ parts: inout [String: Parts]) throws {
+        var name = key.hasPrefix("base_model.model.") ? String(key.dropFirst("base_model.model.".count)) : key
+        // PEFT keeps the head that was there before training beside the trained one when every bias is saved.
+        if name.contains(".original_module.") { return }
+        name = name.replacing(".modules_to_save.default.", with: ".").replacing(".modules_to_save.", with: ".")
+        for (infix, member) in [
+            (".lora_A", \Parts.a), (".lora_B", \Parts.b), (".lora_magnitude_vector", \Parts.magnitude),
+        ] {
+            for ending in [infix + ".weight", infix + ".default.weight", infix, infix + ".default"]
+            where name.hasSuffix(ending) {
+                try set(member, of: name.dropLast(ending.count), key, &parts)
+                return
+            }
+        }
+        if name.hasSuffix(".lora_B.bias") {
+            try set(\.biasB, of: name.dropLast(".lora_B.bias".count), key, &parts)
+            return
+        }
+        try replace(name, key)
+    }
+
+    private func set(
+        _ member: WritableKeyPath<Parts, Tensor?>, of spelling: Substring, _ key: String,
+        _ parts: inout [String: Parts]
+    ) throws {
+        let module = ParameterNames.canonical(String(spelling))
+        var part = parts[module] ?? Parts(spelling: String(spelling))
+        guard part[keyPath: member] == nil, part.spelling == spelling else {
+            throw failure("tensor \"\(key)\": a second tensor for \(module)")
+        }
+        part[keyPath: member] = try source.weights.tensor(key)
+        parts[module] = part
+    }
+
+    /// A tensor that stands for a whole parameter: a head's, a trained bias, or a module in `modules_to_save`.
+    private mutating func replace(_ name: String, _ key: String) throws {
+        let tensor = try source.weights.tensor(key)
+        let bare = ["weight", "bias"].contains(name) && source.configuration == nil
+        let parameter = bare ? "classifier.\(name)" : ParameterNames.canonical(name.replacing(".base_layer.", with: "."))
+        if ParameterNames.isHead(parameter) {
+            if let other = headParameters[parameter], other != tensor {
+                throw failure("tensor \"\(key)\": another value for \(parameter)")
+            }
+            headParameters[parameter] = tensor
+            return
+        }
+        guard let shape = base.shape(parameter) else {
+            throw failure("tensor \"\(key)\" has no place in the base")
+        }
+        guard source.configuration != nil else { throw failure("tensor \"\(key)\" without an adapter_config.json") }
+        guard shape == tensor.shape else {
+            throw failure("tensor \"\(key)\": expected shape \(shape) as in the base, found \(tensor.shape)")
+        }
+        guard replaced.updateValue(tensor, forKey: parameter) == nil else {
+            throw failure("tensor \"\(key)\": a second tensor for \(parameter)")
+        }
+    }
+
+    /// Checks a module's parts against each other, the configuration and the base.
+    private mutating func finish(_ module: String, _ part: Parts) throws {
+        guard let configuration = source.configuration else {
+            throw failure("low-rank update of \(module) without an adapter_config.json")
+        }
+        guard let a = part.a, let b = part.b else {
+            throw failure("\(part.spelling): lora_A and lora_B must both be there")
+        }
+        guard a.shape.count >= 2, b.shape.count == a.shape.count, a.shape[0] == b.shape[1],
+            b.shape.dropFirst(2).allSatisfy({ $0 == 1 })
+        else { throw failure("\(part.spelling): lora_A \(a.shape) and lora_B \(b.shape) do not fit together") }
+        let rank = configuration.rank(path: part.spelling)
+        guard a.shape[0] == rank else {
+            throw failure("\(part.spelling): rank \(rank) by adapter_config.json, \(a.shape[0]) in lora_A")
+        }
+        let shape = [b.shape[0]] + a.shape.dropFirst()
+        let isHead = ParameterNames.isHead("\(module).weight")
+        let expected = isHead ? base.shape("\(module).weight") : try baseShape(module, part.spelling)
+        guard expected == shape else {
+            throw failure(
+                "\(part.spelling): an update of shape \(shape), "
+                    + (expected.map { "the base has \($0)" } ?? "the base has no such module"))
+        }
+        guard (part.magnitude != nil) == configuration.isDoRA else {
+            throw failure("\(part.spelling): lora_magnitude_vector and use_dora do not agree")
+        }
+        for (name, tensor) in [("lora_magnitude_vector", part.magnitude), ("lora_B.bias", part.biasB)] {
+            if let tensor, tensor.count != shape[0] {
+                throw failure("\(part.spelling).\(name): expected \(shape[0]) elements, found \(tensor.count)")
+            }
+        }
+        let update = Adapter.LowRank(
+            a: a, b: b, scale: configuration.scale(path: part.spelling), magnitude: part.magnitude?.values,
+            biasB: part.biasB?.values)
+        if isHead { try adaptHead(module, update) } else { try split(module, update) }
+    }
+
+    private func baseShape(_ module: String, _ spelling: String) throws -> [Int]? {
+        guard let branches = ParameterNames.branches(of: module) else { return base.shape("\(module).weight") }
+        guard let first = base.shape("\(branches[0]).weight") else { return nil }
+        return [first[0] * branches.count] + first.dropFirst()
+    }
+
+    /// Stores an update; that of a fused weight becomes one for each branch, which are its rows.
+    private mutating func split(_ module: String, _ update: Adapter.LowRank) throws {
+        let branches = ParameterNames.branches(of: module) ?? [module]
+        let rows = update.b.shape[0] / branches.count
+        for (index, branch) in branches.enumerated() {
+            var part = update
+            if branches.count > 1 {
+                let rank = update.a.shape[0]
+                let range = index * rows..<(index + 1) * rows
+                part.b = Tensor(
+                    shape: [rows, rank],
+                    values: Array(update.b.values[range.lowerBound * rank..<range.upperBound * rank]))
+                part.magnitude = update.magnitude.map { Array($0[range]) }
+                part.biasB = update.biasB.map { Array($0[range]) }
+            }
+            guard updates.updateValue(part, forKey: branch) == nil else { throw failure("two updates of \(branch)") }
+        }
+    }
+
+    /// Applies an update of the base's own head, which then is this task's head.
+    private mutating func adaptHead(_ module: String, _ update: Adapter.LowRank) throws {
+        guard headParameters["\(module).weight"] == nil else {
+            throw failure("\(module): both a low-rank update and a whole weight")
+        }
+        let weight = try base.parameter("\(module).weight")
+        headParameters["\(module).weight"] = update.applied(to: weight)
+        if base.hasParameter("\(module).bias"), headParameters["\(module).bias"] == nil {
+            var bias = try base.parameter("\(module).bias")
+            for (index, value) in (update.biasB ?? []).enumerated() {
+                bias.values[index] += Float(update.scale * Double(value))
+            }
+            headParameters["\(module).bias"] = bias
+        }
+    }
+
+    /// The head that was read.
+    ///
+    /// - Throws: `ModelError` when there is none: the base's own head was trained for other classes.
+    func head() throws -> (weight: Tensor, bias: Tensor) {
+        guard
+            let head = try Head.linear(
+                headParameters, configuration: base.configuration, path: source.weights.path)
+        else {
+            throw failure(
+                "no classification head: expected \"classifier.weight\"; train with modules_to_save=[\"classifier\"]")
+        }
+        return head
+    }
+}

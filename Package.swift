@@ -8,11 +8,15 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
+let strictC: [CSetting] = [
+    .treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra"),
+]
 
 let package = Package(
     name: "mergevit",
     products: [
-        .library(name: "Tensors", targets: ["Tensors"])
+        .library(name: "Tensors", targets: ["Tensors"]),
+        .library(name: "Images", targets: ["Images"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -24,6 +28,22 @@ let package = Package(
             name: "Tensors",
             dependencies: [],
             swiftSettings: strict),
+        .target(
+            name: "CImageCodecs",
+            cSettings: strictC,
+            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+        .target(
+            name: "CKernels",
+            cSettings: strictC),
+        .target(
+            name: "Images",
+            dependencies: ["CImageCodecs", "CKernels", "Tensors"],
+            swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+        .testTarget(
+            name: "ImagesTests",
+            dependencies: ["Images", "Tensors"],
+            resources: [.copy("Cases")],
+            swiftSettings: strict),
     ]
 )

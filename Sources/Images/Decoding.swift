@@ -16,7 +16,7 @@ extension RGBImage {
         guard size.width <= DecodingOptions.maximumSide, size.height <= DecodingOptions.maximumSide else {
             throw ImageError(
                 kind: .tooLarge,
-                reason: "\(size.width) x \(size.height) pixels: a side exceeds the limit of \(DecodingOptions.maximumSide)")
+                reason: "\(size.width) x \(size.height) pixels: no side may exceed \(DecodingOptions.maximumSide)")
         }
         guard size.width * size.height <= options.maximumPixels else {
             throw ImageError(

@@ -1,18 +1,25 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every target imports only targets that stand below it in this list; scripts/check-imports holds us to it.
+// Targets stand in the order of their layers: each imports only what stands above it in this list, which
+// scripts/check-imports holds us to.
 let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
+let strictC: [CSetting] = [
+    .treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra"),
+]
 
 let package = Package(
     name: "mergevit",
     products: [
-        .library(name: "Tensors", targets: ["Tensors"])
+        .executable(name: "mergevit", targets: ["mergevit"]),
+        .library(
+            name: "MergeVit",
+            targets: ["Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Labelling"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -20,36 +27,45 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     ],
     targets: [
+        // Libraries in C, and what binds system libraries.
         .target(
-            name: "Tensors",
-            dependencies: [],
-            swiftSettings: strict),
+            name: "CImageCodecs",
+            cSettings: strictC,
+            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+        .target(name: "CKernels", cSettings: strictC),
+        .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
+
+        // Libraries in Swift.
+        .target(name: "Tensors", swiftSettings: strict),
+        .target(name: "Compute", dependencies: ["COneDNN", "Tensors"], swiftSettings: strict),
+        .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors"], swiftSettings: strict),
         .target(
-            name: "COneDNN",
-            linkerSettings: [.linkedLibrary("dnnl")]),
-        .target(
-            name: "Compute",
-            dependencies: ["COneDNN", "Tensors"],
-            swiftSettings: strict),
-        .target(
-            name: "VisionTransformers",
-            dependencies: ["Compute", "Tensors"],
-            swiftSettings: strict),
+            name: "VisionTransformers", dependencies: ["Images", "Compute", "Tensors"], swiftSettings: strict),
         .target(
             name: "Adapters",
             dependencies: ["VisionTransformers", "Tensors", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict),
-        .testTarget(
-            name: "AdaptersTests",
-            dependencies: ["Adapters", "VisionTransformers", "Tensors"],
-            resources: [.copy("Cases")],
+        .target(
+            name: "Labelling", dependencies: ["VisionTransformers", "Images", "Tensors"], swiftSettings: strict),
+
+        // Programs.
+        .executableTarget(
+            name: "mergevit",
+            dependencies: [
+                "Adapters", "Labelling", "VisionTransformers", "Images", "Tensors",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict),
-        .testTarget(name: "ComputeTests", dependencies: ["Compute"], swiftSettings: strict),
+
+        // Tests.
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+        .testTarget(name: "ComputeTests", dependencies: ["Compute", "Tensors"], swiftSettings: strict),
         .testTarget(
-            name: "VisionTransformersTests",
-            dependencies: ["VisionTransformers", "Tensors"],
-            resources: [.copy("Cases")],
-            swiftSettings: strict),
+            name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Tensors"],
+            resources: [.copy("Cases")], swiftSettings: strict),
+        .testTarget(
+            name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Tensors"],
+            resources: [.copy("Cases")], swiftSettings: strict),
     ]
 )

@@ -1,0 +1,190 @@
+#include "CImageCodecs.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+// Progressive files describe one picture in many scans; a hostile one asks for the whole picture to be revisited
+// thousands of times. Encoders write about ten scans.
+#define MAXIMUM_SCANS 500
+#define MAXIMUM_SCANNED_PIXELS 20e9
+
+typedef struct {
+    struct jpeg_error_mgr errors;  // first, so that the library's pointer to it is a pointer to this
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    struct jpeg_decompress_struct jpeg;
+    jmp_buf jump;
+    char *message;
+    int status;
+    unsigned scanned_components;
+} reader;
+
+static void fail(j_common_ptr jpeg, int status, const char *text) {
+    reader *r = (reader *)jpeg->err;
+    snprintf(r->message, MV_MESSAGE_SIZE, "%s", text);
+    r->status = status;
+    longjmp(r->jump, 1);
+}
+
+static void fail_with_library_message(j_common_ptr jpeg) {
+    char text[JMSG_LENGTH_MAX];
+    jpeg->err->format_message(jpeg, text);
+    static const char prefix[] = "Corrupt JPEG data: ";
+    size_t skip = strncmp(text, prefix, sizeof prefix - 1) == 0 ? sizeof prefix - 1 : 0;
+    int status = MV_DAMAGED;
+    switch (jpeg->err->msg_code) {
+    case JERR_OUT_OF_MEMORY: status = MV_NO_MEMORY; break;
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_NOT_COMPILED: status = MV_UNSUPPORTED; break;
+    }
+    fail(jpeg, status, text + skip);
+}
+
+// Warnings that leave every pixel as encoded pass; the others mean that the library made pixels up.
+static void on_message(j_common_ptr jpeg, int level) {
+    if (level >= 0) return;
+    switch (jpeg->err->msg_code) {
+    case JWRN_ADOBE_XFORM:
+    case JWRN_BOGUS_ICC:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL:
+    case JWRN_TOO_MUCH_DATA: return;
+    case JWRN_EXTRANEOUS_DATA: {
+        // Before a restart marker left-over data means that the interval was misread; elsewhere it is padding.
+        int marker = jpeg->err->msg_parm.i[1];
+        if (marker < 0xD0 || marker > 0xD7) return;
+    }
+    }
+    fail_with_library_message(jpeg);
+}
+
+static void on_output(j_common_ptr jpeg) { (void)jpeg; }
+static void on_source_event(j_decompress_ptr jpeg) { (void)jpeg; }
+
+static boolean on_empty(j_decompress_ptr jpeg) {
+    fail((j_common_ptr)jpeg, MV_DAMAGED, "premature end of data");
+    return FALSE;
+}
+
+static void on_skip(j_decompress_ptr jpeg, long count) {
+    if (count <= 0) return;
+    if ((size_t)count > jpeg->src->bytes_in_buffer) on_empty(jpeg);
+    jpeg->src->next_input_byte += count;
+    jpeg->src->bytes_in_buffer -= (size_t)count;
+}
+
+static void on_progress(j_common_ptr common) {
+    reader *r = (reader *)common->err;
+    if (!common->is_decompressor) return;
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    for (int i = 0; i < jpeg->comps_in_scan; i++)
+        r->scanned_components |= 1u << jpeg->cur_comp_info[i]->component_index;
+    double pixels = (double)jpeg->image_width * jpeg->image_height;
+    if (jpeg->input_scan_number > MAXIMUM_SCANS || jpeg->input_scan_number * pixels > MAXIMUM_SCANNED_PIXELS + 20 * pixels)
+        fail(common, MV_UNSUPPORTED, "too many scans");
+}
+
+// Called after setjmp, since creating the decompressor can already fail.
+static void open_reader(reader *r, const uint8_t *data, size_t size) {
+    r->jpeg.err = jpeg_std_error(&r->errors);
+    r->errors.error_exit = fail_with_library_message;
+    r->errors.emit_message = on_message;
+    r->errors.output_message = on_output;
+    jpeg_create_decompress(&r->jpeg);
+    r->source = (struct jpeg_source_mgr){.next_input_byte = data,
+                                         .bytes_in_buffer = size,
+                                         .init_source = on_source_event,
+                                         .fill_input_buffer = on_empty,
+                                         .skip_input_data = on_skip,
+                                         .resync_to_restart = jpeg_resync_to_restart,
+                                         .term_source = on_source_event};
+    r->jpeg.src = &r->source;
+    r->progress.progress_monitor = on_progress;
+    r->jpeg.progress = &r->progress;
+    jpeg_read_header(&r->jpeg, TRUE);
+}
+
+int mv_jpeg_read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message) {
+    reader r;
+    memset(&r, 0, sizeof r);
+    r.message = message;
+    if (setjmp(r.jump) == 0) {
+        open_reader(&r, data, size);
+        // Each 8 x 8 block takes one bit or more, unless it is arithmetically coded.
+        double blocks = 0;
+        for (int i = 0; i < r.jpeg.num_components; i++)
+            blocks += (double)r.jpeg.comp_info[i].width_in_blocks * r.jpeg.comp_info[i].height_in_blocks;
+        if (!r.jpeg.arith_code && blocks > 8.0 * (double)size) {
+            snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %u x %u pixels cannot be in %zu bytes",
+                     r.jpeg.image_width, r.jpeg.image_height, size);
+            r.status = MV_DAMAGED;
+        }
+        *width = r.jpeg.image_width;
+        *height = r.jpeg.image_height;
+    }
+    jpeg_destroy_decompress(&r.jpeg);
+    return r.status;
+}
+
+// CMYK as Adobe stores it, inverted: each sample is 255 minus the ink. As in Pillow, k - round((255 - c) * k / 255).
+static void convert_cmyk(const uint8_t *in, uint8_t *out, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++, in += 4, out += 3) {
+        uint32_t k = in[3];
+        for (int c = 0; c < 3; c++) {
+            uint32_t t = (255u - in[c]) * k + 128;
+            out[c] = (uint8_t)(k - (((t >> 8) + t) >> 8));
+        }
+    }
+}
+
+static void decode(reader *r, uint32_t width, uint32_t height, uint8_t *rgb) {
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    j_common_ptr common = (j_common_ptr)jpeg;
+    if (jpeg->image_width != width || jpeg->image_height != height)
+        fail(common, MV_DAMAGED, "size differs from the header's");
+    switch (jpeg->num_components) {
+    case 1: jpeg->out_color_space = JCS_GRAYSCALE; break;
+    case 3: jpeg->out_color_space = JCS_RGB; break;
+    case 4: jpeg->out_color_space = JCS_CMYK; break;
+    default: fail(common, MV_UNSUPPORTED, "number of components other than 1, 3 and 4");
+    }
+    jpeg->dct_method = JDCT_ISLOW;
+    jpeg->do_fancy_upsampling = TRUE;
+    jpeg_start_decompress(jpeg);
+    if (jpeg->output_width != width || jpeg->output_height != height)
+        fail(common, MV_DAMAGED, "size differs from the header's");
+    JSAMPARRAY scratch = NULL;
+    if (jpeg->num_components != 3)
+        scratch = jpeg->mem->alloc_sarray(common, JPOOL_IMAGE, width * (JDIMENSION)jpeg->output_components, 1);
+    while (jpeg->output_scanline < height) {
+        uint8_t *out = rgb + (size_t)jpeg->output_scanline * width * 3;
+        JSAMPROW row = scratch == NULL ? out : scratch[0];
+        if (jpeg_read_scanlines(jpeg, &row, 1) != 1) fail(common, MV_DAMAGED, "premature end of data");
+        if (jpeg->num_components == 4) convert_cmyk(row, out, width);
+        if (jpeg->num_components == 1)
+            for (uint32_t x = 0; x < width; x++) out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = row[x];
+    }
+    on_progress(common);
+    if (r->scanned_components != (1u << jpeg->num_components) - 1)
+        fail(common, MV_DAMAGED, "a colour component is missing");
+    jpeg_finish_decompress(jpeg);
+}
+
+int mv_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb, char *message) {
+    reader r;
+    memset(&r, 0, sizeof r);
+    r.message = message;
+    if (setjmp(r.jump) == 0) {
+        open_reader(&r, data, size);
+        decode(&r, width, height, rgb);
+    }
+    jpeg_destroy_decompress(&r.jpeg);
+    return r.status;
+}

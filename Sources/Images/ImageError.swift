@@ -1,0 +1,39 @@
+/// Why a picture, or the settings that say how to prepare pictures, cannot be used.
+///
+/// The name of the picture's file is not part of it: the caller knows it and puts it in front.
+public struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What sort of problem it is.
+    public enum Kind: String, Sendable {
+        /// There are no bytes at all.
+        case empty
+        /// The bytes are neither PNG nor JPEG.
+        case unknownFormat
+        /// The format is known, but the data is cut short or corrupt.
+        case damaged
+        /// The data is sound, but uses a feature that is not decoded.
+        case unsupported
+        /// More pixels than allowed.
+        case tooLarge
+        /// A codec could not get memory.
+        case outOfMemory
+        /// The preprocessing settings are contradictory, absurd or not understood.
+        case settings
+    }
+
+    /// What sort of problem it is.
+    public let kind: Kind
+    /// The problem in words, such as "PNG: IDAT: CRC error".
+    public let reason: String
+    /// The settings file, for problems of kind `settings`.
+    public let path: String?
+
+    /// Describes a problem.
+    public init(kind: Kind, reason: String, path: String? = nil) {
+        self.kind = kind
+        self.reason = reason
+        self.path = path
+    }
+
+    /// The reason, after the path if there is one.
+    public var description: String { path.map { "\($0): \(reason)" } ?? reason }
+}

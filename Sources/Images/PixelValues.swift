@@ -1,0 +1,71 @@
+public import Tensors
+
+extension Preprocessing {
+    /// The values of a picture that `apply(_:)` gave, as a model takes them: shape (1, 3, height, width), 32-bit floats.
+    public func pixelValues(of image: RGBImage) -> Tensor {
+        let table = valueTable()
+        let plane = image.width * image.height
+        let values = [Float](unsafeUninitializedCapacity: plane * 3) { buffer, initialized in
+            image.pixels.withUnsafeBufferPointer { pixels in
+                for channel in 0..<3 {
+                    for index in 0..<plane {
+                        buffer[channel * plane + index] = table[channel * 256 + Int(pixels[index * 3 + channel])]
+                    }
+                }
+            }
+            initialized = plane * 3
+        }
+        return Tensor(shape: [1, 3, image.height, image.width], values: values)
+    }
+
+    /// Writes the values of a picture that `apply(_:)` gave as one row per patch.
+    ///
+    /// Row `r` is patch (r / across, r % across) of the grid of `height / patchHeight` by `across = width / patchWidth`
+    /// patches; column `(channel * patchHeight + y) * patchWidth + x` is one of its values. That is the order of a
+    /// convolution weight [D, 3, patchHeight, patchWidth] flattened to [D, 3 * patchHeight * patchWidth], so that the
+    /// patch embedding is `patches · weightᵀ`. Rows and columns of the picture beyond whole patches are left out, as a
+    /// convolution with that stride does.
+    ///
+    /// - Parameters:
+    ///   - image: the resized and cropped picture.
+    ///   - patchHeight: rows of a patch, positive.
+    ///   - patchWidth: columns of a patch, positive.
+    ///   - patches: where the values go; exactly patches x 3 x patchHeight x patchWidth elements.
+    public func writePatches(
+        of image: RGBImage, patchHeight: Int, patchWidth: Int, into patches: UnsafeMutableBufferPointer<Float>
+    ) {
+        precondition(patchHeight > 0 && patchWidth > 0, "patch without extent")
+        let (down, across) = (image.height / patchHeight, image.width / patchWidth)
+        let area = patchHeight * patchWidth
+        precondition(patches.count == down * across * 3 * area, "buffer of another size than the patches")
+        guard var target = patches.baseAddress else { return }
+        let table = valueTable()
+        image.pixels.withUnsafeBufferPointer { pixels in
+            table.withUnsafeBufferPointer { table in
+                guard let samples = pixels.baseAddress, let table = table.baseAddress else { return }
+                for patch in 0..<down * across {
+                    let corner = (patch / across * patchHeight * image.width + patch % across * patchWidth) * 3
+                    for channel in 0..<3 {
+                        let values = table + channel * 256
+                        for y in 0..<patchHeight {
+                            let row = samples + corner + y * image.width * 3 + channel
+                            for x in 0..<patchWidth { target[x] = values[Int(row[3 * x])] }
+                            target += patchWidth
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What each 8-bit sample becomes: (sample * factor - mean) / deviation in 64 bits, then rounded; 256 values a channel.
+    func valueTable() -> [Float] {
+        (0..<3 * 256).map { index in
+            var value = Double(index % 256) * (rescaleFactor ?? 1)
+            if let normalization {
+                value = (value - normalization.mean[index / 256]) / normalization.deviation[index / 256]
+            }
+            return Float(value)
+        }
+    }
+}

@@ -1,0 +1,206 @@
+public import Tensors
+
+extension Preprocessing {
+    /// Reads the settings of a `preprocessor_config.json`.
+    ///
+    /// A missing or null key takes the default that transformers gives it for the named `image_processor_type` (or
+    /// `feature_extractor_type`). The first ViT checkpoints name none: without a name the defaults are ViT's, but what is
+    /// resized or normalised to has to be written.
+    ///
+    /// - Parameters:
+    ///   - json: the whole value.
+    ///   - path: where it came from, for errors.
+    /// - Throws: `ImageError` of kind `settings` naming the key: for a processor or key that is not known, a value of the
+    ///   wrong type or out of range, and settings that contradict each other. Nothing that would change a pixel is
+    ///   skipped.
+    public init(json: JSON, path: String) throws(ImageError) {
+        guard let object = json.objectValue else {
+            throw ImageError(kind: .settings, reason: "expected an object, found \(json.kind)", path: path)
+        }
+        let settings = Settings(object: object, path: path)
+        try settings.refuseUnknownKeys()
+        let named = try settings.processor()
+        let processor = named ?? .vit
+        self = processor.defaults
+        func require(_ key: String, for flag: String) throws(ImageError) {
+            if named == nil, object[key] ?? .null == .null {
+                throw settings.failure("no \(key), which \(flag) needs, nor an image_processor_type to take it from")
+            }
+        }
+
+        if try settings.flag("do_resize") ?? true {
+            try require("size", for: "do_resize")
+            target = try settings.target(processor) ?? target
+            filter = try settings.filter() ?? filter
+        } else {
+            target = nil
+        }
+        if try settings.flag("do_center_crop") ?? (crop != nil) {
+            guard let size = try settings.size("crop_size", isSquare: true) ?? crop.map(Target.exact) else {
+                throw settings.failure("do_center_crop is true, but there is no crop_size")
+            }
+            guard case .exact(let kept) = size else {
+                throw settings.failure("crop_size: expected height and width, found shortest_edge")
+            }
+            crop = kept
+        } else {
+            crop = nil
+        }
+        if try settings.flag("do_rescale") ?? true {
+            rescaleFactor = try settings.factor() ?? rescaleFactor
+        } else {
+            rescaleFactor = nil
+        }
+        if try settings.flag("do_normalize") ?? true {
+            try require("image_mean", for: "do_normalize")
+            try require("image_std", for: "do_normalize")
+            if let mean = try settings.channels("image_mean") { normalization?.mean = mean }
+            if let deviation = try settings.channels("image_std") { normalization?.deviation = deviation }
+            guard normalization?.deviation.allSatisfy({ $0 > 0 }) ?? true else {
+                throw settings.failure("image_std: expected positive numbers")
+            }
+        } else {
+            normalization = nil
+        }
+        guard valueTable().allSatisfy(\.isFinite) else {
+            throw settings.failure("rescale_factor, image_mean and image_std give values beyond 32-bit floats")
+        }
+    }
+}
+
+/// The members of the file, with errors that name them.
+private struct Settings {
+    let object: JSONObject
+    let path: String
+
+    func failure(_ reason: String) -> ImageError { ImageError(kind: .settings, reason: reason, path: path) }
+
+    /// A member, or nil when it is missing or null, which is the same to transformers.
+    private func value(_ key: String) -> JSON? { object[key].flatMap { $0 == .null ? nil : $0 } }
+
+    /// Keys that `init(json:path:)` reads.
+    private static let understood: Set<String> = [
+        "image_processor_type", "feature_extractor_type", "do_resize", "size", "default_to_square", "resample",
+        "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std",
+    ]
+
+    /// Bookkeeping that never changes a value. `do_convert_rgb` is among it, because decoding always gives RGB.
+    private static let harmless: Set<String> = [
+        "_valid_processor_keys", "_processor_class", "processor_class", "auto_map", "do_convert_rgb", "device",
+        "disable_grouping", "return_tensors", "image_seq_length", "pad_size", "transformers_version",
+        "input_data_format",
+    ]
+
+    func refuseUnknownKeys() throws(ImageError) {
+        for key in object.keys where value(key) != nil {
+            if Settings.understood.contains(key) || Settings.harmless.contains(key) { continue }
+            switch key {
+            case "do_pad", "use_square_size":
+                guard try flag(key) == true else { continue }
+                throw failure("\(key) is not supported")
+            case "data_format":
+                guard value(key)?.stringValue != "channels_first" else { continue }
+                throw failure("data_format: expected \"channels_first\"")
+            default:
+                throw failure("key \"\(key)\" is not supported")
+            }
+        }
+    }
+
+    /// The processor that is named, or nil.
+    func processor() throws(ImageError) -> Processor? {
+        var found: Processor?
+        for key in ["image_processor_type", "feature_extractor_type"] {
+            guard let value = value(key) else { continue }
+            guard let name = value.stringValue else { throw wrong(key, "a class name", value) }
+            guard let processor = Processor(className: name) else {
+                let known = Processor.allCases.map { $0.rawValue + "ImageProcessor" }.joined(separator: ", ")
+                throw failure("\(key) \"\(name)\" is not supported (known: \(known))")
+            }
+            guard found == nil || found == processor else {
+                throw failure("image_processor_type and feature_extractor_type contradict each other")
+            }
+            found = processor
+        }
+        return found
+    }
+
+    private func wrong(_ key: String, _ expected: String, _ found: JSON) -> ImageError {
+        failure("\(key): expected \(expected), found \(found.serialized(indented: false).prefix(60))")
+    }
+
+    func flag(_ key: String) throws(ImageError) -> Bool? {
+        guard let value = value(key) else { return nil }
+        guard let flag = value.boolValue else { throw wrong(key, "true or false", value) }
+        return flag
+    }
+
+    func filter() throws(ImageError) -> ResampleFilter? {
+        guard let value = value("resample") else { return nil }
+        guard let filter = value.intValue.flatMap(ResampleFilter.init(rawValue:)) else {
+            throw wrong("resample", "a filter's number from 0 to 5", value)
+        }
+        return filter
+    }
+
+    func factor() throws(ImageError) -> Double? {
+        guard let value = value("rescale_factor") else { return nil }
+        guard let factor = value.doubleValue, factor.isFinite, factor > 0 else {
+            throw wrong("rescale_factor", "a positive number", value)
+        }
+        return factor
+    }
+
+    func channels(_ key: String) throws(ImageError) -> [Double]? {
+        guard let value = value(key) else { return nil }
+        let numbers = value.arrayValue?.compactMap(\.doubleValue).filter { $0.isFinite && abs($0) < 1e9 }
+        guard let numbers, numbers.count == 3, value.arrayValue?.count == 3 else {
+            throw wrong(key, "three numbers", value)
+        }
+        return numbers
+    }
+
+    func target(_ processor: Processor) throws(ImageError) -> Preprocessing.Target? {
+        try size("size", isSquare: try flag("default_to_square") ?? processor.isSizeSquare)
+    }
+
+    /// A size as a number (a square, or the shorter side), as two equal numbers, or as an object of extents.
+    func size(_ key: String, isSquare: Bool) throws(ImageError) -> Preprocessing.Target? {
+        guard let value = value(key) else { return nil }
+        switch value {
+        case .number:
+            let extent = try extent(key, value)
+            return isSquare ? .exact(ImageSize(height: extent, width: extent)) : .shortestEdge(extent)
+        case .array(let extents):
+            // Older releases read width and height, newer ones height and width.
+            guard extents.count == 2, extents[0] == extents[1] else {
+                throw wrong(key, "an object with height and width", value)
+            }
+            let extent = try extent(key, extents[0])
+            return .exact(ImageSize(height: extent, width: extent))
+        case .object(let members):
+            // Null extents are those that another combination of keys would use.
+            let given = members.members.filter { $0.value != .null }
+            switch Set(given.map(\.key)) {
+            case ["height", "width"]:
+                let height = try extent("\(key).height", members["height"] ?? .null)
+                let width = try extent("\(key).width", members["width"] ?? .null)
+                return .exact(ImageSize(height: height, width: width))
+            case ["shortest_edge"]:
+                return .shortestEdge(try extent("\(key).shortest_edge", members["shortest_edge"] ?? .null))
+            default:
+                let keys = given.map(\.key).joined(separator: ", ")
+                throw failure("\(key): expected height and width, or shortest_edge; found {\(keys)}")
+            }
+        default:
+            throw wrong(key, "a number or an object", value)
+        }
+    }
+
+    private func extent(_ key: String, _ value: JSON) throws(ImageError) -> Int {
+        guard let extent = value.intValue, extent >= 1, extent <= Preprocessing.maximumSide else {
+            throw wrong(key, "a whole number from 1 to \(Preprocessing.maximumSide)", value)
+        }
+        return extent
+    }
+}

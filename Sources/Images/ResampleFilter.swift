@@ -1,0 +1,109 @@
+import Glibc
+
+/// The resampling filters of Pillow, by their numbers in `preprocessor_config.json`.
+public enum ResampleFilter: Int, CaseIterable, Sendable {
+    /// The nearest pixel.
+    case nearest = 0
+    /// A windowed sinc over three pixels each way.
+    case lanczos = 1
+    /// Linear interpolation when enlarging, a triangle as wide as it takes when shrinking.
+    case bilinear = 2
+    /// The cubic convolution kernel with a = -1/2.
+    case bicubic = 3
+    /// The mean of the pixels covered.
+    case box = 4
+    /// A Hamming window over one pixel each way.
+    case hamming = 5
+
+    /// How far the filter reaches from its centre, in pixels of the smaller picture.
+    var support: Double {
+        switch self {
+        case .nearest, .box: 0.5
+        case .bilinear, .hamming: 1
+        case .bicubic: 2
+        case .lanczos: 3
+        }
+    }
+
+    /// The filter's weight at a distance from its centre. The expressions are Pillow's, since their rounding counts.
+    func weight(at distance: Double) -> Double {
+        switch self {
+        case .nearest, .box:
+            return distance > -0.5 && distance <= 0.5 ? 1 : 0
+        case .bilinear:
+            return abs(distance) < 1 ? 1 - abs(distance) : 0
+        case .hamming:
+            if distance == 0 { return 1 }
+            if abs(distance) >= 1 { return 0 }
+            let x = abs(distance) * Double.pi
+            return sin(x) / x * (Double(0.54 as Float) + Double(0.46 as Float) * cos(x))
+        case .bicubic:
+            let a = -0.5
+            let x = abs(distance)
+            if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
+            if x < 2 { return (((x - 5) * x + 8) * x - 4) * a }
+            return 0
+        case .lanczos:
+            guard distance >= -3, distance < 3 else { return 0 }
+            return ResampleFilter.sinc(distance) * ResampleFilter.sinc(distance / 3)
+        }
+    }
+
+    private static func sinc(_ value: Double) -> Double {
+        value == 0 ? 1 : sin(value * Double.pi) / (value * Double.pi)
+    }
+}
+
+/// The weights of one direction of a resize: for every output pixel of a range, which input pixels count how much.
+struct ResampleAxis {
+    /// The first input pixel of each output pixel.
+    let starts: [Int]
+    /// How many input pixels each output pixel takes.
+    let counts: [Int]
+    /// The 22-bit fixed-point weights, `stride` for each output pixel, zeros after the first `counts`.
+    let weights: [Int32]
+    /// The most input pixels that any output pixel takes.
+    let stride: Int
+
+    /// The input pixels that are needed at all.
+    var needed: Range<Int> {
+        guard let first = starts.first, let start = starts.last, let count = counts.last else { return 0..<0 }
+        return first..<start + count
+    }
+
+    /// Weights for resizing `input` pixels to `output`, of which only `range` is wanted; as Pillow's `precompute_coeffs`.
+    init(filter: ResampleFilter, input: Int, output: Int, range: Range<Int>) {
+        let scale = Double(input) / Double(output)
+        let filterScale = max(scale, 1)
+        let support = filter.support * filterScale
+        stride = min(Int(support.rounded(.up)) * 2 + 1, input)
+        var starts: [Int] = []
+        var counts: [Int] = []
+        var weights = [Int32](repeating: 0, count: range.count * stride)
+        var exact = [Double](repeating: 0, count: stride)
+        starts.reserveCapacity(range.count)
+        counts.reserveCapacity(range.count)
+        for (row, pixel) in range.enumerated() {
+            let center = (Double(pixel) + 0.5) * scale
+            let inverse = 1 / filterScale
+            let first = max(Int(center - support + 0.5), 0)
+            let count = max(min(Int(center + support + 0.5), input) - first, 0)
+            var sum = 0.0
+            for index in 0..<count {
+                let weight = filter.weight(at: (Double(index + first) - center + 0.5) * inverse)
+                exact[index] = weight
+                sum += weight
+            }
+            for index in 0..<count {
+                let weight = sum == 0 ? exact[index] : exact[index] / sum
+                let scaled = weight * Double(1 << 22)
+                weights[row * stride + index] = Int32(weight < 0 ? scaled - 0.5 : scaled + 0.5)
+            }
+            starts.append(first)
+            counts.append(count)
+        }
+        self.starts = starts
+        self.counts = counts
+        self.weights = weights
+    }
+}

@@ -12,7 +12,9 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "mergevit",
     products: [
-        .library(name: "Tensors", targets: ["Tensors"])
+        .executable(name: "mergevit", targets: ["mergevit"]),
+        .library(name: "Labelling", targets: ["Labelling"]),
+        .library(name: "Tensors", targets: ["Tensors"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -24,6 +26,20 @@ let package = Package(
             name: "Tensors",
             dependencies: [],
             swiftSettings: strict),
+        .target(
+            name: "Labelling",
+            dependencies: ["Tensors"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "mergevit",
+            dependencies: [
+                "Labelling",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+        .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["mergevit"], swiftSettings: strict),
     ]
 )

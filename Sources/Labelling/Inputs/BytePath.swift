@@ -1,0 +1,102 @@
+import Glibc
+
+/// A path as Linux has it: bytes other than NUL, in no particular encoding.
+public struct BytePath: Sendable, Hashable, CustomStringConvertible {
+    /// The path's bytes, without a terminating NUL.
+    public var bytes: [UInt8]
+
+    /// A path from its bytes.
+    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    /// A path from text, in UTF-8.
+    public init(_ text: String) { bytes = Array(text.utf8) }
+
+    /// The path as text for messages; bytes that are not UTF-8 become U+FFFD.
+    public var description: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The name of an entry of this folder.
+    public func appending(_ name: [UInt8]) -> BytePath {
+        BytePath(bytes.last == slash || bytes.isEmpty ? bytes + name : bytes + [slash] + name)
+    }
+
+    /// The folder that holds the last component; "." for a lone name.
+    public var parent: BytePath {
+        guard let last = bytes.lastIndex(of: slash) else { return BytePath(".") }
+        return BytePath(last == 0 ? [slash] : Array(bytes[..<last]))
+    }
+
+    /// What stands after the last slash; empty for a path that ends in one.
+    public var lastComponent: [UInt8] {
+        guard let last = bytes.lastIndex(of: slash) else { return bytes }
+        return Array(bytes[(last + 1)...])
+    }
+
+    /// The current folder.
+    ///
+    /// - Throws: `LabellingError.system` when it is gone or cannot be named.
+    public static func currentFolder() throws(LabellingError) -> BytePath {
+        guard let text = getcwd(nil, 0) else {
+            throw .system("cannot tell the current folder: \(systemReason(errno))")
+        }
+        defer { free(text) }
+        return BytePath(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
+    }
+
+    /// Calls `body` with the path as a C string.
+    func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { buffer in
+            for index in bytes.indices { buffer[index] = CChar(bitPattern: bytes[index]) }
+            buffer[bytes.count] = 0
+            guard let base = buffer.baseAddress else { return body("") }
+            return body(base)
+        }
+    }
+}
+
+let slash = UInt8(ascii: "/")
+
+/// The system's words for an error number; the same in every locale and safe on any thread.
+func systemReason(_ code: Int32) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
+        guard let base = buffer.baseAddress, strerror_r(code, base, buffer.count) == 0 else { return "error \(code)" }
+        return String(cString: base)
+    }
+}
+
+/// What `stat` tells of a path.
+struct FileStatus {
+    let device: UInt
+    let inode: UInt
+    let size: Int
+    let mode: UInt32
+
+    var isFolder: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
+    var isRegular: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
+
+    init(_ status: stat) {
+        device = UInt(status.st_dev)
+        inode = UInt(status.st_ino)
+        size = Int(status.st_size)
+        mode = UInt32(status.st_mode)
+    }
+
+    /// The status of what the path leads to, or the error number.
+    static func of(_ path: BytePath) -> Result<FileStatus, SystemError> {
+        var status = stat()
+        let code = path.withCString { stat($0, &status) == 0 ? 0 : errno }
+        return code == 0 ? .success(FileStatus(status)) : .failure(SystemError(code: code))
+    }
+
+    /// The status of an open file, or the error number.
+    static func of(descriptor: Int32) -> Result<FileStatus, SystemError> {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? .success(FileStatus(status)) : .failure(SystemError(code: errno))
+    }
+}
+
+/// An error number of the system.
+struct SystemError: Error, CustomStringConvertible {
+    let code: Int32
+
+    var description: String { systemReason(code) }
+}

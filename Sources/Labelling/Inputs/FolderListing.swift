@@ -1,0 +1,80 @@
+import Glibc
+
+/// The entries of one folder that are not hidden, sorted, with their names packed into one array.
+///
+/// The order is git's: by bytes, a folder as if its name ended in "/". So a walk over it meets whole paths in byte order.
+struct FolderListing {
+    /// An entry: where its name stands, and whether it is, or leads to, a folder.
+    struct Entry {
+        let start: Int
+        let count: Int32
+        let isFolder: Bool
+    }
+
+    private var names: [UInt8] = []
+    private(set) var entries: [Entry] = []
+    /// The folder itself, to notice links that lead back to it.
+    let device: UInt
+    let inode: UInt
+    /// Why the listing is not whole, if the system stopped it half way.
+    private(set) var failure: SystemError?
+
+    /// Reads the folder's entries.
+    init(_ path: BytePath) throws(SystemError) {
+        let descriptor = path.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw SystemError(code: errno) }
+        guard case .success(let status) = FileStatus.of(descriptor: descriptor), let folder = fdopendir(descriptor)
+        else {
+            let code = errno
+            close(descriptor)
+            throw SystemError(code: code)
+        }
+        defer { closedir(folder) }
+        device = status.device
+        inode = status.inode
+        errno = 0
+        while let entry = readdir(folder) {
+            let name = UnsafeRawPointer(entry) + (MemoryLayout<dirent>.offset(of: \.d_name) ?? 19)
+            add(name.assumingMemoryBound(to: CChar.self), type: Int(entry.pointee.d_type), in: descriptor)
+            errno = 0
+        }
+        if errno != 0 { failure = SystemError(code: errno) }
+        sort()
+    }
+
+    /// The entry's name.
+    func name(_ index: Int) -> ArraySlice<UInt8> {
+        let entry = entries[index]
+        return names[entry.start..<(entry.start + Int(entry.count))]
+    }
+
+    private mutating func add(_ name: UnsafePointer<CChar>, type: Int, in descriptor: Int32) {
+        guard name[0] != CChar(bitPattern: UInt8(ascii: ".")) else { return }
+        var isFolder = type == Int(DT_DIR)
+        if type == Int(DT_LNK) || type == Int(DT_UNKNOWN) {
+            var status = stat()
+            isFolder = fstatat(descriptor, name, &status, 0) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        }
+        let count = strlen(name)
+        entries.append(Entry(start: names.count, count: Int32(count), isFolder: isFolder))
+        names.append(contentsOf: UnsafeRawBufferPointer(start: name, count: count))
+    }
+
+    private mutating func sort() {
+        names.withUnsafeBufferPointer { names in
+            entries.sort { FolderListing.precedes($0, $1, names) }
+        }
+    }
+
+    private static func precedes(_ left: Entry, _ right: Entry, _ names: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let base = names.baseAddress else { return false }
+        let common = Int(min(left.count, right.count))
+        let order = memcmp(base + left.start, base + right.start, common)
+        if order != 0 { return order < 0 }
+        func next(_ entry: Entry) -> Int {
+            if Int(entry.count) > common { return Int(names[entry.start + common]) }
+            return entry.isFolder ? Int(slash) : -1
+        }
+        return next(left) < next(right)
+    }
+}

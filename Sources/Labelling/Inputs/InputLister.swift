@@ -1,0 +1,40 @@
+/// Goes through an `InputSource` one input at a time: folders recursively in byte order of the paths, everything else
+/// in the order it is named. It is used by one thread at a time.
+final class InputLister {
+    private let paths: [BytePath]
+    private var next = 0
+    private let list: FileList?
+    private var walk: FolderWalk?
+    private var finishedLoops = 0
+
+    /// Opens the list, if the source has one.
+    init(_ source: InputSource) throws(LabellingError) {
+        paths = source.paths
+        list = if let list = source.list { try FileList(list) } else { nil }
+    }
+
+    /// How many links were left out because they lead back to a folder above them.
+    var loops: Int { finishedLoops + (walk?.loops ?? 0) }
+
+    /// Puts the next input's path into `path`; nil when there are no more, or when `waiting` says to stop.
+    ///
+    /// - Throws: `LabellingError.fileList` when the list cannot be read any further.
+    func next(into path: inout [UInt8], waiting: FileList.Waiting) throws(LabellingError) -> ListedInput? {
+        while true {
+            if walk != nil {
+                if let input = walk?.next(into: &path) { return input }
+                finishedLoops += walk?.loops ?? 0
+                walk = nil
+            }
+            if next < paths.count {
+                path.replaceSubrange(path.indices, with: paths[next].bytes)
+                next += 1
+            } else {
+                guard let list, try list.next(into: &path, waiting: waiting) else { return nil }
+            }
+            if path.contains(0) { return .unreadable(reason: "the path holds a NUL byte") }
+            guard case .success(let status) = FileStatus.of(BytePath(path)), status.isFolder else { return .file }
+            walk = FolderWalk(BytePath(path))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/// Why a run cannot start or cannot go on. A file that cannot be labelled is not one of these: it gets its row.
+public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The output cannot be created or written.
+    case output(path: BytePath, reason: String)
+    /// The list of files cannot be read.
+    case fileList(path: BytePath, reason: String)
+    /// `--tasks` names a task that the model has not.
+    case unknownTask(name: String, known: [String])
+    /// Options that contradict each other or the model.
+    case options(String)
+    /// The model failed, with its own words.
+    case model(String)
+    /// The system refuses something that the run needs.
+    case system(String)
+    /// Nobody reads the output any more (EPIPE); not a failure for a command in a pipe.
+    case outputClosed
+
+    /// What is wrong, in one line.
+    public var description: String {
+        switch self {
+        case .output(let path, let reason): "cannot write \(path): \(reason)"
+        case .fileList(let path, let reason): "cannot read the list of files \(path): \(reason)"
+        case .unknownTask(let name, let known):
+            "the model has no task \"\(name)\"; its tasks are: \(known.joined(separator: ", "))"
+        case .options(let reason): reason
+        case .model(let reason): "the model failed: \(reason)"
+        case .system(let reason): reason
+        case .outputClosed: "nobody reads the output any more"
+        }
+    }
+}

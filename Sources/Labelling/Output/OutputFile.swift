@@ -1,0 +1,145 @@
+import Glibc
+import Synchronization
+
+/// Where rows go: standard output, or a file that appears under its name only when it is whole.
+///
+/// A regular file is written beside its place under a hidden name, `.NAME.partial-PID`, then synced and renamed; an old
+/// file of that name stays as it was until then. What is not a regular file (a device, a FIFO) is written in place.
+public final class OutputFile: Sendable {
+    private struct Partial {
+        let path: BytePath
+        let target: BytePath
+    }
+
+    private let name: BytePath
+    private let descriptor: Int32
+    private let partial: Mutex<Partial?>
+
+    private init(name: BytePath, descriptor: Int32, partial: Partial?) {
+        self.name = name
+        self.descriptor = descriptor
+        self.partial = Mutex(partial)
+    }
+
+    deinit {
+        discard()
+        if descriptor != STDOUT_FILENO { close(descriptor) }
+    }
+
+    /// Standard output.
+    public static func standardOutput() -> OutputFile {
+        OutputFile(name: BytePath("standard output"), descriptor: STDOUT_FILENO, partial: nil)
+    }
+
+    /// Opens the output at `path`; a symbolic link stays one, and the file it leads to is replaced.
+    ///
+    /// - Throws: `LabellingError.output` when it cannot be created there.
+    public static func replacing(_ path: BytePath) throws(LabellingError) -> OutputFile {
+        guard !path.bytes.isEmpty, !path.bytes.contains(0) else {
+            throw .output(path: path, reason: "not the name of a file")
+        }
+        switch FileStatus.of(path) {
+        case .success(let status):
+            if status.isFolder { throw .output(path: path, reason: systemReason(EISDIR)) }
+            guard status.isRegular else { return try inPlace(path) }
+            guard path.withCString({ access($0, W_OK) }) == 0 else {
+                throw .output(path: path, reason: systemReason(errno))
+            }
+            return try beside(resolved(path), name: path, mode: status.mode & 0o7777)
+        case .failure(let error):
+            var link = stat()
+            guard error.code == ENOENT, path.withCString({ lstat($0, &link) }) != 0 else {
+                throw .output(path: path, reason: error.code == ENOENT ? "a link that leads nowhere" : "\(error)")
+            }
+            guard path.bytes.last != slash else { throw .output(path: path, reason: systemReason(ENOENT)) }
+            return try beside(path, name: path, mode: nil)
+        }
+    }
+
+    /// Writes all the bytes.
+    ///
+    /// - Throws: `LabellingError.outputClosed` when a pipe has no reader left, else `LabellingError.output`.
+    public func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
+        var rest = bytes
+        while rest.count > 0 {
+            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if written >= 0 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&request, 1, -1)
+            case EPIPE: throw .outputClosed
+            case let code: throw .output(path: name, reason: systemReason(code))
+            }
+        }
+    }
+
+    /// Puts the file in its place, once all is written.
+    ///
+    /// - Throws: `LabellingError.output` when the disk refuses; then the old file is still there, and the new one gone.
+    public func commit() throws(LabellingError) {
+        let code: Int32 = partial.withLock { partial in
+            guard let file = partial else { return 0 }
+            guard fsync(descriptor) == 0 else { return errno }
+            let renamed = file.path.withCString { from in file.target.withCString { to in rename(from, to) } }
+            guard renamed == 0 else { return errno }
+            partial = nil
+            OutputFile.syncFolder(file.target.parent)
+            return 0
+        }
+        guard code != 0 else { return }
+        discard()
+        throw .output(path: name, reason: systemReason(code))
+    }
+
+    /// Removes what was written, unless it is in its place already. Safe to call from any thread.
+    public func discard() {
+        partial.withLock { partial in
+            if let file = partial { _ = file.path.withCString { unlink($0) } }
+            partial = nil
+        }
+    }
+
+    private static func inPlace(_ path: BytePath) throws(LabellingError) -> OutputFile {
+        let descriptor = path.withCString { open($0, O_WRONLY | O_CLOEXEC | O_NOCTTY) }
+        guard descriptor >= 0 else { throw .output(path: path, reason: systemReason(errno)) }
+        return OutputFile(name: path, descriptor: descriptor, partial: nil)
+    }
+
+    private static func beside(_ target: BytePath, name: BytePath, mode: UInt32?) throws(LabellingError) -> OutputFile {
+        // A name may have 255 bytes; what is added has at most 20.
+        let hidden = Array(".".utf8) + target.lastComponent.prefix(230) + Array(".partial-\(getpid())".utf8)
+        let folder = target.bytes.contains(slash) ? target.parent : BytePath("")
+        let path = folder.appending(hidden)
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
+        var descriptor = path.withCString { open($0, flags, 0o666) }
+        if descriptor < 0, errno == EEXIST {
+            // Left by a process that had our number and was killed.
+            _ = path.withCString { unlink($0) }
+            descriptor = path.withCString { open($0, flags, 0o666) }
+        }
+        guard descriptor >= 0 else { throw .output(path: name, reason: systemReason(errno)) }
+        if let mode { fchmod(descriptor, mode) }
+        return OutputFile(name: name, descriptor: descriptor, partial: Partial(path: path, target: target))
+    }
+
+    private static func resolved(_ path: BytePath) throws(LabellingError) -> BytePath {
+        guard let text = path.withCString({ realpath($0, nil) }) else {
+            throw .output(path: path, reason: systemReason(errno))
+        }
+        defer { free(text) }
+        return BytePath(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
+    }
+
+    /// Makes the rename itself last; best effort, as not every file system can.
+    private static func syncFolder(_ folder: BytePath) {
+        let descriptor = folder.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+}

@@ -1,0 +1,75 @@
+import Glibc
+
+/// Reads whole files into one buffer that is used again for every file; each decode worker has its own.
+struct FileReader: ~Copyable {
+    /// Why a file cannot be read, in words for its row.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// A buffer that grew beyond this for one file is given back after it.
+    private static let keptCapacity = 16 << 20
+
+    private let limit: Int
+    private var base: UnsafeMutableRawPointer?
+    private var capacity = 0
+
+    /// A reader that refuses files of more than `limit` bytes.
+    init(limit: Int) { self.limit = limit }
+
+    deinit { free(base) }
+
+    /// Calls `body` with the content of a regular file. Anything else is refused without opening it.
+    mutating func read(_ path: BytePath, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        let descriptor = try FileReader.open(path)
+        defer { close(descriptor) }
+        // It may be another file by now than the one that was looked at before it was opened.
+        let status = try FileStatus.of(descriptor: descriptor).get()
+        guard status.isRegular else { throw Failure(description: "not a regular file") }
+        guard status.size <= limit else { throw tooLarge }
+        try reserve(min(status.size, limit) + 1)
+        var count = 0
+        while true {
+            if count == capacity { try reserve(min(capacity * 2, limit + 1)) }
+            guard let base else { break }
+            let got = Glibc.read(descriptor, base + count, capacity - count)
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw SystemError(code: errno) }
+            if got == 0 { break }
+            count += got
+            guard count <= limit else { throw tooLarge }
+        }
+        guard count > 0 else { throw Failure(description: "the file is empty") }
+        try body(UnsafeRawBufferPointer(start: base, count: count))
+        if capacity > FileReader.keptCapacity {
+            free(base)
+            base = nil
+            capacity = 0
+        }
+    }
+
+    private var tooLarge: Failure { Failure(description: "the file is larger than \(limit) bytes") }
+
+    private mutating func reserve(_ wanted: Int) throws {
+        guard wanted > capacity else { return }
+        guard let grown = realloc(base, wanted) else { throw SystemError(code: ENOMEM) }
+        base = grown
+        capacity = wanted
+    }
+
+    private static func open(_ path: BytePath) throws -> Int32 {
+        switch FileStatus.of(path) {
+        case .failure(let error):
+            var link = stat()
+            if error.code == ENOENT, path.withCString({ lstat($0, &link) }) == 0 {
+                throw Failure(description: "a symbolic link that leads nowhere")
+            }
+            throw error
+        case .success(let status):
+            guard status.isRegular else { throw Failure(description: "not a regular file") }
+        }
+        let descriptor = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
+        guard descriptor >= 0 else { throw SystemError(code: errno) }
+        return descriptor
+    }
+}

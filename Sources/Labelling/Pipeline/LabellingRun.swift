@@ -1,0 +1,157 @@
+/// How a run goes about its work. None of this changes a byte of the output.
+public struct LabellingOptions: Sendable, Equatable {
+    /// How many images the model sees at once.
+    public var batchSize: Int
+    /// How many threads read and decode files.
+    public var threads: Int
+    /// Files of more bytes are refused.
+    public var maximumFileBytes: Int
+
+    /// The options of a run; 1 GiB is the largest file unless told otherwise.
+    public init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30) {
+        self.batchSize = max(1, batchSize)
+        self.threads = max(1, threads)
+        self.maximumFileBytes = maximumFileBytes
+    }
+}
+
+/// How far a run has come.
+public struct LabellingProgress: Sendable, Equatable {
+    /// Inputs that have their row.
+    public internal(set) var done = 0
+    /// Those whose row says why they have no labels.
+    public internal(set) var failed = 0
+    /// Those with a task whose best answer is below the threshold.
+    public internal(set) var belowThreshold = 0
+    /// How many inputs there are, once they are all listed.
+    public internal(set) var total: Int?
+    /// Links left out because they lead back to a folder above them; known at the end.
+    public internal(set) var loops = 0
+}
+
+/// Labels everything in `source` and writes one row an input, in input order, as the answers come.
+///
+/// The calling thread is the one that runs the model and writes; `options.threads` others decode. Memory is bounded by
+/// the batch size and the threads, whatever the number of inputs. The caller commits or discards `output`.
+///
+/// - Parameters:
+///   - source: the files and folders.
+///   - preparer: decodes files.
+///   - classifier: the model.
+///   - rows: how rows look; its tasks must be the classifier's.
+///   - output: where they go.
+///   - options: batch size and threads.
+///   - progress: told after every batch.
+/// - Returns: how many rows there are and of what kind.
+/// - Throws: `LabellingError` when the model, the list of inputs or the output fails; a file that cannot be labelled
+///   gets its row instead.
+public func label(
+    _ source: InputSource, preparer: any ImagePreparing, classifier: any MultitaskClassifying, rows: RowWriter,
+    output: OutputFile, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
+) throws(LabellingError) -> LabellingProgress {
+    let lister = try InputLister(source)
+    let ring = SlotRing(slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage)
+    let workers = try DecodeWorkers(
+        count: options.threads, lister: lister, ring: ring, preparer: preparer,
+        maximumFileBytes: options.maximumFileBytes)
+    var engine = BatchEngine(
+        ring: ring, classifier: classifier, batchSize: options.batchSize, valuesPerImage: preparer.valuesPerImage)
+    do throws(LabellingError) {
+        rows.appendHeader()
+        try rows.flush(to: output)
+        while try engine.step(rows) {
+            try rows.flush(to: output)
+            progress(engine.progress)
+        }
+    } catch {
+        ring.stop()
+        _ = workers.join()
+        throw error
+    }
+    engine.progress.loops = workers.join()
+    return engine.progress
+}
+
+/// Takes batches from the ring, asks the model and makes rows of its answers.
+private struct BatchEngine: ~Copyable {
+    let ring: SlotRing
+    let classifier: any MultitaskClassifying
+    let batchSize: Int
+    let valuesPerImage: Int
+    let classes: Int
+    let inputs: UnsafeMutableBufferPointer<Float>
+    let logits: UnsafeMutableBufferPointer<Float>
+    /// The paths of the batch, and why an input has no image; kept from batch to batch for their storage.
+    var paths: [[UInt8]] = []
+    var failures: [String?] = []
+    var progress = LabellingProgress()
+
+    init(ring: SlotRing, classifier: any MultitaskClassifying, batchSize: Int, valuesPerImage: Int) {
+        self.ring = ring
+        self.classifier = classifier
+        self.batchSize = batchSize
+        self.valuesPerImage = valuesPerImage
+        classes = classifier.tasks.reduce(0) { $0 + $1.classes.count }
+        inputs = .allocate(capacity: batchSize * valuesPerImage)
+        inputs.initialize(repeating: 0)
+        logits = .allocate(capacity: batchSize * classes)
+        logits.initialize(repeating: 0)
+    }
+
+    deinit {
+        inputs.deallocate()
+        logits.deallocate()
+    }
+
+    /// One batch; false when there is none left.
+    mutating func step(_ rows: RowWriter) throws(LabellingError) -> Bool {
+        guard let slots = try ring.take(images: batchSize) else { return false }
+        let images = gather(slots)
+        ring.release(slots.count)
+        if images > 0 {
+            do {
+                try classifier.logits(
+                    UnsafeBufferPointer(rebasing: inputs[..<(images * valuesPerImage)]), images: images,
+                    into: UnsafeMutableBufferPointer(rebasing: logits[..<(images * classes)]))
+            } catch {
+                throw .model("\(error)")
+            }
+        }
+        var image = 0
+        for index in slots.indices {
+            if let reason = failures[index] {
+                rows.appendFailure(path: paths[index], reason: reason)
+                progress.failed += 1
+                continue
+            }
+            let answer = UnsafeBufferPointer(rebasing: logits[(image * classes)..<((image + 1) * classes)])
+            switch rows.append(path: paths[index], logits: answer) {
+            case .labelled: break
+            case .belowThreshold: progress.belowThreshold += 1
+            case .notFinite: progress.failed += 1
+            }
+            image += 1
+        }
+        progress.done += slots.count
+        progress.total = ring.total
+        return true
+    }
+
+    /// Copies images side by side for the model and keeps what the rows need, so that the slots can be filled again
+    /// while the model works. Copying is under a thousandth of the work that follows.
+    private mutating func gather(_ slots: [SlotRing.Slot]) -> Int {
+        var images = 0
+        for (index, slot) in slots.enumerated() {
+            if index == paths.count {
+                paths.append([])
+                failures.append(nil)
+            }
+            swap(&paths[index], &slot.path)
+            failures[index] = slot.failure
+            guard slot.failure == nil else { continue }
+            _ = UnsafeMutableBufferPointer(rebasing: inputs[(images * valuesPerImage)...]).update(from: slot.values)
+            images += 1
+        }
+        return images
+    }
+}

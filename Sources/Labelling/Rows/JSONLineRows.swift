@@ -1,0 +1,129 @@
+/// JSON Lines: one object a file, `{"path":…,"status":…,"tasks":{…}}`.
+struct JSONLineRows: RowEncoder {
+    let tasks: [SelectedTask]
+    let topK: Int
+    let hasScores: Bool
+    let allScores: Bool
+
+    func appendHeader(to bytes: inout [UInt8]) {}
+
+    func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8]) {
+        append(path: path, status: status, answers: [], to: &bytes)
+    }
+
+    func append(path: [UInt8], status: [UInt8], answers: [TaskAnswer], to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: #"{"path":"#.utf8)
+        JSONText.append(path, to: &bytes)
+        bytes.append(contentsOf: #","status":"#.utf8)
+        JSONText.append(status, to: &bytes)
+        bytes.append(contentsOf: #","tasks":{"#.utf8)
+        for (index, (task, answer)) in zip(tasks, answers).enumerated() {
+            if index > 0 { bytes.append(comma) }
+            JSONText.append(task.name, to: &bytes)
+            bytes.append(contentsOf: ":{".utf8)
+            if let best = answer.ranks.first { append(best, task, answer, to: &bytes) }
+            if topK > 1 { appendTop(task, answer, to: &bytes) }
+            if allScores { appendScores(task, answer, to: &bytes) }
+            bytes.append(UInt8(ascii: "}"))
+        }
+        bytes.append(contentsOf: "}}\n".utf8)
+    }
+
+    private var comma: UInt8 { UInt8(ascii: ",") }
+
+    private func append(_ index: Int, _ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: #""label":"#.utf8)
+        if answer.isBelowThreshold {
+            bytes.append(contentsOf: "null".utf8)
+        } else {
+            JSONText.append(task.classes[index], to: &bytes)
+        }
+        guard hasScores else { return }
+        bytes.append(contentsOf: #","score":"#.utf8)
+        ScoreFormatter.append(answer.scores[index], to: &bytes)
+    }
+
+    private func appendTop(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: #","top":["#.utf8)
+        for (rank, index) in answer.ranks.prefix(topK).enumerated() {
+            bytes.append(contentsOf: (rank > 0 ? ",{" : "{").utf8)
+            append(index, task, answer, to: &bytes)
+            bytes.append(UInt8(ascii: "}"))
+        }
+        bytes.append(UInt8(ascii: "]"))
+    }
+
+    private func appendScores(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: #","scores":{"#.utf8)
+        for (index, score) in answer.scores.enumerated() {
+            if index > 0 { bytes.append(comma) }
+            JSONText.append(task.classes[index], to: &bytes)
+            bytes.append(UInt8(ascii: ":"))
+            ScoreFormatter.append(score, to: &bytes)
+        }
+        bytes.append(UInt8(ascii: "}"))
+    }
+}
+
+/// JSON strings from bytes that need not be UTF-8.
+enum JSONText {
+    /// Appends a string literal. A byte that is not part of well-formed UTF-8 becomes the lone surrogate U+DC00 + byte,
+    /// which Python reads back as the file's name (PEP 383, "surrogateescape").
+    static func append(_ text: [UInt8], to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\""))
+        var index = 0
+        while index < text.count {
+            let byte = text[index]
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+            case 0x0A: bytes.append(contentsOf: #"\n"#.utf8)
+            case 0x0D: bytes.append(contentsOf: #"\r"#.utf8)
+            case 0x09: bytes.append(contentsOf: #"\t"#.utf8)
+            case ..<0x20, 0x7F: appendEscape(UInt16(byte), to: &bytes)
+            case ..<0x80: bytes.append(byte)
+            default:
+                let length = UTF8Sequence.length(text, at: index)
+                if length > 0 {
+                    bytes.append(contentsOf: text[index..<(index + length)])
+                    index += length
+                    continue
+                }
+                appendEscape(0xDC00 + UInt16(byte), to: &bytes)
+            }
+            index += 1
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func appendEscape(_ unit: UInt16, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: #"\u"#.utf8)
+        for shift in [12, 8, 4, 0] {
+            let digit = UInt8(unit >> UInt16(shift) & 15)
+            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        }
+    }
+}
+
+/// Well-formed UTF-8 by table 3-7 of the Unicode standard.
+package enum UTF8Sequence {
+    /// The length of the well-formed sequence that starts at `index`; 0 when there is none.
+    package static func length(_ text: [UInt8], at index: Int) -> Int {
+        func at(_ offset: Int) -> UInt8 { index + offset < text.count ? text[index + offset] : 0 }
+        let length: Int
+        let second: ClosedRange<UInt8>
+        switch text[index] {
+        case 0x00...0x7F: return 1
+        case 0xC2...0xDF: (length, second) = (2, 0x80...0xBF)
+        case 0xE0: (length, second) = (3, 0xA0...0xBF)
+        case 0xED: (length, second) = (3, 0x80...0x9F)
+        case 0xE1...0xEF: (length, second) = (3, 0x80...0xBF)
+        case 0xF0: (length, second) = (4, 0x90...0xBF)
+        case 0xF1...0xF3: (length, second) = (4, 0x80...0xBF)
+        case 0xF4: (length, second) = (4, 0x80...0x8F)
+        default: return 0
+        }
+        guard second.contains(at(1)) else { return 0 }
+        for offset in 2..<max(length, 2) where !(0x80...0xBF).contains(at(offset)) { return 0 }
+        return length
+    }
+}

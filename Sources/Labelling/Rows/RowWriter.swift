@@ -1,0 +1,140 @@
+/// How one file format writes its rows.
+protocol RowEncoder {
+    /// Appends what the file begins with.
+    func appendHeader(to bytes: inout [UInt8])
+    /// Appends the row of an input without labels.
+    func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8])
+    /// Appends the row, or rows, of a labelled input.
+    func append(path: [UInt8], status: [UInt8], answers: [TaskAnswer], to bytes: inout [UInt8])
+}
+
+/// Makes rows of logits and reasons, into a buffer that is flushed to the output between whole rows.
+public final class RowWriter {
+    /// What came of an image that the model has answered for.
+    public enum Outcome: Sendable {
+        case labelled
+        case belowThreshold
+        /// The model gave infinity or not-a-number; the row says so and has no labels.
+        case notFinite
+    }
+
+    /// What is not flushed yet.
+    public private(set) var bytes: [UInt8] = []
+
+    private let options: RowOptions
+    private let tasks: [SelectedTask]
+    private let encoder: any RowEncoder
+    private let ranksNeeded: Int
+    private var answers: [TaskAnswer]
+
+    /// A writer for the rows of a model.
+    ///
+    /// - Throws: `LabellingError.unknownTask` when the options name a task that is not among `tasks`;
+    ///   `LabellingError.options` when they contradict each other, or columns would share a name.
+    public init(tasks all: [TaskLabels], options: RowOptions) throws(LabellingError) {
+        guard options.topK >= 1 else { throw .options("the number of answers must be at least 1") }
+        guard !options.allScores || options.scores != .none else {
+            throw .options("all scores and no scores cannot both be written")
+        }
+        let tasks = try RowWriter.select(all, options.tasks)
+        let hasScores = options.scores != .none
+        switch (options.format, options.layout) {
+        case (.jsonl, _):
+            encoder = JSONLineRows(
+                tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
+            for task in tasks where options.allScores { try RowWriter.check(task.classes, "classes") }
+        case (let format, .wide):
+            let rows = WideRows(
+                cells: DelimitedCells(delimiter: UInt8(ascii: format == .csv ? "," : "\t")), tasks: tasks,
+                topK: options.topK, hasScores: hasScores, allScores: options.allScores)
+            try RowWriter.check(rows.columns, "columns")
+            encoder = rows
+        case (let format, .long):
+            encoder = LongRows(
+                cells: DelimitedCells(delimiter: UInt8(ascii: format == .csv ? "," : "\t")), tasks: tasks,
+                hasScores: hasScores, allScores: options.allScores)
+        }
+        let everyRank = options.allScores && options.layout == .long && options.format != .jsonl
+        ranksNeeded = everyRank ? Int.max : options.topK
+        answers = tasks.map { _ in TaskAnswer() }
+        self.options = options
+        self.tasks = tasks
+    }
+
+    /// Appends what the file begins with: the column names, or nothing for JSON Lines.
+    public func appendHeader() { encoder.appendHeader(to: &bytes) }
+
+    /// Appends the row of an input that has no labels.
+    public func appendFailure(path: [UInt8], reason: String) {
+        encoder.appendFailure(path: shown(path), status: Array("error: \(reason)".utf8), to: &bytes)
+    }
+
+    /// Appends the row, or rows, of an image from the logits of all the model's tasks.
+    public func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> Outcome {
+        for task in tasks where !logits[task.logits].allSatisfy(\.isFinite) {
+            appendFailure(path: path, reason: "the model gave a value that is not finite")
+            return .notFinite
+        }
+        var below: [UInt8] = []
+        for (index, task) in tasks.enumerated() {
+            answers[index].rank(
+                UnsafeBufferPointer(rebasing: logits[task.logits]), count: ranksNeeded, scores: options.scores,
+                threshold: options.threshold)
+            if answers[index].isBelowThreshold { below += [UInt8(ascii: " ")] + task.name }
+        }
+        let status = below.isEmpty ? Array("ok".utf8) : Array("below threshold:".utf8) + below
+        encoder.append(path: shown(path), status: status, answers: answers, to: &bytes)
+        return below.isEmpty ? .labelled : .belowThreshold
+    }
+
+    /// Writes what is in the buffer.
+    ///
+    /// - Throws: what `OutputFile.write` throws.
+    public func flush(to output: OutputFile) throws(LabellingError) {
+        guard !bytes.isEmpty else { return }
+        var failure: LabellingError?
+        bytes.withUnsafeBytes { bytes in
+            do throws(LabellingError) { try output.write(bytes) } catch { failure = error }
+        }
+        bytes.removeAll(keepingCapacity: true)
+        if let failure { throw failure }
+    }
+
+    /// The path as the row gives it.
+    private func shown(_ path: [UInt8]) -> [UInt8] {
+        guard let folder = options.currentFolder, path.first != slash else { return path }
+        var rest = path[...]
+        while rest.starts(with: [UInt8(ascii: "."), slash]) {
+            rest = rest.dropFirst(2).drop { $0 == slash }
+        }
+        return folder.appending(Array(rest)).bytes
+    }
+
+    private static func select(_ all: [TaskLabels], _ names: [String]?) throws(LabellingError) -> [SelectedTask] {
+        for name in names ?? [] where !all.contains(where: { $0.name == name }) {
+            throw .unknownTask(name: name, known: all.map(\.name))
+        }
+        var selected: [SelectedTask] = []
+        var start = 0
+        for task in all {
+            let logits = start..<(start + task.classes.count)
+            start = logits.upperBound
+            guard names?.contains(task.name) ?? true else { continue }
+            guard !task.classes.isEmpty else { throw .options("task \"\(task.name)\" has no classes") }
+            selected.append(
+                SelectedTask(
+                    name: Array(task.name.utf8), classes: task.classes.map { Array($0.utf8) }, logits: logits))
+        }
+        guard !selected.isEmpty else { throw .options("there is no task to write") }
+        try check(selected.map(\.name), "tasks")
+        return selected
+    }
+
+    /// Refuses names that come twice: a reader could not tell them apart.
+    private static func check(_ names: [[UInt8]], _ what: String) throws(LabellingError) {
+        var seen = Set<[UInt8]>()
+        for name in names where !seen.insert(name).inserted {
+            throw .options("two \(what) would have the name \"\(String(decoding: name, as: UTF8.self))\"")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import Glibc
+
+/// One task's answer for one image: its classes by rank, and their scores. Its storage is used again for every image.
+struct TaskAnswer {
+    /// Class indices, best first; of equal logits the lower index is the better. Only as many as are needed.
+    private(set) var ranks: [Int] = []
+    /// The score of every class, by class index.
+    private(set) var scores: [Double] = []
+    /// Whether the best class's probability is below the threshold.
+    private(set) var isBelowThreshold = false
+
+    /// Ranks and scores a task's logits.
+    ///
+    /// Probabilities are the softmax in double precision, exp(x_i - max x) / sum of the same, added up in class order.
+    ///
+    /// - Parameters:
+    ///   - logits: the logits of this task's classes, finite.
+    ///   - count: how many ranks are needed.
+    mutating func rank(
+        _ logits: UnsafeBufferPointer<Float>, count: Int, scores kind: RowOptions.Scores, threshold: Double?
+    ) {
+        ranks.removeAll(keepingCapacity: true)
+        scores.removeAll(keepingCapacity: true)
+        isBelowThreshold = false
+        guard let best = logits.indices.max(by: { logits[$0] < logits[$1] || (logits[$0] == logits[$1] && $0 > $1) })
+        else { return }
+        if count == 1 {
+            ranks.append(best)
+        } else {
+            ranks.append(contentsOf: logits.indices)
+            ranks.sort { logits[$0] > logits[$1] || (logits[$0] == logits[$1] && $0 < $1) }
+            ranks.removeSubrange(min(count, ranks.count)...)
+        }
+        let maximum = Double(logits[best])
+        var total = 0.0
+        for logit in logits {
+            let power = exp(Double(logit) - maximum)
+            scores.append(power)
+            total += power
+        }
+        if let threshold { isBelowThreshold = 1 / total < threshold }
+        for index in scores.indices {
+            scores[index] = kind == .logit ? Double(logits[index]) : scores[index] / total
+        }
+    }
+}

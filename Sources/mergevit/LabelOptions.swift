@@ -1,0 +1,143 @@
+public import ArgumentParser
+import Glibc
+public import Labelling
+
+/// The options of `label` about what goes in and how the model runs.
+struct LabelInputOptions: ParsableArguments {
+    @Argument(help: "Images, and folders that are gone through with all below them.")
+    var inputs: [String] = []
+
+    @Option(name: .customLong("files-from"), help: "Read further inputs from a file, one a line; - is stdin.")
+    var filesFrom: String?
+
+    @Flag(name: [.customShort("0"), .customLong("null")], help: "The list of --files-from is separated by NULs.")
+    var isNullSeparated = false
+
+    /// Where everything comes from.
+    var source: InputSource {
+        let list = filesFrom.map { name in
+            FileListSource(
+                name == "-" ? .standardInput : .file(RawArguments.path(name)),
+                separator: isNullSeparated ? .nul : .newline)
+        }
+        return InputSource(paths: inputs.map(RawArguments.path), list: list)
+    }
+
+    func validate() throws {
+        guard !inputs.isEmpty || filesFrom != nil else {
+            throw ValidationError("Nothing to label: give files or folders, or --files-from.")
+        }
+        guard filesFrom != nil || !isNullSeparated else { throw ValidationError("-0 needs --files-from.") }
+    }
+}
+
+/// The options of `label` about the model.
+struct LabelModelOptions: ParsableArguments {
+    @Option(name: .customLong("bundle"), help: "The folder of the merged model.")
+    var bundle: String
+
+    @Option(help: "How many images the model sees at once (1...256).")
+    var batchSize = 8
+
+    @Option(help: "How many threads to use (1...256; default: the number of cores).")
+    var threads: Int?
+
+    @Option(help: "What transparent images are laid on: white or black; ignore takes the colours as they are.")
+    var alpha = BundleOptions.Alpha.white
+
+    @Option(help: "Refuse images of more pixels.")
+    var maxPixels = 200_000_000
+
+    /// The same for the model.
+    var bundleOptions: BundleOptions {
+        BundleOptions(
+            bundle: bundle, alpha: alpha, maximumPixels: maxPixels, batchSize: batchSize, threads: threadCount)
+    }
+
+    /// The threads asked for, or as many as there are cores to run on.
+    var threadCount: Int { threads ?? LabelModelOptions.availableCores }
+
+    func validate() throws {
+        guard (1...256).contains(batchSize) else {
+            throw ValidationError("--batch-size must be from 1 to 256, not \(batchSize).")
+        }
+        if let threads, !(1...256).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
+        }
+        guard maxPixels >= 1 else { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels).") }
+        guard RawArguments.bytes(of: bundle) == Array(bundle.utf8) else {
+            throw ValidationError("The name of the bundle's folder must be UTF-8: \(bundle)")
+        }
+    }
+
+    private static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
+}
+
+/// The options of `label` about what comes out.
+struct LabelOutputOptions: ParsableArguments {
+    @Option(name: [.customShort("o"), .customLong("output")], help: "Write to this file instead of stdout.")
+    var output: String?
+
+    @Option(help: "csv, tsv or jsonl.")
+    var format = RowOptions.Format.csv
+
+    @Option(help: "wide: a row for each file; long: a row for each file, task and rank.")
+    var layout = RowOptions.Layout.wide
+
+    @Option(help: "How many answers to give for each task, the best first (1...1000).")
+    var topK = 1
+
+    @Option(help: "prob: softmax probabilities; logit: the model's own values; none: labels alone.")
+    var scores = RowOptions.Scores.prob
+
+    @Flag(help: "Write the score of every class.")
+    var allScores = false
+
+    @Option(help: "Only these tasks, separated by commas.")
+    var tasks: String?
+
+    @Option(help: "Leave a label empty whose probability is below this (0...1).")
+    var threshold: Double?
+
+    @Flag(help: "Write absolute paths.")
+    var absolute = false
+
+    @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
+    var isQuiet = false
+
+    /// How the rows look.
+    func rowOptions() throws -> RowOptions {
+        var options = RowOptions()
+        options.format = format
+        options.layout = layout
+        options.scores = scores
+        options.topK = topK
+        options.allScores = allScores
+        options.tasks = taskNames
+        options.threshold = threshold
+        options.currentFolder = absolute ? try BytePath.currentFolder() : nil
+        return options
+    }
+
+    private var taskNames: [String]? {
+        tasks?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    func validate() throws {
+        guard (1...1000).contains(topK) else { throw ValidationError("--top-k must be from 1 to 1000, not \(topK).") }
+        if let threshold, !(threshold >= 0 && threshold <= 1) {
+            throw ValidationError("--threshold must be from 0 to 1, not \(threshold).")
+        }
+        guard !allScores || scores != .none else {
+            throw ValidationError("--all-scores and --scores none contradict each other.")
+        }
+        guard taskNames.map({ !$0.contains("") }) ?? true else {
+            throw ValidationError("--tasks has an empty name; names are separated by single commas.")
+        }
+    }
+}
+
+extension BundleOptions.Alpha: ExpressibleByArgument {}
+extension RowOptions.Format: ExpressibleByArgument {}
+extension RowOptions.Layout: ExpressibleByArgument {}
+extension RowOptions.Scores: ExpressibleByArgument {}

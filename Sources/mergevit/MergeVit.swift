@@ -1,0 +1,22 @@
+import ArgumentParser
+import Glibc
+
+/// The command.
+@main
+struct MergeVit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mergevit",
+        abstract: "One Vision Transformer for several image-classification tasks.",
+        version: "0.1.0",
+        subcommands: [LabelCommand.self])
+
+    static func main() {
+        Interruption.ignoreBrokenPipes()
+        do {
+            var command = try parseAsRoot(RawArguments.current())
+            try command.run()
+        } catch {
+            Glibc.exit(Failure.report(error))
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import Glibc
+import Labelling
+
+/// How far the command has come, on a line of the terminal that is written over, and in a sentence at the end.
+struct ProgressDisplay {
+    /// Seconds between two updates of the line.
+    private static let interval = 0.1
+
+    private let start = ContinuousClock.now
+    private let counter: InputCounter?
+    private var shown = -Double.infinity
+    private var hasLine = false
+
+    /// A display; one that is not shown writes nothing and counts no inputs.
+    init(_ source: InputSource, isShown: Bool) {
+        counter = isShown ? InputCounter(source) : nil
+    }
+
+    /// Shows where the run is, unless that was shown a moment ago.
+    mutating func update(_ progress: LabellingProgress) {
+        guard let counter else { return }
+        let seconds = elapsed
+        guard seconds - shown >= ProgressDisplay.interval else { return }
+        shown = seconds
+        hasLine = true
+        let total = progress.total ?? counter.total
+        StandardStream.error.write("\r\(ProgressDisplay.line(progress, total: total, seconds: seconds))\u{1B}[K")
+    }
+
+    /// Takes the line away and stops counting.
+    mutating func finish() {
+        counter?.stop()
+        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
+        hasLine = false
+    }
+
+    /// The sentence at the end.
+    func summary(_ result: LabellingProgress) -> String {
+        let seconds = elapsed
+        var text = "labelled \(result.done - result.failed) of \(result.done) image\(result.done == 1 ? "" : "s")"
+        text += " in \(tenths(seconds)) s (\(rate(result.done, seconds)) images/s)"
+        if result.failed > 0 { text += "; \(result.failed) failed" }
+        if result.belowThreshold > 0 { text += "; \(result.belowThreshold) below the threshold" }
+        return text + "\n"
+    }
+
+    private static func line(_ progress: LabellingProgress, total: Int?, seconds: Double) -> String {
+        var text = "\(progress.done)"
+        if let total, total >= progress.done { text += " of \(total)" }
+        text += " images, \(rate(progress.done, seconds)) images/s"
+        if progress.failed > 0 { text += ", \(progress.failed) failed" }
+        if let total, total > progress.done, progress.done > 0 {
+            text += ", \(clock(Double(total - progress.done) * seconds / Double(progress.done))) left"
+        }
+        return text
+    }
+
+    private var elapsed: Double {
+        let parts = start.duration(to: .now).components
+        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    }
+}
+
+private func rate(_ count: Int, _ seconds: Double) -> String { tenths(Double(count) / max(seconds, 1e-3)) }
+
+private func tenths(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10)"
+}
+
+/// 59 s as 0:59, and an hour more as 1:00:59.
+private func clock(_ seconds: Double) -> String {
+    let whole = Int(min(seconds, 1e9).rounded())
+    func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    let hours = whole / 3600
+    let minutes = whole / 60 % 60
+    return (hours > 0 ? "\(hours):\(two(minutes))" : "\(minutes)") + ":\(two(whole % 60))"
+}

@@ -14,6 +14,8 @@ public struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
         case unsupported
         /// More pixels than allowed.
         case tooLarge
+        /// The picture does not have the size that the model takes, and the settings do not change it.
+        case wrongSize
         /// A codec could not get memory.
         case outOfMemory
         /// The preprocessing settings are contradictory, absurd or not understood.

@@ -2,7 +2,7 @@
 ///
 /// Checkpoints, adapters and bundles are described by JSON that comes from strangers, so the parser
 /// (`JSON.init(parsing:)`) is strict: duplicate keys, deep nesting and anything outside RFC 8259 are errors.
-public indirect enum JSON: Sendable, Equatable {
+public indirect enum JSON: Sendable, Equatable, ExpressibleByStringLiteral {
     case null
     case bool(Bool)
     /// A number as its literal, so that `1e-12` survives a round trip.
@@ -10,6 +10,9 @@ public indirect enum JSON: Sendable, Equatable {
     case string(String)
     case array([JSON])
     case object(JSONObject)
+
+    /// A string.
+    public init(stringLiteral value: String) { self = .string(value) }
 
     /// A number from an integer.
     public static func int(_ value: Int) -> JSON { .number(String(value)) }

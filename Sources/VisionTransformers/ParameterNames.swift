@@ -24,13 +24,17 @@ public enum ParameterNames {
         ("mlp.weights_out", "mlp.down_proj"),
     ]
 
+    /// A name without the prefix of a model with a head.
+    public static func withoutPrefix(_ name: String) -> String {
+        prefixes.first { name.hasPrefix($0) }.map { String(name.dropFirst($0.count)) } ?? name
+    }
+
     /// The name under this project's scheme of a parameter or module named by any scheme.
     public static func canonical(_ name: String) -> String {
-        var rest = Substring(name)
-        if let prefix = prefixes.first(where: { rest.hasPrefix($0) }) { rest = rest.dropFirst(prefix.count) }
+        let rest = withoutPrefix(name)
         for start in ["encoder.layer.", "layers."] where rest.hasPrefix(start) {
             let path = rest.dropFirst(start.count)
-            guard let dot = path.firstIndex(of: "."), Int(path[..<dot]) != nil else { return String(rest) }
+            guard let dot = path.firstIndex(of: "."), Int(path[..<dot]) != nil else { return rest }
             let number = path[..<dot]
             var inner = path[path.index(after: dot)...]
             for (old, new) in renamed where inner.hasPrefix(old) {
@@ -39,7 +43,7 @@ public enum ParameterNames {
             }
             return "layers.\(number).\(inner)"
         }
-        return String(rest)
+        return rest
     }
 
     /// The branches of a fused parameter in the order of their rows, or nil if the parameter is not fused.

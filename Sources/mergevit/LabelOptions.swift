@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Glibc
+public import Images
 public import Labelling
 
 /// The options of `label` about what goes in and how the model runs.
@@ -42,16 +43,11 @@ struct LabelModelOptions: ParsableArguments {
     @Option(help: "How many threads to use (1...256; default: the number of cores).")
     var threads: Int?
 
-    @Option(help: "What transparent images are laid on: white or black; ignore takes the colours as they are.")
-    var alpha = BundleOptions.Alpha.white
-
-    @Option(help: "Refuse images of more pixels.")
-    var maxPixels = 200_000_000
+    @OptionGroup var decoding: DecodingArguments
 
     /// The same for the model.
     var bundleOptions: BundleOptions {
-        BundleOptions(
-            bundle: bundle, alpha: alpha, maximumPixels: maxPixels, batchSize: batchSize, threads: threadCount)
+        BundleOptions(bundle: bundle, decoding: decoding.options, threads: threadCount)
     }
 
     /// The threads asked for, or as many as there are cores to run on.
@@ -64,13 +60,28 @@ struct LabelModelOptions: ParsableArguments {
         if let threads, !(1...256).contains(threads) {
             throw ValidationError("--threads must be from 1 to 256, not \(threads).")
         }
-        guard maxPixels >= 1 else { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels).") }
         guard RawArguments.bytes(of: bundle) == Array(bundle.utf8) else {
             throw ValidationError("The name of the bundle's folder must be UTF-8: \(bundle)")
         }
     }
 
     private static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
+}
+
+/// The options about decoding images.
+struct DecodingArguments: ParsableArguments {
+    @Option(help: "What transparent images are laid on: white or black; ignore takes the colours as they are.")
+    var alpha = AlphaPolicy.white
+
+    @Option(help: "Refuse images of more pixels.")
+    var maxPixels = 200_000_000
+
+    /// The same for the decoders.
+    var options: DecodingOptions { DecodingOptions(alpha: alpha, maximumPixels: maxPixels) }
+
+    func validate() throws {
+        guard maxPixels >= 1 else { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels).") }
+    }
 }
 
 /// The options of `label` about what comes out.
@@ -137,7 +148,7 @@ struct LabelOutputOptions: ParsableArguments {
     }
 }
 
-extension BundleOptions.Alpha: ExpressibleByArgument {}
+extension AlphaPolicy: ExpressibleByArgument {}
 extension RowOptions.Format: ExpressibleByArgument {}
 extension RowOptions.Layout: ExpressibleByArgument {}
 extension RowOptions.Scores: ExpressibleByArgument {}

@@ -1,27 +1,21 @@
+import Images
 import Labelling
+import VisionTransformers
 
 /// What the model has to be told.
 struct BundleOptions {
-    /// What transparent images are laid on.
-    enum Alpha: String, CaseIterable {
-        case white, black, ignore
-    }
-
     /// The bundle's folder.
     let bundle: String
-    let alpha: Alpha
-    /// Images of more pixels are refused.
-    let maximumPixels: Int
-    let batchSize: Int
+    /// How images are decoded.
+    let decoding: DecodingOptions
     let threads: Int
 }
 
 /// Opens a bundle: what turns files into its network's input, and the network.
 func openBundle(_ options: BundleOptions) throws -> (any ImagePreparing, any MultitaskClassifying) {
-    throw EngineNotLinked()
-}
-
-/// Stands in until the engine is part of the build.
-struct EngineNotLinked: Error, CustomStringConvertible {
-    let description = "engine not linked yet"
+    let bundle = try ModelBundle(folder: options.bundle)
+    guard !bundle.heads.isEmpty else { throw ModelError(options.bundle, "a bundle without tasks has nothing to say") }
+    return (
+        PatchPreparer(bundle, decoding: options.decoding), BundleClassifier(try bundle.model(threads: options.threads))
+    )
 }

@@ -1,0 +1,60 @@
+import Crypto
+public import Tensors
+import VisionTransformers
+
+/// How a bundle came to be: everything that is needed to make it again, and to know that it is the same.
+enum Recipe {
+    /// The recipe of a merge, with the SHA-256 of every file that went into it.
+    ///
+    /// - Throws: `TensorFileError` when a file cannot be read.
+    static func json(_ merged: MergedBackbone) throws -> JSON {
+        let base = merged.base
+        let baseFiles =
+            ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
+        return .object([
+            "method": .string(merged.method.name),
+            "parameters": .object(["scale": .double(merged.scale)]),
+            "base": .object(["path": .string(base.folder), "sha256": try FileDigest.byName(baseFiles)]),
+            "adapters": .array(
+                try merged.adapters.map { item in
+                    .object([
+                        "name": .string(item.adapter.task),
+                        "weight": .double(item.weight),
+                        "path": .string(item.adapter.path),
+                        "sha256": try FileDigest.byName(item.adapter.files),
+                    ])
+                }),
+        ])
+    }
+}
+
+/// Checksums of files.
+public enum FileDigest {
+    /// The SHA-256 of a file's content as 64 hexadecimal digits.
+    ///
+    /// - Throws: `TensorFileError` when the file cannot be read.
+    public static func sha256(_ path: String) throws(TensorFileError) -> String {
+        let file = try MappedFile(path: path)
+        let block = 1 << 24
+        var hash = SHA256()
+        for start in stride(from: 0, to: file.bytes.count, by: block) {
+            let range = start..<min(start + block, file.bytes.count)
+            hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
+            file.release(range)
+        }
+        let digits = Array("0123456789abcdef")
+        return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+
+    /// The SHA-256 of files, by the last part of their names.
+    ///
+    /// - Throws: `TensorFileError` when a file cannot be read.
+    public static func byName(_ paths: [String]) throws(TensorFileError) -> JSON {
+        var object = JSONObject()
+        for path in paths {
+            let name = path.split(separator: "/").last.map(String.init) ?? path
+            object[name] = .string(try sha256(path))
+        }
+        return .object(object)
+    }
+}

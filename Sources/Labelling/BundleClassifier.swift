@@ -1,0 +1,67 @@
+public import Images
+import Tensors
+public import VisionTransformers
+
+/// Decodes an image and prepares it for a bundle's backbone: upright RGB, resized, normalised, cut into patches.
+public struct PatchPreparer: ImagePreparing {
+    private let preprocessing: Preprocessing
+    private let decoding: DecodingOptions
+    private let imageSize: BackboneConfiguration.Extent
+    private let patchSize: BackboneConfiguration.Extent
+    public let valuesPerImage: Int
+
+    /// A preparer for a bundle's images.
+    public init(_ bundle: ModelBundle, decoding: DecodingOptions) {
+        self.init(bundle.preprocessing, configuration: bundle.backbone.configuration, decoding: decoding)
+    }
+
+    /// A preparer for a backbone's images.
+    public init(_ preprocessing: Preprocessing, configuration: BackboneConfiguration, decoding: DecodingOptions) {
+        self.preprocessing = preprocessing
+        self.decoding = decoding
+        imageSize = configuration.inputSize(preprocessing)
+        patchSize = configuration.patchSize
+        let grid = configuration.grid(for: imageSize)
+        valuesPerImage = grid.height * grid.width * configuration.patchLength
+    }
+
+    /// Decodes, prepares and checks one image.
+    ///
+    /// - Returns: the decoded picture, and the picture after resizing and cropping.
+    /// - Throws: `ImageError` when it cannot be decoded or does not have the size that the model takes.
+    public func pictures(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> (rgb: RGBImage, prepared: RGBImage) {
+        let rgb = try RGBImage(decoding: encoded, options: decoding)
+        let prepared = try preprocessing.apply(rgb)
+        guard prepared.height == imageSize.height, prepared.width == imageSize.width else {
+            throw ImageError(
+                kind: .wrongSize,
+                reason: "preprocessing gives \(prepared.height) x \(prepared.width) pixels, the model takes \(imageSize)")
+        }
+        return (rgb, prepared)
+    }
+
+    public func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
+        let prepared = try pictures(encoded).prepared
+        preprocessing.writePatches(
+            of: prepared, patchHeight: patchSize.height, patchWidth: patchSize.width, into: output)
+    }
+}
+
+/// A bundle's model as a classifier of all its tasks.
+public struct BundleClassifier: MultitaskClassifying {
+    private let model: MultitaskModel
+    public let tasks: [TaskLabels]
+
+    /// Wraps a model.
+    public init(_ model: MultitaskModel) {
+        self.model = model
+        tasks = model.heads.map { TaskLabels(name: $0.task, classes: $0.classes) }
+    }
+
+    public func logits(
+        _ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>
+    ) throws {
+        guard let source = inputs.baseAddress else { return }
+        try model.run(source, images: images, logits: output.baseAddress)
+    }
+}

@@ -1,0 +1,127 @@
+import Glibc
+public import Images
+public import Tensors
+
+/// A model that is ready to label: a backbone, its preprocessing, and a head for each task.
+///
+/// On disk it is what `merge` writes (see docs/bundle-format.md), or a plain Hugging Face classification checkpoint, which
+/// counts as a bundle of one task.
+public struct ModelBundle: Sendable {
+    /// The folder.
+    public let folder: String
+    /// The merged backbone.
+    public let backbone: Checkpoint
+    /// How images become the backbone's input.
+    public let preprocessing: Preprocessing
+    /// The heads in the order of the tasks.
+    public let heads: [Head]
+    /// `bundle.json`, or nil for a plain checkpoint.
+    public let manifest: JSON?
+
+    /// The version of the format that this version writes and reads.
+    public static let formatVersion = 1
+    /// The manifest's file name; a folder with it is a bundle.
+    public static let manifestName = "bundle.json"
+    /// The file of the heads.
+    public static let headsName = "heads.safetensors"
+    /// The preprocessing settings' file name.
+    public static let preprocessingName = "preprocessor_config.json"
+    /// The name of the only task of a plain checkpoint.
+    public static let plainTask = "label"
+
+    /// Whether a folder is a bundle that `merge` wrote.
+    public static func isBundle(_ folder: String) -> Bool { access("\(folder)/\(manifestName)", F_OK) == 0 }
+
+    /// Opens a bundle, or a plain classification checkpoint.
+    ///
+    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` naming the file that is missing or wrong.
+    public init(folder: String) throws {
+        let manifestPath = "\(folder)/\(Self.manifestName)"
+        manifest = Self.isBundle(folder) ? try JSON(contentsOf: manifestPath) : nil
+        self.folder = folder
+        backbone = try Checkpoint(folder: folder)
+        preprocessing = try Self.preprocessing(folder)
+        if let manifest {
+            heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)
+        } else {
+            guard let head = try backbone.head(task: Self.plainTask) else {
+                throw ModelError(folder, "neither a bundle (no bundle.json) nor a checkpoint with a classifier")
+            }
+            heads = [head]
+        }
+    }
+
+    /// Reads the preprocessing settings of a folder.
+    ///
+    /// - Throws: `TensorFileError` or `ImageError` when they are missing or not understood.
+    public static func preprocessing(_ folder: String) throws -> Preprocessing {
+        let path = "\(folder)/\(preprocessingName)"
+        return try Preprocessing(json: JSON(contentsOf: path), path: path)
+    }
+
+    /// Plans the model for the images that the preprocessing gives.
+    ///
+    /// - Parameter threads: how many images are computed at the same time.
+    /// - Throws: as `MultitaskModel.init`.
+    public func model(threads: Int) throws -> MultitaskModel {
+        try MultitaskModel(
+            backbone, configuration: backbone.configuration, heads: heads,
+            imageSize: backbone.configuration.inputSize(preprocessing), threads: threads)
+    }
+
+    /// Checks a task's name: it stands in column names and on command lines.
+    ///
+    /// - Throws: `ModelError` about `path` when it is empty, has a character with a meaning there, or is a column's name.
+    public static func checkTaskName(_ name: String, path: String) throws {
+        let forbidden: Set<Unicode.Scalar> = ["=", ",", "/", ":"]
+        let isPlain = name.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F && !forbidden.contains($0) }
+        guard !name.isEmpty, isPlain, name != "path", name != "status" else {
+            throw ModelError(
+                path, "task name \"\(name)\": must not be empty, \"path\" or \"status\", nor hold = , / : or controls")
+        }
+    }
+
+    private static func heads(
+        _ manifest: JSON, _ path: String, folder: String, _ configuration: BackboneConfiguration
+    ) throws -> [Head] {
+        guard let object = manifest.objectValue else { throw ModelError(path, "expected an object") }
+        let version = object["format_version"]?.intValue
+        guard version == formatVersion else {
+            throw ModelError(
+                path, "format_version: expected \(formatVersion), found \(object["format_version"]?.shown ?? "none")")
+        }
+        guard let tasks = object["tasks"]?.arrayValue else { throw ModelError(path, "no \"tasks\" array") }
+        let file = try SafetensorsFile(path: "\(folder)/\(headsName)")
+        var names: Set<String> = []
+        let heads = try tasks.map { task in
+            guard let name = task.objectValue?["name"]?.stringValue,
+                let classes = task.objectValue?["classes"]?.arrayValue
+            else { throw ModelError(path, "tasks: expected objects with \"name\" and \"classes\"") }
+            try checkTaskName(name, path: path)
+            guard names.insert(name).inserted else { throw ModelError(path, "tasks: \"\(name)\" stands twice") }
+            let labels = classes.compactMap(\.stringValue)
+            guard labels.count == classes.count else { throw ModelError(path, "classes of \(name): expected strings") }
+            let weight = try file.tensor("\(name).weight")
+            let widths = [configuration.hiddenSize, configuration.featureSize]
+            guard weight.shape.count == 2, widths.contains(weight.shape[1]) else {
+                throw ModelError(
+                    file.path, "\(name).weight: expected (\(labels.count), \(widths[0])), found \(weight.shape)")
+            }
+            return try Head(
+                task: name, classes: labels, weight: weight, bias: file.tensor("\(name).bias"), path: file.path)
+        }
+        let expected = Set(names.flatMap { ["\($0).weight", "\($0).bias"] })
+        if let extra = file.entries.first(where: { !expected.contains($0.name) }) {
+            throw ModelError(file.path, "tensor \"\(extra.name)\" belongs to no task of bundle.json")
+        }
+        return heads
+    }
+}
+
+extension BackboneConfiguration {
+    /// The size of the images that reach the backbone: what preprocessing gives, or, when that is left to the images, the
+    /// size that the backbone was made for.
+    public func inputSize(_ preprocessing: Preprocessing) -> Extent {
+        preprocessing.outputSize.map { Extent(height: $0.height, width: $0.width) } ?? imageSize
+    }
+}

@@ -1,0 +1,132 @@
+import Adapters
+import Glibc
+import Images
+import Tensors
+import VisionTransformers
+
+/// What a folder or file is, as JSON and as text.
+enum ModelDescription {
+    /// Describes a bundle, a checkpoint, an adapter or a safetensors file, whichever it is.
+    ///
+    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` when it is none of them, or not a sound one.
+    static func of(_ path: String) throws -> JSON {
+        func has(_ name: String) -> Bool { access("\(path)/\(name)", F_OK) == 0 }
+        if ModelBundle.isBundle(path) { return try bundle(path) }
+        if has("adapter_config.json") || has("adapter_model.safetensors") || has("head.safetensors") {
+            return try AdapterDescription.json(path)
+        }
+        if has("config.json") { return try checkpoint(path) }
+        if path.hasSuffix(".safetensors") { return try tensors(path) }
+        guard access(path, F_OK) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        throw ModelError(
+            path, "expected a folder with bundle.json, adapter_config.json or config.json, or a .safetensors file")
+    }
+
+    private static func checkpoint(_ path: String) throws -> JSON {
+        let checkpoint = try Checkpoint(folder: path)
+        var object: JSONObject = ["kind": "checkpoint", "path": .string(path)]
+        describe(checkpoint, in: &object)
+        if access("\(path)/\(ModelBundle.preprocessingName)", F_OK) == 0 {
+            object["preprocessing"] = describe(try ModelBundle.preprocessing(path))
+        }
+        if let head = try checkpoint.head(task: ModelBundle.plainTask) { object["tasks"] = describe([head]) }
+        object["sha256"] = try FileDigest.byName(["\(path)/config.json"] + checkpoint.files.map(\.path))
+        return .object(object)
+    }
+
+    private static func bundle(_ path: String) throws -> JSON {
+        let bundle = try ModelBundle(folder: path)
+        var object: JSONObject = ["kind": "bundle", "path": .string(path)]
+        describe(bundle.backbone, in: &object)
+        object["preprocessing"] = describe(bundle.preprocessing)
+        object["tasks"] = describe(bundle.heads)
+        object["recipe"] = bundle.manifest?.objectValue?["recipe"] ?? .null
+        object["sha256"] = try FileDigest.byName(
+            ["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
+                .map { "\(path)/\($0)" })
+        return .object(object)
+    }
+
+    private static func tensors(_ path: String) throws -> JSON {
+        let file = try SafetensorsFile(path: path)
+        var entries = JSONObject()
+        for entry in file.entries {
+            entries[entry.name] = .string("\(entry.type.rawValue) \(entry.shape)")
+        }
+        return .object([
+            "kind": "safetensors", "path": .string(path), "tensors": .object(entries),
+            "sha256": try FileDigest.byName([path]),
+        ])
+    }
+
+    private static func describe(_ checkpoint: Checkpoint, in object: inout JSONObject) {
+        let c = checkpoint.configuration
+        object["family"] = .string(c.family.rawValue)
+        object["layers"] = .int(c.layers)
+        object["hidden_size"] = .int(c.hiddenSize)
+        object["attention_heads"] = .int(c.heads)
+        object["intermediate_size"] = .int(c.intermediateSize)
+        object["image_size"] = .string("\(c.imageSize)")
+        object["patch_size"] = .string("\(c.patchSize)")
+        object["parameters"] = .int(c.parameterShapes.reduce(0) { $0 + $1.shape.reduce(1, *) })
+        object["tensors"] = .int(checkpoint.storedTensors.count)
+        let types = Set(checkpoint.storedTensors.map(\.entry.type.rawValue)).sorted()
+        object["tensor_types"] = .array(types.map(JSON.string))
+    }
+
+    private static func describe(_ preprocessing: Preprocessing) -> JSON {
+        var steps: [String] = []
+        switch preprocessing.target {
+        case nil: break
+        case .exact(let size): steps.append("resize to \(size.height) x \(size.width), \(preprocessing.filter)")
+        case .shortestEdge(let edge): steps.append("resize the shortest edge to \(edge), \(preprocessing.filter)")
+        }
+        if let crop = preprocessing.crop { steps.append("crop the centre \(crop.height) x \(crop.width)") }
+        if let factor = preprocessing.rescaleFactor { steps.append("times \(factor)") }
+        if let normal = preprocessing.normalization {
+            steps.append("mean \(normal.mean), deviation \(normal.deviation)")
+        }
+        return .array(steps.map(JSON.string))
+    }
+
+    private static func describe(_ heads: [Head]) -> JSON {
+        .array(
+            heads.map { head in
+                .object([
+                    "name": .string(head.task), "features": .int(head.weight.shape[1]),
+                    "classes": .array(head.classes.map(JSON.string)),
+                ])
+            })
+    }
+
+    /// The description for people: one fact a line, long lists cut.
+    static func text(_ value: JSON) -> String {
+        var lines: [String] = []
+        for (key, value) in value.objectValue?.members ?? [] { write(key, value, indent: "", to: &lines) }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func write(_ key: String, _ value: JSON, indent: String, to lines: inout [String]) {
+        switch value {
+        case .object(let object):
+            lines.append("\(indent)\(key):")
+            for (key, value) in object.members { write(key, value, indent: indent + "  ", to: &lines) }
+        case .array(let elements) where elements.contains { $0.objectValue != nil }:
+            lines.append("\(indent)\(key):")
+            for element in elements {
+                guard var object = element.objectValue else { continue }
+                let name = object["name"]?.stringValue ?? "-"
+                object["name"] = nil
+                write(name, .object(object), indent: indent + "  ", to: &lines)
+            }
+        case .array(let elements):
+            let shown = elements.prefix(8).map(plain).joined(separator: ", ")
+            let rest = elements.count > 8 ? ", ... (\(elements.count) in all)" : ""
+            lines.append("\(indent)\(key): \(shown)\(rest)")
+        default:
+            lines.append("\(indent)\(key): \(plain(value))")
+        }
+    }
+
+    private static func plain(_ value: JSON) -> String { value.stringValue ?? value.serialized(indented: false) }
+}

@@ -1,0 +1,73 @@
+import Images
+import Labelling
+import Tensors
+import VisionTransformers
+
+/// What each stage makes of one image.
+enum StageDump {
+    /// What sees the image.
+    enum Model {
+        case bundle(String)
+        case base(String)
+    }
+
+    /// Runs one image through a model and writes the stages.
+    ///
+    /// - Throws: errors of the model; `ModelError` naming the image when it cannot be used.
+    static func write(model source: Model, image: String, decoding: DecodingOptions, to path: String) throws {
+        let (backbone, preprocessing, heads) = try open(source)
+        let configuration = backbone.configuration
+        let preparer = PatchPreparer(preprocessing, configuration: configuration, decoding: decoding)
+        let (rgb, prepared) = try pictures(image, preparer)
+        let model = try MultitaskModel(
+            backbone, configuration: configuration, heads: heads, imageSize: configuration.inputSize(preprocessing),
+            threads: 1)
+        let patches = FloatBuffer(count: model.inputCount)
+        preprocessing.writePatches(
+            of: prepared, patchHeight: configuration.patchSize.height, patchWidth: configuration.patchSize.width,
+            into: patches.elements)
+        var logits = [Float](repeating: 0, count: model.classCount)
+        var hidden = [Float](repeating: 0, count: model.hiddenShape.reduce(1, *))
+        try model.run(patches.base, images: 1, logits: &logits, hidden: &hidden)
+
+        var stages: [(name: String, tensor: Tensor)] = [
+            ("pixel_values", preprocessing.pixelValues(of: prepared)),
+            ("hidden", Tensor(shape: [1] + model.hiddenShape, values: hidden)),
+        ]
+        var start = 0
+        for head in heads {
+            let end = start + head.classes.count
+            stages.append(
+                ("logits.\(head.task)", Tensor(shape: [1, head.classes.count], values: Array(logits[start..<end]))))
+            start = end
+        }
+        try write(rgb, stages, to: path)
+    }
+
+    private static func pictures(_ path: String, _ preparer: PatchPreparer) throws -> (RGBImage, RGBImage) {
+        let file = try MappedFile(path: path)
+        do { return try preparer.pictures(file.bytes) } catch { throw ModelError(path, "\(error)") }
+    }
+
+    private static func open(_ source: Model) throws -> (Checkpoint, Preprocessing, [Head]) {
+        switch source {
+        case .bundle(let folder):
+            let bundle = try ModelBundle(folder: folder)
+            return (bundle.backbone, bundle.preprocessing, bundle.heads)
+        case .base(let folder):
+            return (try Checkpoint(folder: folder), try ModelBundle.preprocessing(folder), [])
+        }
+    }
+
+    private static func write(
+        _ rgb: RGBImage, _ stages: [(name: String, tensor: Tensor)], to path: String
+    ) throws {
+        let writer = try SafetensorsWriter(
+            path: path,
+            declarations: [.init(name: "rgb", type: .uint8, shape: [rgb.height, rgb.width, 3])]
+                + stages.map { .init(name: $0.name, shape: $0.tensor.shape) })
+        try rgb.pixels.withUnsafeBytes { try writer.append("rgb", bytes: $0) }
+        for (name, tensor) in stages { try writer.append(name, tensor) }
+        try writer.finish()
+    }
+}

@@ -5,9 +5,11 @@ enum StandardStream: Int32 {
     case output = 1
     case error = 2
 
-    /// Writes text; what stands for an argument's raw bytes is written as those bytes. Nobody is told if it fails.
-    func write(_ text: String) {
-        let bytes = RawArguments.bytes(of: text)
+    /// Writes text. Nobody is told if it fails.
+    func write(_ text: String) { write(Array(text.utf8)) }
+
+    /// Writes bytes. Nobody is told if it fails.
+    func write(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { bytes in
             var rest = bytes
             while rest.count > 0 {

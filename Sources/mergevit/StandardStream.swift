@@ -21,6 +21,14 @@ enum StandardStream: Int32 {
         }
     }
 
+    /// Puts something in the place of standard streams that the caller has closed; else the first file to be opened, an
+    /// image or the output, would be taken for one. Writing to such a stdout stays an error.
+    static func keepPlaces() {
+        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", descriptor == StandardStream.error.rawValue ? O_WRONLY : O_RDONLY)
+        }
+    }
+
     /// Whether a person is looking.
     var isTerminal: Bool { isatty(rawValue) == 1 }
 }

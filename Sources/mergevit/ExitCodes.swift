@@ -13,11 +13,6 @@ enum Exit {
     static let unusable: Int32 = 3
 }
 
-/// An error in how the command was called, found after the arguments were parsed.
-struct UsageError: Error, CustomStringConvertible {
-    let description: String
-}
-
 /// Turns whatever a command throws into words on stderr and an exit code. Nothing else does.
 enum Failure {
     /// Reports the error and gives the code to exit with.
@@ -25,8 +20,8 @@ enum Failure {
         switch error {
         case let code as ExitCode: return code.rawValue
         case LabellingError.outputClosed: return Exit.allWell
-        case LabellingError.unknownTask, LabellingError.options, is UsageError:
-            say("\(error)")
+        case LabellingError.unknownTask, LabellingError.options:
+            say(Array("\(error)".utf8))
             return Exit.usage
         default: break
         }
@@ -37,15 +32,16 @@ enum Failure {
         case .validationFailure:
             let prefix = "Error: "
             let message = MergeVit.fullMessage(for: error)
-            say(message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message)
+            // The parser speaks of arguments as it was given them, in strings that stand for bytes.
+            say(RawArguments.bytes(of: message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message))
             return Exit.usage
         default:
-            say("\(error)")
+            say(Array("\(error)".utf8))
             return Exit.unusable
         }
     }
 
-    private static func say(_ message: String) {
-        StandardStream.error.write("mergevit: error: \(message)\n")
+    private static func say(_ message: [UInt8]) {
+        StandardStream.error.write(Array("mergevit: error: ".utf8) + message + Array("\n".utf8))
     }
 }

@@ -11,6 +11,7 @@ struct MergeVit: ParsableCommand {
         subcommands: [MergeCommand.self, LabelCommand.self, InspectCommand.self])
 
     static func main() {
+        StandardStream.keepPlaces()
         Interruption.ignoreBrokenPipes()
         do {
             var command = try parseAsRoot(RawArguments.current())

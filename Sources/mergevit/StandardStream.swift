@@ -5,9 +5,11 @@ enum StandardStream: Int32 {
     case output = 1
     case error = 2
 
-    /// Writes text; what stands for an argument's raw bytes is written as those bytes. Nobody is told if it fails.
-    func write(_ text: String) {
-        let bytes = RawArguments.bytes(of: text)
+    /// Writes text. Nobody is told if it fails.
+    func write(_ text: String) { write(Array(text.utf8)) }
+
+    /// Writes bytes. Nobody is told if it fails.
+    func write(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { bytes in
             var rest = bytes
             while rest.count > 0 {
@@ -16,6 +18,14 @@ enum StandardStream: Int32 {
                 guard count > 0 else { return }
                 rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             }
+        }
+    }
+
+    /// Puts something in the place of standard streams that the caller has closed; else the first file to be opened, an
+    /// image or the output, would be taken for one. Writing to such a stdout stays an error.
+    static func keepPlaces() {
+        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", descriptor == StandardStream.error.rawValue ? O_WRONLY : O_RDONLY)
         }
     }
 

@@ -68,6 +68,7 @@ public func label(
         _ = workers.join()
         throw error
     }
+    engine.progress.total = engine.progress.done
     engine.progress.loops = workers.join()
     return engine.progress
 }

@@ -1,0 +1,67 @@
+import Foundation
+import Testing
+
+@Suite struct UsageTests {
+    @Test func helpAndVersionAreResults() throws {
+        let help = try runMergeVit("--help")
+        #expect(help.exitCode == 0)
+        #expect(help.output.contains("USAGE: mergevit"))
+        #expect(help.errors.isEmpty)
+        #expect(try runMergeVit("label", "--help").output.contains("--files-from"))
+        let version = try runMergeVit("--version")
+        #expect(version.output == "0.1.0\n")
+        #expect(version.exitCode == 0)
+    }
+
+    @Test(arguments: [
+        (["label", "--bundle", "b"], "Nothing to label"),
+        (["label", "x"], "--bundle"),
+        (["label", "--bundle", "b", "-0", "x"], "--files-from"),
+        (["label", "--bundle", "b", "--threshold", "1.5", "x"], "--threshold"),
+        (["label", "--bundle", "b", "--threshold", "nan", "x"], "--threshold"),
+        (["label", "--bundle", "b", "--top-k", "0", "x"], "--top-k"),
+        (["label", "--bundle", "b", "--batch-size", "257", "x"], "--batch-size"),
+        (["label", "--bundle", "b", "--threads", "0", "x"], "--threads"),
+        (["label", "--bundle", "b", "--max-pixels", "0", "x"], "--max-pixels"),
+        (["label", "--bundle", "b", "--alpha", "red", "x"], "red"),
+        (["label", "--bundle", "b", "--format", "xml", "x"], "xml"),
+        (["label", "--bundle", "b", "--tasks", "a,", "x"], "--tasks"),
+        (["label", "--bundle", "b", "--all-scores", "--scores", "none", "x"], "--all-scores"),
+        (["bogus"], "bogus"),
+    ])
+    func wrongUsageIsExitCode2(_ arguments: [String], _ named: String) throws {
+        let run = try runMergeVit(arguments.map { Array($0.utf8) })
+        #expect(run.exitCode == 2)
+        #expect(run.output.isEmpty)
+        #expect(run.errors.hasPrefix("mergevit: error: "))
+        #expect(run.errors.contains(named))
+        #expect(run.errors.contains("Usage: mergevit"))
+    }
+
+    @Test func unwritableOutputIsKnownBeforeTheModelIsRead() throws {
+        let run = try runMergeVit("label", "--bundle", "nowhere", "-o", "/proc/none/x.csv", "x")
+        #expect(run.exitCode == 3)
+        #expect(run.errors == "mergevit: error: cannot write /proc/none/x.csv: No such file or directory\n")
+    }
+
+    @Test func argumentsThatAreNotUTF8ComeBackAsTheyWere() throws {
+        let name = Array("/proc/none/\u{10F8FF}a".utf8) + [0xFF, 0xC3, 0x28, 0x0A]
+        let run = try runMergeVit(
+            [Array("label".utf8), Array("--bundle".utf8), Array("b".utf8), Array("-o".utf8)] + [name, [0x78]])
+        #expect(run.exitCode == 3)
+        // The message is text: what cannot be shown is replaced, once for each byte, and nothing else is.
+        #expect(
+            run.errors
+                == "mergevit: error: cannot write /proc/none/\u{10F8FF}a\u{FFFD}\u{FFFD}(\n: No such file or directory\n"
+        )
+    }
+
+    @Test func aFailedRunLeavesNoFile() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let run = try runMergeVit("label", "--bundle", "nowhere", "-o", "out.csv", "x", folder: folder)
+        #expect(run.exitCode == 3)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    }
+}

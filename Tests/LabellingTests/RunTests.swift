@@ -1,0 +1,235 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import Labelling
+
+/// Prepares a file of text: its number is the image. Odd files can be made to fail, and to take their time.
+struct FakePreparer: ImagePreparing {
+    struct Refusal: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    let valuesPerImage = 3
+    var yields = 0
+
+    func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
+        let text = String(decoding: encoded, as: UTF8.self)
+        for _ in 0..<(yields > 0 ? Int.random(in: 0..<yields) : 0) { sched_yield() }
+        guard let value = Float(text) else { throw Refusal(description: "not a number, but \"\(text)\"") }
+        for index in output.indices { output[index] = value }
+    }
+}
+
+/// Answers for each image by its number alone.
+final class FakeClassifier: MultitaskClassifying {
+    let tasks = [TaskLabels(name: "a", classes: ["0", "1", "2"]), TaskLabels(name: "b", classes: ["no", "yes"])]
+    var batches: [Int] = []
+    /// The batch that fails, if one is to.
+    var failure: Int?
+
+    func logits(_ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>)
+        throws
+    {
+        batches.append(images)
+        if batches.count == failure { throw FakePreparer.Refusal(description: "out of order") }
+        precondition(inputs.count == images * 3 && output.count == images * 5)
+        for image in 0..<images {
+            let value = inputs[image * 3 + 2]
+            for (index, logit) in [sin(value), cos(value), value / 100, value, -value].enumerated() {
+                output[image * 5 + index] = value == 13 ? .nan : logit
+            }
+        }
+    }
+}
+
+@Suite struct RunTests {
+    let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    private func run(
+        _ source: InputSource, batchSize: Int = 8, threads: Int = 2, classifier: FakeClassifier = FakeClassifier(),
+        preparer: FakePreparer = FakePreparer(), maximumFileBytes: Int = 1 << 20,
+        progress: (LabellingProgress) -> Void = { _ in }
+    ) throws -> (rows: [UInt8], result: LabellingProgress) {
+        let output = try OutputFile.replacing(folder[".result"])
+        let rows = try RowWriter(tasks: classifier.tasks, options: RowOptions())
+        let result = try label(
+            source, preparer: preparer, classifier: classifier, rows: rows, output: output,
+            options: LabellingOptions(batchSize: batchSize, threads: threads, maximumFileBytes: maximumFileBytes),
+            progress: progress)
+        try output.commit()
+        return (Array(folder.content(".result")?.utf8 ?? "".utf8), result)
+    }
+
+    @Test func oneRowForEveryInputInOrderWhateverTheBatchAndTheThreads() throws {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<12 {
+            let tree = "t\(random.next())"
+            var expected: [String] = []
+            for index in 0..<Int.random(in: 0..<90, using: &random) {
+                let name = "\(tree)/\(index % 7)/\(index).png"
+                let isGood = Int.random(in: 0..<4, using: &random) > 0
+                try folder.write(name, isGood ? "\(index)" : "garbage")
+                expected.append(folder[name].description)
+            }
+            let top = folder[tree]
+            if expected.isEmpty { try folder.write("\(tree)/.keep") }
+            expected.sort { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+            let source = InputSource(paths: [top, folder["gone"]])
+            expected.append(folder["gone"].description)
+            let reference = try run(source, batchSize: 1, threads: 1).rows
+            let records = try #require(parseDelimited(reference))
+            #expect(records.dropFirst().map { String(decoding: $0[0], as: UTF8.self) } == expected)
+            for _ in 0..<6 {
+                let classifier = FakeClassifier()
+                let batchSize = Int.random(in: 1...9, using: &random)
+                let (rows, result) = try run(
+                    source, batchSize: batchSize, threads: Int.random(in: 1...6, using: &random),
+                    classifier: classifier, preparer: FakePreparer(yields: Int.random(in: 0...200, using: &random)))
+                #expect(rows == reference)
+                #expect(result.done == expected.count)
+                #expect(result.total == expected.count)
+                #expect(classifier.batches.allSatisfy { (1...batchSize).contains($0) })
+            }
+        }
+    }
+
+    @Test func reasonsAreTheRows() throws {
+        try folder.write("f/good", "1")
+        try folder.write("f/bad", "x,y")
+        try folder.write("f/empty", "")
+        try folder.write("f/large", String(repeating: "1", count: 101))
+        try folder.write("f/nan", "13")
+        try folder.fifo("f/pipe")
+        try folder.link("f/nowhere", to: "gone")
+        try folder.link("f/null", to: "/dev/null")
+        let paths = [folder["f"], folder["gone"], folder["f/pipe"], folder["f/good"], BytePath([0x61, 0, 0x62])]
+        let (rows, result) = try run(InputSource(paths: paths), maximumFileBytes: 100)
+        let text = String(decoding: rows, as: UTF8.self).replacing("\(folder.path)/", with: "")
+        #expect(
+            text == """
+                path,status,a,a_score,b,b_score
+                f/bad,"error: not a number, but ""x,y\""",,,,
+                f/empty,error: the file is empty,,,,
+                f/good,ok,0,0.459694,no,0.880797
+                f/large,error: the file is larger than 100 bytes,,,,
+                f/nan,error: the model gave a value that is not finite,,,,
+                f/nowhere,error: a symbolic link that leads nowhere,,,,
+                f/null,error: not a regular file,,,,
+                f/pipe,error: not a regular file,,,,
+                gone,error: No such file or directory,,,,
+                f/pipe,error: not a regular file,,,,
+                f/good,ok,0,0.459694,no,0.880797
+                a\u{0}b,error: the path holds a NUL byte,,,,
+
+                """)
+        #expect(result.done == 12)
+        #expect(result.failed == 10)
+    }
+
+    @Test func filesThatTellNoSizeAreReadToTheirEnd() throws {
+        let (rows, result) = try run(InputSource(paths: [BytePath("/proc/sys/kernel/ngroups_max")]))
+        #expect(String(decoding: rows, as: UTF8.self).contains("ngroups_max,ok,"))
+        #expect(result.failed == 0)
+    }
+
+    @Test func nothingToLabelIsAHeaderAlone() throws {
+        let (rows, result) = try run(InputSource(paths: []))
+        #expect(String(decoding: rows, as: UTF8.self) == "path,status,a,a_score,b,b_score\n")
+        #expect(result.done == 0)
+    }
+
+    @Test func batchesAreFullAfterTheFirst() throws {
+        for index in 0..<50 { try folder.write("f/\(index)", "\(index)") }
+        let classifier = FakeClassifier()
+        var told: [Int] = []
+        _ = try run(InputSource(paths: [folder["f"]]), batchSize: 7, classifier: classifier) { told.append($0.done) }
+        #expect(classifier.batches.reduce(0, +) == 50)
+        #expect(classifier.batches.dropFirst().dropLast().allSatisfy { $0 == 7 })
+        #expect(told.last == 50)
+        #expect(told == told.sorted())
+    }
+
+    @Test func aFailingModelEndsTheRun() throws {
+        for index in 0..<200 { try folder.write("f/\(index)", "\(index)") }
+        for threads in 1...4 {
+            let classifier = FakeClassifier()
+            classifier.failure = 3
+            #expect(throws: LabellingError.model("out of order")) {
+                try run(InputSource(paths: [folder["f"]]), batchSize: 3, threads: threads, classifier: classifier)
+            }
+            #expect(folder.content(".result") == nil)
+            #expect(folder.entries == ["f"])
+        }
+    }
+
+    @Test func aBrokenListEndsTheRunAfterTheRowsBeforeIt() throws {
+        try folder.write("good", "1")
+        let list = try folder.write("list", "\(folder["good"])\n" + String(repeating: "x", count: 3 << 20))
+        let classifier = FakeClassifier()
+        let error = #expect(throws: LabellingError.self) {
+            try run(
+                InputSource(paths: [], list: FileListSource(.file(list), separator: .newline)), classifier: classifier)
+        }
+        #expect(error?.description.contains("longer than a path") == true)
+        #expect(classifier.batches == [1])
+    }
+
+    @Test func aClosedOutputStopsEverything() throws {
+        for index in 0..<100 { try folder.write("f/\(index)", "\(index)") }
+        try folder.fifo("pipe")
+        let reader = folder["pipe"].withCString { open($0, O_RDONLY | O_NONBLOCK | O_CLOEXEC) }
+        let output = try OutputFile.replacing(folder["pipe"])
+        let classifier = FakeClassifier()
+        let rows = try RowWriter(tasks: classifier.tasks, options: RowOptions())
+        let source = InputSource(paths: [folder["f"]])
+        #expect(throws: LabellingError.outputClosed) {
+            try label(
+                source, preparer: FakePreparer(), classifier: classifier, rows: rows, output: output,
+                options: LabellingOptions(batchSize: 2, threads: 3)
+            ) { if $0.done > 10 { close(reader) } }
+        }
+    }
+
+    @Test func aSilentListDoesNotHoldBackWhatCameBefore() throws {
+        for index in 0..<20 { try folder.write("f/\(index)", "\(index)") }
+        try folder.fifo("list")
+        var feed = folder["list"].withCString { open($0, O_RDWR | O_CLOEXEC) }
+        var written = 0
+        /// Writes the next three names, or closes the list after the last.
+        func more() {
+            let names = (written..<min(written + 3, 20)).map { "\(folder["f/\($0)"])\n" }.joined()
+            written = min(written + 3, 20)
+            if !names.isEmpty {
+                _ = write(feed, names, names.utf8.count)
+            } else if feed >= 0 {
+                close(feed)
+                feed = -1
+            }
+        }
+        more()
+        let classifier = FakeClassifier()
+        // The next names come only after the rows of all that came before; waiting for a full batch would wait forever.
+        let (_, result) = try run(
+            InputSource(paths: [], list: FileListSource(.file(folder["list"]), separator: .newline)), batchSize: 8,
+            classifier: classifier
+        ) { progress in
+            if progress.done == written { more() }
+        }
+        #expect(result.done == 20)
+    }
+
+    @Test func inputsAreCounted() throws {
+        for index in 0..<30 { try folder.write("f/\(index)", "\(index)") }
+        let counter = InputCounter(InputSource(paths: [folder["f"], folder["gone"], folder["f/1"]]))
+        while counter.total == nil { usleep(1000) }
+        #expect(counter.total == 32)
+        let pipe = InputSource(paths: [], list: FileListSource(.standardInput, separator: .nul))
+        #expect(!pipe.isRepeatable)
+    }
+}

@@ -43,6 +43,7 @@ let package = Package(
         .testTarget(
             name: "ImagesTests",
             dependencies: ["Images", "Tensors"],
+            exclude: ["make_cases.py"],
             resources: [.copy("Cases")],
             swiftSettings: strict),
     ]

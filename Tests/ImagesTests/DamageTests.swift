@@ -88,12 +88,27 @@ import Testing
     }
 
     @Test func limitsTheScansOfAProgressiveJPEG() throws {
-        let jpeg = try Cases.bytes("jpeg", "tiny_progressive.jpg")
-        // Repeat the last scan 600 times: a refinement of the same coefficients, which is out of order as well.
-        let scans = (0..<jpeg.count - 1).filter { jpeg[$0] == 0xFF && jpeg[$0 + 1] == 0xDA }
-        let last = Array(jpeg[(try #require(scans.last))..<jpeg.count - 2])
-        var bomb = Array(jpeg.dropLast(2))
-        for _ in 0..<600 { bomb += last }
-        #expect(failure(bomb + [0xFF, 0xD9]) != nil)
+        let bomb = try Cases.bytes("damage", "many_scans.jpg")
+        #expect(failure(bomb) == ImageError(kind: .unsupported, reason: "JPEG: too many scans"))
+    }
+
+    @Test func tellsPaddingFromMisreadData() throws {
+        let file = try Cases.bytes("jpeg", "restarts.jpg")
+        let padded = file.dropLast(2) + [0, 0, 0, 0xFF, 0xD9]
+        #expect(try RGBImage(decoding: Array(padded)) == RGBImage(decoding: file))
+        let restart = try #require((0..<file.count - 1).first { file[$0] == 0xFF && file[$0 + 1] == 0xD0 })
+        let misread = file[..<restart] + [0, 0, 0] + file[restart...]
+        #expect(failure(Array(misread))?.reason.hasPrefix("JPEG: 3 extraneous bytes before marker") == true)
+        let lost = file[..<restart] + file[(restart + 2)...]
+        #expect(failure(Array(lost)) != nil)
+    }
+
+    @Test func refusesDetailsOfWhatWasNeverSent() throws {
+        let file = try Cases.bytes("jpeg", "tiny_progressive.jpg")
+        let scans = (0..<file.count - 1).filter { file[$0] == 0xFF && file[$0 + 1] == 0xDA }
+        let (first, second) = (try #require(scans.first), try #require(scans.dropFirst().first))
+        let end: [UInt8] = [0xFF, 0xD9]
+        #expect(failure(Array(file[..<second]) + end) == nil, "the means alone are a picture, if a coarse one")
+        #expect(failure(Array(file[..<first] + file[second...])) != nil)
     }
 }

@@ -5,6 +5,7 @@
 
 jpeg/NAME.jpg, jpeg/NAME.WIDTHxHEIGHT.rgb          encoded, and decoded as upright RGB8 rows
 resize/photo.61x47.rgb, resize/FILTER.WxH.rgb      a picture, and Pillow's resizes of it
+damage/many_scans.jpg                              568 scans, a bit of a coefficient each; made with libjpeg's scan_info
 preprocess/NAME.json, NAME.HEIGHTxWIDTH.f32        settings, and the pixel values (3, H, W) of that picture
 """
 import io, json, os, shutil, struct
@@ -91,8 +92,8 @@ def preprocess(photo):
 
 
 if __name__ == "__main__":
-    shutil.rmtree(OUT, ignore_errors=True)
-    os.makedirs(OUT)
+    for folder in ("jpeg", "resize", "preprocess"):
+        shutil.rmtree(f"{OUT}/{folder}", ignore_errors=True)
     photo = Image.fromarray(draw(61, 47))
     jpegs(photo)
     resizes(photo)

@@ -62,10 +62,16 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
         .testTarget(name: "ComputeTests", dependencies: ["Compute", "Tensors"], swiftSettings: strict),
         .testTarget(
+            name: "ImagesTests", dependencies: ["Images", "Tensors"], exclude: ["make_cases.py"],
+            resources: [.copy("Cases")],
+            swiftSettings: strict),
+        .testTarget(
             name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
+        .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], swiftSettings: strict),
     ]
 )

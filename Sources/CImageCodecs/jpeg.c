@@ -11,7 +11,7 @@
 // Progressive files describe one picture in many scans; a hostile one asks for the whole picture to be revisited
 // thousands of times. Encoders write about ten scans.
 #define MAXIMUM_SCANS 500
-#define MAXIMUM_SCANNED_PIXELS 20e9
+#define MAXIMUM_SCANNED_PIXELS 5e9
 
 typedef struct {
     struct jpeg_error_mgr errors;  // first, so that the library's pointer to it is a pointer to this

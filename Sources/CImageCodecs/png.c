@@ -112,6 +112,8 @@ int mv_png_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t hei
     info = png_create_info_struct(png);
     if (info == NULL) goto done;
     png_set_read_fn(png, &r, on_read);
+    // A wrong checksum anywhere is damage: the chunk may have been tRNS or eXIf, whose loss changes pixels.
+    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(png, INT32_MAX, INT32_MAX);
     png_set_chunk_cache_max(png, 128);
     png_set_chunk_malloc_max(png, 8000000);

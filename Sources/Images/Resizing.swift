@@ -4,8 +4,8 @@ extension RGBImage {
     /// The picture resized as Pillow's `Image.resize` does it, bit for bit.
     ///
     /// Shrinking is antialiased (except by `nearest`). Only a part of the result may be asked for; it has the pixels
-    /// that cropping the whole result would give, at the cost of the part. Besides the result, memory for a few rows is
-    /// taken.
+    /// that cropping the whole result would give, at the cost of the part. Besides the result, memory is taken for the
+    /// sums of the rows under way: a few when shrinking, as many as one row spreads over when enlarging.
     ///
     /// - Parameters:
     ///   - size: the size of the whole result, positive.

@@ -1,0 +1,114 @@
+import Images
+import Testing
+
+/// Whatever happens to a file, there is either an error or the whole picture.
+@Suite struct DamageTests {
+    static let files: [String: [UInt8]] = {
+        var files: [String: [UInt8]] = [:]
+        for source in PNGSource.all where source.transparency != nil || source.channels == 2 {
+            files["PNG, \(source)"] = source.encoded()
+        }
+        var turned = PNGSource(colorType: 0, depth: 8, width: 3, height: 2, samples: [1, 2, 3, 4, 5, 6])
+        turned.extra = [("eXIf", OrientationTests.exif(value: 6)), ("tEXt", Array("Title".utf8) + [0, 65])]
+        files["PNG, turned"] = turned.encoded()
+        for name in ["tiny", "tiny_progressive"] {
+            files[name] = try? Cases.bytes("jpeg", "\(name).jpg")
+        }
+        return files
+    }()
+
+    @Test(arguments: files.keys.sorted())
+    func refusesEveryTruncation(_ name: String) throws {
+        let file = try #require(DamageTests.files[name])
+        #expect(failure(file) == nil)
+        for length in 0..<file.count {
+            #expect(failure(Array(file[..<length])) != nil, "cut to \(length) of \(file.count) bytes")
+        }
+    }
+
+    @Test(arguments: files.keys.filter { $0.hasPrefix("PNG") }.sorted())
+    func noticesEveryFlippedBitOfAPNG(_ name: String) throws {
+        let file = try #require(DamageTests.files[name])
+        let whole = try RGBImage(decoding: file)
+        for bit in 0..<file.count * 8 {
+            var damaged = file
+            damaged[bit / 8] ^= 1 << (bit % 8)
+            let image = try? RGBImage(decoding: damaged)
+            #expect(image == nil || image == whole, "bit \(bit)")
+        }
+    }
+
+    @Test(arguments: ["tiny", "tiny_progressive"])
+    func survivesEveryFlippedBitOfAJPEG(_ name: String) throws {
+        let file = try #require(DamageTests.files[name])
+        for bit in stride(from: 0, to: file.count * 8, by: 3) {
+            var damaged = file
+            damaged[bit / 8] ^= 1 << (bit % 8)
+            if let image = try? RGBImage(decoding: damaged, options: DecodingOptions(maximumPixels: 1 << 22)) {
+                #expect(image.pixels.count == image.width * image.height * 3)
+            }
+        }
+    }
+
+    @Test func survivesNoise() {
+        var generator = SeededGenerator(seed: 5)
+        for start in [[0xFF, 0xD8, 0xFF], [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]] as [[UInt8]] {
+            for _ in 0..<300 {
+                let length = Int.random(in: 0..<400, using: &generator)
+                let noise = (0..<length).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+                #expect(failure(start + noise) != nil)
+            }
+        }
+    }
+
+    @Test func namesTheDamage() throws {
+        var png = PNGSource.all[8].encoded()
+        #expect(failure(Array(png.dropLast(12)))?.reason == "PNG: premature end of data")
+        png[png.count - 13] ^= 1
+        #expect(failure(png)?.reason == "PNG: IDAT: CRC error")
+        let jpeg = try Cases.bytes("jpeg", "444.jpg")
+        #expect(failure(Array(jpeg.dropLast(200)))?.reason == "JPEG: premature end of data")
+        // The end marker put early: the library would fill the rest with gray.
+        #expect(
+            failure(Array(jpeg.dropLast(800)) + [0xFF, 0xD9])?.reason == "JPEG: premature end of data segment")
+    }
+
+    @Test func refusesATransparencyItCannotTrust() throws {
+        var file = try #require(PNGSource.all.first { $0.colorType == 3 && $0.transparency != nil }).encoded()
+        let chunk = try #require((0..<file.count).first { file[$0...].starts(with: Array("tRNS".utf8)) })
+        file[chunk + 4] ^= 1
+        #expect(failure(file)?.reason == "PNG: tRNS: CRC error")
+    }
+
+    @Test func acceptsBytesAfterTheEnd() throws {
+        let jpeg = try Cases.bytes("jpeg", "tiny.jpg")
+        #expect(try RGBImage(decoding: jpeg + [1, 2, 3]) == RGBImage(decoding: jpeg))
+        let png = PNGSource.all[0].encoded()
+        #expect(try RGBImage(decoding: png + [1, 2, 3]) == RGBImage(decoding: png))
+    }
+
+    @Test func limitsTheScansOfAProgressiveJPEG() throws {
+        let bomb = try Cases.bytes("damage", "many_scans.jpg")
+        #expect(failure(bomb) == ImageError(kind: .unsupported, reason: "JPEG: too many scans"))
+    }
+
+    @Test func tellsPaddingFromMisreadData() throws {
+        let file = try Cases.bytes("jpeg", "restarts.jpg")
+        let padded = file.dropLast(2) + [0, 0, 0, 0xFF, 0xD9]
+        #expect(try RGBImage(decoding: Array(padded)) == RGBImage(decoding: file))
+        let restart = try #require((0..<file.count - 1).first { file[$0] == 0xFF && file[$0 + 1] == 0xD0 })
+        let misread = file[..<restart] + [0, 0, 0] + file[restart...]
+        #expect(failure(Array(misread))?.reason.hasPrefix("JPEG: 3 extraneous bytes before marker") == true)
+        let lost = file[..<restart] + file[(restart + 2)...]
+        #expect(failure(Array(lost)) != nil)
+    }
+
+    @Test func refusesDetailsOfWhatWasNeverSent() throws {
+        let file = try Cases.bytes("jpeg", "tiny_progressive.jpg")
+        let scans = (0..<file.count - 1).filter { file[$0] == 0xFF && file[$0 + 1] == 0xDA }
+        let (first, second) = (try #require(scans.first), try #require(scans.dropFirst().first))
+        let end: [UInt8] = [0xFF, 0xD9]
+        #expect(failure(Array(file[..<second]) + end) == nil, "the means alone are a picture, if a coarse one")
+        #expect(failure(Array(file[..<first] + file[second...])) != nil)
+    }
+}

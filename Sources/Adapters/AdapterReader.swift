@@ -82,7 +82,8 @@ struct AdapterReader {
     private mutating func replace(_ name: String, _ key: String) throws {
         let tensor = try source.weights.tensor(key)
         let bare = ["weight", "bias"].contains(name) && source.configuration == nil
-        let parameter = bare ? "classifier.\(name)" : ParameterNames.canonical(name.replacing(".base_layer.", with: "."))
+        let parameter =
+            bare ? "classifier.\(name)" : ParameterNames.canonical(name.replacing(".base_layer.", with: "."))
         if ParameterNames.isHead(parameter) {
             if let other = headParameters[parameter], other != tensor {
                 throw failure("tensor \"\(key)\": another value for \(parameter)")

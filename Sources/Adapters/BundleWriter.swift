@@ -105,7 +105,8 @@ final class AtomicFolder {
             guard replaces, ModelBundle.isBundle(target) else {
                 throw ModelError(
                     target,
-                    replaces ? "is there and is not a bundle; it is not replaced" : "is there already; --force replaces it")
+                    replaces
+                        ? "is there and is not a bundle; it is not replaced" : "is there already; --force replaces it")
             }
         }
         let slash = trimmed.lastIndex(of: "/")

@@ -59,6 +59,7 @@ public struct MergedBackbone: ParameterSource {
         return Tensor(shape: original.shape, values: values)
     }
 
+    /// Gives the memory behind the base's parameter back to the system.
     public func release(_ name: String) { base.release(name) }
 
     /// The merged change of a parameter, row-major, or nil when no adapter changes it.

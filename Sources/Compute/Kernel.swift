@@ -115,31 +115,48 @@ public final class Kernel: @unchecked Sendable {
     }
 }
 
-/// A kernel bound to fixed addresses; belongs to one thread, and takes no memory when it runs.
-///
-/// The addresses must stay valid as long as the call is used: the owner keeps the buffers.
+/// A place in a buffer where an operand of a kernel begins.
+public struct Operand: Sendable {
+    /// The buffer.
+    public let buffer: FloatBuffer
+    /// Elements from the buffer's start.
+    public let offset: Int
+
+    /// A place in a buffer.
+    public init(_ buffer: FloatBuffer, offset: Int = 0) {
+        self.buffer = buffer
+        self.offset = offset
+    }
+
+    var address: UnsafeMutablePointer<Float> { buffer.base + offset }
+}
+
+/// A kernel bound to its operands, which it keeps alive; belongs to one thread, and takes no memory when it runs.
 public final class KernelCall {
     private let handle: OpaquePointer
     private let kernel: Kernel
+    private let operands: [FloatBuffer]
 
     /// Binds a kernel to its operands; those that the kernel does not use are ignored.
     ///
     /// - Throws: `ComputeError` when the library refuses.
     public init(
-        _ kernel: Kernel, source: UnsafePointer<Float>, weights: UnsafePointer<Float>? = nil,
-        bias: UnsafePointer<Float>? = nil, multiplier: UnsafePointer<Float>? = nil,
-        destination: UnsafeMutablePointer<Float>, scratch: FloatBuffer
+        _ kernel: Kernel, source: Operand, weights: Operand? = nil, bias: FloatBuffer? = nil,
+        multiplier: FloatBuffer? = nil, destination: Operand, scratch: FloatBuffer
     ) throws(ComputeError) {
         guard scratch.count >= kernel.scratchCount else {
             throw ComputeError(operation: "bind a kernel", reason: "scratch memory too small")
         }
         var buffers = mv_buffers(
-            src: source, weights: weights, bias: bias, multiplier: multiplier, dst: destination, scratch: scratch.base)
+            src: source.address, weights: weights?.address, bias: bias?.base, multiplier: multiplier?.base,
+            dst: destination.address, scratch: scratch.base)
         var created: OpaquePointer?
         try check(mv_call_create(&created, kernel.handle, &buffers), "bind a kernel")
         guard let created else { throw ComputeError(operation: "bind a kernel", reason: "no call") }
         handle = created
         self.kernel = kernel
+        operands =
+            [source.buffer, destination.buffer, scratch] + [weights?.buffer, bias, multiplier].compactMap(\.self)
     }
 
     deinit { mv_call_destroy(handle) }

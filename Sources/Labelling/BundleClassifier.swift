@@ -8,6 +8,7 @@ public struct PatchPreparer: ImagePreparing {
     private let decoding: DecodingOptions
     private let imageSize: BackboneConfiguration.Extent
     private let patchSize: BackboneConfiguration.Extent
+    /// Values of one prepared image: patches in row-major order, each (channel, row, column).
     public let valuesPerImage: Int
 
     /// A preparer for a bundle's images.
@@ -35,11 +36,15 @@ public struct PatchPreparer: ImagePreparing {
         guard prepared.height == imageSize.height, prepared.width == imageSize.width else {
             throw ImageError(
                 kind: .wrongSize,
-                reason: "preprocessing gives \(prepared.height) x \(prepared.width) pixels, the model takes \(imageSize)")
+                reason:
+                    "preprocessing gives \(prepared.height) x \(prepared.width) pixels, the model takes \(imageSize)")
         }
         return (rgb, prepared)
     }
 
+    /// Decodes and prepares one image and writes its patches.
+    ///
+    /// - Throws: `ImageError` as `pictures(_:)` does.
     public func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
         let prepared = try pictures(encoded).prepared
         preprocessing.writePatches(
@@ -50,6 +55,7 @@ public struct PatchPreparer: ImagePreparing {
 /// A bundle's model as a classifier of all its tasks.
 public struct BundleClassifier: MultitaskClassifying {
     private let model: MultitaskModel
+    /// The bundle's tasks in the order of their logits.
     public let tasks: [TaskLabels]
 
     /// Wraps a model.
@@ -58,6 +64,9 @@ public struct BundleClassifier: MultitaskClassifying {
         tasks = model.heads.map { TaskLabels(name: $0.task, classes: $0.classes) }
     }
 
+    /// Computes logits of shape (images, classes of all tasks).
+    ///
+    /// - Throws: `ComputeError` when a kernel fails.
     public func logits(
         _ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>
     ) throws {

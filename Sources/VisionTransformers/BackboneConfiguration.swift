@@ -94,7 +94,8 @@ public struct BackboneConfiguration: Sendable, Equatable {
         var shapes: [(String, [Int])] = [("embeddings.cls_token", [1, 1, d])]
         if family == .deit { shapes.append(("embeddings.distillation_token", [1, 1, d])) }
         shapes.append(("embeddings.position_embeddings", [1, grid.height * grid.width + family.prefixTokens, d]))
-        shapes.append(("\(ParameterNames.patchProjection).weight", [d, Self.channels, patchSize.height, patchSize.width]))
+        shapes.append(
+            ("\(ParameterNames.patchProjection).weight", [d, Self.channels, patchSize.height, patchSize.width]))
         shapes.append(("\(ParameterNames.patchProjection).bias", [d]))
         func linear(_ name: String, _ outputs: Int, _ inputs: Int, bias: Bool = true) {
             shapes.append(("\(name).weight", [outputs, inputs]))

@@ -81,6 +81,7 @@ public final class Checkpoint: ParameterSource {
     /// Whether there is a parameter of that name.
     public func hasParameter(_ name: String) -> Bool { places[name] != nil }
 
+    /// Gives the memory behind the base's parameter back to the system.
     public func release(_ name: String) {
         guard let place = places[name] else { return }
         let stored = storedTensors[place.tensor]

@@ -23,7 +23,9 @@ extension BackboneConfiguration {
         var intermediate: Int
         if dinov2 {
             let ratio = try file.number("mlp_ratio", default: 4)
-            guard ratio > 0, ratio < 1000 else { throw ModelError(path, "mlp_ratio: expected 0 to 1000, found \(ratio)") }
+            guard ratio > 0, ratio < 1000 else {
+                throw ModelError(path, "mlp_ratio: expected 0 to 1000, found \(ratio)")
+            }
             intermediate = Int(Double(hidden) * ratio)
             if swiglu { intermediate = (Int(Double(intermediate) * 2 / 3) + 7) / 8 * 8 }
         } else {

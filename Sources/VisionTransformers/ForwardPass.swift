@@ -10,8 +10,6 @@ final class ForwardPass {
     private let stream: FloatBuffer
     /// Normalized tokens, then attention's result, (tokens, D).
     private let normalized: FloatBuffer
-    /// The buffers that only the calls use.
-    private let held: [FloatBuffer]
     private let features: FloatBuffer
     private let logits: FloatBuffer
 
@@ -34,48 +32,48 @@ final class ForwardPass {
         let up = FloatBuffer(count: c.usesSwiGLU ? tokens * c.intermediateSize : 0)
         let scratch = FloatBuffer(count: plan.scratchCount)
         (self.patches, self.stream, self.normalized) = (patches, stream, normalized)
-        held = [qkv, scores, hidden, up, scratch]
         let features = FloatBuffer(count: c.featureSize)
         let logits = FloatBuffer(count: plan.classes)
         (self.features, self.logits) = (features, logits)
 
         func call(
-            _ linear: ForwardPlan.Linear, _ source: FloatBuffer, _ destination: UnsafeMutablePointer<Float>,
+            _ linear: ForwardPlan.Linear, _ source: FloatBuffer, _ destination: FloatBuffer, offset: Int = 0,
             multiplier: FloatBuffer? = nil
         ) throws -> KernelCall {
             try KernelCall(
-                linear.kernel, source: source.base, weights: linear.weights.base, bias: linear.bias?.base,
-                multiplier: multiplier?.base, destination: destination, scratch: scratch)
+                linear.kernel, source: Operand(source), weights: Operand(linear.weights), bias: linear.bias,
+                multiplier: multiplier, destination: Operand(destination, offset: offset), scratch: scratch)
         }
         func normalize(_ norm: ForwardPlan.Norm) throws -> KernelCall {
             try KernelCall(
-                plan.norm, source: stream.base, weights: norm.scale.base, bias: norm.shift.base,
-                destination: normalized.base, scratch: scratch)
+                plan.norm, source: Operand(stream), weights: Operand(norm.scale), bias: norm.shift,
+                destination: Operand(normalized), scratch: scratch)
         }
-        embed = try call(plan.embedding, patches, stream.base + c.family.prefixTokens * d)
+        embed = try call(plan.embedding, patches, stream, offset: c.family.prefixTokens * d)
         attention = try (0..<c.heads).flatMap { head in
-            let query = qkv.base + head * c.headSize
+            let column = head * c.headSize
             return [
                 try KernelCall(
-                    plan.scores, source: query, weights: query + d, destination: scores.base, scratch: scratch),
-                try KernelCall(plan.softmax, source: scores.base, destination: scores.base, scratch: scratch),
+                    plan.scores, source: Operand(qkv, offset: column), weights: Operand(qkv, offset: d + column),
+                    destination: Operand(scores), scratch: scratch),
+                try KernelCall(plan.softmax, source: Operand(scores), destination: Operand(scores), scratch: scratch),
                 try KernelCall(
-                    plan.mix, source: scores.base, weights: query + 2 * d,
-                    destination: normalized.base + head * c.headSize, scratch: scratch),
+                    plan.mix, source: Operand(scores), weights: Operand(qkv, offset: 2 * d + column),
+                    destination: Operand(normalized, offset: column), scratch: scratch),
             ]
         }
         blocks = try plan.blocks.map { block in
-            let before = [try normalize(block.norm1), try call(block.qkv, normalized, qkv.base)]
+            let before = [try normalize(block.norm1), try call(block.qkv, normalized, qkv)]
             var after = [
-                try call(block.attentionOutput, normalized, stream.base), try normalize(block.norm2),
+                try call(block.attentionOutput, normalized, stream), try normalize(block.norm2),
             ]
-            if let gate = block.up { after.append(try call(gate, normalized, up.base)) }
-            after.append(try call(block.first, normalized, hidden.base, multiplier: up))
-            after.append(try call(block.second, hidden, stream.base))
+            if let gate = block.up { after.append(try call(gate, normalized, up)) }
+            after.append(try call(block.first, normalized, hidden, multiplier: up))
+            after.append(try call(block.second, hidden, stream))
             return (before, after)
         }
         finalNorm = try normalize(plan.finalNorm)
-        heads = try plan.heads.map { try call($0, features, logits.base) }
+        heads = try plan.heads.map { try call($0, features, logits) }
     }
 
     /// Computes one image.

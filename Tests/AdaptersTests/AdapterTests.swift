@@ -35,7 +35,9 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
             compared += 1
         }
         #expect(compared == 6)
-        #expect(adapter.delta("layers.0.attention.k_proj.weight", on: try base.parameter("layers.0.attention.k_proj.weight")) == nil)
+        #expect(
+            adapter.delta(
+                "layers.0.attention.k_proj.weight", on: try base.parameter("layers.0.attention.k_proj.weight")) == nil)
     }
 
     @Test(arguments: singles) func mergedForwardMatchesPEFT(_ name: String) throws {
@@ -107,7 +109,8 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         let none = try Adapter(task: "b", path: casePath("b"), base: base)
         #expect(none.hasPlaceholderNames && none.head.classes == ["LABEL_0", "LABEL_1", "LABEL_2"])
         for (file, text) in [
-            ("a.json", #"{"id2label": {"1": "y", "0": "x", "2": "z"}}"#), ("b.json", #"{"0": "x", "1": "y", "2": "z"}"#),
+            ("a.json", #"{"id2label": {"1": "y", "0": "x", "2": "z"}}"#),
+            ("b.json", #"{"0": "x", "1": "y", "2": "z"}"#),
             ("c.json", #"["x", "y", "z"]"#), ("d.txt", "x\ny\r\nz\n"),
         ] {
             let labels = try write(file, text)
@@ -115,7 +118,8 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
             #expect(adapter.head.classes == ["x", "y", "z"] && !adapter.hasPlaceholderNames)
         }
         for (file, text, reason) in [
-            ("e.json", #"["x", "y"]"#, "2 class names for a head of 3"), ("f.json", #"["x", "y", "x"]"#, "stands twice"),
+            ("e.json", #"["x", "y"]"#, "2 class names for a head of 3"),
+            ("f.json", #"["x", "y", "x"]"#, "stands twice"),
             ("g.json", #"{"id2label": {"0": "x", "1": "y", "3": "z"}}"#, "from 0 to 2"),
         ] {
             let labels = try write(file, text)
@@ -154,7 +158,8 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         ("a_key_of_tomorrow", "1"), ("init_lora_weights", #""pissa_niter_4""#), ("init_lora_weights", #""olora""#),
         ("fan_in_fan_out", "true"), ("peft_type", #""IA3""#), ("bias", #""some""#), ("use_dora", "true"), ("r", "3"),
         ("r", "0"), ("lora_alpha", #""x""#), ("target_modules", #"["q_proj", "o_proj"]"#),
-        ("target_modules", #"["q_proj", "nothing"]"#), ("rank_pattern", #"{"(": 3}"#), ("rank_pattern", #"{"v_proj": 2}"#),
+        ("target_modules", #"["q_proj", "nothing"]"#), ("rank_pattern", #"{"(": 3}"#),
+        ("rank_pattern", #"{"v_proj": 2}"#),
         ("target_modules", #"".*\\.k_proj""#), ("target_modules", "7"), ("use_rslora", "1"),
     ])
     func settingsThatAreNotUnderstoodAreRefusedByName(_ key: String, _ value: String) throws {
@@ -185,7 +190,9 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     }
 
     @Test func neutralSettingsOfOtherVersionsAreAccepted() throws {
-        let folder = try changed(settings: ["a_key_of_tomorrow": "null", "eva_config": #"{"rho": 2}"#, "lora_dropout": "0.5"])
+        let folder = try changed(settings: [
+            "a_key_of_tomorrow": "null", "eva_config": #"{"rho": 2}"#, "lora_dropout": "0.5",
+        ])
         #expect(throws: Never.self) { try Adapter(task: "a", path: folder, base: base) }
     }
 
@@ -193,7 +200,8 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         let weight = Tensor(shape: [2, 48], repeating: 0.5)
         let bias = Tensor(shape: [2], values: [1, 2])
         let folder = try temporaryFolder()
-        try writeSafetensors([("classifier.weight", weight), ("classifier.bias", bias)], to: folder + "/head.safetensors")
+        try writeSafetensors(
+            [("classifier.weight", weight), ("classifier.bias", bias)], to: folder + "/head.safetensors")
         for path in [folder, folder + "/head.safetensors"] {
             let adapter = try Adapter(task: "t", path: path, base: base)
             #expect(adapter.modules.isEmpty && adapter.head.weight == weight && adapter.head.bias == bias)

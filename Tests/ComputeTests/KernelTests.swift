@@ -38,7 +38,8 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         let (from, added, to) = (FloatBuffer(source), FloatBuffer(bias), FloatBuffer(count: rows * outputs))
         let scratch = FloatBuffer(count: kernel.scratchCount)
         let call = try KernelCall(
-            kernel, source: from.base, weights: packed.base, bias: added.base, destination: to.base, scratch: scratch)
+            kernel, source: Operand(from), weights: Operand(packed), bias: added, destination: Operand(to),
+            scratch: scratch)
         try call.run()
         let expected = Reference.linear(
             source, weight: weight, bias: bias, rows: rows, inputs: inputs, outputs: outputs, activation: activation)
@@ -56,7 +57,7 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
         let (from, times, to) = (FloatBuffer(source), FloatBuffer(factor), FloatBuffer(before))
         let call = try KernelCall(
-            kernel, source: from.base, weights: packed.base, multiplier: times.base, destination: to.base,
+            kernel, source: Operand(from), weights: Operand(packed), multiplier: times, destination: Operand(to),
             scratch: FloatBuffer(count: kernel.scratchCount))
         try call.run()
         let product = Reference.linear(
@@ -76,7 +77,7 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
             outputStride: n)
         let to = FloatBuffer(count: m * n)
         let call = try KernelCall(
-            kernel, source: whole.base + 5, weights: whole.base + 20, destination: to.base,
+            kernel, source: Operand(whole, offset: 5), weights: Operand(whole, offset: 20), destination: Operand(to),
             scratch: FloatBuffer(count: kernel.scratchCount))
         try call.run()
         let source = (0..<m * k).map { whole.base[5 + $0 / k * stride + $0 % k] }
@@ -95,7 +96,7 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         let data = FloatBuffer(source)
         let kernel = try Kernel.softmax(engine, rows: rows, columns: columns)
         try KernelCall(
-            kernel, source: data.base, destination: data.base, scratch: FloatBuffer(count: kernel.scratchCount)
+            kernel, source: Operand(data), destination: Operand(data), scratch: FloatBuffer(count: kernel.scratchCount)
         ).run()
         let expected = (0..<rows).flatMap { Reference.softmax(Array(source[$0 * columns..<($0 + 1) * columns])) }
         #expect(distance(Array(data.elements), expected) < 2e-6)
@@ -110,7 +111,7 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         let (from, to) = (FloatBuffer(source), FloatBuffer(count: rows * columns))
         let (weights, bias) = (FloatBuffer(scale), FloatBuffer(shift))
         try KernelCall(
-            kernel, source: from.base, weights: weights.base, bias: bias.base, destination: to.base,
+            kernel, source: Operand(from), weights: Operand(weights), bias: bias, destination: Operand(to),
             scratch: FloatBuffer(count: kernel.scratchCount)
         ).run()
         let expected = (0..<rows).flatMap {

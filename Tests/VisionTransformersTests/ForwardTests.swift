@@ -83,7 +83,9 @@ func caseFolder(_ name: String) -> String {
         let all = try answer(three, many)
         for image in 0..<5 {
             let range = image % 3 * one.classCount..<(image % 3 + 1) * one.classCount
-            #expect(Array(all.logits[image * one.classCount..<(image + 1) * one.classCount]) == Array(expected.logits[range]))
+            #expect(
+                Array(all.logits[image * one.classCount..<(image + 1) * one.classCount])
+                    == Array(expected.logits[range]))
         }
     }
 }

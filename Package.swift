@@ -34,6 +34,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
         .target(name: "CKernels", cSettings: strictC),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CProcessorLimits", cSettings: strictC),
 
         // Libraries in Swift.
         .target(name: "Tensors", swiftSettings: strict),
@@ -56,6 +57,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: ["VisionTransformers", "Compute", "Tensors", "CProcessorLimits"],
             swiftSettings: strict),
 
         // Tests.

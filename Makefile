@@ -1,0 +1,62 @@
+# mergevit: what can be done here. `make help` lists it.
+
+PREFIX ?= /usr/local
+SWIFT ?= swift
+# The Swift runtime is linked in, so that the installed command stands alone.
+RELEASE = -c release --static-swift-stdlib
+BIN = .build/release/mergevit
+TASKS = traffic trash corn flowers clothing aerial
+DEMO = out/demo
+SHELL = /bin/sh
+
+.PHONY: help deps build demo label test check format bench sample-images install clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
+
+deps: ## install the system libraries (apt-get), or say which are missing
+	@scripts/install-dependencies
+
+build: deps ## build the command: .build/release/mergevit
+	$(SWIFT) build $(RELEASE) --product mergevit
+
+demo: build ## merge the six sample adapters and label the sample pictures
+	@mkdir -p $(DEMO)
+	$(BIN) merge --base samples/base $(foreach task,$(TASKS),--adapter $(task)=samples/adapters/$(task)) \
+		--scale 0.3 --force -o $(DEMO)/bundle
+	$(BIN) label --bundle $(DEMO)/bundle samples/images -o $(DEMO)/labels.csv
+	@scripts/show-table $(DEMO)/labels.csv
+	@echo "All rows: $(DEMO)/labels.csv. The merged model: $(DEMO)/bundle."
+
+label: build ## label a folder with the demo's model: make label DIR=... [OUT=...] [BUNDLE=...]
+	@test -n "$(DIR)" || { echo "usage: make label DIR=... [OUT=...] [BUNDLE=...]" >&2; exit 2; }
+	@test -n "$(BUNDLE)" -o -e $(DEMO)/bundle/bundle.json || $(MAKE) --no-print-directory demo
+	$(BIN) label --bundle "$(or $(BUNDLE),$(DEMO)/bundle)" $(if $(OUT),-o "$(OUT)") "$(DIR)"
+
+test: deps ## build and run every test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --disable-xctest
+
+check: deps ## formatting, warnings as errors, import directions
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	scripts/check-imports
+	$(SWIFT) build
+
+format: ## bring the sources into the project's format
+	$(SWIFT) format --in-place --recursive Sources Tests Package.swift
+
+bench: build ## measure the engine against the processor's limit, start-up and memory
+	$(SWIFT) build $(RELEASE) --product Benchmarks
+	.build/release/Benchmarks
+
+sample-images: deps ## draw samples/images again
+	@mkdir -p out
+	clang -O2 samples/draw/*.c -lpng -ljpeg -lm -o out/draw-samples
+	out/draw-samples samples/images
+
+install: build ## install the command under PREFIX
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 $(BIN) "$(DESTDIR)$(PREFIX)/bin/mergevit"
+
+clean: ## remove what was built
+	rm -rf .build out

@@ -1,0 +1,74 @@
+import CProcessorLimits
+import Compute
+import Synchronization
+import Tensors
+import VisionTransformers
+
+/// The engine alone, on inputs that are already patches.
+struct EngineBenchmark {
+    /// Medians over the turns.
+    struct Result {
+        let imagesPerSecond: Double
+        let operationsPerSecond: Double
+        let limit: Double
+        /// Median of the ratios within each turn.
+        let ratio: Double
+    }
+
+    private let model: MultitaskModel
+    private let batch: Int
+    private let inputs: [Float]
+
+    init(_ configuration: BackboneConfiguration, batch: Int, threads: Int) throws {
+        let head = try Head(
+            task: "all", classes: Head.placeholderNames(100),
+            weight: Tensor(shape: [100, configuration.featureSize], repeating: 0.01), bias: Tensor(shape: [100]),
+            path: "benchmark")
+        model = try MultitaskModel(
+            RandomBackbone(configuration), configuration: configuration, heads: [head],
+            imageSize: configuration.imageSize, threads: threads)
+        self.batch = batch
+        var noise = RandomBackbone.Noise(state: 7)
+        inputs = (0..<batch * model.inputCount).map { _ in noise.next() }
+    }
+
+    func measure(turns: Int, limitThreads: Int) throws -> Result {
+        var logits = [Float](repeating: 0, count: batch * model.classCount)
+        try model.run(inputs, images: batch, logits: &logits)
+        var (rates, limits, ratios): ([Double], [Double], [Double]) = ([], [], [])
+        for _ in 0..<turns {
+            let before = try ProcessorLimit.measure(threads: limitThreads)
+            let start = seconds()
+            var images = 0
+            while seconds() - start < 1 {
+                try model.run(inputs, images: batch, logits: &logits)
+                images += batch
+            }
+            let rate = Double(images) / (seconds() - start)
+            let after = try ProcessorLimit.measure(threads: limitThreads)
+            let limit = (before + after) / 2
+            rates.append(rate)
+            limits.append(limit)
+            ratios.append(rate * model.operationsPerImage / limit)
+        }
+        return Result(
+            imagesPerSecond: median(rates), operationsPerSecond: median(rates) * model.operationsPerImage,
+            limit: median(limits), ratio: median(ratios))
+    }
+}
+
+/// What the processor can do with f32 multiply-adds in registers.
+enum ProcessorLimit {
+    static var instructions: String { String(cString: mv_f32_instructions()) }
+
+    /// Operations per second of so many threads together.
+    static func measure(threads: Int) throws -> Double {
+        let pool = try WorkerPool(workers: threads)
+        let sum = Mutex(0.0)
+        pool.forEach(threads) { _, _ in
+            let rate = mv_f32_limit(0.25)
+            sum.withLock { $0 += rate }
+        }
+        return sum.withLock(\.self)
+    }
+}

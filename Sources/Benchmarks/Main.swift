@@ -1,0 +1,60 @@
+import Compute
+import Glibc
+import Tensors
+import VisionTransformers
+
+/// `make bench`: the engine beside the processor's limit, measured in turn in one run; then the whole command.
+@main
+struct Benchmarks {
+    /// Turns of limit and engine; medians are reported, because machines are shared and noisy.
+    static let turns = 7
+
+    static func main() throws {
+        let threads = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        let configuration = try BackboneConfiguration(
+            JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
+        print("\(KernelEngine.libraryVersion), \(ProcessorLimit.instructions), \(threads) threads")
+        print("ViT-B/16 at 224 x 224, f32, random weights\n")
+        print("engine                      images/s    GFLOP/s   limit GFLOP/s   ratio to limit")
+        for batch in [1, 8, 32] {
+            let used = min(batch, threads)
+            let result = try EngineBenchmark(configuration, batch: batch, threads: threads)
+                .measure(turns: turns, limitThreads: used)
+            print(
+                column("batch \(batch) on \(used) threads", 24), column(result.imagesPerSecond, 1, 11),
+                column(result.operationsPerSecond * 1e-9, 1, 10), column(result.limit * 1e-9, 1, 15),
+                column(result.ratio, 3, 16), separator: "")
+        }
+        try CommandBenchmark.run(configuration)
+    }
+
+    private static func column(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+
+    static func column(_ value: Double, _ decimals: Int, _ width: Int) -> String {
+        let text = decimal(value, decimals)
+        return String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+
+    /// A number with a fixed number of decimals.
+    static func decimal(_ value: Double, _ decimals: Int) -> String {
+        let scale = (0..<decimals).reduce(1.0) { power, _ in power * 10 }
+        let digits = String(Int((value * scale).rounded()))
+        let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
+        return decimals == 0 ? padded : "\(padded.dropLast(decimals)).\(padded.suffix(decimals))"
+    }
+}
+
+/// The middle value.
+func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
+}
+
+/// Seconds since some fixed moment.
+func seconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+}

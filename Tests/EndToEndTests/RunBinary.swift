@@ -64,6 +64,11 @@ func runMergeVit(_ arguments: String..., input: [UInt8] = [], folder: URL? = nil
     try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder)
 }
 
+/// Runs `mergevit` with arguments that are text.
+func runMergeVit(_ arguments: [String], input: [UInt8] = [], folder: URL? = nil) throws -> Finished {
+    try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder)
+}
+
 private final class Collected: @unchecked Sendable {
     private let lock = NSLock()
     private var data = Data()

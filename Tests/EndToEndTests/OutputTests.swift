@@ -58,6 +58,36 @@ import Testing
         #expect(run.errors == "mergevit: error: cannot write /dev/full: No space left on device\n")
     }
 
+    /// What a shell makes of stdout: the exit code, and stderr.
+    @Test(arguments: [
+        // Nobody reads any more: not a failure, as in `| head`.
+        ("{ sleep 0.1; \"$MERGEVIT\" \"$@\"; echo $? >&2; } 2>result | :; cat result", "0\n"),
+        (
+            "\"$MERGEVIT\" \"$@\" 2>&1 >/dev/full; echo $?",
+            "mergevit: error: cannot write standard output: No space left on device\n3\n"
+        ),
+        (
+            "\"$MERGEVIT\" \"$@\" 2>&1 >&-; echo $?",
+            "mergevit: error: cannot write standard output: Bad file descriptor\n3\n"
+        ),
+        ("\"$MERGEVIT\" \"$@\" 2>&1 >/dev/null <&-; echo $?", "0\n"),
+    ])
+    func stdoutThatCannotBeWrittenIsAnErrorUnlessNobodyReads(_ script: String, _ expected: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", script, "sh", "label", "-q", "--bundle", bundle, picture]
+        process.environment = ProcessInfo.processInfo.environment.merging([
+            "MERGEVIT": try mergeVitBinary(), "LC_ALL": "C",
+        ]) { $1 }
+        process.currentDirectoryURL = scratch.url
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let found = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        #expect(String(decoding: found, as: UTF8.self) == expected)
+    }
+
     /// While it waits for its list, the run is told to end; rows are there by then, under a hidden name.
     @Test func anInterruptedRunLeavesNothing() throws {
         try scratch.write("out.csv", Array("old".utf8))

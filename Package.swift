@@ -77,6 +77,8 @@ let package = Package(
             name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
-        .testTarget(name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], resources: [.copy("Cases")],
+            swiftSettings: strict),
     ]
 )

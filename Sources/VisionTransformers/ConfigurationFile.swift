@@ -32,10 +32,10 @@ extension BackboneConfiguration {
             intermediate = try file.integer("intermediate_size", default: 3072)
         }
         self.init(
-            family: family, hiddenSize: hidden, layers: try file.integer("num_hidden_layers", default: 12),
+            family: family, hiddenSize: hidden, layers: try file.integer("num_hidden_layers", default: 12, limit: 1000),
             heads: try file.integer("num_attention_heads", default: 12), intermediateSize: intermediate,
             activation: try file.activation("hidden_act"), usesSwiGLU: swiglu,
-            layerNormEpsilon: Float(try file.number("layer_norm_eps", default: dinov2 ? 1e-6 : 1e-12)),
+            layerNormEpsilon: try file.epsilon("layer_norm_eps", default: dinov2 ? 1e-6 : 1e-12),
             imageSize: try file.extent("image_size", default: 224),
             patchSize: try file.extent("patch_size", default: dinov2 ? 14 : 16),
             hasQKVBias: try file.boolean("qkv_bias", default: true))
@@ -51,7 +51,8 @@ extension BackboneConfiguration {
 
     /// The class names of `id2label`, in the order of their numbers, or nil when there is no such key.
     ///
-    /// - Throws: `ModelError` unless the numbers run from 0 without a gap and no name stands twice.
+    /// - Throws: `ModelError` unless the numbers run from 0 without a gap. A name may stand twice, as "crane" does in
+    ///   ImageNet.
     public static func classNames(_ json: JSON, path: String) throws -> [String]? {
         guard let value = json.objectValue?["id2label"], value != .null else { return nil }
         guard let members = value.objectValue?.members, !members.isEmpty else {
@@ -96,10 +97,10 @@ private struct ConfigurationFile {
         return string
     }
 
-    func integer(_ key: String, default missing: Int) throws -> Int {
+    func integer(_ key: String, default missing: Int, limit: Int = Self.limit) throws -> Int {
         guard let value = try value(key) else { return missing }
-        guard let integer = value.intValue, (1...Self.limit).contains(integer) else {
-            throw ModelError(path, "\(key): expected a whole number from 1 to \(Self.limit), found \(value.shown)")
+        guard let integer = value.intValue, (1...limit).contains(integer) else {
+            throw ModelError(path, "\(key): expected a whole number from 1 to \(limit), found \(value.shown)")
         }
         return integer
     }
@@ -110,6 +111,13 @@ private struct ConfigurationFile {
             throw ModelError(path, "\(key): expected a number, found \(value.shown)")
         }
         return number
+    }
+
+    /// What is added to a variance before its root is taken.
+    func epsilon(_ key: String, default missing: Double) throws -> Float {
+        let value = try number(key, default: missing)
+        guard (0...1).contains(value) else { throw ModelError(path, "\(key): expected 0 to 1, found \(value)") }
+        return Float(value)
     }
 
     func boolean(_ key: String, default missing: Bool) throws -> Bool {

@@ -37,6 +37,7 @@ struct InspectCommand: ParsableCommand {
     @OptionGroup var decoding: DecodingArguments
 
     func validate() throws {
+        try RawArguments.checkText([path, bundle, base, image, dump].compactMap(\.self))
         if path != nil {
             guard bundle == nil, base == nil, image == nil, dump == nil else {
                 throw ValidationError("PATH is described; --bundle, --base, --image and --dump show an image's stages.")

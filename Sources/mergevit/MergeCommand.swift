@@ -48,8 +48,12 @@ struct MergeCommand: ParsableCommand {
             throw ValidationError("--method \"\(method)\" is not known; known are \(known).")
         }
         guard scale.isFinite else { throw ValidationError("--scale must be a finite number, not \(scale).") }
+        try RawArguments.checkText([base, output] + (adapters + labels).flatMap { [$0.name, $0.value] })
         let names = adapters.map(\.name)
         try Self.check(adapters, option: "--adapter")
+        for name in names {
+            do { try ModelBundle.checkTaskName(name, path: "--adapter") } catch { throw ValidationError("\(error)") }
+        }
         for (option, values) in [("--labels", labels), ("--weight", weights)] {
             try Self.check(values, option: option)
             if let stray = values.first(where: { !names.contains($0.name) }) {
@@ -71,7 +75,6 @@ struct MergeCommand: ParsableCommand {
     func run() throws {
         let log = Warnings.logger(quiet: isQuiet)
         guard let method = MergeMethod.named(method) else { return }
-        for named in adapters { try ModelBundle.checkTaskName(named.name, path: "--adapter") }
         let checkpoint = try Checkpoint(folder: base)
         let merged = try MergedBackbone(
             base: checkpoint,

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Labelling
 
 /// Command-line arguments as bytes, which need not be UTF-8, carried through the argument parser's strings.
@@ -59,6 +60,15 @@ enum RawArguments {
 
     /// The path that an argument names.
     static func path(_ argument: String) -> BytePath { BytePath(bytes(of: argument)) }
+
+    /// Checks names that are used as text: those of models, and of what `inspect` reads and writes.
+    ///
+    /// - Throws: `ValidationError` naming the first that is not UTF-8.
+    static func checkText(_ names: [String]) throws {
+        for name in names where bytes(of: name) != Array(name.utf8) {
+            throw ValidationError("Here a name must be UTF-8: \(name)")
+        }
+    }
 
     private static func carries(_ scalar: Unicode.Scalar) -> Bool { (base...(base + 0xFF)).contains(scalar.value) }
 }

@@ -24,11 +24,7 @@ struct CannotRun: Error, CustomStringConvertible {
 ///   - input: what it reads from stdin.
 ///   - folder: the folder it runs in.
 func runMergeVit(_ arguments: [[UInt8]], input: [UInt8] = [], folder: URL? = nil) throws -> Finished {
-    let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let binary = URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("mergevit")
-    guard FileManager.default.isExecutableFile(atPath: binary.path) else {
-        throw CannotRun(description: "no mergevit beside \(tests)")
-    }
+    let binary = try mergeVitBinary()
     // A shell turns the arguments back into bytes: Process would take only strings.
     let words = arguments.map { "\"$(printf '\($0.map { byte in "\\" + octal(byte) }.joined())' && printf .)\"" }
     let script =
@@ -37,7 +33,7 @@ func runMergeVit(_ arguments: [[UInt8]], input: [UInt8] = [], folder: URL? = nil
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = ["-c", script]
     process.environment = ProcessInfo.processInfo.environment.merging(
-        ["MERGEVIT": binary.path, "LC_ALL": "C", "COLUMNS": "80"]) { $1 }
+        ["MERGEVIT": binary, "LC_ALL": "C", "COLUMNS": "80"]) { $1 }
     if let folder { process.currentDirectoryURL = folder }
     let streams = (input: Pipe(), output: Pipe(), errors: Pipe())
     process.standardInput = streams.input
@@ -61,6 +57,21 @@ func runMergeVit(_ arguments: [[UInt8]], input: [UInt8] = [], folder: URL? = nil
 
 /// Runs `mergevit` with arguments that are text.
 func runMergeVit(_ arguments: String..., input: [UInt8] = [], folder: URL? = nil) throws -> Finished {
+    try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder)
+}
+
+/// The `mergevit` that was built beside these tests.
+func mergeVitBinary() throws -> String {
+    let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let binary = URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("mergevit").path
+    guard FileManager.default.isExecutableFile(atPath: binary) else {
+        throw CannotRun(description: "no mergevit beside \(tests)")
+    }
+    return binary
+}
+
+/// Runs `mergevit` with arguments that are text.
+func runMergeVit(_ arguments: [String], input: [UInt8] = [], folder: URL? = nil) throws -> Finished {
     try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder)
 }
 

@@ -114,4 +114,11 @@ import Testing
         #expect(throws: TensorFileError.self) { try SafetensorsFile(path: "/dev/null") }
         #expect(throws: TensorFileError.self) { try SafetensorsFile(path: "/tmp") }
     }
+
+    @Test func aFIFOIsRefusedWithoutWaitingForAWriter() {
+        #expect(mkfifo(path("fifo"), 0o600) == 0)
+        #expect(throws: TensorFileError(path: path("fifo"), reason: "not a regular file")) {
+            try MappedFile(path: path("fifo"))
+        }
+    }
 }

@@ -1,0 +1,171 @@
+import Foundation
+import Glibc
+import Testing
+
+/// Where rows go, and what is left when they cannot go there.
+@Suite struct OutputTests {
+    let bundle: String
+    let scratch: Scratch
+    let picture = Samples.image("signs/stop.png")
+
+    init() throws {
+        bundle = try Samples.six()
+        scratch = try Scratch()
+    }
+
+    func run(_ arguments: [String], input: [UInt8] = []) throws -> Finished {
+        try runMergeVit(["label", "-q", "--bundle", bundle] + arguments, input: input, folder: scratch.url)
+    }
+
+    @Test func aFileHoldsWhatStdoutWould() throws {
+        let expected = try run([picture])
+        let toFile = try run([picture, "-o", "out.csv"])
+        #expect(toFile.exitCode == 0 && toFile.standardOutput.isEmpty && toFile.errors.isEmpty)
+        #expect(try scratch.read("out.csv") == expected.standardOutput)
+        #expect(try scratch.entries() == ["out.csv"])
+        // Over an old one, and when some inputs fail.
+        try scratch.write("out.csv", Array("old".utf8))
+        let some = try run([picture, "missing.png", "-o", "out.csv"])
+        #expect(some.exitCode == 1)
+        let failures = try run(["missing.png"]).output.split(separator: "\n").dropFirst().joined() + "\n"
+        #expect(try scratch.read("out.csv") == expected.standardOutput + Array(failures.utf8))
+        #expect(try scratch.entries() == ["out.csv"])
+    }
+
+    @Test func anOldFileStaysWhenTheRunFails() throws {
+        try scratch.write("out.csv", Array("old".utf8))
+        for arguments in [["--files-from", "none"], ["--bundle", "nowhere", picture], ["--tasks", "none", picture]] {
+            let run = try run(arguments + ["-o", "out.csv"])
+            #expect([2, 3].contains(run.exitCode) && run.standardOutput.isEmpty)
+            #expect(try scratch.read("out.csv") == Array("old".utf8))
+            #expect(try scratch.entries() == ["out.csv"])
+        }
+    }
+
+    @Test(arguments: [
+        ("none/out.csv", "No such file or directory"), (".", "Is a directory"), ("", "not the name of a file"),
+    ])
+    func placesThatCannotBeWrittenAreNamed(_ place: String, _ reason: String) throws {
+        let run = try run([picture, "-o", place])
+        #expect(run.exitCode == 3 && run.standardOutput.isEmpty)
+        #expect(run.errors == "mergevit: error: cannot write \(place): \(reason)\n")
+        #expect(try scratch.entries().isEmpty)
+    }
+
+    @Test func fullDevicesAreErrors() throws {
+        let run = try run([picture, "-o", "/dev/full"])
+        #expect(run.exitCode == 3)
+        #expect(run.errors == "mergevit: error: cannot write /dev/full: No space left on device\n")
+    }
+
+    /// What a shell makes of stdout: the exit code, and stderr.
+    @Test(arguments: [
+        // Nobody reads any more: not a failure, as in `| head`.
+        ("{ sleep 0.1; \"$MERGEVIT\" \"$@\"; echo $? >&2; } 2>result | :; cat result", "0\n"),
+        (
+            "\"$MERGEVIT\" \"$@\" 2>&1 >/dev/full; echo $?",
+            "mergevit: error: cannot write standard output: No space left on device\n3\n"
+        ),
+        (
+            "\"$MERGEVIT\" \"$@\" 2>&1 >&-; echo $?",
+            "mergevit: error: cannot write standard output: Bad file descriptor\n3\n"
+        ),
+        ("\"$MERGEVIT\" \"$@\" 2>&1 >/dev/null <&-; echo $?", "0\n"),
+    ])
+    func stdoutThatCannotBeWrittenIsAnErrorUnlessNobodyReads(_ script: String, _ expected: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", script, "sh", "label", "-q", "--bundle", bundle, picture]
+        process.environment = ProcessInfo.processInfo.environment.merging([
+            "MERGEVIT": try mergeVitBinary(), "LC_ALL": "C",
+        ]) { $1 }
+        process.currentDirectoryURL = scratch.url
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let found = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        #expect(String(decoding: found, as: UTF8.self) == expected)
+    }
+
+    /// While it waits for its list, the run is told to end; rows are there by then, under a hidden name.
+    @Test func anInterruptedRunLeavesNothing() throws {
+        try scratch.write("out.csv", Array("old".utf8))
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
+        process.arguments = ["label", "-q", "--bundle", bundle, picture, "--files-from", "-", "-o", "out.csv"]
+        process.currentDirectoryURL = scratch.url
+        let input = Pipe()
+        process.standardInput = input
+        try process.run()
+        let partial = ".out.csv.partial-\(process.processIdentifier)"
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while ((try? scratch.read(partial)) ?? []).filter({ $0 == 0x0A }).count < 2, Date() < deadline { usleep(2000) }
+        #expect(try scratch.read("out.csv") == Array("old".utf8))
+        kill(process.processIdentifier, SIGTERM)
+        while process.isRunning, Date() < deadline { usleep(2000) }
+        kill(process.processIdentifier, process.isRunning ? SIGKILL : 0)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 143)
+        #expect(try scratch.entries() == ["out.csv"])
+        #expect(try scratch.read("out.csv") == Array("old".utf8))
+    }
+}
+
+/// Models that cannot be used: exit code 3, the file by name, and not a row.
+@Suite struct ModelErrorTests {
+    let scratch: Scratch
+
+    init() throws {
+        scratch = try Scratch()
+        try scratch.copy(try Samples.six(), to: "bundle")
+    }
+
+    /// What is said when the bundle is used.
+    func said(_ bundle: String = "bundle") throws -> String {
+        let run = try runMergeVit(["label", "--bundle", bundle, "x.png", "-o", "out.csv"], folder: scratch.url)
+        #expect(run.exitCode == 3 && run.standardOutput.isEmpty)
+        #expect(try !scratch.entries().contains { $0.contains("out.csv") })
+        return run.errors
+    }
+
+    @Test func missingFoldersAndFilesAreNamed() throws {
+        #expect(try said("none") == "mergevit: error: none/config.json: No such file or directory\n")
+        for name in ["heads.safetensors", "preprocessor_config.json", "config.json"] {
+            let bytes = try scratch.read("bundle/\(name)")
+            try scratch.remove("bundle/\(name)")
+            #expect(try said() == "mergevit: error: bundle/\(name): No such file or directory\n")
+            try scratch.write("bundle/\(name)", bytes)
+        }
+        try scratch.remove("bundle/model.safetensors")
+        #expect(
+            try said()
+                == "mergevit: error: bundle: neither model.safetensors nor model.safetensors.index.json is there\n")
+    }
+
+    @Test func otherVersionsAreRefused() throws {
+        let manifest = String(decoding: try scratch.read("bundle/bundle.json"), as: UTF8.self)
+        try scratch.write(
+            "bundle/bundle.json",
+            Array(manifest.replacing(#""format_version": 1"#, with: #""format_version": 2"#).utf8))
+        #expect(try said() == "mergevit: error: bundle/bundle.json: format_version: expected 1, found 2\n")
+        try scratch.write("bundle/bundle.json", Array(manifest.dropLast(10).utf8))
+        #expect(try said().hasPrefix("mergevit: error: bundle/bundle.json: not valid JSON: "))
+    }
+
+    @Test(arguments: ["model.safetensors", "heads.safetensors"]) func shortFilesAreRefused(_ name: String) throws {
+        let bytes = try scratch.read("bundle/\(name)")
+        for length in [0, 5, 100, bytes.count / 2, bytes.count - 1] {
+            try scratch.write("bundle/\(name)", Array(bytes.prefix(length)))
+            #expect(try said().hasPrefix("mergevit: error: bundle/\(name): "), "\(length) bytes")
+        }
+    }
+
+    @Test func imagesOfAnotherSizeAreRefused() throws {
+        let settings = String(decoding: try scratch.read("bundle/preprocessor_config.json"), as: UTF8.self)
+        try scratch.write("bundle/preprocessor_config.json", Array(settings.replacing("64", with: "72").utf8))
+        let said = try said()
+        #expect(
+            said.contains("preprocessor_config.json: gives images of 72 x 72") && said.contains("64 x 64"), "\(said)")
+    }
+}

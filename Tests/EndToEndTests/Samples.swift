@@ -1,0 +1,83 @@
+import Foundation
+import Testing
+
+/// The samples of the repository, and the bundles made of them, each made once for all tests.
+enum Samples {
+    static let package = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+    static let folder = package + "/samples"
+    static let base = folder + "/base"
+    static let tasks = ["traffic", "trash", "corn", "flowers", "clothing", "aerial"]
+    static let classes = ["traffic": 43, "trash": 6, "corn": 4, "flowers": 5, "clothing": 10, "aerial": 7]
+
+    static func adapter(_ task: String) -> String { "\(folder)/adapters/\(task)" }
+    static func head(_ task: String) -> String { "\(folder)/heads/\(task).safetensors" }
+    static func image(_ name: String) -> String { "\(folder)/images/\(name)" }
+
+    /// A file among the tests' cases.
+    static func testCase(_ name: String) -> String { (Bundle.module.resourcePath ?? ".") + "/Cases/" + name }
+
+    /// Where the shared bundles are; removed when the tests end.
+    private static let workplace = Result {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-bundles-\(getpid())")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        atexit { Samples.cleanUp() }
+        return url
+    }
+
+    private static func cleanUp() { if let url = try? workplace.get() { Scratch.remove(url) } }
+
+    private static let demo = Result { try merged("demo", tasks: tasks, scale: "0.3") }
+    private static let single = Result {
+        Dictionary(
+            uniqueKeysWithValues: try tasks.map { ($0, try merged("only-\($0)", tasks: [$0], scale: "1")) })
+    }
+
+    /// The bundle of all six adapters at scale 0.3.
+    static func six() throws -> String { try demo.get() }
+
+    /// The bundle of one adapter at scale 1.
+    static func only(_ task: String) throws -> String { try #require(try single.get()[task]) }
+
+    private static let rows = Result {
+        (
+            plain: try EndToEndTests.label(six(), ["images"], folder: folder),
+            everyScore: try EndToEndTests.label(six(), ["--all-scores", "images"], folder: folder)
+        )
+    }
+
+    /// What the bundle of all six says of the sample images.
+    static func csv() throws -> [UInt8] { try rows.get().plain }
+
+    /// The same with the score of every class.
+    static func csvOfEveryScore() throws -> [UInt8] { try rows.get().everyScore }
+
+    private static func merged(_ name: String, tasks: [String], scale: String) throws -> String {
+        let path = try workplace.get().path + "/" + name
+        let run = try runMergeVit(
+            ["merge", "-q", "--base", base, "--scale", scale, "-o", path]
+                + tasks.flatMap { ["--adapter", "\($0)=\(adapter($0))"] })
+        guard run.exitCode == 0 else { throw CannotRun(description: run.errors) }
+        return path
+    }
+}
+
+/// Labels with a bundle and takes for granted that it goes well.
+func label(_ bundle: String, _ arguments: [String], input: [UInt8] = [], folder: String? = nil) throws -> [UInt8] {
+    let run = try runMergeVit(
+        ["label", "-q", "--bundle", bundle] + arguments, input: input, folder: folder.map { URL(fileURLWithPath: $0) })
+    try #require(run.exitCode == 0 && run.errors.isEmpty, "\(run.exitCode): \(run.errors)")
+    return run.standardOutput
+}
+
+/// How many images the sample folder has.
+let sampleImages = 34
+
+/// The largest difference that another processor's rounding makes in a score.
+let scoreTolerance = 2e-4
+
+/// Whether two scores as text are the same number but for rounding.
+func near(_ a: String?, _ b: String?, _ tolerance: Double = scoreTolerance) -> Bool {
+    guard let a = a.flatMap(Double.init), let b = b.flatMap(Double.init) else { return a == b }
+    return abs(a - b) <= tolerance
+}

@@ -108,6 +108,11 @@ final class AtomicFolder {
                     replaces
                         ? "is there and is not a bundle; it is not replaced" : "is there already; --force replaces it")
             }
+            // Replacing removes the files of the old bundle; a folder in it is not ours to remove.
+            let old = target
+            if let name = Self.names(in: old).first(where: { Self.isFolder("\(old)/\($0)") }) {
+                throw ModelError(old, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
+            }
         }
         let slash = trimmed.lastIndex(of: "/")
         let parent = slash.map { trimmed[...$0] } ?? ""
@@ -156,14 +161,25 @@ final class AtomicFolder {
     func discard() { Self.remove(temporary) }
 
     private static func remove(_ path: String) {
-        guard let folder = opendir(path) else { return }
+        for name in names(in: path) { unlink("\(path)/\(name)") }
+        rmdir(path)
+    }
+
+    private static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
         while let entry = readdir(folder) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
             }
-            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+            if name != ".", name != ".." { names.append(name) }
         }
-        closedir(folder)
-        rmdir(path)
+        return names
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 }

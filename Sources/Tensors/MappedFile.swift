@@ -11,7 +11,8 @@ public final class MappedFile: @unchecked Sendable {
     ///
     /// - Throws: `TensorFileError` when the file cannot be opened or mapped, or is not a regular file.
     public init(path: String) throws(TensorFileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without waiting: opening a pipe would last until somebody writes to it.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw TensorFileError(path: path, reason: MappedFile.reason(errno)) }
         defer { close(descriptor) }
         var status = stat()

@@ -32,7 +32,8 @@ extension BackboneConfiguration {
             intermediate = try file.integer("intermediate_size", default: 3072)
         }
         self.init(
-            family: family, hiddenSize: hidden, layers: try file.integer("num_hidden_layers", default: 12),
+            family: family, hiddenSize: hidden,
+            layers: try file.integer("num_hidden_layers", default: 12, limit: ConfigurationFile.layerLimit),
             heads: try file.integer("num_attention_heads", default: 12), intermediateSize: intermediate,
             activation: try file.activation("hidden_act"), usesSwiGLU: swiglu,
             layerNormEpsilon: Float(try file.number("layer_norm_eps", default: dinov2 ? 1e-6 : 1e-12)),
@@ -79,6 +80,9 @@ private struct ConfigurationFile {
     /// The largest extent that is believed; protects the products of extents from overflow.
     static let limit = 1 << 20
 
+    /// The most layers that are believed; every one of them has names and shapes to be gone through.
+    static let layerLimit = 1 << 12
+
     func value(_ key: String) throws -> JSON? {
         guard let object = json.objectValue else { throw ModelError(path, "expected an object, found \(json.kind)") }
         guard let value = object[key], value != .null else { return nil }
@@ -96,10 +100,10 @@ private struct ConfigurationFile {
         return string
     }
 
-    func integer(_ key: String, default missing: Int) throws -> Int {
+    func integer(_ key: String, default missing: Int, limit: Int = Self.limit) throws -> Int {
         guard let value = try value(key) else { return missing }
-        guard let integer = value.intValue, (1...Self.limit).contains(integer) else {
-            throw ModelError(path, "\(key): expected a whole number from 1 to \(Self.limit), found \(value.shown)")
+        guard let integer = value.intValue, (1...limit).contains(integer) else {
+            throw ModelError(path, "\(key): expected a whole number from 1 to \(limit), found \(value.shown)")
         }
         return integer
     }

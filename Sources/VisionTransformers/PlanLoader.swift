@@ -94,6 +94,13 @@ struct PlanLoader: Sendable {
         var table = try source.parameter("embeddings.position_embeddings")
         let stored = configuration.grid(for: configuration.imageSize)
         if configuration.interpolatesPositions, stored != grid || image.height != image.width {
+            let positions = table.shape[1] - prefix
+            let side = Int(Double(positions).squareRoot())
+            guard side * side == positions else {
+                throw ModelError(
+                    "embeddings.position_embeddings",
+                    "for images of \(image), \(positions) positions are to be resampled, which are no square grid")
+            }
             table = PositionEmbeddings.resampled(table, prefix: prefix, grid: grid)
         }
         let names = ["embeddings.cls_token", "embeddings.distillation_token"]

@@ -37,6 +37,9 @@ struct InspectCommand: ParsableCommand {
     @OptionGroup var decoding: DecodingArguments
 
     func validate() throws {
+        for name in [path, bundle, base, image, dump].compactMap(\.self) {
+            try RawArguments.checkText(name, "The name of a file or folder")
+        }
         if path != nil {
             guard bundle == nil, base == nil, image == nil, dump == nil else {
                 throw ValidationError("PATH is described; --bundle, --base, --image and --dump show an image's stages.")

@@ -60,9 +60,7 @@ struct LabelModelOptions: ParsableArguments {
         if let threads, !(1...256).contains(threads) {
             throw ValidationError("--threads must be from 1 to 256, not \(threads).")
         }
-        guard RawArguments.bytes(of: bundle) == Array(bundle.utf8) else {
-            throw ValidationError("The name of the bundle's folder must be UTF-8: \(bundle)")
-        }
+        try RawArguments.checkText(bundle, "The name of the bundle's folder")
     }
 
     private static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }

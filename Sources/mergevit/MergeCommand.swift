@@ -48,6 +48,11 @@ struct MergeCommand: ParsableCommand {
             throw ValidationError("--method \"\(method)\" is not known; known are \(known).")
         }
         guard scale.isFinite else { throw ValidationError("--scale must be a finite number, not \(scale).") }
+        try RawArguments.checkText(base, "--base")
+        try RawArguments.checkText(output, "--output")
+        for (option, values) in [("--adapter", adapters), ("--labels", labels), ("--weight", weights)] {
+            for item in values { try RawArguments.checkText("\(item.name)=\(item.value)", option) }
+        }
         let names = adapters.map(\.name)
         try Self.check(adapters, option: "--adapter")
         for (option, values) in [("--labels", labels), ("--weight", weights)] {

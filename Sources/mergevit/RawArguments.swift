@@ -1,3 +1,4 @@
+import ArgumentParser
 import Labelling
 
 /// Command-line arguments as bytes, which need not be UTF-8, carried through the argument parser's strings.
@@ -59,6 +60,13 @@ enum RawArguments {
 
     /// The path that an argument names.
     static func path(_ argument: String) -> BytePath { BytePath(bytes(of: argument)) }
+
+    /// Checks a name that is opened as text rather than as bytes.
+    ///
+    /// - Throws: `ValidationError` unless it is UTF-8.
+    static func checkText(_ name: String, _ what: String) throws {
+        guard bytes(of: name) == Array(name.utf8) else { throw ValidationError("\(what) must be UTF-8: \(name)") }
+    }
 
     private static func carries(_ scalar: Unicode.Scalar) -> Bool { (base...(base + 0xFF)).contains(scalar.value) }
 }

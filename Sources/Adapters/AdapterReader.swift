@@ -39,8 +39,11 @@ struct AdapterReader {
             return
         }
         if updates.isEmpty, replaced.isEmpty, !headParameters.isEmpty { return }
+        // "all-linear" names the head too, whose update is applied already, or gave way to a whole head.
+        let heads = headParameters.keys.filter { $0.hasSuffix(".weight") }.map { String($0.dropLast(".weight".count)) }
         try configuration.targets.check(
-            adapted: Set(updates.keys), configuration: base.configuration, path: source.configurationPath)
+            adapted: Set(updates.keys).union(heads), configuration: base.configuration,
+            path: source.configurationPath)
     }
 
     /// Finds out what one tensor is.
@@ -133,6 +136,10 @@ struct AdapterReader {
             if let tensor, tensor.count != shape[0] {
                 throw failure("\(part.spelling).\(name): expected \(shape[0]) elements, found \(tensor.count)")
             }
+        }
+        let bias = "\(ParameterNames.branches(of: module)?[0] ?? module).bias"
+        guard part.biasB == nil || base.hasParameter(bias) else {
+            throw failure("\(part.spelling).lora_B.bias: the base has no bias that it could be added to")
         }
         let update = Adapter.LowRank(
             a: a, b: b, scale: configuration.scale(path: part.spelling), magnitude: part.magnitude?.values,

@@ -11,12 +11,17 @@ public enum BundleWriter {
     ///     head, if it has one, is the only task.
     ///   - folder: where; its parent must exist.
     ///   - replaces: whether a bundle that is there already may be replaced.
+    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end.
     /// - Returns: the heads that were written.
     /// - Throws: `ModelError` or `TensorFileError` when something is there already, or the disk refuses; nothing is left
     ///   behind then.
     @discardableResult
-    public static func write(_ merged: MergedBackbone, to folder: String, replaces: Bool) throws -> [Head] {
+    public static func write(
+        _ merged: MergedBackbone, to folder: String, replaces: Bool,
+        started: (@escaping @Sendable () -> Void) -> Void = { _ in }
+    ) throws -> [Head] {
         let target = try AtomicFolder(folder, replaces: replaces)
+        started { target.discard() }
         do {
             let heads = try heads(of: merged)
             try writeBackbone(merged, to: target.path("model.safetensors"))
@@ -90,7 +95,7 @@ public enum BundleWriter {
 }
 
 /// A folder that is written under a temporary name beside its own and renamed when it is whole.
-final class AtomicFolder {
+final class AtomicFolder: Sendable {
     private let target: String
     private let temporary: String
     private let replaces: Bool
@@ -107,6 +112,11 @@ final class AtomicFolder {
                     target,
                     replaces
                         ? "is there and is not a bundle; it is not replaced" : "is there already; --force replaces it")
+            }
+            // Replacing removes the files of the old bundle; a folder in it is not ours to remove.
+            let old = target
+            if let name = Self.names(in: old).first(where: { Self.isFolder("\(old)/\($0)") }) {
+                throw ModelError(old, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
             }
         }
         let slash = trimmed.lastIndex(of: "/")
@@ -156,14 +166,25 @@ final class AtomicFolder {
     func discard() { Self.remove(temporary) }
 
     private static func remove(_ path: String) {
-        guard let folder = opendir(path) else { return }
+        for name in names(in: path) { unlink("\(path)/\(name)") }
+        rmdir(path)
+    }
+
+    private static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
         while let entry = readdir(folder) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
             }
-            if name != ".", name != ".." { unlink("\(path)/\(name)") }
+            if name != ".", name != ".." { names.append(name) }
         }
-        closedir(folder)
-        rmdir(path)
+        return names
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 }

@@ -10,12 +10,19 @@ enum ClassNames {
     ///   - labels: the file that the user named, or nil: then `labels.json` or `config.json` in the folder.
     ///   - classes: how many the head has.
     /// - Returns: nil when there are none.
-    /// - Throws: `ModelError` when the number of names is not that of the classes, or a name stands twice.
+    /// - Throws: `ModelError` when the number of names is not that of the classes, a name stands twice, or the file that
+    ///   the user named holds none.
     static func find(
         labels: String?, folder: String, classes: Int
     ) throws -> (names: [String], file: String?)? {
         let beside = ["labels.json", "config.json"].first { access("\(folder)/\($0)", F_OK) == 0 }
-        guard let path = labels ?? beside.map({ "\(folder)/\($0)" }), let names = try read(path) else { return nil }
+        guard let path = labels ?? beside.map({ "\(folder)/\($0)" }) else { return nil }
+        guard let names = try read(path) else {
+            guard labels == nil else {
+                throw ModelError(path, "no class names: expected \"id2label\", an object of numbers, or an array")
+            }
+            return nil
+        }
         guard names.count == classes else {
             throw ModelError(path, "\(names.count) class names for a head of \(classes) classes")
         }
@@ -26,13 +33,14 @@ enum ClassNames {
         return (names, path)
     }
 
-    /// Reads JSON (`{"id2label": {"0": …}}`, `{"0": …}` or an array) or, from a `.txt` file, one name a line.
+    /// Reads JSON (`{"id2label": {"0": …}}`, `{"0": …}` or an array) or, from a `.txt` file, one name a line,
+    /// after a byte order mark if there is one.
     private static func read(_ path: String) throws -> [String]? {
         if path.hasSuffix(".txt") {
             let file = try MappedFile(path: path)
-            guard let text = String(validating: file.bytes, as: UTF8.self) else {
-                throw ModelError(path, "not UTF-8")
-            }
+            let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+            let bytes = file.bytes.dropFirst(file.bytes.starts(with: mark) ? mark.count : 0)
+            guard let text = String(validating: bytes, as: UTF8.self) else { throw ModelError(path, "not UTF-8") }
             return text.split(whereSeparator: \.isNewline).map(String.init)
         }
         let json = try JSON(contentsOf: path)

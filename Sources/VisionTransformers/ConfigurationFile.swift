@@ -80,6 +80,9 @@ private struct ConfigurationFile {
     /// The largest extent that is believed; protects the products of extents from overflow.
     static let limit = 1 << 20
 
+    /// The most layers that are believed; every one of them has names and shapes to be gone through.
+    static let layerLimit = 1 << 12
+
     func value(_ key: String) throws -> JSON? {
         guard let object = json.objectValue else { throw ModelError(path, "expected an object, found \(json.kind)") }
         guard let value = object[key], value != .null else { return nil }

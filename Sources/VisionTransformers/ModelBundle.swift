@@ -104,8 +104,8 @@ public struct ModelBundle: Sendable {
             let weight = try file.tensor("\(name).weight")
             let widths = [configuration.hiddenSize, configuration.featureSize]
             guard weight.shape.count == 2, widths.contains(weight.shape[1]) else {
-                throw ModelError(
-                    file.path, "\(name).weight: expected (\(labels.count), \(widths[0])), found \(weight.shape)")
+                let known = Set(widths).sorted().map { "(\(labels.count), \($0))" }.joined(separator: " or ")
+                throw ModelError(file.path, "\(name).weight: expected \(known), found \(weight.shape)")
             }
             return try Head(
                 task: name, classes: labels, weight: weight, bias: file.tensor("\(name).bias"), path: file.path)

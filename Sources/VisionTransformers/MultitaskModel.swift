@@ -19,6 +19,10 @@ public final class MultitaskModel {
     /// Values of one image's hidden state: tokens x D.
     public let hiddenShape: [Int]
 
+    /// The most patches that an image may have. Attention's scores are as many as the square of that, in every thread;
+    /// sizes that come from a file must not ask for more memory than there can be.
+    public static let maximumPatches = 1 << 14
+
     private let pool: WorkerPool
     private let passes: [ForwardPass]
 
@@ -42,6 +46,11 @@ public final class MultitaskModel {
         guard grid.height > 0, grid.width > 0 else {
             throw ModelError(
                 "preprocessor_config.json", "gives images of \(imageSize), patches are \(configuration.patchSize)")
+        }
+        guard grid.height * grid.width <= Self.maximumPatches else {
+            throw ModelError(
+                "preprocessor_config.json",
+                "gives images of \(imageSize), which are \(grid) patches; expected at most \(Self.maximumPatches)")
         }
         self.configuration = configuration
         self.heads = heads

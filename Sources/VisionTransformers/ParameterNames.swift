@@ -54,7 +54,8 @@ public enum ParameterNames {
 
     /// Whether a parameter belongs to a classification head.
     public static func isHead(_ canonical: String) -> Bool {
-        ["classifier.", "cls_classifier.", "distillation_classifier."].contains { canonical.hasPrefix($0) }
+        ["classifier", "cls_classifier", "distillation_classifier"]
+            .contains { canonical == "\($0).weight" || canonical == "\($0).bias" }
     }
 
     /// Whether a parameter is part of some checkpoints but of no answer: it is kept, and not computed with.

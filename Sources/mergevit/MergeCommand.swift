@@ -27,7 +27,7 @@ struct MergeCommand: ParsableCommand {
     @Option(name: .customLong("weight"), help: "The weight of an adapter, as NAME=W (default 1); may be repeated.")
     var weights: [NamedValue] = []
 
-    @Option(help: "The factor on the merged change.")
+    @Option(parsing: .unconditional, help: "The factor on the merged change.")
     var scale = 1.0
 
     @Option(help: "How changes are merged: \(MergeMethod.all.map(\.name).joined(separator: ", ")).")
@@ -89,11 +89,13 @@ struct MergeCommand: ParsableCommand {
                 return WeightedAdapter(adapter, weight: weights.value(of: named.name).flatMap(Double.init) ?? 1)
             },
             method: method, scale: scale)
-        let heads = try BundleWriter.write(merged, to: output, replaces: force)
+        let heads = try BundleWriter.write(merged, to: output, replaces: force) { discard in
+            Interruption().watch(discard)
+        }
         if heads.isEmpty { log.warning("\(output) has no tasks: no adapter was given, and the base has no head") }
         guard !isQuiet else { return }
         StandardStream.error.write(
-            "merged \(merged.adapters.count) adapters by \(method.name) at scale \(scale) into \(output): "
+            "merged \(merged.adapters.count) adapter\(merged.adapters.count == 1 ? "" : "s") by \(method.name) at scale \(scale) into \(output): "
                 + heads.map { "\($0.task) (\($0.classes.count))" }.joined(separator: ", ") + "\n")
     }
 }

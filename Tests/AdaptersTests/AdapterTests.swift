@@ -111,7 +111,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         for (file, text) in [
             ("a.json", #"{"id2label": {"1": "y", "0": "x", "2": "z"}}"#),
             ("b.json", #"{"0": "x", "1": "y", "2": "z"}"#),
-            ("c.json", #"["x", "y", "z"]"#), ("d.txt", "x\ny\r\nz\n"),
+            ("c.json", #"["x", "y", "z"]"#), ("d.txt", "x\ny\r\nz\n"), ("bom.txt", "\u{FEFF}x\ny\nz"),
         ] {
             let labels = try write(file, text)
             let adapter = try Adapter(task: "b", path: casePath("b"), labels: labels, base: base)
@@ -121,6 +121,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
             ("e.json", #"["x", "y"]"#, "2 class names for a head of 3"),
             ("f.json", #"["x", "y", "x"]"#, "stands twice"),
             ("g.json", #"{"id2label": {"0": "x", "1": "y", "3": "z"}}"#, "from 0 to 2"),
+            ("h.json", #"{"label2id": {"x": 0, "y": 1, "z": 2}}"#, "no class names"),
         ] {
             let labels = try write(file, text)
             let error = #expect(throws: ModelError.self) {

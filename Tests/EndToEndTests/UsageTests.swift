@@ -56,6 +56,15 @@ import Testing
         )
     }
 
+    @Test(arguments: [
+        ["inspect"], ["merge", "-o", "out", "--base"], ["merge", "-o", "out", "--base", "b", "--adapter"],
+    ])
+    func modelsWhoseNamesAreNotUTF8AreRefusedForThat(_ arguments: [String]) throws {
+        let run = try runMergeVit(arguments.map { Array($0.utf8) } + [Array("a=/proc/".utf8) + [0xFF]])
+        #expect(run.exitCode == 2)
+        #expect(run.errors.contains("must be UTF-8: ") && run.errors.hasSuffix("/proc/\u{FFFD}\n"))
+    }
+
     @Test func aFailedRunLeavesNoFile() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

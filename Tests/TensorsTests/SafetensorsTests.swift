@@ -113,6 +113,11 @@ import Testing
         }
         #expect(throws: TensorFileError.self) { try SafetensorsFile(path: "/dev/null") }
         #expect(throws: TensorFileError.self) { try SafetensorsFile(path: "/tmp") }
+        // Nobody writes to this pipe: waiting for that would never end.
+        #expect(mkfifo(path("pipe"), 0o600) == 0)
+        #expect(throws: TensorFileError(path: path("pipe"), reason: "not a regular file")) {
+            try SafetensorsFile(path: path("pipe"))
+        }
     }
 
     @Test func aFIFOIsRefusedWithoutWaitingForAWriter() {

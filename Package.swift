@@ -34,17 +34,21 @@ let package = Package(
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
         .target(name: "CKernels", cSettings: strictC),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(
+            name: "CLAPACK", cSettings: strictC, linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),
         .target(name: "CProcessorLimits", cSettings: strictC),
 
         // Libraries in Swift.
         .target(name: "Tensors", swiftSettings: strict),
-        .target(name: "Compute", dependencies: ["COneDNN", "Tensors"], swiftSettings: strict),
+        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "Tensors"], swiftSettings: strict),
         .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors"], swiftSettings: strict),
         .target(
             name: "VisionTransformers", dependencies: ["Images", "Compute", "Tensors"], swiftSettings: strict),
         .target(
             name: "Adapters",
-            dependencies: ["VisionTransformers", "Tensors", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "VisionTransformers", "Compute", "Tensors", .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: strict),
         .target(
             name: "Labelling", dependencies: ["VisionTransformers", "Images", "Tensors"], swiftSettings: strict),
@@ -74,7 +78,7 @@ let package = Package(
             name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Tensors"],
+            name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
         .testTarget(

@@ -1,0 +1,22 @@
+// The little of BLAS and LAPACK that mergevit uses, in double precision, row-major, behind plain C types.
+#ifndef MERGEVIT_CLAPACK_H
+#define MERGEVIT_CLAPACK_H
+
+#include <stdint.h>
+
+/// c[m,n] = alpha * op(a) * op(b) + beta * c, where op transposes if asked; a is [m,k] (or [k,m]), b is [k,n] (or [n,k]).
+void mv_dgemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+              const double *b, double beta, double *c);
+
+/// Thin singular value decomposition of a[m,n], which is overwritten: a = u[m,r] diag(s[r]) vt[r,n], r = min(m,n).
+/// Gives 0, or LAPACK's code.
+int mv_dgesdd(int64_t m, int64_t n, double *a, double *s, double *u, double *vt);
+
+/// Thin QR decomposition of a[m,n] with m >= n: q replaces a, r is written to r[n,n]. Gives 0, or LAPACK's code.
+int mv_dqr(int64_t m, int64_t n, double *a, double *r);
+
+/// Solves a[n,n] x = b[n,k] for a symmetric positive definite a by Cholesky's method; both are overwritten, b by x.
+/// Gives 0, or a positive code when a is not positive definite.
+int mv_dposv(int64_t n, int64_t k, double *a, double *b);
+
+#endif

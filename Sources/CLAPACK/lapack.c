@@ -1,0 +1,34 @@
+#include "CLAPACK.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+
+void mv_dgemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+              const double *b, double beta, double *c) {
+    if (m == 0 || n == 0) return;
+    cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
+                (int)n, (int)k, alpha, a, (int)(transpose_a ? m : (k > 0 ? k : 1)), b,
+                (int)(transpose_b ? (k > 0 ? k : 1) : n), beta, c, (int)n);
+}
+
+int mv_dgesdd(int64_t m, int64_t n, double *a, double *s, double *u, double *vt) {
+    int64_t r = m < n ? m : n;
+    if (r == 0) return 0;
+    return (int)LAPACKE_dgesdd(LAPACK_ROW_MAJOR, 'S', (lapack_int)m, (lapack_int)n, a, (lapack_int)n, s, u,
+                               (lapack_int)r, vt, (lapack_int)n);
+}
+
+int mv_dqr(int64_t m, int64_t n, double *a, double *r) {
+    if (m == 0 || n == 0) return 0;
+    double tau[n];
+    int status = (int)LAPACKE_dgeqrf(LAPACK_ROW_MAJOR, (lapack_int)m, (lapack_int)n, a, (lapack_int)n, tau);
+    if (status) return status;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++) r[i * n + j] = j >= i ? a[i * n + j] : 0;
+    return (int)LAPACKE_dorgqr(LAPACK_ROW_MAJOR, (lapack_int)m, (lapack_int)n, (lapack_int)n, a, (lapack_int)n, tau);
+}
+
+int mv_dposv(int64_t n, int64_t k, double *a, double *b) {
+    if (n == 0 || k == 0) return 0;
+    return (int)LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, (lapack_int)k, a, (lapack_int)n, b, (lapack_int)k);
+}

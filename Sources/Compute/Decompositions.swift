@@ -1,0 +1,64 @@
+internal import CLAPACK
+
+extension Matrix {
+    /// A thin singular value decomposition: the matrix is u · diag(values) · vt, values descending.
+    public struct SingularValues: Sendable {
+        /// The left singular vectors as columns.
+        public let u: Matrix
+        /// The singular values, descending.
+        public let values: [Double]
+        /// The right singular vectors as rows.
+        public let vt: Matrix
+
+        /// The number of singular values that are more than rounding: above `tolerance` times the largest.
+        public func numericalRank(tolerance: Double = 1e-10) -> Int {
+            guard let largest = values.first, largest > 0 else { return 0 }
+            return values.count { $0 > tolerance * largest }
+        }
+    }
+
+    /// The thin singular value decomposition, min(rows, columns) values.
+    ///
+    /// - Throws: `ComputeError` when LAPACK does not converge, as with values that are not finite.
+    public func singularValueDecomposition() throws(ComputeError) -> SingularValues {
+        let rank = min(rows, columns)
+        var copy = values
+        var sigma = [Double](repeating: 0, count: rank)
+        var u = Matrix(rows: rows, columns: rank)
+        var vt = Matrix(rows: rank, columns: columns)
+        let status = mv_dgesdd(Int64(rows), Int64(columns), &copy, &sigma, &u.values, &vt.values)
+        guard status == 0 else {
+            throw ComputeError(operation: "singular value decomposition \(rows) x \(columns)", reason: "code \(status)")
+        }
+        return SingularValues(u: u, values: sigma, vt: vt)
+    }
+
+    /// The thin QR decomposition of a matrix with at least as many rows as columns.
+    ///
+    /// - Throws: `ComputeError` when LAPACK refuses.
+    public func qrDecomposition() throws(ComputeError) -> (q: Matrix, r: Matrix) {
+        guard rows >= columns else {
+            throw ComputeError(operation: "QR decomposition \(rows) x \(columns)", reason: "fewer rows than columns")
+        }
+        var q = self
+        var r = Matrix(rows: columns, columns: columns)
+        let status = mv_dqr(Int64(rows), Int64(columns), &q.values, &r.values)
+        guard status == 0 else {
+            throw ComputeError(operation: "QR decomposition \(rows) x \(columns)", reason: "code \(status)")
+        }
+        return (q, r)
+    }
+
+    /// Solves `self · x = right` for a symmetric positive definite matrix.
+    ///
+    /// - Throws: `ComputeError` when it is not positive definite.
+    public func solvePositiveDefinite(_ right: Matrix) throws(ComputeError) -> Matrix {
+        var factor = values
+        var solution = right
+        let status = mv_dposv(Int64(rows), Int64(right.columns), &factor, &solution.values)
+        guard status == 0 else {
+            throw ComputeError(operation: "solve \(rows) x \(rows)", reason: "not positive definite (code \(status))")
+        }
+        return solution
+    }
+}

@@ -1,78 +1,86 @@
+import Compute
 public import Tensors
 import VisionTransformers
 
 extension Adapter.LowRank {
-    /// scale · B·A with the rows of the base weight, in double precision.
-    func product() -> [Double] {
-        let (rank, rows) = (a.shape[0], b.shape[0])
-        let columns = a.count / max(rank, 1)
-        var product = [Double](repeating: 0, count: rows * columns)
-        a.values.withUnsafeBufferPointer { a in
-            product.withUnsafeMutableBufferPointer { product in
-                for row in 0..<rows {
-                    for inner in 0..<rank {
-                        let factor = scale * Double(b.values[row * rank + inner])
-                        if factor == 0 { continue }
-                        for column in 0..<columns {
-                            product[row * columns + column] += factor * Double(a[inner * columns + column])
-                        }
-                    }
-                }
-            }
-        }
-        return product
+    /// The update's factors, b (outputs, r) and a (r, inputs).
+    private var factors: (b: Matrix, a: Matrix) {
+        let rank = a.shape[0]
+        return (
+            Matrix(rows: b.shape[0], columns: rank, values: b.values.map(Double.init)),
+            Matrix(rows: rank, columns: a.count / max(rank, 1), values: a.values.map(Double.init))
+        )
     }
 
     /// What the update adds to a weight.
     ///
     /// LoRA adds scale · B·A. DoRA's weight is m · (W₀ + scale · B·A) / ‖W₀ + scale · B·A‖ with the norm of each output's
-    /// row, so its delta is that minus W₀.
-    func delta(on weight: [Float]) -> [Double] {
-        var delta = product()
-        guard let magnitude else { return delta }
-        let columns = weight.count / magnitude.count
+    /// row, so its change is that minus W₀.
+    func change(of weight: Tensor) -> Change {
+        let (b, a) = factors
+        guard let magnitude else { return Change(shape: weight.shape, .lowRank(b: b, a: a, scale: scale)) }
+        var delta = scale * (b * a)
         for row in magnitude.indices {
-            let range = row * columns..<(row + 1) * columns
+            let range = row * delta.columns..<(row + 1) * delta.columns
             var squares = 0.0
             for index in range {
-                let value = Double(weight[index]) + delta[index]
+                let value = Double(weight.values[index]) + delta.values[index]
                 squares += value * value
             }
             let factor = squares > 0 ? Double(magnitude[row]) / squares.squareRoot() : 0
             for index in range {
-                let value = Double(weight[index])
-                delta[index] = (value + delta[index]) * factor - value
+                let value = Double(weight.values[index])
+                delta.values[index] = (value + delta.values[index]) * factor - value
             }
         }
-        return delta
+        return Change(shape: weight.shape, .dense(delta))
     }
 
     /// A weight with the update added.
-    func applied(to weight: Tensor) -> Tensor {
-        let delta = delta(on: weight.values)
-        return Tensor(shape: weight.shape, values: zip(weight.values, delta).map { Float(Double($0) + $1) })
-    }
+    func applied(to weight: Tensor) -> Tensor { weight.adding(change(of: weight)) }
 }
 
 extension Adapter {
-    /// What this adapter adds to a parameter of the base, or nil when it leaves it as it is.
+    /// What this adapter changes in a parameter of the base, or nil when it leaves it as it is.
     ///
     /// - Parameters:
     ///   - parameter: the canonical name.
     ///   - base: the parameter's value in the base.
-    public func delta(_ parameter: String, on base: Tensor) -> [Double]? {
-        var delta: [Double]?
-        if let whole = replaced[parameter] {
-            delta = zip(whole.values, base.values).map { Double($0) - Double($1) }
+    public func change(_ parameter: String, of base: Tensor) -> Change? {
+        func column(_ values: [Double]) -> Change {
+            let shape = base.shape
+            let rows = shape.first ?? 1
+            return Change(
+                shape: shape, .dense(Matrix(rows: rows, columns: values.count / max(rows, 1), values: values)))
         }
-        func add(_ other: [Double]) { delta = delta.map { zip($0, other).map(+) } ?? other }
+        var changes: [Change] = []
+        if let whole = replaced[parameter] {
+            changes.append(column(zip(whole.values, base.values).map { Double($0) - Double($1) }))
+        }
         if parameter.hasSuffix(".weight"), let update = updates[String(parameter.dropLast(".weight".count))] {
-            add(update.delta(on: base.values))
+            changes.append(update.change(of: base))
         } else if parameter.hasSuffix(".bias"), let update = updates[String(parameter.dropLast(".bias".count))],
             let bias = update.biasB
         {
-            add(bias.map { update.scale * Double($0) })
+            changes.append(column(bias.map { update.scale * Double($0) }))
         }
-        return delta
+        guard let first = changes.first else { return nil }
+        return changes.count == 1 ? first : column(zip(first.dense.values, changes[1].dense.values).map(+))
+    }
+
+    /// Everything that this adapter changes in a base.
+    ///
+    /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
+    func changes(of base: Checkpoint, weight: Double) throws -> TaskChanges {
+        var changes: [String: Change] = [:]
+        for name in changedParameters { changes[name] = change(name, of: try base.parameter(name)) }
+        return TaskChanges(task: task, weight: weight, changes: changes)
+    }
+}
+
+extension Tensor {
+    /// The tensor with a change added: in double precision, rounded once.
+    func adding(_ change: Change) -> Tensor {
+        Tensor(shape: shape, values: zip(values, change.dense.values).map { Float(Double($0) + $1) })
     }
 }

@@ -1,18 +1,48 @@
-/// A rule that makes one change of a parameter out of several tasks' changes.
+/// A rule that makes one change of a backbone out of several tasks' changes.
 ///
 /// A method is a pure function in a file of its own under `Methods`; `MergeMethod.all` is the list of them.
 public struct MergeMethod: Sendable {
+    /// A number that a method can be told.
+    public struct Parameter: Sendable {
+        /// The name, as in `--set NAME=VALUE` and in recipes.
+        public let name: String
+        /// What it is when it is not given.
+        public let defaultValue: Double
+        /// What it may be.
+        public let range: ClosedRange<Double>
+        /// Whether it has to be a whole number.
+        public let isWhole: Bool
+        /// What it does, in a few words.
+        public let summary: String
+
+        /// A parameter; a real number unless it is said to be whole.
+        public init(
+            _ name: String, default defaultValue: Double, in range: ClosedRange<Double>, isWhole: Bool = false,
+            _ summary: String
+        ) {
+            self.name = name
+            self.defaultValue = defaultValue
+            self.range = range
+            self.isWhole = isWhole
+            self.summary = summary
+        }
+    }
+
+    /// The factor on the merged change, which every method has.
+    public static let scale = Parameter("scale", default: 1, in: -1000...1000, "factor on the merged change")
+
     /// The name on the command line and in recipes.
     public let name: String
     /// What it computes, in one line.
     public let formula: String
     /// Where it comes from.
     public let source: String
-    /// Computes the merged change of one parameter.
+    /// What it can be told.
+    public let parameters: [Parameter]
+    /// Computes the merged changes, by parameter.
     ///
-    /// All changes are those of the same parameter, row-major in double precision; the order of tasks does not matter
-    /// beyond rounding.
-    public let merge: @Sendable (_ changes: [WeightedDelta], _ scale: Double) -> [Double]
+    /// A parameter that no task changes does not appear. The order of the tasks does not matter beyond rounding.
+    public let merge: @Sendable (_ tasks: [TaskChanges], _ settings: MergeSettings) throws -> [String: Change]
 
     /// Every method, the default first.
     public static let all: [MergeMethod] = [taskArithmetic]
@@ -21,16 +51,42 @@ public struct MergeMethod: Sendable {
     public static func named(_ name: String) -> MergeMethod? { all.first { $0.name == name } }
 }
 
-/// One task's change of a parameter, and how much of it is wanted.
-public struct WeightedDelta: Sendable {
-    /// The task's weight.
-    public let weight: Double
-    /// ΔW in the order of the parameter's elements.
-    public let delta: [Double]
+/// The values of a method's parameters.
+public struct MergeSettings: Sendable, Equatable {
+    /// By name; all that the method has.
+    public let values: [String: Double]
+    /// What random methods draw from.
+    public let seed: UInt64
 
-    /// A change with its weight.
-    public init(weight: Double, delta: [Double]) {
-        self.weight = weight
-        self.delta = delta
+    /// Settings for a method: the given values, defaults for the rest.
+    ///
+    /// - Throws: `SettingError` naming a value that the method does not have or that is out of range.
+    public init(_ given: [String: Double] = [:], for method: MergeMethod, seed: UInt64 = 0) throws {
+        for (name, value) in given {
+            guard let parameter = method.parameters.first(where: { $0.name == name }) else {
+                let known = method.parameters.map(\.name).joined(separator: ", ")
+                throw SettingError(reason: "\(method.name) has no parameter \"\(name)\"; it has \(known)")
+            }
+            guard parameter.range.contains(value), !parameter.isWhole || value.rounded() == value else {
+                throw SettingError(
+                    reason: "\(name): expected \(parameter.isWhole ? "a whole number" : "a number") from "
+                        + "\(parameter.range.lowerBound) to \(parameter.range.upperBound), found \(value)")
+            }
+        }
+        values = Dictionary(
+            uniqueKeysWithValues: method.parameters.map { ($0.name, given[$0.name] ?? $0.defaultValue) })
+        self.seed = seed
     }
+
+    /// The value of a parameter.
+    public subscript(name: String) -> Double { values[name] ?? 0 }
+}
+
+/// A method's parameter that cannot be what it was given as.
+public struct SettingError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The parameter, what was expected and what was found.
+    public let reason: String
+
+    /// The reason.
+    public var description: String { reason }
 }

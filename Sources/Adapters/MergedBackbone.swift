@@ -15,7 +15,7 @@ public struct WeightedAdapter: Sendable {
     }
 }
 
-/// A base with adapters merged into it, parameter by parameter as they are asked for.
+/// A base with adapters merged into it.
 public struct MergedBackbone: ParameterSource {
     /// The checkpoint without adapters.
     public let base: Checkpoint
@@ -23,13 +23,17 @@ public struct MergedBackbone: ParameterSource {
     public let adapters: [WeightedAdapter]
     /// How.
     public let method: MergeMethod
-    /// The factor on the merged change.
-    public let scale: Double
+    /// The values of the method's parameters.
+    public let settings: MergeSettings
+    /// The merged changes, by parameter.
+    public let changes: [String: Change]
 
-    /// A merge that computes nothing yet.
+    /// Merges the adapters.
     ///
-    /// - Throws: `ModelError` when two adapters have one name, or a weight is not finite.
-    public init(base: Checkpoint, adapters: [WeightedAdapter], method: MergeMethod, scale: Double) throws {
+    /// - Throws: `ModelError` when two adapters have one name, or a weight is not finite; errors of the method.
+    public init(
+        base: Checkpoint, adapters: [WeightedAdapter], method: MergeMethod, settings: MergeSettings
+    ) throws {
         var names: Set<String> = []
         for item in adapters {
             guard names.insert(item.adapter.task).inserted else {
@@ -39,11 +43,11 @@ public struct MergedBackbone: ParameterSource {
                 throw ModelError(item.adapter.path, "weight of \(item.adapter.task): not a finite number")
             }
         }
-        guard scale.isFinite else { throw ModelError(base.folder, "scale: not a finite number") }
         self.base = base
         self.adapters = adapters
         self.method = method
-        self.scale = scale
+        self.settings = settings
+        changes = try method.merge(adapters.map { try $0.adapter.changes(of: base, weight: $0.weight) }, settings)
     }
 
     /// A parameter with the merged change added: sums in double precision, rounded once.
@@ -51,26 +55,14 @@ public struct MergedBackbone: ParameterSource {
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.
     public func parameter(_ name: String) throws -> Tensor {
         let original = try base.parameter(name)
-        guard let change = change(of: name, original) else { return original }
-        let values = zip(original.values, change).map { Float(Double($0) + $1) }
-        guard values.allSatisfy(\.isFinite) else {
+        guard let change = changes[name] else { return original }
+        let merged = original.adding(change)
+        guard merged.values.allSatisfy(\.isFinite) else {
             throw ModelError(base.folder, "\(name): the merge gives values that are not finite numbers")
         }
-        return Tensor(shape: original.shape, values: values)
+        return merged
     }
 
     /// Gives the memory behind the base's parameter back to the system.
     public func release(_ name: String) { base.release(name) }
-
-    /// The merged change of a parameter, row-major, or nil when no adapter changes it.
-    ///
-    /// - Throws: `ModelError` when there is no such parameter.
-    public func delta(_ name: String) throws -> [Double]? { change(of: name, try base.parameter(name)) }
-
-    private func change(of name: String, _ original: Tensor) -> [Double]? {
-        let changes = adapters.compactMap { item in
-            item.adapter.delta(name, on: original).map { WeightedDelta(weight: item.weight, delta: $0) }
-        }
-        return changes.isEmpty ? nil : method.merge(changes, scale)
-    }
 }

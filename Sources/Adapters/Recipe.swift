@@ -13,7 +13,11 @@ enum Recipe {
             ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
         return .object([
             "method": .string(merged.method.name),
-            "parameters": .object(["scale": .double(merged.scale)]),
+            "parameters": .object(
+                merged.method.parameters.reduce(into: JSONObject()) {
+                    $0[$1.name] = .double(merged.settings[$1.name])
+                }),
+            "seed": .number(String(merged.settings.seed)),
             "base": .object(["path": .string(base.folder), "sha256": try FileDigest.byName(baseFiles)]),
             "adapters": .array(
                 try merged.adapters.map { item in

@@ -98,7 +98,9 @@ public struct Matrix: Sendable, Equatable {
     public static func * (a: Matrix, b: Matrix) -> Matrix { product(a, b) }
 
     /// op(a) · op(b), where op transposes if asked.
-    public static func product(_ a: Matrix, transposed first: Bool = false, _ b: Matrix, transposed second: Bool = false)
+    public static func product(
+        _ a: Matrix, transposed first: Bool = false, _ b: Matrix, transposed second: Bool = false
+    )
         -> Matrix
     {
         let (m, k) = first ? (a.columns, a.rows) : (a.rows, a.columns)

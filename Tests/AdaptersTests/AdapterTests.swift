@@ -1,4 +1,5 @@
 import Adapters
+import Compute
 import Foundation
 import Tensors
 import Testing
@@ -12,6 +13,13 @@ func temporaryFolder() throws -> String {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("adapters-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     return url.path
+}
+
+extension MergeSettings {
+    /// The settings of a weighted sum.
+    static func sum(_ scale: Double) throws -> MergeSettings {
+        try MergeSettings(["scale": scale], for: MergeMethod.all[0])
+    }
 }
 
 func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
@@ -30,14 +38,15 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         var compared = 0
         for entry in expected.entries where entry.name.hasSuffix(".weight") {
             let parameter = ParameterNames.canonical(entry.name)
-            let delta = try #require(adapter.delta(parameter, on: try base.parameter(parameter)))
-            #expect(largestDifference(delta, try expected.tensor(entry.name).values) < 1e-5, "\(entry.name)")
+            let change = try #require(adapter.change(parameter, of: try base.parameter(parameter)))
+            #expect(
+                largestDifference(change.dense.values, try expected.tensor(entry.name).values) < 1e-5, "\(entry.name)")
             compared += 1
         }
         #expect(compared == 6)
         #expect(
-            adapter.delta(
-                "layers.0.attention.k_proj.weight", on: try base.parameter("layers.0.attention.k_proj.weight")) == nil)
+            adapter.change(
+                "layers.0.attention.k_proj.weight", of: try base.parameter("layers.0.attention.k_proj.weight")) == nil)
     }
 
     @Test(arguments: singles) func mergedForwardMatchesPEFT(_ name: String) throws {
@@ -49,7 +58,8 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
 
     /// Logits of a merge with the heads of its adapters.
     func forward(_ adapters: [WeightedAdapter], _ pixels: Tensor) throws -> [Float] {
-        let merged = try MergedBackbone(base: base, adapters: adapters, method: MergeMethod.all[0], scale: 1)
+        let merged = try MergedBackbone(
+            base: base, adapters: adapters, method: MergeMethod.all[0], settings: try .sum(1))
         let model = try MultitaskModel(
             merged, configuration: base.configuration, heads: adapters.map(\.adapter.head),
             imageSize: .init(height: 32, width: 32), threads: 1)
@@ -74,7 +84,8 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         #expect(new.modules == old.modules)
         for module in new.modules {
             let weight = try base.parameter("\(module).weight")
-            #expect(new.delta("\(module).weight", on: weight) == old.delta("\(module).weight", on: weight))
+            #expect(
+                new.change("\(module).weight", of: weight)?.dense == old.change("\(module).weight", of: weight)?.dense)
         }
         #expect(new.head == old.head)
     }
@@ -85,18 +96,24 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         let name = "layers.1.mlp.fc1.weight"
         let method = MergeMethod.all[0]
         let none = try MergedBackbone(
-            base: base, adapters: [.init(adapters[0], weight: 1), .init(again, weight: -1)], method: method, scale: 1)
+            base: base, adapters: [.init(adapters[0], weight: 1), .init(again, weight: -1)], method: method,
+            settings: try .sum(1))
         #expect(try none.parameter(name) == base.parameter(name))
-        let forwards = try MergedBackbone(base: base, adapters: adapters.map { .init($0) }, method: method, scale: 0.3)
+        let forwards = try MergedBackbone(
+            base: base, adapters: adapters.map { .init($0) }, method: method, settings: try .sum(0.3))
         let backwards = try MergedBackbone(
-            base: base, adapters: adapters.reversed().map { .init($0) }, method: method, scale: 0.3)
-        let (one, other) = (try #require(try forwards.delta(name)), try #require(try backwards.delta(name)))
+            base: base, adapters: adapters.reversed().map { .init($0) }, method: method, settings: try .sum(0.3))
+        let (one, other) = (
+            try #require(forwards.changes[name]?.dense.values), try #require(backwards.changes[name]?.dense.values)
+        )
         #expect(zip(one, other).allSatisfy { abs($0 - $1) < 1e-14 })
         #expect(throws: ModelError.self) {
-            try MergedBackbone(base: base, adapters: [.init(again), .init(again)], method: method, scale: 1)
+            try MergedBackbone(
+                base: base, adapters: [.init(again), .init(again)], method: method, settings: try .sum(1))
         }
         #expect(throws: ModelError.self) {
-            try MergedBackbone(base: base, adapters: [.init(again, weight: .nan)], method: method, scale: 1)
+            try MergedBackbone(
+                base: base, adapters: [.init(again, weight: .nan)], method: method, settings: try .sum(1))
         }
     }
 

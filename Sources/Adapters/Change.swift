@@ -1,0 +1,70 @@
+public import Compute
+
+/// What one task, or a merge, changes in one parameter.
+public struct Change: Sendable {
+    /// How the change is known.
+    public enum Storage: Sendable {
+        /// scale · b · a with b (rows, r) and a (r, columns): a LoRA update as it was trained.
+        case lowRank(b: Matrix, a: Matrix, scale: Double)
+        /// Every element.
+        case dense(Matrix)
+    }
+
+    /// The parameter's shape.
+    public let shape: [Int]
+    /// How the change is known.
+    public let storage: Storage
+
+    /// A change of a parameter of the given shape.
+    public init(shape: [Int], _ storage: Storage) {
+        self.shape = shape
+        self.storage = storage
+    }
+
+    /// Whether the parameter is a vector (a bias, a scale), for which matrix methods take the weighted sum.
+    public var isVector: Bool { shape.count < 2 }
+
+    /// Outputs of the layer: the first extent.
+    public var rows: Int { shape.first ?? 1 }
+
+    /// Inputs of the layer: all other extents.
+    public var columns: Int { shape.dropFirst().reduce(1, *) }
+
+    /// Every element as (rows, columns).
+    public var dense: Matrix {
+        switch storage {
+        case .lowRank(let b, let a, let scale): scale * (b * a)
+        case .dense(let matrix): matrix
+        }
+    }
+
+    /// Factors with b · a equal to the change, the scale folded into b; a dense change is cut to its numerical rank.
+    ///
+    /// - Throws: `ComputeError` when a dense change has values that are not finite.
+    public func factors() throws -> (b: Matrix, a: Matrix) {
+        switch storage {
+        case .lowRank(let b, let a, let scale): return (scale * b, a)
+        case .dense(let matrix):
+            let svd = try matrix.singularValueDecomposition()
+            let rank = svd.numericalRank()
+            return (svd.u.firstColumns(rank) * .diagonal(Array(svd.values[..<rank])), svd.vt.firstRows(rank))
+        }
+    }
+}
+
+/// Everything that one task changes, and how much of it is wanted.
+public struct TaskChanges: Sendable {
+    /// The task's name.
+    public let task: String
+    /// Its weight in the merge.
+    public let weight: Double
+    /// By the canonical name of the parameter.
+    public let changes: [String: Change]
+
+    /// A task's changes with their weight.
+    public init(task: String, weight: Double, changes: [String: Change]) {
+        self.task = task
+        self.weight = weight
+        self.changes = changes
+    }
+}

@@ -1,0 +1,124 @@
+import Adapters
+import ArgumentParser
+import Logging
+import VisionTransformers
+
+/// The options that name a base and adapters.
+struct AdapterOptions: ParsableArguments {
+    @Option(help: "The Hugging Face folder of the base.")
+    var base: String
+
+    @Option(name: .customLong("adapter"), help: "An adapter, as NAME=DIR; may be repeated.")
+    var adapters: [NamedValue] = []
+
+    @Option(name: .customLong("labels"), help: "The class names of an adapter, as NAME=FILE; may be repeated.")
+    var labels: [NamedValue] = []
+
+    @Option(name: .customLong("weight"), help: "The weight of an adapter, as NAME=W (default 1); may be repeated.")
+    var weights: [NamedValue] = []
+
+    func validate() throws {
+        try RawArguments.checkText([base] + (adapters + labels).flatMap { [$0.name, $0.value] })
+        let names = adapters.map(\.name)
+        try NamedValue.check(adapters, option: "--adapter")
+        for name in names {
+            do { try ModelBundle.checkTaskName(name, path: "--adapter") } catch { throw ValidationError("\(error)") }
+        }
+        for (option, values) in [("--labels", labels), ("--weight", weights)] {
+            try NamedValue.check(values, option: option, among: names)
+        }
+        for weight in weights where Double(weight.value)?.isFinite != true {
+            throw ValidationError("--weight \(weight.name)=\(weight.value): expected a finite number.")
+        }
+    }
+
+    /// Opens the base and reads the adapters; warns of those without class names.
+    func open(_ log: Logger) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
+        let checkpoint = try Checkpoint(folder: base)
+        let opened = try adapters.map { named in
+            let adapter = try Adapter(
+                task: named.name, path: named.value, labels: labels.value(of: named.name), base: checkpoint)
+            if adapter.hasPlaceholderNames {
+                log.warning(
+                    "\(named.name): no class names beside \(named.value); they will be LABEL_0, LABEL_1 ... (--labels)")
+            }
+            return WeightedAdapter(adapter, weight: weights.value(of: named.name).flatMap(Double.init) ?? 1)
+        }
+        return (checkpoint, opened)
+    }
+}
+
+/// The options that choose a merge method and its parameters.
+struct MethodOptions: ParsableArguments {
+    @Option(help: "How changes are merged.")
+    var method = MergeMethod.all[0].name
+
+    @Option(parsing: .unconditional, help: "The factor on the merged change (default: the method's).")
+    var scale: Double?
+
+    @Option(name: .customLong("set"), help: "A parameter of the method, as NAME=VALUE; may be repeated.")
+    var parameters: [NamedValue] = []
+
+    @Option(help: "What random methods draw from.")
+    var seed: UInt64 = 0
+
+    func validate() throws { _ = try chosen() }
+
+    /// The method and the values of its parameters.
+    func chosen() throws -> (method: MergeMethod, settings: MergeSettings) {
+        guard let method = MergeMethod.named(method) else {
+            let known = MergeMethod.all.map(\.name).joined(separator: ", ")
+            throw ValidationError("--method \"\(method)\" is not known; known are \(known).")
+        }
+        if let scale, !scale.isFinite { throw ValidationError("--scale must be a finite number, not \(scale).") }
+        try NamedValue.check(parameters, option: "--set")
+        var values: [String: Double] = [:]
+        for item in parameters {
+            guard let value = Double(item.value), value.isFinite else {
+                throw ValidationError("--set \(item.name)=\(item.value): expected a finite number.")
+            }
+            values[item.name] = value
+        }
+        if let scale {
+            guard values.updateValue(scale, forKey: "scale") == nil else {
+                throw ValidationError("--scale and --set scale=... are the same.")
+            }
+        }
+        do { return (method, try MergeSettings(values, for: method, seed: seed)) } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+}
+
+/// An argument of the form NAME=VALUE.
+struct NamedValue: ExpressibleByArgument {
+    let name: String
+    let value: String
+
+    init?(argument: String) {
+        guard let sign = argument.firstIndex(of: "="), sign != argument.startIndex else { return nil }
+        name = String(argument[..<sign])
+        value = String(argument[argument.index(after: sign)...])
+        if value.isEmpty { return nil }
+    }
+
+    static var defaultCompletionKind: CompletionKind { .file() }
+
+    /// Checks that no name is given twice, and that all are among the adapters' names if those are given.
+    static func check(_ values: [NamedValue], option: String, among names: [String]? = nil) throws {
+        var seen: Set<String> = []
+        for value in values {
+            guard seen.insert(value.name).inserted else {
+                throw ValidationError("\(option) \(value.name)=... is given twice.")
+            }
+            if let names, !names.contains(value.name) {
+                throw ValidationError("\(option) \(value.name)=...: there is no --adapter of that name.")
+            }
+        }
+    }
+}
+
+extension [NamedValue] {
+    /// The value given for a name, or nil.
+    func value(of name: String) -> String? { first { $0.name == name }?.value }
+}

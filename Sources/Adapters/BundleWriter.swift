@@ -9,6 +9,7 @@ public enum BundleWriter {
     /// - Parameters:
     ///   - merged: the backbone; its adapters' heads become the tasks, in their order. Without adapters the base's own
     ///     head, if it has one, is the only task.
+    ///   - aligned: heads that take the place of the adapters' own.
     ///   - folder: where; its parent must exist.
     ///   - replaces: whether a bundle that is there already may be replaced.
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end.
@@ -17,13 +18,13 @@ public enum BundleWriter {
     ///   behind then.
     @discardableResult
     public static func write(
-        _ merged: MergedBackbone, to folder: String, replaces: Bool,
+        _ merged: MergedBackbone, heads aligned: [Head]? = nil, to folder: String, replaces: Bool,
         started: (@escaping @Sendable () -> Void) -> Void = { _ in }
     ) throws -> [Head] {
         let target = try AtomicFolder(folder, replaces: replaces)
         started { target.discard() }
         do {
-            let heads = try heads(of: merged)
+            let heads = try aligned ?? heads(of: merged)
             try writeBackbone(merged, to: target.path("model.safetensors"))
             try writeHeads(heads, to: target.path(ModelBundle.headsName))
             try target.write("config.json", configuration(of: merged.base).serialized())

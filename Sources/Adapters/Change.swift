@@ -38,6 +38,14 @@ public struct Change: Sendable {
         }
     }
 
+    /// The change times a factor.
+    public func scaled(by factor: Double) -> Change {
+        switch storage {
+        case .lowRank(let b, let a, let scale): Change(shape: shape, .lowRank(b: b, a: a, scale: scale * factor))
+        case .dense(let matrix): Change(shape: shape, .dense(factor * matrix))
+        }
+    }
+
     /// Factors with b · a equal to the change, the scale folded into b; a dense change is cut to its numerical rank.
     ///
     /// - Throws: `ComputeError` when a dense change has values that are not finite.

@@ -50,6 +50,24 @@ public struct MergedBackbone: ParameterSource {
         changes = try method.merge(adapters.map { try $0.adapter.changes(of: base, weight: $0.weight) }, settings)
     }
 
+    private init(_ other: MergedBackbone, settings: MergeSettings, changes: [String: Change]) {
+        (base, adapters, method) = (other.base, other.adapters, other.method)
+        self.settings = settings
+        self.changes = changes
+    }
+
+    /// The same merge at another scale. The scale is the last factor of every method, so nothing is computed again.
+    ///
+    /// - Throws: `SettingError` when the scale is out of the method's range.
+    public func rescaled(to scale: Double) throws -> MergedBackbone {
+        var values = settings.values
+        let factor = scale / (values["scale"] ?? 1)
+        values["scale"] = scale
+        return MergedBackbone(
+            self, settings: try MergeSettings(values, for: method, seed: settings.seed),
+            changes: changes.mapValues { $0.scaled(by: factor) })
+    }
+
     /// A parameter with the merged change added: sums in double precision, rounded once.
     ///
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.

@@ -73,7 +73,7 @@ enum CommandBenchmark {
         try writeSafetensors(
             tasks.flatMap { task in
                 [
-                    ("\(task).weight", Tensor(shape: [10, configuration.featureSize], repeating: 0.01)),
+                    ("\(task).weight", Tensor(shape: [10, configuration.hiddenSize], repeating: 0.01)),
                     ("\(task).bias", Tensor(shape: [10])),
                 ]
             }, to: "\(folder)/\(ModelBundle.headsName)")

@@ -22,7 +22,7 @@ struct EngineBenchmark {
     init(_ configuration: BackboneConfiguration, batch: Int, threads: Int) throws {
         let head = try Head(
             task: "all", classes: Head.placeholderNames(100),
-            weight: Tensor(shape: [100, configuration.featureSize], repeating: 0.01), bias: Tensor(shape: [100]),
+            weight: Tensor(shape: [100, configuration.hiddenSize], repeating: 0.01), bias: Tensor(shape: [100]),
             path: "benchmark")
         model = try MultitaskModel(
             RandomBackbone(configuration), configuration: configuration, heads: [head],

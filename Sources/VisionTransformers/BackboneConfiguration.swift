@@ -18,11 +18,12 @@ public enum BackboneFamily: String, Sendable, CaseIterable {
     /// Tokens before the patches: CLS, and DeiT's distillation token.
     public var prefixTokens: Int { self == .deit ? 2 : 1 }
 
-    /// What the vector that heads read is made of, each part as wide as the model.
+    /// What the vector that heads read is made of, each part as wide as the model: the prefix tokens in their order, then
+    /// the mean of the patch tokens. A head reads as many of the first parts as its weight is wide.
     ///
-    /// ViT: the CLS token. DeiT: CLS, then the distillation token. DINOv2: CLS, then the mean of the patch tokens.
-    /// A head may read the first part alone.
-    public var featureParts: Int { self == .vit ? 1 : 2 }
+    /// The heads of ViT read CLS; DeiT's read CLS, or CLS and the distillation token; DINOv2's read CLS and the mean. A head
+    /// that was aligned with a merged backbone may read all parts.
+    public var featureParts: Int { prefixTokens + 1 }
 }
 
 /// The shape of a Vision Transformer without its head; what `config.json` says of the backbone.
@@ -81,8 +82,11 @@ public struct BackboneConfiguration: Sendable, Equatable {
     /// The width of one attention head.
     public var headSize: Int { hiddenSize / heads }
 
-    /// The width of the vector that heads read.
+    /// The width of the vector that heads may read.
     public var featureSize: Int { hiddenSize * family.featureParts }
+
+    /// The widths that a head's weight may have.
+    public var headWidths: [Int] { (1...family.featureParts).map { hiddenSize * $0 } }
 
     /// Whether the position embeddings are resampled for images of another size; other families refuse such images.
     public var interpolatesPositions: Bool { family == .dinov2 }

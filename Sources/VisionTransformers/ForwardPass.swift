@@ -32,7 +32,7 @@ final class ForwardPass {
         let up = FloatBuffer(count: c.usesSwiGLU ? tokens * c.intermediateSize : 0)
         let scratch = FloatBuffer(count: plan.scratchCount)
         (self.patches, self.stream, self.normalized) = (patches, stream, normalized)
-        let features = FloatBuffer(count: c.featureSize)
+        let features = FloatBuffer(count: plan.featureSize)
         let logits = FloatBuffer(count: plan.classes)
         (self.features, self.logits) = (features, logits)
 
@@ -82,9 +82,10 @@ final class ForwardPass {
     ///   - input: its patches, (patches, channels · height · width).
     ///   - result: receives the logits of all heads.
     ///   - hidden: receives the tokens after the final layer normalization, (tokens, D), if wanted.
+    ///   - featuresResult: receives what the heads read, if wanted.
     func run(
         _ input: UnsafePointer<Float>, logits result: UnsafeMutablePointer<Float>?,
-        hidden: UnsafeMutablePointer<Float>? = nil
+        hidden: UnsafeMutablePointer<Float>? = nil, features featuresResult: UnsafeMutablePointer<Float>? = nil
     ) throws {
         patches.base.update(from: input, count: patches.count)
         stream.base.update(from: plan.initialTokens.base, count: stream.count)
@@ -96,29 +97,28 @@ final class ForwardPass {
         }
         try finalNorm.run()
         hidden?.update(from: normalized.base, count: normalized.count)
-        guard let heads, let result else { return }
+        guard result != nil || featuresResult != nil else { return }
         gatherFeatures()
+        featuresResult?.update(from: features.base, count: features.count)
+        guard let heads, let result else { return }
         try heads.run()
         result.update(from: logits.base, count: logits.count)
     }
 
-    /// CLS; then DeiT's distillation token, or DINOv2's mean over the patches.
+    /// The parts of the features that are read: prefix tokens, then the mean over the patches.
     private func gatherFeatures() {
         let c = plan.configuration
-        let d = c.hiddenSize
-        switch c.family {
-        case .vit, .deit:
-            features.base.update(from: normalized.base, count: c.featureSize)
-        case .dinov2:
-            features.base.update(from: normalized.base, count: d)
-            let mean = features.base + d
-            mean.update(repeating: 0, count: d)
-            for token in c.family.prefixTokens..<plan.tokens {
-                let row = normalized.base + token * d
-                for channel in 0..<d { mean[channel] += row[channel] }
-            }
-            let count = Float(plan.patches)
-            for channel in 0..<d { mean[channel] /= count }
+        let (d, prefix) = (c.hiddenSize, c.family.prefixTokens)
+        let tokens = min(plan.featureSize, prefix * d)
+        features.base.update(from: normalized.base, count: tokens)
+        guard plan.featureSize > tokens else { return }
+        let mean = features.base + tokens
+        mean.update(repeating: 0, count: d)
+        for token in prefix..<plan.tokens {
+            let row = normalized.base + token * d
+            for channel in 0..<d { mean[channel] += row[channel] }
         }
+        let count = Float(plan.patches)
+        for channel in 0..<d { mean[channel] /= count }
     }
 }

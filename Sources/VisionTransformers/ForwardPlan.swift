@@ -48,6 +48,8 @@ final class ForwardPlan: Sendable {
     let heads: Linear?
     /// Logits of all heads together.
     let classes: Int
+    /// How many elements of the features are read: as many as the widest head reads, or all.
+    let featureSize: Int
 
     let norm: Kernel
     let scores: Kernel
@@ -61,7 +63,7 @@ final class ForwardPlan: Sendable {
     /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ configuration: BackboneConfiguration, image: BackboneConfiguration.Extent,
-        heads: [Head], engine: KernelEngine, pool: WorkerPool
+        heads: [Head], givesFeatures: Bool, engine: KernelEngine, pool: WorkerPool
     ) throws {
         let c = configuration
         let grid = c.grid(for: image)
@@ -90,7 +92,8 @@ final class ForwardPlan: Sendable {
         finalNorm = try loader.norm("layernorm")
         blocks = try loader.blocks(planned, pool: pool)
         classes = heads.reduce(0) { $0 + $1.classes.count }
-        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: c.featureSize, engine: engine)
+        featureSize = givesFeatures ? c.featureSize : heads.map { $0.weight.shape[1] }.max() ?? d
+        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: featureSize, engine: engine)
 
         let kernels = [
             norm, scores, softmax, mix, patchKernel, planned.qkv, planned.attentionOutput, planned.first,

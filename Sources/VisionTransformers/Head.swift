@@ -54,7 +54,7 @@ public struct Head: Sendable, Equatable {
             return (weight, bias)
         }
         let hidden = configuration.hiddenSize
-        let width = configuration.family == .dinov2 ? configuration.featureSize : hidden
+        let width = configuration.family == .dinov2 ? 2 * hidden : hidden
         if let single = try classifier("classifier", [width]) { return single }
         guard configuration.family == .deit, let first = try classifier("cls_classifier", [hidden]),
             let second = try classifier("distillation_classifier", [hidden])

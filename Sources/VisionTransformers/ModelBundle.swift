@@ -102,7 +102,7 @@ public struct ModelBundle: Sendable {
             let labels = classes.compactMap(\.stringValue)
             guard labels.count == classes.count else { throw ModelError(path, "classes of \(name): expected strings") }
             let weight = try file.tensor("\(name).weight")
-            let widths = [configuration.hiddenSize, configuration.featureSize]
+            let widths = configuration.headWidths
             guard weight.shape.count == 2, widths.contains(weight.shape[1]) else {
                 let known = Set(widths).sorted().map { "(\(labels.count), \($0))" }.joined(separator: " or ")
                 throw ModelError(file.path, "\(name).weight: expected \(known), found \(weight.shape)")

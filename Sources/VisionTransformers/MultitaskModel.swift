@@ -23,6 +23,9 @@ public final class MultitaskModel {
     /// sizes that come from a file must not ask for more memory than there can be.
     public static let maximumPatches = 1 << 14
 
+    /// Values of one image's features, if they are asked for.
+    public let featureCount: Int
+
     private let pool: WorkerPool
     private let passes: [ForwardPass]
 
@@ -32,10 +35,11 @@ public final class MultitaskModel {
     ///   - source: where the weights come from.
     ///   - imageSize: what preprocessing gives.
     ///   - threads: how many images are computed at the same time.
+    ///   - givesFeatures: whether `run` can give the features, all parts of them.
     /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`, `ComputeError`.
     public init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, threads: Int
+        imageSize: BackboneConfiguration.Extent, threads: Int, givesFeatures: Bool = false
     ) throws {
         let grid = configuration.grid(for: imageSize)
         guard configuration.interpolatesPositions || imageSize == configuration.imageSize else {
@@ -58,11 +62,13 @@ public final class MultitaskModel {
         let engine = try KernelEngine()
         pool = try WorkerPool(workers: threads)
         let plan = try ForwardPlan(
-            source, configuration, image: imageSize, heads: heads, engine: engine, pool: pool)
+            source, configuration, image: imageSize, heads: heads, givesFeatures: givesFeatures, engine: engine,
+            pool: pool)
         passes = try (0..<pool.workers).map { _ in try ForwardPass(plan) }
         inputCount = plan.patches * configuration.patchLength
         classCount = plan.classes
         hiddenShape = [plan.tokens, configuration.hiddenSize]
+        featureCount = plan.featureSize
     }
 
     /// Computes a batch of any size.
@@ -72,10 +78,11 @@ public final class MultitaskModel {
     ///   - images: how many there are.
     ///   - logits: receives (images, classCount), if wanted.
     ///   - hidden: receives (images, tokens, D) after the final layer normalization, if wanted.
+    ///   - features: receives (images, featureCount), what heads read, if wanted.
     /// - Throws: `ComputeError` when a kernel fails.
     public func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
-        hidden: UnsafeMutablePointer<Float>? = nil
+        hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
     ) throws {
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
@@ -83,7 +90,8 @@ public final class MultitaskModel {
             do {
                 try passes[worker].run(
                     inputs + image * inputCount, logits: logits.map { $0 + image * classCount },
-                    hidden: hidden.map { $0 + image * hiddenCount })
+                    hidden: hidden.map { $0 + image * hiddenCount },
+                    features: features.map { $0 + image * featureCount })
             } catch {
                 failure.withLock { $0 = error }
             }
@@ -97,6 +105,6 @@ public final class MultitaskModel {
         let (t, d, m) = (Double(hiddenShape[0]), Double(c.hiddenSize), Double(c.intermediateSize))
         let mlp = t * d * m * (c.usesSwiGLU ? 3 : 2)
         let block = t * d * d * 4 + mlp + t * t * d * 2
-        return 2 * (block * Double(c.layers) + Double(inputCount) * d + Double(classCount * c.featureSize))
+        return 2 * (block * Double(c.layers) + Double(inputCount) * d + Double(classCount * featureCount))
     }
 }

@@ -63,7 +63,7 @@ struct LabelModelOptions: ParsableArguments {
         try RawArguments.checkText([bundle])
     }
 
-    private static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
+    static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
 }
 
 /// The options about decoding images.

@@ -1,0 +1,75 @@
+import Tensors
+import VisionTransformers
+
+/// Unlabelled images of one task, ready for the backbone. Only what models say of them is used, never a label.
+public struct CalibrationImages: Sendable {
+    /// The task.
+    public let task: String
+    /// How many images there are.
+    public let count: Int
+    /// Writes the patches of an image into a buffer of the model's `inputCount`. Called from one thread.
+    public let prepare: @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
+
+    /// A task's images.
+    public init(
+        task: String, count: Int,
+        prepare: @escaping @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
+    ) {
+        self.task = task
+        self.count = count
+        self.prepare = prepare
+    }
+
+    /// One image in this many is held out: ridges and scales are chosen on those.
+    static let holdOutEvery = 5
+
+    /// The images that are fitted, or those that are held out, at most `limit` of them, evenly spread.
+    func indices(heldOut: Bool, limit: Int = .max) -> [Int] {
+        let all = (0..<count).filter { ($0 % Self.holdOutEvery == Self.holdOutEvery - 1) == heldOut }
+        guard all.count > limit else { return all }
+        return (0..<limit).map { all[$0 * all.count / limit] }
+    }
+
+    /// The features that a model gives of some of the images, (images, featureCount).
+    ///
+    /// - Throws: `ComputeError` when a kernel fails.
+    func features(_ model: MultitaskModel, _ indices: [Int]) throws -> FeatureTable {
+        let batch = 64
+        let width = model.featureCount
+        var values = [Float](repeating: 0, count: indices.count * width)
+        var patches = [Float](repeating: 0, count: min(batch, max(indices.count, 1)) * model.inputCount)
+        for start in stride(from: 0, to: indices.count, by: batch) {
+            let images = min(batch, indices.count - start)
+            patches.withUnsafeMutableBufferPointer { patches in
+                for image in 0..<images {
+                    let range = image * model.inputCount..<(image + 1) * model.inputCount
+                    prepare(indices[start + image], UnsafeMutableBufferPointer(rebasing: patches[range]))
+                }
+            }
+            try values.withUnsafeMutableBufferPointer { values in
+                guard let base = values.baseAddress else { return }
+                try model.run(patches, images: images, logits: nil, features: base + start * width)
+            }
+        }
+        return FeatureTable(rows: indices.count, width: width, values: values)
+    }
+}
+
+/// What a model made of some images, a row each.
+struct FeatureTable: Sendable {
+    let rows: Int
+    let width: Int
+    let values: [Float]
+
+    /// The logits that a head gives of a row; it reads the first elements of it.
+    func logits(_ row: Int, _ head: Head) -> [Double] {
+        let columns = head.weight.shape[1]
+        return head.classes.indices.map { label in
+            var sum = Double(head.bias.values[label])
+            for column in 0..<columns {
+                sum += Double(head.weight.values[label * columns + column]) * Double(values[row * width + column])
+            }
+            return sum
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import Compute
+public import VisionTransformers
+
+/// Compares merges with the single adapters on unlabelled images: aligns heads, chooses the scale, finds groups.
+///
+/// What the single adapters give is computed once for each task and kept; nothing here reads a label.
+public final class Calibrator {
+    private typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
+
+    private let base: Checkpoint
+    private let adapters: [String: WeightedAdapter]
+    private let images: [String: CalibrationImages]
+    private let imageSize: BackboneConfiguration.Extent
+    private let threads: Int
+    private var singles: [String: Features] = [:]
+
+    /// A calibrator for the tasks of some adapters.
+    ///
+    /// - Parameters:
+    ///   - images: for every adapter its task's images.
+    ///   - imageSize: what preprocessing gives.
+    /// - Throws: `ModelError` naming a task without images, or with too few to hold any out.
+    public init(
+        base: Checkpoint, adapters: [WeightedAdapter], images: [CalibrationImages],
+        imageSize: BackboneConfiguration.Extent, threads: Int
+    ) throws {
+        self.base = base
+        self.adapters = Dictionary(adapters.map { ($0.adapter.task, $0) }) { $1 }
+        self.images = Dictionary(images.map { ($0.task, $0) }) { $1 }
+        self.imageSize = imageSize
+        self.threads = threads
+        for item in adapters {
+            let task = item.adapter.task
+            guard let found = self.images[task] else { throw ModelError(task, "no calibration images for this task") }
+            guard found.count >= 2 * CalibrationImages.holdOutEvery else {
+                throw ModelError(
+                    task, "\(found.count) calibration images; \(2 * CalibrationImages.holdOutEvery) are the least")
+            }
+        }
+    }
+
+    /// Aligns the heads of a merge's tasks, in the order of its adapters.
+    ///
+    /// - Parameters:
+    ///   - rank: the rank of the alignment, or nil for full.
+    ///   - limit: how many fitted and how many held-out images of a task are looked at.
+    /// - Throws: `ModelError`, `ComputeError`.
+    public func align(
+        _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max
+    ) throws -> [HeadAlignment.Result] {
+        let alignment = HeadAlignment(rank: rank)
+        let model = try model(merged)
+        return try merged.adapters.map { item in
+            let task = item.adapter.task
+            return try alignment.align(
+                item.adapter.head, merged: features(model, task, limit), single: single(task, limit))
+        }
+    }
+
+    /// Chooses the scale of a merge: the one whose answers diverge least from the single adapters', summed over tasks.
+    ///
+    /// - Parameters:
+    ///   - scales: those that are tried.
+    ///   - aligning: whether heads are aligned at each scale before they are compared.
+    ///   - limit: how many images of a task are looked at.
+    /// - Returns: the merge at the best scale, and the mean divergence at every scale.
+    /// - Throws: `SettingError` for a scale out of range; `ModelError`, `ComputeError`.
+    public func chooseScale(
+        of merged: MergedBackbone, among scales: [Double], aligning: Bool, limit: Int = 400
+    ) throws -> (best: MergedBackbone, divergences: [(scale: Double, divergence: Double)]) {
+        var (best, least) = (merged, Double.infinity)
+        var divergences: [(scale: Double, divergence: Double)] = []
+        for scale in scales {
+            let candidate = try merged.rescaled(to: scale)
+            var sum = 0.0
+            if aligning {
+                for result in try align(candidate, limit: limit) { sum += result.after.divergence }
+            } else {
+                let model = try model(candidate)
+                for item in candidate.adapters {
+                    let (task, head) = (item.adapter.task, item.adapter.head)
+                    let given = try features(model, task, limit).heldOut
+                    sum += Agreement(head, given, teacher: head, try single(task, limit).heldOut).divergence
+                }
+            }
+            divergences.append((scale, sum / Double(max(candidate.adapters.count, 1))))
+            if sum < least { (best, least) = (candidate, sum) }
+        }
+        return (best, divergences)
+    }
+
+    private func model(_ source: MergedBackbone) throws -> MultitaskModel {
+        try MultitaskModel(
+            source, configuration: base.configuration, heads: [], imageSize: imageSize, threads: threads,
+            givesFeatures: true)
+    }
+
+    private func features(_ model: MultitaskModel, _ task: String, _ limit: Int) throws -> Features {
+        guard let images = images[task] else { throw ModelError(task, "no calibration images for this task") }
+        return (
+            try images.features(model, images.indices(heldOut: false, limit: limit)),
+            try images.features(model, images.indices(heldOut: true, limit: limit))
+        )
+    }
+
+    /// What the task's single adapter gives; computed once for each limit.
+    private func single(_ task: String, _ limit: Int) throws -> Features {
+        let key = "\(limit) \(task)"
+        if let known = singles[key] { return known }
+        guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
+        let alone = try MergedBackbone(
+            base: base, adapters: [WeightedAdapter(item.adapter)], method: .taskArithmetic,
+            settings: MergeSettings(for: .taskArithmetic))
+        let features = try features(try model(alone), task, limit)
+        singles[key] = features
+        return features
+    }
+}

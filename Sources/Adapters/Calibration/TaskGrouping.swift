@@ -1,0 +1,109 @@
+/// Splits tasks into groups such that tasks which disturb each other stand apart.
+struct TaskGrouping {
+    /// What each task loses when it is merged with each other one: `loss[i][j]` is task i's in a pair with j.
+    let loss: [[Double]]
+
+    /// Up to this many tasks every partition is looked at: 4140 for eight.
+    private static let exhaustive = 8
+
+    /// The partition into at most `count` groups with the least loss, tasks ascending in their groups.
+    ///
+    /// What a task loses in a group is taken to be the sum of what it loses in pairs with the others.
+    func partition(into count: Int) -> [[Int]] {
+        loss.count <= Self.exhaustive ? best(into: count) : greedy(into: count)
+    }
+
+    private func cost(_ group: [Int]) -> Double {
+        group.reduce(0) { sum, task in sum + group.reduce(0) { $0 + ($1 == task ? 0 : loss[task][$1]) } }
+    }
+
+    private func best(into count: Int) -> [[Int]] {
+        var (least, found) = (Double.infinity, [[Int]]())
+        func place(_ task: Int, _ groups: [[Int]], _ cost: Double) {
+            guard cost < least else { return }
+            guard task < loss.count else {
+                (least, found) = (cost, groups)
+                return
+            }
+            for index in groups.indices {
+                var next = groups
+                let added = next[index].reduce(0) { $0 + loss[task][$1] + loss[$1][task] }
+                next[index].append(task)
+                place(task + 1, next, cost + added)
+            }
+            if groups.count < count { place(task + 1, groups + [[task]], cost) }
+        }
+        place(0, [], 0)
+        return found
+    }
+
+    private func greedy(into count: Int) -> [[Int]] {
+        var groups = loss.indices.map { [$0] }
+        while groups.count > count {
+            var (least, pair) = (Double.infinity, (0, 1))
+            for first in groups.indices {
+                for second in groups.indices where second > first {
+                    let added = cost(groups[first] + groups[second]) - cost(groups[first]) - cost(groups[second])
+                    if added < least { (least, pair) = (added, (first, second)) }
+                }
+            }
+            groups[pair.0] = (groups[pair.0] + groups[pair.1]).sorted()
+            groups.remove(at: pair.1)
+        }
+        return groups
+    }
+}
+
+/// The fewest groups that keep every task near its single adapter.
+public struct GroupingResult: Sendable {
+    /// The merges, a group each.
+    public let merges: [MergedBackbone]
+    /// The aligned heads of each group's tasks.
+    public let heads: [[HeadAlignment.Result]]
+
+    /// The largest share of held-out images on which a task's label is not that of its single adapter.
+    public var largestDrop: Double { heads.joined().map { 1 - $0.after.sameLabel }.max() ?? 0 }
+}
+
+extension Calibrator {
+    /// Finds the fewest groups of tasks with which every task keeps the labels of its single adapter on all but a share of
+    /// the held-out images.
+    ///
+    /// - Parameters:
+    ///   - maximumDrop: the share, 0 to 1.
+    ///   - limit: how many images of a task are looked at when pairs are compared.
+    ///   - merge: merges some of the adapters, at the scale that is wanted for them.
+    /// - Throws: errors of the merge and of the models.
+    public func groups(
+        of adapters: [WeightedAdapter], maximumDrop: Double, limit: Int = 300,
+        merge: ([WeightedAdapter]) throws -> MergedBackbone
+    ) throws -> GroupingResult {
+        var grouping: TaskGrouping?
+        for count in 1...max(adapters.count, 1) {
+            var partition = [Array(adapters.indices)]
+            if count > 1 {
+                let known = try grouping ?? TaskGrouping(loss: pairLosses(adapters, limit: limit, merge))
+                grouping = known
+                partition = known.partition(into: count)
+            }
+            let merges = try partition.map { group in try merge(group.map { adapters[$0] }) }
+            let result = GroupingResult(merges: merges, heads: try merges.map { try align($0) })
+            if result.largestDrop <= maximumDrop || count >= adapters.count { return result }
+        }
+        return GroupingResult(merges: [], heads: [])
+    }
+
+    private func pairLosses(
+        _ adapters: [WeightedAdapter], limit: Int, _ merge: ([WeightedAdapter]) throws -> MergedBackbone
+    ) throws -> [[Double]] {
+        var loss = adapters.map { _ in [Double](repeating: 0, count: adapters.count) }
+        for first in adapters.indices {
+            for second in adapters.indices where second > first {
+                let results = try align(try merge([adapters[first], adapters[second]]), limit: limit)
+                loss[first][second] = results[0].after.divergence
+                loss[second][first] = results[1].after.divergence
+            }
+        }
+        return loss
+    }
+}

@@ -1,0 +1,35 @@
+public import Images
+import VisionTransformers
+
+/// The pictures of some folders, decoded, resized and cropped once and kept as 8-bit RGB.
+public struct PreparedImages: Sendable {
+    /// The pictures in the order of their paths.
+    public let pictures: [RGBImage]
+    /// Files that could not be used, with the reason.
+    public let skipped: [(path: String, reason: String)]
+
+    /// Reads everything below the given paths; unusable files are left out and reported.
+    ///
+    /// - Throws: `LabellingError` when the inputs cannot be listed.
+    public init(_ paths: [BytePath], preparer: PatchPreparer) throws {
+        let lister = try InputLister(InputSource(paths: paths))
+        var reader = FileReader(limit: 1 << 30)
+        var path: [UInt8] = []
+        var pictures: [RGBImage] = []
+        var skipped: [(path: String, reason: String)] = []
+        while let input = try lister.next(into: &path, waiting: { _ in true }) {
+            let name = BytePath(path)
+            if case .unreadable(let reason) = input {
+                skipped.append((name.description, reason))
+                continue
+            }
+            do {
+                try reader.read(name) { pictures.append(try preparer.pictures($0).prepared) }
+            } catch {
+                skipped.append((name.description, "\(error)"))
+            }
+        }
+        self.pictures = pictures
+        self.skipped = skipped
+    }
+}

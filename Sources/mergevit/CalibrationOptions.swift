@@ -1,0 +1,79 @@
+import Adapters
+import ArgumentParser
+import Images
+import Labelling
+import Logging
+import Tensors
+import VisionTransformers
+
+/// The options about unlabelled images that a merge is compared with its single adapters on.
+struct CalibrationOptions: ParsableArguments {
+    @Option(
+        name: .customLong("calibration"),
+        help: "Unlabelled images, as NAME=DIR for one task or DIR for all; may be repeated.")
+    var folders: [String] = []
+
+    @Flag(help: "Align each head with the merged backbone on the calibration images.")
+    var align = false
+
+    @Option(help: "The rank of the alignment (default: full).")
+    var alignRank: Int?
+
+    @Flag(help: "Choose the scale by the calibration images.")
+    var tune = false
+
+    /// The scales that `--tune` tries.
+    static let scales = (2...20).map { Double($0) * 0.05 }
+
+    func validate() throws {
+        try RawArguments.checkText(folders)
+        guard !(align || tune) || !folders.isEmpty else {
+            throw ValidationError("--align and --tune need --calibration.")
+        }
+        guard align || alignRank == nil else { throw ValidationError("--align-rank needs --align.") }
+        if let alignRank, alignRank < 1 { throw ValidationError("--align-rank must be at least 1, not \(alignRank).") }
+    }
+
+    /// Whether there is anything to do with calibration images.
+    var isUsed: Bool { align || tune }
+
+    /// Reads the images and makes a calibrator for the adapters' tasks.
+    func calibrator(
+        base: Checkpoint, adapters: [WeightedAdapter], threads: Int, log: Logger
+    ) throws -> Calibrator {
+        let preprocessing = try ModelBundle.preprocessing(base.folder)
+        let configuration = base.configuration
+        let preparer = PatchPreparer(preprocessing, configuration: configuration, decoding: DecodingOptions())
+        let images = try adapters.map { item in
+            let task = item.adapter.task
+            let prepared = try PreparedImages(paths(of: task), preparer: preparer)
+            if let first = prepared.skipped.first {
+                log.warning(
+                    "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
+                )
+            }
+            return calibrationImages(task, prepared.pictures, preprocessing, configuration.patchSize)
+        }
+        return try Calibrator(
+            base: base, adapters: adapters, images: images, imageSize: configuration.inputSize(preprocessing),
+            threads: threads)
+    }
+
+    private func calibrationImages(
+        _ task: String, _ pictures: [RGBImage], _ preprocessing: Preprocessing,
+        _ patch: BackboneConfiguration.Extent
+    ) -> CalibrationImages {
+        CalibrationImages(task: task, count: pictures.count) { index, patches in
+            preprocessing.writePatches(
+                of: pictures[index], patchHeight: patch.height, patchWidth: patch.width, into: patches)
+        }
+    }
+
+    /// The folders of a task: its own, and those for all.
+    private func paths(of task: String) -> [BytePath] {
+        folders.compactMap { folder in
+            guard let named = NamedValue(argument: folder) else { return BytePath(folder) }
+            return named.name == task ? BytePath(named.value) : nil
+        }
+    }
+}

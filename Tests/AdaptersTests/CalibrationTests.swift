@@ -1,0 +1,156 @@
+import Tensors
+import Testing
+import VisionTransformers
+
+@testable import Adapters
+
+/// Numbers in -1...1 from a fixed start.
+private struct Noise {
+    var state: UInt64
+
+    mutating func next() -> Float {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Float(Int32(truncatingIfNeeded: state >> 32)) / 2_147_483_648
+    }
+}
+
+/// Images of noise that differ in their brightness.
+private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
+    CalibrationImages(task: task, count: count) { index, patches in
+        var noise = Noise(state: UInt64(index + 1) &* 77_777)
+        let brightness = noise.next()
+        for position in patches.indices { patches[position] = 0.5 * noise.next() + brightness }
+    }
+}
+
+@Suite struct HeadAlignmentTests {
+    let head: Head
+
+    init() throws {
+        var noise = Noise(state: 3)
+        head = try Head(
+            task: "t", classes: ["a", "b", "c"],
+            weight: Tensor(shape: [3, 6], values: (0..<18).map { _ in 2 * noise.next() }),
+            bias: Tensor(shape: [3], values: [0.1, -0.2, 0.3]), path: "test")
+    }
+
+    /// Rows of noise.
+    func noiseTable(_ rows: Int, _ width: Int, seed: UInt64) -> FeatureTable {
+        var noise = Noise(state: seed)
+        let values = (0..<rows * width).map { _ in noise.next() }
+        return FeatureTable(rows: rows, width: width, values: values)
+    }
+
+    @Test func featuresThatAreTheSameKeepTheHead() throws {
+        let (fitted, held) = (noiseTable(200, 6, seed: 1), noiseTable(50, 6, seed: 2))
+        let result = try HeadAlignment().align(head, merged: (fitted, held), single: (fitted, held))
+        #expect(result.before.sameLabel == 1 && result.before.divergence < 1e-12)
+        #expect(zip(result.head.weight.values, head.weight.values).allSatisfy { abs($0 - $1) < 1e-4 })
+        #expect(result.images == 250)
+    }
+
+    /// Merged features that are a mixture of the single adapter's, spread over more columns than before, are undone.
+    @Test func anAffineMixtureIsUndone() throws {
+        var noise = Noise(state: 9)
+        let mixture = (0..<12).map { _ in (0..<6).map { _ in noise.next() } }
+        func mixed(_ single: FeatureTable) -> FeatureTable {
+            var values: [Float] = []
+            for row in 0..<single.rows {
+                for weights in mixture {
+                    var sum: Float = 3
+                    for column in 0..<6 { sum += weights[column] * single.values[row * 6 + column] }
+                    values.append(sum)
+                }
+            }
+            return FeatureTable(rows: single.rows, width: 12, values: values)
+        }
+        let fitted = noiseTable(400, 6, seed: 4)
+        let held = noiseTable(100, 6, seed: 5)
+        let result = try HeadAlignment().align(
+            head, merged: (mixed(fitted), mixed(held)), single: (fitted, held))
+        #expect(result.before.sameLabel < 0.9)
+        #expect(result.after.sameLabel > 0.98)
+        #expect(result.after.divergence < result.before.divergence / 50)
+        let low = try HeadAlignment(rank: 1).align(head, merged: (mixed(fitted), mixed(held)), single: (fitted, held))
+        #expect(low.after.divergence > result.after.divergence)
+        #expect(low.after.divergence < low.before.divergence)
+    }
+}
+
+@Suite struct TaskGroupingTests {
+    /// Two triples that do not disturb each other inside.
+    @Test(arguments: [6, 12]) func findsTheTasksThatGoTogether(tasks: Int) {
+        var loss = [[Double]](repeating: [Double](repeating: 0.01, count: tasks), count: tasks)
+        for first in 0..<tasks {
+            for second in 0..<tasks where first % 2 != second % 2 { loss[first][second] = 1 + 0.1 * Double(first) }
+        }
+        let groups = TaskGrouping(loss: loss).partition(into: 2)
+        #expect(groups.count == 2)
+        #expect(groups.allSatisfy { group in Set(group.map { $0 % 2 }).count == 1 })
+        #expect(groups.joined().sorted() == Array(0..<tasks))
+    }
+
+    @Test func manyGroupsAreOneTaskEach() {
+        let loss = (0..<4).map { first in (0..<4).map { first == $0 ? 0 : 1.0 } }
+        #expect(TaskGrouping(loss: loss).partition(into: 4) == [[0], [1], [2], [3]])
+        #expect(TaskGrouping(loss: loss).partition(into: 1) == [[0, 1, 2, 3]])
+    }
+}
+
+@Suite struct CalibratorTests {
+    let base: Checkpoint
+    let adapters: [WeightedAdapter]
+
+    init() throws {
+        let base = try Checkpoint(folder: casePath("base"))
+        self.base = base
+        adapters = try ["a", "b"].map { .init(try Adapter(task: $0, path: casePath($0), base: base)) }
+    }
+
+    func calibrator(_ count: Int = 150) throws -> Calibrator {
+        try Calibrator(
+            base: base, adapters: adapters, images: adapters.map { noiseImages($0.adapter.task, count: count) },
+            imageSize: base.configuration.imageSize, threads: 2)
+    }
+
+    func merge(_ adapters: [WeightedAdapter], scale: Double) throws -> MergedBackbone {
+        try MergedBackbone(base: base, adapters: adapters, method: MergeMethod.all[0], settings: .sum(scale))
+    }
+
+    @Test func aSingleAdapterIsBestAtScaleOne() throws {
+        let calibrator = try calibrator()
+        let alone = try merge([adapters[0]], scale: 0.5)
+        let (best, divergences) = try calibrator.chooseScale(of: alone, among: [0.5, 1, 1.5], aligning: false)
+        #expect(best.settings["scale"] == 1)
+        #expect(divergences[1].divergence < 1e-9 && divergences[0].divergence > 1e-6)
+        #expect(
+            try best.parameter("layers.0.mlp.fc1.weight")
+                == merge([adapters[0]], scale: 1).parameter("layers.0.mlp.fc1.weight"))
+    }
+
+    @Test func aligningBringsAnswersNearer() throws {
+        let calibrator = try calibrator()
+        for result in try calibrator.align(try merge(adapters, scale: 0.5)) {
+            #expect(result.after.divergence < result.before.divergence)
+            #expect(result.head.weight.shape == [result.head.classes.count, base.configuration.featureSize])
+        }
+    }
+
+    @Test func groupsAreAsFewAsTheDropAllows() throws {
+        let calibrator = try calibrator()
+        let one = try calibrator.groups(of: adapters, maximumDrop: 1) { try merge($0, scale: 0.5) }
+        #expect(one.merges.map { $0.adapters.map(\.adapter.task) } == [["a", "b"]])
+        let two = try calibrator.groups(of: adapters, maximumDrop: -1) { try merge($0, scale: $0.count == 1 ? 1 : 0.5) }
+        #expect(two.merges.map { $0.adapters.map(\.adapter.task) } == [["a"], ["b"]])
+        #expect(two.largestDrop < 0.02)
+    }
+
+    @Test func imagesAreNeededForEveryTask() throws {
+        #expect(throws: ModelError.self) { try calibrator(9) }
+        #expect(throws: ModelError.self) {
+            try Calibrator(
+                base: base, adapters: adapters, images: [noiseImages("a", count: 50)],
+                imageSize: base.configuration.imageSize, threads: 1)
+        }
+    }
+}

@@ -68,9 +68,14 @@ public struct TaskChanges: Sendable {
     public let weight: Double
     /// By the canonical name of the parameter.
     public let changes: [String: Change]
+    /// Σ xᵀx / n of what a module reads on the task's images, by module; empty unless a method wants it.
+    public let inputMoments: [String: Matrix]
 
     /// A task's changes with their weight.
-    public init(task: String, weight: Double, changes: [String: Change]) {
+    public init(
+        task: String, weight: Double, changes: [String: Change], inputMoments: [String: Matrix] = [:]
+    ) {
+        self.inputMoments = inputMoments
         self.task = task
         self.weight = weight
         self.changes = changes

@@ -71,10 +71,12 @@ extension Adapter {
     /// Everything that this adapter changes in a base.
     ///
     /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
-    func changes(of base: Checkpoint, weight: Double) throws -> TaskChanges {
+    func changes(
+        of base: Checkpoint, weight: Double, inputMoments: [String: Matrix] = [:]
+    ) throws -> TaskChanges {
         var changes: [String: Change] = [:]
         for name in changedParameters { changes[name] = change(name, of: try base.parameter(name)) }
-        return TaskChanges(task: task, weight: weight, changes: changes)
+        return TaskChanges(task: task, weight: weight, changes: changes, inputMoments: inputMoments)
     }
 }
 

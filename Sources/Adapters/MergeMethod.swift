@@ -39,13 +39,15 @@ public struct MergeMethod: Sendable {
     public let source: String
     /// What it can be told.
     public let parameters: [Parameter]
+    /// Whether it reads what layers see on unlabelled images (`TaskChanges.inputMoments`).
+    public var usesImages = false
     /// Computes the merged changes, by parameter.
     ///
     /// A parameter that no task changes does not appear. The order of the tasks does not matter beyond rounding.
     public let merge: @Sendable (_ tasks: [TaskChanges], _ settings: MergeSettings) throws -> [String: Change]
 
     /// Every method, the default first.
-    public static let all: [MergeMethod] = [taskArithmetic]
+    public static let all: [MergeMethod] = [taskArithmetic, regMean]
 
     /// The method of that name, or nil.
     public static func named(_ name: String) -> MergeMethod? { all.first { $0.name == name } }

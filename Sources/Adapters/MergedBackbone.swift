@@ -1,3 +1,4 @@
+public import Compute
 public import Tensors
 public import VisionTransformers
 
@@ -30,9 +31,11 @@ public struct MergedBackbone: ParameterSource {
 
     /// Merges the adapters.
     ///
+    /// - Parameter inputMoments: gives what a method that uses images wants (see `Calibrator.inputMoments`).
     /// - Throws: `ModelError` when two adapters have one name, or a weight is not finite; errors of the method.
     public init(
-        base: Checkpoint, adapters: [WeightedAdapter], method: MergeMethod, settings: MergeSettings
+        base: Checkpoint, adapters: [WeightedAdapter], method: MergeMethod, settings: MergeSettings,
+        inputMoments: (_ task: String, _ modules: Set<String>) throws -> [String: Matrix] = { _, _ in [:] }
     ) throws {
         var names: Set<String> = []
         for item in adapters {
@@ -47,7 +50,13 @@ public struct MergedBackbone: ParameterSource {
         self.adapters = adapters
         self.method = method
         self.settings = settings
-        changes = try method.merge(adapters.map { try $0.adapter.changes(of: base, weight: $0.weight) }, settings)
+        let modules = Set(adapters.flatMap(\.adapter.modules))
+        let tasks = try adapters.map { item in
+            try item.adapter.changes(
+                of: base, weight: item.weight,
+                inputMoments: method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
+        }
+        changes = try method.merge(tasks, settings)
     }
 
     private init(_ other: MergedBackbone, settings: MergeSettings, changes: [String: Change]) {

@@ -4,17 +4,29 @@ import Tensors
 /// One thread's forward pass: a planned arena of buffers and the calls that work on it, bound once.
 /// Running it takes no memory.
 final class ForwardPass {
+    /// The calls of a transformer block, between the places where its layers read.
+    private struct Block {
+        let norm1: KernelCall
+        let qkv: KernelCall
+        let attentionOutput: KernelCall
+        let norm2: KernelCall
+        let first: [KernelCall]
+        let second: KernelCall
+    }
+
     private let plan: ForwardPlan
     private let patches: FloatBuffer
     /// The residual stream, (tokens, D).
     private let stream: FloatBuffer
     /// Normalized tokens, then attention's result, (tokens, D).
     private let normalized: FloatBuffer
+    /// The MLP's first layer's result, (tokens, intermediate).
+    private let hidden: FloatBuffer
     private let features: FloatBuffer
     private let logits: FloatBuffer
 
     private let embed: KernelCall
-    private let blocks: [(input: [KernelCall], output: [KernelCall])]
+    private let blocks: [Block]
     private let attention: [KernelCall]
     private let finalNorm: KernelCall
     private let heads: KernelCall?
@@ -31,7 +43,7 @@ final class ForwardPass {
         let hidden = FloatBuffer(count: tokens * c.intermediateSize)
         let up = FloatBuffer(count: c.usesSwiGLU ? tokens * c.intermediateSize : 0)
         let scratch = FloatBuffer(count: plan.scratchCount)
-        (self.patches, self.stream, self.normalized) = (patches, stream, normalized)
+        (self.patches, self.stream, self.normalized, self.hidden) = (patches, stream, normalized, hidden)
         let features = FloatBuffer(count: plan.featureSize)
         let logits = FloatBuffer(count: plan.classes)
         (self.features, self.logits) = (features, logits)
@@ -63,14 +75,12 @@ final class ForwardPass {
             ]
         }
         blocks = try plan.blocks.map { block in
-            let before = [try normalize(block.norm1), try call(block.qkv, normalized, qkv)]
-            var after = [
-                try call(block.attentionOutput, normalized, stream), try normalize(block.norm2),
-            ]
-            if let gate = block.up { after.append(try call(gate, normalized, up)) }
-            after.append(try call(block.first, normalized, hidden, multiplier: up))
-            after.append(try call(block.second, hidden, stream))
-            return (before, after)
+            var first = [try call(block.first, normalized, hidden, multiplier: up)]
+            if let branch = block.up { first.insert(try call(branch, normalized, up), at: 0) }
+            return Block(
+                norm1: try normalize(block.norm1), qkv: try call(block.qkv, normalized, qkv),
+                attentionOutput: try call(block.attentionOutput, normalized, stream),
+                norm2: try normalize(block.norm2), first: first, second: try call(block.second, hidden, stream))
         }
         finalNorm = try normalize(plan.finalNorm)
         heads = try plan.heads.map { try call($0, features, logits) }
@@ -81,22 +91,33 @@ final class ForwardPass {
     /// - Parameters:
     ///   - input: its patches, (patches, channels · height · width).
     ///   - result: receives the logits of all heads.
-    ///   - hidden: receives the tokens after the final layer normalization, (tokens, D), if wanted.
+    ///   - hiddenResult: receives the tokens after the final layer normalization, (tokens, D), if wanted.
     ///   - featuresResult: receives what the heads read, if wanted.
+    ///   - observer: sees what the layers read, if wanted.
     func run(
         _ input: UnsafePointer<Float>, logits result: UnsafeMutablePointer<Float>?,
-        hidden: UnsafeMutablePointer<Float>? = nil, features featuresResult: UnsafeMutablePointer<Float>? = nil
+        hidden hiddenResult: UnsafeMutablePointer<Float>? = nil,
+        features featuresResult: UnsafeMutablePointer<Float>? = nil,
+        observer: ((_ layer: Int, _ place: LayerInput.Place, _ inputs: FloatBuffer) -> Void)? = nil
     ) throws {
         patches.base.update(from: input, count: patches.count)
         stream.base.update(from: plan.initialTokens.base, count: stream.count)
         try embed.run()
-        for block in blocks {
-            for call in block.input { try call.run() }
+        for (layer, block) in blocks.enumerated() {
+            try block.norm1.run()
+            observer?(layer, .attentionInput, normalized)
+            try block.qkv.run()
             for call in attention { try call.run() }
-            for call in block.output { try call.run() }
+            observer?(layer, .attentionOutput, normalized)
+            try block.attentionOutput.run()
+            try block.norm2.run()
+            observer?(layer, .mlpInput, normalized)
+            for call in block.first { try call.run() }
+            observer?(layer, .mlpHidden, hidden)
+            try block.second.run()
         }
         try finalNorm.run()
-        hidden?.update(from: normalized.base, count: normalized.count)
+        hiddenResult?.update(from: normalized.base, count: normalized.count)
         guard result != nil || featuresResult != nil else { return }
         gatherFeatures()
         featuresResult?.update(from: features.base, count: features.count)

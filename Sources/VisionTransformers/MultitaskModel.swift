@@ -99,6 +99,33 @@ public final class MultitaskModel {
         if let error = failure.withLock(\.self) { throw error }
     }
 
+    /// Shows what the layers read while a batch is computed.
+    ///
+    /// - Parameters:
+    ///   - inputs: (images, inputCount).
+    ///   - images: how many there are.
+    ///   - observer: called on several threads at once, each with its own worker number below `workers`.
+    /// - Throws: `ComputeError` when a kernel fails.
+    public func observe(
+        _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerInput.Observer
+    ) throws {
+        let failure = Mutex<(any Error)?>(nil)
+        let tokens = hiddenShape[0]
+        pool.forEach(images) { worker, image in
+            do {
+                try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, place, buffer in
+                    observer(worker, layer, place, buffer.base, tokens, buffer.count / tokens)
+                }
+            } catch {
+                failure.withLock { $0 = error }
+            }
+        }
+        if let error = failure.withLock(\.self) { throw error }
+    }
+
+    /// How many threads work on a batch.
+    public var workers: Int { pool.workers }
+
     /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each.
     public var operationsPerImage: Double {
         let c = configuration

@@ -34,9 +34,26 @@ public struct CalibrationImages: Sendable {
     ///
     /// - Throws: `ComputeError` when a kernel fails.
     func features(_ model: MultitaskModel, _ indices: [Int]) throws -> FeatureTable {
-        let batch = 64
         let width = model.featureCount
         var values = [Float](repeating: 0, count: indices.count * width)
+        var start = 0
+        try forEachBatch(model, indices) { patches, images in
+            try values.withUnsafeMutableBufferPointer { values in
+                guard let base = values.baseAddress else { return }
+                try model.run(patches, images: images, logits: nil, features: base + start * width)
+            }
+            start += images
+        }
+        return FeatureTable(rows: indices.count, width: width, values: values)
+    }
+
+    /// Calls `body` with the patches of the images, some at a time; all images unless some are named.
+    func forEachBatch(
+        _ model: MultitaskModel, _ indices: [Int]? = nil,
+        _ body: (_ patches: UnsafePointer<Float>, _ images: Int) throws -> Void
+    ) throws {
+        let indices = indices ?? Array(0..<count)
+        let batch = 64
         var patches = [Float](repeating: 0, count: min(batch, max(indices.count, 1)) * model.inputCount)
         for start in stride(from: 0, to: indices.count, by: batch) {
             let images = min(batch, indices.count - start)
@@ -46,12 +63,8 @@ public struct CalibrationImages: Sendable {
                     prepare(indices[start + image], UnsafeMutableBufferPointer(rebasing: patches[range]))
                 }
             }
-            try values.withUnsafeMutableBufferPointer { values in
-                guard let base = values.baseAddress else { return }
-                try model.run(patches, images: images, logits: nil, features: base + start * width)
-            }
+            try body(patches, images)
         }
-        return FeatureTable(rows: indices.count, width: width, values: values)
     }
 }
 

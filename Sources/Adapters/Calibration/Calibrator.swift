@@ -7,7 +7,7 @@ public import VisionTransformers
 public final class Calibrator {
     private typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
 
-    private let base: Checkpoint
+    let base: Checkpoint
     private let adapters: [String: WeightedAdapter]
     private let images: [String: CalibrationImages]
     private let imageSize: BackboneConfiguration.Extent
@@ -107,12 +107,20 @@ public final class Calibrator {
     private func single(_ task: String, _ limit: Int) throws -> Features {
         let key = "\(limit) \(task)"
         if let known = singles[key] { return known }
-        guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
+        let (model, _) = try singleModel(task)
+        let features = try features(model, task, limit)
+        singles[key] = features
+        return features
+    }
+
+    /// The task's single adapter as a model, and the task's images.
+    func singleModel(_ task: String) throws -> (MultitaskModel, CalibrationImages) {
+        guard let item = adapters[task], let images = images[task] else {
+            throw ModelError(task, "no adapter or no calibration images of this name")
+        }
         let alone = try MergedBackbone(
             base: base, adapters: [WeightedAdapter(item.adapter)], method: .taskArithmetic,
             settings: MergeSettings(for: .taskArithmetic))
-        let features = try features(try model(alone), task, limit)
-        singles[key] = features
-        return features
+        return (try model(alone), images)
     }
 }

@@ -19,4 +19,7 @@ int mv_dqr(int64_t m, int64_t n, double *a, double *r);
 /// Gives 0, or a positive code when a is not positive definite.
 int mv_dposv(int64_t n, int64_t k, double *a, double *b);
 
+/// product[n,n] = xᵀ x for x[rows,n] in single precision.
+void mv_sgram(int64_t rows, int64_t n, const float *x, float *product);
+
 #endif

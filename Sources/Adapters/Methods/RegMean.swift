@@ -1,0 +1,53 @@
+import Compute
+
+extension MergeMethod {
+    /// RegMean: the weight whose outputs are nearest to every task's own on that task's inputs.
+    static let regMean = MergeMethod(
+        name: "regmean",
+        formula: "ΔW = s · (Σ w_t ΔW_t G_t) (Σ w_t G_t)⁻¹, G_t = Σ xᵀx / n with off-diagonals times damping",
+        source:
+            "Jin et al., Dataless Knowledge Fusion by Merging Weights of Language Models, ICLR 2023 (arXiv 2212.09849)",
+        parameters: [scale, damping], usesImages: true
+    ) { tasks, settings in
+        var merged = weightedSum(tasks, factor: settings["scale"] / max(tasks.reduce(0) { $0 + $1.weight }, 1e-12))
+        for (name, change) in merged where !change.isVector && name.hasSuffix(".weight") {
+            let module = String(name.dropLast(".weight".count))
+            let moments = tasks.map { $0.inputMoments[module] }
+            guard !moments.contains(where: { $0 == nil }) else { continue }
+            let regression = try regression(
+                zip(tasks, moments.compactMap(\.self)).map { ($0.weight, $0.changes[name], $1) },
+                damping: settings["damping"])
+            if let regression {
+                merged[name] = Change(shape: change.shape, .dense(settings["scale"] * regression))
+            }
+        }
+        return merged
+    }
+
+    /// How much of the off-diagonal elements of the inputs' moments is used.
+    static let damping = Parameter(
+        "damping", default: 0.9, in: 0...1, "factor on the off-diagonal elements of the inputs' moments")
+
+    private static func regression(
+        _ tasks: [(weight: Double, change: Change?, moments: Matrix)], damping: Double
+    ) throws -> Matrix? {
+        guard let size = tasks.first?.moments.rows, let rows = tasks.compactMap(\.change).first?.rows else {
+            return nil
+        }
+        var (left, right) = (Matrix(rows: size, columns: size), Matrix(rows: size, columns: rows))
+        for (weight, change, moments) in tasks {
+            var damped = weight * moments
+            for row in 0..<size {
+                for column in 0..<size where row != column { damped[row, column] *= damping }
+            }
+            left = left + damped
+            if let change {
+                right = right + Matrix.product(damped, transposed: false, change.dense, transposed: true)
+            }
+        }
+        // Inputs that are never active leave a zero on the diagonal.
+        let floor = 1e-9 * (0..<size).reduce(0) { $0 + left[$1, $1] } / Double(size)
+        for index in 0..<size { left[index, index] += max(floor, 1e-300) }
+        return try left.solvePositiveDefinite(right).transposed
+    }
+}

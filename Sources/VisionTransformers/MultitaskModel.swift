@@ -33,9 +33,19 @@ public final class MultitaskModel {
     ///   - imageSize: what preprocessing gives.
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`, `ComputeError`.
-    public init(
+    public convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, threads: Int
+    ) throws {
+        try self.init(
+            source, configuration: configuration, heads: heads, imageSize: imageSize,
+            pool: WorkerPool(workers: threads))
+    }
+
+    /// Plans the model to be computed by threads that it may share.
+    init(
+        _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
+        imageSize: BackboneConfiguration.Extent, pool: WorkerPool
     ) throws {
         let grid = configuration.grid(for: imageSize)
         guard configuration.interpolatesPositions || imageSize == configuration.imageSize else {
@@ -56,7 +66,7 @@ public final class MultitaskModel {
         self.heads = heads
         self.imageSize = imageSize
         let engine = try KernelEngine()
-        pool = try WorkerPool(workers: threads)
+        self.pool = pool
         let plan = try ForwardPlan(
             source, configuration, image: imageSize, heads: heads, engine: engine, pool: pool)
         passes = try (0..<pool.workers).map { _ in try ForwardPass(plan) }
@@ -81,14 +91,22 @@ public final class MultitaskModel {
         let hiddenCount = hiddenShape.reduce(1, *)
         pool.forEach(images) { worker, image in
             do {
-                try passes[worker].run(
-                    inputs + image * inputCount, logits: logits.map { $0 + image * classCount },
+                try run(
+                    inputs + image * inputCount, worker: worker, logits: logits.map { $0 + image * classCount },
                     hidden: hidden.map { $0 + image * hiddenCount })
             } catch {
                 failure.withLock { $0 = error }
             }
         }
         if let error = failure.withLock(\.self) { throw error }
+    }
+
+    /// Computes one image as one of the pool's workers.
+    func run(
+        _ input: UnsafePointer<Float>, worker: Int, logits: UnsafeMutablePointer<Float>?,
+        hidden: UnsafeMutablePointer<Float>?
+    ) throws {
+        try passes[worker].run(input, logits: logits, hidden: hidden)
     }
 
     /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each.

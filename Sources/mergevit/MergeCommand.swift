@@ -17,6 +17,7 @@ struct MergeCommand: ParsableCommand {
 
     @OptionGroup var input: AdapterOptions
     @OptionGroup var method: MethodOptions
+    @OptionGroup var grouping: GroupOptions
 
     @Option(name: [.customShort("o"), .customLong("output")], help: "The bundle's folder.")
     var output: String
@@ -27,21 +28,29 @@ struct MergeCommand: ParsableCommand {
     @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
     var isQuiet = false
 
-    func validate() throws { try RawArguments.checkText([output]) }
+    func validate() throws {
+        try RawArguments.checkText([output])
+        _ = try grouping.names(among: input.adapters.map(\.name))
+    }
 
     func run() throws {
         let log = Warnings.logger(quiet: isQuiet)
         let (method, settings) = try method.chosen()
         let (base, adapters) = try input.open(log)
-        let merged = try MergedBackbone(base: base, adapters: adapters, method: method, settings: settings)
-        let heads = try BundleWriter.write(merged, to: output, replaces: force) { discard in
+        let names = adapters.map(\.adapter.task)
+        let groups = try BundleGroup.split(adapters, into: grouping.names(among: names)).map { adapters in
+            try BundleGroup(MergedBackbone(base: base, adapters: adapters, method: method, settings: settings))
+        }
+        let order = adapters.isEmpty ? nil : names
+        let heads = try BundleWriter.write(groups: groups, order: order, to: output, replaces: force) { discard in
             Interruption().watch(discard)
         }
         if heads.isEmpty { log.warning("\(output) has no tasks: no adapter was given, and the base has no head") }
         guard !isQuiet else { return }
         let tasks = heads.map { "\($0.task) (\($0.classes.count))" }.joined(separator: ", ")
         StandardStream.error.write(
-            "merged \(adapters.count) adapter\(adapters.count == 1 ? "" : "s") by \(method.name) at scale "
+            "merged \(adapters.count) adapter\(adapters.count == 1 ? "" : "s")"
+                + (groups.count > 1 ? " in \(groups.count) groups" : "") + " by \(method.name) at scale "
                 + "\(settings["scale"]) into \(output): \(tasks)\n")
     }
 }

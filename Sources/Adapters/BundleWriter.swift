@@ -1,5 +1,5 @@
 import Glibc
-import Tensors
+public import Tensors
 public import VisionTransformers
 
 /// Writes bundles: a folder appears under its name whole or not at all.
@@ -9,44 +9,58 @@ public enum BundleWriter {
     /// - Parameters:
     ///   - merged: the backbone; its adapters' heads become the tasks, in their order. Without adapters the base's own
     ///     head, if it has one, is the only task.
-    ///   - aligned: heads that take the place of the adapters' own.
     ///   - folder: where; its parent must exist.
     ///   - replaces: whether a bundle that is there already may be replaced.
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end.
     /// - Returns: the heads that were written.
-    /// - Throws: `ModelError` or `TensorFileError` when something is there already, or the disk refuses; nothing is left
-    ///   behind then.
+    /// - Throws: as `write(groups:order:to:replaces:started:)`.
     @discardableResult
     public static func write(
-        _ merged: MergedBackbone, heads aligned: [Head]? = nil, to folder: String, replaces: Bool,
+        _ merged: MergedBackbone, to folder: String, replaces: Bool,
         started: (@escaping @Sendable () -> Void) -> Void = { _ in }
     ) throws -> [Head] {
+        try write(groups: [BundleGroup(merged)], to: folder, replaces: replaces, started: started)
+    }
+
+    /// Writes one or several merged backbones of one base, each with its heads, as one bundle.
+    ///
+    /// - Parameters:
+    ///   - groups: the backbones with their heads. The first backbone is the one at the bundle's top.
+    ///   - order: the order of the tasks in the bundle; that of the groups unless given.
+    ///   - calibration: what was done with unlabelled images, for the recipe.
+    ///   - folder: where; its parent must exist.
+    ///   - replaces: whether a bundle that is there already may be replaced.
+    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end.
+    /// - Returns: the heads that were written, in the order of the bundle.
+    /// - Throws: `ModelError` or `TensorFileError` when the groups do not fit together, something is there already, or the
+    ///   disk refuses; nothing is left behind then.
+    @discardableResult
+    public static func write(
+        groups: [BundleGroup], order: [String]? = nil, calibration: JSON? = nil, to folder: String, replaces: Bool,
+        started: (@escaping @Sendable () -> Void) -> Void = { _ in }
+    ) throws -> [Head] {
+        guard let base = groups.first?.merged.base else { throw ModelError(folder, "a bundle needs a backbone") }
+        let heads = try BundleGroup.heads(of: groups, order: order)
         let target = try AtomicFolder(folder, replaces: replaces)
         started { target.discard() }
         do {
-            let heads = try aligned ?? heads(of: merged)
-            try writeBackbone(merged, to: target.path("model.safetensors"))
+            for (index, group) in groups.enumerated() {
+                let folder = ModelBundle.groupFolder(index)
+                if let folder { try target.makeFolder(folder) }
+                let place = folder.map { "\($0)/" } ?? ""
+                try writeBackbone(group.merged, to: target.path(place + "model.safetensors"))
+                try target.write(place + "config.json", configuration(of: base).serialized())
+            }
             try writeHeads(heads, to: target.path(ModelBundle.headsName))
-            try target.write("config.json", configuration(of: merged.base).serialized())
-            let preprocessing = "\(merged.base.folder)/\(ModelBundle.preprocessingName)"
+            let preprocessing = "\(base.folder)/\(ModelBundle.preprocessingName)"
             try target.write(ModelBundle.preprocessingName, JSON(contentsOf: preprocessing).serialized())
-            try target.write(ModelBundle.manifestName, manifest(merged, heads).serialized())
+            try target.write(ModelBundle.manifestName, manifest(groups, heads, calibration).serialized())
             try target.commit()
             return heads
         } catch {
             target.discard()
             throw error
         }
-    }
-
-    private static func heads(of merged: MergedBackbone) throws -> [Head] {
-        guard merged.adapters.isEmpty else {
-            return try merged.adapters.map { item in
-                try ModelBundle.checkTaskName(item.adapter.task, path: item.adapter.path)
-                return item.adapter.head
-            }
-        }
-        return try merged.base.head(task: ModelBundle.plainTask).map { [$0] } ?? []
     }
 
     /// The backbone's tensors under the names of the base's file without the model's prefix, as transformers' class without
@@ -82,16 +96,23 @@ public enum BundleWriter {
         return .object(object)
     }
 
-    private static func manifest(_ merged: MergedBackbone, _ heads: [Head]) throws -> JSON {
-        .object([
+    private static func manifest(_ groups: [BundleGroup], _ heads: [Head], _ calibration: JSON?) throws -> JSON {
+        let isGrouped = groups.count > 1
+        var manifest: JSONObject = [
             "format": "mergevit-bundle",
-            "format_version": .int(ModelBundle.formatVersion),
+            "format_version": .int(isGrouped ? ModelBundle.groupedFormatVersion : ModelBundle.formatVersion),
             "tasks": .array(
                 heads.map { head in
                     .object(["name": .string(head.task), "classes": .array(head.classes.map(JSON.string))])
                 }),
-            "recipe": try Recipe.json(merged),
-        ])
+        ]
+        if isGrouped {
+            manifest["groups"] = .array(groups.map { .array($0.heads.map { .string($0.task) }) })
+        }
+        var recipe = try Recipe.json(groups.map(\.merged), order: heads.map(\.task)).objectValue ?? [:]
+        recipe["calibration"] = calibration
+        manifest["recipe"] = .object(recipe)
+        return .object(manifest)
     }
 }
 
@@ -114,9 +135,9 @@ final class AtomicFolder: Sendable {
                     replaces
                         ? "is there and is not a bundle; it is not replaced" : "is there already; --force replaces it")
             }
-            // Replacing removes the files of the old bundle; a folder in it is not ours to remove.
+            // Replacing removes the files of the old bundle; a folder in it that holds more is not ours to remove.
             let old = target
-            if let name = Self.names(in: old).first(where: { Self.isFolder("\(old)/\($0)") }) {
+            if let name = Self.names(in: old).first(where: { Self.isForeign("\(old)/\($0)", name: $0) }) {
                 throw ModelError(old, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
             }
         }
@@ -126,6 +147,13 @@ final class AtomicFolder: Sendable {
         temporary = "\(parent).\(name).partial-\(getpid())"
         guard mkdir(temporary, 0o755) == 0 else {
             throw ModelError(target, "cannot be written: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Makes a folder in the folder, for a group's backbone.
+    func makeFolder(_ name: String) throws {
+        guard mkdir(path(name), 0o755) == 0 else {
+            throw ModelError(path(name), "cannot be written: \(String(cString: strerror(errno)))")
         }
     }
 
@@ -167,8 +195,25 @@ final class AtomicFolder: Sendable {
     func discard() { Self.remove(temporary) }
 
     private static func remove(_ path: String) {
-        for name in names(in: path) { unlink("\(path)/\(name)") }
+        for name in names(in: path) {
+            let entry = "\(path)/\(name)"
+            if ModelBundle.isGroupFolder(name), isFolder(entry) {
+                for inner in names(in: entry) { unlink("\(entry)/\(inner)") }
+                rmdir(entry)
+            } else {
+                unlink(entry)
+            }
+        }
         rmdir(path)
+    }
+
+    /// Whether an entry of a bundle is a folder other than a group's backbone.
+    private static func isForeign(_ path: String, name: String) -> Bool {
+        guard isFolder(path) else { return false }
+        guard ModelBundle.isGroupFolder(name) else { return true }
+        return names(in: path).contains { name in
+            !["config.json", "model.safetensors"].contains(name) || isFolder("\(path)/\(name)")
+        }
     }
 
     private static func names(in path: String) -> [String] {

@@ -4,31 +4,53 @@ import VisionTransformers
 
 /// How a bundle came to be: everything that is needed to make it again, and to know that it is the same.
 enum Recipe {
-    /// The recipe of a merge, with the SHA-256 of every file that went into it.
+    /// The recipe of a bundle: that of its first backbone with the adapters of all in the bundle's order.
+    ///
+    /// Backbones that were not all merged in one way are listed by group, as `groups`.
     ///
     /// - Throws: `TensorFileError` when a file cannot be read.
-    static func json(_ merged: MergedBackbone) throws -> JSON {
-        let base = merged.base
-        let baseFiles =
-            ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
-        return .object([
+    static func json(_ groups: [MergedBackbone], order: [String]) throws -> JSON {
+        guard let first = groups.first, groups.count > 1 else { return try groups.first.map { try json($0) } ?? .null }
+        let adapters = groups.flatMap(\.adapters)
+        let sorted = order.flatMap { name in adapters.filter { $0.adapter.task == name } }
+        let others = adapters.filter { !order.contains($0.adapter.task) }
+        guard var recipe = try json(first, adapters: sorted + others).objectValue else { return .null }
+        if groups.contains(where: { $0.method.name != first.method.name || $0.settings != first.settings }) {
+            recipe["groups"] = .array(groups.map { .object(rule($0)) })
+        }
+        return .object(recipe)
+    }
+
+    private static func rule(_ merged: MergedBackbone) -> JSONObject {
+        [
             "method": .string(merged.method.name),
             "parameters": .object(
                 merged.method.parameters.reduce(into: JSONObject()) {
                     $0[$1.name] = .double(merged.settings[$1.name])
                 }),
             "seed": .number(String(merged.settings.seed)),
-            "base": .object(["path": .string(base.folder), "sha256": try FileDigest.byName(baseFiles)]),
-            "adapters": .array(
-                try merged.adapters.map { item in
-                    .object([
-                        "name": .string(item.adapter.task),
-                        "weight": .double(item.weight),
-                        "path": .string(item.adapter.path),
-                        "sha256": try FileDigest.byName(item.adapter.files),
-                    ])
-                }),
-        ])
+        ]
+    }
+
+    /// The recipe of a merge, with the SHA-256 of every file that went into it.
+    ///
+    /// - Throws: `TensorFileError` when a file cannot be read.
+    static func json(_ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil) throws -> JSON {
+        let base = merged.base
+        let baseFiles =
+            ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
+        var recipe = rule(merged)
+        recipe["base"] = .object(["path": .string(base.folder), "sha256": try FileDigest.byName(baseFiles)])
+        recipe["adapters"] = .array(
+            try (adapters ?? merged.adapters).map { item in
+                .object([
+                    "name": .string(item.adapter.task),
+                    "weight": .double(item.weight),
+                    "path": .string(item.adapter.path),
+                    "sha256": try FileDigest.byName(item.adapter.files),
+                ])
+            })
+        return .object(recipe)
     }
 }
 

@@ -54,12 +54,12 @@ public struct PatchPreparer: ImagePreparing {
 
 /// A bundle's model as a classifier of all its tasks.
 public struct BundleClassifier: MultitaskClassifying {
-    private let model: MultitaskModel
+    private let model: GroupedModel
     /// The bundle's tasks in the order of their logits.
     public let tasks: [TaskLabels]
 
     /// Wraps a model.
-    public init(_ model: MultitaskModel) {
+    public init(_ model: GroupedModel) {
         self.model = model
         tasks = model.heads.map { TaskLabels(name: $0.task, classes: $0.classes) }
     }

@@ -2,15 +2,17 @@ import Glibc
 public import Images
 public import Tensors
 
-/// A model that is ready to label: a backbone, its preprocessing, and a head for each task.
+/// A model that is ready to label: a backbone or several, their preprocessing, and a head for each task.
 ///
 /// On disk it is what `merge` writes (see docs/bundle-format.md), or a plain Hugging Face classification checkpoint, which
 /// counts as a bundle of one task.
 public struct ModelBundle: Sendable {
     /// The folder.
     public let folder: String
-    /// The merged backbone.
+    /// The merged backbone; with several groups that of the first.
     public let backbone: Checkpoint
+    /// The backbones and their tasks: one group unless the bundle says otherwise.
+    public let groups: [Group]
     /// How images become the backbone's input.
     public let preprocessing: Preprocessing
     /// The heads in the order of the tasks.
@@ -18,7 +20,7 @@ public struct ModelBundle: Sendable {
     /// `bundle.json`, or nil for a plain checkpoint.
     public let manifest: JSON?
 
-    /// The version of the format that this version writes and reads.
+    /// The version of the format that a bundle of one backbone has.
     public static let formatVersion = 1
     /// The manifest's file name; a folder with it is a bundle.
     public static let manifestName = "bundle.json"
@@ -43,11 +45,13 @@ public struct ModelBundle: Sendable {
         preprocessing = try Self.preprocessing(folder)
         if let manifest {
             heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)
+            groups = try Self.groups(manifest, manifestPath, folder: folder, first: backbone, heads: heads)
         } else {
             guard let head = try backbone.head(task: Self.plainTask) else {
                 throw ModelError(folder, "neither a bundle (no bundle.json) nor a checkpoint with a classifier")
             }
             heads = [head]
+            groups = [Group(backbone: backbone, tasks: [0])]
         }
     }
 
@@ -62,10 +66,10 @@ public struct ModelBundle: Sendable {
     /// Plans the model for the images that the preprocessing gives.
     ///
     /// - Parameter threads: how many images are computed at the same time.
-    /// - Throws: as `MultitaskModel.init`.
-    public func model(threads: Int) throws -> MultitaskModel {
-        try MultitaskModel(
-            backbone, configuration: backbone.configuration, heads: heads,
+    /// - Throws: as `GroupedModel.init`.
+    public func model(threads: Int) throws -> GroupedModel {
+        try GroupedModel(
+            groups.map { .init($0.backbone, tasks: $0.tasks) }, configuration: backbone.configuration, heads: heads,
             imageSize: backbone.configuration.inputSize(preprocessing), threads: threads)
     }
 
@@ -86,9 +90,10 @@ public struct ModelBundle: Sendable {
     ) throws -> [Head] {
         guard let object = manifest.objectValue else { throw ModelError(path, "expected an object") }
         let version = object["format_version"]?.intValue
-        guard version == formatVersion else {
+        guard version == formatVersion || version == groupedFormatVersion else {
+            let found = object["format_version"]?.shown ?? "none"
             throw ModelError(
-                path, "format_version: expected \(formatVersion), found \(object["format_version"]?.shown ?? "none")")
+                path, "format_version: expected \(formatVersion) or \(groupedFormatVersion), found \(found)")
         }
         guard let tasks = object["tasks"]?.arrayValue else { throw ModelError(path, "no \"tasks\" array") }
         let file = try SafetensorsFile(path: "\(folder)/\(headsName)")

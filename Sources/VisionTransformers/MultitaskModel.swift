@@ -37,9 +37,19 @@ public final class MultitaskModel {
     ///   - threads: how many images are computed at the same time.
     ///   - givesFeatures: whether `run` can give the features, all parts of them.
     /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`, `ComputeError`.
-    public init(
+    public convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, threads: Int, givesFeatures: Bool = false
+    ) throws {
+        try self.init(
+            source, configuration: configuration, heads: heads, imageSize: imageSize,
+            pool: WorkerPool(workers: threads), givesFeatures: givesFeatures)
+    }
+
+    /// Plans the model to be computed by threads that it may share.
+    init(
+        _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
+        imageSize: BackboneConfiguration.Extent, pool: WorkerPool, givesFeatures: Bool = false
     ) throws {
         let grid = configuration.grid(for: imageSize)
         guard configuration.interpolatesPositions || imageSize == configuration.imageSize else {
@@ -60,7 +70,7 @@ public final class MultitaskModel {
         self.heads = heads
         self.imageSize = imageSize
         let engine = try KernelEngine()
-        pool = try WorkerPool(workers: threads)
+        self.pool = pool
         let plan = try ForwardPlan(
             source, configuration, image: imageSize, heads: heads, givesFeatures: givesFeatures, engine: engine,
             pool: pool)
@@ -88,8 +98,8 @@ public final class MultitaskModel {
         let hiddenCount = hiddenShape.reduce(1, *)
         pool.forEach(images) { worker, image in
             do {
-                try passes[worker].run(
-                    inputs + image * inputCount, logits: logits.map { $0 + image * classCount },
+                try run(
+                    inputs + image * inputCount, worker: worker, logits: logits.map { $0 + image * classCount },
                     hidden: hidden.map { $0 + image * hiddenCount },
                     features: features.map { $0 + image * featureCount })
             } catch {
@@ -125,6 +135,14 @@ public final class MultitaskModel {
 
     /// How many threads work on a batch.
     public var workers: Int { pool.workers }
+
+    /// Computes one image as one of the pool's workers.
+    func run(
+        _ input: UnsafePointer<Float>, worker: Int, logits: UnsafeMutablePointer<Float>?,
+        hidden: UnsafeMutablePointer<Float>?, features: UnsafeMutablePointer<Float>? = nil
+    ) throws {
+        try passes[worker].run(input, logits: logits, hidden: hidden, features: features)
+    }
 
     /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each.
     public var operationsPerImage: Double {

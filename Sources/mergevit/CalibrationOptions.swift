@@ -22,20 +22,29 @@ struct CalibrationOptions: ParsableArguments {
     @Flag(help: "Choose the scale by the calibration images.")
     var tune = false
 
+    @Option(
+        help:
+            "Find the fewest groups of tasks that keep all but this percentage of each single adapter's labels; aligns."
+    )
+    var maxDrop: Double?
+
     /// The scales that `--tune` tries.
     static let scales = (2...20).map { Double($0) * 0.05 }
 
     func validate() throws {
         try RawArguments.checkText(folders)
-        guard !(align || tune) || !folders.isEmpty else {
-            throw ValidationError("--align and --tune need --calibration.")
+        guard !isUsed || !folders.isEmpty else {
+            throw ValidationError("--align, --tune and --max-drop need --calibration.")
+        }
+        if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
+            throw ValidationError("--max-drop must be from 0 to 100, not \(maxDrop).")
         }
         guard align || alignRank == nil else { throw ValidationError("--align-rank needs --align.") }
         if let alignRank, alignRank < 1 { throw ValidationError("--align-rank must be at least 1, not \(alignRank).") }
     }
 
     /// Whether there is anything to do with calibration images.
-    var isUsed: Bool { align || tune }
+    var isUsed: Bool { align || tune || maxDrop != nil }
 
     /// Reads the images and makes a calibrator for the adapters' tasks.
     func calibrator(

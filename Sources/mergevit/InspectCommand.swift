@@ -13,7 +13,7 @@ struct InspectCommand: ParsableCommand {
 
             With --bundle (or --base, which needs no heads), --image and --dump: writes the stages of one image as a \
             safetensors file: rgb (H, W, 3), pixel_values (1, 3, h, w), hidden (1, tokens, width) and, for each task, \
-            logits.TASK (1, classes).
+            logits.TASK (1, classes). A bundle of several groups has hidden.group2 ... for those after the first.
             """)
 
     @Argument(help: "A checkpoint, adapter or bundle folder, or a safetensors file.")

@@ -40,11 +40,24 @@ enum ModelDescription {
         describe(bundle.backbone, in: &object)
         object["preprocessing"] = describe(bundle.preprocessing)
         object["tasks"] = describe(bundle.heads)
+        if bundle.groups.count > 1 { object["groups"] = try describe(bundle.groups, of: bundle) }
         object["recipe"] = bundle.manifest?.objectValue?["recipe"] ?? .null
         object["sha256"] = try FileDigest.byName(
             ["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
                 .map { "\(path)/\($0)" })
         return .object(object)
+    }
+
+    private static func describe(_ groups: [ModelBundle.Group], of bundle: ModelBundle) throws -> JSON {
+        .array(
+            try groups.enumerated().map { index, group in
+                .object([
+                    "name": .string("group\(index + 1)"), "path": .string(group.backbone.folder),
+                    "tasks": .array(group.tasks.map { .string(bundle.heads[$0].task) }),
+                    "sha256": try FileDigest.byName(
+                        ["\(group.backbone.folder)/config.json"] + group.backbone.files.map(\.path)),
+                ])
+            })
     }
 
     private static func tensors(_ path: String) throws -> JSON {

@@ -15,25 +15,27 @@ enum StageDump {
     ///
     /// - Throws: errors of the model; `ModelError` naming the image when it cannot be used.
     static func write(model source: Model, image: String, decoding: DecodingOptions, to path: String) throws {
-        let (backbone, preprocessing, heads) = try open(source)
-        let configuration = backbone.configuration
+        let (groups, configuration, preprocessing, heads) = try open(source)
         let preparer = PatchPreparer(preprocessing, configuration: configuration, decoding: decoding)
         let (rgb, prepared) = try pictures(image, preparer)
-        let model = try MultitaskModel(
-            backbone, configuration: configuration, heads: heads, imageSize: configuration.inputSize(preprocessing),
+        let model = try GroupedModel(
+            groups, configuration: configuration, heads: heads, imageSize: configuration.inputSize(preprocessing),
             threads: 1)
         let patches = FloatBuffer(count: model.inputCount)
         preprocessing.writePatches(
             of: prepared, patchHeight: configuration.patchSize.height, patchWidth: configuration.patchSize.width,
             into: patches.elements)
         var logits = [Float](repeating: 0, count: model.classCount)
-        var hidden = [Float](repeating: 0, count: model.hiddenShape.reduce(1, *))
+        let hiddenCount = model.hiddenShape.reduce(1, *)
+        var hidden = [Float](repeating: 0, count: model.groupCount * hiddenCount)
         try model.run(patches.base, images: 1, logits: &logits, hidden: &hidden)
 
-        var stages: [(name: String, tensor: Tensor)] = [
-            ("pixel_values", preprocessing.pixelValues(of: prepared)),
-            ("hidden", Tensor(shape: [1] + model.hiddenShape, values: hidden)),
-        ]
+        var stages: [(name: String, tensor: Tensor)] = [("pixel_values", preprocessing.pixelValues(of: prepared))]
+        for group in 0..<model.groupCount {
+            let values = Array(hidden[group * hiddenCount..<(group + 1) * hiddenCount])
+            let name = ["hidden", ModelBundle.groupFolder(group)].compactMap(\.self).joined(separator: ".")
+            stages.append((name, Tensor(shape: [1] + model.hiddenShape, values: values)))
+        }
         var start = 0
         for head in heads {
             let end = start + head.classes.count
@@ -49,13 +51,18 @@ enum StageDump {
         do { return try preparer.pictures(file.bytes) } catch { throw ModelError(path, "\(error)") }
     }
 
-    private static func open(_ source: Model) throws -> (Checkpoint, Preprocessing, [Head]) {
+    private static func open(
+        _ source: Model
+    ) throws -> ([GroupedModel.Group], BackboneConfiguration, Preprocessing, [Head]) {
         switch source {
         case .bundle(let folder):
             let bundle = try ModelBundle(folder: folder)
-            return (bundle.backbone, bundle.preprocessing, bundle.heads)
+            let groups = bundle.groups.map { GroupedModel.Group($0.backbone, tasks: $0.tasks) }
+            return (groups, bundle.backbone.configuration, bundle.preprocessing, bundle.heads)
         case .base(let folder):
-            return (try Checkpoint(folder: folder), try ModelBundle.preprocessing(folder), [])
+            let backbone = try Checkpoint(folder: folder)
+            let preprocessing = try ModelBundle.preprocessing(folder)
+            return ([.init(backbone, tasks: [])], backbone.configuration, preprocessing, [])
         }
     }
 

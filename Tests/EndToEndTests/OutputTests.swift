@@ -147,8 +147,8 @@ import Testing
         let manifest = String(decoding: try scratch.read("bundle/bundle.json"), as: UTF8.self)
         try scratch.write(
             "bundle/bundle.json",
-            Array(manifest.replacing(#""format_version": 1"#, with: #""format_version": 2"#).utf8))
-        #expect(try said() == "mergevit: error: bundle/bundle.json: format_version: expected 1, found 2\n")
+            Array(manifest.replacing(#""format_version": 1"#, with: #""format_version": 3"#).utf8))
+        #expect(try said() == "mergevit: error: bundle/bundle.json: format_version: expected 1 or 2, found 3\n")
         try scratch.write("bundle/bundle.json", Array(manifest.dropLast(10).utf8))
         #expect(try said().hasPrefix("mergevit: error: bundle/bundle.json: not valid JSON: "))
     }

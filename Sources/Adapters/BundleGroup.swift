@@ -1,0 +1,69 @@
+public import VisionTransformers
+
+/// A merged backbone with the heads that read it: one group of a bundle's tasks.
+public struct BundleGroup: Sendable {
+    /// The backbone.
+    public let merged: MergedBackbone
+    /// The heads, as they are to be written.
+    public let heads: [Head]
+
+    /// A backbone with heads, which need not be those of its adapters.
+    public init(_ merged: MergedBackbone, heads: [Head]) {
+        self.merged = merged
+        self.heads = heads
+    }
+
+    /// A backbone with the heads of its adapters, in their order; without adapters with the base's own head, if it has one.
+    ///
+    /// - Throws: `ModelError` or `TensorFileError` when the base's head does not fit it.
+    public init(_ merged: MergedBackbone) throws {
+        let own = merged.adapters.isEmpty ? try merged.base.head(task: ModelBundle.plainTask) : nil
+        self.init(merged, heads: own.map { [$0] } ?? merged.adapters.map(\.adapter.head))
+    }
+
+    /// Splits adapters into groups by their tasks' names.
+    ///
+    /// - Parameters:
+    ///   - adapters: all adapters; in a group they keep their order.
+    ///   - groups: the names; every adapter stands in exactly one group.
+    /// - Throws: `ModelError` naming the task that is unknown, stands twice or is missing, or when a group is empty.
+    public static func split(_ adapters: [WeightedAdapter], into groups: [[String]]) throws -> [[WeightedAdapter]] {
+        try checkGroups(groups, of: adapters.map(\.adapter.task))
+        return groups.map { names in adapters.filter { names.contains($0.adapter.task) } }
+    }
+
+    /// Checks that every task stands in exactly one group.
+    ///
+    /// One group may be empty when it is the only one and there are no tasks.
+    ///
+    /// - Throws: `ModelError` about `groups`, as `split(_:into:)`.
+    public static func checkGroups(_ groups: [[String]], of tasks: [String]) throws {
+        var seen: Set<String> = []
+        for group in groups {
+            guard !group.isEmpty || groups.count == 1 else { throw ModelError("groups", "a group without tasks") }
+            for name in group {
+                guard tasks.contains(name) else { throw ModelError("groups", "there is no task \"\(name)\"") }
+                guard seen.insert(name).inserted else { throw ModelError("groups", "\"\(name)\" stands twice") }
+            }
+        }
+        if let missing = tasks.first(where: { !seen.contains($0) }) {
+            throw ModelError("groups", "the task \"\(missing)\" is in none")
+        }
+    }
+
+    /// The heads of all groups in the order of the bundle.
+    ///
+    /// - Throws: `ModelError` when a name cannot be a task's, the groups do not hold exactly the tasks of `order`, or one of
+    ///   several is empty or over another base.
+    static func heads(of groups: [BundleGroup], order: [String]?) throws -> [Head] {
+        let heads = groups.flatMap(\.heads)
+        for head in heads { try ModelBundle.checkTaskName(head.task, path: "tasks") }
+        let names = order ?? heads.map(\.task)
+        try checkGroups(groups.map { $0.heads.map(\.task) }, of: names)
+        guard names.count == heads.count else { throw ModelError("tasks", "\(names) holds a name twice") }
+        for group in groups where group.merged.base.folder != groups[0].merged.base.folder {
+            throw ModelError(group.merged.base.folder, "a group over another base than the first")
+        }
+        return names.compactMap { name in heads.first { $0.task == name } }
+    }
+}

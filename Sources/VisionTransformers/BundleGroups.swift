@@ -1,0 +1,89 @@
+import Tensors
+
+extension ModelBundle {
+    /// Tasks that share a backbone.
+    public struct Group: Sendable {
+        /// The backbone.
+        public let backbone: Checkpoint
+        /// The places of its tasks among the bundle's heads.
+        public let tasks: [Int]
+    }
+
+    /// The version of the format that a bundle of several backbones has.
+    public static let groupedFormatVersion = 2
+
+    /// The folder of a group's backbone: nil for the first, whose backbone is at the bundle's top, then `group2`, `group3` ...
+    public static func groupFolder(_ index: Int) -> String? { index == 0 ? nil : "group\(index + 1)" }
+
+    /// Whether a name is one that `groupFolder(_:)` gives.
+    public static func isGroupFolder(_ name: String) -> Bool {
+        guard name.hasPrefix("group"), let number = Int(name.dropFirst("group".count)), number > 1 else { return false }
+        return groupFolder(number - 1) == name
+    }
+
+    /// Opens the backbones of all groups that the manifest at `path` names; the first is open already.
+    static func groups(_ manifest: JSON, _ path: String, folder: String, first: Checkpoint, heads: [Head]) throws
+        -> [Group]
+    {
+        let object = manifest.objectValue
+        guard object?["format_version"]?.intValue == groupedFormatVersion else {
+            guard object?["groups"] == nil else {
+                throw ModelError(path, "groups: expected only with format_version \(groupedFormatVersion)")
+            }
+            return [Group(backbone: first, tasks: Array(heads.indices))]
+        }
+        return try places(object?["groups"], path, tasks: heads.map(\.task)).enumerated().map { index, tasks in
+            guard let name = groupFolder(index) else { return Group(backbone: first, tasks: tasks) }
+            let backbone = try Checkpoint(folder: "\(folder)/\(name)")
+            try checkShape(backbone, is: first)
+            return Group(backbone: backbone, tasks: tasks)
+        }
+    }
+
+    /// The places of each group's tasks, every task in exactly one group.
+    private static func places(_ value: JSON?, _ path: String, tasks: [String]) throws -> [[Int]] {
+        guard let groups = value?.arrayValue, !groups.isEmpty else {
+            throw ModelError(path, "groups: expected an array of arrays of task names")
+        }
+        guard groups.count <= tasks.count else {
+            throw ModelError(path, "groups: \(groups.count) groups for \(tasks.count) tasks")
+        }
+        var left = Dictionary(uniqueKeysWithValues: tasks.enumerated().map { ($1, $0) })
+        let places = try groups.map { group in
+            guard let names = group.arrayValue else {
+                throw ModelError(path, "groups: expected an array of task names, found \(group.shown)")
+            }
+            guard !names.isEmpty else { throw ModelError(path, "groups: a group without tasks") }
+            return try names.map { value in
+                guard let name = value.stringValue else {
+                    throw ModelError(path, "groups: expected a task name, found \(value.shown)")
+                }
+                guard let place = left.removeValue(forKey: name) else {
+                    let reason = tasks.contains(name) ? "stands twice" : "is not a task"
+                    throw ModelError(path, "groups: \"\(name)\" \(reason)")
+                }
+                return place
+            }
+        }
+        if let missing = tasks.first(where: { left[$0] != nil }) {
+            throw ModelError(path, "groups: the task \"\(missing)\" is in none")
+        }
+        return places
+    }
+
+    /// All groups see the same input and give the same features.
+    private static func checkShape(_ backbone: Checkpoint, is first: Checkpoint) throws {
+        let (found, expected) = (backbone.configuration, first.configuration)
+        guard found != expected else { return }
+        let facts: [(String, (BackboneConfiguration) -> String)] = [
+            ("family", \.family.rawValue), ("hidden_size", { "\($0.hiddenSize)" }), ("layers", { "\($0.layers)" }),
+            ("attention heads", { "\($0.heads)" }), ("intermediate_size", { "\($0.intermediateSize)" }),
+            ("image_size", { "\($0.imageSize)" }), ("patch_size", { "\($0.patchSize)" }),
+            ("activation", { "\($0.activation)" }), ("layer_norm_eps", { "\($0.layerNormEpsilon)" }),
+        ]
+        let differing = facts.first { $0.1(found) != $0.1(expected) }
+        let reason = differing.map { "\($0.0) is \($0.1(found)), that of the first group is \($0.1(expected))" }
+        throw ModelError(
+            "\(backbone.folder)/config.json", reason ?? "describes another architecture than the first group's")
+    }
+}

@@ -1,0 +1,124 @@
+import Compute
+import Synchronization
+import Tensors
+
+/// One or several backbones over the same input, each with the heads of its tasks, ready to answer: an image passes once
+/// through every backbone, and the logits of all tasks come in one order, whichever backbone gave them.
+///
+/// A task's logits have the same bits as those of a `MultitaskModel` of its group alone. The backbones share their threads.
+/// Memory is that of the backbones' weights, and for each thread and backbone that of one image's pass.
+///
+/// Not safe for use by several callers at once.
+public final class GroupedModel {
+    /// Heads with the backbone that they read.
+    public struct Group: Sendable {
+        /// Where the backbone's weights come from.
+        public let source: any ParameterSource
+        /// The places of its tasks among all heads.
+        public let tasks: [Int]
+
+        /// Heads with their backbone.
+        public init(_ source: any ParameterSource, tasks: [Int]) {
+            self.source = source
+            self.tasks = tasks
+        }
+    }
+
+    /// The shape of each backbone.
+    public let configuration: BackboneConfiguration
+    /// The heads in the order of the logits.
+    public let heads: [Head]
+    /// Values of one image's input, as in `MultitaskModel`.
+    public let inputCount: Int
+    /// Logits of one image: all heads' classes in order.
+    public let classCount: Int
+    /// Values of one image's hidden state in one group: tokens x D.
+    public let hiddenShape: [Int]
+    /// How many backbones there are.
+    public var groupCount: Int { models.count }
+
+    private let pool: WorkerPool
+    private let models: [MultitaskModel]
+    /// For each group and each of its heads: where its logits start in the group's and in all, and how many they are.
+    private let moves: [[(from: Int, to: Int, count: Int)]]
+    /// For each worker the logits of one image in one group.
+    private let answers: FloatBuffer
+    private let answerCount: Int
+
+    /// Plans the backbones for images of one size.
+    ///
+    /// - Parameters:
+    ///   - groups: the backbones; every head belongs to exactly one.
+    ///   - configuration: the shape that they all have.
+    ///   - heads: the heads of all tasks.
+    ///   - imageSize: what preprocessing gives.
+    ///   - threads: how many images are computed at the same time.
+    /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `TensorFileError`,
+    ///   `ComputeError`.
+    public init(
+        _ groups: [Group], configuration: BackboneConfiguration, heads: [Head],
+        imageSize: BackboneConfiguration.Extent, threads: Int
+    ) throws {
+        guard let first = groups.first, groups.flatMap(\.tasks).sorted() == Array(heads.indices) else {
+            throw ModelError(
+                "groups \(groups.map(\.tasks))", "expected each of the \(heads.count) heads in exactly one group")
+        }
+        let pool = try WorkerPool(workers: threads)
+        func model(_ group: Group) throws -> MultitaskModel {
+            try MultitaskModel(
+                group.source, configuration: configuration, heads: group.tasks.map { heads[$0] }, imageSize: imageSize,
+                pool: pool)
+        }
+        let firstModel = try model(first)
+        models = try [firstModel] + groups.dropFirst().map(model)
+        let counts = heads.map(\.classes.count)
+        moves = groups.map { group in
+            var from = 0
+            return group.tasks.map { task in
+                defer { from += counts[task] }
+                return (from, counts[..<task].reduce(0, +), counts[task])
+            }
+        }
+        self.pool = pool
+        self.configuration = configuration
+        self.heads = heads
+        inputCount = firstModel.inputCount
+        classCount = counts.reduce(0, +)
+        hiddenShape = firstModel.hiddenShape
+        answerCount = models.map(\.classCount).max() ?? 0
+        answers = FloatBuffer(count: pool.workers * answerCount)
+    }
+
+    /// Computes a batch of any size.
+    ///
+    /// - Parameters:
+    ///   - inputs: (images, inputCount).
+    ///   - images: how many there are.
+    ///   - logits: receives (images, classCount), if wanted.
+    ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, if wanted.
+    /// - Throws: `ComputeError` when a kernel fails.
+    public func run(
+        _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
+        hidden: UnsafeMutablePointer<Float>? = nil
+    ) throws {
+        let failure = Mutex<(any Error)?>(nil)
+        let hiddenCount = hiddenShape.reduce(1, *)
+        pool.forEach(images * models.count) { worker, item in
+            let (group, image) = (item / images, item % images)
+            let own = answers.base + worker * answerCount
+            do {
+                try models[group].run(
+                    inputs + image * inputCount, worker: worker, logits: logits.map { _ in own },
+                    hidden: hidden.map { $0 + item * hiddenCount })
+            } catch {
+                failure.withLock { $0 = error }
+                return
+            }
+            guard let logits else { return }
+            for move in moves[group] {
+                (logits + image * classCount + move.to).update(from: own + move.from, count: move.count)
+            }
+        }
+        if let error = failure.withLock(\.self) { throw error }
+    }
+}

@@ -21,6 +21,10 @@ struct MergeCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .customLong("output")], help: "The bundle's folder.")
     var output: String
 
+    /// Answered before the arguments are parsed, see `MethodList`.
+    @Flag(name: .customLong("list-methods"), help: "List the merge methods and their parameters, and do nothing else.")
+    var listsMethods = false
+
     @Flag(help: "Replace a bundle that is there already.")
     var force = false
 

@@ -9,7 +9,7 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label test check format bench sample-images install clean
+.PHONY: help deps build demo label test check format bench merge-table sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -48,6 +48,10 @@ format: ## bring the sources into the project's format
 bench: build ## measure the engine against the processor's limit, start-up and memory
 	$(SWIFT) build $(RELEASE) --product Benchmarks
 	.build/release/Benchmarks
+
+merge-table: build ## every merge method on the six sample adapters: make merge-table DATA=... (docs/merging.md)
+	@mkdir -p out
+	scripts/merge-table "$(or $(DATA),../shared/data)" out/merge-table.csv
 
 sample-images: deps ## draw samples/images again
 	@mkdir -p out

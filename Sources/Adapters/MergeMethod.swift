@@ -10,6 +10,8 @@ public struct MergeMethod: Sendable {
         public let defaultValue: Double
         /// What it may be.
         public let range: ClosedRange<Double>
+        /// Whether it has to be more than the range's lower bound.
+        public let isAboveLower: Bool
         /// Whether it has to be a whole number.
         public let isWhole: Bool
         /// What it does, in a few words.
@@ -17,14 +19,35 @@ public struct MergeMethod: Sendable {
 
         /// A parameter; a real number unless it is said to be whole.
         public init(
-            _ name: String, default defaultValue: Double, in range: ClosedRange<Double>, isWhole: Bool = false,
-            _ summary: String
+            _ name: String, default defaultValue: Double, in range: ClosedRange<Double>, isAboveLower: Bool = false,
+            isWhole: Bool = false, _ summary: String
         ) {
             self.name = name
             self.defaultValue = defaultValue
             self.range = range
+            self.isAboveLower = isAboveLower
             self.isWhole = isWhole
             self.summary = summary
+        }
+
+        /// What it may be, in words: "a number above 0, up to 1".
+        public var rangeDescription: String {
+            let (lower, upper) = (Self.text(range.lowerBound), Self.text(range.upperBound))
+            return (isWhole ? "a whole number " : "a number ")
+                + (isAboveLower ? "above \(lower), up to \(upper)" : "from \(lower) to \(upper)")
+        }
+
+        /// What it is when it is not given, as text.
+        public var defaultDescription: String { Self.text(defaultValue) }
+
+        /// Whether it may be this.
+        public func accepts(_ value: Double) -> Bool {
+            range.contains(value) && !(isAboveLower && value == range.lowerBound)
+                && (!isWhole || value.rounded() == value)
+        }
+
+        private static func text(_ value: Double) -> String {
+            Int(exactly: value).map(String.init) ?? "\(value)"
         }
     }
 
@@ -47,7 +70,11 @@ public struct MergeMethod: Sendable {
     public let merge: @Sendable (_ tasks: [TaskChanges], _ settings: MergeSettings) throws -> [String: Change]
 
     /// Every method, the default first.
-    public static let all: [MergeMethod] = [taskArithmetic, regMean]
+    public static let all: [MergeMethod] =
+        [
+            taskArithmetic, average, ties, dare, dareTies, knotsTies, knotsDareTies,
+            coreSum, coreTies, coreTSV, coreTSVIso, coreIsoC, coreIsoCTS, compressThenMerge, regMean,
+        ] + peft
 
     /// The method of that name, or nil.
     public static func named(_ name: String) -> MergeMethod? { all.first { $0.name == name } }
@@ -69,10 +96,8 @@ public struct MergeSettings: Sendable, Equatable {
                 let known = method.parameters.map(\.name).joined(separator: ", ")
                 throw SettingError(reason: "\(method.name) has no parameter \"\(name)\"; it has \(known)")
             }
-            guard parameter.range.contains(value), !parameter.isWhole || value.rounded() == value else {
-                throw SettingError(
-                    reason: "\(name): expected \(parameter.isWhole ? "a whole number" : "a number") from "
-                        + "\(parameter.range.lowerBound) to \(parameter.range.upperBound), found \(value)")
+            guard parameter.accepts(value) else {
+                throw SettingError(reason: "\(name): expected \(parameter.rangeDescription), found \(value)")
             }
         }
         values = Dictionary(

@@ -50,7 +50,7 @@ struct AdapterOptions: ParsableArguments {
 
 /// The options that choose a merge method and its parameters.
 struct MethodOptions: ParsableArguments {
-    @Option(help: "How changes are merged.")
+    @Option(help: "How changes are merged (--list-methods).")
     var method = MergeMethod.all[0].name
 
     @Option(parsing: .unconditional, help: "The factor on the merged change (default: the method's).")

@@ -29,7 +29,7 @@ struct CalibrationOptions: ParsableArguments {
     var maxDrop: Double?
 
     /// The scales that `--tune` tries.
-    static let scales = (2...20).map { Double($0) * 0.05 }
+    static let scales = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.25, 1.5, 2, 2.5, 3]
 
     func validate() throws {
         try RawArguments.checkText(folders)

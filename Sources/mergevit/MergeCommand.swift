@@ -23,6 +23,10 @@ struct MergeCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .customLong("output")], help: "The bundle's folder.")
     var output: String
 
+    /// Answered before the arguments are parsed, see `MethodList`.
+    @Flag(name: .customLong("list-methods"), help: "List the merge methods and their parameters, and do nothing else.")
+    var listsMethods = false
+
     @Flag(help: "Replace a bundle that is there already.")
     var force = false
 
@@ -57,7 +61,8 @@ struct MergeCommand: ParsableCommand {
         if heads.isEmpty { log.warning("\(output) has no tasks: no adapter was given, and the base has no head") }
         guard !isQuiet else { return }
         let tasks = heads.map { "\($0.task) (\($0.classes.count))" }.joined(separator: ", ")
-        let scales = groups.map { "\($0.merged.settings["scale"])" }.joined(separator: " and ")
+        let all = groups.map { "\($0.merged.settings["scale"])" }
+        let scales = Set(all).count == 1 ? all[0] : all.joined(separator: " and ")
         StandardStream.error.write(
             "merged \(adapters.count) adapter\(adapters.count == 1 ? "" : "s")"
                 + (groups.count > 1 ? " in \(groups.count) groups" : "")

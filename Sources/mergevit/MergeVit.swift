@@ -13,8 +13,13 @@ struct MergeVit: ParsableCommand {
     static func main() {
         StandardStream.keepPlaces()
         Interruption.ignoreBrokenPipes()
+        let arguments = RawArguments.current()
+        if MethodList.isAsked(arguments) {
+            StandardStream.output.write(MethodList.text)
+            return
+        }
         do {
-            var command = try parseAsRoot(RawArguments.current())
+            var command = try parseAsRoot(arguments)
             try command.run()
         } catch {
             Glibc.exit(Failure.report(error))

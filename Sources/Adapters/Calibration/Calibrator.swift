@@ -66,7 +66,7 @@ public final class Calibrator {
     /// - Returns: the merge at the best scale, and the mean divergence at every scale.
     /// - Throws: `SettingError` for a scale out of range; `ModelError`, `ComputeError`.
     public func chooseScale(
-        of merged: MergedBackbone, among scales: [Double], aligning: Bool, limit: Int = 400
+        of merged: MergedBackbone, among scales: [Double], aligning: Bool, limit: Int = 200
     ) throws -> (best: MergedBackbone, divergences: [(scale: Double, divergence: Double)]) {
         var (best, least) = (merged, Double.infinity)
         var divergences: [(scale: Double, divergence: Double)] = []

@@ -8,11 +8,20 @@ extension MergeMethod {
         parameters: [scale]
     ) { tasks, settings in weightedSum(tasks, factor: settings["scale"]) }
 
-    /// factor · Σ w_t ΔW_t for every parameter that a task changes; low-rank as long as all changes are.
-    static func weightedSum(_ tasks: [TaskChanges], factor: Double) -> [String: Change] {
+    /// The average of the tasks' changes: task arithmetic at 1/T.
+    static let average = MergeMethod(
+        name: "average", formula: "ΔW = s/T · Σ w_t ΔW_t",
+        source: "Wortsman et al., Model Soups, ICML 2022 (arXiv 2203.05482)", parameters: [scale]
+    ) { tasks, settings in weightedSum(tasks, factor: settings["scale"] / Double(max(tasks.count, 1))) }
+
+    /// factor · Σ w_t ΔW_t for every parameter that a task changes, or those wanted; low-rank as long as all changes are.
+    static func weightedSum(
+        _ tasks: [TaskChanges], factor: Double, where wanted: (Change) -> Bool = { _ in true }
+    ) -> [String: Change] {
         var merged: [String: Change] = [:]
         for name in Set(tasks.flatMap(\.changes.keys)) {
             let parts = tasks.compactMap { task in task.changes[name].map { (task.weight, $0) } }
+            guard let first = parts.first, wanted(first.1) else { continue }
             merged[name] = sum(parts, factor: factor)
         }
         return merged

@@ -1,0 +1,83 @@
+import Compute
+
+extension MergeMethod {
+    private static let paper = "Stoica et al., Model Merging with SVD to Tie the KnOTS, ICLR 2025 (arXiv 2410.19735)"
+
+    /// TIES on the tasks' coordinates in a basis of outputs that they share.
+    static let knotsTies = MergeMethod(
+        name: "knots-ties",
+        formula: "ΔW = s · U TIES(w_t C_t) with [ΔW_1 | … | ΔW_T] = U [C_1 | … | C_T]; trimmed over all of a task",
+        source: paper, parameters: [scale, density(0.2, "share of a task's coordinates that is kept")]
+    ) { tasks, settings in
+        let matrices = TaskMatrices(tasks, factor: settings["scale"])
+        let aligned = try alignments(matrices)
+        let thresholds = try SignElection.thresholds(matrices, density: settings["density"]) { item, place in
+            aligned[item].coordinates(place)
+        }
+        return try elected(matrices, aligned, settings) { alignment, place, part, _ in
+            (alignment.coordinates(place), thresholds[part.index])
+        }
+    }
+
+    /// Sign election over randomly thinned coordinates in a basis of outputs that the tasks share.
+    static let knotsDareTies = MergeMethod(
+        name: "knots-dare-ties",
+        formula: "ΔW = s · U DARE-TIES(w_t C_t) with [ΔW_1 | … | ΔW_T] = U [C_1 | … | C_T]",
+        source: "\(paper), with DARE (arXiv 2311.03099)",
+        parameters: [scale, density(0.5, "chance of a coordinate to be kept")]
+    ) { tasks, settings in
+        let matrices = TaskMatrices(tasks, factor: settings["scale"])
+        return try elected(matrices, alignments(matrices), settings) { alignment, place, part, name in
+            var drop = RandomDrop(seed: settings.seed, task: part.task, parameter: name)
+            return (drop.drop(alignment.coordinates(place), density: settings["density"]), 0)
+        }
+    }
+
+    /// Merges by the mean of the coordinates that have the elected sign.
+    private static func elected(
+        _ matrices: TaskMatrices, _ aligned: [Alignment], _ settings: MergeSettings,
+        _ values: @Sendable (Alignment, _ place: Int, TaskPart, _ name: String) -> (matrix: Matrix, threshold: Double)
+    ) throws -> [String: Change] {
+        let byName = Dictionary(uniqueKeysWithValues: zip(matrices.parameters.map(\.name), aligned))
+        return try matrices.merged { name, parts in
+            guard let alignment = byName[name] else { return parts[0].change.storage }
+            let trimmed = parts.enumerated().map { place, part in values(alignment, place, part, name) }
+            let mean = SignElection.disjointMean(trimmed.map(\.matrix), thresholds: trimmed.map(\.threshold))
+            return .lowRank(b: alignment.basis, a: mean, scale: settings["scale"])
+        }
+    }
+
+    private static func alignments(_ matrices: TaskMatrices) throws -> [Alignment] {
+        try matrices.map { _, _, parts in try Alignment(parts.map(\.change)) }
+    }
+}
+
+/// The changes of a parameter in a basis of outputs that they share: ΔW_t = basis · coordinates(t).
+///
+/// The basis holds the left singular vectors of [ΔW_1 | … | ΔW_T]. They are found without that wide matrix: with
+/// [B_1 | … | B_T] = Q [R_1 | … | R_T] and A_t = L_t Q_t, they are Q times those of [R_1 L_1 | … | R_T L_T].
+private struct Alignment: Sendable {
+    let basis: Matrix
+    /// basisᵀ · B_t, and A_t.
+    private let factors: [(left: Matrix, a: Matrix)]
+
+    init(_ changes: [Change]) throws {
+        let factors = try changes.map { try $0.factors() }
+        let left = try Matrix.side(bySide: factors.map(\.b)).columnSpace()
+        var (blocks, small, start) = ([Matrix](), [Matrix](), 0)
+        for (b, a) in factors {
+            let block = left.coordinates[columns: start..<start + b.columns]
+            // A_t has orthonormal rows after this, so it does not change the singular vectors on the left.
+            let inputs = try a.transposed.columnSpace()
+            small.append(.product(block, transposed: false, inputs.coordinates, transposed: true))
+            blocks.append(block)
+            start += b.columns
+        }
+        let vectors = try Matrix.side(bySide: small).columnSpace().basis
+        basis = left.basis * vectors
+        self.factors = zip(blocks, factors).map { (.product(vectors, transposed: true, $0), $1.a) }
+    }
+
+    /// C_t, (directions, inputs).
+    func coordinates(_ place: Int) -> Matrix { factors[place].left * factors[place].a }
+}

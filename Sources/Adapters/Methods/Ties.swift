@@ -1,0 +1,26 @@
+import Compute
+
+extension MergeMethod {
+    /// The share of elements that trimming keeps.
+    static func density(_ defaultValue: Double, _ summary: String) -> Parameter {
+        Parameter("density", default: defaultValue, in: 0...1, isAboveLower: true, summary)
+    }
+
+    /// TIES on the true deltas: a task keeps the largest of all its elements, whatever matrix they are in.
+    static let ties = MergeMethod(
+        name: "ties",
+        formula: "ΔW = s · mean of the trimmed w_t ΔW_t that have the sign of their sum; trimmed over all of a task",
+        source: "Yadav et al., TIES-Merging, NeurIPS 2023 (arXiv 2306.01708)",
+        parameters: [scale, density(0.2, "share of a task's elements that is kept")]
+    ) { tasks, settings in
+        let matrices = TaskMatrices(tasks, factor: settings["scale"])
+        let thresholds = try SignElection.thresholds(matrices, density: settings["density"]) { item, place in
+            matrices.parameters[item].parts[place].change.dense
+        }
+        return try matrices.merged { _, parts in
+            let mean = SignElection.disjointMean(
+                parts.map(\.change.dense), thresholds: parts.map { thresholds[$0.index] })
+            return .dense(settings["scale"] * mean)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import Adapters
+import Compute
+import Testing
+import VisionTransformers
+
+/// Parameters that make no sense, and adapters that a method cannot merge: refused by name.
+@Suite struct MergeParameterTests {
+    static let bad: [(method: String, parameter: String, value: Double)] =
+        MergeMethod.all.flatMap { method in
+            method.parameters.flatMap { parameter -> [(String, String, Double)] in
+                var values = [Double.nan, .infinity, parameter.range.upperBound + 1, parameter.range.lowerBound - 1]
+                if parameter.isAboveLower { values.append(parameter.range.lowerBound) }
+                if parameter.isWhole { values.append(parameter.range.lowerBound + 0.5) }
+                return values.map { (method.name, parameter.name, $0) }
+            }
+        }
+
+    @Test(arguments: bad) func valuesOutOfRangeAreRefused(_ method: String, _ parameter: String, _ value: Double) throws
+    {
+        let method = try #require(MergeMethod.named(method))
+        let error = #expect(throws: SettingError.self) { try MergeSettings([parameter: value], for: method) }
+        #expect(error?.reason.hasPrefix("\(parameter): expected ") == true)
+    }
+
+    @Test func densityAndRankHaveBounds() throws {
+        let ctm = try #require(MergeMethod.named("ctm"))
+        for (name, value, words) in [
+            ("density", 0.0, "a number above 0, up to 1, found 0.0"), ("density", 1.5, "found 1.5"),
+            ("rank", 0, "a whole number from 1 to 65536"), ("rank", 2.5, "found 2.5"),
+        ] {
+            let error = #expect(throws: SettingError.self) { try MergeSettings([name: value], for: ctm) }
+            #expect(error?.reason.contains(words) == true)
+        }
+        #expect(throws: SettingError.self) { try MergeSettings(["density": 0.5], for: MergeMethod.all[0]) }
+    }
+
+    @Test(arguments: MergeMethod.all.map(\.name).filter { $0.hasPrefix("peft-") })
+    func whatPEFTCannotMergeIsRefused(_ name: String) throws {
+        let method = try #require(MergeMethod.named(name))
+        let tasks = RandomChanges.three()
+        let dense = tasks[1].mapped { Change(shape: $0.shape, .dense($0.dense)) }
+        let error = #expect(throws: SettingError.self) { try method.merged([tasks[0], dense]) }
+        #expect(error?.reason.contains("t2") == true && error?.reason.hasPrefix(name) == true)
+
+        let uneven = [tasks[0], RandomChanges.task("wide", rank: 5, seed: 4)]
+        if name == "peft-cat" || name.hasSuffix("svd") {
+            #expect(try method.merged(uneven).count == 4)
+        } else {
+            let error = #expect(throws: SettingError.self) { try method.merged(uneven) }
+            #expect(error?.reason.contains("t1 has 3, wide has 5") == true)
+        }
+        // A target that only one adapter has is merged as it is there.
+        let partial = [tasks[0], RandomChanges.task("few", rank: 3, seed: 4, without: "p")]
+        #expect(try method.merged(partial).count == 4)
+    }
+
+    @Test(arguments: ["ctm", "peft-svd", "peft-ties-svd", "peft-dare-ties-svd", "peft-magnitude-prune-svd"])
+    func theRankAskedForIsTheRankGiven(_ name: String) throws {
+        let method = try #require(MergeMethod.named(name))
+        for rank in [1, 4, 1000] {
+            let merged = try method.merged(RandomChanges.three(), ["rank": Double(rank)])
+            for name in ["p", "q", "c"] {
+                let change = try #require(merged[name])
+                guard case .lowRank(let b, let a, _) = change.storage else {
+                    Issue.record("\(name) is not of low rank")
+                    continue
+                }
+                #expect(a.rows == b.columns && a.rows <= min(rank, change.rows, change.columns))
+                #expect(rank > 4 || a.rows == rank)
+            }
+        }
+    }
+
+    @Test func clampCutsLargeFactors() throws {
+        let method = try #require(MergeMethod.named("peft-svd"))
+        let merged = try method.merged(RandomChanges.three(), ["clamp": 0.9, "rank": 4])
+        guard case .lowRank(let b, let a, _) = try #require(merged["p"]).storage else {
+            Issue.record("not of low rank")
+            return
+        }
+        let magnitudes = (b.values + a.values).map(abs)
+        #expect(magnitudes.count { $0 == magnitudes.max() } > 5)
+    }
+
+    @Test func tiesKeepsTheLargestOfATaskWhereverTheyAre() throws {
+        func change(_ values: [Double]) -> Change {
+            Change(shape: [10, 10], .dense(Matrix(rows: 10, columns: 10, values: values)))
+        }
+        // One task; its matrix q is ten times as large as p, so that a tenth of all elements lies in q.
+        let task = TaskChanges(
+            task: "t", weight: 1,
+            changes: [
+                "p": change((1...100).map(Double.init)), "q": change((1...100).map { -10 * Double($0) }),
+            ])
+        let method = try #require(MergeMethod.named("ties"))
+        let merged = try method.merged([task], ["density": 0.1])
+        #expect(merged["p"]?.dense.values.allSatisfy { $0 == 0 } == true)
+        #expect(merged["q"]?.dense.values == (1...100).map { $0 > 80 ? -10 * Double($0) : 0 })
+    }
+}

@@ -1,0 +1,40 @@
+import Adapters
+import Compute
+import Tensors
+import Testing
+import VisionTransformers
+
+/// Merges against those that PEFT 0.21.2 made of the same adapters.
+@Suite struct PEFTMergeTests {
+    let base: Checkpoint
+    init() throws { base = try Checkpoint(folder: casePath("base")) }
+
+    @Test(arguments: [
+        "cat", "linear", "svd", "ties", "ties_freq", "ties_svd", "magnitude_prune", "magnitude_prune_svd",
+    ])
+    func mergesMatchPEFT(_ name: String) throws {
+        let recipe = try #require(try JSON(contentsOf: casePath("peft_\(name).json")).objectValue)
+        let type = try #require(recipe["combination_type"]?.stringValue)
+        let method = try #require(MergeMethod.named("peft-" + type.split(separator: "_").joined(separator: "-")))
+        var values: [String: Double] = [:]
+        values["density"] = recipe["density"]?.doubleValue
+        values["rank"] = recipe["svd_rank"]?.doubleValue
+        if recipe["majority_sign_method"]?.stringValue == "frequency" { values["majority"] = 1 }
+        let names = try #require(recipe["adapters"]?.arrayValue).compactMap(\.stringValue)
+        let weights = try #require(recipe["weights"]?.arrayValue).compactMap(\.doubleValue)
+        let adapters = try zip(names, weights).map { name, weight in
+            WeightedAdapter(try Adapter(task: name, path: casePath(name), base: base), weight: weight)
+        }
+        #expect(adapters.count == 3)
+        let merged = try MergedBackbone(
+            base: base, adapters: adapters, method: method, settings: try MergeSettings(values, for: method))
+        let expected = try SafetensorsFile(path: casePath("peft_\(name).safetensors"))
+        #expect(expected.entries.count == 6 && merged.changes.count == 6)
+        var largest = 0.0
+        for entry in expected.entries {
+            let change = try #require(merged.changes[ParameterNames.canonical(entry.name)])
+            largest = max(largest, largestDifference(change.dense.values, try expected.tensor(entry.name).values))
+        }
+        #expect(largest < 1e-5)
+    }
+}

@@ -106,7 +106,7 @@ import VisionTransformers
     @Test func vectorsAreSummedByWeight() throws {
         let tasks = RandomChanges.three()
         let sum = try #require(try MergeMethod.all[0].merged(tasks)["b"])
-        for method in MergeMethod.all where method.name != "average" {
+        for method in MergeMethod.all where method.name != "average" && !method.usesImages {
             let vector = try #require(try method.merged(tasks)["b"])
             #expect(relativeDistance(["b": sum], ["b": vector]) < 1e-12, "\(method.name)")
         }

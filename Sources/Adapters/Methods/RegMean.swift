@@ -4,12 +4,12 @@ extension MergeMethod {
     /// RegMean: the weight whose outputs are nearest to every task's own on that task's inputs.
     static let regMean = MergeMethod(
         name: "regmean",
-        formula: "ΔW = s · (Σ w_t ΔW_t G_t) (Σ w_t G_t)⁻¹, G_t = Σ xᵀx / n with off-diagonals times damping",
+        formula: "ΔW = s · (Σ w_t ΔW_t G_t) (Σ G_t)⁻¹, G_t = Σ xᵀx / n with off-diagonals times damping",
         source:
             "Jin et al., Dataless Knowledge Fusion by Merging Weights of Language Models, ICLR 2023 (arXiv 2212.09849)",
         parameters: [scale, damping], usesImages: true
     ) { tasks, settings in
-        var merged = weightedSum(tasks, factor: settings["scale"] / max(tasks.reduce(0) { $0 + $1.weight }, 1e-12))
+        var merged = weightedSum(tasks, factor: settings["scale"] / Double(max(tasks.count, 1)))
         for (name, change) in merged where !change.isVector && name.hasSuffix(".weight") {
             let module = String(name.dropLast(".weight".count))
             let moments = tasks.map { $0.inputMoments[module] }
@@ -36,13 +36,13 @@ extension MergeMethod {
         }
         var (left, right) = (Matrix(rows: size, columns: size), Matrix(rows: size, columns: rows))
         for (weight, change, moments) in tasks {
-            var damped = weight * moments
+            var damped = moments
             for row in 0..<size {
                 for column in 0..<size where row != column { damped[row, column] *= damping }
             }
             left = left + damped
             if let change {
-                right = right + Matrix.product(damped, transposed: false, change.dense, transposed: true)
+                right = right + weight * Matrix.product(damped, transposed: false, change.dense, transposed: true)
             }
         }
         // Inputs that are never active leave a zero on the diagonal.

@@ -100,6 +100,30 @@ import Testing
         #expect(try scratch.entries("out") == MergeTests.files && scratch.entries() == ["out"])
     }
 
+    /// While the second group is written, the merge is told to end. Whatever thread gets the signal, nothing is left.
+    @Test(arguments: [SIGTERM, SIGINT]) func anInterruptedMergeLeavesNothing(_ number: Int32) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
+        process.arguments =
+            ["merge", "-q", "--base", Samples.base, "-o", "out", "--groups", Samples.tasks.joined(separator: "+")]
+            + Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
+        process.currentDirectoryURL = scratch.url
+        try process.run()
+        let begun = scratch.path(".out.partial-\(process.processIdentifier)/group2")
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while process.isRunning, !FileManager.default.fileExists(atPath: begun), Date() < deadline { usleep(1000) }
+        if process.isRunning { kill(process.processIdentifier, number) }
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        if process.terminationStatus == 0 {
+            // It was faster than this test.
+            #expect(try scratch.entries() == ["out"])
+        } else {
+            #expect(process.terminationStatus == 128 + number)
+            #expect(try scratch.entries().isEmpty)
+        }
+    }
+
     @Test(arguments: [
         ("corn", "the task \"trash\" is in none"), ("corn,trash+corn", "\"corn\" stands twice"),
         ("corn+trash+maize", "there is no task \"maize\""), ("corn,trash+", "expected names of tasks"),

@@ -191,8 +191,10 @@ final class AtomicFolder: Sendable {
         Self.remove(aside)
     }
 
-    /// Removes the temporary folder with its files.
-    func discard() { Self.remove(temporary) }
+    /// Removes the temporary folder with its files; again if another thread has just written one more.
+    func discard() {
+        for _ in 0..<8 where Self.isFolder(temporary) { Self.remove(temporary) }
+    }
 
     private static func remove(_ path: String) {
         for name in names(in: path) {

@@ -21,6 +21,20 @@ extension ModelBundle {
         return groupFolder(number - 1) == name
     }
 
+    /// The groups that answer for the wanted tasks, with all their heads in the bundle's order.
+    func groups(for wanted: [String]?) -> (groups: [Group], heads: [Head]) {
+        guard let wanted, !wanted.isEmpty, wanted.allSatisfy({ name in heads.contains { $0.task == name } }) else {
+            return (groups, heads)
+        }
+        let kept = groups.filter { $0.tasks.contains { wanted.contains(heads[$0].task) } }
+        let places = kept.flatMap(\.tasks).sorted()
+        let moved = Dictionary(uniqueKeysWithValues: places.enumerated().map { ($1, $0) })
+        return (
+            kept.map { Group(backbone: $0.backbone, tasks: $0.tasks.compactMap { moved[$0] }) },
+            places.map { heads[$0] }
+        )
+    }
+
     /// Opens the backbones of all groups that the manifest at `path` names; the first is open already.
     static func groups(_ manifest: JSON, _ path: String, folder: String, first: Checkpoint, heads: [Head]) throws
         -> [Group]

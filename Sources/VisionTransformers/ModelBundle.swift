@@ -65,10 +65,14 @@ public struct ModelBundle: Sendable {
 
     /// Plans the model for the images that the preprocessing gives.
     ///
-    /// - Parameter threads: how many images are computed at the same time.
+    /// - Parameters:
+    ///   - threads: how many images are computed at the same time.
+    ///   - wanted: names of tasks: groups without any of them are left out, with all their heads. Nil, or a name that is not
+    ///     a task's, leaves out none.
     /// - Throws: as `GroupedModel.init`.
-    public func model(threads: Int) throws -> GroupedModel {
-        try GroupedModel(
+    public func model(threads: Int, for wanted: [String]? = nil) throws -> GroupedModel {
+        let (groups, heads) = groups(for: wanted)
+        return try GroupedModel(
             groups.map { .init($0.backbone, tasks: $0.tasks) }, configuration: backbone.configuration, heads: heads,
             imageSize: backbone.configuration.inputSize(preprocessing), threads: threads)
     }

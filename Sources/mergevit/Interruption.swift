@@ -1,37 +1,68 @@
 import Glibc
 import Labelling
 
+/// Where the handler writes the number of the signal that it was called with.
+nonisolated(unsafe) private var noticeEnd: Int32 = -1
+
 /// Ends the command on SIGINT and SIGTERM, after taking away an unfinished output file.
 ///
-/// A thread waits for the signals, so nothing has to be done inside a signal handler. The signals are held back before
-/// any other thread is started, so that no thread gets them. A signal that the caller wants ignored stays so.
+/// The handler only writes the signal's number to a pipe that a thread reads, so nothing else has to be done inside a signal
+/// handler. Holding the signals back until that thread waits for them would not do: a library's threads, OpenBLAS's among
+/// them, are there before this command's first line, and any of them may get the signal. A signal that the caller wants
+/// ignored stays so.
 struct Interruption {
     private let signals: sigset_t
+    private let notices: Int32
 
-    /// Holds the signals back until `watch`.
+    /// From now on the signals wait for `watch`.
     init() {
+        var ends: [Int32] = [-1, -1]
         var signals = sigset_t()
         sigemptyset(&signals)
-        for number in [SIGINT, SIGTERM] {
-            var action = sigaction()
-            sigaction(number, nil, &action)
-            let isIgnored = unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
-            if !isIgnored { sigaddset(&signals, number) }
+        if pipe(&ends) == 0 {
+            for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+            noticeEnd = ends[1]
+            for number in [SIGINT, SIGTERM] where !Self.isIgnored(number) {
+                sigaddset(&signals, number)
+                var action = sigaction()
+                action.sa_flags = SA_RESTART
+                action.__sigaction_handler.sa_handler = { number in
+                    let before = errno
+                    var byte = UInt8(truncatingIfNeeded: number)
+                    _ = Glibc.write(noticeEnd, &byte, 1)
+                    errno = before
+                }
+                sigaction(number, &action, nil)
+            }
         }
+        // Threads that are started from here on are not disturbed.
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         self.signals = signals
+        notices = ends[0]
     }
 
     /// From now on a signal ends the command with 128 + its number, after `cleanup`.
     func watch(_ cleanup: @escaping @Sendable () -> Void) {
-        let waiting = signals
+        guard notices >= 0 else { return }
+        let (waiting, notices) = (signals, notices)
         _ = WorkerThread.start(detached: true) {
             var signals = waiting
-            var number: Int32 = 0
-            guard sigwait(&signals, &number) == 0 else { return }
+            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+            var number: UInt8 = 0
+            while true {
+                let count = read(notices, &number, 1)
+                if count == 1 { break }
+                guard count < 0, errno == EINTR else { return }
+            }
             cleanup()
-            _exit(128 + number)
+            _exit(128 + Int32(number))
         }
+    }
+
+    private static func isIgnored(_ number: Int32) -> Bool {
+        var action = sigaction()
+        sigaction(number, nil, &action)
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
     /// Makes a write to a pipe without a reader an error instead of a signal.

@@ -38,7 +38,7 @@ struct LabelCommand: ParsableCommand {
 
     private func label(to file: OutputFile, _ rowOptions: RowOptions) throws {
         let log = Warnings.logger(quiet: output.isQuiet)
-        let (preparer, classifier) = try openBundle(model.bundleOptions)
+        let (preparer, classifier) = try openBundle(model.bundleOptions, for: rowOptions.tasks)
         let rows = try RowWriter(tasks: classifier.tasks, options: rowOptions)
         let source = input.source
         var display = ProgressDisplay(source, isShown: !output.isQuiet && StandardStream.error.isTerminal)

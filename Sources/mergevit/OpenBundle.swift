@@ -12,10 +12,13 @@ struct BundleOptions {
 }
 
 /// Opens a bundle: what turns files into its network's input, and the network.
-func openBundle(_ options: BundleOptions) throws -> (any ImagePreparing, any MultitaskClassifying) {
+///
+/// - Parameter tasks: the tasks that are asked for; backbones that none of them reads are left out. Nil for all.
+func openBundle(
+    _ options: BundleOptions, for tasks: [String]? = nil
+) throws -> (any ImagePreparing, any MultitaskClassifying) {
     let bundle = try ModelBundle(folder: options.bundle)
     guard !bundle.heads.isEmpty else { throw ModelError(options.bundle, "a bundle without tasks has nothing to say") }
-    return (
-        PatchPreparer(bundle, decoding: options.decoding), BundleClassifier(try bundle.model(threads: options.threads))
-    )
+    let model = try bundle.model(threads: options.threads, for: tasks)
+    return (PatchPreparer(bundle, decoding: options.decoding), BundleClassifier(model))
 }

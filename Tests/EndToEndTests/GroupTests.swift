@@ -43,6 +43,15 @@ import Testing
                 #expect(try scratch.read("\(place)/\(name)") == scratch.read("group\(index)/\(name)"))
             }
         }
+        // Backbones that nobody asks for are left out; the others' answers stay.
+        for tasks in ["aerial,corn", "trash", "corn,trash"] {
+            let found = table(
+                try label(scratch.path("all"), ["--tasks", tasks, "--all-scores", "images"], folder: Samples.folder))
+            for (row, wanted) in zip(found, rows) { #expect(row.allSatisfy { wanted[$0.key] == $0.value }) }
+            #expect(found.count == rows.count && found[0].count > 2)
+        }
+        let unknown = try runMergeVit(["label", "--bundle", "all", "--tasks", "corn,maize", "x"], folder: scratch.url)
+        #expect(unknown.exitCode == 2 && unknown.errors.contains("maize") && unknown.errors.contains("clothing"))
         for (batch, threads) in [(1, 2), (3, 1), (64, 5)] {
             let found = try label(
                 scratch.path("all"), arguments + ["--batch-size", "\(batch)", "--threads", "\(threads)"],
@@ -89,6 +98,30 @@ import Testing
         #expect(try scratch.entries("out") == (MergeTests.files + ["group2", "group3"]).sorted())
         try merged("out", ["corn"], ["--force"])
         #expect(try scratch.entries("out") == MergeTests.files && scratch.entries() == ["out"])
+    }
+
+    /// While the second group is written, the merge is told to end. Whatever thread gets the signal, nothing is left.
+    @Test(arguments: [SIGTERM, SIGINT]) func anInterruptedMergeLeavesNothing(_ number: Int32) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
+        process.arguments =
+            ["merge", "-q", "--base", Samples.base, "-o", "out", "--groups", Samples.tasks.joined(separator: "+")]
+            + Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
+        process.currentDirectoryURL = scratch.url
+        try process.run()
+        let begun = scratch.path(".out.partial-\(process.processIdentifier)/group2")
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while process.isRunning, !FileManager.default.fileExists(atPath: begun), Date() < deadline { usleep(1000) }
+        if process.isRunning { kill(process.processIdentifier, number) }
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit)
+        if process.terminationStatus == 0 {
+            // It was faster than this test.
+            #expect(try scratch.entries() == ["out"])
+        } else {
+            #expect(process.terminationStatus == 128 + number)
+            #expect(try scratch.entries().isEmpty)
+        }
     }
 
     @Test(arguments: [

@@ -96,6 +96,18 @@ import Testing
         #expect(found.hidden.prefix(found.hidden.count / 2) != found.hidden.suffix(found.hidden.count / 2))
     }
 
+    @Test func groupsThatNobodyAsksForAreLeftOut() throws {
+        let folder = try written(#"[["b"], ["a"]]"#)
+        let bundle = try ModelBundle(folder: folder.path)
+        for (wanted, groups, tasks) in [
+            (nil, 2, ["a", "b"]), (["a"], 1, ["a"]), (["b"], 1, ["b"]), (["b", "a", "b"], 2, ["a", "b"]),
+            (["a", "c"], 2, ["a", "b"]), ([], 2, ["a", "b"]),
+        ] as [([String]?, Int, [String])] {
+            let model = try bundle.model(threads: 1, for: wanted)
+            #expect(model.groupCount == groups && model.heads.map(\.task) == tasks)
+        }
+    }
+
     @Test func oneGroupIsTheBundleWithoutGroups() throws {
         let (plain, grouped) = (try draft.written(), try written(#"[["a", "b"]]"#))
         #expect(try answers(plain.path).logits == answers(grouped.path).logits)

@@ -23,7 +23,8 @@ struct FactoredChange {
         if case .lowRank(let b, let a, let scale) = change.storage, a.rows <= min(change.rows, change.columns) {
             let left = try (scale * b).qrDecomposition()
             let right = try a.transposed.qrDecomposition()
-            let core = try Matrix.product(left.r, transposed: false, right.r, transposed: true).singularValueDecomposition()
+            let core = try Matrix.product(left.r, transposed: false, right.r, transposed: true)
+                .singularValueDecomposition()
             let rank = core.numericalRank()
             u = left.q * core.u.firstColumns(rank)
             vt = Matrix.product(core.vt.firstRows(rank), transposed: false, right.q, transposed: true)

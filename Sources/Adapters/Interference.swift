@@ -87,7 +87,9 @@ public struct Interference: Sendable {
         var squares = [(Double, Double)](repeating: (0, 0), count: indices.count)
         var norms = [Double](repeating: 0, count: tasks.count)
         for parameter in parameters.sorted(by: Interference.isBefore) {
-            let parts = try tasks.indices.map { try change($0, parameter).map { try FactoredChange($0, of: parameter) } }
+            let parts = try tasks.indices.map {
+                try change($0, parameter).map { try FactoredChange($0, of: parameter) }
+            }
             for (index, part) in parts.enumerated() { norms[index] += part.map { $0.norm * $0.norm } ?? 0 }
             for (pair, (first, second)) in indices.enumerated() {
                 guard let one = parts[first], let other = parts[second] else { continue }

@@ -9,8 +9,6 @@ enum Recipe {
     /// - Throws: `TensorFileError` when a file cannot be read.
     static func json(_ merged: MergedBackbone) throws -> JSON {
         let base = merged.base
-        let baseFiles =
-            ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
         return .object([
             "method": .string(merged.method.name),
             "parameters": .object(
@@ -18,17 +16,26 @@ enum Recipe {
                     $0[$1.name] = .double(merged.settings[$1.name])
                 }),
             "seed": .number(String(merged.settings.seed)),
-            "base": .object(["path": .string(base.folder), "sha256": try FileDigest.byName(baseFiles)]),
+            "base": .object(["path": .string(base.folder), "sha256": try FileDigest.byName(files(of: base))]),
             "adapters": .array(
                 try merged.adapters.map { item in
-                    .object([
+                    var members: JSONObject = [
                         "name": .string(item.adapter.task),
                         "weight": .double(item.weight),
                         "path": .string(item.adapter.path),
-                        "sha256": try FileDigest.byName(item.adapter.files),
-                    ])
+                    ]
+                    members["labels"] = item.adapter.labels.map(JSON.string)
+                    members["sha256"] = try FileDigest.byName(item.adapter.files)
+                    return .object(members)
                 }),
         ])
+    }
+}
+
+extension Recipe {
+    /// The files of a base that a bundle is made of.
+    static func files(of base: Checkpoint) -> [String] {
+        ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
     }
 }
 

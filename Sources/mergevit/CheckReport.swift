@@ -100,7 +100,8 @@ enum CheckReport {
 
     private static func members(_ measure: Interference.Measure, clash: Double) -> JSONObject {
         [
-            "norm_ratio": measure.normRatio.flatMap { $0.isFinite ? .double($0) : nil } ?? .null, "cosine": .double(measure.cosine),
+            "norm_ratio": measure.normRatio.flatMap { $0.isFinite ? .double($0) : nil } ?? .null,
+            "cosine": .double(measure.cosine),
             "column_overlap": .double(measure.columnOverlap), "row_overlap": .double(measure.rowOverlap),
             "clash": .double(clash),
         ]

@@ -35,7 +35,8 @@ let package = Package(
         .target(name: "CKernels", cSettings: strictC),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
-            name: "CLAPACK", cSettings: strictC, linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),
+            name: "CLAPACK", cSettings: strictC,
+            linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),
         .target(name: "CProcessorLimits", cSettings: strictC),
 
         // Libraries in Swift.

@@ -77,8 +77,9 @@ public struct MergeCheck: Sendable {
                     adapters.append(adapter)
                 }
             } catch {
-                obstacle(name, "\(error)")
-                for message in MergeCheck.further(candidate) where message != "\(error)" { obstacle(name, message) }
+                let problems = MergeCheck.problems(candidate, base: base)
+                var said: Set<String> = []
+                for message in ["\(error)"] + problems where said.insert(message).inserted { obstacle(name, message) }
             }
         }
         var interference: Interference?
@@ -91,20 +92,22 @@ public struct MergeCheck: Sendable {
         self.findings = findings + MergeCheck.notes(adapters, interference)
     }
 
-    /// What else is wrong with an adapter that cannot be read: with its configuration or its class names.
-    private static func further(_ candidate: Candidate) -> [String] {
-        guard let source = try? AdapterSource(candidate.path) else { return [] }
-        let heads = source.weights.entries.filter { entry in
-            entry.shape.count == 2
-                && (entry.name == "weight"
-                    || ParameterNames.isHead(
-                        ParameterNames.canonical(entry.name.replacing("base_model.model.", with: ""))))
-        }
-        guard let classes = heads.first?.shape.first else { return [] }
-        do {
-            _ = try ClassNames.find(labels: candidate.labels, folder: source.folder, classes: classes)
+    /// The most that is listed of what is wrong with one adapter's tensors.
+    private static let limit = 20
+
+    /// Everything that is wrong with an adapter that can be opened: with its tensors, its head and its class names.
+    private static func problems(_ candidate: Candidate, base: Checkpoint) -> [String] {
+        guard let source = try? AdapterSource(candidate.path), var reader = try? AdapterReader(source, base: base)
+        else {
             return []
-        } catch { return ["\(error)"] }
+        }
+        var problems = reader.problems(limit: limit).map { "\($0)" }
+        if problems.count == limit { problems.append("\(source.weights.path): and perhaps more") }
+        do {
+            let classes = try reader.head().bias.count
+            _ = try ClassNames.find(labels: candidate.labels, folder: source.folder, classes: classes)
+        } catch { problems.append("\(error)") }
+        return problems
     }
 
     /// What is worth knowing of the adapters that can be read.

@@ -25,6 +25,8 @@ public struct Adapter: Sendable {
     public let path: String
     /// The files that were read, for the recipe.
     let files: [String]
+    /// The file of class names that the user named, or nil.
+    let labels: String?
     /// By the canonical names of the modules.
     let updates: [String: LowRank]
     /// Parameters that were trained whole, by canonical name.
@@ -69,6 +71,7 @@ public struct Adapter: Sendable {
         let names = try ClassNames.find(labels: labels, folder: source.folder, classes: linear.bias.count)
         self.task = task
         self.path = path
+        self.labels = labels
         files = source.files + (names?.file.map { [$0] } ?? [])
         updates = reader.updates
         replaced = reader.replaced

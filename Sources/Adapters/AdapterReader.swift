@@ -26,14 +26,29 @@ struct AdapterReader {
     private func failure(_ reason: String) -> ModelError { ModelError(source.weights.path, reason) }
 
     /// Reads every tensor of the file.
+    ///
+    /// - Throws: the first of the `problems`.
     mutating func read() throws {
+        if let first = problems(limit: 1).first { throw first }
+    }
+
+    /// Reads every tensor of the file and gives what is wrong, in the order of the file; no more than `limit`.
+    mutating func problems(limit: Int) -> [any Error] {
+        var problems: [any Error] = []
         var parts: [String: Parts] = [:]
-        for entry in source.weights.entries {
-            try place(entry.name, &parts)
+        for entry in source.weights.entries where problems.count < limit {
+            do { try place(entry.name, &parts) } catch { problems.append(error) }
         }
-        for (module, part) in parts.sorted(by: { $0.key < $1.key }) {
-            try finish(module, part)
+        for (module, part) in parts.sorted(by: { $0.key < $1.key }) where problems.count < limit {
+            do { try finish(module, part) } catch { problems.append(error) }
         }
+        if problems.isEmpty {
+            do { try checkTargets() } catch { problems.append(error) }
+        }
+        return problems
+    }
+
+    private func checkTargets() throws {
         guard let configuration = source.configuration else {
             guard updates.isEmpty else { throw failure("low-rank updates without an adapter_config.json") }
             return

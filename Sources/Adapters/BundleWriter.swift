@@ -122,18 +122,21 @@ final class AtomicFolder: Sendable {
     private let temporary: String
     private let replaces: Bool
 
-    init(_ folder: String, replaces: Bool) throws {
+    /// A folder that is not there yet, or one that may be replaced because a file named `marker` says what it is.
+    init(
+        _ folder: String, replaces: Bool, marker: String = ModelBundle.manifestName, kind: String = "a bundle"
+    ) throws {
         var trimmed = Substring(folder)
         while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
         target = String(trimmed)
         self.replaces = replaces
         var status = stat()
         if stat(target, &status) == 0 {
-            guard replaces, ModelBundle.isBundle(target) else {
+            guard replaces, access("\(target)/\(marker)", F_OK) == 0 else {
                 throw ModelError(
                     target,
                     replaces
-                        ? "is there and is not a bundle; it is not replaced" : "is there already; --force replaces it")
+                        ? "is there and is not \(kind); it is not replaced" : "is there already; --force replaces it")
             }
             // Replacing removes the files of the old bundle; a folder in it that holds more is not ours to remove.
             let old = target

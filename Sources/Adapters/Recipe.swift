@@ -37,20 +37,27 @@ enum Recipe {
     /// - Throws: `TensorFileError` when a file cannot be read.
     static func json(_ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil) throws -> JSON {
         let base = merged.base
-        let baseFiles =
-            ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
         var recipe = rule(merged)
-        recipe["base"] = .object(["path": .string(base.folder), "sha256": try FileDigest.byName(baseFiles)])
+        recipe["base"] = .object(["path": .string(base.folder), "sha256": try FileDigest.byName(files(of: base))])
         recipe["adapters"] = .array(
             try (adapters ?? merged.adapters).map { item in
-                .object([
+                var members: JSONObject = [
                     "name": .string(item.adapter.task),
                     "weight": .double(item.weight),
                     "path": .string(item.adapter.path),
-                    "sha256": try FileDigest.byName(item.adapter.files),
-                ])
+                ]
+                members["labels"] = item.adapter.labels.map(JSON.string)
+                members["sha256"] = try FileDigest.byName(item.adapter.files)
+                return .object(members)
             })
         return .object(recipe)
+    }
+}
+
+extension Recipe {
+    /// The files of a base that a bundle is made of.
+    static func files(of base: Checkpoint) -> [String] {
+        ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
     }
 }
 

@@ -6,7 +6,14 @@ import VisionTransformers
 /// The options that name a base and adapters.
 struct AdapterOptions: ParsableArguments {
     @Option(help: "The Hugging Face folder of the base.")
-    var base: String
+    var base: String?
+
+    @Option(
+        help: """
+            Make the merge again that a bundle.json tells of. --base, --adapter and --labels then say where files are now \
+            that have moved.
+            """)
+    var recipe: String?
 
     @Option(name: .customLong("adapter"), help: "An adapter, as NAME=DIR; may be repeated.")
     var adapters: [NamedValue] = []
@@ -18,12 +25,18 @@ struct AdapterOptions: ParsableArguments {
     var weights: [NamedValue] = []
 
     func validate() throws {
-        try RawArguments.checkText([base] + (adapters + labels).flatMap { [$0.name, $0.value] })
+        try RawArguments.checkText(
+            [base, recipe].compactMap(\.self) + (adapters + labels).flatMap { [$0.name, $0.value] })
         let names = adapters.map(\.name)
         try NamedValue.check(adapters, option: "--adapter")
         for name in names {
             do { try ModelBundle.checkTaskName(name, path: "--adapter") } catch { throw ValidationError("\(error)") }
         }
+        guard recipe == nil else {
+            if !weights.isEmpty { throw ValidationError("--weight: the --recipe has the weights.") }
+            return try NamedValue.check(labels, option: "--labels")
+        }
+        if base == nil { throw ValidationError("Missing expected argument '--base <base>'") }
         for (option, values) in [("--labels", labels), ("--weight", weights)] {
             try NamedValue.check(values, option: option, among: names)
         }
@@ -34,7 +47,7 @@ struct AdapterOptions: ParsableArguments {
 
     /// Opens the base and reads the adapters; warns of those without class names.
     func open(_ log: Logger) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
-        let checkpoint = try Checkpoint(folder: base)
+        let checkpoint = try Checkpoint(folder: base ?? "")
         let opened = try adapters.map { named in
             let adapter = try Adapter(
                 task: named.name, path: named.value, labels: labels.value(of: named.name), base: checkpoint)
@@ -45,6 +58,24 @@ struct AdapterOptions: ParsableArguments {
             return WeightedAdapter(adapter, weight: weights.value(of: named.name).flatMap(Double.init) ?? 1)
         }
         return (checkpoint, opened)
+    }
+}
+
+extension AdapterOptions {
+    /// What a recipe tells, with the places of the files that have moved.
+    func recorded(_ recipe: String) throws -> RecordedMerge {
+        var recorded = try RecordedMerge(path: recipe)
+        let known = Set(recorded.adapters)
+        for (option, values) in [("--adapter", adapters), ("--labels", labels)] {
+            for value in values where !known.contains(value.name) {
+                let names = recorded.adapters.joined(separator: ", ")
+                throw ValidationError("\(option) \(value.name)=...: the recipe has no such adapter; it has \(names).")
+            }
+        }
+        if let base { recorded.move(base: base) }
+        for adapter in adapters { try recorded.move(adapter: adapter.name, to: adapter.value) }
+        for file in labels { try recorded.move(adapter: file.name, labels: file.value) }
+        return recorded
     }
 }
 
@@ -63,6 +94,9 @@ struct MethodOptions: ParsableArguments {
     var seed: UInt64 = 0
 
     func validate() throws { _ = try chosen() }
+
+    /// Whether any of these options is given.
+    var isGiven: Bool { method != MergeMethod.all[0].name || scale != nil || !parameters.isEmpty || seed != 0 }
 
     /// The method and the values of its parameters.
     func chosen() throws -> (method: MergeMethod, settings: MergeSettings) {

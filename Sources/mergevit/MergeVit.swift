@@ -8,7 +8,7 @@ struct MergeVit: ParsableCommand {
         commandName: "mergevit",
         abstract: "One Vision Transformer for several image-classification tasks.",
         version: "0.1.0",
-        subcommands: [MergeCommand.self, LabelCommand.self, InspectCommand.self])
+        subcommands: [MergeCommand.self, CheckCommand.self, LabelCommand.self, InspectCommand.self])
 
     static func main() {
         StandardStream.keepPlaces()

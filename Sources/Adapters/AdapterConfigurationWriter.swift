@@ -1,0 +1,80 @@
+import Tensors
+import VisionTransformers
+
+/// Whose names the modules of a written adapter have.
+public enum ModuleNames: String, Sendable, CaseIterable {
+    /// Those of transformers 5.
+    case transformers5
+    /// Those of transformers 4.
+    case transformers4
+
+    /// The path of a module in the family's class with a head.
+    func path(of module: String, family: BackboneFamily) -> String {
+        guard let layer = ParameterNames.layer(of: module) else { return "\(family.rawValue).\(module)" }
+        let inner = module.dropFirst("layers.\(layer).".count)
+        // DINOv2 kept its encoder in transformers 5, and its MLP has had the new names from the start.
+        let hasEncoder = self == .transformers4 || family == .dinov2
+        let path = "\(family.rawValue).\(hasEncoder ? "encoder.layer" : "layers").\(layer)"
+        guard self == .transformers4, !(family == .dinov2 && inner.hasPrefix("mlp.fc")) else {
+            return "\(path).\(inner)"
+        }
+        if ["mlp.gate_proj", "mlp.up_proj"].contains(inner) { return "\(path).\(ParameterNames.fusedGate)" }
+        return ParameterNames.spellings(of: module, family: family).last ?? "\(path).\(inner)"
+    }
+}
+
+/// Makes the `adapter_config.json` of a merged adapter.
+struct AdapterConfigurationWriter {
+    let base: Checkpoint
+    let names: ModuleNames
+
+    /// The configuration: α = r for every module, so that the scale is 1.
+    func json(_ modules: [AdapterFactors], hasHead: Bool) -> JSON {
+        let family = base.configuration.family
+        let ranks = modules.map { (path: names.path(of: $0.module, family: family), rank: $0.rank) }
+        let counts = Dictionary(ranks.map { ($0.rank, 1) }, uniquingKeysWith: +)
+        let common = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
+        let pattern = JSON.object(
+            ranks.filter { $0.rank != common }.reduce(into: JSONObject()) { $0[$1.path] = .int($1.rank) })
+        return .object([
+            "alpha_pattern": pattern,
+            "auto_mapping": .null,
+            "base_model_name_or_path": .string(base.folder),
+            "bias": "none",
+            "exclude_modules": .null,
+            "fan_in_fan_out": .bool(false),
+            "inference_mode": .bool(true),
+            "init_lora_weights": .bool(true),
+            "layers_pattern": .null,
+            "layers_to_transform": .null,
+            "lora_alpha": .int(common),
+            "lora_bias": .bool(false),
+            "lora_dropout": .double(0),
+            "modules_to_save": hasHead ? .array(["classifier"]) : .null,
+            "peft_type": "LORA",
+            "r": .int(common),
+            "rank_pattern": pattern,
+            "revision": .null,
+            "target_modules": .array(targets(Set(ranks.map(\.path))).map(JSON.string)),
+            "task_type": .null,
+            "use_dora": .bool(false),
+            "use_rslora": .bool(false),
+        ])
+    }
+
+    /// Names that select these modules and no others: the last part of the path where that does, else the whole path.
+    private func targets(_ adapted: Set<String>) -> [String] {
+        let family = base.configuration.family
+        let all =
+            ["classifier"]
+            + base.configuration.parameterShapes.compactMap { name, shape in
+                shape.count > 1 && name.hasSuffix(".weight")
+                    ? names.path(of: String(name.dropLast(".weight".count)), family: family) : nil
+            }
+        let targets = adapted.map { path in
+            let last = path.split(separator: ".").last.map(String.init) ?? path
+            return all.filter { $0 == last || $0.hasSuffix("." + last) }.allSatisfy(adapted.contains) ? last : path
+        }
+        return Set(targets).sorted()
+    }
+}

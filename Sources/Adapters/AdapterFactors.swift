@@ -1,0 +1,89 @@
+import Compute
+import Tensors
+import VisionTransformers
+
+/// The low-rank update of one module as an adapter's file holds it: scale 1, in 32-bit floats.
+struct AdapterFactors {
+    /// The largest rank of a change that is not known by its factors, unless another is asked for.
+    static let defaultRank = 64
+
+    /// The module's canonical name.
+    let module: String
+    /// (r, inputs); of a convolution (r, channels, height, width).
+    let a: Tensor
+    /// (outputs, r); of a convolution (outputs, r, 1, 1).
+    let b: Tensor
+    /// ‖ΔW‖² of the change.
+    let square: Double
+    /// The part of it that was cut off.
+    let lost: Double
+
+    /// The rank.
+    var rank: Int { a.shape[0] }
+    /// The part of ‖ΔW‖² that is kept.
+    var energy: Double { square > 0 ? 1 - lost / square : 1 }
+
+    /// The updates of all modules that a merge changes, in the order of the layers.
+    ///
+    /// - Throws: `ModelError` naming every changed parameter that LoRA cannot hold, or saying that nothing is changed.
+    static func all(of merged: MergedBackbone, rank: Int?) throws -> [AdapterFactors] {
+        let changes = merged.changes.filter { !$0.value.isZero }.sorted { Interference.isBefore($0.key, $1.key) }
+        let shapes = Dictionary(merged.base.configuration.parameterShapes.map { ($0.0, $0.1) }) { $1 }
+        let others = changes.map(\.key).filter { name in
+            guard name.hasSuffix(".weight"), let shape = shapes[name] else { return true }
+            return shape.count != 2 && name != ParameterNames.patchProjection + ".weight"
+        }
+        guard others.isEmpty else {
+            throw ModelError(
+                merged.base.folder,
+                "LoRA cannot hold the merged change of \(others.joined(separator: ", ")); write a bundle instead")
+        }
+        guard !changes.isEmpty else {
+            throw ModelError(merged.base.folder, "the merge changes nothing, and an adapter has to adapt something")
+        }
+        return try changes.map { try AdapterFactors($0.key, $0.value, rank: rank) }
+    }
+
+    private init(_ parameter: String, _ change: Change, rank: Int?) throws {
+        module = String(parameter.dropLast(".weight".count))
+        guard change.isFinite else { throw ModelError(parameter, "the merge gives values that are not finite numbers") }
+        let (b, a): (Matrix, Matrix)
+        if case .lowRank(let left, let right, let scale) = change.storage,
+            right.rows <= min(change.rows, change.columns),
+            right.rows <= rank ?? .max
+        {
+            (b, a) = (scale * left, right)
+            square = Change(shape: change.shape, .lowRank(b: b, a: a, scale: 1)).squaredNorm
+            lost = 0
+        } else {
+            let factored = try FactoredChange(change, of: parameter)
+            let isKnown = if case .lowRank = change.storage { true } else { false }
+            let cut = factored.cut(to: rank ?? (isKnown ? .max : AdapterFactors.defaultRank))
+            (b, a) = (cut.b, cut.a)
+            square = factored.norm * factored.norm
+            lost = cut.lost
+        }
+        let tail = change.shape.count > 2 ? change.shape.dropFirst(2).map { _ in 1 } : []
+        self.a = Tensor(shape: [a.rows] + change.shape.dropFirst(), values: a.values.map { Float($0) })
+        self.b = Tensor(shape: [b.rows, b.columns] + tail, values: b.values.map { Float($0) })
+        guard (self.a.values + self.b.values).allSatisfy(\.isFinite) else {
+            throw ModelError(parameter, "the merged change does not fit into 32-bit floats")
+        }
+    }
+}
+
+extension Change {
+    /// Whether nothing is changed.
+    var isZero: Bool { squaredNorm == 0 }
+
+    /// ‖ΔW‖²: Σ (BᵀB) ∘ (AAᵀ) for factors, without the product of them.
+    var squaredNorm: Double {
+        switch storage {
+        case .dense(let matrix): return matrix.norm * matrix.norm
+        case .lowRank(let b, let a, let scale):
+            let left = Matrix.product(b, transposed: true, b, transposed: false)
+            let right = Matrix.product(a, transposed: false, a, transposed: true)
+            return max(0, scale * scale * zip(left.values, right.values).reduce(0) { $0 + $1.0 * $1.1 })
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import Glibc
+import Tensors
+public import VisionTransformers
+
+/// Writes a merge as a PEFT folder: a LoRA adapter that holds the merged change, for use over the unchanged base.
+///
+/// The folder has `adapter_config.json` and `adapter_model.safetensors` as PEFT saves them and `recipe.json`. The head of
+/// a single task is in `modules_to_save` with `labels.json` beside it; those of several tasks, of which PEFT can hold only one,
+/// are in `heads.safetensors` with `labels.TASK.json` for each. See docs/bundle-format.md.
+public enum AdapterWriter {
+    /// The file that says how the adapter came to be; a folder with it is one that this project wrote.
+    public static let recipeName = "recipe.json"
+
+    /// How much of the merged change an adapter holds.
+    public struct Result: Sendable {
+        /// The heads that were written.
+        public let heads: [Head]
+        /// The number of modules that the adapter adapts.
+        public let modules: Int
+        /// The smallest and largest of their ranks.
+        public let ranks: ClosedRange<Int>
+        /// The part of ‖ΔW‖² over all modules that was kept, 1 when nothing was cut off.
+        public let energy: Double
+        /// The module of which least was kept, and how much; nil when nothing was cut off.
+        public let worst: (module: String, energy: Double)?
+    }
+
+    /// Writes a merge as an adapter. The folder appears under its name whole or not at all.
+    ///
+    /// - Parameters:
+    ///   - merged: the merge.
+    ///   - folder: where; its parent must exist.
+    ///   - rank: the largest rank that a module may have, or nil: then changes known by their factors are written as they are
+    ///     and others up to rank `AdapterFactors.defaultRank`.
+    ///   - names: how modules are called.
+    ///   - replaces: whether an adapter that was written by this function may be replaced.
+    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end.
+    /// - Throws: `ModelError` naming a changed parameter that LoRA cannot hold, or saying that nothing is changed, that something
+    ///   is there already, or that the disk refuses.
+    @discardableResult
+    public static func write(
+        _ merged: MergedBackbone, to folder: String, rank: Int? = nil, names: ModuleNames = .transformers5,
+        replaces: Bool, started: (@escaping @Sendable () -> Void) -> Void = { _ in }
+    ) throws -> Result {
+        let modules = try AdapterFactors.all(of: merged, rank: rank)
+        let family = merged.base.configuration.family
+        guard Set(modules.map { names.path(of: $0.module, family: family) }).count == modules.count else {
+            throw ModelError(folder, "transformers 4 has the branches of a gated MLP in one module; use the names of 5")
+        }
+        let heads = merged.adapters.map(\.adapter.head)
+        for head in heads { try ModelBundle.checkTaskName(head.task, path: folder) }
+        let own = heads.count == 1 && heads[0].weight.shape[1] == classifierWidth(merged.base) ? heads[0] : nil
+        let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: "a merged adapter")
+        started { target.discard() }
+        do {
+            try writeWeights(modules, own, names, merged.base, to: target.path("adapter_model.safetensors"))
+            let configuration = AdapterConfigurationWriter(base: merged.base, names: names)
+            try target.write(
+                "adapter_config.json", configuration.json(modules, hasHead: own != nil).serialized())
+            if let own {
+                try target.write("labels.json", labels(own).serialized())
+            } else if !heads.isEmpty {
+                try writeSafetensors(
+                    heads.flatMap { [("\($0.task).weight", $0.weight), ("\($0.task).bias", $0.bias)] },
+                    to: target.path(ModelBundle.headsName))
+                for head in heads { try target.write("labels.\(head.task).json", labels(head).serialized()) }
+            }
+            try target.write(
+                recipeName,
+                JSON.object([
+                    "format": "mergevit-adapter", "format_version": .int(1), "recipe": try Recipe.json(merged),
+                ])
+                .serialized())
+            try target.commit()
+        } catch {
+            target.discard()
+            throw error
+        }
+        return result(modules, heads)
+    }
+
+    private static func result(_ modules: [AdapterFactors], _ heads: [Head]) -> Result {
+        let ranks = modules.map(\.rank)
+        let (whole, lost) = (modules.reduce(0) { $0 + $1.square }, modules.reduce(0) { $0 + $1.lost })
+        let worst = modules.filter { $0.lost > 0 }.min { $0.energy < $1.energy }
+        return Result(
+            heads: heads, modules: modules.count, ranks: (ranks.min() ?? 0)...(ranks.max() ?? 0),
+            energy: whole > 0 ? 1 - lost / whole : 1, worst: worst.map { ($0.module, $0.energy) })
+    }
+
+    /// The width of what transformers' `classifier` of the family reads.
+    private static func classifierWidth(_ base: Checkpoint) -> Int {
+        base.configuration.family == .dinov2 ? base.configuration.featureSize : base.configuration.hiddenSize
+    }
+
+    private static func writeWeights(
+        _ modules: [AdapterFactors], _ head: Head?, _ names: ModuleNames, _ base: Checkpoint, to path: String
+    ) throws {
+        var tensors: [(name: String, tensor: Tensor)] = []
+        for module in modules {
+            let path = "base_model.model." + names.path(of: module.module, family: base.configuration.family)
+            tensors.append(("\(path).lora_A.weight", module.a))
+            tensors.append(("\(path).lora_B.weight", module.b))
+        }
+        if let head {
+            tensors.append(("base_model.model.classifier.weight", head.weight))
+            tensors.append(("base_model.model.classifier.bias", head.bias))
+        }
+        try writeSafetensors(tensors, to: path)
+    }
+
+    private static func labels(_ head: Head) -> JSON {
+        .object([
+            "id2label": .object(
+                head.classes.enumerated().reduce(into: JSONObject()) { $0["\($1.offset)"] = .string($1.element) })
+        ])
+    }
+}
+
+extension Adapter {
+    /// What an adapter folder changes in a base, by the canonical names of the parameters, whether or not it has a head.
+    ///
+    /// - Throws: as `init`.
+    public static func changes(in path: String, base: Checkpoint) throws -> [String: Change] {
+        var reader = try AdapterReader(AdapterSource(path), base: base)
+        try reader.read()
+        var changes: [String: Change] = [:]
+        for (module, update) in reader.updates {
+            let name = "\(module).weight"
+            changes[name] = update.change(of: try base.parameter(name))
+        }
+        return changes
+    }
+}

@@ -1,0 +1,125 @@
+public import VisionTransformers
+
+/// How much the changes of several tasks get in each other's way: measured for every parameter that two tasks change and
+/// summed up for each pair.
+///
+/// Everything follows from the factors b · a of the changes: QR of b and aᵀ, then a singular value decomposition of a core
+/// as small as the rank. The cost is linear in a layer's width.
+public struct Interference: Sendable {
+    /// What two changes have to do with each other.
+    public struct Measure: Sendable, Equatable {
+        /// ‖ΔW₁‖ / ‖ΔW₂‖, or nil when the second is zero.
+        public let normRatio: Double?
+        /// ⟨ΔW₁, ΔW₂⟩ / (‖ΔW₁‖ ‖ΔW₂‖), from -1 to 1; 0 when one is zero.
+        public let cosine: Double
+        /// ‖U₁ᵀU₂‖²_F / min(r₁, r₂) of the column spaces (what the layer puts out), from 0 to 1.
+        public let columnOverlap: Double
+        /// ‖V₁ᵀV₂‖²_F / min(r₁, r₂) of the row spaces (what the layer reads), from 0 to 1.
+        public let rowOverlap: Double
+
+        /// √(columnOverlap · rowOverlap) · (1 - cosine) / 2, from 0 to 1: 1 when one change is the other's negative, 0 when
+        /// they are the same or work in spaces that do not meet.
+        public var clash: Double { (columnOverlap * rowOverlap).squareRoot() * (1 - cosine) / 2 }
+    }
+
+    /// One parameter that both tasks of a pair change.
+    public struct Place: Sendable {
+        /// The parameter's canonical name.
+        public let parameter: String
+        /// What was measured.
+        public let measure: Measure
+        /// ‖ΔW₁‖ ‖ΔW₂‖, the weight with which the place counts.
+        public let weight: Double
+    }
+
+    /// Two tasks.
+    public struct Pair: Sendable {
+        /// The task that was given first.
+        public let first: String
+        /// The other one.
+        public let second: String
+        /// The parameters that both change, in the order of the layers.
+        public let places: [Place]
+        /// The ratio of the norms over these parameters, and the means of the rest, weighted by `Place.weight`.
+        public let measure: Measure
+
+        /// The mean of the places' clashes by weight.
+        public var clash: Double {
+            let total = places.reduce(0) { $0 + $1.weight }
+            return total > 0 ? places.reduce(0) { $0 + $1.weight * $1.measure.clash } / total : 0
+        }
+
+        /// The place that contributes most to the clash, or nil when there is none.
+        public var worst: Place? {
+            places.max { $0.weight * $0.measure.clash < $1.weight * $1.measure.clash }
+                .flatMap { $0.measure.clash > 0 ? $0 : nil }
+        }
+    }
+
+    /// Every pair, in the order in which the tasks were given.
+    public let pairs: [Pair]
+    /// ‖ΔW‖ over all of a task's parameters, in the order of the tasks.
+    public let norms: [Double]
+
+    /// The pair that clashes most, or nil when nothing clashes.
+    public var worst: Pair? { pairs.max { $0.clash < $1.clash }.flatMap { $0.clash > 0 ? $0 : nil } }
+
+    /// Measures tasks whose changes are known.
+    ///
+    /// - Throws: `ModelError` naming a parameter whose change has values that are not finite.
+    public init(_ tasks: [TaskChanges]) throws {
+        try self.init(tasks.map(\.task), parameters: Set(tasks.flatMap(\.changes.keys))) { tasks[$0].changes[$1] }
+    }
+
+    /// Measures adapters over the base that they were trained on, one parameter at a time.
+    ///
+    /// - Throws: errors of reading the base; `ModelError` naming a parameter whose change has values that are not finite.
+    public init(_ adapters: [Adapter], base: Checkpoint) throws {
+        try self.init(adapters.map(\.task), parameters: Set(adapters.flatMap(\.changedParameters))) { index, name in
+            guard adapters[index].changedParameters.contains(name) else { return nil }
+            return adapters[index].change(name, of: try base.parameter(name))
+        }
+    }
+
+    private init(_ tasks: [String], parameters: Set<String>, change: (Int, String) throws -> Change?) throws {
+        let indices = tasks.indices.flatMap { first in (first + 1..<max(tasks.count, first + 1)).map { (first, $0) } }
+        var places = [[Place]](repeating: [], count: indices.count)
+        var squares = [(Double, Double)](repeating: (0, 0), count: indices.count)
+        var norms = [Double](repeating: 0, count: tasks.count)
+        for parameter in parameters.sorted(by: Interference.isBefore) {
+            let parts = try tasks.indices.map {
+                try change($0, parameter).map { try FactoredChange($0, of: parameter) }
+            }
+            for (index, part) in parts.enumerated() { norms[index] += part.map { $0.norm * $0.norm } ?? 0 }
+            for (pair, (first, second)) in indices.enumerated() {
+                guard let one = parts[first], let other = parts[second] else { continue }
+                places[pair].append(
+                    Place(parameter: parameter, measure: one.measure(other), weight: one.norm * other.norm))
+                squares[pair].0 += one.norm * one.norm
+                squares[pair].1 += other.norm * other.norm
+            }
+        }
+        self.norms = norms.map { $0.squareRoot() }
+        pairs = indices.enumerated().map { pair, tasksOfPair in
+            let (one, other) = squares[pair]
+            return Pair(
+                first: tasks[tasksOfPair.0], second: tasks[tasksOfPair.1], places: places[pair],
+                measure: Interference.mean(places[pair], ratio: other > 0 ? (one / other).squareRoot() : nil))
+        }
+    }
+
+    private static func mean(_ places: [Place], ratio: Double?) -> Measure {
+        let total = places.reduce(0) { $0 + $1.weight }
+        func mean(_ value: (Measure) -> Double) -> Double {
+            total > 0 ? places.reduce(0) { $0 + $1.weight * value($1.measure) } / total : 0
+        }
+        return Measure(
+            normRatio: ratio, cosine: mean(\.cosine), columnOverlap: mean(\.columnOverlap),
+            rowOverlap: mean(\.rowOverlap))
+    }
+
+    /// Whether a parameter stands before another in the network; what belongs to no layer comes first.
+    static func isBefore(_ a: String, _ b: String) -> Bool {
+        (ParameterNames.layer(of: a) ?? -1, a) < (ParameterNames.layer(of: b) ?? -1, b)
+    }
+}

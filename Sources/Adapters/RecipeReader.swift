@@ -1,0 +1,71 @@
+import Glibc
+import Tensors
+import VisionTransformers
+
+/// Typed access to a recipe on disk.
+struct RecipeReader {
+    /// The file that the recipe is in.
+    let path: String
+
+    /// The recipe in a manifest.
+    func recipe() throws -> JSONObject {
+        guard let manifest = try JSON(contentsOf: path).objectValue else {
+            throw ModelError(path, "expected an object")
+        }
+        let formats = ["mergevit-bundle": ModelBundle.formatVersion, "mergevit-adapter": 1]
+        let format = manifest["format"]?.stringValue ?? "none"
+        guard let version = formats[format] else {
+            throw ModelError(
+                path, "format: expected \(formats.keys.sorted().joined(separator: " or ")), found \(format)")
+        }
+        guard manifest["format_version"]?.intValue == version else {
+            let found = manifest["format_version"]?.serialized(indented: false) ?? "none"
+            throw ModelError(path, "format_version: expected \(version), found \(found)")
+        }
+        return try object(manifest, "recipe", in: "the manifest")
+    }
+
+    /// Refuses members that this version does not know.
+    func check(_ object: JSONObject, has known: Set<String>, in place: String) throws {
+        if let unknown = object.keys.first(where: { !known.contains($0) }) {
+            throw ModelError(path, "\(place): \"\(unknown)\" is not known to this version")
+        }
+    }
+
+    func object(_ object: JSONObject, _ key: String, in place: String) throws -> JSONObject {
+        guard let value = object[key]?.objectValue else { throw ModelError(path, "\(place): no \"\(key)\" object") }
+        return value
+    }
+
+    func text(_ object: JSONObject, _ key: String, in place: String) throws -> String {
+        guard let value = object[key]?.stringValue else { throw ModelError(path, "\(place): no \"\(key)\" string") }
+        return value
+    }
+
+    /// The files of an object with `path` and `sha256`.
+    func files(_ object: JSONObject, in place: String) throws -> RecordedMerge.Files {
+        let digests = try self.object(object, "sha256", in: place).members.map { name, value in
+            guard let digest = value.stringValue else { throw ModelError(path, "\(place): sha256: expected strings") }
+            guard !name.isEmpty, !name.contains("/"), !name.contains("\0") else {
+                throw ModelError(path, "\(place): sha256: \"\(name)\" is no file's name")
+            }
+            return (name, digest)
+        }
+        guard !digests.isEmpty else { throw ModelError(path, "\(place): sha256: no files") }
+        return RecordedMerge.Files(path: try text(object, "path", in: place), digests: digests)
+    }
+
+    /// The last part of a path.
+    static func lastPart(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
+    /// Where a file of an adapter is: in its folder, or beside it if it is a file itself.
+    static func place(of name: String, in adapter: String) -> String {
+        var status = stat()
+        if stat(adapter, &status) == 0, status.st_mode & S_IFMT != S_IFDIR {
+            if name.hasSuffix(".safetensors") { return adapter }
+            let folder = adapter.lastIndex(of: "/").map { adapter[..<$0] } ?? "."
+            return "\(folder)/\(name)"
+        }
+        return "\(adapter)/\(name)"
+    }
+}

@@ -1,0 +1,157 @@
+import Tensors
+import VisionTransformers
+
+/// A merge as the recipe in a `bundle.json` (or an adapter's `recipe.json`) tells it, to be made again.
+///
+/// Whoever adds a section to recipes names its key in `RecordedMerge.keys` and reads it in `init`: a recipe with a key that
+/// is not known is refused, because leaving it out would make something else.
+public struct RecordedMerge: Sendable {
+    /// Files in one place, with the checksums that they had.
+    struct Files: Sendable {
+        /// The folder, or an adapter that is a single file.
+        var path: String
+        /// SHA-256 by the last part of the name.
+        let digests: [(name: String, sha256: String)]
+    }
+
+    /// An adapter of the merge.
+    struct Item: Sendable {
+        let name: String
+        let weight: Double
+        var files: Files
+        var labels: String?
+        /// The last part of the name that the file of class names had, if the user named one.
+        let labelsName: String?
+    }
+
+    /// How the changes are merged.
+    public let method: MergeMethod
+    /// The values of the method's parameters.
+    public let settings: MergeSettings
+    private let path: String
+    private var base: Files
+    private var items: [Item]
+
+    /// The names of the adapters.
+    public var adapters: [String] { items.map(\.name) }
+
+    private static let keys: Set<String> = ["method", "parameters", "seed", "base", "adapters"]
+
+    /// Reads a recipe.
+    ///
+    /// - Throws: `ModelError` naming what is missing, unknown or of the wrong kind.
+    public init(path: String) throws {
+        let reader = RecipeReader(path: path)
+        let recipe = try reader.recipe()
+        try reader.check(recipe, has: Self.keys, in: "recipe")
+        let name = try reader.text(recipe, "method", in: "recipe")
+        guard let method = MergeMethod.named(name) else {
+            throw ModelError(path, "recipe: method \"\(name)\" is not known")
+        }
+        var values: [String: Double] = [:]
+        for (name, value) in try reader.object(recipe, "parameters", in: "recipe").members {
+            guard let number = value.doubleValue else {
+                throw ModelError(path, "parameters: \(name): expected a number")
+            }
+            values[name] = number
+        }
+        guard case .number(let digits) = recipe["seed"] ?? .number("0"), let seed = UInt64(digits) else {
+            throw ModelError(path, "seed: expected a whole number")
+        }
+        do { settings = try MergeSettings(values, for: method, seed: seed) } catch {
+            throw ModelError(path, "parameters: \(error)")
+        }
+        self.method = method
+        self.path = path
+        let base = try reader.object(recipe, "base", in: "recipe")
+        try reader.check(base, has: ["path", "sha256"], in: "base")
+        self.base = try reader.files(base, in: "base")
+        guard let adapters = recipe["adapters"]?.arrayValue?.map(\.objectValue) else {
+            throw ModelError(path, "recipe: no \"adapters\" array")
+        }
+        items = try adapters.map { adapter in
+            guard let adapter else { throw ModelError(path, "adapters: expected objects") }
+            try reader.check(adapter, has: ["name", "weight", "path", "labels", "sha256"], in: "adapters")
+            guard let weight = adapter["weight"]?.doubleValue, weight.isFinite else {
+                throw ModelError(path, "adapters: weight: expected a number")
+            }
+            let labels = try adapter["labels"].map { _ in try reader.text(adapter, "labels", in: "adapters") }
+            return Item(
+                name: try reader.text(adapter, "name", in: "adapters"), weight: weight,
+                files: try reader.files(adapter, in: "adapters"), labels: labels,
+                labelsName: labels.map(RecipeReader.lastPart))
+        }
+    }
+
+    /// Says where the base is now.
+    public mutating func move(base folder: String) { base.path = folder }
+
+    /// Says where an adapter, or the file of its class names, is now.
+    ///
+    /// - Throws: `ModelError` when the recipe has no adapter of that name, or no named file of class names for it.
+    public mutating func move(adapter name: String, to place: String? = nil, labels: String? = nil) throws {
+        guard let index = items.firstIndex(where: { $0.name == name }) else {
+            let known = adapters.joined(separator: ", ")
+            throw ModelError(path, "the recipe has no adapter \"\(name)\"; it has \(known)")
+        }
+        if let place { items[index].files.path = place }
+        guard let labels else { return }
+        guard items[index].labels != nil else {
+            throw ModelError(path, "the recipe has no file of class names for \"\(name)\" of its own")
+        }
+        items[index].labels = labels
+    }
+
+    /// Checks that every file is the one that the recipe was made with.
+    ///
+    /// - Throws: `ModelError` naming every file that is another, with the checksum that was expected and that was found, and
+    ///   every file that is missing.
+    public func verify() throws {
+        var wrong: [String] = []
+        func check(_ path: String, _ expected: String) {
+            do {
+                let found = try FileDigest.sha256(path)
+                if found != expected {
+                    wrong.append("\(path): not the file that was merged: expected SHA-256 \(expected), found \(found)")
+                }
+            } catch { wrong.append("\(error)") }
+        }
+        for (name, digest) in base.digests { check("\(base.path)/\(name)", digest) }
+        for item in items {
+            for (name, digest) in item.files.digests {
+                if let labels = item.labels, name == item.labelsName {
+                    check(labels, digest)
+                } else {
+                    check(RecipeReader.place(of: name, in: item.files.path), digest)
+                }
+            }
+        }
+        guard wrong.isEmpty else { throw ModelError(path, wrong.joined(separator: "\n")) }
+    }
+
+    /// Verifies the files, opens them and merges.
+    ///
+    /// - Throws: as `verify`, `Checkpoint.init`, `Adapter.init` and `MergedBackbone.init`; `ModelError` naming a file that would be
+    ///   read now and was not when the recipe was made.
+    public func merge() throws -> MergedBackbone {
+        try verify()
+        let base = try Checkpoint(folder: base.path)
+        try checkNothingNew(Recipe.files(of: base), among: self.base.digests.map(\.name))
+        let adapters = try items.map { item in
+            let adapter = try Adapter(task: item.name, path: item.files.path, labels: item.labels, base: base)
+            let names = item.files.digests.map { name, _ in
+                if let labels = item.labels, name == item.labelsName { return labels }
+                return RecipeReader.place(of: name, in: item.files.path)
+            }
+            try checkNothingNew(adapter.files, among: names.map(RecipeReader.lastPart))
+            return WeightedAdapter(adapter, weight: item.weight)
+        }
+        return try MergedBackbone(base: base, adapters: adapters, method: method, settings: settings)
+    }
+
+    private func checkNothingNew(_ files: [String], among names: [String]) throws {
+        for file in files where !names.contains(RecipeReader.lastPart(file)) {
+            throw ModelError(file, "was not there when \(path) was made")
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import Adapters
+import Tensors
+import VisionTransformers
+
+/// What `check` found, for people and for programs.
+enum CheckReport {
+    /// A short report in aligned columns.
+    static func text(_ check: MergeCheck) -> String {
+        var text = ""
+        if let base = check.base {
+            let configuration = base.configuration
+            text += "base \(base.folder): \(configuration.family.rawValue), \(configuration.layers) layers of width "
+            text += "\(configuration.hiddenSize)\n"
+        }
+        if !check.adapters.isEmpty {
+            text += "\n"
+            text += aligned(
+                [["adapter", "classes", "rank", "modules", "adapts"]]
+                    + check.adapters.map { adapter in
+                        [
+                            adapter.task, "\(adapter.head.classes.count)",
+                            adapter.ranks.isEmpty ? "-" : adapter.ranks.map(String.init).joined(separator: "/"),
+                            "\(adapter.modules.count)",
+                            (adapter.moduleKinds + adapter.traits).joined(separator: ", "),
+                        ]
+                    }, left: [0, 4])
+        }
+        let obstacles = check.findings.filter(\.isObstacle)
+        text += obstacles.isEmpty ? "\nnothing stands in the way\n" : "\nin the way:\n"
+        for finding in obstacles { text += "  \(finding.subject): \(finding.message)\n" }
+        for finding in check.findings where !finding.isObstacle {
+            text += "note: \(finding.subject): \(finding.message)\n"
+        }
+        if let interference = check.interference { text += "\n" + table(interference) }
+        return text
+    }
+
+    private static func table(_ interference: Interference) -> String {
+        var rows = [["pair", "norm ratio", "cosine", "columns", "rows", "clash", "worst at"]]
+        for pair in interference.pairs {
+            let measure = pair.measure
+            rows.append(
+                ["\(pair.first) - \(pair.second)"]
+                    + [
+                        measure.normRatio, measure.cosine, measure.columnOverlap, measure.rowOverlap, pair.clash,
+                    ].map { $0.map(decimal) ?? "-" } + [pair.worst?.parameter ?? "-"])
+        }
+        var text = aligned(rows, left: [0, 6])
+        if let worst = interference.worst, let place = worst.worst {
+            text += "\n\(worst.first) and \(worst.second) clash most (\(decimal(worst.clash))), above all in "
+            text += "\(place.parameter) (\(decimal(place.measure.clash)))\n"
+        } else {
+            text += "\nno two adapters clash\n"
+        }
+        return text
+    }
+
+    /// Everything, with each parameter of each pair.
+    static func json(_ check: MergeCheck) -> JSON {
+        var object: JSONObject = [
+            "possible": .bool(check.isPossible),
+            "findings": .array(
+                check.findings.map { finding in
+                    .object([
+                        "kind": finding.isObstacle ? "obstacle" : "note", "subject": .string(finding.subject),
+                        "message": .string(finding.message),
+                    ])
+                }),
+            "adapters": .array(
+                check.adapters.map { adapter in
+                    .object([
+                        "name": .string(adapter.task), "path": .string(adapter.path),
+                        "classes": .int(adapter.head.classes.count), "ranks": .array(adapter.ranks.map(JSON.int)),
+                        "modules": .array(adapter.modules.map(JSON.string)),
+                        "traits": .array(adapter.traits.map(JSON.string)),
+                    ])
+                }),
+        ]
+        guard let interference = check.interference else { return .object(object) }
+        object["norms"] = .object(
+            zip(check.adapters, interference.norms).reduce(into: JSONObject()) { $0[$1.0.task] = .double($1.1) })
+        object["worst"] = interference.worst.map { .array([.string($0.first), .string($0.second)]) } ?? .null
+        object["pairs"] = .array(
+            interference.pairs.map { pair in
+                var members = self.members(pair.measure, clash: pair.clash)
+                members["first"] = .string(pair.first)
+                members["second"] = .string(pair.second)
+                members["worst"] = pair.worst.map { .string($0.parameter) } ?? .null
+                members["parameters"] = .array(
+                    pair.places.map { place in
+                        var members = self.members(place.measure, clash: place.measure.clash)
+                        members["name"] = .string(place.parameter)
+                        members["weight"] = .double(place.weight)
+                        return .object(members)
+                    })
+                return .object(members)
+            })
+        return .object(object)
+    }
+
+    private static func members(_ measure: Interference.Measure, clash: Double) -> JSONObject {
+        [
+            "norm_ratio": measure.normRatio.flatMap { $0.isFinite ? .double($0) : nil } ?? .null,
+            "cosine": .double(measure.cosine),
+            "column_overlap": .double(measure.columnOverlap), "row_overlap": .double(measure.rowOverlap),
+            "clash": .double(clash),
+        ]
+    }
+
+    /// A number with three decimals.
+    private static func decimal(_ value: Double) -> String {
+        guard abs(value) < 1e12 else { return "\(value)" }
+        let thousandths = Int((value * 1000).rounded())
+        let digits = String(abs(thousandths) % 1000)
+        return (thousandths < 0 ? "-" : "") + "\(abs(thousandths) / 1000)."
+            + String(repeating: "0", count: 3 - digits.count) + digits
+    }
+
+    /// Rows as a table, numbers to the right; the columns in `left` to the left.
+    private static func aligned(_ rows: [[String]], left: Set<Int>) -> String {
+        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return rows.map { row in
+            var line = row.enumerated().map { column, cell in
+                let space = String(repeating: " ", count: widths[column] - cell.count)
+                return left.contains(column) ? cell + space : space + cell
+            }.joined(separator: "  ")
+            while line.hasSuffix(" ") { line.removeLast() }
+            return line + "\n"
+        }.joined()
+    }
+}

@@ -1,0 +1,137 @@
+import Compute
+import Foundation
+import Tensors
+import Testing
+import VisionTransformers
+
+@testable import Adapters
+
+@Suite struct AdapterWriterTests {
+    let base: Checkpoint
+    let folder: String
+
+    init() throws {
+        base = try Checkpoint(folder: try Self.placedBase())
+        folder = try temporaryFolder()
+    }
+
+    /// The case's base with preprocessing, which recipes need.
+    private static func placedBase() throws -> String {
+        let folder = try temporaryFolder() + "/base"
+        try FileManager.default.copyItem(atPath: casePath("base"), toPath: folder)
+        try "{}".write(toFile: folder + "/preprocessor_config.json", atomically: true, encoding: .utf8)
+        return folder
+    }
+
+    private func merged(_ names: [String], scale: Double = 1) throws -> MergedBackbone {
+        try MergedBackbone(
+            base: base, adapters: names.map { .init(try Adapter(task: $0, path: casePath($0), base: base)) },
+            method: MergeMethod.all[0], settings: try .sum(scale))
+    }
+
+    private func largestDifference(_ a: [String: Change], _ b: [String: Change]) -> Double {
+        guard a.keys == b.keys else { return .infinity }
+        return a.map { name, change in
+            zip(change.dense.values, b[name]?.dense.values ?? []).map { abs($0 - $1) }.max() ?? .infinity
+        }.max() ?? .infinity
+    }
+
+    @Test(arguments: ModuleNames.allCases) func aSumComesBackAsItWas(_ names: ModuleNames) throws {
+        let merge = try merged(["a", "b", "rs", "pattern", "wide"], scale: 0.5)
+        let result = try AdapterWriter.write(merge, to: folder + "/out", names: names, replaces: false)
+        #expect(result.energy == 1 && result.worst == nil && result.modules == 6 && result.ranks == 22...24)
+        let read = try Adapter.changes(in: folder + "/out", base: base)
+        #expect(largestDifference(read, merge.changes) < 1e-6)
+        // Several heads are beside it, as in a bundle; PEFT could hold one.
+        let heads = try SafetensorsFile(path: folder + "/out/heads.safetensors")
+        #expect(heads.entries.count == 10)
+        #expect(throws: ModelError.self) { try Adapter(task: "x", path: folder + "/out", base: base) }
+    }
+
+    @Test(arguments: ["a", "pattern", "rs", "dora"]) func oneAdapterKeepsItsHeadAndNames(_ name: String) throws {
+        let merge = try merged([name])
+        let result = try AdapterWriter.write(merge, to: folder + "/out", replaces: false)
+        #expect(result.energy > 1 - 1e-12)
+        let read = try Adapter(task: name, path: folder + "/out", base: base)
+        #expect(read.head == merge.adapters[0].adapter.head && !read.hasPlaceholderNames)
+        #expect(largestDifference(try Adapter.changes(in: folder + "/out", base: base), merge.changes) < 1e-6)
+    }
+
+    @Test func aSmallerRankIsTheBestOne() throws {
+        let merge = try merged(["a", "b"])
+        let result = try AdapterWriter.write(merge, to: folder + "/out", rank: 3, replaces: false)
+        #expect(result.ranks == 3...3)
+        let read = try Adapter.changes(in: folder + "/out", base: base)
+        var (whole, lost) = (0.0, 0.0)
+        var least = (module: "", energy: 1.0)
+        for (name, change) in merge.changes {
+            let values = try change.dense.singularValueDecomposition().values.map { $0 * $0 }
+            let (all, cut) = (values.reduce(0, +), values.dropFirst(3).reduce(0, +))
+            let kept = try #require(read[name]).dense
+            let difference = (change.dense - kept).norm
+            #expect(abs(difference * difference - cut) < 1e-6 * all)
+            if 1 - cut / all < least.energy { least = (String(name.dropLast(7)), 1 - cut / all) }
+            (whole, lost) = (whole + all, lost + cut)
+        }
+        #expect(abs(result.energy - (1 - lost / whole)) < 1e-9)
+        #expect(result.worst?.module == least.module)
+    }
+
+    @Test func whatLoRACannotHoldIsNamed() throws {
+        let vector = MergeMethod(name: "x", formula: "", source: "", parameters: []) { _, _ in
+            [
+                "layers.0.norm1.weight": Change(shape: [48], .dense(Matrix(rows: 48, columns: 1, repeating: 1))),
+                "layers.1.norm1.bias": Change(shape: [48], .dense(Matrix(rows: 48, columns: 1))),
+            ]
+        }
+        func refused(_ merge: MergedBackbone, _ reason: String) {
+            do {
+                try AdapterWriter.write(merge, to: folder + "/out", replaces: false)
+                Issue.record("written")
+            } catch { #expect("\(error)".contains(reason), "\(error)") }
+        }
+        refused(
+            try MergedBackbone(base: base, adapters: [], method: vector, settings: MergeSettings(for: vector)),
+            "LoRA cannot hold the merged change of layers.0.norm1.weight; ")
+        refused(try merged(["a"], scale: 0), "changes nothing")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    @Test func onlyWhatWasWrittenHereIsReplaced() throws {
+        let (merge, place) = (try merged(["a"]), folder + "/out")
+        try FileManager.default.copyItem(atPath: casePath("a"), toPath: place)
+        #expect(throws: ModelError.self) { try AdapterWriter.write(merge, to: place, replaces: true) }
+        try FileManager.default.removeItem(atPath: place)
+        try AdapterWriter.write(merge, to: place, replaces: false)
+        #expect(throws: ModelError.self) { try AdapterWriter.write(merge, to: place, replaces: false) }
+        try AdapterWriter.write(merge, to: place, replaces: true)
+    }
+}
+
+@Suite struct RecordedMergeTests {
+    @Test(arguments: [
+        (#"{}"#, "format"), (#"{"format": "mergevit-bundle", "format_version": 9}"#, "format_version"),
+        (#"{"format": "mergevit-bundle", "format_version": 1}"#, "no \"recipe\" object"),
+        (recipe(#""method": "sum", "align": {}"#), "\"align\" is not known"),
+        (recipe(#""method": "magic""#), "method \"magic\" is not known"),
+        (recipe(#""method": "sum", "parameters": {"density": 1}"#), "no parameter \"density\""),
+        (recipe(#""method": "sum", "parameters": {}, "seed": -1"#), "seed"),
+        (
+            recipe(#""method": "sum", "parameters": {}, "base": {"path": "b", "sha256": {"../x": ""}}"#),
+            "no file's name"
+        ),
+        (recipe(#""method": "sum", "parameters": {}, "base": {"path": "b", "sha256": {"x": ""}}"#), "\"adapters\""),
+    ])
+    func brokenRecipesAreNamed(_ text: String, _ reason: String) throws {
+        let path = try temporaryFolder() + "/bundle.json"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        do {
+            _ = try RecordedMerge(path: path)
+            Issue.record("read")
+        } catch { #expect("\(error)".hasPrefix(path) && "\(error)".contains(reason), "\(error)") }
+    }
+}
+
+private func recipe(_ members: String) -> String {
+    #"{"format": "mergevit-bundle", "format_version": 1, "recipe": {\#(members)}}"#
+}

@@ -22,6 +22,8 @@ struct RecipeReader {
             let found = manifest["format_version"]?.serialized(indented: false) ?? "none"
             throw ModelError(path, "format_version: expected \(version), found \(found)")
         }
+        // What else a bundle is made by, groups of tasks for one, is said outside the recipe.
+        try check(manifest, has: ["format", "format_version", "tasks", "recipe"], in: "the manifest")
         return try object(manifest, "recipe", in: "the manifest")
     }
 

@@ -112,6 +112,7 @@ import VisionTransformers
     @Test(arguments: [
         (#"{}"#, "format"), (#"{"format": "mergevit-bundle", "format_version": 9}"#, "format_version"),
         (#"{"format": "mergevit-bundle", "format_version": 1}"#, "no \"recipe\" object"),
+        (#"{"format": "mergevit-bundle", "format_version": 1, "groups": []}"#, "\"groups\" is not known"),
         (recipe(#""method": "sum", "align": {}"#), "\"align\" is not known"),
         (recipe(#""method": "magic""#), "method \"magic\" is not known"),
         (recipe(#""method": "sum", "parameters": {"density": 1}"#), "no parameter \"density\""),

@@ -3,6 +3,12 @@
 #include <cblas.h>
 #include <lapacke.h>
 
+int mv_blas_threads(int threads) {
+    int before = openblas_get_num_threads();
+    openblas_set_num_threads(threads);
+    return before;
+}
+
 void mv_dgemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
               const double *b, double beta, double *c) {
     if (m == 0 || n == 0) return;
@@ -36,4 +42,15 @@ int mv_dposv(int64_t n, int64_t k, double *a, double *b) {
 void mv_sgram(int64_t rows, int64_t n, const float *x, float *product) {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)n, (int)rows, 1, x, (int)n, x, (int)n, 0, product,
                 (int)n);
+}
+
+int mv_dsyevr(int64_t n, int64_t count, double *a, double *eigenvalues, double *vectors) {
+    if (n == 0 || count == 0) return 0;
+    lapack_int found = 0;
+    lapack_int support[2 * count];
+    // A symmetric matrix is the same by rows and by columns; eigenvectors as columns are then our rows.
+    int status = (int)LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'U', (lapack_int)n, a, (lapack_int)n, 0, 0,
+                                     (lapack_int)(n - count + 1), (lapack_int)n, 0, &found, eigenvalues, vectors,
+                                     (lapack_int)n, support);
+    return status ? status : found == count ? 0 : 1;
 }

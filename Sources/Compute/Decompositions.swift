@@ -61,4 +61,21 @@ extension Matrix {
         }
         return solution
     }
+
+    /// The eigenvectors of the largest eigenvalues of a symmetric matrix, as rows, by descending eigenvalue.
+    ///
+    /// - Throws: `ComputeError` when LAPACK refuses, as with values that are not finite.
+    public func leadingEigenvectors(_ count: Int) throws(ComputeError) -> Matrix {
+        let count = min(count, rows)
+        var copy = values
+        var eigenvalues = [Double](repeating: 0, count: rows)
+        var vectors = Matrix(rows: count, columns: rows)
+        let status = mv_dsyevr(Int64(rows), Int64(count), &copy, &eigenvalues, &vectors.values)
+        guard status == 0 else {
+            throw ComputeError(operation: "eigenvectors \(rows) x \(rows)", reason: "code \(status)")
+        }
+        return Matrix(
+            rows: count, columns: rows,
+            values: (0..<count).reversed().flatMap { vectors.values[$0 * rows..<($0 + 1) * rows] })
+    }
 }

@@ -98,3 +98,28 @@ import VisionTransformers
         #expect(merged["q"]?.dense.values == (1...100).map { $0 > 80 ? -10 * Double($0) : 0 })
     }
 }
+
+/// Truncation of matrices that are too large for a whole decomposition.
+@Suite struct TruncationTests {
+    @Test(arguments: [[200, 150], [150, 200]]) func largeMatricesAreTruncatedAsSmallOnes(_ shape: [Int]) throws {
+        var generator = RandomChanges.Generator(state: 11)
+        let tasks = ["a", "b"].map { name in
+            let b = RandomChanges.matrix(shape[0], 4, &generator)
+            let a = RandomChanges.matrix(4, shape[1], &generator)
+            return TaskChanges(
+                task: name, weight: 1, changes: ["p": Change(shape: shape, .lowRank(b: b, a: a, scale: 1))])
+        }
+        let method = try #require(MergeMethod.named("peft-ties-svd"))
+        // At rank 100 the whole decomposition is made, and its leading part is what rank 5 must give.
+        let whole = try #require(try method.merged(tasks, ["rank": 100])["p"])
+        let cut = try #require(try method.merged(tasks, ["rank": 5])["p"])
+        guard case .lowRank(let b, let a, _) = whole.storage, case .lowRank(let cutB, let cutA, _) = cut.storage else {
+            Issue.record("not of low rank")
+            return
+        }
+        let expected = b.firstColumns(5) * a.firstRows(5)
+        #expect((expected - cutB * cutA).norm < 1e-10 * expected.norm)
+        let identity = Matrix.product(cutA, transposed: false, cutA, transposed: true)
+        #expect((identity - .diagonal([1, 1, 1, 1, 1])).norm < 1e-10)
+    }
+}

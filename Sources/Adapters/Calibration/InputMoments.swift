@@ -16,9 +16,11 @@ extension Calibrator {
             for worker in sums.indices { sums[worker][key] = GramMatrix(size: size) }
         }
         let workers = sums
-        try images.forEachBatch(model) { patches, count in
-            try model.observe(patches, images: count) { worker, layer, place, values, rows, _ in
-                workers[worker][Key(layer: layer, place: place)]?.add(values, rows: rows)
+        try BLASThreads.single {
+            try images.forEachBatch(model) { patches, count in
+                try model.observe(patches, images: count) { worker, layer, place, values, rows, _ in
+                    workers[worker][Key(layer: layer, place: place)]?.add(values, rows: rows)
+                }
             }
         }
         var moments: [String: Matrix] = [:]

@@ -60,9 +60,12 @@ struct TaskMatrices: Sendable {
     ) throws -> [Result] {
         let results = Mutex([Int: Swift.Result<Result, any Error>]())
         let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        try WorkerPool(workers: min(cores, parameters.count)).forEach(parameters.count) { _, item in
-            let result = Swift.Result { try body(item, parameters[item].name, parameters[item].parts) }
-            results.withLock { $0[item] = result }
+        let pool = try WorkerPool(workers: min(cores, parameters.count))
+        BLASThreads.single {
+            pool.forEach(parameters.count) { _, item in
+                let result = Swift.Result { try body(item, parameters[item].name, parameters[item].parts) }
+                results.withLock { $0[item] = result }
+            }
         }
         let done = results.withLock { $0 }
         return try parameters.indices.compactMap { try done[$0]?.get() }

@@ -61,9 +61,6 @@ extension MergeMethod {
     /// The leading left singular vectors of the matrices side by side.
     private static func leading(_ matrices: [Matrix], _ rank: Int) throws -> Matrix {
         let wide = Matrix.side(bySide: matrices)
-        // The triangle of a QR of the transposed has the same left singular vectors as the wide matrix.
-        let square = wide.columns > wide.rows ? try wide.transposed.qrDecomposition().r.transposed : wide
-        let u = try square.singularValueDecomposition().u
-        return u.firstColumns(min(rank, u.columns))
+        return try Matrix.product(wide, transposed: false, wide, transposed: true).leadingEigenvectors(rank).transposed
     }
 }

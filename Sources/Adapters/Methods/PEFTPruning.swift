@@ -131,9 +131,28 @@ extension PEFTRule {
 
 extension Matrix {
     /// U_r diag(σ) and Vᵀ_r of the leading singular values.
+    ///
+    /// Of a large matrix only those are computed, from the smaller of its two Gram matrices; this costs half the digits of
+    /// singular values that are small against the largest.
     func leadingFactors(_ rank: Int) throws(ComputeError) -> (b: Matrix, a: Matrix) {
-        let svd = try singularValueDecomposition()
-        let rank = min(rank, svd.values.count)
-        return (svd.u.firstColumns(rank) * .diagonal(Array(svd.values[..<rank])), svd.vt.firstRows(rank))
+        let size = min(rows, columns)
+        guard size > 128, rank < size / 4 else {
+            let svd = try singularValueDecomposition()
+            let rank = min(rank, size)
+            return (svd.u.firstColumns(rank) * .diagonal(Array(svd.values[..<rank])), svd.vt.firstRows(rank))
+        }
+        if columns <= rows {
+            let vt = try Matrix.product(self, transposed: true, self).leadingEigenvectors(rank)
+            return (.product(self, transposed: false, vt, transposed: true), vt)
+        }
+        let ut = try Matrix.product(self, transposed: false, self, transposed: true).leadingEigenvectors(rank)
+        var (a, values) = (ut * self, [Double]())
+        for row in 0..<rank {
+            let range = row * columns..<(row + 1) * columns
+            let norm = a.values[range].reduce(0) { $0 + $1 * $1 }.squareRoot()
+            if norm > 0 { for index in range { a.values[index] /= norm } }
+            values.append(norm)
+        }
+        return (ut.transposed * .diagonal(values), a)
     }
 }

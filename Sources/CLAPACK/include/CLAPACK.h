@@ -8,6 +8,9 @@
 void mv_dgemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
               const double *b, double beta, double *c);
 
+/// Sets how many threads BLAS may use for one call; gives how many it could before.
+int mv_blas_threads(int threads);
+
 /// Thin singular value decomposition of a[m,n], which is overwritten: a = u[m,r] diag(s[r]) vt[r,n], r = min(m,n).
 /// Gives 0, or LAPACK's code.
 int mv_dgesdd(int64_t m, int64_t n, double *a, double *s, double *u, double *vt);
@@ -21,5 +24,9 @@ int mv_dposv(int64_t n, int64_t k, double *a, double *b);
 
 /// product[n,n] = xᵀ x for x[rows,n] in single precision.
 void mv_sgram(int64_t rows, int64_t n, const float *x, float *product);
+
+/// The eigenvectors of the `count` largest eigenvalues of a symmetric a[n,n], which is overwritten: rows of vectors[count,n],
+/// eigenvalues[n] ascending in the first `count`. Gives 0, or LAPACK's code.
+int mv_dsyevr(int64_t n, int64_t count, double *a, double *eigenvalues, double *vectors);
 
 #endif

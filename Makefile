@@ -35,7 +35,7 @@ label: build ## label a folder with the demo's model: make label DIR=... [OUT=..
 
 test: deps ## build and run every test
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --disable-xctest
+	SWIFT="$(SWIFT)" scripts/run-tests
 
 check: deps ## formatting, warnings as errors, import directions
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

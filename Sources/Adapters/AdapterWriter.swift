@@ -34,13 +34,14 @@ public enum AdapterWriter {
     ///     and others up to rank `AdapterFactors.defaultRank`.
     ///   - names: how modules are called.
     ///   - replaces: whether an adapter that was written by this function may be replaced.
-    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end.
+    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
+    ///     whether the folder was unfinished.
     /// - Throws: `ModelError` naming a changed parameter that LoRA cannot hold, or saying that nothing is changed, that something
     ///   is there already, or that the disk refuses.
     @discardableResult
     public static func write(
         _ merged: MergedBackbone, to folder: String, rank: Int? = nil, names: ModuleNames = .transformers5,
-        replaces: Bool, started: (@escaping @Sendable () -> Void) -> Void = { _ in }
+        replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> Result {
         let modules = try AdapterFactors.all(of: merged, rank: rank)
         let family = merged.base.configuration.family

@@ -1,8 +1,12 @@
 import Glibc
 import Labelling
+import Synchronization
 
 /// Where the handler writes the number of the signal that it was called with.
 nonisolated(unsafe) private var noticeEnd: Int32 = -1
+
+/// Whether a signal has come and the output is being taken away.
+private let isEnding = Mutex(false)
 
 /// Ends the command on SIGINT and SIGTERM, after taking away an unfinished output file.
 ///
@@ -42,7 +46,10 @@ struct Interruption {
     }
 
     /// From now on a signal ends the command with 128 + its number, after `cleanup`.
-    func watch(_ cleanup: @escaping @Sendable () -> Void) {
+    ///
+    /// - Parameter cleanup: takes the unfinished output away; false says that it is whole and in its place, and then the
+    ///   command ends as if no signal had come.
+    func watch(_ cleanup: @escaping @Sendable () -> Bool) {
         guard notices >= 0 else { return }
         let (waiting, notices) = (signals, notices)
         _ = WorkerThread.start(detached: true) {
@@ -54,9 +61,15 @@ struct Interruption {
                 if count == 1 { break }
                 guard count < 0, errno == EINTR else { return }
             }
-            cleanup()
-            _exit(128 + Int32(number))
+            isEnding.withLock { $0 = true }
+            if cleanup() { _exit(128 + Int32(number)) }
+            isEnding.withLock { $0 = false }
         }
+    }
+
+    /// Waits for the end if a signal has come: an error is then most likely that the output was taken away.
+    static func awaitEnd() {
+        while isEnding.withLock({ $0 }) { usleep(1000) }
     }
 
     private static func isIgnored(_ number: Int32) -> Bool {

@@ -22,6 +22,7 @@ struct MergeVit: ParsableCommand {
             var command = try parseAsRoot(arguments)
             try command.run()
         } catch {
+            Interruption.awaitEnd()
             Glibc.exit(Failure.report(error))
         }
     }

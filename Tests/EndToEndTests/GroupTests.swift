@@ -116,7 +116,7 @@ import Testing
         process.waitUntilExit()
         #expect(process.terminationReason == .exit)
         if process.terminationStatus == 0 {
-            // It was faster than this test.
+            // The folder had its name before the signal came.
             #expect(try scratch.entries() == ["out"])
         } else {
             #expect(process.terminationStatus == 128 + number)

@@ -13,12 +13,20 @@ public final class OutputFile: Sendable {
 
     private let name: BytePath
     private let descriptor: Int32
-    private let partial: Mutex<Partial?>
+    private let state: Mutex<State>
+
+    private enum State {
+        /// Written where it is: standard output, a device, a FIFO.
+        case inPlace
+        case partial(Partial)
+        case whole
+        case discarded
+    }
 
     private init(name: BytePath, descriptor: Int32, partial: Partial?) {
         self.name = name
         self.descriptor = descriptor
-        self.partial = Mutex(partial)
+        state = Mutex(partial.map(State.partial) ?? .inPlace)
     }
 
     deinit {
@@ -82,12 +90,13 @@ public final class OutputFile: Sendable {
     ///
     /// - Throws: `LabellingError.output` when the disk refuses; then the old file is still there, and the new one gone.
     public func commit() throws(LabellingError) {
-        let code: Int32 = partial.withLock { partial in
-            guard let file = partial else { return 0 }
+        let code: Int32 = state.withLock { state in
+            if case .discarded = state { return ECANCELED }
+            guard case .partial(let file) = state else { return 0 }
             guard fsync(descriptor) == 0 else { return errno }
             let renamed = file.path.withCString { from in file.target.withCString { to in rename(from, to) } }
             guard renamed == 0 else { return errno }
-            partial = nil
+            state = .whole
             OutputFile.syncFolder(file.target.parent)
             return 0
         }
@@ -97,10 +106,19 @@ public final class OutputFile: Sendable {
     }
 
     /// Removes what was written, unless it is in its place already. Safe to call from any thread.
-    public func discard() {
-        partial.withLock { partial in
-            if let file = partial { _ = file.path.withCString { unlink($0) } }
-            partial = nil
+    ///
+    /// - Returns: false when the file is whole and in its place.
+    @discardableResult
+    public func discard() -> Bool {
+        state.withLock { state in
+            switch state {
+            case .whole: return false
+            case .inPlace, .discarded: return true
+            case .partial(let file):
+                _ = file.path.withCString { unlink($0) }
+                state = .discarded
+                return true
+            }
         }
     }
 

@@ -1,0 +1,149 @@
+import Glibc
+import Synchronization
+import VisionTransformers
+
+/// A folder that is written under a temporary name beside its own and renamed when it is whole.
+final class AtomicFolder: Sendable {
+    private let target: String
+    private let temporary: String
+    private let replaces: Bool
+    private let state = Mutex(State.unfinished)
+
+    private enum State { case unfinished, whole, discarded }
+
+    /// A folder that is not there yet, or one that may be replaced because a file named `marker` says what it is.
+    init(
+        _ folder: String, replaces: Bool, marker: String = ModelBundle.manifestName, kind: String = "a bundle"
+    ) throws {
+        var trimmed = Substring(folder)
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        target = String(trimmed)
+        self.replaces = replaces
+        var status = stat()
+        if stat(target, &status) == 0 {
+            guard replaces, access("\(target)/\(marker)", F_OK) == 0 else {
+                throw ModelError(
+                    target,
+                    replaces
+                        ? "is there and is not \(kind); it is not replaced" : "is there already; --force replaces it")
+            }
+            // Replacing removes the files of the old bundle; a folder in it that holds more is not ours to remove.
+            let old = target
+            if let name = Self.names(in: old).first(where: { Self.isForeign("\(old)/\($0)", name: $0) }) {
+                throw ModelError(old, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
+            }
+        }
+        let slash = trimmed.lastIndex(of: "/")
+        let parent = slash.map { trimmed[...$0] } ?? ""
+        let name = slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed
+        temporary = "\(parent).\(name).partial-\(getpid())"
+        guard mkdir(temporary, 0o755) == 0 else {
+            throw ModelError(target, "cannot be written: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Makes a folder in the folder, for a group's backbone.
+    func makeFolder(_ name: String) throws {
+        guard mkdir(path(name), 0o755) == 0 else {
+            throw ModelError(path(name), "cannot be written: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Where a file of the folder is written.
+    func path(_ name: String) -> String { "\(temporary)/\(name)" }
+
+    /// Writes a small text file.
+    func write(_ name: String, _ text: String) throws {
+        let path = path(name)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 || errno == EINTR else { throw ModelError(path, String(cString: strerror(errno))) }
+            written += max(count, 0)
+        }
+        guard fsync(descriptor) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+    }
+
+    /// Gives the folder its name. One that is replaced steps aside first, and comes back if that fails.
+    ///
+    /// - Throws: `ModelError` when the disk refuses, or the folder was discarded by another thread.
+    func commit() throws {
+        try state.withLock { state in
+            guard state == .unfinished else { throw ModelError(target, "was not written: interrupted") }
+            try takePlace()
+            state = .whole
+        }
+    }
+
+    private func takePlace() throws {
+        if rename(temporary, target) == 0 { return }
+        let aside = "\(temporary).replaced"
+        guard replaces, errno == ENOTEMPTY || errno == EEXIST, rename(target, aside) == 0 else {
+            throw ModelError(target, "cannot be written: \(String(cString: strerror(errno)))")
+        }
+        guard rename(temporary, target) == 0 else {
+            let reason = String(cString: strerror(errno))
+            rename(aside, target)
+            throw ModelError(target, "cannot be written: \(reason)")
+        }
+        Self.remove(aside)
+    }
+
+    /// Removes the temporary folder with its files, unless it is in its place already; again if another thread has just
+    /// written one more. Safe to call from any thread.
+    ///
+    /// - Returns: whether the folder was unfinished.
+    @discardableResult
+    func discard() -> Bool {
+        state.withLock { state in
+            guard state != .whole else { return false }
+            state = .discarded
+            for _ in 0..<8 where Self.isFolder(temporary) { Self.remove(temporary) }
+            return true
+        }
+    }
+
+    private static func remove(_ path: String) {
+        for name in names(in: path) {
+            let entry = "\(path)/\(name)"
+            if ModelBundle.isGroupFolder(name), isFolder(entry) {
+                for inner in names(in: entry) { unlink("\(entry)/\(inner)") }
+                rmdir(entry)
+            } else {
+                unlink(entry)
+            }
+        }
+        rmdir(path)
+    }
+
+    /// Whether an entry of a bundle is a folder other than a group's backbone.
+    private static func isForeign(_ path: String, name: String) -> Bool {
+        guard isFolder(path) else { return false }
+        guard ModelBundle.isGroupFolder(name) else { return true }
+        return names(in: path).contains { name in
+            !["config.json", "model.safetensors"].contains(name) || isFolder("\(path)/\(name)")
+        }
+    }
+
+    private static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+}

@@ -19,7 +19,7 @@ let package = Package(
         .executable(name: "mergevit", targets: ["mergevit"]),
         .library(
             name: "MergeVit",
-            targets: ["Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Labelling"]),
+            targets: ["Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Labelling", "Training"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -53,19 +53,23 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Labelling", dependencies: ["VisionTransformers", "Images", "Tensors"], swiftSettings: strict),
+        .target(
+            name: "Training",
+            dependencies: ["Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],
+            swiftSettings: strict),
 
         // Programs.
         .executableTarget(
             name: "mergevit",
             dependencies: [
-                "Adapters", "Labelling", "VisionTransformers", "Images", "Tensors",
+                "Training", "Adapters", "Labelling", "VisionTransformers", "Images", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["VisionTransformers", "Compute", "Tensors", "CProcessorLimits"],
+            dependencies: ["Training", "VisionTransformers", "Compute", "Tensors", "CProcessorLimits"],
             swiftSettings: strict),
 
         // Tests.

@@ -87,6 +87,10 @@ let package = Package(
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
         .testTarget(
+            name: "TrainingTests",
+            dependencies: ["Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],
+            swiftSettings: strict),
+        .testTarget(
             name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], resources: [.copy("Cases")],
             swiftSettings: strict),
     ]

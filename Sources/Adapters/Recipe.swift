@@ -75,8 +75,19 @@ public enum FileDigest {
             hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
             file.release(range)
         }
+        return hexadecimal(hash.finalize())
+    }
+
+    /// The SHA-256 of bytes as 64 hexadecimal digits.
+    public static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
+        var hash = SHA256()
+        hash.update(bufferPointer: bytes)
+        return hexadecimal(hash.finalize())
+    }
+
+    private static func hexadecimal(_ digest: SHA256.Digest) -> String {
         let digits = Array("0123456789abcdef")
-        return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
     /// The SHA-256 of files, by the last part of their names.

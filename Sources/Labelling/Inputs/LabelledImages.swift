@@ -82,6 +82,11 @@ public struct LabelledImages: Sendable, Equatable {
             source: source, classes: others, items: items.map { Item(path: $0.path, class: moved[$0.class]) })
     }
 
+    /// The names of the folders in a folder, hidden ones left out; none for what is not a folder that can be listed.
+    public static func folders(in path: BytePath) -> [String] {
+        ((try? entries(of: path))?.folders ?? []).map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// The folders and files of a folder.
     private static func entries(of folder: BytePath) throws(LabellingError) -> (folders: [[UInt8]], files: [String]) {
         let listing: FolderListing

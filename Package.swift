@@ -41,7 +41,7 @@ let package = Package(
 
         // Libraries in Swift.
         .target(name: "Tensors", swiftSettings: strict),
-        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "Tensors"], swiftSettings: strict),
+        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors"], swiftSettings: strict),
         .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors"], swiftSettings: strict),
         .target(
             name: "VisionTransformers", dependencies: ["Images", "Compute", "Tensors"], swiftSettings: strict),

@@ -41,7 +41,7 @@ let package = Package(
 
         // Libraries in Swift.
         .target(name: "Tensors", swiftSettings: strict),
-        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "Tensors"], swiftSettings: strict),
+        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors"], swiftSettings: strict),
         .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors"], swiftSettings: strict),
         .target(
             name: "VisionTransformers", dependencies: ["Images", "Compute", "Tensors"], swiftSettings: strict),
@@ -80,7 +80,7 @@ let package = Package(
             resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(
-            name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Tensors"],
+            name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors"],
@@ -89,7 +89,7 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: ["Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],
-            swiftSettings: strict),
+            resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], resources: [.copy("Cases")],
             swiftSettings: strict),

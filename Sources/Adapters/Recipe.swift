@@ -1,9 +1,9 @@
 import Crypto
 public import Tensors
-import VisionTransformers
+package import VisionTransformers
 
 /// How a bundle came to be: everything that is needed to make it again, and to know that it is the same.
-enum Recipe {
+package enum Recipe {
     /// The recipe of a bundle: that of its first backbone with the adapters of all in the bundle's order.
     ///
     /// Backbones that were not all merged in one way are listed by group, as `groups`.
@@ -56,7 +56,7 @@ enum Recipe {
 
 extension Recipe {
     /// The files of a base that a bundle is made of.
-    static func files(of base: Checkpoint) -> [String] {
+    package static func files(of base: Checkpoint) -> [String] {
         ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
     }
 }

@@ -11,9 +11,8 @@ import Testing
     init() throws { folder = try TemporaryFolder() }
 
     private func checkpoints(_ binding: JSONObject = ["lr": .double(0.5)]) throws -> CheckpointFolder {
-        let checkpoints = CheckpointFolder(output: folder["adapter"], binding: binding)
-        try checkpoints.create()
-        return checkpoints
+        try CheckpointFolder.create(output: folder["adapter"])
+        return CheckpointFolder(output: folder["adapter"], binding: binding)
     }
 
     private func content(_ name: String) throws -> Data {

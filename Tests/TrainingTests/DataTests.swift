@@ -1,3 +1,4 @@
+import Compute
 import Foundation
 import Images
 import Labelling
@@ -86,7 +87,7 @@ import Testing
 @Suite struct AugmentationTests {
     private func views(_ augmentation: Augmentation, seed: UInt64 = 5) -> [Augmentation.View] {
         (0..<200).map { image in
-            var generator = SeededGenerator(seed: seed, .augmentation, 3, image)
+            var generator = SplitMix64.augmentation(seed: seed, epoch: 3, image: image)
             return augmentation.view(height: 120, width: 160, shown: (120, 160), &generator)
         }
     }
@@ -133,10 +134,10 @@ import Testing
     }
 
     @Test func randomOrdersHaveEveryNumberOnce() {
-        var generator = SeededGenerator(seed: 1, .order, 0)
+        var generator = SplitMix64.order(seed: 1, epoch: 0)
         let order = generator.permutation(1000)
         #expect(order.sorted() == Array(0..<1000) && order != Array(0..<1000))
-        var other = SeededGenerator(seed: 1, .order, 1)
+        var other = SplitMix64.order(seed: 1, epoch: 1)
         #expect(other.permutation(1000) != order)
     }
 }

@@ -1,3 +1,4 @@
+import Compute
 import Glibc
 import Tensors
 import VisionTransformers
@@ -56,7 +57,7 @@ final class SoftmaxRegression: TrainableClassifier {
         for image in 0..<images {
             let row = UnsafeBufferPointer(start: logits.base + image * classCount, count: classCount)
             let share = (batch.weights?[image] ?? 1) / total
-            loss += Double(share) * CrossEntropy.loss(row, batch.classes[image])
+            loss += Double(share) * (log(row.reduce(0.0) { $0 + exp(Double($1)) }) - Double(row[batch.classes[image]]))
             if row.firstIndex(of: row.max() ?? 0) == batch.classes[image] { correct += 1 }
             let largest = row.max() ?? 0
             let sum = row.reduce(0) { $0 + expf($1 - largest) }
@@ -85,11 +86,11 @@ struct Points: Examples {
     var moves = true
 
     func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
-        var place = SeededGenerator(seed: seed, .split, example)
-        var move = SeededGenerator(seed: seed, .augmentation, epoch, example)
+        var place = SplitMix64(seed: seed, name: "place \(example)")
+        var move = SplitMix64.augmentation(seed: seed, epoch: epoch, image: example)
         for axis in 0..<3 {
             let corner = Double(classes[example] >> axis & 1)
-            input[axis] = Float(corner + 0.8 * place.unit() + (moves ? 0.2 * move.unit() : 0) - 0.5)
+            input[axis] = Float(corner + 0.8 * place.nextUniform() + (moves ? 0.2 * move.nextUniform() : 0) - 0.5)
         }
     }
 }

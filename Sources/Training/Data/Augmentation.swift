@@ -1,3 +1,4 @@
+import Compute
 import Glibc
 import Images
 
@@ -45,11 +46,11 @@ public struct Augmentation: Sendable, Equatable {
 
     /// Draws what is shown of a picture of which preprocessing would show `shown`. It always takes five numbers.
     func view(
-        height: Int, width: Int, shown: (height: Double, width: Double), _ generator: inout SeededGenerator
+        height: Int, width: Int, shown: (height: Double, width: Double), _ generator: inout SplitMix64
     ) -> View {
-        let area = smallestArea + (1 - smallestArea) * generator.unit()
-        let stretch = exp((2 * generator.unit() - 1) * log(Self.largestStretch))
-        let (top, left, coin) = (generator.unit(), generator.unit(), generator.unit())
+        let area = smallestArea + (1 - smallestArea) * generator.nextUniform()
+        let stretch = exp((2 * generator.nextUniform() - 1) * log(Self.largestStretch))
+        let (top, left, coin) = (generator.nextUniform(), generator.nextUniform(), generator.nextUniform())
         let isMirrored = flips && coin < 0.5
         guard crops else { return View(rows: 0..<height, columns: 0..<width, isMirrored: isMirrored) }
         func range(_ extent: Int, _ wanted: Double, _ place: Double) -> Range<Int> {

@@ -43,7 +43,7 @@ public struct PictureExamples: Examples {
     public func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
         var picture = store.pictures[example]
         if augmentation.crops || augmentation.flips {
-            var generator = SeededGenerator(seed: seed, .augmentation, epoch, example)
+            var generator = SplitMix64.augmentation(seed: seed, epoch: epoch, image: example)
             let view = augmentation.view(
                 height: picture.height, width: picture.width, shown: preparer.preprocessing.shownExtent(of: picture),
                 &generator)
@@ -83,8 +83,8 @@ public struct FeatureExamples: Examples {
     public func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
         var source = features
         if let mirrored {
-            var generator = SeededGenerator(seed: seed, .augmentation, epoch, example)
-            if generator.unit() < 0.5 { source = mirrored }
+            var generator = SplitMix64.augmentation(seed: seed, epoch: epoch, image: example)
+            if generator.nextUniform() < 0.5 { source = mirrored }
         }
         input.baseAddress?.update(from: source.base + example * inputCount, count: inputCount)
     }

@@ -2,7 +2,6 @@ import Adapters
 public import Compute
 public import Images
 public import Labelling
-import Synchronization
 
 /// Decoded pictures with their classes, kept in memory for a whole run.
 public struct PictureStore: Sendable {
@@ -30,27 +29,24 @@ public struct PictureStore: Sendable {
     ///   - preparer: decodes them.
     ///   - kept: what is kept of each.
     ///   - pool: the threads.
-    ///   - progress: told now and then how many files are done; answers whether to go on.
-    /// - Returns: nil when `progress` said to stop.
-    public init?(
+    ///   - progress: told now and then how many files are done.
+    /// - Throws: what `progress` throws.
+    public init(
         _ items: [LabelledImages.Item], preparer: PatchPreparer, kept: Kept, pool: WorkerPool,
-        progress: (_ done: Int) -> Bool
-    ) {
+        progress: (_ done: Int) throws -> Void
+    ) throws {
         var pictures: [RGBImage] = []
         var classes: [Int] = []
         var skipped: [(path: BytePath, reason: String)] = []
         var fingerprint = ""
         var start = 0
         while start < items.count {
-            guard progress(start) else { return nil }
+            try progress(start)
             let chunk = items[start..<min(start + Self.chunk, items.count)]
-            let results = Mutex([Loaded?](repeating: nil, count: chunk.count))
-            pool.forEach(chunk.count) { _, index in
-                let loaded = Self.load(chunk[chunk.startIndex + index].path, preparer, kept)
-                results.withLock { $0[index] = loaded }
+            let results = try pool.map(chunk.count) {
+                Self.load(chunk[chunk.startIndex + $0].path, preparer, kept)
             }
-            for (item, loaded) in zip(chunk, results.withLock(\.self)) {
-                guard let loaded else { continue }
+            for (item, loaded) in zip(chunk, results) {
                 fingerprint += "\(item.class) \(loaded.digest)\n"
                 switch loaded.picture {
                 case .success(let picture):
@@ -61,7 +57,7 @@ public struct PictureStore: Sendable {
             }
             start += chunk.count
         }
-        guard progress(items.count) else { return nil }
+        try progress(items.count)
         (self.pictures, self.classes, self.skipped, self.fingerprint) = (pictures, classes, skipped, fingerprint)
     }
 

@@ -1,3 +1,4 @@
+import Compute
 import Labelling
 
 /// Holds back a part of the images of every class for validation.
@@ -13,7 +14,7 @@ enum StratifiedSplit {
         for (index, item) in items.enumerated() { places[item.class].append(index) }
         var isHeldBack = [Bool](repeating: false, count: items.count)
         for (label, own) in places.enumerated() where own.count > 1 {
-            var generator = SeededGenerator(seed: seed, .split, label)
+            var generator = SplitMix64.split(seed: seed, class: label)
             let count = min(max(Int((Double(own.count) * fraction).rounded()), 1), own.count - 1)
             for place in generator.permutation(own.count).prefix(count) { isHeldBack[own[place]] = true }
         }

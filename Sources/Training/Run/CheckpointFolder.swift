@@ -32,14 +32,18 @@ public struct CheckpointFolder: Sendable {
     /// Whether there is a checkpoint for the run whose result goes to `output`.
     public static func isThere(output: String) -> Bool { access("\(path(output: output))/checkpoint.json", F_OK) == 0 }
 
-    /// Makes the folder, if it is not there.
+    /// Makes the folder for the run whose result goes to `output`, if it is not there.
     ///
     /// - Throws: `TrainingError` when it cannot be made.
-    public func create() throws(TrainingError) {
+    public static func create(output: String) throws(TrainingError) {
+        let path = path(output: output)
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-            throw TrainingError(path, "cannot be written: \(String(cString: strerror(errno)))")
+            throw TrainingError(output, "cannot be written: \(String(cString: strerror(errno)))")
         }
     }
+
+    /// Removes the folder if it holds nothing.
+    static func removeIfEmpty(output: String) { rmdir(path(output: output)) }
 
     /// Writes a checkpoint in the place of the one before.
     ///

@@ -2,6 +2,11 @@ public import VisionTransformers
 
 /// Which modules of a backbone get low-rank updates, as users name them.
 public struct LoRATargets: Sendable, Equatable {
+    /// The targets as they were given.
+    let text: String
+    /// The layers as they were given.
+    let layerText: String?
+
     private let targets: [String]
     private let layers: [ClosedRange<Int>]?
 
@@ -24,6 +29,7 @@ public struct LoRATargets: Sendable, Equatable {
     ///   - layers: numbers and ranges from 0, such as `0-5,8`; nil for all.
     /// - Throws: `TrainingError` about the option that cannot be understood.
     public init(_ targets: String, layers: String? = nil) throws(TrainingError) {
+        (text, layerText) = (targets, layers)
         let known = Self.modules.map(\.name) + Self.groups.map(\.name)
         self.targets = targets.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         for target in self.targets where !known.contains(target) {

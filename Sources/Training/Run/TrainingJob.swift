@@ -1,5 +1,7 @@
 public import Adapters
+import Compute
 import Tensors
+import VisionTransformers
 
 /// What is to be trained on what, how, and where the result goes.
 public struct TrainingJob: Sendable {
@@ -7,25 +9,29 @@ public struct TrainingJob: Sendable {
     public struct LoRA: Sendable, Equatable {
         /// r.
         public var rank = 16
-        /// α; without it r, so that the scale is 1, or √r when rank-stabilised.
+        /// α; without it r.
         public var alpha: Double?
-        /// Whether the scale is α/√r instead of α/r (rsLoRA, arXiv 2312.03732).
+        /// Whether the scale is α/√r instead of α/r.
         public var isRankStabilized = false
         /// The part of the inputs of B·A that is dropped in training.
         public var dropout = 0.0
         /// The modules.
         public let targets: LoRATargets
 
-        /// How the targets were named, for the record.
-        let targetNames: String
-        let layerNames: String?
-
         /// Updates of the modules that are named as `LoRATargets` has them.
         ///
         /// - Throws: `TrainingError` when they cannot be understood.
         public init(targets: String = "query,value", layers: String? = nil) throws(TrainingError) {
             self.targets = try LoRATargets(targets, layers: layers)
-            (targetNames, layerNames) = (targets, layers)
+        }
+
+        /// The settings for a backbone.
+        ///
+        /// - Throws: `TrainingError` when the backbone has no such module or layer.
+        func adaptation(of configuration: BackboneConfiguration) throws(TrainingError) -> LowRankAdaptation {
+            LowRankAdaptation(
+                modules: try targets.modules(of: configuration), rank: rank, alpha: alpha ?? Double(rank),
+                isRankStabilized: isRankStabilized, dropout: dropout)
         }
     }
 
@@ -42,7 +48,7 @@ public struct TrainingJob: Sendable {
     /// How the run goes.
     public var settings = RunSettings()
     /// AdamW's decoupled weight decay.
-    public var weightDecay = 0.0
+    public var weightDecay = AdamW().weightDecay
     /// How much of the target is spread over all classes.
     public var labelSmoothing = 0.05
     /// How training images change.
@@ -69,24 +75,5 @@ public struct TrainingJob: Sendable {
     /// A job with the usual settings.
     public init(base: String, data: TrainingData, task: String, output: String, lora: LoRA?) {
         (self.base, self.data, self.task, self.output, self.lora) = (base, data, task, output, lora)
-    }
-
-    /// Everything that changes the result besides base and data, by the names of the options.
-    var options: JSONObject {
-        var options = settings.json
-        options["weight_decay"] = .double(weightDecay)
-        options["label_smoothing"] = .double(labelSmoothing)
-        options["augment"] = .string(augmentation.name)
-        options["crop_area"] = augmentation.crops ? .double(augmentation.smallestArea) : .null
-        options["image_memory"] = augmentation.crops ? .int(imageMemory >> 20) : .null
-        options["head_only"] = .bool(lora == nil)
-        guard let lora else { return options }
-        options["rank"] = .int(lora.rank)
-        options["alpha"] = .double(lora.alpha ?? Double(lora.rank))
-        options["rslora"] = .bool(lora.isRankStabilized)
-        options["dropout"] = .double(lora.dropout)
-        options["targets"] = .string(lora.targetNames)
-        options["layers"] = lora.layerNames.map(JSON.string) ?? "all"
-        return options
     }
 }

@@ -97,7 +97,7 @@ public final class TrainingRun {
         let epoch = state.records.count
         let images = training.classes.count
         if order.epoch != epoch {
-            var generator = SeededGenerator(seed: settings.seed, .order, epoch)
+            var generator = SplitMix64.order(seed: settings.seed, epoch: epoch)
             order = (epoch, generator.permutation(images))
         }
         let start = position * settings.batchSize
@@ -149,6 +149,8 @@ public final class TrainingRun {
     private func judge(_ examples: any Examples) throws -> (loss: Double, accuracy: Double) {
         let (images, classes) = (examples.classes.count, classifier.classCount)
         let logits = FloatBuffer(count: settings.batchSize * classes)
+        let entropy = try CrossEntropy(labelSmoothing: 0)
+        let unused = FloatBuffer(count: classes)
         var (loss, correct) = (0.0, 0)
         for start in stride(from: 0, to: images, by: settings.batchSize) {
             let batch = Array(start..<min(start + settings.batchSize, images))[...]
@@ -156,7 +158,9 @@ public final class TrainingRun {
             try classifier.predict(inputs.base, images: batch.count, logits: logits.base)
             for (place, example) in batch.enumerated() {
                 let row = UnsafeBufferPointer(start: logits.base + place * classes, count: classes)
-                loss += CrossEntropy.loss(row, examples.classes[example])
+                loss += entropy.evaluate(
+                    logits.base + place * classes, classes: classes, own: examples.classes[example], weight: 1,
+                    gradient: unused.base)
                 if row.firstIndex(of: row.max() ?? 0) == examples.classes[example] { correct += 1 }
             }
         }

@@ -20,12 +20,20 @@ struct Benchmarks {
             let used = min(batch, threads)
             let result = try EngineBenchmark(configuration, batch: batch, threads: threads)
                 .measure(turns: turns, limitThreads: used)
-            print(
-                column("batch \(batch) on \(used) threads", 24), column(result.imagesPerSecond, 1, 11),
-                column(result.operationsPerSecond * 1e-9, 1, 10), column(result.limit * 1e-9, 1, 15),
-                column(result.ratio, 3, 16), separator: "")
+            line("batch \(batch) on \(used) threads", result, decimals: 1)
         }
+        let step = try TrainingBenchmark(configuration, batch: 8, threads: threads)
+            .measure(turns: turns, limitThreads: threads)
+        print("LoRA training (rank 16 on queries and values)")
+        line("batch 8 on \(threads) threads", step, decimals: 2)
         try CommandBenchmark.run(configuration)
+    }
+
+    private static func line(_ name: String, _ result: EngineBenchmark.Result, decimals: Int) {
+        print(
+            column(name, 24), column(result.imagesPerSecond, decimals, 11),
+            column(result.operationsPerSecond * 1e-9, 1, 10), column(result.limit * 1e-9, 1, 15),
+            column(result.ratio, 3, 16), separator: "")
     }
 
     private static func column(_ text: String, _ width: Int) -> String {

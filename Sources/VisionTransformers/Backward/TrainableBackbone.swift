@@ -73,7 +73,9 @@ public final class TrainableBackbone {
         for module in modules {
             guard seen.insert(module.name).inserted else { throw ModelError(module.name, "trained twice") }
             if case .lowRank(let rank, let scale) = module.form {
-                guard rank > 0 else { throw ModelError(module.name, "rank: expected at least 1, found \(rank)") }
+                guard (1...TrainedModule.maximumRank).contains(rank) else {
+                    throw ModelError(module.name, "rank: expected 1 to \(TrainedModule.maximumRank), found \(rank)")
+                }
                 guard scale.isFinite else { throw ModelError(module.name, "scale: expected a number, found \(scale)") }
             }
         }

@@ -130,6 +130,9 @@ public final class AdapterTrainer: TrainableClassifier {
         }
     }
 
+    /// Multiplications and additions of one image's matrix products in a step, for reports.
+    public var operationsPerImage: Double { backbone.operationsPerImage }
+
     /// Parameters, AdamW's moments and the number of steps taken.
     public var state: [(name: String, tensor: Tensor)] { optimizer.state }
 

@@ -14,13 +14,15 @@ final class ModulePlan: Sendable {
     let form: Form
     /// What each output is multiplied by in the layer that the module is folded into.
     let factors: [Float]
+    /// How many rows it reads of an image.
+    let rows: Int
     /// Tells its dropout from that of other modules.
     let number: UInt64
 
     init(
         _ module: TrainedModule, _ place: ModulePlace, factors: [Float], number: Int, rows: Int, kernels: ModuleKernels
     ) throws {
-        (self.place, self.factors, self.number) = (place, factors, UInt64(number))
+        (self.place, self.factors, self.rows, self.number) = (place, factors, rows, UInt64(number))
         switch module.form {
         case .lowRank(let rank, let scale):
             let outputs = place.outputs
@@ -60,11 +62,13 @@ final class ModulePlan: Sendable {
         }
     }
 
-    /// Multiplications and additions for one image, backward included.
-    var operations: Double {
+    /// Products of elements in one image's pass, forward and backward.
+    ///
+    /// - Parameter passes: whether the gradient of its input is wanted.
+    func products(passes: Bool) -> Double {
         switch form {
-        case .lowRank(let kernels, _, _, _, _): kernels.operations
-        case .dense: 0
+        case .lowRank(_, let a, let b, _, _): Double(rows * (a.values.count * (passes ? 3 : 2) + b.values.count * 3))
+        case .dense(_, let delta): Double(rows * delta.values.count)
         }
     }
 
@@ -94,7 +98,6 @@ struct LowRankKernels: Sendable {
     let downBackward: Kernel
     /// du A by itself, for dropout.
     let downBackwardAlone: Kernel
-    let operations: Double
 
     var all: [Kernel] { [down, up, upBackward, bGradient, aGradient, downBackward, downBackwardAlone] }
 }
@@ -147,8 +150,7 @@ final class ModuleKernels {
                 engine, m: rank, k: rows, n: inputs, sourceStride: rank, sourceTransposed: true, otherStride: inputs,
                 transposed: false, outputStride: inputs, accumulates: true),
             downBackward: try downBackward(accumulates: true),
-            downBackwardAlone: try downBackward(accumulates: false),
-            operations: 2 * 3 * Double(rows * rank * (inputs + outputs)))
+            downBackwardAlone: try downBackward(accumulates: false))
         lowRank[shape] = kernels
         return kernels
     }

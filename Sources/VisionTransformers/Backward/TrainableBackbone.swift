@@ -73,7 +73,9 @@ public final class TrainableBackbone {
         for module in modules {
             guard seen.insert(module.name).inserted else { throw ModelError(module.name, "trained twice") }
             if case .lowRank(let rank, let scale) = module.form {
-                guard rank > 0 else { throw ModelError(module.name, "rank: expected at least 1, found \(rank)") }
+                guard (1...TrainedModule.maximumRank).contains(rank) else {
+                    throw ModelError(module.name, "rank: expected 1 to \(TrainedModule.maximumRank), found \(rank)")
+                }
                 guard scale.isFinite else { throw ModelError(module.name, "scale: expected a number, found \(scale)") }
             }
         }
@@ -154,6 +156,30 @@ public final class TrainableBackbone {
         for (row, factor) in factors.enumerated() where factor != 1 {
             for index in row * columns..<(row + 1) * columns { gradient[index] *= factor }
         }
+    }
+
+    /// Multiplications and additions of one image's matrix products, forward and backward, for reports: 2·m·k·n of each that
+    /// is computed.
+    public var operationsPerImage: Double {
+        let c = configuration
+        let (t, d, m) = (Double(plan.tokens), Double(c.hiddenSize), Double(c.intermediateSize))
+        var sum = Double(inputCount) * d
+        for module in plan.modules {
+            sum += module.products(passes: plan.lowest < module.place.depth)
+        }
+        for block in plan.blocks {
+            let r = Double(block.kernels.outputs)
+            func add(_ layer: TrainingPlan.Layer, _ products: Double) {
+                sum += products * (layer.backward == nil ? 1 : 2)
+            }
+            add(block.qkv, 3 * t * d * d)
+            add(block.attentionOutput, r * d * d)
+            add(block.first, r * d * m)
+            if let up = block.up { add(up, r * d * m) }
+            add(block.second, r * d * m)
+            sum += 2 * r * t * d * (block.attentionOutput.backward == nil ? 1 : 3)
+        }
+        return 2 * sum
     }
 
     private func forEach(_ count: Int, _ body: (_ worker: Int, _ item: Int) throws -> Void) throws {

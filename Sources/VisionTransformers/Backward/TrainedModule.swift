@@ -10,6 +10,9 @@ public struct TrainedModule: Sendable, Equatable {
         case dense
     }
 
+    /// The largest rank of a low-rank module.
+    public static let maximumRank = 65536
+
     /// The canonical name, such as `layers.0.attention.q_proj`.
     public let name: String
     /// What is trained of it.

@@ -33,6 +33,7 @@ public enum AdapterWriter {
     ///   - rank: the largest rank that a module may have, or nil: then changes known by their factors are written as they are
     ///     and others up to rank `AdapterFactors.defaultRank`.
     ///   - names: how modules are called.
+    ///   - calibration: what was done with calibration images, for the recipe.
     ///   - replaces: whether an adapter that was written by this function may be replaced.
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
     ///     whether the folder was unfinished.
@@ -41,7 +42,8 @@ public enum AdapterWriter {
     @discardableResult
     public static func write(
         _ merged: MergedBackbone, to folder: String, rank: Int? = nil, names: ModuleNames = .transformers5,
-        replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
+        calibration: CalibrationRecord? = nil, replaces: Bool,
+        started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> Result {
         let modules = try AdapterFactors.all(of: merged, rank: rank)
         let family = merged.base.configuration.family
@@ -69,7 +71,8 @@ public enum AdapterWriter {
             try target.write(
                 recipeName,
                 JSON.object([
-                    "format": "mergevit-adapter", "format_version": .int(1), "recipe": try Recipe.json(merged),
+                    "format": "mergevit-adapter", "format_version": .int(1),
+                    "recipe": .object(try Recipe.json(merged, calibration: calibration)),
                 ])
                 .serialized())
             try target.commit()

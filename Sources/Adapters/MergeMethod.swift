@@ -14,19 +14,22 @@ public struct MergeMethod: Sendable {
         public let isAboveLower: Bool
         /// Whether it has to be a whole number.
         public let isWhole: Bool
+        /// The values that a search by images tries; none if it is not searched.
+        public let candidates: [Double]
         /// What it does, in a few words.
         public let summary: String
 
         /// A parameter; a real number unless it is said to be whole.
         public init(
             _ name: String, default defaultValue: Double, in range: ClosedRange<Double>, isAboveLower: Bool = false,
-            isWhole: Bool = false, _ summary: String
+            isWhole: Bool = false, candidates: [Double] = [], _ summary: String
         ) {
             self.name = name
             self.defaultValue = defaultValue
             self.range = range
             self.isAboveLower = isAboveLower
             self.isWhole = isWhole
+            self.candidates = candidates
             self.summary = summary
         }
 
@@ -104,6 +107,16 @@ public struct MergeSettings: Sendable, Equatable {
             uniqueKeysWithValues: method.parameters.map { ($0.name, given[$0.name] ?? $0.defaultValue) })
         self.seed = seed
     }
+
+    private init(values: [String: Double], seed: UInt64) { (self.values, self.seed) = (values, seed) }
+
+    /// The same settings but for one parameter.
+    func setting(_ parameter: MergeMethod.Parameter, to value: Double) -> MergeSettings {
+        MergeSettings(values: values.merging([parameter.name: value]) { $1 }, seed: seed)
+    }
+
+    /// The same settings with the scale that leaves a merge as it is.
+    var atScaleOne: MergeSettings { setting(MergeMethod.scale, to: 1) }
 
     /// The value of a parameter.
     public subscript(name: String) -> Double { values[name] ?? 0 }

@@ -26,8 +26,11 @@ public struct MergedBackbone: ParameterSource {
     public let method: MergeMethod
     /// The values of the method's parameters.
     public let settings: MergeSettings
+    /// The merged changes at scale 1, by parameter.
+    private let unscaled: [String: Change]
+
     /// The merged changes, by parameter.
-    public let changes: [String: Change]
+    public var changes: [String: Change] { unscaled.mapValues { $0.scaled(by: settings["scale"]) } }
 
     /// Merges the adapters.
     ///
@@ -56,25 +59,22 @@ public struct MergedBackbone: ParameterSource {
                 of: base, weight: item.weight,
                 inputMoments: method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
         }
-        changes = try method.merge(tasks, settings)
+        unscaled = try method.merge(tasks, settings.atScaleOne)
     }
 
-    private init(_ other: MergedBackbone, settings: MergeSettings, changes: [String: Change]) {
-        (base, adapters, method) = (other.base, other.adapters, other.method)
+    private init(_ other: MergedBackbone, settings: MergeSettings) {
+        (base, adapters, method, unscaled) = (other.base, other.adapters, other.method, other.unscaled)
         self.settings = settings
-        self.changes = changes
     }
 
-    /// The same merge at another scale. The scale is the last factor of every method, so nothing is computed again.
+    /// The same merge at another scale, to the last bit what merging at that scale gives. The scale is the last factor of
+    /// every method, so nothing else is computed again.
     ///
     /// - Throws: `SettingError` when the scale is out of the method's range.
     public func rescaled(to scale: Double) throws -> MergedBackbone {
         var values = settings.values
-        let factor = scale / (values["scale"] ?? 1)
         values["scale"] = scale
-        return MergedBackbone(
-            self, settings: try MergeSettings(values, for: method, seed: settings.seed),
-            changes: changes.mapValues { $0.scaled(by: factor) })
+        return MergedBackbone(self, settings: try MergeSettings(values, for: method, seed: settings.seed))
     }
 
     /// A parameter with the merged change added: sums in double precision, rounded once.
@@ -82,7 +82,7 @@ public struct MergedBackbone: ParameterSource {
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.
     public func parameter(_ name: String) throws -> Tensor {
         let original = try base.parameter(name)
-        guard let change = changes[name] else { return original }
+        guard let change = unscaled[name]?.scaled(by: settings["scale"]) else { return original }
         let merged = original.adding(change)
         guard merged.values.allSatisfy(\.isFinite) else {
             throw ModelError(base.folder, "\(name): the merge gives values that are not finite numbers")

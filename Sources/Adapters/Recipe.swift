@@ -9,12 +9,14 @@ enum Recipe {
     /// Backbones that were not all merged in one way are listed by group, as `groups`.
     ///
     /// - Throws: `TensorFileError` when a file cannot be read.
-    static func json(_ groups: [MergedBackbone], order: [String]) throws -> JSON {
-        guard let first = groups.first, groups.count > 1 else { return try groups.first.map { try json($0) } ?? .null }
+    static func json(_ groups: [MergedBackbone], order: [String], calibration: CalibrationRecord? = nil) throws -> JSON
+    {
+        guard let first = groups.first else { return .null }
+        guard groups.count > 1 else { return .object(try json(first, calibration: calibration)) }
         let adapters = groups.flatMap(\.adapters)
         let sorted = order.flatMap { name in adapters.filter { $0.adapter.task == name } }
         let others = adapters.filter { !order.contains($0.adapter.task) }
-        guard var recipe = try json(first, adapters: sorted + others).objectValue else { return .null }
+        var recipe = try json(first, adapters: sorted + others, calibration: calibration)
         if groups.contains(where: { $0.method.name != first.method.name || $0.settings != first.settings }) {
             recipe["groups"] = .array(groups.map { .object(rule($0)) })
         }
@@ -35,7 +37,9 @@ enum Recipe {
     /// The recipe of a merge, with the SHA-256 of every file that went into it.
     ///
     /// - Throws: `TensorFileError` when a file cannot be read.
-    static func json(_ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil) throws -> JSON {
+    static func json(
+        _ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil, calibration: CalibrationRecord? = nil
+    ) throws -> JSONObject {
         let base = merged.base
         var recipe = rule(merged)
         recipe["base"] = .object(["path": .string(base.folder), "sha256": try FileDigest.byName(files(of: base))])
@@ -50,7 +54,8 @@ enum Recipe {
                 members["sha256"] = try FileDigest.byName(item.adapter.files)
                 return .object(members)
             })
-        return .object(recipe)
+        recipe["calibration"] = calibration?.json
+        return recipe
     }
 }
 
@@ -75,8 +80,19 @@ public enum FileDigest {
             hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
             file.release(range)
         }
+        return text(hash.finalize())
+    }
+
+    private static func text(_ digest: SHA256.Digest) -> String {
         let digits = Array("0123456789abcdef")
-        return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+
+    /// The SHA-256 of some bytes one after the other, as 64 hexadecimal digits.
+    public static func sha256(_ parts: some Sequence<[UInt8]>) -> String {
+        var hash = SHA256()
+        for part in parts { hash.update(data: part) }
+        return text(hash.finalize())
     }
 
     /// The SHA-256 of files, by the last part of their names.

@@ -46,8 +46,9 @@ struct MergeCommand: ParsableCommand {
             guard !method.isGiven else {
                 throw ValidationError("--method, --scale, --set and --seed: the --recipe has them.")
             }
-            guard grouping.groups == nil, calibration.folders.isEmpty else {
-                throw ValidationError("--groups and --calibration do not go with --recipe.")
+            guard grouping.groups == nil, !calibration.isUsed, calibration.labelled.isEmpty else {
+                throw ValidationError(
+                    "--groups, --align, --tune, --tune-all, --labelled and --max-drop: the --recipe says what is done.")
             }
             return
         }
@@ -55,7 +56,7 @@ struct MergeCommand: ParsableCommand {
         guard grouping.groups == nil || calibration.maxDrop == nil else {
             throw ValidationError("--groups sets the groups, --max-drop finds them: give one.")
         }
-        guard try !method.chosen().method.usesImages || !calibration.folders.isEmpty else {
+        guard try !method.chosen().method.usesImages || calibration.isGiven else {
             throw ValidationError("--method \(method.method) needs --calibration.")
         }
         guard form.kind != .adapter || (grouping.groups == nil && calibration.maxDrop == nil && !calibration.align)
@@ -66,28 +67,37 @@ struct MergeCommand: ParsableCommand {
 
     func run() throws {
         let log = Warnings.logger(quiet: isQuiet)
+        let report: (String) -> Void = { if !isQuiet { StandardStream.error.write($0 + "\n") } }
         if let recipe = input.recipe {
-            let merged = try input.recorded(recipe).merge()
-            return try write([BundleGroup(merged)], order: nil, run: nil, log)
+            var recorded = try input.recorded(recipe)
+            let (base, adapters) = try recorded.open()
+            let images = try calibration.calibrator(again: &recorded, base: base, adapters: adapters, log: log)
+            var run = MergeRun(base: base, adapters: adapters, calibration: images, report: report)
+            let groups = try run.groups(again: recorded.groups)
+            return try write(groups, order: adapters.isEmpty ? nil : recorded.adapters, run.record, log)
         }
+        let (method, settings) = try method.chosen()
         let (base, adapters) = try input.open(log)
-        var run = try MergeRun(
-            base: base, adapters: adapters, method: method.chosen(), options: calibration,
-            report: { if !isQuiet { StandardStream.error.write($0 + "\n") } }, log: log)
+        let isCalibrated = calibration.isUsed || method.usesImages
+        let images = isCalibrated ? try calibration.calibrator(base: base, adapters: adapters, log: log) : nil
+        var run = MergeRun(
+            base: base, adapters: adapters, calibration: images,
+            fixed: calibration.tuneAll ? Set(self.method.parameters.map(\.name)) : nil, report: report)
         let names = adapters.map(\.adapter.task)
-        let groups = try run.groups(named: grouping.groups == nil ? nil : grouping.names(among: names))
-        try write(groups, order: adapters.isEmpty ? nil : names, run: run, log)
+        let groups = try run.groups(
+            named: grouping.groups == nil ? nil : grouping.names(among: names), method: method, settings: settings)
+        try write(groups, order: adapters.isEmpty ? nil : names, run.record, log)
     }
 
-    private func write(_ groups: [BundleGroup], order: [String]?, run: MergeRun?, _ log: Logger) throws {
+    private func write(_ groups: [BundleGroup], order: [String]?, _ record: CalibrationRecord?, _ log: Logger) throws {
         if form.kind == .adapter, let merged = groups.first?.merged {
             let result = try AdapterWriter.write(
-                merged, to: output, rank: form.rank, names: form.keyNames, replaces: force
+                merged, to: output, rank: form.rank, names: form.keyNames, calibration: record, replaces: force
             ) { discard in Interruption().watch(discard) }
             return say(groups, OutputForm.summary(result))
         }
         let heads = try BundleWriter.write(
-            groups: groups, order: order, calibration: run?.record, to: output, replaces: force
+            groups: groups, order: order, calibration: record, to: output, replaces: force
         ) { discard in
             Interruption().watch(discard)
         }

@@ -1,22 +1,25 @@
 import Tensors
 import VisionTransformers
 
-/// Unlabelled images of one task, ready for the backbone. Only what models say of them is used, never a label.
+/// Images of one task, ready for the backbone. Only what models say of them is used, unless classes are given.
 public struct CalibrationImages: Sendable {
     /// The task.
     public let task: String
     /// How many images there are.
     public let count: Int
+    /// The true class of each image, as the head counts them, if a scale is to be chosen by labels.
+    public let classes: [Int]?
     /// Writes the patches of an image into a buffer of the model's `inputCount`. Called from one thread.
     public let prepare: @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
 
     /// A task's images.
     public init(
-        task: String, count: Int,
+        task: String, count: Int, classes: [Int]? = nil,
         prepare: @escaping @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
     ) {
         self.task = task
         self.count = count
+        self.classes = classes
         self.prepare = prepare
     }
 

@@ -5,6 +5,8 @@ import VisionTransformers
 public struct PreparedImages: Sendable {
     /// The pictures in the order of their paths.
     public let pictures: [RGBImage]
+    /// Where each picture is from.
+    public let paths: [BytePath]
     /// Files that could not be used, with the reason.
     public let skipped: [(path: String, reason: String)]
 
@@ -16,6 +18,7 @@ public struct PreparedImages: Sendable {
         var reader = FileReader(limit: 1 << 30)
         var path: [UInt8] = []
         var pictures: [RGBImage] = []
+        var places: [BytePath] = []
         var skipped: [(path: String, reason: String)] = []
         while let input = try lister.next(into: &path, waiting: { _ in true }) {
             let name = BytePath(path)
@@ -25,11 +28,13 @@ public struct PreparedImages: Sendable {
             }
             do {
                 try reader.read(name) { pictures.append(try preparer.pictures($0).prepared) }
+                places.append(name)
             } catch {
                 skipped.append((name.description, "\(error)"))
             }
         }
         self.pictures = pictures
+        self.paths = places
         self.skipped = skipped
     }
 }

@@ -41,7 +41,7 @@ let package = Package(
 
         // Libraries in Swift.
         .target(name: "Tensors", swiftSettings: strict),
-        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "Tensors"], swiftSettings: strict),
+        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors"], swiftSettings: strict),
         .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors"], swiftSettings: strict),
         .target(
             name: "VisionTransformers", dependencies: ["Images", "Compute", "Tensors"], swiftSettings: strict),
@@ -80,12 +80,15 @@ let package = Package(
             resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(
-            name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Tensors"],
+            name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
+        .testTarget(
+            name: "TrainingTests", dependencies: ["Training", "VisionTransformers", "Compute", "Tensors"],
+            resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], resources: [.copy("Cases")],
             swiftSettings: strict),

@@ -94,7 +94,7 @@ public enum AdapterWriter {
 
     /// The width of what transformers' `classifier` of the family reads.
     private static func classifierWidth(_ base: Checkpoint) -> Int {
-        base.configuration.family == .dinov2 ? base.configuration.featureSize : base.configuration.hiddenSize
+        base.configuration.hiddenSize * base.configuration.family.classifierParts
     }
 
     private static func writeWeights(

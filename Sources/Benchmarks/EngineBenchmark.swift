@@ -34,25 +34,36 @@ struct EngineBenchmark {
 
     func measure(turns: Int, limitThreads: Int) throws -> Result {
         var logits = [Float](repeating: 0, count: batch * model.classCount)
-        try model.run(inputs, images: batch, logits: &logits)
+        return try Self.measure(
+            turns: turns, limitThreads: limitThreads, operationsPerImage: model.operationsPerImage
+        ) {
+            try model.run(inputs, images: batch, logits: &logits)
+            return batch
+        }
+    }
+
+    /// Measures something and the processor's limit in turn.
+    ///
+    /// - Parameter body: computes some images, and says how many.
+    static func measure(
+        turns: Int, limitThreads: Int, operationsPerImage: Double, _ body: () throws -> Int
+    ) throws -> Result {
+        _ = try body()
         var (rates, limits, ratios): ([Double], [Double], [Double]) = ([], [], [])
         for _ in 0..<turns {
             let before = try ProcessorLimit.measure(threads: limitThreads)
             let start = seconds()
             var images = 0
-            while seconds() - start < 1 {
-                try model.run(inputs, images: batch, logits: &logits)
-                images += batch
-            }
+            while seconds() - start < 1 { images += try body() }
             let rate = Double(images) / (seconds() - start)
             let after = try ProcessorLimit.measure(threads: limitThreads)
             let limit = (before + after) / 2
             rates.append(rate)
             limits.append(limit)
-            ratios.append(rate * model.operationsPerImage / limit)
+            ratios.append(rate * operationsPerImage / limit)
         }
         return Result(
-            imagesPerSecond: median(rates), operationsPerSecond: median(rates) * model.operationsPerImage,
+            imagesPerSecond: median(rates), operationsPerSecond: median(rates) * operationsPerImage,
             limit: median(limits), ratio: median(ratios))
     }
 }

@@ -3,7 +3,8 @@ import Glibc
 import Tensors
 import VisionTransformers
 
-/// `make bench`: the engine beside the processor's limit, measured in turn in one run; then the whole command.
+/// `make bench`: the engine and training beside the processor's limit, measured in turn in one run; then the whole command.
+/// Arguments name the parts that are wanted: engine, training, command.
 @main
 struct Benchmarks {
     /// Turns of limit and engine; medians are reported, because machines are shared and noisy.
@@ -15,17 +16,35 @@ struct Benchmarks {
             JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
         print("\(KernelEngine.libraryVersion), \(ProcessorLimit.instructions), \(threads) threads")
         print("ViT-B/16 at 224 x 224, f32, random weights\n")
+        let wanted = CommandLine.arguments.dropFirst()
+        func wants(_ part: String) -> Bool { wanted.isEmpty || wanted.contains(part) }
+        if wants("engine") { try engine(configuration, threads: threads) }
+        if wants("training") { try training(configuration, threads: threads) }
+        if wants("command") { try CommandBenchmark.run(configuration) }
+    }
+
+    private static func engine(_ configuration: BackboneConfiguration, threads: Int) throws {
         print("engine                      images/s    GFLOP/s   limit GFLOP/s   ratio to limit")
         for batch in [1, 8, 32] {
             let used = min(batch, threads)
             let result = try EngineBenchmark(configuration, batch: batch, threads: threads)
                 .measure(turns: turns, limitThreads: used)
-            print(
-                column("batch \(batch) on \(used) threads", 24), column(result.imagesPerSecond, 1, 11),
-                column(result.operationsPerSecond * 1e-9, 1, 10), column(result.limit * 1e-9, 1, 15),
-                column(result.ratio, 3, 16), separator: "")
+            line("batch \(batch) on \(used) threads", result, decimals: 1)
         }
-        try CommandBenchmark.run(configuration)
+    }
+
+    private static func training(_ configuration: BackboneConfiguration, threads: Int) throws {
+        print("LoRA, rank 16 on q and v    images/s    GFLOP/s   limit GFLOP/s   ratio to limit")
+        let result = try TrainingBenchmark(configuration, batch: 8, threads: threads)
+            .measure(turns: turns, limitThreads: threads)
+        line("batch 8 on \(threads) threads", result, decimals: 2)
+    }
+
+    private static func line(_ name: String, _ result: EngineBenchmark.Result, decimals: Int) {
+        print(
+            column(name, 24), column(result.imagesPerSecond, decimals, 11),
+            column(result.operationsPerSecond * 1e-9, 1, 10), column(result.limit * 1e-9, 1, 15),
+            column(result.ratio, 3, 16), separator: "")
     }
 
     private static func column(_ text: String, _ width: Int) -> String {

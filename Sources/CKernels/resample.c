@@ -1,13 +1,6 @@
 #include "resample.h"
 
-#if defined(__x86_64__) && defined(__has_attribute)
-#if __has_attribute(target_clones)
-#define MV_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-#endif
-#ifndef MV_CLONES
-#define MV_CLONES
-#endif
+#include "clones.h"
 
 static inline uint8_t clip(uint32_t sum) {
     int32_t value = (int32_t)sum >> MV_RESAMPLE_BITS;

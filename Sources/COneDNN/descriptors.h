@@ -36,6 +36,17 @@ static inline int mv_plan_layer_norm(dnnl_primitive_desc_t *plan, dnnl_engine_t 
                                                                   NULL, epsilon, dnnl_use_scale | dnnl_use_shift,
                                                                   attributes);
 }
+static inline int mv_plan_eltwise(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, dnnl_alg_kind_t kind, float alpha,
+                                  const mv_desc *data, dnnl_primitive_attr_t attributes) {
+    return dnnl_eltwise_forward_primitive_desc_create(plan, engine, dnnl_forward_training, kind, *data, *data, alpha, 0,
+                                                      attributes);
+}
+static inline int mv_plan_eltwise_backward(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, dnnl_alg_kind_t kind,
+                                           float alpha, const mv_desc *data, dnnl_primitive_desc_t forward,
+                                           dnnl_primitive_attr_t attributes) {
+    return dnnl_eltwise_backward_primitive_desc_create(plan, engine, kind, *data, *data, *data, alpha, 0, forward,
+                                                       attributes);
+}
 static inline int mv_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha) {
     return dnnl_post_ops_append_eltwise(ops, kind, alpha, 0);
 }
@@ -83,6 +94,19 @@ static inline int mv_plan_layer_norm(dnnl_primitive_desc_t *plan, dnnl_engine_t 
     int status = dnnl_layer_normalization_forward_desc_init(&op, dnnl_forward_inference, data, NULL, epsilon,
                                                             dnnl_use_scale | dnnl_use_shift);
     return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, NULL);
+}
+static inline int mv_plan_eltwise(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, dnnl_alg_kind_t kind, float alpha,
+                                  const mv_desc *data, dnnl_primitive_attr_t attributes) {
+    dnnl_eltwise_desc_t op;
+    int status = dnnl_eltwise_forward_desc_init(&op, dnnl_forward_training, kind, data, alpha, 0);
+    return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, NULL);
+}
+static inline int mv_plan_eltwise_backward(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, dnnl_alg_kind_t kind,
+                                           float alpha, const mv_desc *data, dnnl_primitive_desc_t forward,
+                                           dnnl_primitive_attr_t attributes) {
+    dnnl_eltwise_desc_t op;
+    int status = dnnl_eltwise_backward_desc_init(&op, kind, data, data, alpha, 0);
+    return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, forward);
 }
 static inline int mv_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha) {
     return dnnl_post_ops_append_eltwise(ops, 1, kind, alpha, 0);

@@ -18,7 +18,7 @@ struct mv_op {
     dnnl_primitive_t primitive;
     dnnl_primitive_desc_t plan;
     mv_desc src, weights, bias, multiplier, dst, scratch;
-    int uses_weights, uses_bias, bias_argument, uses_multiplier, multiplier_argument, weights_argument;
+    int uses_weights, uses_bias, bias_argument, uses_multiplier, multiplier_argument, weights_argument, dst_argument;
     int64_t k, n;
 };
 
@@ -86,17 +86,21 @@ static int op_finish(mv_op *op) {
     return status ? status : mv_desc_copy(&op->scratch, dnnl_primitive_desc_query_md(op->plan, dnnl_query_scratchpad_md, 0));
 }
 
+static dnnl_alg_kind_t activation_kind(mv_activation activation) {
+    switch (activation) {
+        case MV_ACTIVATION_NONE: break;
+        case MV_ACTIVATION_GELU_ERF: return dnnl_eltwise_gelu_erf;
+        case MV_ACTIVATION_GELU_TANH: return dnnl_eltwise_gelu_tanh;
+        case MV_ACTIVATION_SWISH: return dnnl_eltwise_swish;
+        case MV_ACTIVATION_RELU: return dnnl_eltwise_relu;
+    }
+    return dnnl_alg_kind_undef;
+}
+
 static int post_ops(dnnl_primitive_attr_t attributes, const mv_matmul *spec, mv_op *op) {
     dnnl_post_ops_t ops;
     int status = dnnl_post_ops_create(&ops), position = 0;
-    dnnl_alg_kind_t kind = dnnl_alg_kind_undef;
-    switch (spec->activation) {
-        case MV_ACTIVATION_NONE: break;
-        case MV_ACTIVATION_GELU_ERF: kind = dnnl_eltwise_gelu_erf; break;
-        case MV_ACTIVATION_GELU_TANH: kind = dnnl_eltwise_gelu_tanh; break;
-        case MV_ACTIVATION_SWISH: kind = dnnl_eltwise_swish; break;
-        case MV_ACTIVATION_RELU: kind = dnnl_eltwise_relu; break;
-    }
+    dnnl_alg_kind_t kind = activation_kind(spec->activation);
     float alpha = spec->activation == MV_ACTIVATION_SWISH ? spec->activation_alpha : 0;
     if (!status && kind != dnnl_alg_kind_undef) {
         status = mv_append_eltwise(ops, kind, alpha);
@@ -123,7 +127,8 @@ int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
     op->uses_bias = spec->has_bias;
     op->bias_argument = DNNL_ARG_BIAS;
     op->uses_multiplier = spec->multiply;
-    dnnl_dims_t src = {spec->m, spec->k}, src_strides = {spec->src_stride, 1};
+    op->dst_argument = DNNL_ARG_DST;
+    dnnl_dims_t src = {spec->m, spec->k}, src_strides = {spec->src_stride, spec->src_k_stride};
     dnnl_dims_t weights = {spec->k, spec->n}, weights_strides = {spec->weights_k_stride, spec->weights_n_stride};
     dnnl_dims_t bias = {1, spec->n}, bias_strides = {spec->n, 1};
     dnnl_dims_t dst = {spec->m, spec->n}, dst_strides = {spec->dst_stride, 1};
@@ -159,6 +164,7 @@ static int rowwise_create(mv_op **result, mv_engine *engine, int64_t rows, int64
     mv_op *op = calloc(1, sizeof *op);
     if (!op) return -1;
     op->engine = engine;
+    op->dst_argument = DNNL_ARG_DST;
     dnnl_dims_t data = {rows, columns}, strides = {columns, 1}, vector = {columns}, unit = {1};
     dnnl_primitive_attr_t attributes = NULL;
     int status = mv_desc_strided(&op->src, 2, data, strides);
@@ -192,6 +198,37 @@ int mv_layer_norm_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t co
     return rowwise_create(op, engine, rows, columns, &epsilon);
 }
 
+int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_t columns, mv_activation activation,
+                         float alpha, int backward) {
+    mv_op *op = calloc(1, sizeof *op);
+    if (!op) return -1;
+    op->engine = engine;
+    op->dst_argument = backward ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST;
+    op->uses_multiplier = backward;
+    op->multiplier_argument = DNNL_ARG_DIFF_DST;
+    dnnl_dims_t data = {rows, columns}, strides = {columns, 1};
+    dnnl_alg_kind_t kind = activation_kind(activation);
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_primitive_desc_t forward = NULL;
+    int status = mv_desc_strided(&op->src, 2, data, strides);
+    if (!status) status = mv_desc_strided(&op->dst, 2, data, strides);
+    if (!status && backward) status = mv_desc_strided(&op->multiplier, 2, data, strides);
+    if (!status) status = attributes_create(&attributes);
+    if (!status)
+        status = mv_plan_eltwise(backward ? &forward : &op->plan, engine->engine, kind, alpha, &op->src, attributes);
+    if (!status && backward)
+        status = mv_plan_eltwise_backward(&op->plan, engine->engine, kind, alpha, &op->src, forward, attributes);
+    if (!status) status = op_finish(op);
+    if (forward) dnnl_primitive_desc_destroy(forward);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    if (status) {
+        mv_op_destroy(op);
+        return status;
+    }
+    *result = op;
+    return 0;
+}
+
 size_t mv_op_scratch_size(const mv_op *op) { return dnnl_memory_desc_get_size(mv_ref(&op->scratch)); }
 size_t mv_op_packed_size(const mv_op *op) {
     return op->uses_weights ? dnnl_memory_desc_get_size(mv_ref(&op->weights)) : 0;
@@ -203,10 +240,10 @@ const char *mv_op_kernel(const mv_op *op) {
     return name ? name : "unknown";
 }
 
-int mv_op_pack(const mv_op *op, const float *weights, void *packed) {
+int mv_op_pack(const mv_op *op, const float *weights, int transposed, void *packed) {
     mv_desc plain;
     memset(&plain, 0, sizeof plain);
-    dnnl_dims_t dims = {op->k, op->n}, strides = {1, op->k};
+    dnnl_dims_t dims = {op->k, op->n}, strides = {transposed ? op->n : 1, transposed ? 1 : op->k};
     dnnl_memory_t from = NULL, to = NULL;
     dnnl_primitive_desc_t plan = NULL;
     dnnl_primitive_t reorder = NULL;
@@ -243,7 +280,7 @@ int mv_call_create(mv_call **result, const mv_op *op, const mv_buffers *buffers)
     if (!status && op->uses_bias) status = bind(call, &op->bias, op->bias_argument, buffers->bias);
     if (!status && op->uses_multiplier)
         status = bind(call, &op->multiplier, op->multiplier_argument, buffers->multiplier);
-    if (!status) status = bind(call, &op->dst, DNNL_ARG_DST, buffers->dst);
+    if (!status) status = bind(call, &op->dst, op->dst_argument, buffers->dst);
     if (!status && mv_op_scratch_size(op) > 0) status = bind(call, &op->scratch, DNNL_ARG_SCRATCHPAD, buffers->scratch);
     if (status) {
         mv_call_destroy(call);

@@ -1,24 +1,12 @@
 internal import COneDNN
 public import Tensors
 
-/// An element-wise function that follows a matrix product.
-public enum Activation: Sendable, Equatable {
-    /// The exact GELU, x Φ(x).
-    case gelu
-    /// GELU by the tanh approximation.
-    case geluTanh
-    /// x · sigmoid(alpha · x): SiLU at alpha 1, "quick GELU" at 1.702.
-    case swish(alpha: Float)
-    /// max(x, 0).
-    case relu
-}
-
 /// One operation, planned once for fixed shapes; it may run on several threads at the same time (see `KernelCall`).
 public final class Kernel: @unchecked Sendable {
     let handle: OpaquePointer
     private let engine: KernelEngine
 
-    private init(
+    init(
         _ engine: KernelEngine, _ operation: String, create: (inout OpaquePointer?) -> Int32
     ) throws(ComputeError) {
         var created: OpaquePointer?
@@ -44,19 +32,12 @@ public final class Kernel: @unchecked Sendable {
         var spec = mv_matmul()
         (spec.m, spec.k, spec.n) = (Int64(rows), Int64(inputs), Int64(outputs))
         (spec.src_stride, spec.dst_stride) = (Int64(inputs), Int64(outputStride ?? outputs))
+        spec.src_k_stride = 1
         spec.packed = 1
         spec.has_bias = hasBias ? 1 : 0
         spec.multiply = multiplies ? 1 : 0
         spec.accumulate = accumulates ? 1 : 0
-        switch activation {
-        case nil: spec.activation = MV_ACTIVATION_NONE
-        case .gelu: spec.activation = MV_ACTIVATION_GELU_ERF
-        case .geluTanh: spec.activation = MV_ACTIVATION_GELU_TANH
-        case .relu: spec.activation = MV_ACTIVATION_RELU
-        case .swish(let alpha):
-            spec.activation = MV_ACTIVATION_SWISH
-            spec.activation_alpha = alpha
-        }
+        (spec.activation, spec.activation_alpha) = activation.code
         return try Kernel(engine, "plan a linear layer \(rows) x \(inputs) -> \(outputs)") {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -65,14 +46,19 @@ public final class Kernel: @unchecked Sendable {
     /// A product of two plain matrices that lie inside larger ones: `dst[m, n] = src[m, k] · other`, where `other` is
     /// `[k, n]` with the given row stride, or `[n, k]` when transposed.
     ///
+    /// - Parameters:
+    ///   - sourceTransposed: `src` lies as `[k, m]`.
+    ///   - accumulates: the product is added to what `dst` holds.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
     public static func product(
-        _ engine: KernelEngine, m: Int, k: Int, n: Int, sourceStride: Int, otherStride: Int, transposed: Bool,
-        outputStride: Int
+        _ engine: KernelEngine, m: Int, k: Int, n: Int, sourceStride: Int, sourceTransposed: Bool = false,
+        otherStride: Int, transposed: Bool, outputStride: Int, accumulates: Bool = false
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
         (spec.m, spec.k, spec.n) = (Int64(m), Int64(k), Int64(n))
-        (spec.src_stride, spec.dst_stride) = (Int64(sourceStride), Int64(outputStride))
+        spec.dst_stride = Int64(outputStride)
+        (spec.src_stride, spec.src_k_stride) = sourceTransposed ? (1, Int64(sourceStride)) : (Int64(sourceStride), 1)
+        spec.accumulate = accumulates ? 1 : 0
         (spec.weights_k_stride, spec.weights_n_stride) = transposed ? (1, Int64(otherStride)) : (Int64(otherStride), 1)
         return try Kernel(engine, "plan a product \(m) x \(k) x \(n)") {
             mv_matmul_create(&$0, engine.handle, &spec)
@@ -107,11 +93,24 @@ public final class Kernel: @unchecked Sendable {
 
     /// Brings a linear layer's weight, `outputs` dense rows of `inputs` elements, into the layout that the kernel wants.
     ///
+    /// - Parameter transposed: the weight lies as `inputs` rows of `outputs` elements: that of another layer, which this one
+    ///   goes backward through.
     /// - Throws: `ComputeError` when the library refuses.
-    public func pack(_ weight: UnsafeBufferPointer<Float>) throws(ComputeError) -> FloatBuffer {
+    public func pack(
+        _ weight: UnsafeBufferPointer<Float>, transposed: Bool = false
+    ) throws(ComputeError) -> FloatBuffer {
         let packed = FloatBuffer(count: (mv_op_packed_size(handle) + 3) / 4)
-        try check(mv_op_pack(handle, weight.baseAddress, packed.base), "pack weights")
+        try repack(weight, transposed: transposed, into: packed)
         return packed
+    }
+
+    /// The same into memory that `pack` gave before, for a weight that has changed.
+    ///
+    /// - Throws: `ComputeError` when the library refuses.
+    public func repack(
+        _ weight: UnsafeBufferPointer<Float>, transposed: Bool = false, into packed: FloatBuffer
+    ) throws(ComputeError) {
+        try check(mv_op_pack(handle, weight.baseAddress, transposed ? 1 : 0, packed.base), "pack weights")
     }
 }
 

@@ -76,6 +76,20 @@ public final class WorkerPool: @unchecked Sendable {
         }
     }
 
+    /// The results of `body` for every item in `0..<count`, computed on all workers.
+    ///
+    /// - Throws: the error of the first item that has one.
+    public func map<Value>(_ count: Int, _ body: (_ item: Int) throws -> Value) throws -> [Value] {
+        let results = UnsafeMutableBufferPointer<Result<Value, any Error>?>.allocate(capacity: count)
+        results.initialize(repeating: nil)
+        defer {
+            results.deinitialize()
+            results.deallocate()
+        }
+        forEach(count) { _, item in results[item] = Result { try body(item) } }
+        return try results.compactMap { try $0?.get() }
+    }
+
     private func work(as worker: Int, _ body: (Int, Int) -> Void) {
         while true {
             pthread_mutex_lock(mutex)

@@ -24,6 +24,9 @@ public enum BackboneFamily: String, Sendable, CaseIterable {
     /// The heads of ViT read CLS; DeiT's read CLS, or CLS and the distillation token; DINOv2's read CLS and the mean. A head
     /// that was aligned with a merged backbone may read all parts.
     public var featureParts: Int { prefixTokens + 1 }
+
+    /// How many of these parts transformers' `classifier` of the family reads.
+    public var classifierParts: Int { self == .dinov2 ? 2 : 1 }
 }
 
 /// The shape of a Vision Transformer without its head; what `config.json` says of the backbone.

@@ -44,7 +44,7 @@ final class ForwardPass {
         let up = FloatBuffer(count: c.usesSwiGLU ? tokens * c.intermediateSize : 0)
         let scratch = FloatBuffer(count: plan.scratchCount)
         (self.patches, self.stream, self.normalized, self.hidden) = (patches, stream, normalized, hidden)
-        let features = FloatBuffer(count: plan.featureSize)
+        let features = FloatBuffer(count: plan.layout.featureSize)
         let logits = FloatBuffer(count: plan.classes)
         (self.features, self.logits) = (features, logits)
 
@@ -119,27 +119,10 @@ final class ForwardPass {
         try finalNorm.run()
         hiddenResult?.update(from: normalized.base, count: normalized.count)
         guard result != nil || featuresResult != nil else { return }
-        gatherFeatures()
+        plan.layout.gather(normalized, into: features)
         featuresResult?.update(from: features.base, count: features.count)
         guard let heads, let result else { return }
         try heads.run()
         result.update(from: logits.base, count: logits.count)
-    }
-
-    /// The parts of the features that are read: prefix tokens, then the mean over the patches.
-    private func gatherFeatures() {
-        let c = plan.configuration
-        let (d, prefix) = (c.hiddenSize, c.family.prefixTokens)
-        let tokens = min(plan.featureSize, prefix * d)
-        features.base.update(from: normalized.base, count: tokens)
-        guard plan.featureSize > tokens else { return }
-        let mean = features.base + tokens
-        mean.update(repeating: 0, count: d)
-        for token in prefix..<plan.tokens {
-            let row = normalized.base + token * d
-            for channel in 0..<d { mean[channel] += row[channel] }
-        }
-        let count = Float(plan.patches)
-        for channel in 0..<d { mean[channel] /= count }
     }
 }

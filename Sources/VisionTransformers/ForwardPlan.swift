@@ -48,8 +48,8 @@ final class ForwardPlan: Sendable {
     let heads: Linear?
     /// Logits of all heads together.
     let classes: Int
-    /// How many elements of the features are read: as many as the widest head reads, or all.
-    let featureSize: Int
+    /// What the features are: as many elements as the widest head reads, or all.
+    let layout: FeatureLayout
 
     let norm: Kernel
     let scores: Kernel
@@ -92,8 +92,10 @@ final class ForwardPlan: Sendable {
         finalNorm = try loader.norm("layernorm")
         blocks = try loader.blocks(planned, pool: pool)
         classes = heads.reduce(0) { $0 + $1.classes.count }
-        featureSize = givesFeatures ? c.featureSize : heads.map { $0.weight.shape[1] }.max() ?? d
-        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: featureSize, engine: engine)
+        layout = FeatureLayout(
+            width: d, prefixTokens: c.family.prefixTokens, patches: patches,
+            featureSize: givesFeatures ? c.featureSize : heads.map { $0.weight.shape[1] }.max() ?? d)
+        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: layout.featureSize, engine: engine)
 
         let kernels = [
             norm, scores, softmax, mix, patchKernel, planned.qkv, planned.attentionOutput, planned.first,

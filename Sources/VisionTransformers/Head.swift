@@ -54,8 +54,7 @@ public struct Head: Sendable, Equatable {
             return (weight, bias)
         }
         let hidden = configuration.hiddenSize
-        let width = configuration.family == .dinov2 ? 2 * hidden : hidden
-        if let single = try classifier("classifier", [width]) { return single }
+        if let single = try classifier("classifier", [hidden * configuration.family.classifierParts]) { return single }
         guard configuration.family == .deit, let first = try classifier("cls_classifier", [hidden]),
             let second = try classifier("distillation_classifier", [hidden])
         else { return nil }

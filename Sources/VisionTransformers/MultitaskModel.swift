@@ -51,21 +51,7 @@ public final class MultitaskModel {
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, pool: WorkerPool, givesFeatures: Bool = false
     ) throws {
-        let grid = configuration.grid(for: imageSize)
-        guard configuration.interpolatesPositions || imageSize == configuration.imageSize else {
-            throw ModelError(
-                "preprocessor_config.json",
-                "gives images of \(imageSize), the model's position embeddings are for \(configuration.imageSize)")
-        }
-        guard grid.height > 0, grid.width > 0 else {
-            throw ModelError(
-                "preprocessor_config.json", "gives images of \(imageSize), patches are \(configuration.patchSize)")
-        }
-        guard grid.height * grid.width <= Self.maximumPatches else {
-            throw ModelError(
-                "preprocessor_config.json",
-                "gives images of \(imageSize), which are \(grid) patches; expected at most \(Self.maximumPatches)")
-        }
+        try Self.check(imageSize, configuration)
         self.configuration = configuration
         self.heads = heads
         self.imageSize = imageSize
@@ -78,7 +64,28 @@ public final class MultitaskModel {
         inputCount = plan.patches * configuration.patchLength
         classCount = plan.classes
         hiddenShape = [plan.tokens, configuration.hiddenSize]
-        featureCount = plan.featureSize
+        featureCount = plan.layout.featureSize
+    }
+
+    /// Checks that a model can take images of a size.
+    ///
+    /// - Throws: `ModelError` when the size does not fit the model, or is too large.
+    static func check(_ imageSize: BackboneConfiguration.Extent, _ configuration: BackboneConfiguration) throws {
+        let grid = configuration.grid(for: imageSize)
+        guard configuration.interpolatesPositions || imageSize == configuration.imageSize else {
+            throw ModelError(
+                "preprocessor_config.json",
+                "gives images of \(imageSize), the model's position embeddings are for \(configuration.imageSize)")
+        }
+        guard grid.height > 0, grid.width > 0 else {
+            throw ModelError(
+                "preprocessor_config.json", "gives images of \(imageSize), patches are \(configuration.patchSize)")
+        }
+        guard grid.height * grid.width <= maximumPatches else {
+            throw ModelError(
+                "preprocessor_config.json",
+                "gives images of \(imageSize), which are \(grid) patches; expected at most \(maximumPatches)")
+        }
     }
 
     /// Computes a batch of any size.

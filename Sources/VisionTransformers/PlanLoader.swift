@@ -1,5 +1,4 @@
 import Compute
-import Synchronization
 import Tensors
 
 /// Brings a source's parameters into the form that the kernels want.
@@ -18,71 +17,85 @@ struct PlanLoader: Sendable {
             scale: FloatBuffer(try values("\(name).weight")), shift: FloatBuffer(try values("\(name).bias")))
     }
 
-    /// A linear layer. `rowScale` is DINOv2's layer scale, folded into the weights: λ(Wx + b) = (λW)x + λb.
-    func linear(_ name: String, _ kernel: Kernel, rowScale: String? = nil) throws -> ForwardPlan.Linear {
-        var weight = try values("\(name).weight")
-        var bias = try values("\(name).bias")
-        if let rowScale {
-            let scale = try values(rowScale)
-            let columns = weight.count / scale.count
-            for row in scale.indices {
-                bias[row] *= scale[row]
-                for index in row * columns..<(row + 1) * columns { weight[index] *= scale[row] }
-            }
-        }
-        return ForwardPlan.Linear(kernel: kernel, weights: try pack(weight, kernel), bias: FloatBuffer(bias))
+    /// A linear layer's parameters, with what is folded into them.
+    struct Plain {
+        /// (outputs, inputs).
+        var weight: [Float]
+        var bias: [Float]
     }
 
-    private func pack(_ weight: [Float], _ kernel: Kernel) throws -> FloatBuffer {
-        try weight.withUnsafeBufferPointer { try kernel.pack($0) }
+    /// A linear layer. `rowScale` is DINOv2's layer scale, folded into the weights: λ(Wx + b) = (λW)x + λb.
+    func plain(_ name: String, rowScale: String? = nil) throws -> Plain {
+        var layer = Plain(weight: try values("\(name).weight"), bias: try values("\(name).bias"))
+        if let rowScale {
+            let scale = try values(rowScale)
+            let columns = layer.weight.count / scale.count
+            for row in scale.indices {
+                layer.bias[row] *= scale[row]
+                for index in row * columns..<(row + 1) * columns { layer.weight[index] *= scale[row] }
+            }
+        }
+        return layer
     }
 
     /// Query, key and value as one layer, the query scaled by 1/√(head size).
-    private func attentionInput(_ prefix: String, _ kernel: Kernel) throws -> ForwardPlan.Linear {
+    func plainAttentionInput(_ layer: Int) throws -> Plain {
         let d = configuration.hiddenSize
-        var weight: [Float] = []
-        weight.reserveCapacity(3 * d * d)
-        var bias: [Float] = []
-        let scale = 1 / Float(configuration.headSize).squareRoot()
-        for (projection, factor) in [("q_proj", scale), ("k_proj", 1), ("v_proj", 1)] {
-            let name = "\(prefix).\(projection)"
+        var result = Plain(weight: [], bias: [])
+        result.weight.reserveCapacity(3 * d * d)
+        for (projection, factor) in [("q_proj", queryScale), ("k_proj", 1), ("v_proj", 1)] {
+            let name = "layers.\(layer).attention.\(projection)"
             let part = try values("\(name).weight")
             let shift = configuration.hasQKVBias ? try values("\(name).bias") : [Float](repeating: 0, count: d)
-            if factor == 1 {
-                weight += part
-                bias += shift
-            } else {
-                weight += part.map { $0 * factor }
-                bias += shift.map { $0 * factor }
-            }
+            result.weight += factor == 1 ? part : part.map { $0 * factor }
+            result.bias += factor == 1 ? shift : shift.map { $0 * factor }
         }
-        return ForwardPlan.Linear(kernel: kernel, weights: try pack(weight, kernel), bias: FloatBuffer(bias))
+        return result
+    }
+
+    /// What queries are multiplied by.
+    var queryScale: Float { 1 / Float(configuration.headSize).squareRoot() }
+
+    /// The name of the layer scale that a module's outputs are multiplied by, or nil.
+    func rowScale(of module: String) -> String? {
+        guard configuration.family == .dinov2, let layer = ParameterNames.layer(of: module) else { return nil }
+        if module.hasSuffix(".attention.o_proj") { return "layers.\(layer).layer_scale1.lambda1" }
+        let isLast = module.hasSuffix(".mlp.fc2") || module.hasSuffix(".mlp.down_proj")
+        return isLast ? "layers.\(layer).layer_scale2.lambda1" : nil
+    }
+
+    /// What each output of a module is multiplied by where the module's weights are folded into a layer.
+    func outputFactors(of module: String, outputs: Int) throws -> [Float] {
+        if let scale = rowScale(of: module) { return try values(scale) }
+        return [Float](repeating: module.hasSuffix(".attention.q_proj") ? queryScale : 1, count: outputs)
+    }
+
+    /// A linear layer in the kernel's layout.
+    func linear(_ name: String, _ kernel: Kernel) throws -> ForwardPlan.Linear {
+        try pack(plain(name, rowScale: rowScale(of: name)), kernel)
+    }
+
+    func pack(_ layer: Plain, _ kernel: Kernel) throws -> ForwardPlan.Linear {
+        ForwardPlan.Linear(
+            kernel: kernel, weights: try layer.weight.withUnsafeBufferPointer { try kernel.pack($0) },
+            bias: FloatBuffer(layer.bias))
     }
 
     private func block(_ layer: Int, _ kernels: PlannedLayers) throws -> ForwardPlan.Block {
         let prefix = "layers.\(layer)"
-        let scales = configuration.family == .dinov2
-        let scale1 = scales ? "\(prefix).layer_scale1.lambda1" : nil
-        let scale2 = scales ? "\(prefix).layer_scale2.lambda1" : nil
         let gated = configuration.usesSwiGLU
         return ForwardPlan.Block(
-            norm1: try norm("\(prefix).norm1"), qkv: try attentionInput("\(prefix).attention", kernels.qkv),
-            attentionOutput: try linear("\(prefix).attention.o_proj", kernels.attentionOutput, rowScale: scale1),
+            norm1: try norm("\(prefix).norm1"), qkv: try pack(plainAttentionInput(layer), kernels.qkv),
+            attentionOutput: try linear("\(prefix).attention.o_proj", kernels.attentionOutput),
             norm2: try norm("\(prefix).norm2"),
             up: try kernels.up.map { try linear("\(prefix).mlp.up_proj", $0) },
             first: try linear("\(prefix).mlp.\(gated ? "gate_proj" : "fc1")", kernels.first),
-            second: try linear("\(prefix).mlp.\(gated ? "down_proj" : "fc2")", kernels.second, rowScale: scale2))
+            second: try linear("\(prefix).mlp.\(gated ? "down_proj" : "fc2")", kernels.second))
     }
 
     /// All blocks, loaded in parallel.
     func blocks(_ kernels: PlannedLayers, pool: WorkerPool) throws -> [ForwardPlan.Block] {
-        let loaded = Mutex<[Int: Result<ForwardPlan.Block, any Error>]>([:])
-        pool.forEach(configuration.layers) { _, layer in
-            let block = Result { try self.block(layer, kernels) }
-            loaded.withLock { $0[layer] = block }
-        }
-        let results = loaded.withLock(\.self)
-        return try (0..<configuration.layers).compactMap { try results[$0]?.get() }
+        try pool.map(configuration.layers) { try block($0, kernels) }
     }
 
     /// (tokens, D): prefix tokens with their positions, then the positions of the patches.

@@ -4,7 +4,7 @@ import Compute
 ///
 /// Yu et al., Language Models are Super Mario, ICML 2024 (arXiv 2311.03099).
 struct RandomDrop {
-    private var state: UInt64
+    private var generator: SplitMix64
 
     /// A generator of its own for each task and parameter, so that neither the order of adapters nor of parameters
     /// matters.
@@ -14,17 +14,8 @@ struct RandomDrop {
         for byte in Array(task.utf8) + [0xFF] + Array(parameter.utf8) {
             hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
         }
-        state = hash ^ (seed &* 0x9e37_79b9_7f4a_7c15)
-        _ = next()
-    }
-
-    /// SplitMix64 (Steele, Lea and Flood, 2014).
-    private mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
+        generator = SplitMix64(state: hash ^ (seed &* 0x9e37_79b9_7f4a_7c15))
+        _ = generator.next()
     }
 
     /// The matrix with each element kept with probability `density` and divided by it, else zero.
@@ -33,7 +24,7 @@ struct RandomDrop {
         var result = matrix
         result.values.withUnsafeMutableBufferPointer { values in
             for index in values.indices {
-                let isKept = Double(next() >> 11) * 0x1p-53 < density
+                let isKept = generator.nextUniform() < density
                 values[index] = isKept ? values[index] / density : 0
             }
         }

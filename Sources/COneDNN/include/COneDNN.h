@@ -27,6 +27,8 @@ typedef struct {
     int64_t m, k, n;
     /// Distance between rows, in elements.
     int64_t src_stride, dst_stride;
+    /// Distance between the columns of src: 1, unless src is the transpose of a matrix that lies by rows.
+    int64_t src_k_stride;
     /// Strides of the plain weights in elements; ignored when packed.
     int64_t weights_k_stride, weights_n_stride;
     /// Nonzero: the weights come in oneDNN's own layout, made by mv_op_pack.
@@ -62,6 +64,9 @@ int mv_matmul_create(mv_op **op, mv_engine *engine, const mv_matmul *spec);
 int mv_softmax_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns);
 /// Layer normalization of dense rows with scale (as `weights`) and shift (as `bias`).
 int mv_layer_norm_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, float epsilon);
+/// dst = activation(src), or backward dst = activation'(src) * multiplier, over dense rows; dst may be the multiplier.
+int mv_activation_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, mv_activation activation,
+                         float alpha, int backward);
 void mv_op_destroy(mv_op *op);
 
 /// Bytes of scratch memory that a running call needs.
@@ -70,8 +75,9 @@ size_t mv_op_scratch_size(const mv_op *op);
 size_t mv_op_packed_size(const mv_op *op);
 /// The name of the kernel that oneDNN chose.
 const char *mv_op_kernel(const mv_op *op);
-/// Writes weights given as n rows of k elements (a linear layer's `weight`) into the packed layout.
-int mv_op_pack(const mv_op *op, const float *weights, void *packed);
+/// Writes weights given as n rows of k elements (a linear layer's `weight`), or transposed as k rows of n, into the packed
+/// layout.
+int mv_op_pack(const mv_op *op, const float *weights, int transposed, void *packed);
 
 int mv_call_create(mv_call **call, const mv_op *op, const mv_buffers *buffers);
 int mv_call_run(const mv_call *call);

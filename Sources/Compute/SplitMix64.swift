@@ -1,0 +1,39 @@
+import Glibc
+
+/// The generator SplitMix64 (Steele, Lea and Flood, 2014).
+public struct SplitMix64: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    /// A generator that starts at a state.
+    public init(state: UInt64) { self.state = state }
+
+    /// A generator of its own for something that has a name.
+    public init(seed: UInt64, name: String) { state = name.utf8.reduce(seed) { Self.mix($0, UInt64($1)) } }
+
+    /// The next number.
+    public mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        return Self.finished(state)
+    }
+
+    /// A uniform number in 0..<1.
+    public mutating func nextUniform() -> Double { Double(next() >> 11) * 0x1p-53 }
+
+    /// A number from the normal distribution of mean 0 and variance 1 (Box and Muller, 1958).
+    public mutating func nextNormal() -> Double {
+        let radius = (-2 * log(1 - nextUniform())).squareRoot()
+        return radius * cos(2 * Double.pi * nextUniform())
+    }
+
+    /// A state that depends on another and a number.
+    static func mix(_ state: UInt64, _ number: UInt64) -> UInt64 {
+        finished((state ^ number) &+ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    private static func finished(_ state: UInt64) -> UInt64 {
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+        return value ^ (value >> 31)
+    }
+}

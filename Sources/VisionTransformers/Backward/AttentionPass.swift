@@ -1,0 +1,108 @@
+import Compute
+import Tensors
+
+/// One thread's calls for the first half of a block: `output = input + attention(norm(input))`, for the first R tokens.
+final class AttentionPass {
+    private let c: BackboneConfiguration
+    private let block: TrainingPlan.Block
+    private let input: FloatBuffer
+    private let output: FloatBuffer
+    private let kept: BlockBuffers
+    private let workspace: Workspace
+    private let norm: KernelCall
+    private let qkv: LayerPass
+    private let heads: [KernelCall]
+    private let projection: LayerPass
+    /// By head: the calls before softmax's backward and those after.
+    private let headsBackward: [(before: [KernelCall], after: [KernelCall])]
+
+    init(
+        _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer, kept: BlockBuffers,
+        gradients: GradientBuffer, workspace w: Workspace
+    ) throws {
+        let c = plan.configuration
+        let kernels = block.kernels
+        (self.c, self.block, self.input, self.output, self.kept) = (c, block, input, output, kept)
+        workspace = w
+        let (d, scratch) = (c.hiddenSize, w.scratch)
+        norm = try KernelCall(
+            kernels.norm1, source: Operand(input), weights: Operand(block.norm1.scale), bias: block.norm1.shift,
+            destination: Operand(kept.normalized1), scratch: scratch)
+        qkv = try LayerPass(
+            block.qkv,
+            LayerBuffers(
+                input: kept.normalized1, output: kept.qkv, outputGradient: w.qkv, inputGradient: w.normalized),
+            plan: plan, gradients: gradients, workspace: w)
+        projection = try LayerPass(
+            block.attentionOutput,
+            LayerBuffers(
+                input: kept.attended, output: output, outputGradient: w.stream, inputGradient: w.attended),
+            plan: plan, gradients: gradients, workspace: w)
+        let probabilities = (0..<c.heads).map {
+            Operand(kept.probabilities, offset: $0 * kernels.outputs * kernels.tokens)
+        }
+        func call(_ kernel: Kernel, _ source: Operand, _ other: Operand?, _ destination: Operand) throws -> KernelCall {
+            try KernelCall(kernel, source: source, weights: other, destination: destination, scratch: scratch)
+        }
+        /// Query (0), key (1) or value (2) of a head in (T, 3D).
+        func part(_ buffer: FloatBuffer, _ number: Int, _ head: Int) -> Operand {
+            Operand(buffer, offset: number * d + head * c.headSize)
+        }
+        heads = try (0..<c.heads).flatMap { head in
+            let p = probabilities[head]
+            return [
+                try call(kernels.scores, part(kept.qkv, 0, head), part(kept.qkv, 1, head), p),
+                try call(kernels.softmax, p, nil, p),
+                try call(kernels.mix, p, part(kept.qkv, 2, head), part(kept.attended, 0, head)),
+            ]
+        }
+        guard block.attentionOutput.backward != nil else {
+            headsBackward = []
+            return
+        }
+        headsBackward = try (0..<c.heads).map { head in
+            let (p, gradient, scores) = (probabilities[head], part(w.attended, 0, head), Operand(w.scores))
+            return (
+                before: [
+                    try call(kernels.valueGradient, p, gradient, part(w.qkv, 2, head)),
+                    try call(kernels.probabilityGradient, gradient, part(kept.qkv, 2, head), scores),
+                ],
+                after: [
+                    try call(kernels.queryGradient, scores, part(kept.qkv, 1, head), part(w.qkv, 0, head)),
+                    try call(kernels.keyGradient, scores, part(kept.qkv, 0, head), part(w.qkv, 1, head)),
+                ]
+            )
+        }
+    }
+
+    /// Computes the half for one image.
+    func forward(_ key: UInt64?) throws {
+        try norm.run()
+        try qkv.forward(key)
+        for call in heads { try call.run() }
+        output.base.update(from: input.base, count: output.count)
+        try projection.forward(key)
+    }
+
+    /// From the gradient of the output to that of the input, in the workspace's stream, as far down as something is trained.
+    func backward(_ key: UInt64?) throws {
+        let (t, r, d) = (block.kernels.tokens, block.kernels.outputs, c.hiddenSize)
+        try projection.backward(key)
+        guard !headsBackward.isEmpty else { return }
+        // Queries of tokens that are not read have no gradient.
+        for row in r..<t { (workspace.qkv.base + row * 3 * d).update(repeating: 0, count: d) }
+        for (head, calls) in headsBackward.enumerated() {
+            for call in calls.before { try call.run() }
+            RowKernels.softmaxBackward(
+                probabilities: kept.probabilities.base + head * r * t, gradient: workspace.scores.base, rows: r,
+                columns: t)
+            for call in calls.after { try call.run() }
+        }
+        try qkv.backward(key)
+        guard block.qkv.backward != nil else { return }
+        (workspace.stream.base + r * d).update(repeating: 0, count: (t - r) * d)
+        RowKernels.addLayerNormBackward(
+            input: input.base, scale: block.norm1.scale.base, epsilon: c.layerNormEpsilon,
+            gradient: workspace.normalized.base, to: workspace.stream.base, rows: t, columns: d)
+    }
+}

@@ -1,0 +1,96 @@
+import Compute
+
+/// The kernels of transformer blocks of which only the first `outputs` tokens are read: all tokens, but fewer in the last
+/// block when heads read prefix tokens alone. What of a block follows attention is then computed for these rows only.
+struct BlockKernels: Sendable {
+    let tokens: Int
+    let outputs: Int
+
+    // Forward, with (rows, columns): T tokens, R outputs, D the width, M the MLP's.
+    /// (T, D).
+    let norm1: Kernel
+    /// (T, D) -> (T, 3D).
+    let qkv: Kernel
+    /// One head's q kᵀ, (R, T).
+    let scores: Kernel
+    let softmax: Kernel
+    /// One head's p v, (R, head size).
+    let mix: Kernel
+    /// (R, D) -> (R, D), added.
+    let attentionOutput: Kernel
+    /// (R, D).
+    let norm2: Kernel
+    /// (R, D) -> (R, M), also of a gated MLP's up branch.
+    let first: Kernel
+    /// (R, M).
+    let activation: Kernel
+    /// (R, M) -> (R, D), added.
+    let second: Kernel
+
+    // Backward.
+    let secondBackward: Kernel
+    let activationBackward: Kernel
+    let firstBackward: Kernel
+    /// The same, added.
+    let firstBackwardAdded: Kernel
+    let attentionOutputBackward: Kernel
+    /// dp = do vᵀ, (R, T).
+    let probabilityGradient: Kernel
+    /// dv = pᵀ do, (T, head size).
+    let valueGradient: Kernel
+    /// dq = ds k, (R, head size).
+    let queryGradient: Kernel
+    /// dk = dsᵀ q, (T, head size).
+    let keyGradient: Kernel
+    let qkvBackward: Kernel
+
+    init(_ engine: KernelEngine, _ c: BackboneConfiguration, tokens t: Int, outputs r: Int) throws {
+        (tokens, outputs) = (t, r)
+        let (d, m, h) = (c.hiddenSize, c.intermediateSize, c.headSize)
+        let activation = c.usesSwiGLU ? Activation.swish(alpha: 1) : c.activation
+        func linear(_ rows: Int, _ from: Int, _ to: Int, adds: Bool = false) throws -> Kernel {
+            try Kernel.linear(engine, rows: rows, inputs: from, outputs: to, accumulates: adds)
+        }
+        func backward(_ rows: Int, _ from: Int, _ to: Int, adds: Bool = false) throws -> Kernel {
+            try Kernel.linear(engine, rows: rows, inputs: from, outputs: to, hasBias: false, accumulates: adds)
+        }
+        norm1 = try Kernel.layerNorm(engine, rows: t, columns: d, epsilon: c.layerNormEpsilon)
+        qkv = try linear(t, d, 3 * d)
+        scores = try Kernel.product(
+            engine, m: r, k: h, n: t, sourceStride: 3 * d, otherStride: 3 * d, transposed: true, outputStride: t)
+        softmax = try Kernel.softmax(engine, rows: r, columns: t)
+        mix = try Kernel.product(
+            engine, m: r, k: t, n: h, sourceStride: t, otherStride: 3 * d, transposed: false, outputStride: d)
+        attentionOutput = try linear(r, d, d, adds: true)
+        norm2 = try Kernel.layerNorm(engine, rows: r, columns: d, epsilon: c.layerNormEpsilon)
+        first = try linear(r, d, m)
+        self.activation = try Kernel.activation(engine, activation, rows: r, columns: m)
+        second = try linear(r, m, d, adds: true)
+
+        secondBackward = try backward(r, d, m)
+        activationBackward = try Kernel.activationBackward(engine, activation, rows: r, columns: m)
+        firstBackward = try backward(r, m, d)
+        firstBackwardAdded = try backward(r, m, d, adds: true)
+        attentionOutputBackward = try backward(r, d, d)
+        probabilityGradient = try Kernel.product(
+            engine, m: r, k: h, n: t, sourceStride: d, otherStride: 3 * d, transposed: true, outputStride: t)
+        valueGradient = try Kernel.product(
+            engine, m: t, k: r, n: h, sourceStride: t, sourceTransposed: true, otherStride: d, transposed: false,
+            outputStride: 3 * d)
+        queryGradient = try Kernel.product(
+            engine, m: r, k: t, n: h, sourceStride: t, otherStride: 3 * d, transposed: false, outputStride: 3 * d)
+        keyGradient = try Kernel.product(
+            engine, m: t, k: r, n: h, sourceStride: t, sourceTransposed: true, otherStride: 3 * d, transposed: false,
+            outputStride: 3 * d)
+        qkvBackward = try backward(t, 3 * d, d)
+    }
+
+    /// The largest scratch memory that any of them wants, in elements.
+    var scratchCount: Int {
+        [
+            norm1, qkv, scores, softmax, mix, attentionOutput, norm2, first, activation, second, secondBackward,
+            activationBackward, firstBackward, firstBackwardAdded, attentionOutputBackward, probabilityGradient,
+            valueGradient, queryGradient, keyGradient, qkvBackward,
+        ].map(\.scratchCount).max() ?? 0
+    }
+}

@@ -1,0 +1,100 @@
+import Compute
+import Tensors
+
+/// One thread's forward pass that keeps what the backward pass needs, and that backward pass; both planned once.
+/// Running them takes no memory.
+final class TrainingPass {
+    private let plan: TrainingPlan
+    private let patches: FloatBuffer
+    /// The residual stream as it enters the first block.
+    private let stream: FloatBuffer
+    private let embed: KernelCall
+    private let blocks: [(attention: AttentionPass, mlp: MLPPass)]
+    /// The residual stream after the last block, its first tokens, and the same normalized.
+    private let last: FloatBuffer
+    private let normalized: FloatBuffer
+    private let finalNorm: KernelCall
+    private let workspace: Workspace
+    /// What heads read, after `forward`.
+    let features: FloatBuffer
+    /// The loss's gradient by them, before `backward`.
+    let featureGradient: FloatBuffer
+    /// The gradients of all images that went backward since they were cleared.
+    let gradients: GradientBuffer
+
+    init(_ plan: TrainingPlan, layout: GradientLayout) throws {
+        self.plan = plan
+        let c = plan.configuration
+        let (t, d) = (plan.tokens, c.hiddenSize)
+        let workspace = Workspace(plan)
+        let gradients = GradientBuffer(layout)
+        (self.workspace, self.gradients) = (workspace, gradients)
+        patches = FloatBuffer(count: plan.patches * c.patchLength)
+        let stream = FloatBuffer(count: t * d)
+        self.stream = stream
+        embed = try KernelCall(
+            plan.embedding.kernel, source: Operand(patches), weights: Operand(plan.embedding.weights),
+            bias: plan.embedding.bias, destination: Operand(stream, offset: c.family.prefixTokens * d),
+            scratch: workspace.scratch)
+        let shared = BlockBuffers(c, tokens: t, outputs: t)
+        var input = stream
+        blocks = try plan.blocks.enumerated().map { layer, block in
+            let outputs = block.kernels.outputs
+            let isTrained = plan.lowest <= ModulePlace.depth(layer, .mlpHidden)
+            let kept = isTrained || outputs < t ? BlockBuffers(c, tokens: t, outputs: outputs) : shared
+            let middle = FloatBuffer(count: outputs * d)
+            let output = FloatBuffer(count: outputs * d)
+            defer { input = output }
+            return (
+                attention: try AttentionPass(
+                    block, plan: plan, input: input, output: middle, kept: kept, gradients: gradients,
+                    workspace: workspace),
+                mlp: try MLPPass(
+                    block, plan: plan, input: middle, output: output, kept: kept, gradients: gradients,
+                    workspace: workspace)
+            )
+        }
+        last = input
+        normalized = FloatBuffer(count: plan.layout.tokens * d)
+        finalNorm = try KernelCall(
+            plan.finalNormKernel, source: Operand(last), weights: Operand(plan.finalNorm.scale),
+            bias: plan.finalNorm.shift, destination: Operand(normalized), scratch: workspace.scratch)
+        features = FloatBuffer(count: plan.layout.featureSize)
+        featureGradient = FloatBuffer(count: plan.layout.featureSize)
+    }
+
+    /// Computes one image's features.
+    ///
+    /// - Parameters:
+    ///   - input: its patches, (patches, channels · height · width).
+    ///   - key: of the image's dropout, nil for none.
+    func forward(_ input: UnsafePointer<Float>, key: UInt64?) throws {
+        patches.base.update(from: input, count: patches.count)
+        stream.base.update(from: plan.initialTokens.base, count: stream.count)
+        try embed.run()
+        for block in blocks {
+            try block.attention.forward(key)
+            try block.mlp.forward(key)
+        }
+        try finalNorm.run()
+        plan.layout.gather(normalized, into: features)
+    }
+
+    /// Adds the gradients of the image that went forward last, from `featureGradient`.
+    ///
+    /// - Parameter key: the same as forward.
+    func backward(key: UInt64?) throws {
+        let (c, rows) = (plan.configuration, plan.layout.tokens)
+        plan.layout.scatter(featureGradient, into: workspace.normalized)
+        workspace.stream.base.update(repeating: 0, count: rows * c.hiddenSize)
+        RowKernels.addLayerNormBackward(
+            input: last.base, scale: plan.finalNorm.scale.base, epsilon: c.layerNormEpsilon,
+            gradient: workspace.normalized.base, to: workspace.stream.base, rows: rows, columns: c.hiddenSize)
+        for (layer, block) in blocks.enumerated().reversed() {
+            guard plan.lowest <= ModulePlace.depth(layer, .mlpHidden) else { return }
+            try block.mlp.backward(key)
+            guard plan.lowest <= ModulePlace.depth(layer, .attentionOutput) else { return }
+            try block.attention.backward(key)
+        }
+    }
+}

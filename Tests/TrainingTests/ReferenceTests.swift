@@ -1,0 +1,142 @@
+import Compute
+import Foundation
+import Tensors
+import Testing
+import VisionTransformers
+
+@testable import Training
+
+/// Six steps of AdamW that PyTorch, transformers and PEFT took: losses, and the gradients of the first.
+struct ReferenceRun {
+    let folder: String
+    let base: Checkpoint
+    /// (steps · images, patches).
+    let inputs: [Float]
+    let classes: [[Int]]
+    let losses: [Double]
+    let learningRate: Double
+    let optimizer: AdamW
+    /// By this project's names.
+    let gradients: [String: Tensor]
+
+    static func file(_ name: String) -> String { (Bundle.module.resourcePath ?? ".") + "/Cases/train/" + name }
+
+    /// Tensors by this project's names.
+    static func tensors(_ name: String) throws -> [String: Tensor] {
+        let file = try SafetensorsFile(path: file(name))
+        return Dictionary(
+            uniqueKeysWithValues: try file.entries.map { entry in
+                let name = entry.name.replacingOccurrences(of: "base_model.model.", with: "")
+                return (ParameterNames.canonical(name), try file.tensor(entry.name))
+            })
+    }
+
+    init(_ kind: String) throws {
+        folder = Self.file("base")
+        base = try Checkpoint(folder: folder)
+        let batches = try SafetensorsFile(path: Self.file("\(kind)_batches.safetensors"))
+        let pixels = try batches.tensor("pixel_values")
+        let perStep = pixels.shape[1]
+        inputs = patches(
+            Tensor(shape: [pixels.shape[0] * perStep] + pixels.shape.dropFirst(2), values: pixels.values),
+            base.configuration)
+        let labels = try #require(batches.entry("labels"))
+        let own = batches.bytes(of: labels).withUnsafeBytes { bytes in
+            (0..<bytes.count / 8).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self)) }
+        }
+        classes = stride(from: 0, to: own.count, by: perStep).map { Array(own[$0..<$0 + perStep]) }
+        let settings = try #require(try JSON(contentsOf: Self.file("\(kind).json")).objectValue)
+        func numbers(_ key: String) throws -> [Double] {
+            try #require(settings[key]?.arrayValue).compactMap(\.doubleValue)
+        }
+        losses = try numbers("losses")
+        learningRate = try #require(settings["lr"]?.doubleValue)
+        let betas = try numbers("betas")
+        optimizer = AdamW(
+            beta1: betas[0], beta2: betas[1], epsilon: try #require(settings["eps"]?.doubleValue),
+            weightDecay: try #require(settings["weight_decay"]?.doubleValue))
+        gradients = try Self.tensors("\(kind)_grads0.safetensors")
+    }
+
+    var imageSize: BackboneConfiguration.Extent { base.configuration.imageSize }
+}
+
+/// Pixel values (images, 3, H, W) as patches.
+func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float] {
+    let (height, width, patch) = (pixels.shape[2], pixels.shape[3], configuration.patchSize)
+    var result: [Float] = []
+    for image in 0..<pixels.shape[0] {
+        for top in stride(from: 0, to: height - patch.height + 1, by: patch.height) {
+            for left in stride(from: 0, to: width - patch.width + 1, by: patch.width) {
+                for row in 0..<3 * patch.height {
+                    let (channel, y) = (row / patch.height, top + row % patch.height)
+                    let start = ((image * 3 + channel) * height + y) * width + left
+                    result += pixels.values[start..<start + patch.width]
+                }
+            }
+        }
+    }
+    return result
+}
+
+@Suite struct ReferenceTests {
+    /// The gradients agree to 1e-4 of each tensor's largest; where PyTorch has exact zeros so have we.
+    func expectGradients(_ found: [(name: String, tensor: Tensor)], _ expected: [String: Tensor]) {
+        #expect(Set(found.map(\.name)) == Set(expected.keys))
+        for (name, tensor) in found {
+            guard let values = expected[name]?.values, values.count == tensor.count else { continue }
+            let scale = values.map(abs).max() ?? 0
+            let difference = zip(values, tensor.values).map { abs($0 - $1) }.max() ?? 0
+            #expect(difference <= 1e-4 * scale, "\(name): \(difference) of \(scale)")
+        }
+    }
+
+    @Test(arguments: [1, 2])
+    func adapter(threads: Int) throws {
+        let run = try ReferenceRun("lora")
+        let initial = try ReferenceRun.tensors("lora_init/adapter_model.safetensors")
+        let settings = try #require(
+            try JSON(contentsOf: ReferenceRun.file("lora_init/adapter_config.json")).objectValue)
+        let rank = try #require(settings["r"]?.intValue)
+        let trainer = try AdapterTrainer(
+            run.base, configuration: run.base.configuration, imageSize: run.imageSize, classes: 5,
+            adaptation: LowRankAdaptation(
+                modules: Set(initial.keys.filter { $0.contains(".lora_A") }).map {
+                    String($0.dropLast(".lora_A.weight".count))
+                }.sorted(),
+                rank: rank, alpha: try #require(settings["lora_alpha"]?.doubleValue)),
+            optimizer: run.optimizer, seed: 1, initial: initial, threads: threads)
+        try compare(trainer, run, run.inputs, count: trainer.inputCount) { trainer.lastGradients }
+    }
+
+    @Test func headAlone() throws {
+        let run = try ReferenceRun("head")
+        let head = try #require(try run.base.head(task: "task"))
+        let model = try MultitaskModel(
+            run.base, configuration: run.base.configuration, heads: [head], imageSize: run.imageSize, threads: 2)
+        let images = run.inputs.count / model.inputCount
+        var features = [Float](repeating: 0, count: images * model.featureCount)
+        try model.run(run.inputs, images: images, logits: nil, features: &features)
+        let trainer = try HeadTrainer(
+            features: model.featureCount, classes: 5, optimizer: run.optimizer, seed: 1,
+            initial: ["classifier.weight": head.weight, "classifier.bias": head.bias])
+        try compare(trainer, run, features, count: trainer.inputCount) { trainer.lastGradients }
+    }
+
+    func compare(
+        _ trainer: some TrainableClassifier, _ run: ReferenceRun, _ inputs: [Float], count: Int,
+        gradients: () -> [(name: String, tensor: Tensor)]
+    ) throws {
+        var image = 0
+        for (step, classes) in run.classes.enumerated() {
+            let outcome = try inputs.withUnsafeBufferPointer {
+                let first = try #require($0.baseAddress) + image * count
+                return try trainer.step(
+                    TrainingBatch(inputs: first, classes: classes), learningRate: run.learningRate)
+            }
+            if step == 0 { expectGradients(gradients(), run.gradients) }
+            #expect(abs(outcome.loss - run.losses[step]) < 1e-4, "step \(step)")
+            image += classes.count
+        }
+    }
+}

@@ -87,7 +87,8 @@ let package = Package(
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
         .testTarget(
-            name: "TrainingTests", dependencies: ["Training", "VisionTransformers", "Compute", "Tensors"],
+            name: "TrainingTests",
+            dependencies: ["Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], resources: [.copy("Cases")],

@@ -21,21 +21,48 @@ public enum ModuleNames: String, Sendable, CaseIterable {
         if ["mlp.gate_proj", "mlp.up_proj"].contains(inner) { return "\(path).\(ParameterNames.fusedGate)" }
         return ParameterNames.spellings(of: module, family: family).last ?? "\(path).\(inner)"
     }
+
+    /// Checks that modules have names of their own.
+    ///
+    /// - Throws: `ModelError` about `path` when they have not.
+    func check(_ modules: [String], family: BackboneFamily, path: String) throws {
+        guard Set(modules.map { self.path(of: $0, family: family) }).count == modules.count else {
+            throw ModelError(path, "transformers 4 has the branches of a gated MLP in one module; use the names of 5")
+        }
+    }
 }
 
-/// Makes the `adapter_config.json` of a merged adapter.
+/// How an adapter's B·A is scaled, and how it was trained, as `adapter_config.json` says it.
+struct AdapterScaling {
+    /// α, or nil for that of the rank, so that the scale is 1.
+    var alpha: Double?
+    /// Whether the scale is α/√r instead of α/r.
+    var isRankStabilized = false
+    /// The part of the inputs that was dropped in training.
+    var dropout = 0.0
+}
+
+/// Makes the `adapter_config.json` of an adapter.
 struct AdapterConfigurationWriter {
     let base: Checkpoint
     let names: ModuleNames
 
-    /// The configuration: α = r for every module, so that the scale is 1.
-    func json(_ modules: [AdapterFactors], hasHead: Bool) -> JSON {
+    /// The configuration.
+    ///
+    /// - Parameters:
+    ///   - modules: the adapted modules by canonical name, with their ranks.
+    ///   - scaling: how B·A is scaled; with an α of its own all ranks are the same.
+    ///   - hasHead: whether the head is in the file.
+    func json(_ modules: [(module: String, rank: Int)], scaling: AdapterScaling, hasHead: Bool) -> JSON {
         let family = base.configuration.family
         let ranks = modules.map { (path: names.path(of: $0.module, family: family), rank: $0.rank) }
         let counts = Dictionary(ranks.map { ($0.rank, 1) }, uniquingKeysWith: +)
         let common = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
         let pattern = JSON.object(
             ranks.filter { $0.rank != common }.reduce(into: JSONObject()) { $0[$1.path] = .int($1.rank) })
+        let alpha = scaling.alpha.map { alpha in
+            alpha.rounded() == alpha && abs(alpha) < 1e9 ? JSON.int(Int(alpha)) : JSON.double(alpha)
+        }
         return .object([
             "alpha_pattern": pattern,
             "auto_mapping": .null,
@@ -47,9 +74,9 @@ struct AdapterConfigurationWriter {
             "init_lora_weights": .bool(true),
             "layers_pattern": .null,
             "layers_to_transform": .null,
-            "lora_alpha": .int(common),
+            "lora_alpha": alpha ?? .int(common),
             "lora_bias": .bool(false),
-            "lora_dropout": .double(0),
+            "lora_dropout": .double(scaling.dropout),
             "modules_to_save": hasHead ? .array(["classifier"]) : .null,
             "peft_type": "LORA",
             "r": .int(common),
@@ -58,7 +85,7 @@ struct AdapterConfigurationWriter {
             "target_modules": .array(targets(Set(ranks.map(\.path))).map(JSON.string)),
             "task_type": .null,
             "use_dora": .bool(false),
-            "use_rslora": .bool(false),
+            "use_rslora": .bool(scaling.isRankStabilized),
         ])
     }
 

@@ -47,26 +47,23 @@ public enum AdapterWriter {
     ) throws -> Result {
         let modules = try AdapterFactors.all(of: merged, rank: rank)
         let family = merged.base.configuration.family
-        guard Set(modules.map { names.path(of: $0.module, family: family) }).count == modules.count else {
-            throw ModelError(folder, "transformers 4 has the branches of a gated MLP in one module; use the names of 5")
-        }
+        try names.check(modules.map(\.module), family: family, path: folder)
         let heads = merged.adapters.map(\.adapter.head)
         for head in heads { try ModelBundle.checkTaskName(head.task, path: folder) }
         let own = heads.count == 1 && heads[0].weight.shape[1] == classifierWidth(merged.base) ? heads[0] : nil
         let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: "a merged adapter")
         started { target.discard() }
         do {
-            try writeWeights(modules, own, names, merged.base, to: target.path("adapter_model.safetensors"))
-            let configuration = AdapterConfigurationWriter(base: merged.base, names: names)
-            try target.write(
-                "adapter_config.json", configuration.json(modules, hasHead: own != nil).serialized())
-            if let own {
-                try target.write("labels.json", labels(own).serialized())
-            } else if !heads.isEmpty {
+            let files = AdapterFiles(base: merged.base, names: names)
+            try files.write(
+                modules.map { ($0.module, $0.a, $0.b) }, scaling: AdapterScaling(), head: own, to: target)
+            if own == nil, !heads.isEmpty {
                 try writeSafetensors(
                     heads.flatMap { [("\($0.task).weight", $0.weight), ("\($0.task).bias", $0.bias)] },
                     to: target.path(ModelBundle.headsName))
-                for head in heads { try target.write("labels.\(head.task).json", labels(head).serialized()) }
+                for head in heads {
+                    try target.write("labels.\(head.task).json", AdapterFiles.labels(head).serialized())
+                }
             }
             try target.write(
                 recipeName,
@@ -95,29 +92,6 @@ public enum AdapterWriter {
     /// The width of what transformers' `classifier` of the family reads.
     private static func classifierWidth(_ base: Checkpoint) -> Int {
         base.configuration.hiddenSize * base.configuration.family.classifierParts
-    }
-
-    private static func writeWeights(
-        _ modules: [AdapterFactors], _ head: Head?, _ names: ModuleNames, _ base: Checkpoint, to path: String
-    ) throws {
-        var tensors: [(name: String, tensor: Tensor)] = []
-        for module in modules {
-            let path = "base_model.model." + names.path(of: module.module, family: base.configuration.family)
-            tensors.append(("\(path).lora_A.weight", module.a))
-            tensors.append(("\(path).lora_B.weight", module.b))
-        }
-        if let head {
-            tensors.append(("base_model.model.classifier.weight", head.weight))
-            tensors.append(("base_model.model.classifier.bias", head.bias))
-        }
-        try writeSafetensors(tensors, to: path)
-    }
-
-    private static func labels(_ head: Head) -> JSON {
-        .object([
-            "id2label": .object(
-                head.classes.enumerated().reduce(into: JSONObject()) { $0["\($1.offset)"] = .string($1.element) })
-        ])
     }
 }
 

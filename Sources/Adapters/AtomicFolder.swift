@@ -15,24 +15,10 @@ final class AtomicFolder: Sendable {
     init(
         _ folder: String, replaces: Bool, marker: String = ModelBundle.manifestName, kind: String = "a bundle"
     ) throws {
-        var trimmed = Substring(folder)
-        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        let trimmed = Self.trimmed(folder)
         target = String(trimmed)
         self.replaces = replaces
-        var status = stat()
-        if stat(target, &status) == 0 {
-            guard replaces, access("\(target)/\(marker)", F_OK) == 0 else {
-                throw ModelError(
-                    target,
-                    replaces
-                        ? "is there and is not \(kind); it is not replaced" : "is there already; --force replaces it")
-            }
-            // Replacing removes the files of the old bundle; a folder in it that holds more is not ours to remove.
-            let old = target
-            if let name = Self.names(in: old).first(where: { Self.isForeign("\(old)/\($0)", name: $0) }) {
-                throw ModelError(old, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
-            }
-        }
+        try Self.check(target, replaces: replaces, marker: marker, kind: kind)
         let slash = trimmed.lastIndex(of: "/")
         let parent = slash.map { trimmed[...$0] } ?? ""
         let name = slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed
@@ -40,6 +26,30 @@ final class AtomicFolder: Sendable {
         guard mkdir(temporary, 0o755) == 0 else {
             throw ModelError(target, "cannot be written: \(String(cString: strerror(errno)))")
         }
+    }
+
+    /// Checks that a folder is not there yet, or may be replaced because a file named `marker` says what it is.
+    ///
+    /// - Throws: `ModelError` saying why it may not.
+    static func check(_ folder: String, replaces: Bool, marker: String, kind: String) throws {
+        let target = String(trimmed(folder))
+        var status = stat()
+        guard stat(target, &status) == 0 else { return }
+        guard replaces, access("\(target)/\(marker)", F_OK) == 0 else {
+            throw ModelError(
+                target,
+                replaces ? "is there and is not \(kind); it is not replaced" : "is there already; --force replaces it")
+        }
+        // Replacing removes the files of the old folder; a folder in it that holds more is not ours to remove.
+        if let name = names(in: target).first(where: { isForeign("\(target)/\($0)", name: $0) }) {
+            throw ModelError(target, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
+        }
+    }
+
+    private static func trimmed(_ folder: String) -> Substring {
+        var trimmed = Substring(folder)
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        return trimmed
     }
 
     /// Makes a folder in the folder, for a group's backbone.

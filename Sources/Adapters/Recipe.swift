@@ -1,9 +1,9 @@
 import Crypto
 public import Tensors
-import VisionTransformers
+package import VisionTransformers
 
 /// How a bundle came to be: everything that is needed to make it again, and to know that it is the same.
-enum Recipe {
+package enum Recipe {
     /// The recipe of a bundle: that of its first backbone with the adapters of all in the bundle's order.
     ///
     /// Backbones that were not all merged in one way are listed by group, as `groups`.
@@ -61,7 +61,7 @@ enum Recipe {
 
 extension Recipe {
     /// The files of a base that a bundle is made of.
-    static func files(of base: Checkpoint) -> [String] {
+    package static func files(of base: Checkpoint) -> [String] {
         ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
     }
 }
@@ -80,19 +80,26 @@ public enum FileDigest {
             hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
             file.release(range)
         }
-        return text(hash.finalize())
-    }
-
-    private static func text(_ digest: SHA256.Digest) -> String {
-        let digits = Array("0123456789abcdef")
-        return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        return hexadecimal(hash.finalize())
     }
 
     /// The SHA-256 of some bytes one after the other, as 64 hexadecimal digits.
     public static func sha256(_ parts: some Sequence<[UInt8]>) -> String {
         var hash = SHA256()
         for part in parts { hash.update(data: part) }
-        return text(hash.finalize())
+        return hexadecimal(hash.finalize())
+    }
+
+    /// The SHA-256 of bytes as 64 hexadecimal digits.
+    public static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
+        var hash = SHA256()
+        hash.update(bufferPointer: bytes)
+        return hexadecimal(hash.finalize())
+    }
+
+    private static func hexadecimal(_ digest: SHA256.Digest) -> String {
+        let digits = Array("0123456789abcdef")
+        return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
     /// The SHA-256 of files, by the last part of their names.

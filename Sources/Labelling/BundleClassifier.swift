@@ -4,9 +4,11 @@ public import VisionTransformers
 
 /// Decodes an image and prepares it for a bundle's backbone: upright RGB, resized, normalised, cut into patches.
 public struct PatchPreparer: ImagePreparing {
-    private let preprocessing: Preprocessing
+    /// What becomes of decoded pictures.
+    public let preprocessing: Preprocessing
     private let decoding: DecodingOptions
-    private let imageSize: BackboneConfiguration.Extent
+    /// The size of the model's images.
+    public let imageSize: BackboneConfiguration.Extent
     private let patchSize: BackboneConfiguration.Extent
     /// Values of one prepared image: patches in row-major order, each (channel, row, column).
     public let valuesPerImage: Int
@@ -47,6 +49,11 @@ public struct PatchPreparer: ImagePreparing {
     /// - Throws: `ImageError` as `pictures(_:)` does.
     public func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
         let prepared = try pictures(encoded).prepared
+        writePatches(of: prepared, into: output)
+    }
+
+    /// Writes the patches of a picture of the model's size, `valuesPerImage` floats.
+    public func writePatches(of prepared: RGBImage, into output: UnsafeMutableBufferPointer<Float>) {
         preprocessing.writePatches(
             of: prepared, patchHeight: patchSize.height, patchWidth: patchSize.width, into: output)
     }

@@ -50,6 +50,40 @@ struct Interruption {
     /// - Parameter cleanup: takes the unfinished output away; false says that it is whole and in its place, and then the
     ///   command ends as if no signal had come.
     func watch(_ cleanup: @escaping @Sendable () -> Bool) {
+        receive { number in
+            isEnding.withLock { $0 = true }
+            if cleanup() { _exit(128 + number) }
+            isEnding.withLock { $0 = false }
+        }
+    }
+
+    /// From now on the first signal asks the command to come to an end by itself, and a second one ends it at once.
+    ///
+    /// - Parameter request: receives the number of the first.
+    func request(_ request: Request) {
+        receive { number in
+            if !request.set(number) { _exit(128 + number) }
+        }
+    }
+
+    /// Whether a signal has asked the command to end.
+    final class Request: Sendable {
+        private let state = Mutex<Int32?>(nil)
+
+        /// The signal's number, once it has come.
+        var number: Int32? { state.withLock(\.self) }
+
+        /// Notes a signal; false if one has come before.
+        fileprivate func set(_ number: Int32) -> Bool {
+            state.withLock { state in
+                defer { state = state ?? number }
+                return state == nil
+            }
+        }
+    }
+
+    /// Calls `body` for every signal, on a thread of its own.
+    private func receive(_ body: @escaping @Sendable (Int32) -> Void) {
         guard notices >= 0 else { return }
         let (waiting, notices) = (signals, notices)
         _ = WorkerThread.start(detached: true) {
@@ -58,12 +92,8 @@ struct Interruption {
             var number: UInt8 = 0
             while true {
                 let count = read(notices, &number, 1)
-                if count == 1 { break }
-                guard count < 0, errno == EINTR else { return }
+                if count == 1 { body(Int32(number)) } else if count >= 0 || errno != EINTR { return }
             }
-            isEnding.withLock { $0 = true }
-            if cleanup() { _exit(128 + Int32(number)) }
-            isEnding.withLock { $0 = false }
         }
     }
 

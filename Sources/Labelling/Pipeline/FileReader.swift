@@ -1,10 +1,10 @@
 import Glibc
 
 /// Reads whole files into one buffer that is used again for every file; each decode worker has its own.
-struct FileReader: ~Copyable {
+package struct FileReader: ~Copyable {
     /// Why a file cannot be read, in words for its row.
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 
     /// A buffer that grew beyond this for one file is given back after it.
@@ -15,12 +15,12 @@ struct FileReader: ~Copyable {
     private var capacity = 0
 
     /// A reader that refuses files of more than `limit` bytes.
-    init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.limit = limit }
 
     deinit { free(base) }
 
     /// Calls `body` with the content of a regular file. Anything else is refused without opening it.
-    mutating func read(_ path: BytePath, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    package mutating func read(_ path: BytePath, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         let descriptor = try FileReader.open(path)
         defer { close(descriptor) }
         // It may be another file by now than the one that was looked at before it was opened.

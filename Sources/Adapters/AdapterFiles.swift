@@ -1,0 +1,45 @@
+import Tensors
+import VisionTransformers
+
+/// Writes the files of a PEFT folder: `adapter_config.json`, `adapter_model.safetensors` and, with a head, `labels.json`.
+struct AdapterFiles {
+    let base: Checkpoint
+    let names: ModuleNames
+
+    /// Writes the files.
+    ///
+    /// - Parameters:
+    ///   - modules: the low-rank updates by the canonical names of their modules: A (r, inputs), B (outputs, r).
+    ///   - scaling: how B·A is scaled.
+    ///   - head: the head that goes into `modules_to_save`.
+    ///   - target: the folder.
+    /// - Throws: `TensorFileError`, `ModelError` when the disk refuses.
+    func write(
+        _ modules: [(module: String, a: Tensor, b: Tensor)], scaling: AdapterScaling, head: Head?,
+        to target: AtomicFolder
+    ) throws {
+        var tensors: [(name: String, tensor: Tensor)] = []
+        for module in modules {
+            let path = "base_model.model." + names.path(of: module.module, family: base.configuration.family)
+            tensors.append(("\(path).lora_A.weight", module.a))
+            tensors.append(("\(path).lora_B.weight", module.b))
+        }
+        if let head {
+            tensors.append(("base_model.model.classifier.weight", head.weight))
+            tensors.append(("base_model.model.classifier.bias", head.bias))
+        }
+        try writeSafetensors(tensors, to: target.path("adapter_model.safetensors"))
+        let configuration = AdapterConfigurationWriter(base: base, names: names)
+            .json(modules.map { ($0.module, $0.a.shape[0]) }, scaling: scaling, hasHead: head != nil)
+        try target.write("adapter_config.json", configuration.serialized())
+        if let head { try target.write("labels.json", Self.labels(head).serialized()) }
+    }
+
+    /// The class names as `labels.json` has them.
+    static func labels(_ head: Head) -> JSON {
+        .object([
+            "id2label": .object(
+                head.classes.enumerated().reduce(into: JSONObject()) { $0["\($1.offset)"] = .string($1.element) })
+        ])
+    }
+}

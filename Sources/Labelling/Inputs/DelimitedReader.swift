@@ -1,0 +1,82 @@
+/// Reads the rows of a CSV (RFC 4180) or TSV: what `DelimitedCells` writes.
+///
+/// Cells are bytes. Lines end in a line feed, with or without a carriage return before it; empty lines are left out, and so
+/// is a byte order mark. A table whose first line holds a tab is a TSV.
+struct DelimitedReader {
+    private let bytes: [UInt8]
+    private let delimiter: UInt8
+    private var position = 0
+    private var line = 1
+
+    /// A reader at the start of a table.
+    init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        let header = bytes.prefix { $0 != 0x0A }
+        delimiter = header.contains(UInt8(ascii: "\t")) ? UInt8(ascii: "\t") : UInt8(ascii: ",")
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
+    }
+
+    /// The next row and the number of its first line; nil at the end.
+    ///
+    /// - Throws: `LabellingError.labelledImages` naming `table` when a quoted cell has no end or goes on after it.
+    mutating func next(_ table: BytePath) throws(LabellingError) -> (cells: [[UInt8]], line: Int)? {
+        skipEmptyLines()
+        guard position < bytes.count else { return nil }
+        let start = line
+        var cells: [[UInt8]] = []
+        while true {
+            guard let cell = cell() else {
+                throw .labelledImages(
+                    path: table, reason: "line \(start): a quoted cell has no end, or goes on after its end")
+            }
+            cells.append(cell)
+            guard position < bytes.count, bytes[position] == delimiter else { break }
+            position += 1
+        }
+        skipLineEnd()
+        return (cells, start)
+    }
+
+    /// The cell at `position`, which then stands at what ends it; nil if its quotes are wrong.
+    private mutating func cell() -> [UInt8]? {
+        let quote = UInt8(ascii: "\"")
+        guard position < bytes.count, bytes[position] == quote else {
+            let start = position
+            while !isAtEndOfCell { position += 1 }
+            return Array(bytes[start..<position])
+        }
+        var cell: [UInt8] = []
+        position += 1
+        while position < bytes.count {
+            let byte = bytes[position]
+            position += 1
+            if byte == quote {
+                guard position < bytes.count, bytes[position] == quote else { return isAtEndOfCell ? cell : nil }
+                position += 1
+            }
+            if byte == 0x0A { line += 1 }
+            cell.append(byte)
+        }
+        return nil
+    }
+
+    private var isAtEndOfCell: Bool { position == bytes.count || bytes[position] == delimiter || lineEnd > 0 }
+
+    /// The bytes of the line end at `position`; 0 if there is none.
+    private var lineEnd: Int {
+        guard position < bytes.count else { return 0 }
+        if bytes[position] == 0x0A { return 1 }
+        return bytes[position] == 0x0D && position + 1 < bytes.count && bytes[position + 1] == 0x0A ? 2 : 0
+    }
+
+    private mutating func skipLineEnd() {
+        let count = lineEnd
+        guard count > 0 else { return }
+        position += count
+        line += 1
+    }
+
+    private mutating func skipEmptyLines() {
+        while lineEnd > 0 { skipLineEnd() }
+    }
+}

@@ -1,0 +1,91 @@
+import Compute
+import Images
+public import Labelling
+import Tensors
+import VisionTransformers
+
+/// Labelled inputs of a classifier, made when they are asked for.
+public protocol Examples: Sendable {
+    /// Values of one input.
+    var inputCount: Int { get }
+    /// The class of each example.
+    var classes: [Int] { get }
+
+    /// Writes the `inputCount` values of an example as it looks in an epoch. The same example and epoch give the same values;
+    /// it is called from several threads at once.
+    func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>)
+}
+
+/// Pictures as a backbone's patches: the same in every epoch, or changed at random.
+public struct PictureExamples: Examples {
+    private let store: PictureStore
+    private let preparer: PatchPreparer
+    private let augmentation: Augmentation
+    private let seed: UInt64
+
+    /// Examples from decoded pictures.
+    ///
+    /// - Parameters:
+    ///   - store: the pictures; kept for crops if the augmentation crops, else prepared.
+    ///   - preparer: what they were decoded with.
+    ///   - augmentation: how they change.
+    ///   - seed: what the changes are drawn from, together with the epoch and the example's number.
+    public init(_ store: PictureStore, preparer: PatchPreparer, augmentation: Augmentation, seed: UInt64) {
+        (self.store, self.preparer, self.augmentation, self.seed) = (store, preparer, augmentation, seed)
+    }
+
+    /// Values of the patches of one picture.
+    public var inputCount: Int { preparer.valuesPerImage }
+    /// The class of each picture.
+    public var classes: [Int] { store.classes }
+
+    /// Writes the patches of a picture, changed as drawn for the epoch.
+    public func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
+        var picture = store.pictures[example]
+        if augmentation.crops || augmentation.flips {
+            var generator = SplitMix64.augmentation(seed: seed, epoch: epoch, image: example)
+            let view = augmentation.view(
+                height: picture.height, width: picture.width, shown: preparer.preprocessing.shownExtent(of: picture),
+                &generator)
+            if augmentation.crops {
+                let size = ImageSize(height: preparer.imageSize.height, width: preparer.imageSize.width)
+                picture = preparer.preprocessing.apply(picture, rows: view.rows, columns: view.columns, size: size)
+            }
+            if view.isMirrored { picture = picture.mirrored() }
+        }
+        preparer.writePatches(of: picture, into: input)
+    }
+}
+
+/// Features that were computed once, of the pictures and, if they flip, of their mirror images.
+public struct FeatureExamples: Examples {
+    private let features: FloatBuffer
+    private let mirrored: FloatBuffer?
+    private let seed: UInt64
+    /// Values of one picture's features.
+    public let inputCount: Int
+    /// The class of each picture.
+    public let classes: [Int]
+
+    /// Examples from features.
+    ///
+    /// - Parameters:
+    ///   - features: (examples, width).
+    ///   - mirrored: those of the mirror images; then each is shown every second time, at random.
+    ///   - width: values of one example.
+    ///   - classes: the class of each.
+    ///   - seed: what the choice is drawn from, together with the epoch and the example's number.
+    init(_ features: FloatBuffer, mirrored: FloatBuffer?, width: Int, classes: [Int], seed: UInt64) {
+        (self.features, self.mirrored, self.seed, inputCount, self.classes) = (features, mirrored, seed, width, classes)
+    }
+
+    /// Copies the features of a picture, or of its mirror image.
+    public func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
+        var source = features
+        if let mirrored {
+            var generator = SplitMix64.augmentation(seed: seed, epoch: epoch, image: example)
+            if generator.nextUniform() < 0.5 { source = mirrored }
+        }
+        input.baseAddress?.update(from: source.base + example * inputCount, count: inputCount)
+    }
+}

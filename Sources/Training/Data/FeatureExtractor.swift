@@ -1,0 +1,61 @@
+import Compute
+import Images
+import Labelling
+import Tensors
+import VisionTransformers
+
+/// Computes what the head of a frozen backbone reads, once for every picture.
+struct FeatureExtractor {
+    private let model: MultitaskModel
+    private let preparer: PatchPreparer
+    /// Features of one picture that the head reads.
+    let width: Int
+
+    /// Pictures that are computed between two reports.
+    private static let chunk = 64
+
+    /// Plans the backbone.
+    ///
+    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError` when that cannot be done.
+    init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int) throws {
+        let configuration = base.configuration
+        model = try MultitaskModel(
+            base, configuration: configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
+            givesFeatures: true)
+        self.preparer = preparer
+        width = configuration.hiddenSize * configuration.family.classifierParts
+    }
+
+    /// The features of pictures of the model's size, (pictures, width).
+    ///
+    /// - Parameters:
+    ///   - mirrored: whether they are computed of the mirror images.
+    ///   - pool: the threads that cut patches.
+    ///   - progress: told how many are done.
+    /// - Throws: `ComputeError` when a kernel fails, and what `progress` throws.
+    func features(
+        of pictures: [RGBImage], mirrored: Bool, pool: WorkerPool, progress: (_ done: Int) throws -> Void
+    ) throws -> FloatBuffer {
+        let result = FloatBuffer(count: pictures.count * width)
+        let inputs = FloatBuffer(count: Self.chunk * model.inputCount)
+        let features = FloatBuffer(count: Self.chunk * model.featureCount)
+        for start in stride(from: 0, to: pictures.count, by: Self.chunk) {
+            try progress(start)
+            let count = min(Self.chunk, pictures.count - start)
+            pool.forEach(count) { _, index in
+                let picture = pictures[start + index]
+                preparer.writePatches(
+                    of: mirrored ? picture.mirrored() : picture,
+                    into: UnsafeMutableBufferPointer(
+                        start: inputs.base + index * model.inputCount, count: model.inputCount))
+            }
+            try model.run(inputs.base, images: count, logits: nil, features: features.base)
+            for index in 0..<count {
+                (result.base + (start + index) * width).update(
+                    from: features.base + index * model.featureCount, count: width)
+            }
+        }
+        try progress(pictures.count)
+        return result
+    }
+}

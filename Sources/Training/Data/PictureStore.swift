@@ -1,0 +1,110 @@
+import Adapters
+public import Compute
+public import Images
+public import Labelling
+
+/// Decoded pictures with their classes, kept in memory for a whole run.
+public struct PictureStore: Sendable {
+    /// The pictures in the order of their items.
+    public let pictures: [RGBImage]
+    /// The class of each.
+    public let classes: [Int]
+    /// Files that could not be used, with the reason; they have no picture.
+    public let skipped: [(path: BytePath, reason: String)]
+    /// The class and the SHA-256 of every file, used or not, a line each.
+    public let fingerprint: String
+
+    /// What is kept of a decoded picture.
+    public enum Kept: Sendable, Equatable {
+        /// What preprocessing makes of it.
+        case prepared
+        /// The picture itself, made smaller only as far as crops allow and memory asks for.
+        case forCrops(Augmentation, bytesPerPicture: Int)
+    }
+
+    /// Reads and decodes files on the pool's threads.
+    ///
+    /// - Parameters:
+    ///   - items: the files and their classes.
+    ///   - preparer: decodes them.
+    ///   - kept: what is kept of each.
+    ///   - pool: the threads.
+    ///   - progress: told now and then how many files are done.
+    /// - Throws: what `progress` throws.
+    public init(
+        _ items: [LabelledImages.Item], preparer: PatchPreparer, kept: Kept, pool: WorkerPool,
+        progress: (_ done: Int) throws -> Void
+    ) throws {
+        var pictures: [RGBImage] = []
+        var classes: [Int] = []
+        var skipped: [(path: BytePath, reason: String)] = []
+        var fingerprint = ""
+        var start = 0
+        while start < items.count {
+            try progress(start)
+            let chunk = items[start..<min(start + Self.chunk, items.count)]
+            let results = try pool.map(chunk.count) {
+                Self.load(chunk[chunk.startIndex + $0].path, preparer, kept)
+            }
+            for (item, loaded) in zip(chunk, results) {
+                fingerprint += "\(item.class) \(loaded.digest)\n"
+                switch loaded.picture {
+                case .success(let picture):
+                    pictures.append(picture)
+                    classes.append(item.class)
+                case .failure(let reason): skipped.append((item.path, reason.description))
+                }
+            }
+            start += chunk.count
+        }
+        try progress(items.count)
+        (self.pictures, self.classes, self.skipped, self.fingerprint) = (pictures, classes, skipped, fingerprint)
+    }
+
+    /// Files between two calls of `progress`.
+    private static let chunk = 64
+
+    private struct Reason: Error { let description: String }
+
+    private struct Loaded: Sendable {
+        var digest = "unreadable"
+        var picture: Result<RGBImage, Reason>
+    }
+
+    private static func load(_ path: BytePath, _ preparer: PatchPreparer, _ kept: Kept) -> Loaded {
+        var reader = FileReader(limit: 1 << 30)
+        var loaded = Loaded(picture: .failure(Reason(description: "not read")))
+        do {
+            try reader.read(path) { content in
+                loaded.digest = FileDigest.sha256(content)
+                let (rgb, prepared) = try preparer.pictures(content)
+                loaded.picture = .success(Self.kept(rgb, prepared, preparer, kept))
+            }
+        } catch {
+            loaded.picture = .failure(Reason(description: "\(error)"))
+        }
+        return loaded
+    }
+
+    private static func kept(_ rgb: RGBImage, _ prepared: RGBImage, _ preparer: PatchPreparer, _ kept: Kept) -> RGBImage
+    {
+        guard case .forCrops(let augmentation, let most) = kept else { return prepared }
+        let shown = preparer.preprocessing.shownExtent(of: rgb)
+        let input = ImageSize(height: prepared.height, width: prepared.width)
+        func size(_ detail: Double) -> ImageSize {
+            augmentation.neededSize(of: rgb, shown: shown, input: input, detail: detail)
+        }
+        func bytes(of size: ImageSize) -> Int { size.height * size.width * 3 }
+        // Twice the pixels that the smallest crop needs each way, so that resampling a second time does not blur; less where
+        // memory is short, down to the model's own.
+        var best = size(2)
+        if bytes(of: best) > most {
+            let least = size(augmentation.smallestArea.squareRoot())
+            let factor = (Double(most) / Double(bytes(of: best))).squareRoot()
+            best = ImageSize(
+                height: max(Int(Double(best.height) * factor), least.height),
+                width: max(Int(Double(best.width) * factor), least.width))
+        }
+        return rgb.resized(to: best, filter: preparer.preprocessing.filter)
+    }
+}

@@ -1,0 +1,168 @@
+import Glibc
+public import Tensors
+
+/// Where a run leaves what it goes on from: a folder `.NAME.training` beside the run's output.
+///
+/// `checkpoint.json` holds how far the run has come, what run it is, and the name of the safetensors file with the tensors. That
+/// file is written and synced first, then the JSON takes the place of the one before in one rename, so that a run killed at
+/// any moment finds one checkpoint or the next, whole.
+public struct CheckpointFolder: Sendable {
+    /// The folder.
+    public let path: String
+    /// What run it is: options, data and base by the names that users know. A checkpoint of another is refused.
+    private let binding: JSONObject
+
+    private static let formatName = "mergevit-training-checkpoint"
+    private static let formatVersion = 1
+
+    /// The checkpoints of the run whose result goes to `output`.
+    public init(output: String, binding: JSONObject) {
+        path = Self.path(output: output)
+        self.binding = binding
+    }
+
+    /// The folder for the run whose result goes to `output`.
+    public static func path(output: String) -> String {
+        var trimmed = Substring(output)
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        guard let slash = trimmed.lastIndex(of: "/") else { return ".\(trimmed).training" }
+        return "\(trimmed[...slash]).\(trimmed[trimmed.index(after: slash)...]).training"
+    }
+
+    /// Whether there is a checkpoint for the run whose result goes to `output`.
+    public static func isThere(output: String) -> Bool { access("\(path(output: output))/checkpoint.json", F_OK) == 0 }
+
+    /// Makes the folder for the run whose result goes to `output`, if it is not there.
+    ///
+    /// - Throws: `TrainingError` when it cannot be made.
+    public static func create(output: String) throws(TrainingError) {
+        let path = path(output: output)
+        guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
+            throw TrainingError(output, "cannot be written: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Removes the folder if it holds nothing.
+    static func removeIfEmpty(output: String) { rmdir(path(output: output)) }
+
+    /// Writes a checkpoint in the place of the one before.
+    ///
+    /// - Throws: `TrainingError` or `TensorFileError` when the disk refuses; then the one before is still there.
+    public func save(_ snapshot: TrainingSnapshot) throws {
+        let name = "state-\(snapshot.state.steps)-\(snapshot.state.records.count).safetensors"
+        let old = Self.names(in: path)
+        // The file that the checkpoint names now must not be touched; the same moment has the same content.
+        if old.contains(name), (try? manifest())?["tensors"]?.stringValue == name { return }
+        try writeSafetensors(
+            snapshot.classifier.map { ("classifier/\($0.name)", $0.tensor) }
+                + snapshot.best.map { ("best/\($0.name)", $0.tensor) }, to: "\(path)/\(name)")
+        let manifest: JSONObject = [
+            "format": .string(Self.formatName), "format_version": .int(Self.formatVersion), "tensors": .string(name),
+            "run": .object(binding), "state": .object(snapshot.state.json),
+        ]
+        try write(JSON.object(manifest).serialized())
+        for other in old where other.hasPrefix("state-") && other != name { unlink("\(path)/\(other)") }
+    }
+
+    /// The checkpoint, or nil if there is none.
+    ///
+    /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `TensorFileError`.
+    public func load() throws -> TrainingSnapshot? {
+        guard access("\(path)/checkpoint.json", F_OK) == 0 else { return nil }
+        let manifest = try manifest()
+        let file = "\(path)/checkpoint.json"
+        guard manifest["format"]?.stringValue == Self.formatName,
+            manifest["format_version"]?.intValue == Self.formatVersion
+        else { throw TrainingError(file, "not a checkpoint of this version of mergevit") }
+        guard let run = manifest["run"]?.objectValue,
+            let state = manifest["state"]?.objectValue.flatMap({ RunState($0) }),
+            let name = manifest["tensors"]?.stringValue, name.hasPrefix("state-"), !name.contains("/")
+        else { throw TrainingError(file, "damaged: expected \"run\", \"state\" and \"tensors\"") }
+        let differences = Self.differences(run, binding)
+        guard differences.isEmpty else {
+            throw TrainingError(path, "is of another run: \(differences.joined(separator: "; "))")
+        }
+        let tensors = try SafetensorsFile(path: "\(path)/\(name)")
+        var snapshot = TrainingSnapshot(state: state, classifier: [], best: [])
+        for entry in tensors.entries {
+            let tensor = try tensors.tensor(entry.name)
+            if entry.name.hasPrefix("classifier/") {
+                snapshot.classifier.append((String(entry.name.dropFirst("classifier/".count)), tensor))
+            } else if entry.name.hasPrefix("best/") {
+                snapshot.best.append((String(entry.name.dropFirst("best/".count)), tensor))
+            } else {
+                throw TrainingError(tensors.path, "damaged: unknown tensor \"\(entry.name)\"")
+            }
+        }
+        guard snapshot.best.isEmpty == (state.best == nil) else {
+            throw TrainingError(tensors.path, "damaged: the best epoch's parameters and its record do not agree")
+        }
+        return snapshot
+    }
+
+    /// Removes the folder with what this type wrote in it.
+    public func remove() { Self.remove(path) }
+
+    /// Removes the checkpoint of the run whose result goes to `output`.
+    public static func remove(output: String) { remove(path(output: output)) }
+
+    private static func remove(_ path: String) {
+        for name in names(in: path) where name.hasPrefix("state-") || name.hasPrefix("checkpoint.json") {
+            unlink("\(path)/\(name)")
+        }
+        rmdir(path)
+    }
+
+    private func manifest() throws -> JSONObject {
+        let file = "\(path)/checkpoint.json"
+        guard let object = try JSON(contentsOf: file).objectValue else {
+            throw TrainingError(file, "damaged: expected an object")
+        }
+        return object
+    }
+
+    /// What differs between two runs, in words.
+    private static func differences(_ then: JSONObject, _ now: JSONObject) -> [String] {
+        (now.keys + then.keys.filter { now[$0] == nil }).filter { then[$0] != now[$0] }.map { key in
+            func text(_ value: JSON?) -> String {
+                guard let value, value != .null else { return "not given" }
+                return value.stringValue ?? value.serialized(indented: false)
+            }
+            return "\(key) was \(text(then[key])), now \(text(now[key]))"
+        }
+    }
+
+    /// Puts `checkpoint.json` in its place in one rename.
+    private func write(_ text: String) throws(TrainingError) {
+        let partial = "\(path)/checkpoint.json.partial"
+        func failure() -> TrainingError { TrainingError(partial, String(cString: strerror(errno))) }
+        let descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure() }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 || errno == EINTR else { throw failure() }
+            written += max(count, 0)
+        }
+        guard fsync(descriptor) == 0, rename(partial, "\(path)/checkpoint.json") == 0 else { throw failure() }
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        fsync(folder)
+        close(folder)
+    }
+
+    private static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+}

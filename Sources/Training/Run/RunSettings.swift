@@ -1,0 +1,43 @@
+public import Tensors
+
+/// How a classifier is trained: everything about a run that changes its result, besides data and model.
+public struct RunSettings: Sendable, Equatable {
+    /// How often every training image is seen.
+    public var epochs = 12
+    /// Images of one optimiser step; an epoch's last step may have fewer.
+    public var batchSize = 64
+    /// The largest learning rate.
+    public var learningRate = 3e-3
+    /// The part of all steps in which the rate rises.
+    public var warmup = 0.05
+    /// How the rate goes on after that.
+    public var schedule = LearningRateSchedule.Shape.cosine
+    /// What order and augmentation are drawn from.
+    public var seed: UInt64 = 0
+    /// Whether every class counts as much as any other: an image's loss is weighted by images / (classes · images of its
+    /// class).
+    public var balances = false
+    /// The most optimiser steps, or nil.
+    public var maximumSteps: Int?
+    /// Epochs without improvement after which a run ends, or nil.
+    public var patience: Int?
+
+    /// The usual settings.
+    public init() {}
+
+    /// How many steps a run over so many images has.
+    func steps(images: Int) -> Int { min(epochs * stepsPerEpoch(images: images), maximumSteps ?? .max) }
+
+    /// How many steps an epoch over so many images has.
+    func stepsPerEpoch(images: Int) -> Int { (images + batchSize - 1) / batchSize }
+
+    /// The settings by the names of their options, for the record and to tell whether a checkpoint is of the same run.
+    public var json: JSONObject {
+        [
+            "epochs": .int(epochs), "batch_size": .int(batchSize), "lr": .double(learningRate),
+            "warmup": .double(warmup), "schedule": .string(schedule.rawValue), "seed": .number(String(seed)),
+            "balance": .bool(balances), "max_steps": maximumSteps.map(JSON.int) ?? .null,
+            "early_stop": patience.map(JSON.int) ?? .null,
+        ]
+    }
+}

@@ -1,0 +1,42 @@
+public import Labelling
+
+/// What a run tells of as it goes.
+public enum TrainingEvent: Sendable {
+    /// So many files of so many are read.
+    case reading(done: Int, of: Int)
+    /// A file that cannot be used is left out.
+    case skipped(path: BytePath, reason: String)
+    /// So many pictures of so many have their features.
+    case features(done: Int, of: Int)
+    /// A run goes on that has taken so many steps before.
+    case resumed(steps: Int)
+    /// An optimiser step was taken.
+    case step(StepReport)
+    /// An epoch is over.
+    case epoch(EpochRecord, isBest: Bool)
+}
+
+/// Told of every event; answers whether to go on. A run that is told to stop leaves a checkpoint.
+public typealias TrainingProgress = (TrainingEvent) -> Bool
+
+/// One optimiser step.
+public struct StepReport: Sendable, Equatable {
+    /// The epoch, from 1.
+    public let epoch: Int
+    /// How many epochs there are at most.
+    public let epochs: Int
+    /// The step, from 1.
+    public let step: Int
+    /// How many steps there are at most.
+    public let steps: Int
+    /// Images of the step.
+    public let images: Int
+    /// The rate that it was taken with.
+    public let learningRate: Double
+    /// The mean loss of its images, in nats.
+    public let loss: Double
+    /// The mean loss of the epoch so far.
+    public let epochLoss: Double
+    /// How many of 1 images of the epoch so far were given their class.
+    public let epochAccuracy: Double
+}

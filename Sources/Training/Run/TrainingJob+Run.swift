@@ -1,0 +1,87 @@
+import Adapters
+import Compute
+import VisionTransformers
+
+extension TrainingJob {
+    /// How a job ended.
+    public enum Outcome: Sendable, Equatable {
+        /// The adapter is in its place.
+        case finished(best: EpochRecord?, epochs: Int, skipped: Int)
+        /// `progress` said to stop, before the first step or after a checkpoint.
+        case stopped(steps: Int, of: Int)
+    }
+
+    /// Reads the data, trains, and writes the adapter.
+    ///
+    /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
+    /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
+    public func run(progress: TrainingProgress) throws -> Outcome {
+        let checkpoint = try Checkpoint(folder: base)
+        let configuration = checkpoint.configuration
+        let adaptation = try lora?.adaptation(of: configuration)
+        try TrainedAdapter.check(
+            output, modules: adaptation?.modules ?? [], base: checkpoint, names: names, replaces: replaces)
+        if !resumes, CheckpointFolder.isThere(output: output) {
+            guard replaces else {
+                throw TrainingError(
+                    CheckpointFolder.path(output: output),
+                    "holds a run that was not finished: --resume goes on with it, --force begins again")
+            }
+            CheckpointFolder.remove(output: output)
+        }
+        // The place first: one that cannot be written should be known before the images are read.
+        try CheckpointFolder.create(output: output)
+        defer { CheckpointFolder.removeIfEmpty(output: output) }
+        var run: TrainingRun?
+        do {
+            let preparation = try prepare(checkpoint, adaptation) { event in
+                guard progress(event) else { throw ToldToStop() }
+            }
+            let record = preparation.record
+            let checkpoints = CheckpointFolder(output: output, binding: record.binding)
+            run = preparation.run
+            try follow(preparation.run, checkpoints, progress)
+            let trained = try TrainedAdapter(
+                parameters: preparation.run.bestParameters, alpha: adaptation?.alpha,
+                isRankStabilized: adaptation?.isRankStabilized ?? false, dropout: adaptation?.dropout ?? 0,
+                task: task, classes: data.classes)
+            try trained.write(
+                to: output, base: checkpoint, names: names, record: record.json(preparation.run), replaces: replaces)
+            checkpoints.remove()
+            return .finished(
+                best: preparation.run.bestRecord, epochs: preparation.run.records.count, skipped: record.images.skipped)
+        } catch is ToldToStop {
+            return .stopped(steps: run?.steps ?? 0, of: run?.totalSteps ?? 0)
+        }
+    }
+
+    /// Takes a run to its end, with checkpoints on the way.
+    ///
+    /// - Throws: `ToldToStop` after a checkpoint.
+    private func follow(
+        _ run: TrainingRun, _ checkpoints: CheckpointFolder, _ progress: TrainingProgress
+    ) throws {
+        if resumes, let snapshot = try checkpoints.load() {
+            try run.restore(snapshot)
+            guard progress(.resumed(steps: run.steps)) else { throw ToldToStop() }
+        }
+        let clock = ContinuousClock()
+        var saved = (time: clock.now, steps: run.steps)
+        while !run.isFinished {
+            let event = try run.advance()
+            let goesOn = progress(event)
+            var isDue = !goesOn || clock.now - saved.time >= .seconds(checkpointSeconds)
+            if case .epoch = event { isDue = true }
+            if let every = checkpointSteps, run.steps - saved.steps >= every { isDue = true }
+            if isDue {
+                try checkpoints.save(run.snapshot)
+                saved = (clock.now, run.steps)
+            }
+            // A run that is over does not stop before its end: the rest is to write what it has.
+            guard goesOn || run.isFinished else { throw ToldToStop() }
+        }
+    }
+}
+
+/// `progress` said to stop.
+struct ToldToStop: Error {}

@@ -1,0 +1,79 @@
+public import Adapters
+import Compute
+import Tensors
+import VisionTransformers
+
+/// What is to be trained on what, how, and where the result goes.
+public struct TrainingJob: Sendable {
+    /// Low-rank updates of some modules.
+    public struct LoRA: Sendable, Equatable {
+        /// r.
+        public var rank = 16
+        /// α; without it r.
+        public var alpha: Double?
+        /// Whether the scale is α/√r instead of α/r.
+        public var isRankStabilized = false
+        /// The part of the inputs of B·A that is dropped in training.
+        public var dropout = 0.0
+        /// The modules.
+        public let targets: LoRATargets
+
+        /// Updates of the modules that are named as `LoRATargets` has them.
+        ///
+        /// - Throws: `TrainingError` when they cannot be understood.
+        public init(targets: String = "query,value", layers: String? = nil) throws(TrainingError) {
+            self.targets = try LoRATargets(targets, layers: layers)
+        }
+
+        /// The settings for a backbone.
+        ///
+        /// - Throws: `TrainingError` when the backbone has no such module or layer.
+        func adaptation(of configuration: BackboneConfiguration) throws(TrainingError) -> LowRankAdaptation {
+            LowRankAdaptation(
+                modules: try targets.modules(of: configuration), rank: rank, alpha: alpha ?? Double(rank),
+                isRankStabilized: isRankStabilized, dropout: dropout)
+        }
+    }
+
+    /// The Hugging Face folder of the base.
+    public var base: String
+    /// The labelled images.
+    public var data: TrainingData
+    /// The task's name.
+    public var task: String
+    /// The folder to write.
+    public var output: String
+    /// The updates of the backbone; nil trains the head alone.
+    public var lora: LoRA?
+    /// How the run goes.
+    public var settings = RunSettings()
+    /// AdamW's decoupled weight decay.
+    public var weightDecay = AdamW().weightDecay
+    /// How much of the target is spread over all classes.
+    public var labelSmoothing = 0.05
+    /// How training images change.
+    public var augmentation = Augmentation(crops: true, flips: true)
+    /// The most memory that decoded training images may take, in bytes.
+    public var imageMemory = 4 << 30
+    /// Whose names modules have in the adapter.
+    public var names = ModuleNames.transformers5
+    /// Whether an image that cannot be used ends the run.
+    public var isStrict = false
+    /// Whether an adapter that is there is replaced, and a checkpoint of another run given up.
+    public var replaces = false
+    /// Whether the run goes on from a checkpoint, if there is one.
+    public var resumes = false
+    /// Seconds after which a checkpoint is written within an epoch.
+    public var checkpointSeconds = 60.0
+    /// Steps after which one is written, or nil.
+    public var checkpointSteps: Int?
+    /// How many images are computed at the same time.
+    public var threads = 1
+    /// The version of the program, for the record.
+    public var version = ""
+
+    /// A job with the usual settings.
+    public init(base: String, data: TrainingData, task: String, output: String, lora: LoRA?) {
+        (self.base, self.data, self.task, self.output, self.lora) = (base, data, task, output, lora)
+    }
+}

@@ -1,0 +1,76 @@
+import Adapters
+import Tensors
+import VisionTransformers
+
+/// What a run is: everything that its result depends on. Checkpoints are bound to it, and `training.json` holds it.
+struct TrainingRecord {
+    let job: TrainingJob
+    /// The SHA-256 of each of the base's files.
+    let base: JSON
+    /// The SHA-256 over the class names and every file's class and SHA-256.
+    let dataDigest: String
+    /// Images that are trained on, looked at after each epoch, and left out.
+    let images: (training: Int, validation: Int, skipped: Int)
+
+    /// Reads the base's files for their checksums.
+    ///
+    /// - Throws: `TensorFileError` when one cannot be read.
+    init(_ job: TrainingJob, base: Checkpoint, training: PictureStore, validation: PictureStore?) throws {
+        self.job = job
+        self.base = try FileDigest.byName(Recipe.files(of: base))
+        let classes = JSON.array(job.data.classes.map(JSON.string)).serialized(indented: false)
+        let text = "\(classes)\ntraining\n\(training.fingerprint)validation\n\(validation?.fingerprint ?? "")"
+        dataDigest = Array(text.utf8).withUnsafeBytes { FileDigest.sha256($0) }
+        images = (
+            training.pictures.count, validation?.pictures.count ?? 0,
+            training.skipped.count + (validation?.skipped.count ?? 0)
+        )
+    }
+
+    /// What a checkpoint must agree with.
+    var binding: JSONObject {
+        var binding = options
+        binding["task"] = .string(job.task)
+        binding["data_sha256"] = .string(dataDigest)
+        binding["base_sha256"] = base
+        binding["version"] = .string(job.version)
+        return binding
+    }
+
+    /// What `training.json` says of a run that is over.
+    func json(_ run: TrainingRun) -> JSON {
+        .object([
+            "format": "mergevit-training", "format_version": .int(1), "version": .string(job.version),
+            "task": .string(job.task),
+            "base": .object(["path": .string(job.base), "sha256": base]),
+            "data": .object([
+                "path": .string("\(job.data.source)"), "classes": .int(job.data.classes.count),
+                "training_images": .int(images.training), "validation_images": .int(images.validation),
+                "skipped": .int(images.skipped), "sha256": .string(dataDigest),
+            ]),
+            "options": .object(options),
+            "steps": .int(run.steps),
+            "best_epoch": run.bestRecord.map { .int($0.epoch) } ?? .null,
+            "curve": .array(run.records.map(\.json)),
+        ])
+    }
+
+    /// Everything that changes the result besides base and data, by the names of the options.
+    private var options: JSONObject {
+        var options = job.settings.json
+        options["weight_decay"] = .double(job.weightDecay)
+        options["label_smoothing"] = .double(job.labelSmoothing)
+        options["augment"] = .string(job.augmentation.name)
+        options["crop_area"] = job.augmentation.crops ? .double(job.augmentation.smallestArea) : .null
+        options["image_memory"] = job.augmentation.crops ? .int(job.imageMemory >> 20) : .null
+        options["head_only"] = .bool(job.lora == nil)
+        guard let lora = job.lora else { return options }
+        options["rank"] = .int(lora.rank)
+        options["alpha"] = .double(lora.alpha ?? Double(lora.rank))
+        options["rslora"] = .bool(lora.isRankStabilized)
+        options["dropout"] = .double(lora.dropout)
+        options["targets"] = .string(lora.targets.text)
+        options["layers"] = lora.targets.layerText.map(JSON.string) ?? "all"
+        return options
+    }
+}

@@ -1,0 +1,170 @@
+public import Compute
+public import Tensors
+import VisionTransformers
+
+/// Takes a classifier through its epochs: batches in random order, a look at the validation images after each epoch, the best
+/// epoch's parameters kept.
+///
+/// The result depends on the classifier's first state, the examples and the settings alone: not on the number of threads,
+/// nor on where a run was stopped and went on from a snapshot.
+public final class TrainingRun {
+    private let classifier: any TrainableClassifier
+    private let training: any Examples
+    private let validation: (any Examples)?
+    private let settings: RunSettings
+    private let pool: WorkerPool
+    private let schedule: LearningRateSchedule
+    private let stepsPerEpoch: Int
+    private let classWeights: [Float]?
+    private let inputs: FloatBuffer
+    private var order: (epoch: Int, images: [Int]) = (-1, [])
+    private var state = RunState()
+    private var best: [(name: String, tensor: Tensor)] = []
+
+    /// A run from the classifier's present state.
+    ///
+    /// - Parameters:
+    ///   - classifier: what is trained.
+    ///   - training: what it learns from; not empty.
+    ///   - validation: what the best epoch is chosen by; nil keeps the last.
+    ///   - settings: how it is trained.
+    ///   - pool: the threads that make inputs.
+    public init(
+        _ classifier: any TrainableClassifier, training: any Examples, validation: (any Examples)?,
+        settings: RunSettings, pool: WorkerPool
+    ) {
+        (self.classifier, self.training, self.settings, self.pool) = (classifier, training, settings, pool)
+        self.validation = validation.flatMap { $0.classes.isEmpty ? nil : $0 }
+        let images = training.classes.count
+        stepsPerEpoch = settings.stepsPerEpoch(images: images)
+        schedule = LearningRateSchedule(
+            settings.schedule, peak: settings.learningRate, warmup: settings.warmup,
+            steps: settings.steps(images: images))
+        classWeights =
+            settings.balances ? Self.balance(training.classes, classes: classifier.classCount) : nil
+        inputs = FloatBuffer(count: settings.batchSize * classifier.inputCount)
+    }
+
+    /// The weight of each class that makes all classes count the same: images / (classes · images of the class).
+    private static func balance(_ classes: [Int], classes count: Int) -> [Float] {
+        var images = [Int](repeating: 0, count: count)
+        for label in classes { images[label] += 1 }
+        return images.map { $0 > 0 ? Float(Double(classes.count) / Double(count * $0)) : 0 }
+    }
+
+    /// Whether all steps are taken, or too many epochs in a row were not better than the best.
+    public var isFinished: Bool {
+        guard let last = state.records.last else { return schedule.steps == 0 }
+        if last.steps == schedule.steps { return true }
+        guard let patience = settings.patience, let best = state.best else { return false }
+        return last.epoch - best.epoch >= patience
+    }
+
+    /// The epochs that are over.
+    public var records: [EpochRecord] { state.records }
+    /// The best of them.
+    public var bestRecord: EpochRecord? { state.best }
+    /// The parameters after the best epoch, or the present ones before the first is over.
+    public var bestParameters: [(name: String, tensor: Tensor)] { best.isEmpty ? classifier.parameters : best }
+    /// Optimiser steps taken.
+    public var steps: Int { state.steps }
+    /// All steps, if the run does not end early.
+    public var totalSteps: Int { schedule.steps }
+
+    /// Everything that the run goes on from.
+    public var snapshot: TrainingSnapshot {
+        TrainingSnapshot(state: state, classifier: classifier.state, best: best)
+    }
+
+    /// Goes back to, or on from, a snapshot of a run with the same classifier, examples and settings.
+    ///
+    /// - Throws: `ModelError` when the snapshot's classifier is another.
+    public func restore(_ snapshot: TrainingSnapshot) throws {
+        try classifier.restore(snapshot.classifier)
+        (state, best) = (snapshot.state, snapshot.best)
+    }
+
+    /// Takes one step, or ends the epoch if its steps are all taken; not to be called when the run is finished.
+    ///
+    /// - Throws: `ModelError` when the loss is not finite; `ComputeError` when a kernel fails.
+    public func advance() throws -> TrainingEvent {
+        let position = state.steps - state.records.count * stepsPerEpoch
+        guard position < stepsPerEpoch, state.steps < schedule.steps else { return try endEpoch() }
+        return try step(position)
+    }
+
+    private func step(_ position: Int) throws -> TrainingEvent {
+        let epoch = state.records.count
+        let images = training.classes.count
+        if order.epoch != epoch {
+            var generator = SplitMix64.order(seed: settings.seed, epoch: epoch)
+            order = (epoch, generator.permutation(images))
+        }
+        let start = position * settings.batchSize
+        let batch = order.images[start..<min(start + settings.batchSize, images)]
+        fill(batch, training, epoch: epoch)
+        let classes = batch.map { training.classes[$0] }
+        let rate = schedule.rate(state.steps)
+        let outcome = try classifier.step(
+            TrainingBatch(
+                inputs: inputs.base, classes: classes,
+                weights: classWeights.map { weights in classes.map { weights[$0] } }),
+            learningRate: rate)
+        state.steps += 1
+        state.lossSum += outcome.loss * Double(batch.count)
+        state.correct += outcome.correct
+        state.seen += batch.count
+        return .step(
+            StepReport(
+                epoch: epoch + 1, epochs: settings.epochs, step: state.steps, steps: schedule.steps,
+                images: batch.count,
+                learningRate: rate, loss: outcome.loss, epochLoss: state.lossSum / Double(state.seen),
+                epochAccuracy: Double(state.correct) / Double(state.seen)))
+    }
+
+    private func endEpoch() throws -> TrainingEvent {
+        let judged = try validation.map(judge)
+        let record = EpochRecord(
+            epoch: state.records.count + 1, steps: state.steps, loss: state.lossSum / Double(max(state.seen, 1)),
+            accuracy: Double(state.correct) / Double(max(state.seen, 1)), validationLoss: judged?.loss,
+            validationAccuracy: judged?.accuracy)
+        state.records.append(record)
+        (state.lossSum, state.correct, state.seen) = (0, 0, 0)
+        let isBest = state.best.map(record.isBetter) ?? true
+        if isBest { (state.best, best) = (record, classifier.parameters) }
+        return .epoch(record, isBest: isBest)
+    }
+
+    /// Makes the inputs of a batch.
+    private func fill(_ batch: ArraySlice<Int>, _ examples: any Examples, epoch: Int) {
+        let count = classifier.inputCount
+        pool.forEach(batch.count) { _, place in
+            examples.write(
+                batch[batch.startIndex + place], epoch: epoch,
+                into: UnsafeMutableBufferPointer(start: inputs.base + place * count, count: count))
+        }
+    }
+
+    /// The mean cross entropy over examples, and how many of 1 are given their class: the first of the largest logits.
+    private func judge(_ examples: any Examples) throws -> (loss: Double, accuracy: Double) {
+        let (images, classes) = (examples.classes.count, classifier.classCount)
+        let logits = FloatBuffer(count: settings.batchSize * classes)
+        let entropy = try CrossEntropy(labelSmoothing: 0)
+        let unused = FloatBuffer(count: classes)
+        var (loss, correct) = (0.0, 0)
+        for start in stride(from: 0, to: images, by: settings.batchSize) {
+            let batch = Array(start..<min(start + settings.batchSize, images))[...]
+            fill(batch, examples, epoch: 0)
+            try classifier.predict(inputs.base, images: batch.count, logits: logits.base)
+            for (place, example) in batch.enumerated() {
+                let row = UnsafeBufferPointer(start: logits.base + place * classes, count: classes)
+                loss += entropy.evaluate(
+                    logits.base + place * classes, classes: classes, own: examples.classes[example], weight: 1,
+                    gradient: unused.base)
+                if row.firstIndex(of: row.max() ?? 0) == examples.classes[example] { correct += 1 }
+            }
+        }
+        guard loss.isFinite else { throw ModelError("validation", "the loss is not a finite number") }
+        return (loss / Double(images), Double(correct) / Double(images))
+    }
+}

@@ -1,0 +1,118 @@
+import Adapters
+import ArgumentParser
+import Labelling
+import Training
+import VisionTransformers
+
+/// `mergevit train`.
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a LoRA adapter and a head for a task, over a frozen base.",
+        discussion: """
+            Writes a PEFT folder that merge and PEFT read, or with --head-only a folder with a head alone. The epoch that is \
+            best on the validation images is kept. docs/training.md has the layouts of data and what is written.
+
+            A run that was stopped or killed goes on with the same options and --resume, to the same bytes as one that was \
+            not. The same seed gives the same bytes for any --threads.
+
+            Exit codes: 0 written, 2 wrong usage, 3 the base, the data or the output cannot be used, 130 or 143 stopped by a \
+            signal.
+            """)
+
+    @Option(help: "The Hugging Face folder of the base.")
+    var base: String
+
+    @Option(help: "The task's name.")
+    var task: String
+
+    @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
+    var output: String
+
+    @OptionGroup var input: TrainDataOptions
+    @OptionGroup var adapter: TrainAdapterOptions
+    @OptionGroup var options: TrainRunOptions
+
+    @Flag(help: "Go on with a run that was stopped, if there is one.")
+    var resume = false
+
+    @Option(help: "Seconds between checkpoints within an epoch.")
+    var checkpointSeconds = 60.0
+
+    @Option(help: "Steps between checkpoints within an epoch.")
+    var checkpointSteps: Int?
+
+    @Option(help: "How many threads to use (1...256; default: the number of cores).")
+    var threads: Int?
+
+    @Option(help: "Write a line of JSON for every step and epoch to this file.")
+    var log: String?
+
+    @Flag(help: "Replace an adapter that is there already, and give up a run that was stopped.")
+    var force = false
+
+    @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
+    var isQuiet = false
+
+    func validate() throws {
+        try RawArguments.checkText([base, task, output])
+        do { try ModelBundle.checkTaskName(task, path: "--task") } catch { throw ValidationError("\(error)") }
+        if let threads, !(1...256).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
+        }
+        guard checkpointSeconds >= 0 else {
+            throw ValidationError("--checkpoint-seconds must be at least 0, not \(checkpointSeconds).")
+        }
+        if let checkpointSteps, checkpointSteps < 1 {
+            throw ValidationError("--checkpoint-steps must be at least 1, not \(checkpointSteps).")
+        }
+        guard !adapter.headOnly || !input.augmentation(headOnly: true).crops else {
+            throw ValidationError(
+                "--head-only computes features once, so images cannot be cropped: --augment flip or none.")
+        }
+    }
+
+    func run() throws {
+        let job = try job()
+        let (interruption, request) = (Interruption(), Interruption.Request())
+        interruption.request(request)
+        let journal = try log.map { try TrainLog(RawArguments.path($0), appends: resume) }
+        var display = TrainDisplay(Warnings.logger(quiet: isQuiet), isQuiet: isQuiet)
+        let outcome = try job.run { event in
+            display.show(event)
+            journal?.write(event)
+            return request.number == nil && journal?.failure == nil
+        }
+        display.finish()
+        if let failure = journal?.failure { throw failure }
+        switch outcome {
+        case .finished(let best, let epochs, let skipped):
+            guard !isQuiet else { return }
+            StandardStream.error.write(
+                TrainDisplay.summary(task, output, best: best, epochs: epochs, skipped: skipped))
+        case .stopped(let steps, let total):
+            let place = total > 0 ? "after step \(steps) of \(total)" : "before the first step"
+            StandardStream.error.write("mergevit: stopped \(place); the same command with --resume goes on\n")
+            throw ExitCode(128 + (request.number ?? 0))
+        }
+    }
+
+    private func job() throws -> TrainingJob {
+        var job = TrainingJob(
+            base: base, data: try input.list(seed: options.seed), task: task, output: output, lora: try adapter.lora)
+        job.settings = options.settings(headOnly: adapter.headOnly)
+        job.weightDecay = options.weightDecay
+        job.labelSmoothing = options.labelSmoothing
+        job.augmentation = input.augmentation(headOnly: adapter.headOnly)
+        job.imageMemory = input.imageMemory << 20
+        job.names = adapter.names == .transformers4 ? .transformers4 : .transformers5
+        job.isStrict = input.strict
+        job.replaces = force
+        job.resumes = resume
+        job.checkpointSeconds = checkpointSeconds
+        job.checkpointSteps = checkpointSteps
+        job.threads = threads ?? LabelModelOptions.availableCores
+        job.version = MergeVit.versionNumber
+        return job
+    }
+}

@@ -1,0 +1,130 @@
+import Labelling
+import Logging
+import Training
+
+/// How a training run goes: a line of the terminal that is written over, a line for every epoch, a sentence at the end.
+struct TrainDisplay {
+    /// Seconds between two updates of the terminal's line.
+    private static let interval = 0.1
+    /// Files left out that are named; of the others the number is told.
+    private static let named = 10
+
+    private let log: Logger
+    private let isQuiet: Bool
+    private let isTerminal: Bool
+    private let start = ContinuousClock.now
+    private var shown = -Double.infinity
+    private var hasLine = false
+    private var skipped = 0
+    /// When the steps of this process began, and how many had been taken before.
+    private var begun: (time: Double, steps: Int)?
+    private var before = 0
+    /// Images of the epoch under way, and when it began.
+    private var epoch = (images: 0, time: 0.0)
+    private var last: StepReport?
+
+    init(_ log: Logger, isQuiet: Bool) {
+        (self.log, self.isQuiet) = (log, isQuiet)
+        isTerminal = StandardStream.error.isTerminal
+    }
+
+    /// Shows an event.
+    mutating func show(_ event: TrainingEvent) {
+        switch event {
+        case .reading(let done, let total): line("reading images: \(done) of \(total)", isLast: done == total)
+        case .features(let done, let total): line("computing features: \(done) of \(total)", isLast: done == total)
+        case .skipped(let path, let reason):
+            skipped += 1
+            if skipped <= Self.named { warn("left out \(path): \(reason)") }
+        case .resumed(let steps):
+            before = steps
+            say("going on after step \(steps)")
+        case .step(let report): show(report)
+        case .epoch(let record, let isBest): show(record, isBest)
+        }
+    }
+
+    /// Takes the terminal's line away.
+    mutating func finish() {
+        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
+        hasLine = false
+        if skipped > Self.named { warn("left out \(skipped - Self.named) more images") }
+        skipped = 0
+    }
+
+    /// The sentence at the end.
+    static func summary(_ task: String, _ output: String, best: EpochRecord?, epochs: Int, skipped: Int) -> String {
+        var text = "trained \(task) into \(output)"
+        if let best {
+            let accuracy = best.validationAccuracy.map { "\(tenths(100 * $0)) % of the validation images right" }
+            text += ": epoch \(best.epoch) of \(epochs)" + (accuracy.map { ", \($0)" } ?? "")
+        }
+        if skipped > 0 { text += "; \(skipped) image\(skipped == 1 ? "" : "s") left out" }
+        return text + "\n"
+    }
+
+    private mutating func show(_ report: StepReport) {
+        let now = elapsed
+        if last?.epoch != report.epoch { epoch = (0, begun == nil ? now : epoch.time) }
+        if begun == nil { begun = (now, report.step) }
+        epoch.images += report.images
+        last = report
+        line(
+            "epoch \(report.epoch) of \(report.epochs), step \(report.step) of \(report.steps): loss "
+                + "\(thousandths(report.epochLoss)), accuracy \(tenths(100 * report.epochAccuracy)) %"
+                + pace(now, report, finished: false), isLast: false)
+    }
+
+    private mutating func show(_ record: EpochRecord, _ isBest: Bool) {
+        let now = elapsed
+        var text =
+            "epoch \(record.epoch): loss \(thousandths(record.loss)), accuracy \(tenths(100 * record.accuracy)) %"
+        if let loss = record.validationLoss, let accuracy = record.validationAccuracy {
+            text += "; validation \(thousandths(loss)), \(tenths(100 * accuracy)) %\(isBest ? ", the best so far" : "")"
+        }
+        if let last { text += pace(now, last, finished: true) }
+        epoch = (0, now)
+        say(text)
+    }
+
+    /// Images a second in this epoch, and the time left by the steps of this process.
+    private func pace(_ now: Double, _ report: StepReport, finished: Bool) -> String {
+        var text = ""
+        if now > epoch.time, epoch.images > 0, finished || epoch.images > report.images {
+            text += "; \(rate(epoch.images, now - epoch.time)) images/s"
+        }
+        if let begun, report.step > begun.steps, report.step < report.steps {
+            let left = Double(report.steps - report.step) * (now - begun.time) / Double(report.step - begun.steps)
+            text += ", \(clock(left)) left"
+        }
+        return text
+    }
+
+    /// Writes over the terminal's line.
+    private mutating func line(_ text: String, isLast: Bool) {
+        guard isTerminal, !isQuiet else { return }
+        let seconds = elapsed
+        guard isLast || seconds - shown >= Self.interval else { return }
+        shown = seconds
+        hasLine = true
+        StandardStream.error.write("\r\(text)\u{1B}[K")
+    }
+
+    /// Writes a line that stays.
+    private mutating func say(_ text: String) {
+        guard !isQuiet else { return }
+        StandardStream.error.write((hasLine ? "\r\u{1B}[K" : "") + text + "\n")
+        hasLine = false
+    }
+
+    private mutating func warn(_ text: String) {
+        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
+        hasLine = false
+        log.warning("\(text)")
+    }
+
+    private var elapsed: Double {
+        let parts = start.duration(to: .now).components
+        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    }
+}

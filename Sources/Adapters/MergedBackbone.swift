@@ -59,6 +59,15 @@ public struct MergedBackbone: ParameterSource {
         changes = try method.merge(tasks, settings)
     }
 
+    /// One adapter as it is: the sum of its change alone, at weight 1.
+    ///
+    /// - Throws: `ModelError` when the adapter does not fit the base.
+    public init(_ adapter: Adapter, aloneOver base: Checkpoint) throws {
+        try self.init(
+            base: base, adapters: [WeightedAdapter(adapter)], method: .taskArithmetic,
+            settings: MergeSettings(for: .taskArithmetic))
+    }
+
     private init(_ other: MergedBackbone, settings: MergeSettings, changes: [String: Change]) {
         (base, adapters, method) = (other.base, other.adapters, other.method)
         self.settings = settings

@@ -35,11 +35,21 @@ public struct ConfidenceInterval: Sendable, Equatable {
             high: successes == count ? 1 : min(1, (middle + spread) / scale))
     }
 
-    /// The percentile interval of resampled values: their quantiles at 2.5 and 97.5 %, interpolated linearly.
+    /// The percentile interval of resampled values, centred: their quantiles at 2.5 and 97.5 %, interpolated linearly, moved by
+    /// the difference of `value` and their mean, and kept within `limits`.
     ///
-    /// - Returns: nil when there are none.
-    static func percentile(of values: [Double]) -> ConfidenceInterval? {
+    /// Resampling adds chance to the chance that is in the sample already, which makes a calibration error larger and an F1
+    /// smaller than the sample's own. Without the move an interval may not even hold the value that it is about.
+    ///
+    /// - Parameters:
+    ///   - value: the value of the sample itself.
+    ///   - limits: the least and the largest value that there can be.
+    /// - Returns: nil when there are no resampled values.
+    static func percentile(
+        of values: [Double], about value: Double, within limits: ClosedRange<Double>
+    ) -> ConfidenceInterval? {
         guard !values.isEmpty else { return nil }
+        let move = value - values.reduce(0, +) / Double(values.count)
         let sorted = values.sorted()
         func quantile(_ part: Double) -> Double {
             let place = part * Double(sorted.count - 1)
@@ -48,7 +58,8 @@ public struct ConfidenceInterval: Sendable, Equatable {
             return sorted[below] + (sorted[above] - sorted[below]) * (place - Double(below))
         }
         let tail = (1 - level) / 2
-        return ConfidenceInterval(low: quantile(tail), high: quantile(1 - tail))
+        func kept(_ end: Double) -> Double { min(max(end + move, limits.lowerBound), limits.upperBound) }
+        return ConfidenceInterval(low: kept(quantile(tail)), high: kept(quantile(1 - tail)))
     }
 }
 

@@ -35,16 +35,17 @@ public struct EvaluationPlan: Sendable {
 ///
 /// - Parameters:
 ///   - rows: where every answer is written, if anywhere.
-/// - Returns: the answers of each task, in the order of the plan. Files that cannot be used are among its failures.
+/// - Returns: the answers of each task, in the order of the plan, and how many files there were. Files that cannot be used
+///   are among a task's failures.
 /// - Throws: `LabellingError` when the model has not one of the tasks, or the model or the output fails.
 public func evaluate(
     _ plan: EvaluationPlan, preparer: any ImagePreparing, classifier: any MultitaskClassifying,
     rows: AnswerRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
-) throws(LabellingError) -> [TaskAnswers] {
+) throws(LabellingError) -> (answers: [TaskAnswers], progress: LabellingProgress) {
     let sink = try EvaluationSink(plan, classifier.tasks, rows)
-    _ = try answer(
+    let end = try answer(
         plan.source, preparer: preparer, classifier: classifier, sink: sink, options: options, progress: progress)
-    return sink.answers
+    return (sink.answers, end)
 }
 
 /// Takes the answers of a run apart for the tasks.

@@ -92,4 +92,23 @@ public struct TaskAnswers: Sendable, Equatable {
 
     /// The answers that there are.
     public var known: [ScoredAnswer] { answers.compactMap(\.self) }
+
+    /// The same answers with classes in another order.
+    ///
+    /// - Returns: nil unless both orders hold the same classes.
+    public func reindexed(from classes: [String], to others: [String]) -> TaskAnswers? {
+        guard classes != others else { return self }
+        let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let moved = classes.compactMap { places[$0] }
+        guard moved.count == classes.count, Set(moved).count == others.count else { return nil }
+        var result = self
+        result.answers = answers.map { answer in
+            answer.map {
+                ScoredAnswer(
+                    truth: moved[$0.truth], predicted: moved[$0.predicted], rank: $0.rank, confidence: $0.confidence,
+                    logLoss: $0.logLoss)
+            }
+        }
+        return result
+    }
 }

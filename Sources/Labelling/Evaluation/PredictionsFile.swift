@@ -119,7 +119,8 @@ private struct ScoredTask {
         if !hasEveryScore {
             missing.append("log loss needs the scores of all classes: label with --all-scores")
             missing.append(
-                "the head's classes are not known, those of the data and of the answers are taken: label with --all-scores")
+                "the head's classes are not known, those of the data and of the answers are taken: label with --all-scores"
+            )
             if ranksKnown < min(5, classes.count) {
                 missing.append("top-5 needs five answers for each image: label with --all-scores or --top-k 5")
             }

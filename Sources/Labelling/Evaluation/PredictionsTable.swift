@@ -47,7 +47,8 @@ struct PredictionsTable {
         let header = try rows.next(path)?.cells.map { String(decoding: $0, as: UTF8.self) } ?? []
         guard header.starts(with: ["path", "status"]) else {
             throw .predictions(
-                path: path, reason: "expected the columns path,status,... that label writes, found "
+                path: path,
+                reason: "expected the columns path,status,... that label writes, found "
                     + "\"\(LabelledImages.some(header))\"")
         }
         self.path = path
@@ -152,7 +153,9 @@ struct PredictionsTable {
     // MARK: One row an answer
 
     private mutating func addAnswer(_ row: (cells: [[UInt8]], line: Int), _ image: BytePath) throws(LabellingError) {
-        let (name, rank) = (String(decoding: row.cells[2], as: UTF8.self), String(decoding: row.cells[3], as: UTF8.self))
+        let (name, rank) = (
+            String(decoding: row.cells[2], as: UTF8.self), String(decoding: row.cells[3], as: UTF8.self)
+        )
         guard !name.isEmpty, let rank = Int(rank), rank >= 1 else {
             throw fault(row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"")
         }

@@ -110,19 +110,24 @@ private struct MetricSums {
         (logLoss, images) = (0, 0)
     }
 
-    /// The intervals of macro F1, balanced accuracy, calibration error and log loss.
+    /// Macro F1, balanced accuracy, calibration error and log loss.
+    private var means: [Double?] {
+        [counts.macroF1, counts.balancedAccuracy, calibration.expectedError, meanLogLoss]
+    }
+
+    /// The intervals of the four means.
     func intervals(of answers: [ScoredAnswer], task: String, _ options: BootstrapOptions) -> [ConfidenceInterval?] {
         var bootstrap = Bootstrap(seed: options.seed, task: task)
         var sums = self
-        var values = [[Double]](repeating: [], count: 4)
+        var values = [[Double]](repeating: [], count: means.count)
         for _ in 0..<max(options.resamples, 0) {
             sums.reset()
             bootstrap.sample(answers.count) { sums.add(answers[$0]) }
-            let drawn = [
-                sums.counts.macroF1, sums.counts.balancedAccuracy, sums.calibration.expectedError, sums.meanLogLoss,
-            ]
-            for (index, value) in drawn.enumerated() { if let value { values[index].append(value) } }
+            for (index, value) in sums.means.enumerated() { if let value { values[index].append(value) } }
         }
-        return values.map { ConfidenceInterval.percentile(of: $0) }
+        let limits = [0...1, 0...1, 0...1, 0...Double.greatestFiniteMagnitude]
+        return means.enumerated().map { index, mean in
+            mean.flatMap { ConfidenceInterval.percentile(of: values[index], about: $0, within: limits[index]) }
+        }
     }
 }

@@ -38,7 +38,9 @@ extension LabelledImages {
             rows.append((path, text))
         }
         guard !rows.isEmpty else { throw failure("the table has no rows") }
-        let missing = !needsFiles ? [] : rows.filter { (try? FileStatus.of($0.path).get().isFolder) != false }.map(\.path.description)
+        let missing =
+            !needsFiles
+            ? [] : rows.filter { (try? FileStatus.of($0.path).get().isFolder) != false }.map(\.path.description)
         guard missing.isEmpty else {
             throw failure("\(missing.count) of \(rows.count) files are not there: \(LabelledImages.some(missing))")
         }

@@ -1,7 +1,7 @@
 /// Numbers as people read them: a point, a true minus sign, narrow spaces between thousands and before the percent sign.
-enum NumberText {
+package enum NumberText {
     /// A number with so many decimals, halves away from zero.
-    static func fixed(_ value: Double, _ decimals: Int) -> String {
+    package static func fixed(_ value: Double, _ decimals: Int) -> String {
         var factor = 1.0
         for _ in 0..<decimals { factor *= 10 }
         let scaled = (abs(value) * factor).rounded()

@@ -24,7 +24,9 @@ struct ReliabilityDiagram {
                     Drawing.rectangle(
                         left, frame.y(accuracy), right - left, frame.y.from - frame.y(accuracy), "series1", note: note)
                     Drawing.rectangle(
-                        left, frame.y(upper), right - left, frame.y(lower) - frame.y(upper), "gap", note: note)
+                        left, frame.y(upper), right - left, frame.y(lower) - frame.y(upper),
+                        accuracy > confidence ? "gap inside" : "gap",
+                        note: note)
                     let tall = room * Double(bin.count) / Double(max(most, 1))
                     Drawing.rectangle(left, top + room - tall, right - left, tall, "histogram", note: note)
                 }

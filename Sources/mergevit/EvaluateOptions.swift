@@ -49,7 +49,8 @@ struct EvaluatedOptions: ParsableArguments {
         }
         _ = try subject()
         try RawArguments.checkText(
-            [bundle, base].compactMap(\.self) + compare + (adapters + labels).flatMap { [$0.name, $0.value] })
+            [bundle, base, predictions].compactMap(\.self) + compare
+                + (adapters + labels).flatMap { [$0.name, $0.value] })
         guard (base != nil) == !adapters.isEmpty else { throw ValidationError("--base and --adapter go together.") }
         try NamedValue.check(adapters, option: "--adapter")
         for adapter in adapters {

@@ -38,12 +38,12 @@ struct EvaluateRun {
     /// Measures two models on the same images.
     func comparison(_ first: String, _ second: String) throws -> Comparison {
         let images = try data.images()
+        try checkClasses(of: first, second)
         let ours = try answers(of: first, images: images, rows: nil)
         let others = try answers(of: second, images: images, rows: nil)
         let tasks = try zip(ours, others).map { a, b in
             guard let moved = b.answers.reindexed(from: b.task.classes, to: a.task.classes) else {
-                throw LabellingError.options(
-                    "the classes of \(a.task.name) are not the same in \(first) and \(second)")
+                throw ModelError(second, "the classes of \(a.task.name) are not those that it has in \(first)")
             }
             return TaskComparison(a.task, a.answers, moved, bootstrap: report.bootstrapOptions)
         }
@@ -52,6 +52,19 @@ struct EvaluateRun {
             tasks: tasks, names: [first, second],
             models: [try Self.description(ofBundle: first), try Self.description(ofBundle: second)],
             bootstrap: report.bootstrapOptions, version: MergeVit.version)
+    }
+
+    /// Checks that two bundles have the same classes for the tasks that are compared, in any order.
+    private func checkClasses(of first: String, _ second: String) throws {
+        let (ours, others) = (try ModelBundle(folder: first).heads, try ModelBundle(folder: second).heads)
+        for task in data.tasks {
+            guard let head = ours.first(where: { $0.task == task }),
+                let other = others.first(where: { $0.task == task })
+            else { continue }
+            guard Set(head.classes) == Set(other.classes) else {
+                throw ModelError(second, "the classes of \(task) are not those that it has in \(first)")
+            }
+        }
     }
 
     private typealias Answered = (task: EvaluationTask, answers: TaskAnswers)

@@ -121,7 +121,7 @@ private struct ScoredTask {
             missing.append(
                 "the head's classes are not known, those of the data and of the answers are taken: label with --all-scores"
             )
-            if ranksKnown < min(5, classes.count) {
+            if classes.count > 5, ranksKnown < 5 {
                 missing.append("top-5 needs five answers for each image: label with --all-scores or --top-k 5")
             }
             switch meaning {

@@ -64,9 +64,8 @@ public struct TaskMetrics: Sendable, Equatable {
         let intervals = sums.intervals(of: answers, task: task, bootstrap)
         images = answers.count
         self.top1 = top1
-        top5 =
-            ranksKnown >= min(5, classes)
-            ? .proportion(answers.count { ($0.rank ?? .max) <= 5 }, of: answers.count) : nil
+        let inFive = classes <= 5 ? answers.count : answers.count { ($0.rank ?? .max) <= 5 }
+        top5 = classes <= 5 || ranksKnown >= 5 ? .proportion(inFive, of: answers.count) : nil
         self.macroF1 = Estimate(macroF1, intervals[0])
         self.balancedAccuracy = Estimate(balancedAccuracy, intervals[1])
         calibrationError = hasConfidence ? sums.calibration.expectedError.map { Estimate($0, intervals[2]) } : nil

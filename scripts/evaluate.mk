@@ -13,7 +13,7 @@ TASKS ?= $(notdir $(patsubst %/,%,$(wildcard $(DATA)/*/)))
 
 .PHONY: evaluate FORCE
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(OUT)/%.inputs
 
 evaluate: $(TASKS:%=$(OUT)/%.json)
 

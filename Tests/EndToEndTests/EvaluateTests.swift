@@ -3,13 +3,13 @@ import FoundationXML
 import Tensors
 import Testing
 
-/// `mergevit evaluate` on the samples: drawn pictures with the labels that samples/labels gives them.
+/// `mergevit evaluate` on the samples: drawn pictures with the labels that samples/labels-*.csv give them.
 @Suite struct EvaluateTests {
     let scratch: Scratch
 
     init() throws { scratch = try Scratch() }
 
-    private static func labels(_ task: String) -> String { "\(Samples.folder)/labels/\(task).csv" }
+    private static func labels(_ task: String) -> String { "\(Samples.folder)/labels-\(task).csv" }
 
     /// Every task with its labels.
     private static let allData = Samples.tasks.flatMap { ["--data", "\($0)=\(labels($0))"] }

@@ -43,7 +43,7 @@ public struct ComparisonPage {
             }
             ReportPage.provenance(
                 command: command, version: comparison.version,
-                facts: zip(["Model A", "Model B"], comparison.models).map { ($0, $1) })
+                facts: zip(["Model A", "Model B"], comparison.models).map { ($0, $1) }, tasks: tasks.map(\.task))
         }
     }
 

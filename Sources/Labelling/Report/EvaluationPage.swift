@@ -38,7 +38,8 @@ public struct EvaluationPage {
             }
             ReportPage.provenance(
                 command: command, version: evaluation.version,
-                facts: [("Model", evaluation.model), ("Data", data)])
+                facts: [("Model", evaluation.model)],
+                tasks: tasks.map(\.task))
         }
     }
 
@@ -118,19 +119,5 @@ public struct EvaluationPage {
             if let interval = estimate.interval { Drawing.line(x(interval.low), 7, x(interval.high), 7, "span") }
             Drawing.circle(x(estimate.value), 7, 3.5, "mark", note: text)
         }
-    }
-
-    private var data: JSON {
-        .object(
-            evaluation.tasks.reduce(into: JSONObject()) { object, evaluated in
-                let task = evaluated.task
-                object[task.name] = .object([
-                    "path": .string(task.source.description), "images": .int(task.items.count),
-                    "answered": .int(evaluated.metrics?.images ?? 0),
-                    "failed": .int(evaluated.answers.failures.count),
-                    "of unknown classes": .int(task.unknownImages), "classes": .int(task.classes.count),
-                    "classes without images": .int(task.classesWithoutImages.count),
-                ])
-            })
     }
 }

@@ -79,15 +79,36 @@ enum ReportPage {
     }
 
     /// The command that made the report, and what it was about.
-    static func provenance(command: String, version: String, facts: [(String, JSON)]) -> HTML {
+    static func provenance(
+        command: String, version: String, facts: [(String, JSON)], tasks: [EvaluationTask]
+    ) -> HTML {
         section("provenance", "Provenance") {
             HTML.element("h3") { "Command" }
             HTML.element("pre") { command }
+            HTML.element("h3") { "Data" }
+            data(tasks)
             for (title, fact) in facts {
                 HTML.element("h3") { title }
                 tree(fact)
             }
             HTML.element("p", ["class": "muted"]) { "mergevit \(version)" }
+        }
+    }
+
+    /// Where the images are from, and how many there are.
+    private static func data(_ tasks: [EvaluationTask]) -> HTML {
+        table(
+            "compact", columns: ["task", "path", "images", "left out", "classes", "without images"], text: [0, 1]
+        ) {
+            for task in tasks {
+                HTML.element("tr") {
+                    HTML.element("th", ["scope": "row", "class": "text"]) { task.name }
+                    HTML.element("td", ["class": "text"]) { HTML.element("code") { task.source.description } }
+                    for count in [
+                        task.items.count, task.unknownImages, task.classes.count, task.classesWithoutImages.count,
+                    ] { HTML.element("td") { NumberText.count(count) } }
+                }
+            }
         }
     }
 
@@ -112,7 +133,7 @@ enum ReportPage {
                 for (key, value) in object.members {
                     let isNested =
                         value.objectValue != nil || value.arrayValue?.contains { $0.objectValue != nil } == true
-                    HTML.element("dt") { key.replacing("_", with: " ") }
+                    HTML.element("dt") { key }
                     HTML.element("dd", ["class": isNested ? "nested" : nil]) {
                         if key.contains(".") { HTML.element("code") { tree(value) } } else { tree(value) }
                     }

@@ -125,6 +125,8 @@ enum ReportStyle {
           h1 { font-size: 1.5rem; }
           .facts { grid-template-columns: repeat(2, 1fr); gap: .8rem 1rem; }
           .mistakes { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); }
+          .compact, .compact tbody th { font-size: .84rem; }
+          .compact th, .compact td { padding-right: .5rem; }
           .tree { grid-template-columns: 1fr; gap: 0; }
           .tree dd { margin-bottom: .35rem; }
         }
@@ -139,7 +141,10 @@ enum ReportStyle {
           main { max-width: none; padding: 0; }
           nav { display: none; }
           .scroll { overflow: visible; }
-          svg.fixed { max-width: 100%; height: auto; }
+          .scroll > svg.fixed { max-width: 100%; height: auto; }
+          .facts { grid-template-columns: repeat(6, 1fr); gap: .8rem; }
+          section { border-top: 0; break-before: page; margin-top: 0; padding-top: 0; }
+          section.first { break-before: auto; }
           figure, tr, .facts, .mistakes figure { break-inside: avoid; }
           h2, h3 { break-after: avoid; }
           a { color: inherit; text-decoration: none; }

@@ -7,13 +7,14 @@ struct MergeVit: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mergevit",
         abstract: "One Vision Transformer for several image-classification tasks.",
-        version: versionNumber,
+        version: version,
         subcommands: [
-            TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, InspectCommand.self,
+            TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, EvaluateCommand.self,
+            InspectCommand.self,
         ])
 
-    /// The version.
-    static let versionNumber = "0.1.0"
+    /// The command's version, which reports name too.
+    static let version = "0.1.0"
 
     static func main() {
         StandardStream.keepPlaces()

@@ -88,9 +88,6 @@ public final class Calibrator {
         guard let item = adapters[task], let images = images[task] else {
             throw ModelError(task, "no adapter or no calibration images of this name")
         }
-        let alone = try MergedBackbone(
-            base: base, adapters: [WeightedAdapter(item.adapter)], method: .taskArithmetic,
-            settings: MergeSettings(for: .taskArithmetic))
-        return (try model(alone), images)
+        return (try model(MergedBackbone(item.adapter, aloneOver: base)), images)
     }
 }

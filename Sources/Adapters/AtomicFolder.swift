@@ -27,10 +27,10 @@ package final class AtomicFolder: Sendable {
                     replaces
                         ? "is there and is not \(kind); it is not replaced" : "is there already; --force replaces it")
             }
-            // Replacing removes the files of the old folder; a folder in it that holds more is not ours to remove.
+            // Replacing removes the files of the old bundle; a folder in it that holds more is not ours to remove.
             let old = target
             if let name = Self.names(in: old).first(where: { Self.isForeign("\(old)/\($0)", name: $0) }) {
-                throw ModelError(old, "holds the folder \"\(name)\", which \(kind) does not; it is not replaced")
+                throw ModelError(old, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
             }
         }
         let slash = trimmed.lastIndex(of: "/")

@@ -42,7 +42,7 @@ package final class AtomicFolder: Sendable {
         }
         // Replacing removes the files of the old folder; a folder in it that holds more is not ours to remove.
         if let name = names(in: target).first(where: { isForeign("\(target)/\($0)", name: $0) }) {
-            throw ModelError(target, "holds the folder \"\(name)\", which \(kind) does not; it is not replaced")
+            throw ModelError(target, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
         }
     }
 

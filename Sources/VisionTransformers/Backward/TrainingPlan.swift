@@ -157,8 +157,11 @@ extension TrainingPlan.Layer {
             let columns = module.place.inputs
             let start = module.place.place == .attentionInput ? module.place.position * module.place.outputs : 0
             for (row, factor) in module.factors.enumerated() {
-                for column in 0..<columns {
-                    weight[(start + row) * columns + column] += factor * delta.values.base[row * columns + column]
+                weight.withUnsafeMutableBufferPointer { weight in
+                    guard let base = weight.baseAddress else { return }
+                    RowKernels.add(
+                        delta.values.base + row * columns, times: factor, to: base + (start + row) * columns,
+                        count: columns)
                 }
             }
         }

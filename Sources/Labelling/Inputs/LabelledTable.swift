@@ -14,6 +14,7 @@ extension LabelledImages {
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: table, reason: reason) }
         var cells = DelimitedReader(try LabelledImages.content(of: table))
         let columns = try LabelledImages.columns(&cells, table)
+        let hasFolder = table.bytes.contains(slash)
         var rows: [(path: BytePath, label: String)] = []
         var lines: [BytePath: (row: Int, line: Int)] = [:]
         while let row = try cells.next(table) {
@@ -28,7 +29,7 @@ extension LabelledImages {
             guard let text = String(validating: label, as: UTF8.self) else {
                 throw failure("line \(row.line): the label is not UTF-8")
             }
-            let path = name.first == slash ? BytePath(name) : table.parent.appending(name)
+            let path = name.first == slash || !hasFolder ? BytePath(name) : table.parent.appending(name)
             if let other = lines[path], rows[other.row].label != text {
                 throw failure(
                     "line \(row.line): \(path) is \"\(text)\" here and \"\(rows[other.row].label)\" on line \(other.line)"

@@ -1,0 +1,130 @@
+import Foundation
+import Tensors
+import Testing
+
+/// Drawn pictures of two classes, and runs over them.
+struct TrainingScene {
+    let scratch: Scratch
+
+    /// Twelve training and four validation pictures of each class, of many sizes.
+    init() throws {
+        scratch = try Scratch()
+        for (part, count) in [("train", 12), ("val", 4)] {
+            for index in 0..<count {
+                for (name, isDown) in [("down", true), ("across", false)] {
+                    try scratch.write("d/\(part)/\(name)/\(index).png", Self.stripes(isDown, index * 7 + count))
+                }
+            }
+        }
+    }
+
+    /// A PNG with bright stripes on a dark ground that run down or across.
+    static func stripes(_ isDown: Bool, _ variant: Int) -> [UInt8] {
+        let (width, height) = (20 + variant % 7, 18 + variant % 5)
+        return png(width, height) { x, y in
+            let isBright = ((isDown ? x : y) + variant) / (2 + variant % 3) % 2 == 0
+            let (dark, bright) = (UInt8(10 + variant * 5 % 60), UInt8(160 + variant * 11 % 90))
+            return isBright ? (bright, UInt8(255 - variant % 100), bright) : (dark, dark, UInt8(variant % 90))
+        }
+    }
+
+    /// A PNG, its data in one stored (not compressed) block.
+    static func png(_ width: Int, _ height: Int, _ color: (_ x: Int, _ y: Int) -> (UInt8, UInt8, UInt8)) -> [UInt8] {
+        var data: [UInt8] = []
+        for y in 0..<height {
+            data.append(0)
+            for x in 0..<width {
+                let (red, green, blue) = color(x, y)
+                data += [red, green, blue]
+            }
+        }
+        var (a, b) = (UInt32(1), UInt32(0))
+        for byte in data {
+            a = (a + UInt32(byte)) % 65521
+            b = (b + a) % 65521
+        }
+        func bigEndian(_ value: UInt32) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
+        func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
+            let body = Array(name.utf8) + content
+            var crc = ~UInt32(0)
+            for byte in body {
+                crc ^= UInt32(byte)
+                for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
+            }
+            return bigEndian(UInt32(content.count)) + body + bigEndian(~crc)
+        }
+        let length = UInt16(data.count)
+        let lengths = [length, ~length].flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }
+        return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+            + chunk("IHDR", bigEndian(UInt32(width)) + bigEndian(UInt32(height)) + [8, 2, 0, 0, 0])
+            + chunk("IDAT", [0x78, 0x01, 1] + lengths + data + bigEndian(b << 16 | a)) + chunk("IEND", [])
+    }
+
+    /// The arguments of a short run: four epochs of three steps.
+    static let short = ["--epochs", "4", "--batch-size", "8"]
+
+    private static func all(_ output: String, _ arguments: [String]) -> [String] {
+        ["train", "--base", Samples.base, "--task", "stripes", "-o", output]
+            + (arguments.contains("--data") ? [] : ["--data", "d"]) + arguments
+    }
+
+    /// Runs `train`.
+    func train(_ output: String, _ arguments: [String] = short) throws -> Finished {
+        try runMergeVit(Self.all(output, arguments), folder: scratch.url)
+    }
+
+    /// Runs `train` and takes for granted that it goes well and says nothing.
+    func trained(_ output: String, _ arguments: [String] = short) throws {
+        let run = try train(output, arguments + ["-q"])
+        try #require(run.exitCode == 0 && run.errors.isEmpty && run.standardOutput.isEmpty, "\(run.errors)")
+    }
+
+    /// Starts `train`, sends it a signal once it has left `steps` steps in a checkpoint, and waits for its end.
+    func interrupted(
+        _ output: String, _ arguments: [String] = short, by signal: Int32, after steps: Int
+    ) throws -> (process: Process, errors: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
+        process.arguments = Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"])
+        process.currentDirectoryURL = scratch.url
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while try self.steps(output) < steps, process.isRunning, Date() < deadline { usleep(1000) }
+        kill(process.processIdentifier, signal)
+        let said = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process, String(decoding: said, as: UTF8.self))
+    }
+
+    /// How many steps the checkpoint of a run has; -1 if there is none.
+    func steps(_ output: String) throws -> Int {
+        let path = scratch.path(".\(output).training/checkpoint.json")
+        guard FileManager.default.fileExists(atPath: path) else { return -1 }
+        return try JSON(contentsOf: path).objectValue?["state"]?.objectValue?["steps"]?.intValue ?? -1
+    }
+
+    /// The content of every file of a folder.
+    func files(_ name: String) throws -> [String: [UInt8]] {
+        Dictionary(uniqueKeysWithValues: try scratch.entries(name).map { ($0, try scratch.read("\(name)/\($0)")) })
+    }
+
+    /// What `training.json` of a folder says.
+    func record(_ name: String) throws -> JSONObject {
+        try #require(try JSON(contentsOf: scratch.path("\(name)/training.json")).objectValue)
+    }
+
+    /// The part of the validation pictures that a merge of the adapter gives their class.
+    func accuracy(_ name: String) throws -> Double {
+        let bundle = "\(name)-bundle"
+        let merge = try runMergeVit(
+            "merge", "-q", "--base", Samples.base, "--adapter", "stripes=\(name)", "-o", bundle, folder: scratch.url)
+        try #require(merge.exitCode == 0 && merge.errors.isEmpty, "\(merge.errors)")
+        let rows = table(try label(scratch.path(bundle), ["d/val"], folder: scratch.url.path))
+        let right = rows.count { row in
+            row["path"]?.split(separator: "/").dropLast().last.map(String.init) == row["stripes"]
+        }
+        return Double(right) / Double(rows.count)
+    }
+}

@@ -1,0 +1,212 @@
+import Foundation
+import Tensors
+import Testing
+
+/// What training gives.
+@Suite struct TrainTests {
+    let scene: TrainingScene
+    var scratch: Scratch { scene.scratch }
+
+    init() throws { scene = try TrainingScene() }
+
+    @Test func anAdapterLearnsAndIsMerged() throws {
+        let run = try scene.train("a", TrainingScene.short + ["--log", "log"])
+        #expect(run.exitCode == 0 && run.standardOutput.isEmpty)
+        let lines = run.errors.split(separator: "\n")
+        #expect(lines.count == 5 && lines[0].hasPrefix("epoch 1: loss "))
+        #expect(
+            lines[4].hasPrefix("trained stripes into a: epoch ")
+                && lines[4].hasSuffix("% of the validation images right"))
+        #expect(
+            try scratch.entries("a")
+                == ["adapter_config.json", "adapter_model.safetensors", "labels.json", "training.json"])
+        #expect(try scratch.entries() == ["a", "d", "log"])
+        let record = try scene.record("a")
+        let curve = try #require(record["curve"]?.arrayValue).compactMap(\.objectValue)
+        let best = try #require(curve.first { $0["epoch"] == record["best_epoch"] }?["val_accuracy"]?.doubleValue)
+        #expect(curve.count == 4 && best >= 0.9)
+        #expect(curve.compactMap { $0["val_accuracy"]?.doubleValue }.max() == best)
+        // What the merged backbone says of the pictures is what was counted in training.
+        #expect(try scene.accuracy("a") == best)
+        let events = try scratch.read("log").split(separator: 0x0A).map { try JSON(parsing: Array($0)) }
+        let kinds = events.compactMap { $0.objectValue?["event"]?.stringValue }
+        #expect(kinds == (0..<4).flatMap { _ in ["step", "step", "step", "epoch"] })
+    }
+
+    @Test func theSameSeedGivesTheSameBytesOnAnyNumberOfThreads() throws {
+        let arguments = TrainingScene.short + ["--dropout", "0.1", "--seed", "9"]
+        try scene.trained("a", arguments + ["--threads", "1"])
+        try scene.trained("b", arguments + ["--threads", "3"])
+        #expect(try scene.files("a") == scene.files("b"))
+        try scene.trained("c", TrainingScene.short + ["--dropout", "0.1"])
+        #expect(try scene.files("a")["adapter_model.safetensors"] != scene.files("c")["adapter_model.safetensors"])
+    }
+
+    @Test func aHeadAloneLearnsAndIsMerged() throws {
+        try scene.trained("h", ["--head-only", "--epochs", "20", "--batch-size", "8", "--threads", "1"])
+        try scene.trained("g", ["--head-only", "--epochs", "20", "--batch-size", "8", "--threads", "2"])
+        #expect(try scratch.entries("h") == ["head.safetensors", "labels.json", "training.json"])
+        #expect(try scene.files("h") == scene.files("g"))
+        #expect(try scene.accuracy("h") >= 0.9)
+    }
+
+    @Test func whatIsAdaptedCanBeChosen() throws {
+        try scene.trained(
+            "a",
+            [
+                "--epochs", "1", "--rank", "2", "--alpha", "3", "--rslora", "--targets", "all-linear", "--layers",
+                "4-5",
+                "--key-names", "transformers4",
+            ])
+        let json = try #require(try JSON(contentsOf: scratch.path("a/adapter_config.json")).objectValue)
+        #expect(json["r"] == .int(2) && json["lora_alpha"] == .int(3) && json["use_rslora"] == .bool(true))
+        let names = try SafetensorsFile(path: scratch.path("a/adapter_model.safetensors")).entries.map(\.name)
+        #expect(names.count == 2 * 6 * 2 + 2)
+        #expect(names.contains("base_model.model.vit.encoder.layer.5.attention.attention.query.lora_A.weight"))
+        #expect(try scene.accuracy("a") >= 0)
+    }
+
+    @Test func tablesAndFractionsNameTheImages() throws {
+        var rows = "path\tlabel\n"
+        for index in 0..<12 { rows += "d/train/down/\(index).png\tdown\nd/train/across/\(index).png\tacross\n" }
+        try scratch.write("t.tsv", Array(rows.utf8))
+        try scene.trained("t", ["--data", "t.tsv", "--val-data", "d/val", "--epochs", "1"])
+        #expect(try scene.record("t")["data"]?.objectValue?["validation_images"] == .int(8))
+        try scene.trained("f", ["--data", "d/train", "--val-fraction", "0.25", "--epochs", "1"])
+        let data = try #require(try scene.record("f")["data"]?.objectValue)
+        #expect(data["training_images"] == .int(18) && data["validation_images"] == .int(6))
+    }
+}
+
+/// Runs that are stopped, killed, and go on.
+@Suite struct TrainResumeTests {
+    let scene: TrainingScene
+    var scratch: Scratch { scene.scratch }
+
+    init() throws {
+        scene = try TrainingScene()
+    }
+
+    @Test func aKilledRunGoesOnToTheSameBytes() throws {
+        try scene.trained("whole")
+        for steps in [0, 3, 8] {
+            let run = try scene.interrupted("a", TrainingScene.short + ["--resume"], by: SIGKILL, after: steps)
+            #expect(run.process.terminationReason == .uncaughtSignal)
+        }
+        #expect(try scene.steps("a") >= 8 && !scratch.entries().contains("a"))
+        let end = try scene.train("a", TrainingScene.short + ["--resume"])
+        #expect(end.exitCode == 0 && end.errors.hasPrefix("going on after step "))
+        #expect(try scene.files("a") == scene.files("whole"))
+        #expect(try scratch.entries() == ["a", "d", "whole"])
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM]) func aRunThatIsToldToStopSaysHowToGoOn(_ signal: Int32) throws {
+        let run = try scene.interrupted("a", by: signal, after: 2)
+        #expect(run.process.terminationReason == .exit && run.process.terminationStatus == 128 + signal)
+        let steps = try scene.steps("a")
+        #expect(run.errors == "mergevit: stopped after step \(steps) of 12; the same command with --resume goes on\n")
+        #expect(try scratch.entries() == [".a.training", "d"])
+        let again = try scene.train("a")
+        #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
+        let other = try scene.train("a", ["--epochs", "5", "--batch-size", "8", "--lr", "0.01", "--resume"])
+        #expect(
+            other.exitCode == 3
+                && other.errors
+                    == "mergevit: error: .a.training: is of another run: epochs was 4, now 5; lr was 0.003, now 0.01\n"
+        )
+        try scratch.write("d/train/down/new.png", TrainingScene.stripes(true, 99))
+        let changed = try scene.train("a", TrainingScene.short + ["--resume"])
+        #expect(changed.exitCode == 3 && changed.errors.contains("is of another run: data_sha256 was "))
+        try scratch.remove("d/train/down/new.png")
+        try scene.trained("a", TrainingScene.short + ["--resume"])
+        try scene.trained("whole")
+        #expect(try scene.files("a") == scene.files("whole"))
+    }
+
+    @Test func whatIsThereIsReplacedOnlyWhenAsked() throws {
+        try scene.trained("a", ["--epochs", "1", "--seed", "1"])
+        let again = try scene.train("a", ["--epochs", "1"])
+        #expect(again.exitCode == 3 && again.errors.contains("is there already; --force replaces it"))
+        try scene.trained("a", ["--epochs", "1", "--force"])
+        #expect(try scene.record("a")["options"]?.objectValue?["seed"] == .int(0))
+        let other = try scene.train("d", ["--epochs", "1", "--force"])
+        #expect(other.exitCode == 3 && other.errors.contains("is there and is not a trained adapter"))
+        #expect(try scratch.entries() == ["a", "d"])
+    }
+}
+
+/// Data and options that cannot be used.
+@Suite struct TrainErrorTests {
+    let scene: TrainingScene
+    var scratch: Scratch { scene.scratch }
+
+    init() throws { scene = try TrainingScene() }
+
+    @Test func imagesThatCannotBeUsedAreLeftOutOrEndTheRun() throws {
+        try scratch.write("d/train/down/bad.png", [0x89, 0x50, 0x4E, 0x47])
+        try scratch.write("d/val/across/notes.txt", Array("hello".utf8))
+        let run = try scene.train("a", ["--epochs", "1"])
+        #expect(run.exitCode == 0)
+        #expect(run.errors.contains("mergevit: warning: left out d/train/down/bad.png: "))
+        #expect(run.errors.contains("mergevit: warning: left out d/val/across/notes.txt: neither PNG nor JPEG"))
+        #expect(run.errors.hasSuffix("; 2 images left out\n"))
+        #expect(try scene.record("a")["data"]?.objectValue?["skipped"] == .int(2))
+        let strict = try scene.train("b", ["--epochs", "1", "--strict"])
+        #expect(strict.exitCode == 3 && strict.errors.hasPrefix("mergevit: error: d/train/down/bad.png: "))
+        try scratch.write("x/train/a/1.png", [1])
+        try scratch.write("x/train/b/1.png", TrainingScene.stripes(true, 1))
+        let none = try scene.train("c", ["--data", "x", "--val-fraction", "0"])
+        #expect(none.exitCode == 3 && none.errors.hasSuffix("x: no training image of \"a\" can be used\n"))
+        #expect(try scratch.entries() == ["a", "d", "x"])
+    }
+
+    @Test func dataThatCannotBeUsedAreNamed() throws {
+        try scratch.write("one/a/1.png", [1])
+        try scratch.write("v/val/left/1.png", [1])
+        try scratch.copy(scratch.path("d/train"), to: "v/train")
+        try FileManager.default.createDirectory(
+            atPath: scratch.path("d/train/empty"), withIntermediateDirectories: true)
+        try scratch.write("t.csv", Array("path,label\nx,a\nd/train/down/1.png,b\n".utf8))
+        for (data, reason) in [
+            ("one", "one: one class alone, \"a\"; expected at least two"),
+            ("v", "v/val: classes without training images: left"),
+            ("d", "d/train/empty: the class has no images"),
+            ("t.csv", "t.csv: 1 of 2 files are not there: x"),
+            ("gone", "gone: No such file or directory"),
+        ] {
+            let run = try scene.train("a", ["--data", data])
+            #expect(run.exitCode == 3 && run.errors == "mergevit: error: \(reason)\n")
+        }
+        #expect(!(try scratch.entries().contains(".a.training")))
+    }
+
+    @Test func placesThatCannotBeUsedAreNamed() throws {
+        let parent = try scene.train("no/where")
+        #expect(
+            parent.exitCode == 3
+                && parent.errors == "mergevit: error: no/where: cannot be written: No such file or directory\n")
+        let layers = try scene.train("a", ["--layers", "3-6"])
+        #expect(
+            layers.exitCode == 3 && layers.errors == "mergevit: error: --layers: the base has layers 0 to 5, not 6\n")
+        let gate = try scene.train("a", ["--targets", "gate"])
+        #expect(
+            gate.exitCode == 3
+                && gate.errors.contains("the base has no \"gate\"; it has query, key, value, output, fc1, fc2"))
+        let log = try scene.train("a", ["--log", "no/log"])
+        #expect(log.exitCode == 3 && log.errors == "mergevit: error: cannot write no/log: No such file or directory\n")
+        #expect(try scratch.entries() == ["d"])
+    }
+
+    @Test(arguments: [
+        ["--head-only", "--rank", "4"], ["--head-only", "--augment", "crop"], ["--targets", "query,all"],
+        ["--layers", "5-2"], ["--lr", "0"], ["--lr", "nan"], ["--epochs", "0"], ["--batch-size", "0"],
+        ["--val-fraction", "1"], ["--val-fraction", "0.1", "--val-data", "d/val"], ["--warmup", "2"],
+        ["--label-smoothing", "-0.1"], ["--dropout", "1"], ["--crop-area", "0"], ["--threads", "0"],
+        ["--schedule", "linear"], ["--task", "a/b"],
+    ])
+    func optionsThatMakeNoSenseAreUsageErrors(_ arguments: [String]) throws {
+        let run = try scene.train("a", arguments)
+        #expect(run.exitCode == 2 && run.errors.hasPrefix("mergevit: error: "), "\(run.errors)")
+        #expect(try scratch.entries() == ["d"])
+    }
+}

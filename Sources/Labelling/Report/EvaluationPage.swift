@@ -38,8 +38,7 @@ public struct EvaluationPage {
             }
             ReportPage.provenance(
                 command: command, version: evaluation.version,
-                facts: [("Model", evaluation.model)],
-                tasks: tasks.map(\.task))
+                facts: [("Model", evaluation.model)], tasks: tasks.map(\.task))
         }
     }
 
@@ -60,7 +59,7 @@ public struct EvaluationPage {
         let means =
             evaluation.bootstrap.resamples > 0
             ? "of all else from \(NumberText.count(evaluation.bootstrap.resamples)) bootstrap samples "
-                + "(seed \(evaluation.bootstrap.seed))" : "of nothing else"
+                + "(seed \(evaluation.bootstrap.seed))" : "none of all else"
         return
             "Wilson's of accuracies, \(means). Means over classes are over those with images; calibration error over "
             + "\(Calibration.defaultBins) bins of equal width."

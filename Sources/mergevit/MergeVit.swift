@@ -10,7 +10,7 @@ struct MergeVit: ParsableCommand {
         version: version,
         subcommands: [
             TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, EvaluateCommand.self,
-            InspectCommand.self,
+            StudyCommand.self, InspectCommand.self,
         ])
 
     /// The command's version, which reports name too.

@@ -10,7 +10,7 @@ package final class AtomicFolder: Sendable {
     private let state = Mutex(State.unfinished)
 
     /// What a folder is called that a bundle may replace.
-    static let bundleKind = "a bundle"
+    package static let bundleKind = "a bundle"
 
     private enum State { case unfinished, whole, discarded }
 

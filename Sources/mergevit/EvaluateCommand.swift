@@ -56,7 +56,8 @@ struct EvaluateCommand: ParsableCommand {
         if case .pair(let first, let second) = try subject.subject() {
             let comparison = try run.comparison(first, second)
             if let folder {
-                let page = ComparisonPage(comparison, command: Self.commandLine, decoding: engine.decoding.options)
+                let page = ComparisonPage(
+                    comparison, command: RawArguments.commandLine, decoding: engine.decoding.options)
                 try folder.write("metrics.json", comparison.json.serialized())
                 try folder.write("metrics.csv", bytes: comparison.csv)
                 try folder.write("disagreements.csv", bytes: comparison.disagreements)
@@ -69,7 +70,7 @@ struct EvaluateCommand: ParsableCommand {
         let rowFile = try folder?.open("predictions.csv")
         let evaluation = try run.evaluation(of: subject, rows: rowFile.map(AnswerRows.init))
         if let folder {
-            let page = EvaluationPage(evaluation, command: Self.commandLine, decoding: engine.decoding.options)
+            let page = EvaluationPage(evaluation, command: RawArguments.commandLine, decoding: engine.decoding.options)
             try rowFile?.commit()
             try folder.write("metrics.json", evaluation.json.serialized())
             try folder.write("metrics.csv", bytes: evaluation.csv)
@@ -80,14 +81,5 @@ struct EvaluateCommand: ParsableCommand {
         let poor = evaluation.tasks.filter { !$0.isAccurateEnough }
         for task in poor { log.error("\(EvaluationText.shortfall(task))") }
         return evaluation.failures == 0 && poor.isEmpty
-    }
-
-    /// The command line, quoted for a shell where it has to be.
-    private static var commandLine: String {
-        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+")
-        let words = RawArguments.current().map { word in
-            word.isEmpty || !word.allSatisfy(plain.contains) ? "'\(word.replacing("'", with: "'\\''"))'" : word
-        }
-        return (["mergevit"] + words).joined(separator: " ")
     }
 }

@@ -33,7 +33,7 @@ struct Bootstrap {
     }
 
     /// A number from 0 to `count - 1`, each equally likely but for 2⁻⁶⁴ of them.
-    private mutating func draw(below count: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(count)).high) }
+    mutating func draw(below count: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(count)).high) }
 
     /// Calls `body` with the place of each image of a sample of `count`.
     mutating func sample(_ count: Int, _ body: (Int) -> Void) {

@@ -15,7 +15,7 @@ struct BarChart {
         let bars: [Bar]
     }
 
-    /// What the bars of a category mean, in their order; at most two.
+    /// What the bars of a category mean, in their order; at most four.
     let series: [String]
     let categories: [Category]
     /// Words for those who do not see the picture.

@@ -39,9 +39,12 @@ struct ChartFrame {
         /// A number at a tick.
         let text: (Double) -> String
 
+        /// What the axis says at a number of places alone, such as whole numbers; nil for round numbers.
+        var places: [Double]?
+
         /// Shares as percentages.
         static func share(_ title: String, _ domain: ClosedRange<Double> = 0...1) -> Axis {
-            Axis(title: title, domain: domain) { NumberText.fixed(100 * $0, 0) }
+            Axis(title: title, domain: domain, text: { NumberText.fixed(100 * $0, 0) })
         }
     }
 
@@ -68,11 +71,11 @@ struct ChartFrame {
     /// The lines, numbers and titles of the axes, to be drawn below everything else.
     var axes: HTML {
         var drawing = HTML.empty
-        for tick in y.ticks() {
+        for tick in vertical.places ?? y.ticks() {
             drawing.append(Drawing.line(x.from, y(tick), x.to, y(tick), "grid"))
             drawing.append(Drawing.text(vertical.text(tick), x.from - 6, y(tick) + 4, "tick", anchor: .end))
         }
-        for tick in x.ticks() {
+        for tick in horizontal.places ?? x.ticks() {
             drawing.append(Drawing.line(x(tick), y.from, x(tick), y.from + 4, "axis"))
             drawing.append(Drawing.text(horizontal.text(tick), x(tick), y.from + 17, "tick", anchor: .middle))
         }

@@ -14,6 +14,17 @@ enum Drawing {
             ], content)
     }
 
+    /// A drawing as a file of its own, with the look that it has on a page.
+    static func file(_ drawing: HTML) -> String {
+        let start = "<svg "
+        let rest = drawing.markup.dropFirst(start.count)
+        guard drawing.markup.hasPrefix(start), let end = rest.firstIndex(of: ">") else { return drawing.markup }
+        let looks = HTML.style(ReportStyle.colours).markup + HTML.style(ReportStyle.drawings).markup
+        let paper = rectangle(0, 0, 1e5, 1e5, "plot").markup
+        return "\(start)xmlns=\"http://www.w3.org/2000/svg\" \(rest[...end])\(looks)\(paper)"
+            + "\(rest[rest.index(after: end)...])\n"
+    }
+
     static func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String) -> HTML {
         .void(
             "line",

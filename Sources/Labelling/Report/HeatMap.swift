@@ -8,6 +8,8 @@ struct HeatMap {
         let text: String
         /// What shows under the pointer.
         let note: String
+        /// Whether it is of the other colour, for numbers that can go two ways.
+        var isOpposite = false
     }
 
     /// The names of the rows, from the top.
@@ -75,7 +77,9 @@ struct HeatMap {
     ) -> HTML {
         let shade = cell.share >= 0.75 ? "strong" : cell.share >= 0.6 ? "middle" : "weak"
         return HTMLBuilder.buildArray([
-            Drawing.rectangle(x, y, side, side, "cell", opacity: 0.06 + 0.94 * cell.share, note: cell.note),
+            Drawing.rectangle(
+                x, y, side, side, cell.isOpposite ? "cell opposite" : "cell", opacity: 0.06 + 0.94 * cell.share,
+                note: cell.note),
             Drawing.text(
                 cell.text, x + side / 2, y + side / 2 + size / 3, "value \(shade) \(style)", anchor: .middle),
         ])

@@ -10,6 +10,8 @@ enum ReportPage {
                     HTML.void("meta", ["charset": "utf-8"])
                     HTML.void("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
                     HTML.element("title") { title }
+                    HTML.style(ReportStyle.colours)
+                    HTML.style(ReportStyle.drawings)
                     HTML.style(ReportStyle.sheet)
                 }
                 HTML.element("body") { HTML.element("main", [:], content) }
@@ -113,7 +115,7 @@ enum ReportPage {
     }
 
     /// A JSON value as nested lists.
-    private static func tree(_ value: JSON) -> HTML {
+    static func tree(_ value: JSON) -> HTML {
         switch value {
         case .null: HTML("none")
         case .bool(let flag): HTML(flag ? "yes" : "no")

@@ -111,3 +111,14 @@ public struct MergedBackbone: ParameterSource {
     /// Gives the memory behind the base's parameter back to the system.
     public func release(_ name: String) { base.release(name) }
 }
+
+extension MergedBackbone {
+    /// One adapter as it is: the sum of its change alone, at weight 1.
+    ///
+    /// - Throws: `ModelError` when the adapter does not fit the base.
+    public init(_ adapter: Adapter, aloneOver base: Checkpoint) throws {
+        try self.init(
+            base: base, adapters: [WeightedAdapter(adapter)], method: .taskArithmetic,
+            settings: MergeSettings(for: .taskArithmetic))
+    }
+}

@@ -90,10 +90,7 @@ public final class Calibrator {
     /// - Throws: `ModelError` when there is no such task; `TensorFileError`, `ComputeError`.
     public func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
         guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
-        let alone = try MergedBackbone(
-            base: base, adapters: [WeightedAdapter(item.adapter)], method: .taskArithmetic,
-            settings: MergeSettings(for: .taskArithmetic))
-        return (try model(alone), try images(of: task))
+        return (try model(MergedBackbone(item.adapter, aloneOver: base)), try images(of: task))
     }
 
     /// A task's images.

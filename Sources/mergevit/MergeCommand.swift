@@ -84,8 +84,8 @@ struct MergeCommand: ParsableCommand {
         if let recipe = input.recipe {
             var recorded = try input.recorded(recipe)
             let (base, adapters) = try recorded.open()
-            let images = try calibration.calibrator(again: &recorded, base: base, adapters: adapters, log: log)
             let trainer = try trainer(recorded.groups.map(\.rule))
+            let images = try calibration.calibrator(again: &recorded, base: base, adapters: adapters, log: log)
             var run = MergeRun(base: base, adapters: adapters, calibration: images, trainer: trainer, report: report)
             let groups = try run.groups(again: recorded.groups)
             return try write(groups, order: adapters.isEmpty ? nil : recorded.adapters, run.record, log)

@@ -171,9 +171,9 @@ struct DistillScene {
         #expect(try scratch.entries() == ["a", "images", "whole"])
     }
 
-    @Test(arguments: [SIGINT, SIGTERM]) func aMergeThatIsToldToStopSaysHowToGoOn(_ signal: Int32) throws {
-        let run = try scene.interrupted("a", by: signal, after: 2)
-        #expect(run.process.terminationReason == .exit && run.process.terminationStatus == 128 + signal)
+    @Test func aMergeThatIsToldToStopSaysHowToGoOn() throws {
+        let run = try scene.interrupted("a", by: SIGTERM, after: 2)
+        #expect(run.process.terminationReason == .exit && run.process.terminationStatus == 128 + SIGTERM)
         let steps = try scene.steps("a")
         #expect(run.errors == "mergevit: stopped after step \(steps) of 34; the same command with --resume goes on\n")
         #expect(try scratch.entries() == [".a.training", "images"])

@@ -9,7 +9,7 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test check format bench merge-table sample-images install clean
+.PHONY: help deps build demo label evaluate study test check format bench merge-table train-samples sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -62,6 +62,10 @@ bench: build ## measure the engine against the processor's limit, start-up and m
 merge-table: build ## every merge method on the six sample adapters: make merge-table DATA=... (docs/merging.md)
 	@mkdir -p out
 	scripts/merge-table "$(or $(DATA),../shared/data)" out/merge-table.csv
+
+train-samples: build ## train the demo's six adapters: make train-samples DATA=... [OUT=out/adapters] (docs/training.md)
+	@test -n "$(DATA)" || { echo "usage: make train-samples DATA=... [OUT=...]; DATA/<task>/{train,val}/<class>/*" >&2; exit 2; }
+	scripts/train-samples "$(DATA)" "$(or $(OUT),out/adapters)"
 
 sample-images: deps ## draw samples/images again
 	@mkdir -p out

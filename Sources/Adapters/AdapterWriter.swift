@@ -25,6 +25,15 @@ public enum AdapterWriter {
         public let worst: (module: String, energy: Double)?
     }
 
+    private static let kind = "a merged adapter"
+
+    /// Checks, before a long work, that an adapter may be written at a place.
+    ///
+    /// - Throws: `ModelError` when something is there that may not be replaced.
+    public static func check(_ folder: String, replaces: Bool) throws {
+        try AtomicFolder.check(folder, replaces: replaces, marker: recipeName, kind: kind)
+    }
+
     /// Writes a merge as an adapter. The folder appears under its name whole or not at all.
     ///
     /// - Parameters:
@@ -51,7 +60,7 @@ public enum AdapterWriter {
         let heads = merged.adapters.map(\.adapter.head)
         for head in heads { try ModelBundle.checkTaskName(head.task, path: folder) }
         let own = heads.count == 1 && heads[0].weight.shape[1] == classifierWidth(merged.base) ? heads[0] : nil
-        let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: "a merged adapter")
+        let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: kind)
         started { target.discard() }
         do {
             let files = AdapterFiles(base: merged.base, names: names)

@@ -9,11 +9,14 @@ package final class AtomicFolder: Sendable {
     private let replaces: Bool
     private let state = Mutex(State.unfinished)
 
+    /// What a folder is called that a bundle may replace.
+    package static let bundleKind = "a bundle"
+
     private enum State { case unfinished, whole, discarded }
 
     /// A folder that is not there yet, or one that may be replaced because a file named `marker` says what it is.
     package init(
-        _ folder: String, replaces: Bool, marker: String = ModelBundle.manifestName, kind: String = "a bundle"
+        _ folder: String, replaces: Bool, marker: String = ModelBundle.manifestName, kind: String = bundleKind
     ) throws {
         let trimmed = Self.trimmed(folder)
         target = String(trimmed)
@@ -42,7 +45,7 @@ package final class AtomicFolder: Sendable {
         }
         // Replacing removes the files of the old folder; a folder in it that holds more is not ours to remove.
         if let name = names(in: target).first(where: { isForeign("\(target)/\($0)", name: $0) }) {
-            throw ModelError(target, "holds the folder \"\(name)\", which \(kind) does not; it is not replaced")
+            throw ModelError(target, "holds the folder \"\(name)\", which no bundle does; it is not replaced")
         }
     }
 

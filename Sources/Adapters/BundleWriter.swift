@@ -64,6 +64,14 @@ public enum BundleWriter {
         }
     }
 
+    /// Checks, before a long work, that a bundle may be written at a place.
+    ///
+    /// - Throws: `ModelError` when something is there that may not be replaced.
+    public static func check(_ folder: String, replaces: Bool) throws {
+        try AtomicFolder.check(
+            folder, replaces: replaces, marker: ModelBundle.manifestName, kind: AtomicFolder.bundleKind)
+    }
+
     /// The backbone's tensors under the names of the base's file without the model's prefix, as transformers' class without
     /// a head saves them; the base's own head is left out.
     private static func writeBackbone(_ merged: MergedBackbone, to path: String) throws {

@@ -67,6 +67,8 @@ public struct MergeMethod: Sendable {
     public let parameters: [Parameter]
     /// Whether it reads what layers see on unlabelled images (`TaskChanges.inputMoments`).
     public var usesImages = false
+    /// Whether another method's merge is trained further on unlabelled images (see `MergedBackbone.trained`); then `merge` throws.
+    public var isTrained = false
     /// Computes the merged changes, by parameter.
     ///
     /// A parameter that no task changes does not appear. The order of the tasks does not matter beyond rounding.
@@ -76,7 +78,7 @@ public struct MergeMethod: Sendable {
     public static let all: [MergeMethod] =
         [
             taskArithmetic, average, ties, dare, dareTies, knotsTies, knotsDareTies,
-            coreSum, coreTies, coreTSV, coreTSVIso, coreIsoC, coreIsoCTS, compressThenMerge, regMean,
+            coreSum, coreTies, coreTSV, coreTSVIso, coreIsoC, coreIsoCTS, compressThenMerge, regMean, distill,
         ] + peft
 
     /// The method of that name, or nil.
@@ -120,6 +122,24 @@ public struct MergeSettings: Sendable, Equatable {
 
     /// The value of a parameter.
     public subscript(name: String) -> Double { values[name] ?? 0 }
+}
+
+/// A method with the values of its parameters.
+public struct MergeRule: Sendable {
+    /// The method.
+    public let method: MergeMethod
+    /// The values of its parameters.
+    public let settings: MergeSettings
+
+    /// A method with the values of its parameters.
+    public init(_ method: MergeMethod, _ settings: MergeSettings) { (self.method, self.settings) = (method, settings) }
+}
+
+extension MergeRule: Equatable {
+    /// Whether both are the same method with the same values.
+    public static func == (a: MergeRule, b: MergeRule) -> Bool {
+        a.method.name == b.method.name && a.settings == b.settings
+    }
 }
 
 /// A method's parameter that cannot be what it was given as.

@@ -17,21 +17,16 @@ package enum Recipe {
         let sorted = order.flatMap { name in adapters.filter { $0.adapter.task == name } }
         let others = adapters.filter { !order.contains($0.adapter.task) }
         var recipe = try json(first, adapters: sorted + others, calibration: calibration)
-        if groups.contains(where: { $0.method.name != first.method.name || $0.settings != first.settings }) {
+        if groups.contains(where: { rule($0) != rule(first) }) {
             recipe["groups"] = .array(groups.map { .object(rule($0)) })
         }
         return .object(recipe)
     }
 
     private static func rule(_ merged: MergedBackbone) -> JSONObject {
-        [
-            "method": .string(merged.method.name),
-            "parameters": .object(
-                merged.method.parameters.reduce(into: JSONObject()) {
-                    $0[$1.name] = .double(merged.settings[$1.name])
-                }),
-            "seed": .number(String(merged.settings.seed)),
-        ]
+        var object = MergeRule(merged.method, merged.settings).json
+        object["start"] = merged.start.map { .object($0.json) }
+        return object
     }
 
     /// The recipe of a merge, with the SHA-256 of every file that went into it.
@@ -56,6 +51,18 @@ package enum Recipe {
             })
         recipe["calibration"] = calibration?.json
         return recipe
+    }
+}
+
+extension MergeRule {
+    /// The rule as recipes hold it.
+    public var json: JSONObject {
+        [
+            "method": .string(method.name),
+            "parameters": .object(
+                method.parameters.reduce(into: JSONObject()) { $0[$1.name] = .double(settings[$1.name]) }),
+            "seed": .number(String(settings.seed)),
+        ]
     }
 }
 

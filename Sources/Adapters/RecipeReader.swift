@@ -37,7 +37,7 @@ struct RecipeReader {
     }
 
     /// The method and its settings in a recipe, or in one of a recipe's groups.
-    func rule(_ object: JSONObject) throws -> (MergeMethod, MergeSettings) {
+    func rule(_ object: JSONObject) throws -> MergeRule {
         let name = try text(object, "method", in: "recipe")
         guard let method = MergeMethod.named(name) else {
             throw ModelError(path, "recipe: method \"\(name)\" is not known")
@@ -52,7 +52,7 @@ struct RecipeReader {
         guard case .number(let digits) = object["seed"] ?? .number("0"), let seed = UInt64(digits) else {
             throw ModelError(path, "seed: expected a whole number")
         }
-        do { return (method, try MergeSettings(values, for: method, seed: seed)) } catch {
+        do { return MergeRule(method, try MergeSettings(values, for: method, seed: seed)) } catch {
             throw ModelError(path, "parameters: \(error)")
         }
     }

@@ -29,9 +29,9 @@ public struct RecordedMerge: Sendable {
         /// Its tasks, by name.
         public let tasks: [String]
         /// How their changes are merged.
-        public let method: MergeMethod
-        /// The values of the method's parameters.
-        public let settings: MergeSettings
+        public let rule: MergeRule
+        /// The merge that training starts from, if the method trains one.
+        public let start: MergeRule?
     }
 
     /// The backbones; one unless tasks were merged in groups.
@@ -47,9 +47,9 @@ public struct RecordedMerge: Sendable {
     public var adapters: [String] { items.map(\.name) }
 
     private static let keys: Set<String> = [
-        "method", "parameters", "seed", "base", "adapters", "groups", "calibration",
+        "method", "parameters", "seed", "start", "base", "adapters", "groups", "calibration",
     ]
-    private static let ruleKeys: Set<String> = ["method", "parameters", "seed"]
+    private static let ruleKeys: Set<String> = ["method", "parameters", "seed", "start"]
 
     /// Reads a recipe.
     ///
@@ -59,7 +59,7 @@ public struct RecordedMerge: Sendable {
         let (recipe, groups) = try reader.recipe()
         try reader.check(recipe, has: Self.keys, in: "recipe")
         self.path = path
-        let first = try reader.rule(recipe)
+        let first = try Self.rules(recipe, reader)
         let base = try reader.object(recipe, "base", in: "recipe")
         try reader.check(base, has: ["path", "sha256"], in: "base")
         self.base = try reader.files(base, in: "base")
@@ -88,17 +88,37 @@ public struct RecordedMerge: Sendable {
             return rules
         }
         self.groups = try (groups ?? [names]).enumerated().map { index, tasks in
-            let (method, settings) = try rules.map { try reader.rule($0[index]) } ?? first
-            return Group(tasks: tasks, method: method, settings: settings)
+            let (rule, start) = try rules.map { try Self.rules($0[index], reader) } ?? first
+            return Group(tasks: tasks, rule: rule, start: start)
         }
         calibration = try recipe["calibration"].map { _ in
             try CalibrationRecord(try reader.object(recipe, "calibration", in: "recipe"), reader)
         }
         let images = Set(calibration?.images.map(\.task) ?? [])
-        let usesImages = self.groups.contains(where: { $0.method.usesImages }) || calibration?.align == true
+        let usesImages =
+            self.groups.contains(where: { $0.rule.method.usesImages || $0.start?.method.usesImages == true })
+            || calibration?.align == true
         if usesImages, let task = names.first(where: { !images.contains($0) }) {
             throw ModelError(path, "calibration: no images for \"\(task)\"")
         }
+    }
+
+    /// The rule in a recipe, or in one of its groups, and that of the merge that training starts from.
+    private static func rules(
+        _ object: JSONObject, _ reader: RecipeReader
+    ) throws -> (rule: MergeRule, start: MergeRule?) {
+        let rule = try reader.rule(object)
+        let start = try object["start"].map { _ in
+            let start = try reader.object(object, "start", in: "recipe")
+            try reader.check(start, has: ["method", "parameters", "seed"], in: "start")
+            return try reader.rule(start)
+        }
+        guard rule.method.isTrained == (start != nil), start?.method.isTrained != true else {
+            throw ModelError(
+                reader.path,
+                "start: expected the merge that \(MergeMethod.distill.name) trains, and nothing for other methods")
+        }
+        return (rule, start)
     }
 
     /// Says where the base is now.

@@ -4,6 +4,7 @@ import Images
 import Labelling
 import Logging
 import Tensors
+import Training
 import VisionTransformers
 
 /// The options about images that a merge is compared with its single adapters on.
@@ -36,6 +37,9 @@ struct CalibrationOptions: ParsableArguments {
     )
     var maxDrop: Double?
 
+    @Option(help: "How many threads compute images (1...256; default: the number of cores).")
+    var threads: Int?
+
     /// The scales that `--tune` chooses from.
     static let scales = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.25, 1.5, 2, 2.5, 3]
     /// How many images of a task, fitted and held out, `--tune` looks at.
@@ -48,6 +52,9 @@ struct CalibrationOptions: ParsableArguments {
             throw ValidationError("--align, --tune, --tune-all and --max-drop need --calibration.")
         }
         guard labelled.isEmpty || isTuned else { throw ValidationError("--labelled needs --tune.") }
+        if let threads, !(1...256).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
+        }
         if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
             throw ValidationError("--max-drop must be from 0 to 100, not \(maxDrop).")
         }
@@ -59,16 +66,16 @@ struct CalibrationOptions: ParsableArguments {
     var isUsed: Bool { align || isTuned || maxDrop != nil }
 
     /// Whether the scale is to be chosen.
-    private var isTuned: Bool { tune || tuneAll }
+    var isTuned: Bool { tune || tuneAll }
 
     /// Whether any images are given.
     var isGiven: Bool { !folders.isEmpty || !labelled.isEmpty }
 
     /// The images of the adapters' tasks with what is to be done with them.
     func calibrator(
-        base: Checkpoint, adapters: [WeightedAdapter], log: Logger
+        base: Checkpoint, adapters: [WeightedAdapter], merge: MethodOptions.Choice, aligns: Bool, log: Logger
     ) throws -> (Calibrator, CalibrationRecord) {
-        let reader = try CalibrationReader(base, log)
+        let reader = try reader(base, [merge.rule], log)
         let images = try adapters.map { item in
             let task = item.adapter.task
             if let folder = labelled.value(of: task) {
@@ -77,8 +84,8 @@ struct CalibrationOptions: ParsableArguments {
             return try reader.images(task, folders: places(of: task))
         }
         let record = CalibrationRecord(
-            images: images.map(\.record), align: align || maxDrop != nil, alignRank: alignRank,
-            tune: isTuned ? (labelled.isEmpty ? "agreement" : "labels") : nil, maxDrop: maxDrop)
+            images: images.map(\.record), align: align || maxDrop != nil || aligns, alignRank: alignRank,
+            tune: isTuned || merge.choosesScale ? (labelled.isEmpty ? "agreement" : "labels") : nil, maxDrop: maxDrop)
         return (try reader.calibrator(adapters, images.map(\.images)), record)
     }
 
@@ -93,7 +100,7 @@ struct CalibrationOptions: ParsableArguments {
             }
         }
         guard let found = record.calibration else { return nil }
-        let reader = try CalibrationReader(base, log)
+        let reader = try reader(base, record.groups.map(\.rule), log)
         let images = try found.images.map { item in
             let images = try reader.images(item.task, folders: item.folders)
             guard images.record.sha256 == item.sha256 else {
@@ -105,6 +112,13 @@ struct CalibrationOptions: ParsableArguments {
             return images
         }
         return (try reader.calibrator(adapters, images.map(\.images)), found)
+    }
+
+    /// A reader of images as the merges want them: with the views of the first that trains.
+    private func reader(_ base: Checkpoint, _ rules: [MergeRule], _ log: Logger) throws -> CalibrationReader {
+        let settings = rules.first { $0.method.isTrained }?.settings
+        let views = settings.map { (augmentation: Augmentation($0), seed: $0.seed) }
+        return try CalibrationReader(base, threads: threads ?? LabelModelOptions.availableCores, views: views, log)
     }
 
     /// The folders of a task: its own, and those for all.

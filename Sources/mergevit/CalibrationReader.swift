@@ -2,6 +2,7 @@ import Adapters
 import Images
 import Labelling
 import Logging
+import Training
 import VisionTransformers
 
 /// Reads calibration images as the base's preprocessing makes them.
@@ -10,9 +11,14 @@ struct CalibrationReader {
     private let log: Logger
     private let preprocessing: Preprocessing
     private let preparer: PatchPreparer
+    private let threads: Int
+    /// How images change from pass to pass over them, if they do, and what that is drawn from.
+    private let views: (augmentation: Augmentation, seed: UInt64)?
 
-    init(_ base: Checkpoint, _ log: Logger) throws {
-        (self.base, self.log) = (base, log)
+    init(
+        _ base: Checkpoint, threads: Int, views: (augmentation: Augmentation, seed: UInt64)?, _ log: Logger
+    ) throws {
+        (self.base, self.threads, self.views, self.log) = (base, threads, views, log)
         preprocessing = try ModelBundle.preprocessing(base.folder)
         preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
     }
@@ -23,7 +29,11 @@ struct CalibrationReader {
     func images(
         _ task: String, folders: [String], classes: [String]? = nil
     ) throws -> (images: CalibrationImages, record: CalibrationRecord.Images) {
-        let prepared = try PreparedImages(folders.map { BytePath($0) }, preparer: preparer)
+        var large: [RGBImage] = []
+        let prepared = try PreparedImages(folders.map { BytePath($0) }, preparer: preparer) { picture in
+            guard let augmentation = views?.augmentation, augmentation.crops else { return }
+            large.append(PictureViews.kept(picture, preparer: preparer, augmentation: augmentation))
+        }
         if let first = prepared.skipped.first {
             log.warning(
                 "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
@@ -39,17 +49,26 @@ struct CalibrationReader {
             }
         }
         let (pictures, preprocessing, patch) = (prepared.pictures, preprocessing, base.configuration.patchSize)
-        let images = CalibrationImages(task: task, count: pictures.count, classes: known) { index, patches in
+        let images = CalibrationImages(
+            task: task, count: pictures.count, classes: known, view: view(of: large.isEmpty ? pictures : large, task)
+        ) { index, patches in
             preprocessing.writePatches(
                 of: pictures[index], patchHeight: patch.height, patchWidth: patch.width, into: patches)
         }
-        let digest = FileDigest.sha256(pictures.lazy.map(\.pixels))
+        let digest = FileDigest.sha256((pictures + large).lazy.map(\.pixels))
         return (images, .init(task: task, folders: folders, count: pictures.count, sha256: digest))
+    }
+
+    private func view(of pictures: [RGBImage], _ task: String) -> CalibrationImages.View? {
+        guard let views else { return nil }
+        let own = PictureViews(
+            pictures, preparer: preparer, augmentation: views.augmentation, seed: views.seed, name: task)
+        return { image, pass, patches in own.write(image, pass: pass, into: patches) }
     }
 
     func calibrator(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> Calibrator {
         try Calibrator(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
-            threads: LabelModelOptions.availableCores)
+            threads: threads)
     }
 }

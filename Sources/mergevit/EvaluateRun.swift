@@ -32,7 +32,7 @@ struct EvaluateRun {
             ])
         }
         return Evaluation(
-            tasks: tasks, bootstrap: report.bootstrapOptions, version: MergeVit.version, model: model)
+            tasks: tasks, bootstrap: report.bootstrapOptions, version: MergeVit.versionNumber, model: model)
     }
 
     /// Measures two models on the same images.
@@ -51,7 +51,7 @@ struct EvaluateRun {
         return Comparison(
             tasks: tasks, names: [first, second],
             models: [try Self.description(ofBundle: first), try Self.description(ofBundle: second)],
-            bootstrap: report.bootstrapOptions, version: MergeVit.version)
+            bootstrap: report.bootstrapOptions, version: MergeVit.versionNumber)
     }
 
     /// Checks that two bundles have the same classes for the tasks that are compared, in any order.

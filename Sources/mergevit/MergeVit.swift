@@ -7,14 +7,14 @@ struct MergeVit: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mergevit",
         abstract: "One Vision Transformer for several image-classification tasks.",
-        version: version,
+        version: versionNumber,
         subcommands: [
             TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, EvaluateCommand.self,
             StudyCommand.self, InspectCommand.self,
         ])
 
-    /// The command's version, which reports name too.
-    static let version = "0.1.0"
+    /// The version.
+    static let versionNumber = "0.1.0"
 
     static func main() {
         StandardStream.keepPlaces()

@@ -73,7 +73,7 @@ struct StudyCommand: ParsableCommand {
         job.imageMemory = options.imageMemory << 20
         job.decoding = options.decoding.options
         job.threads = options.threads ?? LabelModelOptions.availableCores
-        job.version = MergeVit.version
+        job.version = MergeVit.versionNumber
         return job
     }
 }

@@ -112,7 +112,7 @@ struct TrainCommand: ParsableCommand {
         job.checkpointSeconds = checkpointSeconds
         job.checkpointSteps = checkpointSteps
         job.threads = threads ?? LabelModelOptions.availableCores
-        job.version = MergeVit.version
+        job.version = MergeVit.versionNumber
         return job
     }
 }

@@ -57,7 +57,8 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
         let (from, times, to) = (FloatBuffer(source), FloatBuffer(factor), FloatBuffer(before))
         let call = try KernelCall(
-            kernel, source: Operand(from), weights: Operand(packed), multiplier: times, destination: Operand(to),
+            kernel, source: Operand(from), weights: Operand(packed), multiplier: Operand(times),
+            destination: Operand(to),
             scratch: FloatBuffer(count: kernel.scratchCount))
         try call.run()
         let product = Reference.linear(

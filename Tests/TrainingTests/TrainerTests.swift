@@ -5,6 +5,18 @@ import VisionTransformers
 
 @testable import Training
 
+/// One step of a trainer.
+func step(
+    _ trainer: some TrainableClassifier, _ inputs: [Float], _ classes: [Int], weights: [Float]? = nil,
+    learningRate: Double = 0.01
+) throws -> StepOutcome {
+    try inputs.withUnsafeBufferPointer {
+        try trainer.step(
+            TrainingBatch(inputs: try #require($0.baseAddress), classes: classes, weights: weights),
+            learningRate: learningRate)
+    }
+}
+
 @Suite struct TrainerTests {
     let base: Checkpoint
     let run: ReferenceRun
@@ -15,25 +27,22 @@ import VisionTransformers
     }
 
     func trainer(
-        dropout: Double = 0, labelSmoothing: Double = 0, seed: UInt64 = 3, threads: Int = 1,
-        initial: [String: Tensor] = [:]
+        dropout: Double = 0, labelSmoothing: Double = 0, precision: Precision = .f32, seed: UInt64 = 3,
+        threads: Int = 1, initial: [String: Tensor] = [:]
     ) throws -> AdapterTrainer {
         try AdapterTrainer(
             base, configuration: base.configuration, imageSize: base.configuration.imageSize, classes: 5,
             adaptation: LowRankAdaptation(
                 modules: ["layers.0.attention.q_proj", "layers.1.attention.v_proj", "layers.1.mlp.fc1"], rank: 2,
                 alpha: 4, isRankStabilized: true, dropout: dropout),
-            labelSmoothing: labelSmoothing, seed: seed, initial: initial, threads: threads)
+            labelSmoothing: labelSmoothing, precision: precision, seed: seed, initial: initial, threads: threads)
     }
 
     /// Takes the reference's steps from `first` on.
     func train(_ trainer: some TrainableClassifier, _ steps: Range<Int>) throws -> [StepOutcome] {
-        try steps.map { step in
-            try run.inputs.withUnsafeBufferPointer {
-                let start = try #require($0.baseAddress) + step * 8 * trainer.inputCount
-                return try trainer.step(
-                    TrainingBatch(inputs: start, classes: run.classes[step]), learningRate: 0.01)
-            }
+        let count = 8 * trainer.inputCount
+        return try steps.map {
+            try step(trainer, Array(run.inputs[$0 * count..<($0 + 1) * count]), run.classes[$0])
         }
     }
 
@@ -54,6 +63,16 @@ import VisionTransformers
         let resumed = try trainer(dropout: 0.1, threads: 2)
         try resumed.restore(whole.state)
         #expect(sameState(whole, resumed))
+        #expect(try train(whole, 2..<5) == train(resumed, 2..<5))
+        #expect(sameState(whole, resumed))
+    }
+
+    @Test(.enabled(if: Precision.bf16.isSupported, "the processor has no instructions for bf16"))
+    func inBFloat16TooItGoesOnFromAState() throws {
+        let whole = try trainer(dropout: 0.1, precision: .bf16)
+        _ = try train(whole, 0..<2)
+        let resumed = try trainer(dropout: 0.1, precision: .bf16, threads: 3)
+        try resumed.restore(whole.state)
         #expect(try train(whole, 2..<5) == train(resumed, 2..<5))
         #expect(sameState(whole, resumed))
     }
@@ -91,10 +110,8 @@ import VisionTransformers
         let count = try trainer().inputCount
         let images = (0..<2).map { Array(run.inputs[$0 * count..<($0 + 1) * count]) }
         let (weighted, repeated) = (try trainer(), try trainer())
-        let a = try weighted.step(
-            TrainingBatch(inputs: images[0] + images[1], classes: [1, 3], weights: [2, 1]), learningRate: 0.01)
-        let b = try repeated.step(
-            TrainingBatch(inputs: images[0] + images[0] + images[1], classes: [1, 1, 3]), learningRate: 0.01)
+        let a = try step(weighted, images[0] + images[1], [1, 3], weights: [2, 1])
+        let b = try step(repeated, images[0] + images[0] + images[1], [1, 1, 3])
         #expect(abs(a.loss - b.loss) < 1e-6)
         for (one, other) in zip(weighted.lastGradients, repeated.lastGradients) {
             #expect(zip(one.tensor.values, other.tensor.values).allSatisfy { abs($0 - $1) < 1e-6 })
@@ -123,8 +140,7 @@ import VisionTransformers
         let trainer = try trainer()
         func refusal(_ classes: [Int], _ weights: [Float]? = nil) -> String {
             do {
-                _ = try trainer.step(
-                    TrainingBatch(inputs: run.inputs, classes: classes, weights: weights), learningRate: 0.01)
+                _ = try step(trainer, run.inputs, classes, weights: weights)
             } catch { return "\(error)" }
             return "nothing was thrown"
         }
@@ -134,9 +150,7 @@ import VisionTransformers
         #expect(refusal([0, 1], [0, 0]).contains("not all 0"))
         #expect(refusal([0, 1], [.nan, 1]).contains("at least 0"))
         let spoiled = try self.trainer(initial: ["classifier.bias": Tensor(shape: [5], repeating: .infinity)])
-        #expect(throws: ModelError.self) {
-            try spoiled.step(TrainingBatch(inputs: run.inputs, classes: [0]), learningRate: 0.01)
-        }
+        #expect(throws: ModelError.self) { try step(spoiled, run.inputs, [0]) }
         #expect(throws: ModelError.self) { try self.trainer(labelSmoothing: 1.5) }
         #expect(throws: ModelError.self) { try self.trainer(initial: ["other": Tensor(shape: [1])]) }
         #expect(throws: ModelError.self) { try HeadTrainer(features: 0, classes: 2, seed: 1) }

@@ -10,8 +10,10 @@ public final class Calibrator {
     let base: Checkpoint
     private let adapters: [String: WeightedAdapter]
     let images: [String: CalibrationImages]
-    private let imageSize: BackboneConfiguration.Extent
-    private let threads: Int
+    /// What preprocessing gives.
+    public let imageSize: BackboneConfiguration.Extent
+    /// How many images are computed at the same time.
+    public let threads: Int
     private var singles: [String: Features] = [:]
 
     /// A calibrator for the tasks of some adapters.
@@ -66,7 +68,7 @@ public final class Calibrator {
     }
 
     func features(_ model: MultitaskModel, _ task: String, _ limit: Int) throws -> Features {
-        guard let images = images[task] else { throw ModelError(task, "no calibration images for this task") }
+        let images = try images(of: task)
         return (
             try images.features(model, images.indices(heldOut: false, limit: limit)),
             try images.features(model, images.indices(heldOut: true, limit: limit))
@@ -83,11 +85,19 @@ public final class Calibrator {
         return features
     }
 
-    /// The task's single adapter as a model, and the task's images.
-    func singleModel(_ task: String) throws -> (MultitaskModel, CalibrationImages) {
-        guard let item = adapters[task], let images = images[task] else {
-            throw ModelError(task, "no adapter or no calibration images of this name")
-        }
-        return (try model(MergedBackbone(item.adapter, aloneOver: base)), images)
+    /// The task's single adapter as a model that gives features, and the task's images.
+    ///
+    /// - Throws: `ModelError` when there is no such task; `TensorFileError`, `ComputeError`.
+    public func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
+        guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
+        return (try model(MergedBackbone(item.adapter, aloneOver: base)), try images(of: task))
+    }
+
+    /// A task's images.
+    ///
+    /// - Throws: `ModelError` when there are none.
+    public func images(of task: String) throws -> CalibrationImages {
+        guard let found = images[task] else { throw ModelError(task, "no calibration images for this task") }
+        return found
     }
 }

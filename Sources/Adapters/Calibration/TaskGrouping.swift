@@ -112,7 +112,7 @@ extension Calibrator {
         for first in adapters.indices {
             for second in adapters.indices where second > first {
                 let merged = try merge([adapters[first], adapters[second]], scale)
-                scale = .given(merged.settings["scale"])
+                scale = .given(merged.scale)
                 let results = try align(merged, limit: limit)
                 loss[first][second] = results[0].after.divergence
                 loss[second][first] = results[1].after.divergence

@@ -12,8 +12,9 @@ public struct PreparedImages: Sendable {
 
     /// Reads everything below the given paths; unusable files are left out and reported.
     ///
+    /// - Parameter decoded: shown every picture as it was decoded, before it is resized.
     /// - Throws: `LabellingError` when the inputs cannot be listed.
-    public init(_ paths: [BytePath], preparer: PatchPreparer) throws {
+    public init(_ paths: [BytePath], preparer: PatchPreparer, decoded: (RGBImage) -> Void = { _ in }) throws {
         let lister = try InputLister(InputSource(paths: paths))
         var reader = FileReader(limit: 1 << 30)
         var path: [UInt8] = []
@@ -27,7 +28,11 @@ public struct PreparedImages: Sendable {
                 continue
             }
             do {
-                try reader.read(name) { pictures.append(try preparer.pictures($0).prepared) }
+                try reader.read(name) { content in
+                    let (rgb, prepared) = try preparer.pictures(content)
+                    pictures.append(prepared)
+                    decoded(rgb)
+                }
                 places.append(name)
             } catch {
                 skipped.append((name.description, "\(error)"))

@@ -33,8 +33,7 @@ final class StudyMerging {
             let scaled = variant.tunes ? try merged.rescaled(to: scale) : merged
             var heads = adapters.map(\.adapter.head)
             if variant.aligns, let calibrator {
-                heads = try calibrator.align(scaled).map(\.head)
-                try progress(merge.tasks.count * job.calibrationImages)
+                heads = try calibrator.alignedHeads(of: scaled, progress: progress)
             }
             let features = try seen[scale] ?? measurement.features(scaled, tasks: merge.tasks) { _ in try progress(0) }
             if seen.updateValue(features, forKey: scale) == nil {

@@ -20,7 +20,7 @@ extension Calibrator {
         progress: (_ images: Int) throws -> Void
     ) throws -> [Double] {
         guard let middle = scales.indices.min(by: { abs(scales[$0] - start) < abs(scales[$1] - start) }) else {
-            return aligning.map { _ in merged.settings["scale"] }
+            return aligning.map { _ in merged.scale }
         }
         var known: [Int: [Double]] = [:]
         func loss(_ index: Int, _ choice: Int) throws -> Double {
@@ -67,7 +67,7 @@ extension Calibrator {
         var sums = aligning.map { _ in 0.0 }
         for item in merged.adapters {
             let (task, teacher) = (item.adapter.task, item.adapter.head)
-            guard let images = images[task] else { throw ModelError(task, "no calibration images for this task") }
+            let images = try images(of: task)
             let held = try images.features(model, images.indices(heldOut: true, limit: limit))
             let single = try single(task, limit)
             try progress(held.rows)

@@ -49,7 +49,7 @@ final class StudyMerging {
     private func scales(
         of merged: MergedBackbone, _ merge: StudyPlan.Merge, _ progress: (_ images: Int) throws -> Void
     ) throws -> [Double] {
-        let usual = merged.settings[MergeMethod.scale.name]
+        let usual = merged.scale
         let tuned = merge.variants.filter(\.tunes)
         guard !tuned.isEmpty, let calibrator else { return merge.variants.map { _ in usual } }
         // Changes that have nothing to do with one another add up like independent ones: the root keeps their norm.

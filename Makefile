@@ -9,7 +9,7 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label test check format bench merge-table train-samples sample-images install clean
+.PHONY: help deps build demo label evaluate study test check format bench merge-table train-samples sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -32,6 +32,16 @@ label: build ## label a folder with the demo's model: make label DIR=... [OUT=..
 	@test -n "$(DIR)" || { echo "usage: make label DIR=... [OUT=...] [BUNDLE=...]" >&2; exit 2; }
 	@test -n "$(BUNDLE)" -o -e $(DEMO)/bundle/bundle.json || $(MAKE) --no-print-directory demo
 	$(BIN) label --bundle "$(or $(BUNDLE),$(DEMO)/bundle)" $(if $(OUT),-o "$(OUT)") "$(DIR)"
+
+evaluate: build ## a metrics file for each task: make evaluate BUNDLE=... DATA=... [SPLIT=test] (docs/evaluation.md)
+	@test -n "$(BUNDLE)" -a -n "$(DATA)" || { echo "usage: make evaluate BUNDLE=... DATA=..." >&2; exit 2; }
+	@$(MAKE) --no-print-directory -f scripts/evaluate.mk MERGEVIT="$(BIN)" BUNDLE="$(BUNDLE)" DATA="$(DATA)"
+
+study: build ## what merging does to the six sample tasks: make study DATA=... [OUT=out/study] (docs/study.md)
+	@test -n "$(DATA)" || { echo "usage: make study DATA=... [OUT=...]" >&2; exit 2; }
+	@mkdir -p out
+	$(BIN) study --base samples/base -o "$(or $(OUT),out/study)" $(foreach task,$(TASKS),--task \
+		"$(task)=$(DATA)/$(task),samples/adapters/$(task),samples/heads/$(task).safetensors")
 
 test: deps ## build and run every test
 	$(SWIFT) build --build-tests

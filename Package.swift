@@ -85,7 +85,8 @@ let package = Package(
         .testTarget(
             name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
-        .testTarget(name: "LabellingTests", dependencies: ["Labelling"], swiftSettings: strict),
+        .testTarget(
+            name: "LabellingTests", dependencies: ["Labelling", "Images", "Tensors"], swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: ["Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],

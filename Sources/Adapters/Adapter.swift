@@ -24,7 +24,7 @@ public struct Adapter: Sendable {
     /// The folder or file that it came from.
     public let path: String
     /// The files that were read, for the recipe.
-    let files: [String]
+    package let files: [String]
     /// The file of class names that the user named, or nil.
     let labels: String?
     /// By the canonical names of the modules.

@@ -25,6 +25,15 @@ public enum AdapterWriter {
         public let worst: (module: String, energy: Double)?
     }
 
+    private static let kind = "a merged adapter"
+
+    /// Checks, before a long work, that an adapter may be written at a place.
+    ///
+    /// - Throws: `ModelError` when something is there that may not be replaced.
+    public static func check(_ folder: String, replaces: Bool) throws {
+        try AtomicFolder.check(folder, replaces: replaces, marker: recipeName, kind: kind)
+    }
+
     /// Writes a merge as an adapter. The folder appears under its name whole or not at all.
     ///
     /// - Parameters:
@@ -33,6 +42,7 @@ public enum AdapterWriter {
     ///   - rank: the largest rank that a module may have, or nil: then changes known by their factors are written as they are
     ///     and others up to rank `AdapterFactors.defaultRank`.
     ///   - names: how modules are called.
+    ///   - calibration: what was done with calibration images, for the recipe.
     ///   - replaces: whether an adapter that was written by this function may be replaced.
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
     ///     whether the folder was unfinished.
@@ -41,7 +51,8 @@ public enum AdapterWriter {
     @discardableResult
     public static func write(
         _ merged: MergedBackbone, to folder: String, rank: Int? = nil, names: ModuleNames = .transformers5,
-        replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
+        calibration: CalibrationRecord? = nil, replaces: Bool,
+        started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> Result {
         let modules = try AdapterFactors.all(of: merged, rank: rank)
         let family = merged.base.configuration.family
@@ -49,7 +60,7 @@ public enum AdapterWriter {
         let heads = merged.adapters.map(\.adapter.head)
         for head in heads { try ModelBundle.checkTaskName(head.task, path: folder) }
         let own = heads.count == 1 && heads[0].weight.shape[1] == classifierWidth(merged.base) ? heads[0] : nil
-        let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: "a merged adapter")
+        let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: kind)
         started { target.discard() }
         do {
             let files = AdapterFiles(base: merged.base, names: names)
@@ -66,7 +77,8 @@ public enum AdapterWriter {
             try target.write(
                 recipeName,
                 JSON.object([
-                    "format": "mergevit-adapter", "format_version": .int(1), "recipe": try Recipe.json(merged),
+                    "format": "mergevit-adapter", "format_version": .int(1),
+                    "recipe": .object(try Recipe.json(merged, calibration: calibration)),
                 ])
                 .serialized())
             try target.commit()

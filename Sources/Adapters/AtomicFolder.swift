@@ -3,17 +3,20 @@ import Synchronization
 import VisionTransformers
 
 /// A folder that is written under a temporary name beside its own and renamed when it is whole.
-final class AtomicFolder: Sendable {
+package final class AtomicFolder: Sendable {
     private let target: String
     private let temporary: String
     private let replaces: Bool
     private let state = Mutex(State.unfinished)
 
+    /// What a folder is called that a bundle may replace.
+    package static let bundleKind = "a bundle"
+
     private enum State { case unfinished, whole, discarded }
 
     /// A folder that is not there yet, or one that may be replaced because a file named `marker` says what it is.
-    init(
-        _ folder: String, replaces: Bool, marker: String = ModelBundle.manifestName, kind: String = "a bundle"
+    package init(
+        _ folder: String, replaces: Bool, marker: String = ModelBundle.manifestName, kind: String = bundleKind
     ) throws {
         let trimmed = Self.trimmed(folder)
         target = String(trimmed)
@@ -60,15 +63,17 @@ final class AtomicFolder: Sendable {
     }
 
     /// Where a file of the folder is written.
-    func path(_ name: String) -> String { "\(temporary)/\(name)" }
+    package func path(_ name: String) -> String { "\(temporary)/\(name)" }
 
     /// Writes a small text file.
-    func write(_ name: String, _ text: String) throws {
+    package func write(_ name: String, _ text: String) throws { try write(name, bytes: Array(text.utf8)) }
+
+    /// Writes a small file.
+    package func write(_ name: String, bytes: [UInt8]) throws {
         let path = path(name)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw ModelError(path, String(cString: strerror(errno))) }
         defer { close(descriptor) }
-        let bytes = Array(text.utf8)
         var written = 0
         while written < bytes.count {
             let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -81,7 +86,7 @@ final class AtomicFolder: Sendable {
     /// Gives the folder its name. One that is replaced steps aside first, and comes back if that fails.
     ///
     /// - Throws: `ModelError` when the disk refuses, or the folder was discarded by another thread.
-    func commit() throws {
+    package func commit() throws {
         try state.withLock { state in
             guard state == .unfinished else { throw ModelError(target, "was not written: interrupted") }
             try takePlace()
@@ -108,7 +113,7 @@ final class AtomicFolder: Sendable {
     ///
     /// - Returns: whether the folder was unfinished.
     @discardableResult
-    func discard() -> Bool {
+    package func discard() -> Bool {
         state.withLock { state in
             guard state != .whole else { return false }
             state = .discarded

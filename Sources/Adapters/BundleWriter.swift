@@ -1,4 +1,4 @@
-public import Tensors
+import Tensors
 public import VisionTransformers
 
 /// Writes bundles: a folder appears under its name whole or not at all.
@@ -27,7 +27,7 @@ public enum BundleWriter {
     /// - Parameters:
     ///   - groups: the backbones with their heads. The first backbone is the one at the bundle's top.
     ///   - order: the order of the tasks in the bundle; that of the groups unless given.
-    ///   - calibration: what was done with unlabelled images, for the recipe.
+    ///   - calibration: what was done with calibration images, for the recipe.
     ///   - folder: where; its parent must exist.
     ///   - replaces: whether a bundle that is there already may be replaced.
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
@@ -37,8 +37,8 @@ public enum BundleWriter {
     ///   disk refuses; nothing is left behind then.
     @discardableResult
     public static func write(
-        groups: [BundleGroup], order: [String]? = nil, calibration: JSON? = nil, to folder: String, replaces: Bool,
-        started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
+        groups: [BundleGroup], order: [String]? = nil, calibration: CalibrationRecord? = nil, to folder: String,
+        replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> [Head] {
         guard let base = groups.first?.merged.base else { throw ModelError(folder, "a bundle needs a backbone") }
         let heads = try BundleGroup.heads(of: groups, order: order)
@@ -62,6 +62,14 @@ public enum BundleWriter {
             target.discard()
             throw error
         }
+    }
+
+    /// Checks, before a long work, that a bundle may be written at a place.
+    ///
+    /// - Throws: `ModelError` when something is there that may not be replaced.
+    public static func check(_ folder: String, replaces: Bool) throws {
+        try AtomicFolder.check(
+            folder, replaces: replaces, marker: ModelBundle.manifestName, kind: AtomicFolder.bundleKind)
     }
 
     /// The backbone's tensors under the names of the base's file without the model's prefix, as transformers' class without
@@ -97,7 +105,9 @@ public enum BundleWriter {
         return .object(object)
     }
 
-    private static func manifest(_ groups: [BundleGroup], _ heads: [Head], _ calibration: JSON?) throws -> JSON {
+    private static func manifest(_ groups: [BundleGroup], _ heads: [Head], _ calibration: CalibrationRecord?) throws
+        -> JSON
+    {
         let isGrouped = groups.count > 1
         var manifest: JSONObject = [
             "format": "mergevit-bundle",
@@ -110,9 +120,8 @@ public enum BundleWriter {
         if isGrouped {
             manifest["groups"] = .array(groups.map { .array($0.heads.map { .string($0.task) }) })
         }
-        var recipe = try Recipe.json(groups.map(\.merged), order: heads.map(\.task)).objectValue ?? [:]
-        recipe["calibration"] = calibration
-        manifest["recipe"] = .object(recipe)
+        manifest["recipe"] = try Recipe.json(
+            groups.map(\.merged), order: heads.map(\.task), calibration: calibration)
         return .object(manifest)
     }
 }

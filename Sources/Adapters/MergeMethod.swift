@@ -14,19 +14,22 @@ public struct MergeMethod: Sendable {
         public let isAboveLower: Bool
         /// Whether it has to be a whole number.
         public let isWhole: Bool
+        /// The values that a search by images tries; none if it is not searched.
+        public let candidates: [Double]
         /// What it does, in a few words.
         public let summary: String
 
         /// A parameter; a real number unless it is said to be whole.
         public init(
             _ name: String, default defaultValue: Double, in range: ClosedRange<Double>, isAboveLower: Bool = false,
-            isWhole: Bool = false, _ summary: String
+            isWhole: Bool = false, candidates: [Double] = [], _ summary: String
         ) {
             self.name = name
             self.defaultValue = defaultValue
             self.range = range
             self.isAboveLower = isAboveLower
             self.isWhole = isWhole
+            self.candidates = candidates
             self.summary = summary
         }
 
@@ -64,6 +67,8 @@ public struct MergeMethod: Sendable {
     public let parameters: [Parameter]
     /// Whether it reads what layers see on unlabelled images (`TaskChanges.inputMoments`).
     public var usesImages = false
+    /// Whether another method's merge is trained further on unlabelled images (see `MergedBackbone.trained`); then `merge` throws.
+    public var isTrained = false
     /// Computes the merged changes, by parameter.
     ///
     /// A parameter that no task changes does not appear. The order of the tasks does not matter beyond rounding.
@@ -73,7 +78,7 @@ public struct MergeMethod: Sendable {
     public static let all: [MergeMethod] =
         [
             taskArithmetic, average, ties, dare, dareTies, knotsTies, knotsDareTies,
-            coreSum, coreTies, coreTSV, coreTSVIso, coreIsoC, coreIsoCTS, compressThenMerge, regMean,
+            coreSum, coreTies, coreTSV, coreTSVIso, coreIsoC, coreIsoCTS, compressThenMerge, regMean, distill,
         ] + peft
 
     /// The method of that name, or nil.
@@ -105,8 +110,36 @@ public struct MergeSettings: Sendable, Equatable {
         self.seed = seed
     }
 
+    private init(values: [String: Double], seed: UInt64) { (self.values, self.seed) = (values, seed) }
+
+    /// The same settings but for one parameter.
+    func setting(_ parameter: MergeMethod.Parameter, to value: Double) -> MergeSettings {
+        MergeSettings(values: values.merging([parameter.name: value]) { $1 }, seed: seed)
+    }
+
+    /// The same settings with the scale that leaves a merge as it is.
+    var atScaleOne: MergeSettings { setting(MergeMethod.scale, to: 1) }
+
     /// The value of a parameter.
     public subscript(name: String) -> Double { values[name] ?? 0 }
+}
+
+/// A method with the values of its parameters.
+public struct MergeRule: Sendable {
+    /// The method.
+    public let method: MergeMethod
+    /// The values of its parameters.
+    public let settings: MergeSettings
+
+    /// A method with the values of its parameters.
+    public init(_ method: MergeMethod, _ settings: MergeSettings) { (self.method, self.settings) = (method, settings) }
+}
+
+extension MergeRule: Equatable {
+    /// Whether both are the same method with the same values.
+    public static func == (a: MergeRule, b: MergeRule) -> Bool {
+        a.method.name == b.method.name && a.settings == b.settings
+    }
 }
 
 /// A method's parameter that cannot be what it was given as.

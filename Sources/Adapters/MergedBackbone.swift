@@ -26,8 +26,16 @@ public struct MergedBackbone: ParameterSource {
     public let method: MergeMethod
     /// The values of the method's parameters.
     public let settings: MergeSettings
+    /// The merge that training began with, if this one was trained.
+    public let start: MergeRule?
+    /// The merged changes at scale 1, by parameter.
+    private let unscaled: [String: Change]
+
+    /// The factor on the merged changes; 1 for a method that has none.
+    public var scale: Double { settings.values[MergeMethod.scale.name] ?? 1 }
+
     /// The merged changes, by parameter.
-    public let changes: [String: Change]
+    public var changes: [String: Change] { unscaled.mapValues { $0.scaled(by: scale) } }
 
     /// Merges the adapters.
     ///
@@ -50,31 +58,41 @@ public struct MergedBackbone: ParameterSource {
         self.adapters = adapters
         self.method = method
         self.settings = settings
+        start = nil
         let modules = Set(adapters.flatMap(\.adapter.modules))
         let tasks = try adapters.map { item in
             try item.adapter.changes(
                 of: base, weight: item.weight,
                 inputMoments: method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
         }
-        changes = try method.merge(tasks, settings)
+        unscaled = try method.merge(tasks, settings.atScaleOne)
     }
 
-    private init(_ other: MergedBackbone, settings: MergeSettings, changes: [String: Change]) {
-        (base, adapters, method) = (other.base, other.adapters, other.method)
-        self.settings = settings
-        self.changes = changes
+    private init(_ other: MergedBackbone, _ rule: MergeRule, start: MergeRule?, unscaled: [String: Change]) {
+        (base, adapters, self.unscaled, self.start) = (other.base, other.adapters, unscaled, start)
+        (method, settings) = (rule.method, rule.settings)
     }
 
-    /// The same merge at another scale. The scale is the last factor of every method, so nothing is computed again.
+    /// What training made of this merge.
+    ///
+    /// - Parameters:
+    ///   - rule: how it was trained.
+    ///   - changes: what training added to this merge, by parameter.
+    public func trained(_ rule: MergeRule, adding changes: [String: Change]) -> MergedBackbone {
+        let parts = [self.changes, changes].map { TaskChanges(task: "", weight: 1, changes: $0) }
+        return MergedBackbone(
+            self, rule, start: MergeRule(method, settings), unscaled: MergeMethod.weightedSum(parts, factor: 1))
+    }
+
+    /// The same merge at another scale, to the last bit what merging at that scale gives. The scale is the last factor of
+    /// every method, so nothing else is computed again.
     ///
     /// - Throws: `SettingError` when the scale is out of the method's range.
     public func rescaled(to scale: Double) throws -> MergedBackbone {
         var values = settings.values
-        let factor = scale / (values["scale"] ?? 1)
         values["scale"] = scale
-        return MergedBackbone(
-            self, settings: try MergeSettings(values, for: method, seed: settings.seed),
-            changes: changes.mapValues { $0.scaled(by: factor) })
+        let settings = try MergeSettings(values, for: method, seed: settings.seed)
+        return MergedBackbone(self, MergeRule(method, settings), start: start, unscaled: unscaled)
     }
 
     /// A parameter with the merged change added: sums in double precision, rounded once.
@@ -82,7 +100,7 @@ public struct MergedBackbone: ParameterSource {
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.
     public func parameter(_ name: String) throws -> Tensor {
         let original = try base.parameter(name)
-        guard let change = changes[name] else { return original }
+        guard let change = unscaled[name]?.scaled(by: scale) else { return original }
         let merged = original.adding(change)
         guard merged.values.allSatisfy(\.isFinite) else {
             throw ModelError(base.folder, "\(name): the merge gives values that are not finite numbers")
@@ -92,4 +110,15 @@ public struct MergedBackbone: ParameterSource {
 
     /// Gives the memory behind the base's parameter back to the system.
     public func release(_ name: String) { base.release(name) }
+}
+
+extension MergedBackbone {
+    /// One adapter as it is: the sum of its change alone, at weight 1.
+    ///
+    /// - Throws: `ModelError` when the adapter does not fit the base.
+    public init(_ adapter: Adapter, aloneOver base: Checkpoint) throws {
+        try self.init(
+            base: base, adapters: [WeightedAdapter(adapter)], method: .taskArithmetic,
+            settings: MergeSettings(for: .taskArithmetic))
+    }
 }

@@ -9,33 +9,32 @@ package enum Recipe {
     /// Backbones that were not all merged in one way are listed by group, as `groups`.
     ///
     /// - Throws: `TensorFileError` when a file cannot be read.
-    static func json(_ groups: [MergedBackbone], order: [String]) throws -> JSON {
-        guard let first = groups.first, groups.count > 1 else { return try groups.first.map { try json($0) } ?? .null }
+    static func json(_ groups: [MergedBackbone], order: [String], calibration: CalibrationRecord? = nil) throws -> JSON
+    {
+        guard let first = groups.first else { return .null }
+        guard groups.count > 1 else { return .object(try json(first, calibration: calibration)) }
         let adapters = groups.flatMap(\.adapters)
         let sorted = order.flatMap { name in adapters.filter { $0.adapter.task == name } }
         let others = adapters.filter { !order.contains($0.adapter.task) }
-        guard var recipe = try json(first, adapters: sorted + others).objectValue else { return .null }
-        if groups.contains(where: { $0.method.name != first.method.name || $0.settings != first.settings }) {
+        var recipe = try json(first, adapters: sorted + others, calibration: calibration)
+        if groups.contains(where: { rule($0) != rule(first) }) {
             recipe["groups"] = .array(groups.map { .object(rule($0)) })
         }
         return .object(recipe)
     }
 
     private static func rule(_ merged: MergedBackbone) -> JSONObject {
-        [
-            "method": .string(merged.method.name),
-            "parameters": .object(
-                merged.method.parameters.reduce(into: JSONObject()) {
-                    $0[$1.name] = .double(merged.settings[$1.name])
-                }),
-            "seed": .number(String(merged.settings.seed)),
-        ]
+        var object = MergeRule(merged.method, merged.settings).json
+        object["start"] = merged.start.map { .object($0.json) }
+        return object
     }
 
     /// The recipe of a merge, with the SHA-256 of every file that went into it.
     ///
     /// - Throws: `TensorFileError` when a file cannot be read.
-    static func json(_ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil) throws -> JSON {
+    static func json(
+        _ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil, calibration: CalibrationRecord? = nil
+    ) throws -> JSONObject {
         let base = merged.base
         var recipe = rule(merged)
         recipe["base"] = .object(["path": .string(base.folder), "sha256": try FileDigest.byName(files(of: base))])
@@ -50,7 +49,20 @@ package enum Recipe {
                 members["sha256"] = try FileDigest.byName(item.adapter.files)
                 return .object(members)
             })
-        return .object(recipe)
+        recipe["calibration"] = calibration?.json
+        return recipe
+    }
+}
+
+extension MergeRule {
+    /// The rule as recipes hold it.
+    public var json: JSONObject {
+        [
+            "method": .string(method.name),
+            "parameters": .object(
+                method.parameters.reduce(into: JSONObject()) { $0[$1.name] = .double(settings[$1.name]) }),
+            "seed": .number(String(settings.seed)),
+        ]
     }
 }
 
@@ -75,6 +87,13 @@ public enum FileDigest {
             hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
             file.release(range)
         }
+        return hexadecimal(hash.finalize())
+    }
+
+    /// The SHA-256 of some bytes one after the other, as 64 hexadecimal digits.
+    public static func sha256(_ parts: some Sequence<[UInt8]>) -> String {
+        var hash = SHA256()
+        for part in parts { hash.update(data: part) }
         return hexadecimal(hash.finalize())
     }
 

@@ -7,12 +7,16 @@ struct RecipeReader {
     /// The file that the recipe is in.
     let path: String
 
-    /// The recipe in a manifest.
-    func recipe() throws -> JSONObject {
+    /// The recipe in a manifest, and the bundle's groups of tasks if it has any.
+    func recipe() throws -> (recipe: JSONObject, groups: [[String]]?) {
         guard let manifest = try JSON(contentsOf: path).objectValue else {
             throw ModelError(path, "expected an object")
         }
-        let formats = ["mergevit-bundle": ModelBundle.formatVersion, "mergevit-adapter": 1]
+        let isGrouped = manifest["groups"] != nil
+        let formats = [
+            "mergevit-bundle": isGrouped ? ModelBundle.groupedFormatVersion : ModelBundle.formatVersion,
+            "mergevit-adapter": 1,
+        ]
         let format = manifest["format"]?.stringValue ?? "none"
         guard let version = formats[format] else {
             throw ModelError(
@@ -22,9 +26,35 @@ struct RecipeReader {
             let found = manifest["format_version"]?.serialized(indented: false) ?? "none"
             throw ModelError(path, "format_version: expected \(version), found \(found)")
         }
-        // What else a bundle is made by, groups of tasks for one, is said outside the recipe.
-        try check(manifest, has: ["format", "format_version", "tasks", "recipe"], in: "the manifest")
-        return try object(manifest, "recipe", in: "the manifest")
+        try check(manifest, has: ["format", "format_version", "tasks", "groups", "recipe"], in: "the manifest")
+        let groups = try manifest["groups"].map { value in
+            guard let groups = value.arrayValue?.map({ $0.arrayValue?.compactMap(\.stringValue) ?? [] }) else {
+                throw ModelError(path, "groups: expected lists of tasks")
+            }
+            return groups
+        }
+        return (try object(manifest, "recipe", in: "the manifest"), groups)
+    }
+
+    /// The method and its settings in a recipe, or in one of a recipe's groups.
+    func rule(_ object: JSONObject) throws -> MergeRule {
+        let name = try text(object, "method", in: "recipe")
+        guard let method = MergeMethod.named(name) else {
+            throw ModelError(path, "recipe: method \"\(name)\" is not known")
+        }
+        var values: [String: Double] = [:]
+        for (name, value) in try self.object(object, "parameters", in: "recipe").members {
+            guard let number = value.doubleValue else {
+                throw ModelError(path, "parameters: \(name): expected a number")
+            }
+            values[name] = number
+        }
+        guard case .number(let digits) = object["seed"] ?? .number("0"), let seed = UInt64(digits) else {
+            throw ModelError(path, "seed: expected a whole number")
+        }
+        do { return MergeRule(method, try MergeSettings(values, for: method, seed: seed)) } catch {
+            throw ModelError(path, "parameters: \(error)")
+        }
     }
 
     /// Refuses members that this version does not know.

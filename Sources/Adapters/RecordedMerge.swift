@@ -1,5 +1,5 @@
 import Tensors
-import VisionTransformers
+public import VisionTransformers
 
 /// A merge as the recipe in a `bundle.json` (or an adapter's `recipe.json`) tells it, to be made again.
 ///
@@ -24,45 +24,42 @@ public struct RecordedMerge: Sendable {
         let labelsName: String?
     }
 
-    /// How the changes are merged.
-    public let method: MergeMethod
-    /// The values of the method's parameters.
-    public let settings: MergeSettings
-    private let path: String
+    /// A backbone of the bundle.
+    public struct Group: Sendable {
+        /// Its tasks, by name.
+        public let tasks: [String]
+        /// How their changes are merged.
+        public let rule: MergeRule
+        /// The merge that training starts from, if the method trains one.
+        public let start: MergeRule?
+    }
+
+    /// The backbones; one unless tasks were merged in groups.
+    public let groups: [Group]
+    /// What was done with calibration images, if anything.
+    public private(set) var calibration: CalibrationRecord?
+    /// The file with the recipe.
+    public let path: String
     private var base: Files
     private var items: [Item]
 
     /// The names of the adapters.
     public var adapters: [String] { items.map(\.name) }
 
-    private static let keys: Set<String> = ["method", "parameters", "seed", "base", "adapters"]
+    private static let keys: Set<String> = [
+        "method", "parameters", "seed", "start", "base", "adapters", "groups", "calibration",
+    ]
+    private static let ruleKeys: Set<String> = ["method", "parameters", "seed", "start"]
 
     /// Reads a recipe.
     ///
     /// - Throws: `ModelError` naming what is missing, unknown or of the wrong kind.
     public init(path: String) throws {
         let reader = RecipeReader(path: path)
-        let recipe = try reader.recipe()
+        let (recipe, groups) = try reader.recipe()
         try reader.check(recipe, has: Self.keys, in: "recipe")
-        let name = try reader.text(recipe, "method", in: "recipe")
-        guard let method = MergeMethod.named(name) else {
-            throw ModelError(path, "recipe: method \"\(name)\" is not known")
-        }
-        var values: [String: Double] = [:]
-        for (name, value) in try reader.object(recipe, "parameters", in: "recipe").members {
-            guard let number = value.doubleValue else {
-                throw ModelError(path, "parameters: \(name): expected a number")
-            }
-            values[name] = number
-        }
-        guard case .number(let digits) = recipe["seed"] ?? .number("0"), let seed = UInt64(digits) else {
-            throw ModelError(path, "seed: expected a whole number")
-        }
-        do { settings = try MergeSettings(values, for: method, seed: seed) } catch {
-            throw ModelError(path, "parameters: \(error)")
-        }
-        self.method = method
         self.path = path
+        let first = try Self.rules(recipe, reader)
         let base = try reader.object(recipe, "base", in: "recipe")
         try reader.check(base, has: ["path", "sha256"], in: "base")
         self.base = try reader.files(base, in: "base")
@@ -81,6 +78,47 @@ public struct RecordedMerge: Sendable {
                 files: try reader.files(adapter, in: "adapters"), labels: labels,
                 labelsName: labels.map(RecipeReader.lastPart))
         }
+        let names = items.map(\.name)
+        do { try BundleGroup.checkGroups(groups ?? [names], of: names) } catch { throw ModelError(path, "\(error)") }
+        let rules = try recipe["groups"].map { value in
+            guard let rules = value.arrayValue?.compactMap(\.objectValue), rules.count == groups?.count else {
+                throw ModelError(path, "recipe: groups: expected an object for each of the bundle's groups")
+            }
+            for rule in rules { try reader.check(rule, has: Self.ruleKeys, in: "groups") }
+            return rules
+        }
+        self.groups = try (groups ?? [names]).enumerated().map { index, tasks in
+            let (rule, start) = try rules.map { try Self.rules($0[index], reader) } ?? first
+            return Group(tasks: tasks, rule: rule, start: start)
+        }
+        calibration = try recipe["calibration"].map { _ in
+            try CalibrationRecord(try reader.object(recipe, "calibration", in: "recipe"), reader)
+        }
+        let images = Set(calibration?.images.map(\.task) ?? [])
+        let usesImages =
+            self.groups.contains(where: { $0.rule.method.usesImages || $0.start?.method.usesImages == true })
+            || calibration?.align == true
+        if usesImages, let task = names.first(where: { !images.contains($0) }) {
+            throw ModelError(path, "calibration: no images for \"\(task)\"")
+        }
+    }
+
+    /// The rule in a recipe, or in one of its groups, and that of the merge that training starts from.
+    private static func rules(
+        _ object: JSONObject, _ reader: RecipeReader
+    ) throws -> (rule: MergeRule, start: MergeRule?) {
+        let rule = try reader.rule(object)
+        let start = try object["start"].map { _ in
+            let start = try reader.object(object, "start", in: "recipe")
+            try reader.check(start, has: ["method", "parameters", "seed"], in: "start")
+            return try reader.rule(start)
+        }
+        guard rule.method.isTrained == (start != nil), start?.method.isTrained != true else {
+            throw ModelError(
+                reader.path,
+                "start: expected the merge that \(MergeMethod.distill.name) trains, and nothing for other methods")
+        }
+        return (rule, start)
     }
 
     /// Says where the base is now.
@@ -100,6 +138,16 @@ public struct RecordedMerge: Sendable {
             throw ModelError(path, "the recipe has no file of class names for \"\(name)\" of its own")
         }
         items[index].labels = labels
+    }
+
+    /// Says where the calibration images of a task are now.
+    ///
+    /// - Throws: `ModelError` when the recipe has no such images.
+    public mutating func move(calibration task: String, to folders: [String]) throws {
+        guard let index = calibration?.images.firstIndex(where: { $0.task == task }) else {
+            throw ModelError(path, "the recipe has no calibration images of \"\(task)\"")
+        }
+        calibration?.images[index].folders = folders
     }
 
     /// Checks that every file is the one that the recipe was made with.
@@ -129,11 +177,11 @@ public struct RecordedMerge: Sendable {
         guard wrong.isEmpty else { throw ModelError(path, wrong.joined(separator: "\n")) }
     }
 
-    /// Verifies the files, opens them and merges.
+    /// Verifies the files and opens them.
     ///
-    /// - Throws: as `verify`, `Checkpoint.init`, `Adapter.init` and `MergedBackbone.init`; `ModelError` naming a file that would be
-    ///   read now and was not when the recipe was made.
-    public func merge() throws -> MergedBackbone {
+    /// - Throws: as `verify`, `Checkpoint.init` and `Adapter.init`; `ModelError` naming a file that would be read now and was not when
+    ///   the recipe was made.
+    public func open() throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
         try verify()
         let base = try Checkpoint(folder: base.path)
         try checkNothingNew(Recipe.files(of: base), among: self.base.digests.map(\.name))
@@ -146,7 +194,7 @@ public struct RecordedMerge: Sendable {
             try checkNothingNew(adapter.files, among: names.map(RecipeReader.lastPart))
             return WeightedAdapter(adapter, weight: item.weight)
         }
-        return try MergedBackbone(base: base, adapters: adapters, method: method, settings: settings)
+        return (base, adapters)
     }
 
     private func checkNothingNew(_ files: [String], among names: [String]) throws {

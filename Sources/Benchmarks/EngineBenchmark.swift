@@ -1,5 +1,6 @@
 import CProcessorLimits
 import Compute
+import Glibc
 import Synchronization
 import Tensors
 import VisionTransformers
@@ -13,6 +14,8 @@ struct EngineBenchmark {
         let limit: Double
         /// Median of the ratios within each turn.
         let ratio: Double
+        /// Processor seconds that an image took, all threads together; of all turns.
+        let processorSeconds: Double
     }
 
     private let model: MultitaskModel
@@ -44,19 +47,25 @@ struct EngineBenchmark {
 
     /// Measures something and the processor's limit in turn.
     ///
-    /// - Parameter body: computes some images, and says how many.
+    /// - Parameters:
+    ///   - precision: whose limit.
+    ///   - body: computes some images, and says how many.
     static func measure(
-        turns: Int, limitThreads: Int, operationsPerImage: Double, _ body: () throws -> Int
+        turns: Int, limitThreads: Int, precision: Precision = .f32, operationsPerImage: Double,
+        _ body: () throws -> Int
     ) throws -> Result {
         _ = try body()
         var (rates, limits, ratios): ([Double], [Double], [Double]) = ([], [], [])
+        var (processor, all) = (0.0, 0)
         for _ in 0..<turns {
-            let before = try ProcessorLimit.measure(threads: limitThreads)
-            let start = seconds()
+            let before = try ProcessorLimit.measure(precision, threads: limitThreads)
+            let (start, processorStart) = (seconds(), seconds(CLOCK_PROCESS_CPUTIME_ID))
             var images = 0
             while seconds() - start < 1 { images += try body() }
             let rate = Double(images) / (seconds() - start)
-            let after = try ProcessorLimit.measure(threads: limitThreads)
+            processor += seconds(CLOCK_PROCESS_CPUTIME_ID) - processorStart
+            all += images
+            let after = try ProcessorLimit.measure(precision, threads: limitThreads)
             let limit = (before + after) / 2
             rates.append(rate)
             limits.append(limit)
@@ -64,20 +73,20 @@ struct EngineBenchmark {
         }
         return Result(
             imagesPerSecond: median(rates), operationsPerSecond: median(rates) * operationsPerImage,
-            limit: median(limits), ratio: median(ratios))
+            limit: median(limits), ratio: median(ratios), processorSeconds: processor / Double(all))
     }
 }
 
-/// What the processor can do with f32 multiply-adds in registers.
+/// What the processor can do with multiply-adds in registers.
 enum ProcessorLimit {
     static var instructions: String { String(cString: mv_f32_instructions()) }
 
     /// Operations per second of so many threads together.
-    static func measure(threads: Int) throws -> Double {
+    static func measure(_ precision: Precision, threads: Int) throws -> Double {
         let pool = try WorkerPool(workers: threads)
         let sum = Mutex(0.0)
         pool.forEach(threads) { _, _ in
-            let rate = mv_f32_limit(0.25)
+            let rate = precision == .f32 ? mv_f32_limit(0.25) : mv_bf16_limit(0.25)
             sum.withLock { $0 += rate }
         }
         return sum.withLock(\.self)

@@ -15,7 +15,7 @@ struct Benchmarks {
         let configuration = try BackboneConfiguration(
             JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
         print("\(KernelEngine.libraryVersion), \(ProcessorLimit.instructions), \(threads) threads")
-        print("ViT-B/16 at 224 x 224, f32, random weights\n")
+        print("ViT-B/16 at 224 x 224, random weights, f32 unless bf16 is said\n")
         let wanted = CommandLine.arguments.dropFirst()
         func wants(_ part: String) -> Bool { wanted.isEmpty || wanted.contains(part) }
         if wants("engine") { try engine(configuration, threads: threads) }
@@ -34,17 +34,21 @@ struct Benchmarks {
     }
 
     private static func training(_ configuration: BackboneConfiguration, threads: Int) throws {
-        print("LoRA, rank 16 on q and v    images/s    GFLOP/s   limit GFLOP/s   ratio to limit")
-        let result = try TrainingBenchmark(configuration, batch: 8, threads: threads)
-            .measure(turns: turns, limitThreads: threads)
-        line("batch 8 on \(threads) threads", result, decimals: 2)
+        print("LoRA, rank 16 on q and v    images/s    GFLOP/s   limit GFLOP/s   ratio to limit   CPU s/image")
+        for precision in Precision.allCases where precision.isSupported {
+            let result = try TrainingBenchmark(configuration, batch: 8, precision: precision, threads: threads)
+                .measure(turns: turns, limitThreads: threads)
+            line(
+                "\(precision), batch 8, \(threads) threads", result, decimals: 2,
+                more: column(result.processorSeconds, 2, 14))
+        }
     }
 
-    private static func line(_ name: String, _ result: EngineBenchmark.Result, decimals: Int) {
+    private static func line(_ name: String, _ result: EngineBenchmark.Result, decimals: Int, more: String = "") {
         print(
             column(name, 24), column(result.imagesPerSecond, decimals, 11),
             column(result.operationsPerSecond * 1e-9, 1, 10), column(result.limit * 1e-9, 1, 15),
-            column(result.ratio, 3, 16), separator: "")
+            column(result.ratio, 3, 16), more, separator: "")
     }
 
     private static func column(_ text: String, _ width: Int) -> String {
@@ -71,9 +75,9 @@ func median(_ values: [Double]) -> Double {
     return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
 }
 
-/// Seconds since some fixed moment.
-func seconds() -> Double {
+/// Seconds since some fixed moment, or of another clock.
+func seconds(_ clock: clockid_t = CLOCK_MONOTONIC) -> Double {
     var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
+    clock_gettime(clock, &time)
     return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
 }

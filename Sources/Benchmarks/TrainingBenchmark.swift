@@ -1,3 +1,4 @@
+import Compute
 import Tensors
 import Training
 import VisionTransformers
@@ -5,20 +6,21 @@ import VisionTransformers
 /// Steps of LoRA training, on inputs that are already patches.
 struct TrainingBenchmark {
     private let trainer: AdapterTrainer
+    private let precision: Precision
     private let batch: Int
     private let inputs: [Float]
     private let classes: [Int]
 
     /// LoRA of rank 16 on the queries and values of every block, with a head of 100 classes.
-    init(_ configuration: BackboneConfiguration, batch: Int, threads: Int) throws {
+    init(_ configuration: BackboneConfiguration, batch: Int, precision: Precision, threads: Int) throws {
         let modules = (0..<configuration.layers).flatMap {
             ["layers.\($0).attention.q_proj", "layers.\($0).attention.v_proj"]
         }
         trainer = try AdapterTrainer(
             RandomBackbone(configuration), configuration: configuration, imageSize: configuration.imageSize,
-            classes: 100, adaptation: LowRankAdaptation(modules: modules, rank: 16, alpha: 16), seed: 1,
-            threads: threads)
-        self.batch = batch
+            classes: 100, adaptation: LowRankAdaptation(modules: modules, rank: 16, alpha: 16),
+            precision: precision, seed: 1, threads: threads)
+        (self.batch, self.precision) = (batch, precision)
         var noise = RandomBackbone.Noise(state: 7)
         inputs = (0..<batch * trainer.inputCount).map { _ in noise.next() }
         classes = (0..<batch).map { $0 % 100 }
@@ -26,7 +28,8 @@ struct TrainingBenchmark {
 
     func measure(turns: Int, limitThreads: Int) throws -> EngineBenchmark.Result {
         try EngineBenchmark.measure(
-            turns: turns, limitThreads: limitThreads, operationsPerImage: trainer.operationsPerImage
+            turns: turns, limitThreads: limitThreads, precision: precision,
+            operationsPerImage: trainer.operationsPerImage
         ) {
             _ = try inputs.withUnsafeBufferPointer { inputs in
                 guard let base = inputs.baseAddress else { return }

@@ -13,11 +13,12 @@ static inline mv_const_desc mv_ref(const mv_desc *desc) { return *desc; }
 static inline void mv_desc_free(mv_desc *desc) {
     if (*desc) dnnl_memory_desc_destroy(*desc);
 }
-static inline int mv_desc_strided(mv_desc *desc, int n, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-    return dnnl_memory_desc_create_with_strides(desc, n, dims, dnnl_f32, strides);
+static inline int mv_desc_strided(mv_desc *desc, int n, const dnnl_dims_t dims, const dnnl_dims_t strides,
+                                  dnnl_data_type_t type) {
+    return dnnl_memory_desc_create_with_strides(desc, n, dims, type, strides);
 }
-static inline int mv_desc_any(mv_desc *desc, int n, const dnnl_dims_t dims) {
-    return dnnl_memory_desc_create_with_tag(desc, n, dims, dnnl_f32, dnnl_format_tag_any);
+static inline int mv_desc_any(mv_desc *desc, int n, const dnnl_dims_t dims, dnnl_data_type_t type) {
+    return dnnl_memory_desc_create_with_tag(desc, n, dims, type, dnnl_format_tag_any);
 }
 static inline int mv_desc_copy(mv_desc *desc, mv_const_desc from) { return dnnl_memory_desc_clone(desc, from); }
 static inline int mv_plan_matmul(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *src,
@@ -65,11 +66,12 @@ typedef dnnl_memory_desc_t mv_desc;
 typedef const dnnl_memory_desc_t *mv_const_desc;
 static inline mv_const_desc mv_ref(const mv_desc *desc) { return desc; }
 static inline void mv_desc_free(mv_desc *desc) { (void)desc; }
-static inline int mv_desc_strided(mv_desc *desc, int n, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-    return dnnl_memory_desc_init_by_strides(desc, n, dims, dnnl_f32, strides);
+static inline int mv_desc_strided(mv_desc *desc, int n, const dnnl_dims_t dims, const dnnl_dims_t strides,
+                                  dnnl_data_type_t type) {
+    return dnnl_memory_desc_init_by_strides(desc, n, dims, type, strides);
 }
-static inline int mv_desc_any(mv_desc *desc, int n, const dnnl_dims_t dims) {
-    return dnnl_memory_desc_init_by_tag(desc, n, dims, dnnl_f32, dnnl_format_tag_any);
+static inline int mv_desc_any(mv_desc *desc, int n, const dnnl_dims_t dims, dnnl_data_type_t type) {
+    return dnnl_memory_desc_init_by_tag(desc, n, dims, type, dnnl_format_tag_any);
 }
 static inline int mv_desc_copy(mv_desc *desc, mv_const_desc from) {
     *desc = *from;

@@ -39,6 +39,10 @@ void mv_version(int *major, int *minor, int *patch) {
     *patch = version->patch;
 }
 
+int mv_has_bf16(void) {
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
 void mv_single_thread(void) {
     // The OpenMP runtime that oneDNN was built with is already in the process; a build without OpenMP has none.
     void (*set_threads)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
@@ -97,6 +101,8 @@ static dnnl_alg_kind_t activation_kind(mv_activation activation) {
     return dnnl_alg_kind_undef;
 }
 
+static dnnl_data_type_t data_type(mv_type type) { return type == MV_BF16 ? dnnl_bf16 : dnnl_f32; }
+
 static int post_ops(dnnl_primitive_attr_t attributes, const mv_matmul *spec, mv_op *op) {
     dnnl_post_ops_t ops;
     int status = dnnl_post_ops_create(&ops), position = 0;
@@ -135,12 +141,14 @@ int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
     dnnl_primitive_attr_t attributes = NULL;
     mv_desc plain;
     memset(&plain, 0, sizeof plain);
-    int status = mv_desc_strided(&op->src, 2, src, src_strides);
+    dnnl_data_type_t operands = data_type(spec->operands), result_type = data_type(spec->result);
+    int status = mv_desc_strided(&op->src, 2, src, src_strides, operands);
     if (!status)
-        status = spec->packed ? mv_desc_any(&plain, 2, weights) : mv_desc_strided(&plain, 2, weights, weights_strides);
-    if (!status && spec->has_bias) status = mv_desc_strided(&op->bias, 2, bias, bias_strides);
-    if (!status && spec->multiply) status = mv_desc_strided(&op->multiplier, 2, dst, dst_strides);
-    if (!status) status = mv_desc_strided(&op->dst, 2, dst, dst_strides);
+        status = spec->packed ? mv_desc_any(&plain, 2, weights, operands)
+                              : mv_desc_strided(&plain, 2, weights, weights_strides, operands);
+    if (!status && spec->has_bias) status = mv_desc_strided(&op->bias, 2, bias, bias_strides, dnnl_f32);
+    if (!status && spec->multiply) status = mv_desc_strided(&op->multiplier, 2, dst, dst_strides, result_type);
+    if (!status) status = mv_desc_strided(&op->dst, 2, dst, dst_strides, result_type);
     if (!status) status = attributes_create(&attributes);
     if (!status) status = post_ops(attributes, spec, op);
     if (!status)
@@ -167,15 +175,15 @@ static int rowwise_create(mv_op **result, mv_engine *engine, int64_t rows, int64
     op->dst_argument = DNNL_ARG_DST;
     dnnl_dims_t data = {rows, columns}, strides = {columns, 1}, vector = {columns}, unit = {1};
     dnnl_primitive_attr_t attributes = NULL;
-    int status = mv_desc_strided(&op->src, 2, data, strides);
-    if (!status) status = mv_desc_strided(&op->dst, 2, data, strides);
+    int status = mv_desc_strided(&op->src, 2, data, strides, dnnl_f32);
+    if (!status) status = mv_desc_strided(&op->dst, 2, data, strides, dnnl_f32);
     if (!status) status = attributes_create(&attributes);
     if (epsilon) {
         op->uses_weights = op->uses_bias = 1;
         op->weights_argument = DNNL_ARG_SCALE;
         op->bias_argument = DNNL_ARG_SHIFT;
-        if (!status) status = mv_desc_strided(&op->weights, 1, vector, unit);
-        if (!status) status = mv_desc_strided(&op->bias, 1, vector, unit);
+        if (!status) status = mv_desc_strided(&op->weights, 1, vector, unit, dnnl_f32);
+        if (!status) status = mv_desc_strided(&op->bias, 1, vector, unit, dnnl_f32);
         if (!status) status = mv_plan_layer_norm(&op->plan, engine->engine, &op->src, *epsilon, attributes);
     } else if (!status) {
         status = mv_plan_softmax(&op->plan, engine->engine, &op->src, attributes);
@@ -198,8 +206,8 @@ int mv_layer_norm_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t co
     return rowwise_create(op, engine, rows, columns, &epsilon);
 }
 
-int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_t columns, mv_activation activation,
-                         float alpha, int backward) {
+int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_t columns, mv_type type,
+                         mv_activation activation, float alpha, int backward) {
     mv_op *op = calloc(1, sizeof *op);
     if (!op) return -1;
     op->engine = engine;
@@ -210,9 +218,9 @@ int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_
     dnnl_alg_kind_t kind = activation_kind(activation);
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t forward = NULL;
-    int status = mv_desc_strided(&op->src, 2, data, strides);
-    if (!status) status = mv_desc_strided(&op->dst, 2, data, strides);
-    if (!status && backward) status = mv_desc_strided(&op->multiplier, 2, data, strides);
+    int status = mv_desc_strided(&op->src, 2, data, strides, data_type(type));
+    if (!status) status = mv_desc_strided(&op->dst, 2, data, strides, data_type(type));
+    if (!status && backward) status = mv_desc_strided(&op->multiplier, 2, data, strides, data_type(type));
     if (!status) status = attributes_create(&attributes);
     if (!status)
         status = mv_plan_eltwise(backward ? &forward : &op->plan, engine->engine, kind, alpha, &op->src, attributes);
@@ -248,7 +256,7 @@ int mv_op_pack(const mv_op *op, const float *weights, int transposed, void *pack
     dnnl_primitive_desc_t plan = NULL;
     dnnl_primitive_t reorder = NULL;
     dnnl_engine_t engine = op->engine->engine;
-    int status = mv_desc_strided(&plain, 2, dims, strides);
+    int status = mv_desc_strided(&plain, 2, dims, strides, dnnl_f32);
     if (!status) status = dnnl_memory_create(&from, mv_ref(&plain), engine, (void *)weights);
     if (!status) status = dnnl_memory_create(&to, mv_ref(&op->weights), engine, packed);
     if (!status) status = mv_reorder_plan(&plan, &plain, &op->weights, engine);

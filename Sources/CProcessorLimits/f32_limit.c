@@ -1,18 +1,12 @@
-#include <time.h>
-
 #include "ProcessorLimits.h"
+
+#include "clock.h"
 
 // One loop body for vectors of any width: more independent chains than a multiply-add takes cycles, times the units that
 // do them, and few enough to stay in registers.
 #pragma clang fp contract(fast)
 
 enum { ROUNDS = 20000 };
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 #define STEP(i) chain[i] = chain[i] * factor + addend;
 #define STEPS12 STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(8) STEP(9) STEP(10) STEP(11)

@@ -1,4 +1,5 @@
 internal import COneDNN
+public import Tensors
 
 /// An element-wise function, by itself or after a matrix product.
 public enum Activation: Sendable, Equatable {
@@ -28,29 +29,36 @@ extension Activation? {
 extension Kernel {
     /// `dst = activation(src)`, dense, element by element.
     ///
+    /// - Parameter precision: how both are stored; it is computed in f32.
     /// - Throws: `ComputeError` when the library has no kernel for it.
     public static func activation(
-        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int
+        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, precision: Precision = .f32
     ) throws(ComputeError) -> Kernel {
-        try elementwise(engine, activation, rows, columns, backward: false)
+        try elementwise(engine, activation, rows, columns, precision, backward: false)
     }
 
     /// `dst = activation'(src) · multiplier`, dense, element by element: from the gradient of an activation's result, the
     /// multiplier, to that of its argument. `dst` may be the multiplier.
     ///
+    /// - Parameter precision: how all of them are stored; it is computed in f32.
     /// - Throws: `ComputeError` when the library has no kernel for it.
     public static func activationBackward(
-        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int
+        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, precision: Precision = .f32
     ) throws(ComputeError) -> Kernel {
-        try elementwise(engine, activation, rows, columns, backward: true)
+        try elementwise(engine, activation, rows, columns, precision, backward: true)
     }
 
     private static func elementwise(
-        _ engine: KernelEngine, _ activation: Activation, _ rows: Int, _ columns: Int, backward: Bool
+        _ engine: KernelEngine, _ activation: Activation, _ rows: Int, _ columns: Int, _ precision: Precision,
+        backward: Bool
     ) throws(ComputeError) -> Kernel {
         let (code, alpha) = Optional(activation).code
-        return try Kernel(engine, "plan \(activation) of \(rows) x \(columns)") {
-            mv_activation_create(&$0, engine.handle, Int64(rows), Int64(columns), code, alpha, backward ? 1 : 0)
+        return try Kernel(
+            engine, "plan \(activation) of \(rows) x \(columns), \(precision)",
+            Storage(source: precision, multiplier: backward ? precision : nil, result: precision)
+        ) {
+            mv_activation_create(
+                &$0, engine.handle, Int64(rows), Int64(columns), precision.code, code, alpha, backward ? 1 : 0)
         }
     }
 }

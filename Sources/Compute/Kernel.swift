@@ -3,16 +3,29 @@ public import Tensors
 
 /// One operation, planned once for fixed shapes; it may run on several threads at the same time (see `KernelCall`).
 public final class Kernel: @unchecked Sendable {
+    /// How a kernel's operands are stored.
+    struct Storage: Sendable {
+        var source = Precision.f32
+        /// Nil for packed weights, whose layout is the library's own.
+        var weights: Precision? = Precision.f32
+        /// Nil when there is none.
+        var multiplier: Precision?
+        var result = Precision.f32
+    }
+
     let handle: OpaquePointer
+    let storage: Storage
     private let engine: KernelEngine
 
     init(
-        _ engine: KernelEngine, _ operation: String, create: (inout OpaquePointer?) -> Int32
+        _ engine: KernelEngine, _ operation: String, _ storage: Storage = Storage(),
+        create: (inout OpaquePointer?) -> Int32
     ) throws(ComputeError) {
         var created: OpaquePointer?
         try check(create(&created), operation)
         guard let created else { throw ComputeError(operation: operation, reason: "no kernel") }
         handle = created
+        self.storage = storage
         self.engine = engine
     }
 
@@ -24,12 +37,16 @@ public final class Kernel: @unchecked Sendable {
     /// - Parameters:
     ///   - outputStride: distance between the rows of `dst`; the number of outputs unless given.
     ///   - multiplies: the result is multiplied by another matrix of dst's shape and stride before it is accumulated.
-    /// - Throws: `ComputeError` when the library has no kernel for the shapes.
+    ///   - operands: how `src` is stored, and `weight` once it is packed; the bias is f32.
+    ///   - result: how `dst` and the matrix that it is multiplied by are stored; bf16 only with such operands.
+    /// - Throws: `ComputeError` when the library has no kernel for the shapes and precisions.
     public static func linear(
         _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, outputStride: Int? = nil, hasBias: Bool = true,
-        activation: Activation? = nil, multiplies: Bool = false, accumulates: Bool = false
+        activation: Activation? = nil, multiplies: Bool = false, accumulates: Bool = false,
+        operands: Precision = .f32, result: Precision = .f32
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
+        (spec.operands, spec.result) = (operands.code, result.code)
         (spec.m, spec.k, spec.n) = (Int64(rows), Int64(inputs), Int64(outputs))
         (spec.src_stride, spec.dst_stride) = (Int64(inputs), Int64(outputStride ?? outputs))
         spec.src_k_stride = 1
@@ -38,7 +55,10 @@ public final class Kernel: @unchecked Sendable {
         spec.multiply = multiplies ? 1 : 0
         spec.accumulate = accumulates ? 1 : 0
         (spec.activation, spec.activation_alpha) = activation.code
-        return try Kernel(engine, "plan a linear layer \(rows) x \(inputs) -> \(outputs)") {
+        return try Kernel(
+            engine, "plan a linear layer \(rows) x \(inputs) -> \(outputs), \(operands) to \(result)",
+            Storage(source: operands, weights: nil, multiplier: multiplies ? result : nil, result: result)
+        ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
     }
@@ -49,18 +69,25 @@ public final class Kernel: @unchecked Sendable {
     /// - Parameters:
     ///   - sourceTransposed: `src` lies as `[k, m]`.
     ///   - accumulates: the product is added to what `dst` holds.
-    /// - Throws: `ComputeError` when the library has no kernel for the shapes.
+    ///   - operands: how `src` and `other` are stored.
+    ///   - result: how `dst` is stored; bf16 only with such operands.
+    /// - Throws: `ComputeError` when the library has no kernel for the shapes and precisions.
     public static func product(
         _ engine: KernelEngine, m: Int, k: Int, n: Int, sourceStride: Int, sourceTransposed: Bool = false,
-        otherStride: Int, transposed: Bool, outputStride: Int, accumulates: Bool = false
+        otherStride: Int, transposed: Bool, outputStride: Int, accumulates: Bool = false,
+        operands: Precision = .f32, result: Precision = .f32
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
+        (spec.operands, spec.result) = (operands.code, result.code)
         (spec.m, spec.k, spec.n) = (Int64(m), Int64(k), Int64(n))
         spec.dst_stride = Int64(outputStride)
         (spec.src_stride, spec.src_k_stride) = sourceTransposed ? (1, Int64(sourceStride)) : (Int64(sourceStride), 1)
         spec.accumulate = accumulates ? 1 : 0
         (spec.weights_k_stride, spec.weights_n_stride) = transposed ? (1, Int64(otherStride)) : (Int64(otherStride), 1)
-        return try Kernel(engine, "plan a product \(m) x \(k) x \(n)") {
+        return try Kernel(
+            engine, "plan a product \(m) x \(k) x \(n), \(operands) to \(result)",
+            Storage(source: operands, weights: operands, result: result)
+        ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
     }
@@ -117,37 +144,48 @@ public final class Kernel: @unchecked Sendable {
 /// A place in a buffer where an operand of a kernel begins.
 public struct Operand: Sendable {
     /// The buffer.
-    public let buffer: FloatBuffer
+    public let buffer: NumberBuffer
     /// Elements from the buffer's start.
     public let offset: Int
 
     /// A place in a buffer.
-    public init(_ buffer: FloatBuffer, offset: Int = 0) {
+    public init(_ buffer: NumberBuffer, offset: Int = 0) {
         self.buffer = buffer
         self.offset = offset
     }
 
-    var address: UnsafeMutablePointer<Float> { buffer.base + offset }
+    /// A place in a buffer of 32-bit floats.
+    public init(_ buffer: FloatBuffer, offset: Int = 0) { self.init(.f32(buffer), offset: offset) }
+
+    var address: UnsafeMutableRawPointer { buffer.address(offset) }
 }
 
 /// A kernel bound to its operands, which it keeps alive; belongs to one thread, and takes no memory when it runs.
 public final class KernelCall {
     private let handle: OpaquePointer
     private let kernel: Kernel
-    private let operands: [FloatBuffer]
+    private let operands: [NumberBuffer]
 
     /// Binds a kernel to its operands; those that the kernel does not use are ignored.
     ///
-    /// - Throws: `ComputeError` when the library refuses.
+    /// - Throws: `ComputeError` when an operand is not stored as the kernel wants it, or the library refuses.
     public init(
         _ kernel: Kernel, source: Operand, weights: Operand? = nil, bias: FloatBuffer? = nil,
-        multiplier: FloatBuffer? = nil, destination: Operand, scratch: FloatBuffer
+        multiplier: Operand? = nil, destination: Operand, scratch: FloatBuffer
     ) throws(ComputeError) {
+        for (operand, expected) in [
+            (source, kernel.storage.source), (weights, kernel.storage.weights), (multiplier, kernel.storage.multiplier),
+            (destination, kernel.storage.result),
+        ] {
+            guard let operand, let expected, operand.buffer.precision != expected else { continue }
+            throw ComputeError(
+                operation: "bind a kernel", reason: "expected \(expected), found \(operand.buffer.precision)")
+        }
         guard scratch.count >= kernel.scratchCount else {
             throw ComputeError(operation: "bind a kernel", reason: "scratch memory too small")
         }
         var buffers = mv_buffers(
-            src: source.address, weights: weights?.address, bias: bias?.base, multiplier: multiplier?.base,
+            src: source.address, weights: weights?.address, bias: bias?.base, multiplier: multiplier?.address,
             dst: destination.address, scratch: scratch.base)
         var created: OpaquePointer?
         try check(mv_call_create(&created, kernel.handle, &buffers), "bind a kernel")
@@ -155,7 +193,8 @@ public final class KernelCall {
         handle = created
         self.kernel = kernel
         operands =
-            [source.buffer, destination.buffer, scratch] + [weights?.buffer, bias, multiplier].compactMap(\.self)
+            [source.buffer, destination.buffer, .f32(scratch)]
+            + [weights?.buffer, bias.map(NumberBuffer.f32), multiplier?.buffer].compactMap(\.self)
     }
 
     deinit { mv_call_destroy(handle) }

@@ -47,4 +47,13 @@ public enum Reference {
             Float((Double(row[$0]) - mean) / (variance + epsilon).squareRoot() * Double(scale[$0]) + Double(shift[$0]))
         }
     }
+
+    /// The nearest bfloat16, or the even one of two that are as near, as a 32-bit float. Beyond the largest one is infinity.
+    public static func bfloat16(_ x: Float) -> Float {
+        guard x.isFinite, x != 0 else { return x }
+        // The value of the last place that is kept; subnormal numbers share that of the smallest normal one.
+        let place = Float(
+            sign: .plus, exponent: max(x.exponent, Float.leastNormalMagnitude.exponent) - 7, significand: 1)
+        return (x / place).rounded(.toNearestOrEven) * place
+    }
 }

@@ -6,6 +6,8 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
     case fileList(path: BytePath, reason: String)
     /// Labelled images, or the table that names them, cannot be used.
     case labelledImages(path: BytePath, reason: String)
+    /// A file of predictions is not what `label` writes, or does not fit the data.
+    case predictions(path: BytePath, reason: String)
     /// `--tasks` names a task that the model has not.
     case unknownTask(name: String, known: [String])
     /// Options that contradict each other or the model.
@@ -22,7 +24,7 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
         switch self {
         case .output(let path, let reason): "cannot write \(path): \(reason)"
         case .fileList(let path, let reason): "cannot read the list of files \(path): \(reason)"
-        case .labelledImages(let path, let reason): "\(path): \(reason)"
+        case .labelledImages(let path, let reason), .predictions(let path, let reason): "\(path): \(reason)"
         case .unknownTask(let name, let known):
             "the model has no task \"\(name)\"; its tasks are: \(known.joined(separator: ", "))"
         case .options(let reason): reason

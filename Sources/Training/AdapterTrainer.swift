@@ -54,6 +54,7 @@ public final class AdapterTrainer: TrainableClassifier {
     ///   - adaptation: what is adapted, and how.
     ///   - optimizer: AdamW's settings; the decay is of everything that is trained.
     ///   - labelSmoothing: ε of the loss, from 0 to 1.
+    ///   - precision: how the operands of the backbone's products are stored (see `TrainableBackbone`); the head is f32.
     ///   - seed: of initial values and dropout.
     ///   - initial: values to begin with instead, by the names of `parameters`.
     ///   - threads: how many images are computed at the same time.
@@ -61,7 +62,7 @@ public final class AdapterTrainer: TrainableClassifier {
     public init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(), labelSmoothing: Double = 0,
-        seed: UInt64, initial: [String: Tensor] = [:], threads: Int
+        precision: Precision = .f32, seed: UInt64, initial: [String: Tensor] = [:], threads: Int
     ) throws {
         loss = try CrossEntropy(labelSmoothing: labelSmoothing)
         let parts = configuration.family.classifierParts
@@ -72,7 +73,7 @@ public final class AdapterTrainer: TrainableClassifier {
             modules: adaptation.modules.map {
                 TrainedModule($0, .lowRank(rank: adaptation.rank, scale: adaptation.scale))
             },
-            featureParts: parts, dropout: adaptation.dropout, threads: threads)
+            featureParts: parts, dropout: adaptation.dropout, precision: precision, threads: threads)
         self.seed = seed
         dropout = adaptation.dropout > 0
         self.optimizer = Optimizer(backbone.tensors + head.tensors, optimizer)

@@ -9,14 +9,14 @@ final class BatchMemory: Sendable {
     private let featureValues: FloatBuffer
     private let logits: FloatBuffer
     private let gradients: FloatBuffer
-    private let results: ResultBuffer
+    private let results: ResultBuffer<ImageResult>
 
     init(images: Int, features: Int, classes: Int) {
         (self.images, featureCount, self.classes) = (images, features, classes)
         featureValues = FloatBuffer(count: images * features)
         logits = FloatBuffer(count: images * classes)
         gradients = FloatBuffer(count: images * classes)
-        results = ResultBuffer(images)
+        results = ResultBuffer(images, ImageResult())
     }
 
     /// Where an image's features are kept.
@@ -55,14 +55,14 @@ struct ImageResult {
 }
 
 /// Memory for results of many images; who writes where is the owner's business.
-final class ResultBuffer: @unchecked Sendable {
-    let base: UnsafeMutablePointer<ImageResult>
+final class ResultBuffer<Result>: @unchecked Sendable {
+    let base: UnsafeMutablePointer<Result>
     private let count: Int
 
-    init(_ count: Int) {
+    init(_ count: Int, _ value: Result) {
         self.count = count
         base = .allocate(capacity: count)
-        base.initialize(repeating: ImageResult(), count: count)
+        base.initialize(repeating: value, count: count)
     }
 
     deinit {

@@ -28,6 +28,15 @@ struct LinearHead {
         bias = TrainedTensor("classifier.bias", shape: [classes])
     }
 
+    /// A head as it stands in a model.
+    ///
+    /// - Throws: `ModelError` when it has far too many classes or features.
+    init(_ head: Head) throws {
+        try self.init(classes: head.weight.shape[0], features: head.weight.shape[1])
+        try weight.set(head.weight)
+        try bias.set(head.bias)
+    }
+
     var tensors: [TrainedTensor] { [weight, bias] }
 
     func logits(_ input: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>) {

@@ -54,7 +54,8 @@ final class ForwardPass {
         ) throws -> KernelCall {
             try KernelCall(
                 linear.kernel, source: Operand(source), weights: Operand(linear.weights), bias: linear.bias,
-                multiplier: multiplier, destination: Operand(destination, offset: offset), scratch: scratch)
+                multiplier: multiplier.map { Operand($0) }, destination: Operand(destination, offset: offset),
+                scratch: scratch)
         }
         func normalize(_ norm: ForwardPlan.Norm) throws -> KernelCall {
             try KernelCall(

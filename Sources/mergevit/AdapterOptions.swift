@@ -79,51 +79,6 @@ extension AdapterOptions {
     }
 }
 
-/// The options that choose a merge method and its parameters.
-struct MethodOptions: ParsableArguments {
-    @Option(help: "How changes are merged (--list-methods).")
-    var method = MergeMethod.all[0].name
-
-    @Option(parsing: .unconditional, help: "The factor on the merged change (default: the method's).")
-    var scale: Double?
-
-    @Option(name: .customLong("set"), help: "A parameter of the method, as NAME=VALUE; may be repeated.")
-    var parameters: [NamedValue] = []
-
-    @Option(help: "What random methods draw from.")
-    var seed: UInt64 = 0
-
-    func validate() throws { _ = try chosen() }
-
-    /// Whether any of these options is given.
-    var isGiven: Bool { method != MergeMethod.all[0].name || scale != nil || !parameters.isEmpty || seed != 0 }
-
-    /// The method and the values of its parameters.
-    func chosen() throws -> (method: MergeMethod, settings: MergeSettings) {
-        guard let method = MergeMethod.named(method) else {
-            let known = MergeMethod.all.map(\.name).joined(separator: ", ")
-            throw ValidationError("--method \"\(method)\" is not known; known are \(known).")
-        }
-        if let scale, !scale.isFinite { throw ValidationError("--scale must be a finite number, not \(scale).") }
-        try NamedValue.check(parameters, option: "--set")
-        var values: [String: Double] = [:]
-        for item in parameters {
-            guard let value = Double(item.value), value.isFinite else {
-                throw ValidationError("--set \(item.name)=\(item.value): expected a finite number.")
-            }
-            values[item.name] = value
-        }
-        if let scale {
-            guard values.updateValue(scale, forKey: "scale") == nil else {
-                throw ValidationError("--scale and --set scale=... are the same.")
-            }
-        }
-        do { return (method, try MergeSettings(values, for: method, seed: seed)) } catch {
-            throw ValidationError("\(error)")
-        }
-    }
-}
-
 /// An argument of the form NAME=VALUE.
 struct NamedValue: ExpressibleByArgument {
     let name: String

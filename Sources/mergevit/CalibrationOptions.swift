@@ -4,14 +4,20 @@ import Images
 import Labelling
 import Logging
 import Tensors
+import Training
 import VisionTransformers
 
-/// The options about unlabelled images that a merge is compared with its single adapters on.
+/// The options about images that a merge is compared with its single adapters on.
 struct CalibrationOptions: ParsableArguments {
     @Option(
         name: .customLong("calibration"),
         help: "Unlabelled images, as NAME=DIR for one task or DIR for all; may be repeated.")
     var folders: [String] = []
+
+    @Option(
+        name: .customLong("labelled"),
+        help: "Labelled images of a task, as NAME=DIR with a folder for each class, to tune by; may be repeated.")
+    var labelled: [NamedValue] = []
 
     @Flag(help: "Align each head with the merged backbone on the calibration images.")
     var align = false
@@ -19,8 +25,11 @@ struct CalibrationOptions: ParsableArguments {
     @Option(help: "The rank of the alignment (default: full).")
     var alignRank: Int?
 
-    @Flag(help: "Choose the scale by the calibration images.")
+    @Flag(help: "Choose the scale by the calibration images: by labels where they are known, else by agreement.")
     var tune = false
+
+    @Flag(help: "As --tune, and try values of the method's other parameters that --set does not fix.")
+    var tuneAll = false
 
     @Option(
         help:
@@ -28,13 +37,23 @@ struct CalibrationOptions: ParsableArguments {
     )
     var maxDrop: Double?
 
-    /// The scales that `--tune` tries.
+    @Option(help: "How many threads compute images (1...256; default: the number of cores).")
+    var threads: Int?
+
+    /// The scales that `--tune` chooses from.
     static let scales = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.25, 1.5, 2, 2.5, 3]
+    /// How many images of a task, fitted and held out, `--tune` looks at.
+    static let tuningImages = 400
 
     func validate() throws {
-        try RawArguments.checkText(folders)
-        guard !isUsed || !folders.isEmpty else {
-            throw ValidationError("--align, --tune and --max-drop need --calibration.")
+        try RawArguments.checkText(folders + labelled.flatMap { [$0.name, $0.value] })
+        try NamedValue.check(labelled, option: "--labelled")
+        guard !isUsed || isGiven else {
+            throw ValidationError("--align, --tune, --tune-all and --max-drop need --calibration.")
+        }
+        guard labelled.isEmpty || isTuned else { throw ValidationError("--labelled needs --tune.") }
+        if let threads, !(1...256).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
         }
         if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
             throw ValidationError("--max-drop must be from 0 to 100, not \(maxDrop).")
@@ -44,45 +63,69 @@ struct CalibrationOptions: ParsableArguments {
     }
 
     /// Whether there is anything to do with calibration images.
-    var isUsed: Bool { align || tune || maxDrop != nil }
+    var isUsed: Bool { align || isTuned || maxDrop != nil }
 
-    /// Reads the images and makes a calibrator for the adapters' tasks.
+    /// Whether the scale is to be chosen.
+    var isTuned: Bool { tune || tuneAll }
+
+    /// Whether any images are given.
+    var isGiven: Bool { !folders.isEmpty || !labelled.isEmpty }
+
+    /// The images of the adapters' tasks with what is to be done with them.
     func calibrator(
-        base: Checkpoint, adapters: [WeightedAdapter], threads: Int, log: Logger
-    ) throws -> Calibrator {
-        let preprocessing = try ModelBundle.preprocessing(base.folder)
-        let configuration = base.configuration
-        let preparer = PatchPreparer(preprocessing, configuration: configuration, decoding: DecodingOptions())
+        base: Checkpoint, adapters: [WeightedAdapter], merge: MethodOptions.Choice, aligns: Bool, log: Logger
+    ) throws -> (Calibrator, CalibrationRecord) {
+        let reader = try reader(base, [merge.rule], log)
         let images = try adapters.map { item in
             let task = item.adapter.task
-            let prepared = try PreparedImages(paths(of: task), preparer: preparer)
-            if let first = prepared.skipped.first {
-                log.warning(
-                    "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
-                )
+            if let folder = labelled.value(of: task) {
+                return try reader.images(task, folders: [folder], classes: item.adapter.head.classes)
             }
-            return calibrationImages(task, prepared.pictures, preprocessing, configuration.patchSize)
+            return try reader.images(task, folders: places(of: task))
         }
-        return try Calibrator(
-            base: base, adapters: adapters, images: images, imageSize: configuration.inputSize(preprocessing),
-            threads: threads)
+        let record = CalibrationRecord(
+            images: images.map(\.record), align: align || maxDrop != nil || aligns, alignRank: alignRank,
+            tune: isTuned || merge.choosesScale ? (labelled.isEmpty ? "agreement" : "labels") : nil, maxDrop: maxDrop)
+        return (try reader.calibrator(adapters, images.map(\.images)), record)
     }
 
-    private func calibrationImages(
-        _ task: String, _ pictures: [RGBImage], _ preprocessing: Preprocessing,
-        _ patch: BackboneConfiguration.Extent
-    ) -> CalibrationImages {
-        CalibrationImages(task: task, count: pictures.count) { index, patches in
-            preprocessing.writePatches(
-                of: pictures[index], patchHeight: patch.height, patchWidth: patch.width, into: patches)
+    /// The images that a recipe tells of, from where they were or `--calibration` says that they are.
+    func calibrator(
+        again record: inout RecordedMerge, base: Checkpoint, adapters: [WeightedAdapter], log: Logger
+    ) throws -> (Calibrator, CalibrationRecord)? {
+        guard let recorded = record.calibration else { return nil }
+        if isGiven {
+            for item in recorded.images where !places(of: item.task).isEmpty {
+                try record.move(calibration: item.task, to: places(of: item.task))
+            }
         }
+        guard let found = record.calibration else { return nil }
+        let reader = try reader(base, record.groups.map(\.rule), log)
+        let images = try found.images.map { item in
+            let images = try reader.images(item.task, folders: item.folders)
+            guard images.record.sha256 == item.sha256 else {
+                throw ModelError(
+                    item.folders.joined(separator: ", "),
+                    "not the calibration images of \"\(item.task)\" that were used: expected \(item.count) with SHA-256 "
+                        + "\(item.sha256), found \(images.record.count) with \(images.record.sha256)")
+            }
+            return images
+        }
+        return (try reader.calibrator(adapters, images.map(\.images)), found)
+    }
+
+    /// A reader of images as the merges want them: with the views of the first that trains.
+    private func reader(_ base: Checkpoint, _ rules: [MergeRule], _ log: Logger) throws -> CalibrationReader {
+        let settings = rules.first { $0.method.isTrained }?.settings
+        let views = settings.map { (augmentation: Augmentation($0), seed: $0.seed) }
+        return try CalibrationReader(base, threads: threads ?? LabelModelOptions.availableCores, views: views, log)
     }
 
     /// The folders of a task: its own, and those for all.
-    private func paths(of task: String) -> [BytePath] {
+    private func places(of task: String) -> [String] {
         folders.compactMap { folder in
-            guard let named = NamedValue(argument: folder) else { return BytePath(folder) }
-            return named.name == task ? BytePath(named.value) : nil
+            guard let named = NamedValue(argument: folder) else { return folder }
+            return named.name == task ? named.value : nil
         }
     }
 }

@@ -14,7 +14,7 @@ enum CheckReport {
         }
         if !check.adapters.isEmpty {
             text += "\n"
-            text += aligned(
+            text += TextTable.aligned(
                 [["adapter", "classes", "rank", "modules", "adapts"]]
                     + check.adapters.map { adapter in
                         [
@@ -45,7 +45,7 @@ enum CheckReport {
                         measure.normRatio, measure.cosine, measure.columnOverlap, measure.rowOverlap, pair.clash,
                     ].map { $0.map(decimal) ?? "-" } + [pair.worst?.parameter ?? "-"])
         }
-        var text = aligned(rows, left: [0, 6])
+        var text = TextTable.aligned(rows, left: [0, 6])
         if let worst = interference.worst, let place = worst.worst {
             text += "\n\(worst.first) and \(worst.second) clash most (\(decimal(worst.clash))), above all in "
             text += "\(place.parameter) (\(decimal(place.measure.clash)))\n"
@@ -114,18 +114,5 @@ enum CheckReport {
         let digits = String(abs(thousandths) % 1000)
         return (thousandths < 0 ? "-" : "") + "\(abs(thousandths) / 1000)."
             + String(repeating: "0", count: 3 - digits.count) + digits
-    }
-
-    /// Rows as a table, numbers to the right; the columns in `left` to the left.
-    private static func aligned(_ rows: [[String]], left: Set<Int>) -> String {
-        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            var line = row.enumerated().map { column, cell in
-                let space = String(repeating: " ", count: widths[column] - cell.count)
-                return left.contains(column) ? cell + space : space + cell
-            }.joined(separator: "  ")
-            while line.hasSuffix(" ") { line.removeLast() }
-            return line + "\n"
-        }.joined()
     }
 }

@@ -5,7 +5,7 @@ import Labelling
 enum Exit {
     /// Everything was labelled.
     static let allWell: Int32 = 0
-    /// Some inputs have no labels; their rows say why.
+    /// Some inputs have no labels, and their rows say why; or a model is not as accurate as was asked for.
     static let someFailed: Int32 = 1
     /// The command line makes no sense.
     static let usage: Int32 = 2

@@ -45,7 +45,7 @@ struct LabelCommand: ParsableCommand {
         defer { display.finish() }
         let result = try Labelling.label(
             source, preparer: preparer, classifier: classifier, rows: rows, output: file,
-            options: LabellingOptions(batchSize: model.batchSize, threads: model.threadCount),
+            options: model.engine.labellingOptions,
             progress: { display.update($0) })
         display.finish()
         try file.commit()

@@ -37,6 +37,18 @@ struct LabelModelOptions: ParsableArguments {
     @Option(name: .customLong("bundle"), help: "The folder of the merged model.")
     var bundle: String
 
+    @OptionGroup var engine: EngineOptions
+
+    /// The same for the model.
+    var bundleOptions: BundleOptions { engine.bundleOptions(bundle) }
+
+    func validate() throws { try RawArguments.checkText([bundle]) }
+
+    static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
+}
+
+/// The options about how a model runs over images. None but those about decoding changes what comes out.
+struct EngineOptions: ParsableArguments {
     @Option(help: "How many images the model sees at once (1...256).")
     var batchSize = 8
 
@@ -45,13 +57,16 @@ struct LabelModelOptions: ParsableArguments {
 
     @OptionGroup var decoding: DecodingArguments
 
-    /// The same for the model.
-    var bundleOptions: BundleOptions {
+    /// What opening a bundle has to be told.
+    func bundleOptions(_ bundle: String) -> BundleOptions {
         BundleOptions(bundle: bundle, decoding: decoding.options, threads: threadCount)
     }
 
     /// The threads asked for, or as many as there are cores to run on.
     var threadCount: Int { threads ?? LabelModelOptions.availableCores }
+
+    /// The same for a run.
+    var labellingOptions: LabellingOptions { LabellingOptions(batchSize: batchSize, threads: threadCount) }
 
     func validate() throws {
         guard (1...256).contains(batchSize) else {
@@ -60,10 +75,7 @@ struct LabelModelOptions: ParsableArguments {
         if let threads, !(1...256).contains(threads) {
             throw ValidationError("--threads must be from 1 to 256, not \(threads).")
         }
-        try RawArguments.checkText([bundle])
     }
-
-    static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
 }
 
 /// The options about decoding images.

@@ -13,18 +13,22 @@ struct MergeCommand: ParsableCommand {
             and class names; the backbone is the base plus the merged changes.
 
             With unlabelled images (--calibration) heads are aligned with the merged backbone (--align), the scale is chosen \
-            (--tune), and tasks that disturb each other are kept apart (--max-drop).
+            (--tune), and tasks that disturb each other are kept apart (--max-drop). --method distill trains the merge until \
+            it answers as the single adapters do, and aligns its heads; a run that was stopped or killed goes on with the same \
+            options and --resume, to the same bytes.
 
             --recipe makes a merge again, from files that must be the same; --as adapter writes a PEFT folder that holds \
             the merged change.
 
-            Exit codes: 0 written, 2 wrong usage, 3 the base, an adapter or the output cannot be used.
+            Exit codes: 0 written, 2 wrong usage, 3 the base, an adapter or the output cannot be used, 130 or 143 stopped by \
+            a signal.
             """)
 
     @OptionGroup var input: AdapterOptions
     @OptionGroup var method: MethodOptions
     @OptionGroup var calibration: CalibrationOptions
     @OptionGroup var grouping: GroupOptions
+    @OptionGroup var distillation: DistillOptions
     @OptionGroup var form: OutputForm
 
     @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
@@ -44,10 +48,12 @@ struct MergeCommand: ParsableCommand {
         try RawArguments.checkText([output])
         if input.recipe != nil {
             guard !method.isGiven else {
-                throw ValidationError("--method, --scale, --set and --seed: the --recipe has them.")
+                throw ValidationError("--method, --from, --steps, --scale, --set and --seed: the --recipe has them.")
             }
-            guard grouping.groups == nil, calibration.folders.isEmpty else {
-                throw ValidationError("--groups and --calibration do not go with --recipe.")
+            guard distillation.minutes == nil else { throw ValidationError("--minutes: the --recipe has the steps.") }
+            guard grouping.groups == nil, !calibration.isUsed, calibration.labelled.isEmpty else {
+                throw ValidationError(
+                    "--groups, --align, --tune, --tune-all, --labelled and --max-drop: the --recipe says what is done.")
             }
             return
         }
@@ -55,8 +61,16 @@ struct MergeCommand: ParsableCommand {
         guard grouping.groups == nil || calibration.maxDrop == nil else {
             throw ValidationError("--groups sets the groups, --max-drop finds them: give one.")
         }
-        guard try !method.chosen().method.usesImages || !calibration.folders.isEmpty else {
+        let choice = try method.chosen()
+        guard !choice.usesImages || calibration.isGiven else {
             throw ValidationError("--method \(method.method) needs --calibration.")
+        }
+        try distillation.check(with: choice, stepsAreGiven: method.stepsAreGiven)
+        if choice.start != nil {
+            guard !input.adapters.isEmpty else { throw ValidationError("--method distill needs an --adapter.") }
+            guard calibration.maxDrop == nil else {
+                throw ValidationError("--max-drop compares many merges, which distill would train: give --groups.")
+            }
         }
         guard form.kind != .adapter || (grouping.groups == nil && calibration.maxDrop == nil && !calibration.align)
         else {
@@ -66,31 +80,61 @@ struct MergeCommand: ParsableCommand {
 
     func run() throws {
         let log = Warnings.logger(quiet: isQuiet)
+        let report: (String) -> Void = { if !isQuiet { StandardStream.error.write($0 + "\n") } }
         if let recipe = input.recipe {
-            let merged = try input.recorded(recipe).merge()
-            return try write([BundleGroup(merged)], order: nil, run: nil, log)
+            var recorded = try input.recorded(recipe)
+            let (base, adapters) = try recorded.open()
+            let trainer = try trainer(recorded.groups.map(\.rule))
+            let images = try calibration.calibrator(again: &recorded, base: base, adapters: adapters, log: log)
+            var run = MergeRun(base: base, adapters: adapters, calibration: images, trainer: trainer, report: report)
+            let groups = try run.groups(again: recorded.groups)
+            return try write(groups, order: adapters.isEmpty ? nil : recorded.adapters, run.record, log)
         }
+        var choice = try method.chosen()
+        choice.isTuned = calibration.isTuned
         let (base, adapters) = try input.open(log)
-        var run = try MergeRun(
-            base: base, adapters: adapters, method: method.chosen(), options: calibration,
-            report: { if !isQuiet { StandardStream.error.write($0 + "\n") } }, log: log)
         let names = adapters.map(\.adapter.task)
-        let groups = try run.groups(named: grouping.groups == nil ? nil : grouping.names(among: names))
-        try write(groups, order: adapters.isEmpty ? nil : names, run: run, log)
+        let split = try grouping.groups == nil ? nil : grouping.names(among: names)
+        let trainer = try trainer(split?.map { _ in choice.rule } ?? [choice.rule])
+        let isCalibrated = calibration.isUsed || choice.usesImages
+        // An adapter holds the change alone, so heads that read it otherwise have no place there.
+        let images =
+            isCalibrated
+            ? try calibration.calibrator(
+                base: base, adapters: adapters, merge: choice, aligns: trainer != nil && form.kind == .bundle, log: log)
+            : nil
+        var run = MergeRun(
+            base: base, adapters: adapters, calibration: images, trainer: trainer,
+            fixed: calibration.tuneAll ? Set(method.parameters.map(\.name)) : nil, report: report)
+        let groups = try run.groups(named: split, choice)
+        try write(groups, order: adapters.isEmpty ? nil : names, run.record, log)
     }
 
-    private func write(_ groups: [BundleGroup], order: [String]?, run: MergeRun?, _ log: Logger) throws {
+    /// What trains the merges, if any of the backbones' rules does; checks the output before the work begins.
+    private func trainer(_ rules: [MergeRule]) throws -> DistillRunner? {
+        guard rules.contains(where: \.method.isTrained) else { return nil }
+        switch form.kind {
+        case .bundle: try BundleWriter.check(output, replaces: force)
+        case .adapter: try AdapterWriter.check(output, replaces: force)
+        }
+        try distillation.prepare(output, groups: rules.count, replaces: force)
+        return DistillRunner(options: distillation, output: output, isQuiet: isQuiet)
+    }
+
+    private func write(_ groups: [BundleGroup], order: [String]?, _ record: CalibrationRecord?, _ log: Logger) throws {
         if form.kind == .adapter, let merged = groups.first?.merged {
             let result = try AdapterWriter.write(
-                merged, to: output, rank: form.rank, names: form.keyNames, replaces: force
+                merged, to: output, rank: form.rank, names: form.keyNames, calibration: record, replaces: force
             ) { discard in Interruption().watch(discard) }
+            DistillOptions.finish(output, groups: groups.count)
             return say(groups, OutputForm.summary(result))
         }
         let heads = try BundleWriter.write(
-            groups: groups, order: order, calibration: run?.record, to: output, replaces: force
+            groups: groups, order: order, calibration: record, to: output, replaces: force
         ) { discard in
             Interruption().watch(discard)
         }
+        DistillOptions.finish(output, groups: groups.count)
         if heads.isEmpty { log.warning("\(output) has no tasks: no adapter was given, and the base has no head") }
         say(groups, heads.map { "\($0.task) (\($0.classes.count))" }.joined(separator: ", "))
     }
@@ -98,10 +142,18 @@ struct MergeCommand: ParsableCommand {
     private func say(_ groups: [BundleGroup], _ what: String) {
         guard !isQuiet, let first = groups.first?.merged else { return }
         let count = groups.reduce(0) { $0 + $1.merged.adapters.count }
-        let all = groups.map { "\($0.merged.settings["scale"])" }
-        let scales = Set(all).count == 1 ? all[0] : all.joined(separator: " and ")
+        let all = groups.map(Self.rule)
+        let rules = Set(all).count == 1 ? all[0] : all.joined(separator: " and ")
         StandardStream.error.write(
             "merged \(count) adapter\(count == 1 ? "" : "s")" + (groups.count > 1 ? " in \(groups.count) groups" : "")
-                + " by \(first.method.name) at scale \(scales) into \(output): \(what)\n")
+                + " by \(first.method.name) \(rules) into \(output): \(what)\n")
+    }
+
+    /// The scale of a merge, or what it was trained from.
+    private static func rule(_ group: BundleGroup) -> String {
+        let merged = group.merged
+        guard let start = merged.start else { return "at scale \(merged.scale)" }
+        let scale = start.settings.values[MergeMethod.scale.name].map { " at scale \($0)" } ?? ""
+        return "from \(start.method.name)\(scale) in \(Int(merged.settings["steps"])) steps"
     }
 }

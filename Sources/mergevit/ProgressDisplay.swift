@@ -35,9 +35,9 @@ struct ProgressDisplay {
     }
 
     /// The sentence at the end.
-    func summary(_ result: LabellingProgress) -> String {
+    func summary(_ result: LabellingProgress, verb: String = "labelled") -> String {
         let seconds = elapsed
-        var text = "labelled \(result.done - result.failed) of \(result.done) image\(result.done == 1 ? "" : "s")"
+        var text = "\(verb) \(result.done - result.failed) of \(result.done) image\(result.done == 1 ? "" : "s")"
         text += " in \(tenths(seconds)) s (\(rate(result.done, seconds)) images/s)"
         if result.failed > 0 { text += "; \(result.failed) failed" }
         if result.belowThreshold > 0 { text += "; \(result.belowThreshold) below the threshold" }

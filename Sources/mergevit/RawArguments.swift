@@ -25,6 +25,15 @@ enum RawArguments {
         }
     }
 
+    /// The command line, quoted for a shell where it has to be.
+    static var commandLine: String {
+        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+")
+        let words = current().map { word in
+            word.isEmpty || !word.allSatisfy(plain.contains) ? "'\(word.replacing("'", with: "'\\''"))'" : word
+        }
+        return (["mergevit"] + words).joined(separator: " ")
+    }
+
     /// The string that stands for an argument's bytes; the same text for ordinary UTF-8.
     static func text(of bytes: [UInt8]) -> String {
         var text = String.UnicodeScalarView()

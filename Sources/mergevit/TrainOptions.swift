@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Labelling
+public import Tensors
 public import Training
 
 /// The options of `train` about the images.
@@ -95,13 +96,21 @@ struct TrainAdapterOptions: ParsableArguments {
     @Option(help: "The layers, such as 0-5,8 (default: all).")
     var layers: String?
 
+    @Option(
+        help: """
+            How the frozen backbone is computed in training: f32 or bf16, which is about twice as fast on processors that \
+            have instructions for it (default: f32).
+            """)
+    var precision: Precision?
+
     @Option(name: .customLong("key-names"), help: "Whose names modules have (default: transformers5).")
     var names: OutputForm.Names?
 
     func validate() throws {
         let given: [(String, Bool)] = [
             ("--rank", rank != nil), ("--alpha", alpha != nil), ("--rslora", rslora), ("--dropout", dropout != nil),
-            ("--targets", targets != nil), ("--layers", layers != nil), ("--key-names", names != nil),
+            ("--targets", targets != nil), ("--layers", layers != nil), ("--precision", precision != nil),
+            ("--key-names", names != nil),
         ]
         if headOnly, let first = given.first(where: \.1) {
             throw ValidationError("\(first.0) is about the adapter, of which --head-only trains none.")
@@ -125,6 +134,7 @@ struct TrainAdapterOptions: ParsableArguments {
             lora.alpha = alpha
             lora.isRankStabilized = rslora
             lora.dropout = dropout ?? 0
+            lora.precision = precision ?? .f32
             return lora
         }
     }
@@ -209,3 +219,5 @@ struct TrainRunOptions: ParsableArguments {
 }
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
+
+extension Precision: ExpressibleByArgument {}

@@ -78,7 +78,7 @@ import VisionTransformers
     }
 
     @Test func whatLoRACannotHoldIsNamed() throws {
-        let vector = MergeMethod(name: "x", formula: "", source: "", parameters: []) { _, _ in
+        let vector = MergeMethod(name: "x", formula: "", source: "", parameters: [MergeMethod.scale]) { _, _ in
             [
                 "layers.0.norm1.weight": Change(shape: [48], .dense(Matrix(rows: 48, columns: 1, repeating: 1))),
                 "layers.1.norm1.bias": Change(shape: [48], .dense(Matrix(rows: 48, columns: 1))),
@@ -112,7 +112,7 @@ import VisionTransformers
     @Test(arguments: [
         (#"{}"#, "format"), (#"{"format": "mergevit-bundle", "format_version": 9}"#, "format_version"),
         (#"{"format": "mergevit-bundle", "format_version": 1}"#, "no \"recipe\" object"),
-        (#"{"format": "mergevit-bundle", "format_version": 1, "groups": []}"#, "\"groups\" is not known"),
+        (#"{"format": "mergevit-bundle", "format_version": 1, "groups": []}"#, "format_version: expected 2"),
         (recipe(#""method": "sum", "align": {}"#), "\"align\" is not known"),
         (recipe(#""method": "magic""#), "method \"magic\" is not known"),
         (recipe(#""method": "sum", "parameters": {"density": 1}"#), "no parameter \"density\""),

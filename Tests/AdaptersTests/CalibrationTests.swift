@@ -120,9 +120,13 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
     @Test func aSingleAdapterIsBestAtScaleOne() throws {
         let calibrator = try calibrator()
         let alone = try merge([adapters[0]], scale: 0.5)
-        let (best, divergences) = try calibrator.chooseScale(of: alone, among: [0.5, 1, 1.5], aligning: false)
+        let (best, losses) = try calibrator.chooseScale(of: alone, among: [0.5, 1, 1.5], aligning: false)
         #expect(best.settings["scale"] == 1)
-        #expect(divergences[1].divergence < 1e-9 && divergences[0].divergence > 1e-6)
+        #expect(losses.map(\.scale) == [0.5, 1, 1.5])
+        #expect(losses[1].loss < 1e-9 && losses[0].loss > 1e-6)
+        let scales = (1...40).map { Double($0) / 20 }
+        let (found, tried) = try calibrator.chooseScale(of: alone, among: scales, aligning: false)
+        #expect(found.settings["scale"] == 1 && tried.count < 20)
         #expect(
             try best.parameter("layers.0.mlp.fc1.weight")
                 == merge([adapters[0]], scale: 1).parameter("layers.0.mlp.fc1.weight"))
@@ -138,9 +142,11 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
 
     @Test func groupsAreAsFewAsTheDropAllows() throws {
         let calibrator = try calibrator()
-        let one = try calibrator.groups(of: adapters, maximumDrop: 1) { try merge($0, scale: 0.5) }
+        let one = try calibrator.groups(of: adapters, maximumDrop: 1) { group, _ in try merge(group, scale: 0.5) }
         #expect(one.merges.map { $0.adapters.map(\.adapter.task) } == [["a", "b"]])
-        let two = try calibrator.groups(of: adapters, maximumDrop: -1) { try merge($0, scale: $0.count == 1 ? 1 : 0.5) }
+        let two = try calibrator.groups(of: adapters, maximumDrop: -1) { group, _ in
+            try merge(group, scale: group.count == 1 ? 1 : 0.5)
+        }
         #expect(two.merges.map { $0.adapters.map(\.adapter.task) } == [["a"], ["b"]])
         #expect(two.largestDrop < 0.02)
     }

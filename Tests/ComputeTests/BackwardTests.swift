@@ -116,7 +116,8 @@ func differences(_ x: [Float], _ weights: [Float], _ function: ([Float]) -> [Flo
         let scratch = FloatBuffer(count: max(forward.scratchCount, backward.scratchCount))
         try KernelCall(forward, source: Operand(from), destination: Operand(to), scratch: scratch).run()
         try KernelCall(
-            backward, source: Operand(from), multiplier: changed, destination: Operand(changed), scratch: scratch
+            backward, source: Operand(from), multiplier: Operand(changed), destination: Operand(changed),
+            scratch: scratch
         ).run()
         #expect(distance(Array(to.elements), source.map { Float(Reference.apply(activation, to: Double($0))) }) < 2e-6)
         let expected = zip(source, gradient).map {

@@ -1,4 +1,5 @@
 import Compute
+import Foundation
 import Tensors
 import Testing
 
@@ -57,7 +58,8 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
         let (from, times, to) = (FloatBuffer(source), FloatBuffer(factor), FloatBuffer(before))
         let call = try KernelCall(
-            kernel, source: Operand(from), weights: Operand(packed), multiplier: times, destination: Operand(to),
+            kernel, source: Operand(from), weights: Operand(packed), multiplier: Operand(times),
+            destination: Operand(to),
             scratch: FloatBuffer(count: kernel.scratchCount))
         try call.run()
         let product = Reference.linear(
@@ -133,5 +135,16 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
             }
             #expect(done.elements.allSatisfy { $0 == 1 })
         }
+    }
+
+    @Test func threadsEndWithTheirPool() throws {
+        func threads() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count }
+        let before = try threads()
+        for _ in 0..<40 {
+            let pool = try WorkerPool(workers: 4)
+            pool.forEach(9) { _, _ in }
+        }
+        // Other tests have threads of their own; these would be 120.
+        #expect(try threads() < before + 60)
     }
 }

@@ -23,7 +23,10 @@ struct CannotRun: Error, CustomStringConvertible {
 ///   - arguments: what follows the command's name, as bytes: they need not be UTF-8.
 ///   - input: what it reads from stdin.
 ///   - folder: the folder it runs in.
-func runMergeVit(_ arguments: [[UInt8]], input: [UInt8] = [], folder: URL? = nil) throws -> Finished {
+///   - environment: variables that it gets beside those of the tests.
+func runMergeVit(
+    _ arguments: [[UInt8]], input: [UInt8] = [], folder: URL? = nil, environment: [String: String] = [:]
+) throws -> Finished {
     let binary = try mergeVitBinary()
     // A shell turns the arguments back into bytes: Process would take only strings.
     let words = arguments.map { "\"$(printf '\($0.map { byte in "\\" + octal(byte) }.joined())' && printf .)\"" }
@@ -33,7 +36,8 @@ func runMergeVit(_ arguments: [[UInt8]], input: [UInt8] = [], folder: URL? = nil
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = ["-c", script]
     process.environment = ProcessInfo.processInfo.environment.merging(
-        ["MERGEVIT": binary, "LC_ALL": "C", "COLUMNS": "80"]) { $1 }
+        ["MERGEVIT": binary, "LC_ALL": "C", "COLUMNS": "80"].merging(environment) { $1 }
+    ) { $1 }
     if let folder { process.currentDirectoryURL = folder }
     let streams = (input: Pipe(), output: Pipe(), errors: Pipe())
     process.standardInput = streams.input
@@ -71,8 +75,10 @@ func mergeVitBinary() throws -> String {
 }
 
 /// Runs `mergevit` with arguments that are text.
-func runMergeVit(_ arguments: [String], input: [UInt8] = [], folder: URL? = nil) throws -> Finished {
-    try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder)
+func runMergeVit(
+    _ arguments: [String], input: [UInt8] = [], folder: URL? = nil, environment: [String: String] = [:]
+) throws -> Finished {
+    try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder, environment: environment)
 }
 
 private final class Collected: @unchecked Sendable {

@@ -69,8 +69,10 @@ struct TrainingScene {
     }
 
     /// Runs `train`.
-    func train(_ output: String, _ arguments: [String] = short) throws -> Finished {
-        try runMergeVit(Self.all(output, arguments), folder: scratch.url)
+    func train(
+        _ output: String, _ arguments: [String] = short, environment: [String: String] = [:]
+    ) throws -> Finished {
+        try runMergeVit(Self.all(output, arguments), folder: scratch.url, environment: environment)
     }
 
     /// Runs `train` and takes for granted that it goes well and says nothing.

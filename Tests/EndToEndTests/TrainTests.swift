@@ -202,7 +202,7 @@ import Testing
         ["--layers", "5-2"], ["--lr", "0"], ["--lr", "nan"], ["--epochs", "0"], ["--batch-size", "0"],
         ["--val-fraction", "1"], ["--val-fraction", "0.1", "--val-data", "d/val"], ["--warmup", "2"],
         ["--label-smoothing", "-0.1"], ["--dropout", "1"], ["--crop-area", "0"], ["--threads", "0"],
-        ["--schedule", "linear"], ["--task", "a/b"],
+        ["--schedule", "linear"], ["--task", "a/b"], ["--precision", "f16"], ["--head-only", "--precision", "bf16"],
     ])
     func optionsThatMakeNoSenseAreUsageErrors(_ arguments: [String]) throws {
         let run = try scene.train("a", arguments)

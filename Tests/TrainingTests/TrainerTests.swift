@@ -27,15 +27,15 @@ func step(
     }
 
     func trainer(
-        dropout: Double = 0, labelSmoothing: Double = 0, seed: UInt64 = 3, threads: Int = 1,
-        initial: [String: Tensor] = [:]
+        dropout: Double = 0, labelSmoothing: Double = 0, precision: Precision = .f32, seed: UInt64 = 3,
+        threads: Int = 1, initial: [String: Tensor] = [:]
     ) throws -> AdapterTrainer {
         try AdapterTrainer(
             base, configuration: base.configuration, imageSize: base.configuration.imageSize, classes: 5,
             adaptation: LowRankAdaptation(
                 modules: ["layers.0.attention.q_proj", "layers.1.attention.v_proj", "layers.1.mlp.fc1"], rank: 2,
                 alpha: 4, isRankStabilized: true, dropout: dropout),
-            labelSmoothing: labelSmoothing, seed: seed, initial: initial, threads: threads)
+            labelSmoothing: labelSmoothing, precision: precision, seed: seed, initial: initial, threads: threads)
     }
 
     /// Takes the reference's steps from `first` on.
@@ -63,6 +63,16 @@ func step(
         let resumed = try trainer(dropout: 0.1, threads: 2)
         try resumed.restore(whole.state)
         #expect(sameState(whole, resumed))
+        #expect(try train(whole, 2..<5) == train(resumed, 2..<5))
+        #expect(sameState(whole, resumed))
+    }
+
+    @Test(.enabled(if: Precision.bf16.isSupported, "the processor has no instructions for bf16"))
+    func inBFloat16TooItGoesOnFromAState() throws {
+        let whole = try trainer(dropout: 0.1, precision: .bf16)
+        _ = try train(whole, 0..<2)
+        let resumed = try trainer(dropout: 0.1, precision: .bf16, threads: 3)
+        try resumed.restore(whole.state)
         #expect(try train(whole, 2..<5) == train(resumed, 2..<5))
         #expect(sameState(whole, resumed))
     }

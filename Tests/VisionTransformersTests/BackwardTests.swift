@@ -22,14 +22,16 @@ struct TrainingDraft {
 
     init(
         _ name: String, _ form: TrainedModule.Form, only names: [String]? = nil, parts: Int? = nil,
-        dropout: Double = 0, images: Int = 2, lanes: Int = 8, threads: Int = 1, zeros: Bool = false
+        dropout: Double = 0, precision: Precision = .f32, images: Int = 2, lanes: Int = 8, threads: Int = 1,
+        zeros: Bool = false
     ) throws {
         let checkpoint = try Checkpoint(folder: caseFolder(name))
         let c = checkpoint.configuration
         let modules = Self.modules(c, form).filter { names?.contains($0.name) ?? true }
         backbone = try TrainableBackbone(
             checkpoint, configuration: c, imageSize: .init(height: 32, width: 32), modules: modules,
-            featureParts: parts ?? c.family.featureParts, dropout: dropout, lanes: lanes, threads: threads)
+            featureParts: parts ?? c.family.featureParts, dropout: dropout, precision: precision, lanes: lanes,
+            threads: threads)
         let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
         let given = ForwardTests.patches(try io.tensor("pixel_values"), c)
         var noise = SplitMix64(state: 1)

@@ -21,6 +21,14 @@ public struct Agreement: Sendable, Equatable {
         divergence = sum / Double(max(merged.rows, 1))
     }
 
+    /// The mean cross entropy of a head's answers with the true classes, in nats.
+    static func crossEntropy(_ head: Head, _ features: FeatureTable, classes: [Int]) -> Double {
+        let sum = (0..<features.rows).reduce(0.0) { sum, row in
+            sum - logProbabilities(features.logits(row, head))[classes[row]]
+        }
+        return sum / Double(max(features.rows, 1))
+    }
+
     private static func best(_ logits: [Double]) -> Int {
         logits.indices.reduce(0) { logits[$1] > logits[$0] ? $1 : $0 }
     }

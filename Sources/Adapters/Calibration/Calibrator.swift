@@ -5,13 +5,15 @@ public import VisionTransformers
 ///
 /// What the single adapters give is computed once for each task and kept; nothing here reads a label.
 public final class Calibrator {
-    private typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
+    typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
 
     let base: Checkpoint
     private let adapters: [String: WeightedAdapter]
-    private let images: [String: CalibrationImages]
-    private let imageSize: BackboneConfiguration.Extent
-    private let threads: Int
+    let images: [String: CalibrationImages]
+    /// What preprocessing gives.
+    public let imageSize: BackboneConfiguration.Extent
+    /// How many images are computed at the same time.
+    public let threads: Int
     private var singles: [String: Features] = [:]
 
     /// A calibrator for the tasks of some adapters.
@@ -48,55 +50,25 @@ public final class Calibrator {
     public func align(
         _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max
     ) throws -> [HeadAlignment.Result] {
-        let alignment = HeadAlignment(rank: rank)
         let model = try model(merged)
         return try merged.adapters.map { item in
-            let task = item.adapter.task
-            return try alignment.align(
-                item.adapter.head, merged: features(model, task, limit), single: single(task, limit))
+            let features = try features(model, item.adapter.task, limit)
+            return try align(item.adapter.head, features, rank: rank, limit: limit)
         }
     }
 
-    /// Chooses the scale of a merge: the one whose answers diverge least from the single adapters', summed over tasks.
-    ///
-    /// - Parameters:
-    ///   - scales: those that are tried.
-    ///   - aligning: whether heads are aligned at each scale before they are compared.
-    ///   - limit: how many images of a task are looked at.
-    /// - Returns: the merge at the best scale, and the mean divergence at every scale.
-    /// - Throws: `SettingError` for a scale out of range; `ModelError`, `ComputeError`.
-    public func chooseScale(
-        of merged: MergedBackbone, among scales: [Double], aligning: Bool, limit: Int = 200
-    ) throws -> (best: MergedBackbone, divergences: [(scale: Double, divergence: Double)]) {
-        var (best, least) = (merged, Double.infinity)
-        var divergences: [(scale: Double, divergence: Double)] = []
-        for scale in scales {
-            let candidate = try merged.rescaled(to: scale)
-            var sum = 0.0
-            if aligning {
-                for result in try align(candidate, limit: limit) { sum += result.after.divergence }
-            } else {
-                let model = try model(candidate)
-                for item in candidate.adapters {
-                    let (task, head) = (item.adapter.task, item.adapter.head)
-                    let given = try features(model, task, limit).heldOut
-                    sum += Agreement(head, given, teacher: head, try single(task, limit).heldOut).divergence
-                }
-            }
-            divergences.append((scale, sum / Double(max(candidate.adapters.count, 1))))
-            if sum < least { (best, least) = (candidate, sum) }
-        }
-        return (best, divergences)
+    func align(_ head: Head, _ merged: Features, rank: Int?, limit: Int) throws -> HeadAlignment.Result {
+        try HeadAlignment(rank: rank).align(head, merged: merged, single: single(head.task, limit))
     }
 
-    private func model(_ source: MergedBackbone) throws -> MultitaskModel {
+    func model(_ source: MergedBackbone) throws -> MultitaskModel {
         try MultitaskModel(
             source, configuration: base.configuration, heads: [], imageSize: imageSize, threads: threads,
             givesFeatures: true)
     }
 
-    private func features(_ model: MultitaskModel, _ task: String, _ limit: Int) throws -> Features {
-        guard let images = images[task] else { throw ModelError(task, "no calibration images for this task") }
+    func features(_ model: MultitaskModel, _ task: String, _ limit: Int) throws -> Features {
+        let images = try images(of: task)
         return (
             try images.features(model, images.indices(heldOut: false, limit: limit)),
             try images.features(model, images.indices(heldOut: true, limit: limit))
@@ -104,7 +76,7 @@ public final class Calibrator {
     }
 
     /// What the task's single adapter gives; computed once for each limit.
-    private func single(_ task: String, _ limit: Int) throws -> Features {
+    func single(_ task: String, _ limit: Int) throws -> Features {
         let key = "\(limit) \(task)"
         if let known = singles[key] { return known }
         let (model, _) = try singleModel(task)
@@ -113,14 +85,19 @@ public final class Calibrator {
         return features
     }
 
-    /// The task's single adapter as a model, and the task's images.
-    func singleModel(_ task: String) throws -> (MultitaskModel, CalibrationImages) {
-        guard let item = adapters[task], let images = images[task] else {
-            throw ModelError(task, "no adapter or no calibration images of this name")
-        }
-        let alone = try MergedBackbone(
-            base: base, adapters: [WeightedAdapter(item.adapter)], method: .taskArithmetic,
-            settings: MergeSettings(for: .taskArithmetic))
-        return (try model(alone), images)
+    /// The task's single adapter as a model that gives features, and the task's images.
+    ///
+    /// - Throws: `ModelError` when there is no such task; `TensorFileError`, `ComputeError`.
+    public func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
+        guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
+        return (try model(MergedBackbone(item.adapter, aloneOver: base)), try images(of: task))
+    }
+
+    /// A task's images.
+    ///
+    /// - Throws: `ModelError` when there are none.
+    public func images(of task: String) throws -> CalibrationImages {
+        guard let found = images[task] else { throw ModelError(task, "no calibration images for this task") }
+        return found
     }
 }

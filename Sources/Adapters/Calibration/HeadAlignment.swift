@@ -14,6 +14,8 @@ public struct HeadAlignment: Sendable {
     public struct Result: Sendable {
         /// The head with the map folded in.
         public let head: Head
+        /// The same, found without the held-out images.
+        public let fitted: Head
         /// The ridge that was chosen, as a share of the mean eigenvalue of the features' covariance.
         public let ridge: Double
         /// The images that were used.
@@ -46,17 +48,18 @@ public struct HeadAlignment: Sendable {
         let outputs = teacher.weight.shape[1]
         let fitted = Moments(merged.fitted, single.fitted, outputs: outputs)
         let before = Agreement(teacher, merged.heldOut, teacher: teacher, single.heldOut)
-        var best: (ridge: Double, agreement: Agreement)?
+        var best: (ridge: Double, head: Head, agreement: Agreement)?
         for ridge in Self.ridges {
             let head = try fold(try map(fitted, ridge: ridge), fitted, into: teacher)
             let agreement = Agreement(head, merged.heldOut, teacher: teacher, single.heldOut)
-            if agreement.divergence < best?.agreement.divergence ?? .infinity { best = (ridge, agreement) }
+            if agreement.divergence < best?.agreement.divergence ?? .infinity { best = (ridge, head, agreement) }
         }
         guard let best else { throw ModelError(teacher.task, "head alignment: no images, or features not finite") }
         let all = fitted + Moments(merged.heldOut, single.heldOut, outputs: outputs)
         let head = try fold(try map(all, ridge: best.ridge), all, into: teacher)
         return Result(
-            head: head, ridge: best.ridge, images: Int(all.count), before: before, after: best.agreement)
+            head: head, fitted: best.head, ridge: best.ridge, images: Int(all.count), before: before,
+            after: best.agreement)
     }
 
     /// M as (inputs, outputs) for standardised inputs.

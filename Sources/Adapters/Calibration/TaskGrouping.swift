@@ -65,18 +65,29 @@ public struct GroupingResult: Sendable {
     public var largestDrop: Double { heads.joined().map { 1 - $0.after.sameLabel }.max() ?? 0 }
 }
 
+/// The scale that a group is merged at.
+public enum GroupScale: Sendable, Equatable {
+    /// The one that suits the group best.
+    case best
+    /// One that suits it, found on at most `limit` fitted and held-out images of a task.
+    case near(limit: Int)
+    /// This one.
+    case given(Double)
+}
+
 extension Calibrator {
     /// Finds the fewest groups of tasks with which every task keeps the labels of its single adapter on all but a share of
     /// the held-out images.
     ///
     /// - Parameters:
     ///   - maximumDrop: the share, 0 to 1.
-    ///   - limit: how many images of a task are looked at when pairs are compared.
-    ///   - merge: merges some of the adapters, at the scale that is wanted for them.
+    ///   - limit: how many images of a task are looked at when pairs are compared. All pairs are compared at one scale, that of
+    ///     the first.
+    ///   - merge: merges some of the adapters, at a scale chosen for them if they are wanted well, else for a look.
     /// - Throws: errors of the merge and of the models.
     public func groups(
-        of adapters: [WeightedAdapter], maximumDrop: Double, limit: Int = 300,
-        merge: ([WeightedAdapter]) throws -> MergedBackbone
+        of adapters: [WeightedAdapter], maximumDrop: Double, limit: Int = 200,
+        merge: (_ adapters: [WeightedAdapter], _ scale: GroupScale) throws -> MergedBackbone
     ) throws -> GroupingResult {
         var grouping: TaskGrouping?
         for count in 1...max(adapters.count, 1) {
@@ -86,7 +97,7 @@ extension Calibrator {
                 grouping = known
                 partition = known.partition(into: count)
             }
-            let merges = try partition.map { group in try merge(group.map { adapters[$0] }) }
+            let merges = try partition.map { group in try merge(group.map { adapters[$0] }, .best) }
             let result = GroupingResult(merges: merges, heads: try merges.map { try align($0) })
             if result.largestDrop <= maximumDrop || count >= adapters.count { return result }
         }
@@ -94,12 +105,15 @@ extension Calibrator {
     }
 
     private func pairLosses(
-        _ adapters: [WeightedAdapter], limit: Int, _ merge: ([WeightedAdapter]) throws -> MergedBackbone
+        _ adapters: [WeightedAdapter], limit: Int, _ merge: ([WeightedAdapter], GroupScale) throws -> MergedBackbone
     ) throws -> [[Double]] {
         var loss = adapters.map { _ in [Double](repeating: 0, count: adapters.count) }
+        var scale = GroupScale.near(limit: limit)
         for first in adapters.indices {
             for second in adapters.indices where second > first {
-                let results = try align(try merge([adapters[first], adapters[second]]), limit: limit)
+                let merged = try merge([adapters[first], adapters[second]], scale)
+                scale = .given(merged.scale)
+                let results = try align(merged, limit: limit)
                 loss[first][second] = results[0].after.divergence
                 loss[second][first] = results[1].after.divergence
             }

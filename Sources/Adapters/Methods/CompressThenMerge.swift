@@ -12,7 +12,9 @@ extension MergeMethod {
         source: "Compress-then-Merge, ICML 2026 (arXiv 2606.03723)",
         parameters: [
             scale, rank, density(0.25, "share of a compressed core's elements that is kept"),
-            Parameter("beta", default: 0.25, in: 0...1, "how much a task's own norm counts when the bases are found"),
+            Parameter(
+                "beta", default: 0.25, in: 0...1, candidates: [0, 0.25, 0.5, 1],
+                "how much a task's own norm counts when the bases are found"),
         ]
     ) { tasks, settings in
         let limit = Int(settings["rank"])

@@ -40,7 +40,11 @@ extension MergeMethod {
         "core-iso-cts",
         "ΔW = s · mean(σ) · U (P Qᵀ) V, P and Q the leading directions of Σ w_t M_t, then those of each w_t M_t outside them",
         "Marczak et al., No Task Left Behind, ICML 2025 (arXiv 2502.04959), in core space",
-        [Parameter("common", default: 0.8, in: 0...1, "share of the directions that is common")]
+        [
+            Parameter(
+                "common", default: 0.8, in: 0...1, candidates: [0, 0.2, 0.4, 0.6, 0.8, 1],
+                "share of the directions that is common")
+        ]
     ) { slices, settings in try commonAndSpecific(slices, common: settings["common"]) }
 
     /// A method that merges cores.

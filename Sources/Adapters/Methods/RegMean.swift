@@ -26,7 +26,8 @@ extension MergeMethod {
 
     /// How much of the off-diagonal elements of the inputs' moments is used.
     static let damping = Parameter(
-        "damping", default: 0.9, in: 0...1, "factor on the off-diagonal elements of the inputs' moments")
+        "damping", default: 0.9, in: 0...1, candidates: [0.5, 0.75, 0.9, 0.95, 1],
+        "factor on the off-diagonal elements of the inputs' moments")
 
     private static func regression(
         _ tasks: [(weight: Double, change: Change?, moments: Matrix)], damping: Double

@@ -3,7 +3,9 @@ import Compute
 extension MergeMethod {
     /// The share of elements that trimming keeps.
     static func density(_ defaultValue: Double, _ summary: String) -> Parameter {
-        Parameter("density", default: defaultValue, in: 0...1, isAboveLower: true, summary)
+        Parameter(
+            "density", default: defaultValue, in: 0...1, isAboveLower: true,
+            candidates: [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1], summary)
     }
 
     /// TIES on the true deltas: a task keeps the largest of all its elements, whatever matrix they are in.

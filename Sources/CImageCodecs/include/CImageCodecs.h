@@ -34,4 +34,9 @@ int mv_png_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t hei
                   uint8_t *exif, size_t exif_capacity, size_t *exif_size, char *message);
 int mv_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb, char *message);
 
+// Encodes width * height * 3 bytes as a baseline JPEG of a quality from 1 to 100 into `data`, which holds `capacity` bytes, and
+// puts its length into `size`. The same pixels give the same bytes with the same library.
+int mv_jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, int quality, uint8_t *data, size_t capacity,
+                   size_t *size, char *message);
+
 #endif

@@ -22,9 +22,17 @@ typedef enum {
     MV_ACTIVATION_RELU,
 } mv_activation;
 
+/// How numbers are stored. Sums of products are f32 whatever the operands are.
+typedef enum {
+    MV_F32 = 0,
+    MV_BF16,
+} mv_type;
+
 /// dst[m,n] = activation(src[m,k] * weights[k,n] + bias[n]) * multiplier[m,n] + (accumulate ? dst[m,n] : 0)
 typedef struct {
     int64_t m, k, n;
+    /// Of src and weights; of dst and the multiplier. The bias is f32.
+    mv_type operands, result;
     /// Distance between rows, in elements.
     int64_t src_stride, dst_stride;
     /// Distance between the columns of src: 1, unless src is the transpose of a matrix that lies by rows.
@@ -53,6 +61,10 @@ const char *mv_status_text(int status);
 /// The version of the library in use, for reports: "2.6.3".
 void mv_version(int *major, int *minor, int *patch);
 
+/// Nonzero when the processor has instructions for bf16 products (AVX512_BF16, AMX) and the library may use them. Without
+/// them it emulates or refuses.
+int mv_has_bf16(void);
+
 /// Makes the calling thread run oneDNN's work on itself alone. To be called once on every thread that plans or runs.
 void mv_single_thread(void);
 
@@ -64,9 +76,10 @@ int mv_matmul_create(mv_op **op, mv_engine *engine, const mv_matmul *spec);
 int mv_softmax_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns);
 /// Layer normalization of dense rows with scale (as `weights`) and shift (as `bias`).
 int mv_layer_norm_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, float epsilon);
-/// dst = activation(src), or backward dst = activation'(src) * multiplier, over dense rows; dst may be the multiplier.
-int mv_activation_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, mv_activation activation,
-                         float alpha, int backward);
+/// dst = activation(src), or backward dst = activation'(src) * multiplier, over dense rows of one type; dst may be the
+/// multiplier.
+int mv_activation_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, mv_type type,
+                         mv_activation activation, float alpha, int backward);
 void mv_op_destroy(mv_op *op);
 
 /// Bytes of scratch memory that a running call needs.

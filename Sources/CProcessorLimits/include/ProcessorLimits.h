@@ -9,4 +9,8 @@ double mv_f32_limit(double seconds);
 /// The name of the instruction set that mv_f32_limit uses: "avx512f", "avx2+fma", or "baseline".
 const char *mv_f32_instructions(void);
 
+/// The same for products of bf16 pairs that are added to f32 sums, each product and each addition counting as one; 0 where the
+/// processor has no instruction for it (vdpbf16ps of AVX512_BF16).
+double mv_bf16_limit(double seconds);
+
 #endif

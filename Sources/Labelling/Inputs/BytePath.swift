@@ -31,6 +31,18 @@ public struct BytePath: Sendable, Hashable, CustomStringConvertible {
         return Array(bytes[(last + 1)...])
     }
 
+    /// The absolute path without ".", ".." and repeated slashes, by its text alone: links are not looked at.
+    ///
+    /// - Parameter folder: the absolute folder that relative paths start at.
+    func normalized(in folder: BytePath) -> BytePath {
+        let whole = bytes.first == slash ? bytes : folder.appending(bytes).bytes
+        var parts: [ArraySlice<UInt8>] = []
+        for part in whole.split(separator: slash) where !part.elementsEqual(".".utf8) {
+            if part.elementsEqual("..".utf8) { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return BytePath([slash] + Array(parts.joined(separator: [slash])))
+    }
+
     /// The current folder.
     ///
     /// - Throws: `LabellingError.system` when it is gone or cannot be named.

@@ -4,12 +4,14 @@ final class InputLister {
     private let paths: [BytePath]
     private var next = 0
     private let list: FileList?
+    private let opensFolders: Bool
     private var walk: FolderWalk?
     private var finishedLoops = 0
 
     /// Opens the list, if the source has one.
     init(_ source: InputSource) throws(LabellingError) {
         paths = source.paths
+        opensFolders = source.opensFolders
         list = if let list = source.list { try FileList(list) } else { nil }
     }
 
@@ -33,7 +35,9 @@ final class InputLister {
                 guard let list, try list.next(into: &path, waiting: waiting) else { return nil }
             }
             if path.contains(0) { return .unreadable(reason: "the path holds a NUL byte") }
-            guard case .success(let status) = FileStatus.of(BytePath(path)), status.isFolder else { return .file }
+            guard opensFolders, case .success(let status) = FileStatus.of(BytePath(path)), status.isFolder else {
+                return .file
+            }
             walk = FolderWalk(BytePath(path))
         }
     }

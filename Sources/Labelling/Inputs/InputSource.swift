@@ -38,11 +38,22 @@ public struct InputSource: Sendable, Equatable {
     public let paths: [BytePath]
     /// A list of further files and folders.
     public let list: FileListSource?
+    /// Whether a folder stands for the files below it. If not, it is an input that cannot be read, so that there are as many
+    /// inputs as paths.
+    let opensFolders: Bool
 
     /// Inputs by name, by a list, or both.
     public init(paths: [BytePath], list: FileListSource? = nil) {
         self.paths = paths
         self.list = list
+        opensFolders = true
+    }
+
+    /// Exactly these files.
+    init(files: [BytePath]) {
+        paths = files
+        list = nil
+        opensFolders = false
     }
 
     /// Whether the inputs can be gone through a second time, which a list from a pipe cannot.

@@ -26,11 +26,13 @@ public struct LabelledImages: Sendable, Equatable {
     /// Reads a folder of class folders, or a table of paths and labels (see `init(table:)`), as the path leads to one or the
     /// other.
     ///
+    /// - Parameter needsFiles: whether the files that a table names have to be there.
     /// - Throws: `LabellingError.labelledImages` as the two do.
-    public init(_ path: BytePath) throws(LabellingError) {
+    public init(_ path: BytePath, needsFiles: Bool = true) throws(LabellingError) {
         switch FileStatus.of(path) {
         case .failure(let error): throw .labelledImages(path: path, reason: "\(error)")
-        case .success(let status): self = status.isFolder ? try .init(folder: path) : try .init(table: path)
+        case .success(let status):
+            self = status.isFolder ? try .init(folder: path) : try .init(table: path, needsFiles: needsFiles)
         }
     }
 

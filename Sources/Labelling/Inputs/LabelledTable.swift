@@ -7,9 +7,10 @@ extension LabelledImages {
     /// Quoting is that of RFC 4180; a header with a tab makes it a TSV. Paths are bytes, relative ones start at the table's
     /// folder. The classes are the labels, in byte order.
     ///
+    /// - Parameter needsFiles: whether the files have to be there.
     /// - Throws: `LabellingError.labelledImages` when the table is damaged, has other columns, an empty path or label, a
     ///   label that is not UTF-8, one path with two labels, no rows, or names files that are not there.
-    public init(table: BytePath) throws(LabellingError) {
+    public init(table: BytePath, needsFiles: Bool = true) throws(LabellingError) {
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: table, reason: reason) }
         var cells = DelimitedReader(try LabelledImages.content(of: table))
         let columns = try LabelledImages.columns(&cells, table)
@@ -38,7 +39,9 @@ extension LabelledImages {
             rows.append((path, text))
         }
         guard !rows.isEmpty else { throw failure("the table has no rows") }
-        let missing = rows.filter { (try? FileStatus.of($0.path).get().isFolder) != false }.map(\.path.description)
+        let missing =
+            !needsFiles
+            ? [] : rows.filter { (try? FileStatus.of($0.path).get().isFolder) != false }.map(\.path.description)
         guard missing.isEmpty else {
             throw failure("\(missing.count) of \(rows.count) files are not there: \(LabelledImages.some(missing))")
         }

@@ -5,17 +5,21 @@ import VisionTransformers
 public struct PreparedImages: Sendable {
     /// The pictures in the order of their paths.
     public let pictures: [RGBImage]
+    /// Where each picture is from.
+    public let paths: [BytePath]
     /// Files that could not be used, with the reason.
     public let skipped: [(path: String, reason: String)]
 
     /// Reads everything below the given paths; unusable files are left out and reported.
     ///
+    /// - Parameter decoded: shown every picture as it was decoded, before it is resized.
     /// - Throws: `LabellingError` when the inputs cannot be listed.
-    public init(_ paths: [BytePath], preparer: PatchPreparer) throws {
+    public init(_ paths: [BytePath], preparer: PatchPreparer, decoded: (RGBImage) -> Void = { _ in }) throws {
         let lister = try InputLister(InputSource(paths: paths))
         var reader = FileReader(limit: 1 << 30)
         var path: [UInt8] = []
         var pictures: [RGBImage] = []
+        var places: [BytePath] = []
         var skipped: [(path: String, reason: String)] = []
         while let input = try lister.next(into: &path, waiting: { _ in true }) {
             let name = BytePath(path)
@@ -24,12 +28,18 @@ public struct PreparedImages: Sendable {
                 continue
             }
             do {
-                try reader.read(name) { pictures.append(try preparer.pictures($0).prepared) }
+                try reader.read(name) { content in
+                    let (rgb, prepared) = try preparer.pictures(content)
+                    pictures.append(prepared)
+                    decoded(rgb)
+                }
+                places.append(name)
             } catch {
                 skipped.append((name.description, "\(error)"))
             }
         }
         self.pictures = pictures
+        self.paths = places
         self.skipped = skipped
     }
 }

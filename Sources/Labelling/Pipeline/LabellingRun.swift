@@ -29,6 +29,18 @@ public struct LabellingProgress: Sendable, Equatable {
     public internal(set) var loops = 0
 }
 
+/// What takes the answers of a run, in the order of the inputs. It is called from the thread that runs the model.
+protocol AnswerSink {
+    /// Takes the reason why an input has no answer.
+    func appendFailure(path: [UInt8], reason: String)
+    /// Takes the logits of all the model's tasks for an image, and tells what came of it.
+    func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> RowWriter.Outcome
+    /// Called before the first answer, and after each batch.
+    ///
+    /// - Throws: any error of the output; it ends the run.
+    func flush() throws(LabellingError)
+}
+
 /// Labels everything in `source` and writes one row an input, in input order, as the answers come.
 ///
 /// The calling thread is the one that runs the model and writes; `options.threads` others decode. Memory is bounded by
@@ -49,6 +61,31 @@ public func label(
     _ source: InputSource, preparer: any ImagePreparing, classifier: any MultitaskClassifying, rows: RowWriter,
     output: OutputFile, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
 ) throws(LabellingError) -> LabellingProgress {
+    rows.appendHeader()
+    return try answer(
+        source, preparer: preparer, classifier: classifier, sink: RowSink(rows: rows, output: output),
+        options: options, progress: progress)
+}
+
+/// Rows that go to a file.
+private struct RowSink: AnswerSink {
+    let rows: RowWriter
+    let output: OutputFile
+
+    func appendFailure(path: [UInt8], reason: String) { rows.appendFailure(path: path, reason: reason) }
+
+    func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> RowWriter.Outcome {
+        rows.append(path: path, logits: logits)
+    }
+
+    func flush() throws(LabellingError) { try rows.flush(to: output) }
+}
+
+/// Gives everything in `source` to the model, and the answers to `sink`, as `label` does.
+func answer(
+    _ source: InputSource, preparer: any ImagePreparing, classifier: any MultitaskClassifying, sink: some AnswerSink,
+    options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
+) throws(LabellingError) -> LabellingProgress {
     let lister = try InputLister(source)
     let ring = SlotRing(slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage)
     let workers = try DecodeWorkers(
@@ -57,10 +94,9 @@ public func label(
     var engine = BatchEngine(
         ring: ring, classifier: classifier, batchSize: options.batchSize, valuesPerImage: preparer.valuesPerImage)
     do throws(LabellingError) {
-        rows.appendHeader()
-        try rows.flush(to: output)
-        while try engine.step(rows) {
-            try rows.flush(to: output)
+        try sink.flush()
+        while try engine.step(sink) {
+            try sink.flush()
             progress(engine.progress)
         }
     } catch {
@@ -73,7 +109,7 @@ public func label(
     return engine.progress
 }
 
-/// Takes batches from the ring, asks the model and makes rows of its answers.
+/// Takes batches from the ring, asks the model and hands its answers on.
 private struct BatchEngine: ~Copyable {
     let ring: SlotRing
     let classifier: any MultitaskClassifying
@@ -105,7 +141,7 @@ private struct BatchEngine: ~Copyable {
     }
 
     /// One batch; false when there is none left.
-    mutating func step(_ rows: RowWriter) throws(LabellingError) -> Bool {
+    mutating func step(_ sink: some AnswerSink) throws(LabellingError) -> Bool {
         guard let slots = try ring.take(images: batchSize) else { return false }
         let images = gather(slots)
         ring.release(slots.count)
@@ -121,12 +157,12 @@ private struct BatchEngine: ~Copyable {
         var image = 0
         for index in slots.indices {
             if let reason = failures[index] {
-                rows.appendFailure(path: paths[index], reason: reason)
+                sink.appendFailure(path: paths[index], reason: reason)
                 progress.failed += 1
                 continue
             }
             let answer = UnsafeBufferPointer(rebasing: logits[(image * classes)..<((image + 1) * classes)])
-            switch rows.append(path: paths[index], logits: answer) {
+            switch sink.append(path: paths[index], logits: answer) {
             case .labelled: break
             case .belowThreshold: progress.belowThreshold += 1
             case .notFinite: progress.failed += 1

@@ -18,6 +18,9 @@ public final class RowWriter {
         case notFinite
     }
 
+    /// The reason in the row of an image that the model could not answer for.
+    static let notFiniteReason = "the model gave a value that is not finite"
+
     /// What is not flushed yet.
     public private(set) var bytes: [UInt8] = []
 
@@ -72,7 +75,7 @@ public final class RowWriter {
     /// Appends the row, or rows, of an image from the logits of all the model's tasks.
     public func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> Outcome {
         for task in tasks where !logits[task.logits].allSatisfy(\.isFinite) {
-            appendFailure(path: path, reason: "the model gave a value that is not finite")
+            appendFailure(path: path, reason: RowWriter.notFiniteReason)
             return .notFinite
         }
         var below: [UInt8] = []

@@ -18,10 +18,9 @@ public protocol Examples: Sendable {
 
 /// Pictures as a backbone's patches: the same in every epoch, or changed at random.
 public struct PictureExamples: Examples {
-    private let store: PictureStore
-    private let preparer: PatchPreparer
-    private let augmentation: Augmentation
-    private let seed: UInt64
+    private let views: PictureViews
+    /// The class of each picture.
+    public let classes: [Int]
 
     /// Examples from decoded pictures.
     ///
@@ -31,29 +30,16 @@ public struct PictureExamples: Examples {
     ///   - augmentation: how they change.
     ///   - seed: what the changes are drawn from, together with the epoch and the example's number.
     public init(_ store: PictureStore, preparer: PatchPreparer, augmentation: Augmentation, seed: UInt64) {
-        (self.store, self.preparer, self.augmentation, self.seed) = (store, preparer, augmentation, seed)
+        views = PictureViews(store.pictures, preparer: preparer, augmentation: augmentation, seed: seed)
+        classes = store.classes
     }
 
     /// Values of the patches of one picture.
-    public var inputCount: Int { preparer.valuesPerImage }
-    /// The class of each picture.
-    public var classes: [Int] { store.classes }
+    public var inputCount: Int { views.inputCount }
 
     /// Writes the patches of a picture, changed as drawn for the epoch.
     public func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
-        var picture = store.pictures[example]
-        if augmentation.crops || augmentation.flips {
-            var generator = SplitMix64.augmentation(seed: seed, epoch: epoch, image: example)
-            let view = augmentation.view(
-                height: picture.height, width: picture.width, shown: preparer.preprocessing.shownExtent(of: picture),
-                &generator)
-            if augmentation.crops {
-                let size = ImageSize(height: preparer.imageSize.height, width: preparer.imageSize.width)
-                picture = preparer.preprocessing.apply(picture, rows: view.rows, columns: view.columns, size: size)
-            }
-            if view.isMirrored { picture = picture.mirrored() }
-        }
-        preparer.writePatches(of: picture, into: input)
+        views.write(example, pass: epoch, into: input)
     }
 }
 

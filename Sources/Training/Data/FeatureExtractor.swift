@@ -4,26 +4,39 @@ import Labelling
 import Tensors
 import VisionTransformers
 
-/// Computes what the head of a frozen backbone reads, once for every picture.
+/// Computes what heads read of a backbone, once for every picture.
 struct FeatureExtractor {
     private let model: MultitaskModel
     private let preparer: PatchPreparer
-    /// Features of one picture that the head reads.
+    /// Features of one picture that are kept: the first ones.
     let width: Int
 
     /// Pictures that are computed between two reports.
     private static let chunk = 64
 
-    /// Plans the backbone.
+    /// Plans a frozen backbone for a head of the usual width.
     ///
     /// - Throws: `ModelError`, `TensorFileError`, `ComputeError` when that cannot be done.
     init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int) throws {
         let configuration = base.configuration
+        try self.init(
+            base, configuration: configuration, preparer: preparer, threads: threads,
+            width: configuration.hiddenSize * configuration.family.classifierParts)
+    }
+
+    /// Plans a backbone.
+    ///
+    /// - Parameter width: how many features of a picture are kept; nil for all that a head may read.
+    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError` when that cannot be done.
+    init(
+        _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
+        width: Int? = nil
+    ) throws {
         model = try MultitaskModel(
-            base, configuration: configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
+            source, configuration: configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
             givesFeatures: true)
         self.preparer = preparer
-        width = configuration.hiddenSize * configuration.family.classifierParts
+        self.width = width ?? model.featureCount
     }
 
     /// The features of pictures of the model's size, (pictures, width).

@@ -61,13 +61,37 @@ public struct PictureStore: Sendable {
         (self.pictures, self.classes, self.skipped, self.fingerprint) = (pictures, classes, skipped, fingerprint)
     }
 
+    /// What `fingerprint` is of files that are only read, not decoded.
+    ///
+    /// - Throws: what `progress` throws.
+    static func fingerprint(
+        of items: [LabelledImages.Item], pool: WorkerPool, progress: (_ done: Int) throws -> Void
+    ) throws -> String {
+        var text = ""
+        for start in stride(from: 0, to: items.count, by: chunk) {
+            try progress(start)
+            let part = items[start..<min(start + chunk, items.count)]
+            let digests = try pool.map(part.count) { place in
+                var reader = FileReader(limit: 1 << 30)
+                var digest = unreadable
+                try? reader.read(part[part.startIndex + place].path) { digest = FileDigest.sha256($0) }
+                return digest
+            }
+            for (item, digest) in zip(part, digests) { text += "\(item.class) \(digest)\n" }
+        }
+        return text
+    }
+
+    /// What stands in `fingerprint` for a file that cannot be read.
+    private static let unreadable = "unreadable"
+
     /// Files between two calls of `progress`.
     private static let chunk = 64
 
     private struct Reason: Error { let description: String }
 
     private struct Loaded: Sendable {
-        var digest = "unreadable"
+        var digest = PictureStore.unreadable
         var picture: Result<RGBImage, Reason>
     }
 

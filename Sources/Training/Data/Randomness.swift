@@ -13,6 +13,12 @@ extension SplitMix64 {
     /// The generator of which images of a class are held back.
     static func split(seed: UInt64, class: Int) -> SplitMix64 { SplitMix64(seed: seed, name: "split \(`class`)") }
 
+    /// A seed of its own for something that has a name.
+    static func seed(_ seed: UInt64, _ name: String) -> UInt64 {
+        var generator = SplitMix64(seed: seed, name: name)
+        return generator.next()
+    }
+
     /// The numbers of `0..<count` in random order (Fisher and Yates).
     mutating func permutation(_ count: Int) -> [Int] {
         var order = Array(0..<count)

@@ -1,6 +1,14 @@
 import Glibc
 public import Tensors
 
+/// What a checkpoint holds.
+struct CheckpointContent {
+    /// How far the run has come.
+    var state: JSONObject
+    /// Everything that it goes on from.
+    var tensors: [(name: String, tensor: Tensor)]
+}
+
 /// Where a run leaves what it goes on from: a folder `.NAME.training` beside the run's output.
 ///
 /// `checkpoint.json` holds how far the run has come, what run it is, and the name of the safetensors file with the tensors. That
@@ -47,18 +55,19 @@ public struct CheckpointFolder: Sendable {
 
     /// Writes a checkpoint in the place of the one before.
     ///
+    /// - Parameters:
+    ///   - content: the run's state.
+    ///   - moment: a name for how far the run has come; the same moment has the same content.
     /// - Throws: `TrainingError` or `TensorFileError` when the disk refuses; then the one before is still there.
-    public func save(_ snapshot: TrainingSnapshot) throws {
-        let name = "state-\(snapshot.state.steps)-\(snapshot.state.records.count).safetensors"
+    func save(_ content: CheckpointContent, moment: String) throws {
+        let name = "state-\(moment).safetensors"
         let old = Self.names(in: path)
-        // The file that the checkpoint names now must not be touched; the same moment has the same content.
+        // The file that the checkpoint names now must not be touched.
         if old.contains(name), (try? manifest())?["tensors"]?.stringValue == name { return }
-        try writeSafetensors(
-            snapshot.classifier.map { ("classifier/\($0.name)", $0.tensor) }
-                + snapshot.best.map { ("best/\($0.name)", $0.tensor) }, to: "\(path)/\(name)")
+        try writeSafetensors(content.tensors, to: "\(path)/\(name)")
         let manifest: JSONObject = [
             "format": .string(Self.formatName), "format_version": .int(Self.formatVersion), "tensors": .string(name),
-            "run": .object(binding), "state": .object(snapshot.state.json),
+            "run": .object(binding), "state": .object(content.state),
         ]
         try write(JSON.object(manifest).serialized())
         for other in old where other.hasPrefix("state-") && other != name { unlink("\(path)/\(other)") }
@@ -67,15 +76,14 @@ public struct CheckpointFolder: Sendable {
     /// The checkpoint, or nil if there is none.
     ///
     /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `TensorFileError`.
-    public func load() throws -> TrainingSnapshot? {
+    func content() throws -> CheckpointContent? {
         guard access("\(path)/checkpoint.json", F_OK) == 0 else { return nil }
         let manifest = try manifest()
         let file = "\(path)/checkpoint.json"
         guard manifest["format"]?.stringValue == Self.formatName,
             manifest["format_version"]?.intValue == Self.formatVersion
         else { throw TrainingError(file, "not a checkpoint of this version of mergevit") }
-        guard let run = manifest["run"]?.objectValue,
-            let state = manifest["state"]?.objectValue.flatMap({ RunState($0) }),
+        guard let run = manifest["run"]?.objectValue, let state = manifest["state"]?.objectValue,
             let name = manifest["tensors"]?.stringValue, name.hasPrefix("state-"), !name.contains("/")
         else { throw TrainingError(file, "damaged: expected \"run\", \"state\" and \"tensors\"") }
         let differences = Self.differences(run, binding)
@@ -83,22 +91,12 @@ public struct CheckpointFolder: Sendable {
             throw TrainingError(path, "is of another run: \(differences.joined(separator: "; "))")
         }
         let tensors = try SafetensorsFile(path: "\(path)/\(name)")
-        var snapshot = TrainingSnapshot(state: state, classifier: [], best: [])
-        for entry in tensors.entries {
-            let tensor = try tensors.tensor(entry.name)
-            if entry.name.hasPrefix("classifier/") {
-                snapshot.classifier.append((String(entry.name.dropFirst("classifier/".count)), tensor))
-            } else if entry.name.hasPrefix("best/") {
-                snapshot.best.append((String(entry.name.dropFirst("best/".count)), tensor))
-            } else {
-                throw TrainingError(tensors.path, "damaged: unknown tensor \"\(entry.name)\"")
-            }
-        }
-        guard snapshot.best.isEmpty == (state.best == nil) else {
-            throw TrainingError(tensors.path, "damaged: the best epoch's parameters and its record do not agree")
-        }
-        return snapshot
+        return CheckpointContent(
+            state: state, tensors: try tensors.entries.map { ($0.name, try tensors.tensor($0.name)) })
     }
+
+    /// A damaged checkpoint.
+    func damage(_ reason: String) -> TrainingError { TrainingError("\(path)/checkpoint.json", "damaged: \(reason)") }
 
     /// Removes the folder with what this type wrote in it.
     public func remove() { Self.remove(path) }

@@ -89,7 +89,7 @@ extension TrainingJob {
         let classifier = try AdapterTrainer(
             base, configuration: base.configuration, imageSize: preparer.imageSize, classes: data.classes.count,
             adaptation: adaptation, optimizer: AdamW(weightDecay: weightDecay), labelSmoothing: labelSmoothing,
-            seed: settings.seed, threads: threads)
+            precision: lora?.precision ?? .f32, seed: settings.seed, threads: threads)
         return TrainingRun(
             classifier, training: examples(pictures.training, augmentation),
             validation: pictures.validation.map { examples($0, Augmentation()) }, settings: settings, pool: pool)

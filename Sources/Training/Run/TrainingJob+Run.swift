@@ -16,6 +16,7 @@ extension TrainingJob {
     /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
     /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
     public func run(progress: TrainingProgress) throws -> Outcome {
+        try lora?.precision.check()
         let checkpoint = try Checkpoint(folder: base)
         let configuration = checkpoint.configuration
         let adaptation = try lora?.adaptation(of: configuration)

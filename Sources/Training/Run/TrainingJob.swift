@@ -1,6 +1,6 @@
 public import Adapters
 import Compute
-import Tensors
+public import Tensors
 import VisionTransformers
 
 /// What is to be trained on what, how, and where the result goes.
@@ -15,6 +15,8 @@ public struct TrainingJob: Sendable {
         public var isRankStabilized = false
         /// The part of the inputs of B·A that is dropped in training.
         public var dropout = 0.0
+        /// How the operands of the backbone's products are stored while it is trained; the adapter is f32 in either.
+        public var precision = Precision.f32
         /// The modules.
         public let targets: LoRATargets
 

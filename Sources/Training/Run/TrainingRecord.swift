@@ -69,6 +69,7 @@ struct TrainingRecord {
         options["alpha"] = .double(lora.alpha ?? Double(lora.rank))
         options["rslora"] = .bool(lora.isRankStabilized)
         options["dropout"] = .double(lora.dropout)
+        options["precision"] = .string(lora.precision.rawValue)
         options["targets"] = .string(lora.targets.text)
         options["layers"] = lora.targets.layerText.map(JSON.string) ?? "all"
         return options

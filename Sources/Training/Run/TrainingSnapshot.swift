@@ -47,3 +47,39 @@ extension RunState {
         guard (self.best == nil) == records.isEmpty else { return nil }
     }
 }
+
+extension CheckpointFolder {
+    /// Writes a checkpoint in the place of the one before.
+    ///
+    /// - Throws: `TrainingError` or `TensorFileError` when the disk refuses; then the one before is still there.
+    public func save(_ snapshot: TrainingSnapshot) throws {
+        let tensors =
+            snapshot.classifier.map { ("classifier/\($0.name)", $0.tensor) }
+            + snapshot.best.map { ("best/\($0.name)", $0.tensor) }
+        try save(
+            CheckpointContent(state: snapshot.state.json, tensors: tensors),
+            moment: "\(snapshot.state.steps)-\(snapshot.state.records.count)")
+    }
+
+    /// The checkpoint, or nil if there is none.
+    ///
+    /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `TensorFileError`.
+    public func load() throws -> TrainingSnapshot? {
+        guard let content = try content() else { return nil }
+        guard let state = RunState(content.state) else { throw damage("expected the state of a training run") }
+        var snapshot = TrainingSnapshot(state: state, classifier: [], best: [])
+        for (name, tensor) in content.tensors {
+            if name.hasPrefix("classifier/") {
+                snapshot.classifier.append((String(name.dropFirst("classifier/".count)), tensor))
+            } else if name.hasPrefix("best/") {
+                snapshot.best.append((String(name.dropFirst("best/".count)), tensor))
+            } else {
+                throw damage("unknown tensor \"\(name)\"")
+            }
+        }
+        guard snapshot.best.isEmpty == (state.best == nil) else {
+            throw damage("the best epoch's parameters and its record do not agree")
+        }
+        return snapshot
+    }
+}

@@ -11,7 +11,8 @@ final class AttentionPass {
     private let workspace: Workspace
     private let norm: KernelCall
     private let qkv: LayerPass
-    private let heads: [KernelCall]
+    /// By head: the calls that give its probabilities, and that which reads by them.
+    private let heads: [(probabilities: [KernelCall], mix: KernelCall)]
     private let projection: LayerPass
     /// By head: the calls before softmax's backward and those after.
     private let headsBackward: [(before: [KernelCall], after: [KernelCall])]
@@ -27,16 +28,18 @@ final class AttentionPass {
         let (d, scratch) = (c.hiddenSize, w.scratch)
         norm = try KernelCall(
             kernels.norm1, source: Operand(input), weights: Operand(block.norm1.scale), bias: block.norm1.shift,
-            destination: Operand(kept.normalized1), scratch: scratch)
+            destination: Operand(plan.precision == .f32 ? kept.normalized1 : .f32(w.normalized)), scratch: scratch)
         qkv = try LayerPass(
             block.qkv,
             LayerBuffers(
-                input: kept.normalized1, output: kept.qkv, outputGradient: w.qkv, inputGradient: w.normalized),
+                input: kept.normalized1, output: kept.qkv, outputGradient: w.qkv,
+                inputGradient: .f32(w.normalized)),
             plan: plan, gradients: gradients, workspace: w)
         projection = try LayerPass(
             block.attentionOutput,
             LayerBuffers(
-                input: kept.attended, output: output, outputGradient: w.stream, inputGradient: w.attended),
+                input: kept.attended, output: .f32(output), outputGradient: w.streamOperand,
+                inputGradient: w.attended),
             plan: plan, gradients: gradients, workspace: w)
         let probabilities = (0..<c.heads).map {
             Operand(kept.probabilities, offset: $0 * kernels.outputs * kernels.tokens)
@@ -45,27 +48,30 @@ final class AttentionPass {
             try KernelCall(kernel, source: source, weights: other, destination: destination, scratch: scratch)
         }
         /// Query (0), key (1) or value (2) of a head in (T, 3D).
-        func part(_ buffer: FloatBuffer, _ number: Int, _ head: Int) -> Operand {
+        func part(_ buffer: NumberBuffer, _ number: Int, _ head: Int) -> Operand {
             Operand(buffer, offset: number * d + head * c.headSize)
         }
-        heads = try (0..<c.heads).flatMap { head in
+        heads = try (0..<c.heads).map { head in
             let p = probabilities[head]
-            return [
-                try call(kernels.scores, part(kept.qkv, 0, head), part(kept.qkv, 1, head), p),
-                try call(kernels.softmax, p, nil, p),
-                try call(kernels.mix, p, part(kept.qkv, 2, head), part(kept.attended, 0, head)),
-            ]
+            let scores = plan.precision == .f32 ? p : Operand(w.scores)
+            return (
+                probabilities: [
+                    try call(kernels.scores, part(kept.qkv, 0, head), part(kept.qkv, 1, head), scores),
+                    try call(kernels.softmax, scores, nil, scores),
+                ],
+                mix: try call(kernels.mix, p, part(kept.qkv, 2, head), part(kept.attended, 0, head))
+            )
         }
         guard block.attentionOutput.backward != nil else {
             headsBackward = []
             return
         }
         headsBackward = try (0..<c.heads).map { head in
-            let (p, gradient, scores) = (probabilities[head], part(w.attended, 0, head), Operand(w.scores))
+            let (p, gradient, scores) = (probabilities[head], part(w.attended, 0, head), Operand(w.scoresOperand))
             return (
                 before: [
                     try call(kernels.valueGradient, p, gradient, part(w.qkv, 2, head)),
-                    try call(kernels.probabilityGradient, gradient, part(kept.qkv, 2, head), scores),
+                    try call(kernels.probabilityGradient, gradient, part(kept.qkv, 2, head), Operand(w.scores)),
                 ],
                 after: [
                     try call(kernels.queryGradient, scores, part(kept.qkv, 1, head), part(w.qkv, 0, head)),
@@ -78,8 +84,14 @@ final class AttentionPass {
     /// Computes the half for one image.
     func forward(_ key: UInt64?) throws {
         try norm.run()
+        kept.normalized1.round(workspace.normalized.base, count: kept.normalized1.count)
         try qkv.forward(key)
-        for call in heads { try call.run() }
+        let count = block.kernels.outputs * block.kernels.tokens
+        for (head, calls) in heads.enumerated() {
+            for call in calls.probabilities { try call.run() }
+            kept.probabilities.round(workspace.scores.base, count: count, at: head * count)
+            try calls.mix.run()
+        }
         output.base.update(from: input.base, count: output.count)
         try projection.forward(key)
     }
@@ -87,15 +99,14 @@ final class AttentionPass {
     /// From the gradient of the output to that of the input, in the workspace's stream, as far down as something is trained.
     func backward(_ key: UInt64?) throws {
         let (t, r, d) = (block.kernels.tokens, block.kernels.outputs, c.hiddenSize)
+        workspace.streamOperand.round(workspace.stream.base, count: r * d)
         try projection.backward(key)
         guard !headsBackward.isEmpty else { return }
         // Queries of tokens that are not read have no gradient.
-        for row in r..<t { (workspace.qkv.base + row * 3 * d).update(repeating: 0, count: d) }
+        for row in r..<t { workspace.qkv.clear(row * 3 * d..<row * 3 * d + d) }
         for (head, calls) in headsBackward.enumerated() {
             for call in calls.before { try call.run() }
-            RowKernels.softmaxBackward(
-                probabilities: kept.probabilities.base + head * r * t, gradient: workspace.scores.base, rows: r,
-                columns: t)
+            softmaxBackward(head)
             for call in calls.after { try call.run() }
         }
         try qkv.backward(key)
@@ -104,5 +115,18 @@ final class AttentionPass {
         RowKernels.addLayerNormBackward(
             input: input.base, scale: block.norm1.scale.base, epsilon: c.layerNormEpsilon,
             gradient: workspace.normalized.base, to: workspace.stream.base, rows: t, columns: d)
+    }
+
+    /// From the gradient of a head's probabilities to that of its scores.
+    private func softmaxBackward(_ head: Int) {
+        let (t, r) = (block.kernels.tokens, block.kernels.outputs)
+        let gradient = workspace.scores.base
+        if case (.bf16(let p), .bf16(let result)) = (kept.probabilities, workspace.scoresOperand) {
+            BFloat16.softmaxBackward(
+                probabilities: p.base + head * r * t, gradient: gradient, into: result.base, rows: r, columns: t)
+        } else if case .f32(let p) = kept.probabilities {
+            RowKernels.softmaxBackward(
+                probabilities: p.base + head * r * t, gradient: gradient, rows: r, columns: t)
+        }
     }
 }

@@ -5,38 +5,40 @@ import Tensors
 ///
 /// The rule: everything that a gradient is computed from is kept, nothing is computed twice: what each trained or
 /// differentiated function reads, and the probabilities of softmax. That is about (8 D + 2 M + heads · T) · T elements
-/// a block and thread, whatever the batch. Blocks below the first trained one share a single set.
+/// a block and thread in the precision of products, whatever the batch. Blocks below the first trained one share a single
+/// set.
 struct BlockBuffers {
     /// Normalized tokens, (T, D).
-    let normalized1: FloatBuffer
+    let normalized1: NumberBuffer
     /// Queries, keys and values, (T, 3D).
-    let qkv: FloatBuffer
+    let qkv: NumberBuffer
     /// Attention's probabilities, (heads, R, T).
-    let probabilities: FloatBuffer
+    let probabilities: NumberBuffer
     /// What the heads read by them, (R, D).
-    let attended: FloatBuffer
+    let attended: NumberBuffer
     /// Normalized tokens after attention, (R, D).
-    let normalized2: FloatBuffer
+    let normalized2: NumberBuffer
     /// Before the activation, (R, M).
-    let preactivation: FloatBuffer
+    let preactivation: NumberBuffer
     /// After the activation, (R, M); the MLP's hidden values unless it is gated.
-    let activated: FloatBuffer
+    let activated: NumberBuffer
     /// A gated MLP's up branch, (R, M).
-    let up: FloatBuffer
+    let up: NumberBuffer
     /// What the MLP's second layer reads, (R, M).
-    let hidden: FloatBuffer
+    let hidden: NumberBuffer
 
-    init(_ c: BackboneConfiguration, tokens t: Int, outputs r: Int) {
+    init(_ c: BackboneConfiguration, tokens t: Int, outputs r: Int, precision: Precision) {
         let (d, m) = (c.hiddenSize, c.intermediateSize)
-        normalized1 = FloatBuffer(count: t * d)
-        qkv = FloatBuffer(count: t * 3 * d)
-        probabilities = FloatBuffer(count: c.heads * r * t)
-        attended = FloatBuffer(count: r * d)
-        normalized2 = FloatBuffer(count: r * d)
-        preactivation = FloatBuffer(count: r * m)
-        activated = FloatBuffer(count: r * m)
-        up = FloatBuffer(count: c.usesSwiGLU ? r * m : 0)
-        hidden = c.usesSwiGLU ? FloatBuffer(count: r * m) : activated
+        func buffer(_ count: Int) -> NumberBuffer { NumberBuffer(precision, count: count) }
+        normalized1 = buffer(t * d)
+        qkv = buffer(t * 3 * d)
+        probabilities = buffer(c.heads * r * t)
+        attended = buffer(r * d)
+        normalized2 = buffer(r * d)
+        preactivation = buffer(r * m)
+        activated = buffer(r * m)
+        up = buffer(c.usesSwiGLU ? r * m : 0)
+        hidden = c.usesSwiGLU ? buffer(r * m) : activated
     }
 }
 
@@ -44,36 +46,47 @@ struct BlockBuffers {
 struct Workspace {
     /// The gradient of the residual stream, (T, D).
     let stream: FloatBuffer
-    /// That of normalized tokens, (T, D).
+    /// The same as products read it; the same memory in f32.
+    let streamOperand: NumberBuffer
+    /// That of normalized tokens, (T, D); on the way forward the tokens themselves, before they are rounded.
     let normalized: FloatBuffer
     /// That of queries, keys and values, (T, 3D).
-    let qkv: FloatBuffer
+    let qkv: NumberBuffer
     /// That of what attention read, (T, D).
-    let attended: FloatBuffer
-    /// That of one head's scores, (T, T).
+    let attended: NumberBuffer
+    /// That of one head's probabilities, (T, T); on the way forward its scores, before they are rounded.
     let scores: FloatBuffer
+    /// That of its scores; the same memory in f32.
+    let scoresOperand: NumberBuffer
     /// That of the MLP's hidden values, (T, M).
-    let hidden: FloatBuffer
+    let hidden: NumberBuffer
     /// That of a gated MLP's up branch, (T, M).
-    let up: FloatBuffer
+    let up: NumberBuffer
     /// That of a low-rank module's inner values, (T, largest rank).
-    let inner: FloatBuffer
-    /// That of a module's input after dropout, as large as the largest.
+    let inner: NumberBuffer
+    /// That of a module's input after dropout, as large as the largest; on the way forward that input.
     let dropped: FloatBuffer
     let scratch: FloatBuffer
 
     init(_ plan: TrainingPlan) {
         let (c, t) = (plan.configuration, plan.tokens)
         let (d, m) = (c.hiddenSize, c.intermediateSize)
+        func buffer(_ count: Int) -> NumberBuffer { NumberBuffer(plan.precision, count: count) }
+        /// What products read of f32 memory.
+        func operand(_ memory: FloatBuffer) -> NumberBuffer {
+            plan.precision == .f32 ? .f32(memory) : buffer(memory.count)
+        }
         stream = FloatBuffer(count: t * d)
+        streamOperand = operand(stream)
         normalized = FloatBuffer(count: t * d)
-        qkv = FloatBuffer(count: t * 3 * d)
-        attended = FloatBuffer(count: t * d)
+        qkv = buffer(t * 3 * d)
+        attended = buffer(t * d)
         scores = FloatBuffer(count: t * t)
-        hidden = FloatBuffer(count: t * m)
-        up = FloatBuffer(count: c.usesSwiGLU ? t * m : 0)
-        let ranks = plan.modules.map { if case .lowRank(_, let a, _, _, _) = $0.form { a.shape[0] } else { 0 } }
-        inner = FloatBuffer(count: t * (ranks.max() ?? 0))
+        scoresOperand = operand(scores)
+        hidden = buffer(t * m)
+        up = buffer(c.usesSwiGLU ? t * m : 0)
+        let ranks = plan.modules.map { if case .lowRank(_, let own) = $0.form { own.a.shape[0] } else { 0 } }
+        inner = buffer(t * (ranks.max() ?? 0))
         dropped = FloatBuffer(count: plan.dropout.probability > 0 ? t * max(d, m) : 0)
         scratch = FloatBuffer(count: plan.scratchCount)
     }

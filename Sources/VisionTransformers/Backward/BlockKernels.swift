@@ -1,7 +1,11 @@
 import Compute
+import Tensors
 
 /// The kernels of transformer blocks of which only the first `outputs` tokens are read: all tokens, but fewer in the last
 /// block when heads read prefix tokens alone. What of a block follows attention is then computed for these rows only.
+///
+/// Products take operands of the pass's precision, and give it where a product or an activation comes next. Layer
+/// normalization, softmax and the residual stream with its gradient are f32.
 struct BlockKernels: Sendable {
     let tokens: Int
     let outputs: Int
@@ -44,45 +48,55 @@ struct BlockKernels: Sendable {
     let keyGradient: Kernel
     let qkvBackward: Kernel
 
-    init(_ engine: KernelEngine, _ c: BackboneConfiguration, tokens t: Int, outputs r: Int) throws {
+    init(
+        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens t: Int, outputs r: Int, precision p: Precision
+    ) throws {
         (tokens, outputs) = (t, r)
         let (d, m, h) = (c.hiddenSize, c.intermediateSize, c.headSize)
         let activation = c.usesSwiGLU ? Activation.swish(alpha: 1) : c.activation
-        func linear(_ rows: Int, _ from: Int, _ to: Int, adds: Bool = false) throws -> Kernel {
-            try Kernel.linear(engine, rows: rows, inputs: from, outputs: to, accumulates: adds)
+        func linear(
+            _ rows: Int, _ from: Int, _ to: Int, _ result: Precision, hasBias: Bool = true, adds: Bool = false
+        ) throws -> Kernel {
+            try Kernel.linear(
+                engine, rows: rows, inputs: from, outputs: to, hasBias: hasBias, accumulates: adds, operands: p,
+                result: result)
         }
-        func backward(_ rows: Int, _ from: Int, _ to: Int, adds: Bool = false) throws -> Kernel {
-            try Kernel.linear(engine, rows: rows, inputs: from, outputs: to, hasBias: false, accumulates: adds)
-        }
+        func backward(
+            _ rows: Int, _ from: Int, _ to: Int, _ result: Precision, adds: Bool = false
+        ) throws -> Kernel { try linear(rows, from, to, result, hasBias: false, adds: adds) }
         norm1 = try Kernel.layerNorm(engine, rows: t, columns: d, epsilon: c.layerNormEpsilon)
-        qkv = try linear(t, d, 3 * d)
+        qkv = try linear(t, d, 3 * d, p)
         scores = try Kernel.product(
-            engine, m: r, k: h, n: t, sourceStride: 3 * d, otherStride: 3 * d, transposed: true, outputStride: t)
+            engine, m: r, k: h, n: t, sourceStride: 3 * d, otherStride: 3 * d, transposed: true, outputStride: t,
+            operands: p)
         softmax = try Kernel.softmax(engine, rows: r, columns: t)
         mix = try Kernel.product(
-            engine, m: r, k: t, n: h, sourceStride: t, otherStride: 3 * d, transposed: false, outputStride: d)
-        attentionOutput = try linear(r, d, d, adds: true)
+            engine, m: r, k: t, n: h, sourceStride: t, otherStride: 3 * d, transposed: false, outputStride: d,
+            operands: p, result: p)
+        attentionOutput = try linear(r, d, d, .f32, adds: true)
         norm2 = try Kernel.layerNorm(engine, rows: r, columns: d, epsilon: c.layerNormEpsilon)
-        first = try linear(r, d, m)
-        self.activation = try Kernel.activation(engine, activation, rows: r, columns: m)
-        second = try linear(r, m, d, adds: true)
+        first = try linear(r, d, m, p)
+        self.activation = try Kernel.activation(engine, activation, rows: r, columns: m, precision: p)
+        second = try linear(r, m, d, .f32, adds: true)
 
-        secondBackward = try backward(r, d, m)
-        activationBackward = try Kernel.activationBackward(engine, activation, rows: r, columns: m)
-        firstBackward = try backward(r, m, d)
-        firstBackwardAdded = try backward(r, m, d, adds: true)
-        attentionOutputBackward = try backward(r, d, d)
+        secondBackward = try backward(r, d, m, p)
+        activationBackward = try Kernel.activationBackward(engine, activation, rows: r, columns: m, precision: p)
+        firstBackward = try backward(r, m, d, .f32)
+        firstBackwardAdded = try backward(r, m, d, .f32, adds: true)
+        attentionOutputBackward = try backward(r, d, d, p)
         probabilityGradient = try Kernel.product(
-            engine, m: r, k: h, n: t, sourceStride: d, otherStride: 3 * d, transposed: true, outputStride: t)
+            engine, m: r, k: h, n: t, sourceStride: d, otherStride: 3 * d, transposed: true, outputStride: t,
+            operands: p)
         valueGradient = try Kernel.product(
             engine, m: t, k: r, n: h, sourceStride: t, sourceTransposed: true, otherStride: d, transposed: false,
-            outputStride: 3 * d)
+            outputStride: 3 * d, operands: p, result: p)
         queryGradient = try Kernel.product(
-            engine, m: r, k: t, n: h, sourceStride: t, otherStride: 3 * d, transposed: false, outputStride: 3 * d)
+            engine, m: r, k: t, n: h, sourceStride: t, otherStride: 3 * d, transposed: false, outputStride: 3 * d,
+            operands: p, result: p)
         keyGradient = try Kernel.product(
             engine, m: t, k: r, n: h, sourceStride: t, sourceTransposed: true, otherStride: 3 * d, transposed: false,
-            outputStride: 3 * d)
-        qkvBackward = try backward(t, 3 * d, d)
+            outputStride: 3 * d, operands: p, result: p)
+        qkvBackward = try backward(t, 3 * d, d, .f32)
     }
 
     /// The largest scratch memory that any of them wants, in elements.

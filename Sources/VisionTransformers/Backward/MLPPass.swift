@@ -24,8 +24,8 @@ final class MLPPass {
         workspace = w
         let kernels = block.kernels
         func layer(
-            _ layer: TrainingPlan.Layer, _ input: FloatBuffer, _ output: FloatBuffer, _ outputGradient: FloatBuffer,
-            _ inputGradient: FloatBuffer
+            _ layer: TrainingPlan.Layer, _ input: NumberBuffer, _ output: NumberBuffer,
+            _ outputGradient: NumberBuffer, _ inputGradient: NumberBuffer
         ) throws -> LayerPass {
             try LayerPass(
                 layer,
@@ -35,26 +35,28 @@ final class MLPPass {
         }
         norm = try KernelCall(
             kernels.norm2, source: Operand(input), weights: Operand(block.norm2.scale), bias: block.norm2.shift,
-            destination: Operand(kept.normalized2), scratch: w.scratch)
-        first = try layer(block.first, kept.normalized2, kept.preactivation, w.hidden, w.normalized)
-        up = try block.up.map { try layer($0, kept.normalized2, kept.up, w.up, w.normalized) }
+            destination: Operand(plan.precision == .f32 ? kept.normalized2 : .f32(w.normalized)), scratch: w.scratch)
+        let normalizedGradient = NumberBuffer.f32(w.normalized)
+        first = try layer(block.first, kept.normalized2, kept.preactivation, w.hidden, normalizedGradient)
+        up = try block.up.map { try layer($0, kept.normalized2, kept.up, w.up, normalizedGradient) }
         activation = try KernelCall(
             kernels.activation, source: Operand(kept.preactivation), destination: Operand(kept.activated),
             scratch: w.scratch)
-        second = try layer(block.second, kept.hidden, output, w.stream, w.hidden)
+        second = try layer(block.second, kept.hidden, .f32(output), w.streamOperand, w.hidden)
         activationBackward = try KernelCall(
-            kernels.activationBackward, source: Operand(kept.preactivation), multiplier: w.hidden,
+            kernels.activationBackward, source: Operand(kept.preactivation), multiplier: Operand(w.hidden),
             destination: Operand(w.hidden), scratch: w.scratch)
     }
 
     /// Computes the half for one image.
     func forward(_ key: UInt64?) throws {
         try norm.run()
+        kept.normalized2.round(workspace.normalized.base, count: kept.normalized2.count)
         try first.forward(key)
         try activation.run()
         if let up {
             try up.forward(key)
-            RowKernels.multiply(kept.activated.base, kept.up.base, into: kept.hidden.base, count: kept.hidden.count)
+            kept.hidden.setProduct(kept.activated, kept.up, count: kept.hidden.count)
         }
         output.base.update(from: input.base, count: output.count)
         try second.forward(key)
@@ -62,12 +64,13 @@ final class MLPPass {
 
     /// From the gradient of the output to that of the input, in the workspace's stream, as far down as something is trained.
     func backward(_ key: UInt64?) throws {
+        workspace.streamOperand.round(workspace.stream.base, count: output.count)
         try second.backward(key)
         guard block.second.backward != nil else { return }
-        let (count, hidden) = (kept.hidden.count, workspace.hidden.base)
+        let (count, hidden) = (kept.hidden.count, workspace.hidden)
         if up != nil {
-            RowKernels.multiply(hidden, kept.activated.base, into: workspace.up.base, count: count)
-            RowKernels.multiply(hidden, kept.up.base, into: hidden, count: count)
+            workspace.up.setProduct(hidden, kept.activated, count: count)
+            hidden.setProduct(hidden, kept.up, count: count)
         }
         try activationBackward.run()
         try first.backward(key)

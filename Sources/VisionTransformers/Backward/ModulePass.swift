@@ -3,23 +3,23 @@ import Tensors
 
 /// Where a layer that may have trained modules reads and writes.
 struct LayerBuffers {
-    let input: FloatBuffer
-    let output: FloatBuffer
+    let input: NumberBuffer
+    let output: NumberBuffer
     /// The gradient of the output, as large as the output.
-    let outputGradient: FloatBuffer
+    let outputGradient: NumberBuffer
     /// The gradient of the input, nil when nothing below is trained.
-    let inputGradient: FloatBuffer?
+    let inputGradient: NumberBuffer?
 }
 
 /// One thread's calls for one trained module. Its gradient is added up in `gradients` at `offsets`, one for each tensor.
 final class ModulePass {
     private let plan: ModulePlan
     private let dropout: Dropout
-    private let input: FloatBuffer
-    /// What the low-rank branch reads after dropout; `input` itself without.
-    private let source: FloatBuffer
+    private let input: NumberBuffer
+    /// What the low-rank branch reads after dropout; nil without, when it reads `input`.
+    private let source: NumberBuffer?
     private let dropped: FloatBuffer
-    private let inputGradient: FloatBuffer?
+    private let inputGradient: NumberBuffer?
     private let forwardCalls: [KernelCall]
     private let gradientCalls: [KernelCall]
     private let inputCall: KernelCall?
@@ -36,25 +36,29 @@ final class ModulePass {
         let outputGradient = Operand(buffers.outputGradient, offset: column)
         switch plan.form {
         case .dense(let kernel, _):
-            source = buffers.input
+            source = nil
             (forwardCalls, inputCall) = ([], nil)
             gradientCalls = [
                 try KernelCall(
                     kernel, source: outputGradient, weights: Operand(buffers.input),
                     destination: Operand(gradients, offset: offsets[0]), scratch: scratch)
             ]
-        case .lowRank(let kernels, let a, _, let scaledB, _):
+        case .lowRank(let kernels, let factors):
+            let (a, scaledB) = (Operand(factors.aOperand), Operand(factors.scaledB))
             let drops = dropout.probability > 0
-            source = drops ? FloatBuffer(count: buffers.input.count) : buffers.input
+            let precision = buffers.input.precision
+            let dropped = drops ? NumberBuffer(precision, count: buffers.input.count) : nil
+            source = dropped
+            let read = Operand(dropped ?? buffers.input)
             let rows = buffers.input.count / plan.place.inputs
-            let inner = FloatBuffer(count: rows * a.shape[0])
+            let inner = NumberBuffer(precision, count: rows * factors.a.shape[0])
             let innerGradient = workspace.inner
             forwardCalls = [
                 try KernelCall(
-                    kernels.down, source: Operand(source), weights: Operand(a.values), destination: Operand(inner),
+                    kernels.down, source: read, weights: a, destination: Operand(inner),
                     scratch: scratch),
                 try KernelCall(
-                    kernels.up, source: Operand(inner), weights: Operand(scaledB), destination: output,
+                    kernels.up, source: Operand(inner), weights: scaledB, destination: output,
                     scratch: scratch),
             ]
             gradientCalls = [
@@ -62,16 +66,16 @@ final class ModulePass {
                     kernels.bGradient, source: outputGradient, weights: Operand(inner),
                     destination: Operand(gradients, offset: offsets[1]), scratch: scratch),
                 try KernelCall(
-                    kernels.upBackward, source: outputGradient, weights: Operand(scaledB),
+                    kernels.upBackward, source: outputGradient, weights: scaledB,
                     destination: Operand(innerGradient), scratch: scratch),
                 try KernelCall(
-                    kernels.aGradient, source: Operand(innerGradient), weights: Operand(source),
+                    kernels.aGradient, source: Operand(innerGradient), weights: read,
                     destination: Operand(gradients, offset: offsets[0]), scratch: scratch),
             ]
             inputCall = try buffers.inputGradient.map {
                 try KernelCall(
                     drops ? kernels.downBackwardAlone : kernels.downBackward, source: Operand(innerGradient),
-                    weights: Operand(a.values), destination: Operand(drops ? workspace.dropped : $0), scratch: scratch)
+                    weights: a, destination: Operand(drops ? .f32(workspace.dropped) : $0), scratch: scratch)
             }
         }
     }
@@ -81,13 +85,7 @@ final class ModulePass {
     /// - Parameter key: of the image's dropout, nil for none.
     func forward(_ key: UInt64?) throws {
         guard !forwardCalls.isEmpty else { return }
-        if source !== input {
-            if let key {
-                dropout.apply(input.base, into: source.base, count: input.count, key: Dropout.key(key, plan.number))
-            } else {
-                source.base.update(from: input.base, count: input.count)
-            }
-        }
+        if let source { drop(into: source, key) }
         for call in forwardCalls { try call.run() }
     }
 
@@ -96,12 +94,24 @@ final class ModulePass {
         for call in gradientCalls { try call.run() }
         guard let inputCall, let inputGradient else { return }
         try inputCall.run()
-        guard source !== input else { return }
-        if let key {
-            dropout.add(dropped.base, to: inputGradient.base, count: input.count, key: Dropout.key(key, plan.number))
+        guard source != nil else { return }
+        let key = key.map { Dropout.key($0, plan.number) }
+        if case .f32(let sum) = inputGradient, let key {
+            dropout.add(dropped.base, to: sum.base, count: input.count, key: key)
         } else {
-            RowKernels.add(dropped.base, to: inputGradient.base, count: input.count)
+            if let key { dropout.apply(dropped.base, into: dropped.base, count: input.count, key: key) }
+            inputGradient.add(dropped.base, count: input.count)
         }
+    }
+
+    /// Brings the input after dropout into `source`.
+    private func drop(into source: NumberBuffer, _ key: UInt64?) {
+        let floats = if case .f32(let own) = source { own } else { dropped }
+        input.copy(to: floats.base, count: input.count)
+        if let key {
+            dropout.apply(floats.base, into: floats.base, count: input.count, key: Dropout.key(key, plan.number))
+        }
+        source.round(floats.base, count: input.count)
     }
 }
 

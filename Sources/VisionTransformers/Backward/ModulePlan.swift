@@ -5,8 +5,7 @@ import Tensors
 final class ModulePlan: Sendable {
     /// The kernels and tensors of a module's form.
     enum Form: Sendable {
-        /// `scaledB` is scale · factor · B, written by `refresh`.
-        case lowRank(LowRankKernels, a: TrainedTensor, b: TrainedTensor, scaledB: FloatBuffer, scale: Float)
+        case lowRank(LowRankKernels, LowRankFactors)
         case dense(gradient: Kernel, delta: TrainedTensor)
     }
 
@@ -25,12 +24,10 @@ final class ModulePlan: Sendable {
         (self.place, self.factors, self.rows, self.number) = (place, factors, rows, UInt64(number))
         switch module.form {
         case .lowRank(let rank, let scale):
-            let outputs = place.outputs
             form = .lowRank(
                 try kernels.lowRank(place, rows: rows, rank: rank),
-                a: TrainedTensor("\(module.name).lora_A.weight", shape: [rank, place.inputs]),
-                b: TrainedTensor("\(module.name).lora_B.weight", shape: [outputs, rank]),
-                scaledB: FloatBuffer([Float](repeating: 0, count: outputs * rank)), scale: Float(scale))
+                LowRankFactors(
+                    module.name, place, rank: rank, scale: Float(scale), precision: kernels.precision))
         case .dense:
             form = .dense(
                 gradient: try kernels.dense(place, rows: rows),
@@ -41,7 +38,7 @@ final class ModulePlan: Sendable {
     /// What is trained.
     var tensors: [TrainedTensor] {
         switch form {
-        case .lowRank(_, let a, let b, _, _): [a, b]
+        case .lowRank(_, let factors): [factors.a, factors.b]
         case .dense(_, let delta): [delta]
         }
     }
@@ -49,7 +46,7 @@ final class ModulePlan: Sendable {
     /// What the gradient of each tensor's rows, as it is computed, is to be multiplied by; nil for 1.
     var gradientFactors: [[Float]?] {
         switch form {
-        case .lowRank(_, _, _, _, let scale): [nil, factors.map { $0 * scale }]
+        case .lowRank(_, let own): [nil, factors.map { $0 * own.scale }]
         case .dense: [factors.allSatisfy { $0 == 1 } ? nil : factors]
         }
     }
@@ -57,7 +54,7 @@ final class ModulePlan: Sendable {
     /// The scratch memory that its kernels want, in elements.
     var scratchCount: Int {
         switch form {
-        case .lowRank(let kernels, _, _, _, _): kernels.all.map(\.scratchCount).max() ?? 0
+        case .lowRank(let kernels, _): kernels.all.map(\.scratchCount).max() ?? 0
         case .dense(let gradient, _): gradient.scratchCount
         }
     }
@@ -67,18 +64,49 @@ final class ModulePlan: Sendable {
     /// - Parameter passes: whether the gradient of its input is wanted.
     func products(passes: Bool) -> Double {
         switch form {
-        case .lowRank(_, let a, let b, _, _): Double(rows * (a.values.count * (passes ? 3 : 2) + b.values.count * 3))
+        case .lowRank(_, let own):
+            Double(rows * (own.a.values.count * (passes ? 3 : 2) + own.b.values.count * 3))
         case .dense(_, let delta): Double(rows * delta.values.count)
         }
     }
 
-    /// Lets the pass see B as the optimiser left it.
+    /// Lets the pass see A and B as the optimiser left them.
     func refresh() {
-        guard case .lowRank(_, _, let b, let scaledB, let scale) = form else { return }
+        guard case .lowRank(_, let own) = form else { return }
+        own.refresh(factors)
+    }
+}
+
+/// A and B of a low-rank module, and what products read of them.
+struct LowRankFactors: Sendable {
+    let a: TrainedTensor
+    let b: TrainedTensor
+    /// What B·A is multiplied by.
+    let scale: Float
+    /// A in the precision of products; the same memory in f32. Written by `refresh`.
+    let aOperand: NumberBuffer
+    /// scale · factor · B, written by `refresh`.
+    let scaledB: NumberBuffer
+
+    init(_ module: String, _ place: ModulePlace, rank: Int, scale: Float, precision: Precision) {
+        a = TrainedTensor("\(module).lora_A.weight", shape: [rank, place.inputs])
+        b = TrainedTensor("\(module).lora_B.weight", shape: [place.outputs, rank])
+        self.scale = scale
+        aOperand = precision == .f32 ? .f32(a.values) : NumberBuffer(precision, count: a.values.count)
+        scaledB = NumberBuffer(precision, count: b.values.count)
+        aOperand.clear(0..<aOperand.count)
+        scaledB.clear(0..<scaledB.count)
+    }
+
+    /// - Parameter factors: one for each of B's rows.
+    func refresh(_ factors: [Float]) {
         let rank = b.shape[1]
+        let scaled = if case .f32(let own) = scaledB { own } else { FloatBuffer(count: scaledB.count) }
         for (row, factor) in factors.enumerated() {
-            for index in row * rank..<(row + 1) * rank { scaledB.base[index] = b.values.base[index] * (factor * scale) }
+            for index in row * rank..<(row + 1) * rank { scaled.base[index] = b.values.base[index] * (factor * scale) }
         }
+        scaledB.round(scaled.base, count: scaled.count)
+        aOperand.round(a.values.base, count: a.values.count)
     }
 }
 
@@ -106,51 +134,55 @@ struct LowRankKernels: Sendable {
 final class ModuleKernels {
     private struct Shape: Hashable {
         let rows, inputs, outputs, outputStride, rank: Int
+        let place: LayerInput.Place
     }
 
     private let engine: KernelEngine
     private let configuration: BackboneConfiguration
+    let precision: Precision
     private var lowRank: [Shape: LowRankKernels] = [:]
     private var dense: [Shape: Kernel] = [:]
 
-    init(_ engine: KernelEngine, _ configuration: BackboneConfiguration) {
-        (self.engine, self.configuration) = (engine, configuration)
+    init(_ engine: KernelEngine, _ configuration: BackboneConfiguration, _ precision: Precision) {
+        (self.engine, self.configuration, self.precision) = (engine, configuration, precision)
     }
 
     private func shape(_ place: ModulePlace, _ rows: Int, _ rank: Int) -> Shape {
         let fused = place.place == .attentionInput
         return Shape(
             rows: rows, inputs: place.inputs, outputs: place.outputs,
-            outputStride: fused ? 3 * configuration.hiddenSize : place.outputs, rank: rank)
+            outputStride: fused ? 3 * configuration.hiddenSize : place.outputs, rank: rank,
+            place: place.place)
     }
 
     func lowRank(_ place: ModulePlace, rows: Int, rank: Int) throws -> LowRankKernels {
         let shape = shape(place, rows, rank)
         if let known = lowRank[shape] { return known }
-        let (inputs, outputs, stride) = (shape.inputs, shape.outputs, shape.outputStride)
-        func downBackward(accumulates: Bool) throws -> Kernel {
+        let (inputs, outputs, stride, p) = (shape.inputs, shape.outputs, shape.outputStride, precision)
+        func downBackward(_ result: Precision, accumulates: Bool) throws -> Kernel {
             try Kernel.product(
                 engine, m: rows, k: rank, n: inputs, sourceStride: rank, otherStride: inputs, transposed: false,
-                outputStride: inputs, accumulates: accumulates)
+                outputStride: inputs, accumulates: accumulates, operands: p, result: result)
         }
         let kernels = LowRankKernels(
             down: try Kernel.product(
                 engine, m: rows, k: inputs, n: rank, sourceStride: inputs, otherStride: inputs, transposed: true,
-                outputStride: rank),
+                outputStride: rank, operands: p, result: p),
             up: try Kernel.product(
                 engine, m: rows, k: rank, n: outputs, sourceStride: rank, otherStride: rank, transposed: true,
-                outputStride: stride, accumulates: true),
+                outputStride: stride, accumulates: true, operands: p,
+                result: place.place.addsToStream ? .f32 : p),
             upBackward: try Kernel.product(
                 engine, m: rows, k: outputs, n: rank, sourceStride: stride, otherStride: rank, transposed: false,
-                outputStride: rank),
+                outputStride: rank, operands: p, result: p),
             bGradient: try Kernel.product(
                 engine, m: outputs, k: rows, n: rank, sourceStride: stride, sourceTransposed: true, otherStride: rank,
-                transposed: false, outputStride: rank, accumulates: true),
+                transposed: false, outputStride: rank, accumulates: true, operands: p),
             aGradient: try Kernel.product(
                 engine, m: rank, k: rows, n: inputs, sourceStride: rank, sourceTransposed: true, otherStride: inputs,
-                transposed: false, outputStride: inputs, accumulates: true),
-            downBackward: try downBackward(accumulates: true),
-            downBackwardAlone: try downBackward(accumulates: false))
+                transposed: false, outputStride: inputs, accumulates: true, operands: p),
+            downBackward: try downBackward(place.place.readsNormalized ? .f32 : p, accumulates: true),
+            downBackwardAlone: try downBackward(.f32, accumulates: false))
         lowRank[shape] = kernels
         return kernels
     }
@@ -161,8 +193,16 @@ final class ModuleKernels {
         let kernel = try Kernel.product(
             engine, m: shape.outputs, k: rows, n: shape.inputs, sourceStride: shape.outputStride,
             sourceTransposed: true, otherStride: shape.inputs, transposed: false, outputStride: shape.inputs,
-            accumulates: true)
+            accumulates: true, operands: precision)
         dense[shape] = kernel
         return kernel
     }
+}
+
+extension LayerInput.Place {
+    /// Whether a layer here adds its output to the residual stream, which is f32.
+    fileprivate var addsToStream: Bool { !readsNormalized }
+
+    /// Whether a layer here reads normalized tokens, the gradient of which is f32.
+    fileprivate var readsNormalized: Bool { self == .attentionInput || self == .mlpInput }
 }

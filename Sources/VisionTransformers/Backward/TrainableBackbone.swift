@@ -1,6 +1,6 @@
 import Compute
 import Synchronization
-import Tensors
+public import Tensors
 
 /// A frozen backbone with trained modules: from images to features, and from a loss's gradient by the features to that of
 /// what is trained. What the loss is, is the caller's.
@@ -42,21 +42,25 @@ public final class TrainableBackbone {
     ///   - featureParts: how many parts of the features are wanted. With prefix tokens alone the last block's other tokens
     ///     are left out after attention.
     ///   - dropout: the probability of dropout before low-rank modules, in 0..<1.
+    ///   - precision: how the operands of the blocks' products are stored: weights, what layers read, and gradients on their
+    ///     way down. What is trained, its gradients, layer normalization, softmax and the residual stream are f32 in either.
     ///   - lanes: how many sums gradients are added up in; no more threads than that work on a batch.
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError` when a module or the size does not fit the model; `TensorFileError`, `ComputeError`.
     public init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
-        modules: [TrainedModule], featureParts: Int, dropout: Double = 0, lanes: Int = 8, threads: Int
+        modules: [TrainedModule], featureParts: Int, dropout: Double = 0, precision: Precision = .f32,
+        lanes: Int = 8, threads: Int
     ) throws {
         try MultitaskModel.check(imageSize, configuration)
         try Self.check(modules, featureParts: featureParts, dropout: dropout, configuration)
+        try precision.check()
         self.configuration = configuration
         let engine = try KernelEngine()
         let pool = try WorkerPool(workers: min(threads, max(lanes, 1)))
         let plan = try TrainingPlan(
             source, configuration, image: imageSize, modules: modules, featureParts: featureParts, dropout: dropout,
-            engine: engine, pool: pool)
+            precision: precision, engine: engine, pool: pool)
         let layout = GradientLayout(plan.modules)
         (self.pool, self.plan, self.layout) = (pool, plan, layout)
         passes = try (0..<pool.workers).map { _ in try TrainingPass(plan, layout: layout) }

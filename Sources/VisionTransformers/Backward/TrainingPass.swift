@@ -36,12 +36,14 @@ final class TrainingPass {
             plan.embedding.kernel, source: Operand(patches), weights: Operand(plan.embedding.weights),
             bias: plan.embedding.bias, destination: Operand(stream, offset: c.family.prefixTokens * d),
             scratch: workspace.scratch)
-        let shared = BlockBuffers(c, tokens: t, outputs: t)
+        let shared = BlockBuffers(c, tokens: t, outputs: t, precision: plan.precision)
         var input = stream
         blocks = try plan.blocks.enumerated().map { layer, block in
             let outputs = block.kernels.outputs
             let isTrained = plan.lowest <= ModulePlace.depth(layer, .mlpHidden)
-            let kept = isTrained || outputs < t ? BlockBuffers(c, tokens: t, outputs: outputs) : shared
+            let kept =
+                isTrained || outputs < t
+                ? BlockBuffers(c, tokens: t, outputs: outputs, precision: plan.precision) : shared
             let middle = FloatBuffer(count: outputs * d)
             let output = FloatBuffer(count: outputs * d)
             defer { input = output }

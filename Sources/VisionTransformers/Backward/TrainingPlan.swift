@@ -35,6 +35,8 @@ final class TrainingPlan: Sendable {
     let tokens: Int
     let layout: FeatureLayout
     let dropout: Dropout
+    /// How the operands of the blocks' products are stored.
+    let precision: Precision
     /// (tokens, D): what the tokens are before the patch embedding is added.
     let initialTokens: FloatBuffer
     let embedding: ForwardPlan.Linear
@@ -53,7 +55,8 @@ final class TrainingPlan: Sendable {
     /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ c: BackboneConfiguration, image: BackboneConfiguration.Extent,
-        modules: [TrainedModule], featureParts: Int, dropout: Double, engine: KernelEngine, pool: WorkerPool
+        modules: [TrainedModule], featureParts: Int, dropout: Double, precision: Precision, engine: KernelEngine,
+        pool: WorkerPool
     ) throws {
         let grid = c.grid(for: image)
         let (patches, d) = (grid.height * grid.width, c.hiddenSize)
@@ -61,13 +64,16 @@ final class TrainingPlan: Sendable {
         configuration = c
         (self.patches, self.tokens) = (patches, tokens)
         self.dropout = Dropout(probability: dropout)
+        self.precision = precision
         layout = FeatureLayout(
             width: d, prefixTokens: c.family.prefixTokens, patches: patches, featureSize: d * featureParts)
-        let all = try BlockKernels(engine, c, tokens: tokens, outputs: tokens)
-        let last =
-            layout.tokens == tokens ? all : try BlockKernels(engine, c, tokens: tokens, outputs: layout.tokens)
+        func kernels(outputs: Int) throws -> BlockKernels {
+            try BlockKernels(engine, c, tokens: tokens, outputs: outputs, precision: precision)
+        }
+        let all = try kernels(outputs: tokens)
+        let last = layout.tokens == tokens ? all : try kernels(outputs: layout.tokens)
         let loader = PlanLoader(source: source, configuration: c)
-        let planner = ModuleKernels(engine, c)
+        let planner = ModuleKernels(engine, c, precision)
         let trained = try modules.enumerated().map { number, module in
             let place = try ModulePlace(module.name, c)
             let kernels = place.layer == c.layers - 1 ? last : all
@@ -157,8 +163,11 @@ extension TrainingPlan.Layer {
             let columns = module.place.inputs
             let start = module.place.place == .attentionInput ? module.place.position * module.place.outputs : 0
             for (row, factor) in module.factors.enumerated() {
-                for column in 0..<columns {
-                    weight[(start + row) * columns + column] += factor * delta.values.base[row * columns + column]
+                weight.withUnsafeMutableBufferPointer { weight in
+                    guard let base = weight.baseAddress else { return }
+                    RowKernels.add(
+                        delta.values.base + row * columns, times: factor, to: base + (start + row) * columns,
+                        count: columns)
                 }
             }
         }

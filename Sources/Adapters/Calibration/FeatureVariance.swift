@@ -1,0 +1,26 @@
+import VisionTransformers
+
+extension Calibrator {
+    /// The variance of each part of the features (see `BackboneFamily.featureParts`) that a task's single adapter gives of the task's
+    /// images, summed over the part's elements.
+    ///
+    /// - Parameter limit: how many images are looked at, of those that are not held out.
+    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError`.
+    public func featureVariances(of task: String, limit: Int = 200) throws -> [Double] {
+        let table = try single(task, limit).fitted
+        let (rows, parts) = (Double(max(table.rows, 1)), base.configuration.family.featureParts)
+        return table.values.withUnsafeBufferPointer { values in
+            (0..<parts).map { part in
+                (part * table.width / parts..<(part + 1) * table.width / parts).reduce(0) { total, column in
+                    var (sum, squares) = (0.0, 0.0)
+                    for row in 0..<table.rows {
+                        let value = Double(values[row * table.width + column])
+                        sum += value
+                        squares += value * value
+                    }
+                    return total + squares / rows - (sum / rows) * (sum / rows)
+                }
+            }
+        }
+    }
+}

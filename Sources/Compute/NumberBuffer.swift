@@ -1,0 +1,82 @@
+public import Tensors
+
+/// Memory for numbers that kernels read and write, in one precision or the other.
+public enum NumberBuffer: Sendable {
+    case f32(FloatBuffer)
+    case bf16(BFloat16Buffer)
+
+    /// Takes memory for `count` elements, which are not initialised.
+    public init(_ precision: Precision, count: Int) {
+        self = precision == .f32 ? .f32(FloatBuffer(count: count)) : .bf16(BFloat16Buffer(count: count))
+    }
+
+    /// How its elements are stored.
+    public var precision: Precision {
+        switch self {
+        case .f32: .f32
+        case .bf16: .bf16
+        }
+    }
+
+    /// The number of elements.
+    public var count: Int {
+        switch self {
+        case .f32(let buffer): buffer.count
+        case .bf16(let buffer): buffer.count
+        }
+    }
+
+    /// Where an element lies.
+    func address(_ offset: Int) -> UnsafeMutableRawPointer {
+        switch self {
+        case .f32(let buffer): UnsafeMutableRawPointer(buffer.base + offset)
+        case .bf16(let buffer): UnsafeMutableRawPointer(buffer.base + offset)
+        }
+    }
+
+    /// Sets elements to zero.
+    public func clear(_ range: Range<Int>) {
+        switch self {
+        case .f32(let buffer): (buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
+        case .bf16(let buffer): (buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
+        }
+    }
+
+    /// Rounds 32-bit floats into bfloat16 memory (see `BFloat16.round`). Memory of 32-bit floats is left as it is: what gives
+    /// such floats writes there itself.
+    ///
+    /// - Parameters:
+    ///   - count: how many.
+    ///   - offset: elements from this buffer's start.
+    public func round(_ source: UnsafePointer<Float>, count: Int, at offset: Int = 0) {
+        guard case .bf16(let buffer) = self else { return }
+        BFloat16.round(source, into: buffer.base + offset, count: count)
+    }
+
+    /// Gives the first elements as 32-bit floats.
+    public func copy(to result: UnsafeMutablePointer<Float>, count: Int) {
+        switch self {
+        case .f32(let buffer): result.update(from: buffer.base, count: count)
+        case .bf16(let buffer): BFloat16.widen(buffer.base, into: result, count: count)
+        }
+    }
+
+    /// Adds 32-bit floats to the first elements.
+    public func add(_ x: UnsafePointer<Float>, count: Int) {
+        switch self {
+        case .f32(let buffer): RowKernels.add(x, to: buffer.base, count: count)
+        case .bf16(let buffer): BFloat16.add(x, to: buffer.base, count: count)
+        }
+    }
+
+    /// `self = a · b`, the first `count` elements one by one, of buffers of one precision; it may be `a` or `b`.
+    public func setProduct(_ a: NumberBuffer, _ b: NumberBuffer, count: Int) {
+        switch (a, b, self) {
+        case (.f32(let a), .f32(let b), .f32(let result)):
+            RowKernels.multiply(a.base, b.base, into: result.base, count: count)
+        case (.bf16(let a), .bf16(let b), .bf16(let result)):
+            BFloat16.multiply(a.base, b.base, into: result.base, count: count)
+        default: preconditionFailure("buffers of different precisions")
+        }
+    }
+}

@@ -1,0 +1,79 @@
+/// How many images of each true class (row) were given each class (column).
+public struct ConfusionMatrix: Sendable, Equatable {
+    /// How many classes there are.
+    public let classes: Int
+    /// The counts in row-major order, `classes * classes`.
+    public private(set) var counts: [Int]
+
+    /// The matrix of some answers.
+    public init(classes: Int, answers: some Sequence<ScoredAnswer>) {
+        self.classes = classes
+        counts = Array(repeating: 0, count: classes * classes)
+        for answer in answers { counts[answer.truth * classes + answer.predicted] += 1 }
+    }
+
+    /// How many images of the class `truth` were given the class `predicted`.
+    public subscript(truth: Int, predicted: Int) -> Int { counts[truth * classes + predicted] }
+
+    /// The row of a true class.
+    public func row(_ truth: Int) -> ArraySlice<Int> { counts[truth * classes..<(truth + 1) * classes] }
+
+    /// The pairs of classes that were taken for each other most: off the diagonal, by count, then by place.
+    public func confusions(limit: Int) -> [(truth: Int, predicted: Int, count: Int)] {
+        var found: [(truth: Int, predicted: Int, count: Int)] = []
+        for truth in 0..<classes {
+            for (predicted, count) in row(truth).enumerated() where count > 0 && predicted != truth {
+                found.append((truth, predicted, count))
+            }
+        }
+        found.sort { $0.count != $1.count ? $0.count > $1.count : ($0.truth, $0.predicted) < ($1.truth, $1.predicted) }
+        return Array(found.prefix(limit))
+    }
+}
+
+/// What classification counts for each class: the margins and the diagonal of the confusion matrix.
+struct ClassCounts: Equatable {
+    /// Images of the class.
+    var support: [Int]
+    /// Images that were given the class.
+    var predicted: [Int]
+    /// Images of the class that were given it.
+    var hits: [Int]
+
+    init(classes: Int) {
+        support = Array(repeating: 0, count: classes)
+        (predicted, hits) = (support, support)
+    }
+
+    mutating func add(_ answer: ScoredAnswer) {
+        support[answer.truth] += 1
+        predicted[answer.predicted] += 1
+        if answer.isRight { hits[answer.truth] += 1 }
+    }
+
+    mutating func reset() {
+        for index in support.indices { (support[index], predicted[index], hits[index]) = (0, 0, 0) }
+    }
+
+    /// 2·hits / (support + predicted), the harmonic mean of precision and recall; nil when both are 0.
+    func f1(_ index: Int) -> Double? {
+        let total = support[index] + predicted[index]
+        return total == 0 ? nil : 2 * Double(hits[index]) / Double(total)
+    }
+
+    /// The mean of a value over the classes that have images; nil when none has.
+    private func macro(_ value: (Int) -> Double) -> Double? {
+        var (sum, count) = (0.0, 0)
+        for index in support.indices where support[index] > 0 {
+            sum += value(index)
+            count += 1
+        }
+        return count == 0 ? nil : sum / Double(count)
+    }
+
+    /// The mean of F1 over the classes that have images.
+    var macroF1: Double? { macro { f1($0) ?? 0 } }
+
+    /// The mean of recall over the classes that have images.
+    var balancedAccuracy: Double? { macro { Double(hits[$0]) / Double(support[$0]) } }
+}

@@ -1,0 +1,184 @@
+/// What `label` wrote into a CSV or TSV, wide or long, as it stands there: see docs/csv-format.md.
+struct PredictionsTable {
+    /// What one row, or the rows of one image, say of one task.
+    struct Entry: Equatable {
+        /// The classes in the order of their ranks, as far as they are given; empty where the label was withheld.
+        var labels: [String] = []
+        /// The scores that stand beside them; nil where there are none.
+        var scores: [Double?] = []
+        /// The scores of all classes, in the order of their columns; empty without such columns.
+        var everyScore: [Double] = []
+    }
+
+    /// The answers of one task.
+    struct Task {
+        /// The task's name.
+        let name: String
+        /// The classes that have a column each; empty without such columns.
+        let classes: [String]
+        /// By the image's normalized path.
+        var entries: [BytePath: Entry] = [:]
+    }
+
+    /// The file.
+    let path: BytePath
+    /// Its tasks in their order.
+    private(set) var tasks: [Task]
+    /// The images without labels, and why.
+    private(set) var failures: [BytePath: String] = [:]
+    /// Whether all classes may be given as ranks.
+    let isLong: Bool
+
+    /// Larger tables are refused.
+    private static let largest = 1 << 32
+
+    /// Reads a table.
+    ///
+    /// - Parameter folder: the folder that relative paths start at.
+    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes.
+    init(_ path: BytePath, in folder: BytePath) throws(LabellingError) {
+        var content: [UInt8] = []
+        var reader = FileReader(limit: PredictionsTable.largest)
+        do { try reader.read(path) { content = Array($0) } } catch {
+            throw .predictions(path: path, reason: "\(error)")
+        }
+        var rows = DelimitedReader(content)
+        content = []
+        let header = try rows.next(path)?.cells.map { String(decoding: $0, as: UTF8.self) } ?? []
+        guard header.starts(with: ["path", "status"]) else {
+            throw .predictions(
+                path: path,
+                reason: "expected the columns path,status,... that label writes, found "
+                    + "\"\(LabelledImages.some(header))\"")
+        }
+        self.path = path
+        isLong = header.starts(with: ["path", "status", "task", "rank", "label"])
+        tasks = []
+        let columns = isLong ? [] : try PredictionsTable.columns(header, path)
+        tasks = columns.map { Task(name: $0.task, classes: $0.classes) }
+        while let row = try rows.next(path) {
+            guard row.cells.count == header.count else {
+                throw fault(row.line, "expected \(header.count) cells, found \(row.cells.count)")
+            }
+            let image = BytePath(row.cells[0]).normalized(in: folder)
+            let status = String(decoding: row.cells[1], as: UTF8.self)
+            if let reason = PredictionsTable.reason(status) {
+                failures[image] = reason
+            } else if status != "ok", !status.hasPrefix("below threshold:") {
+                throw fault(row.line, "status \"\(status)\" is none that label writes")
+            } else if isLong {
+                try addAnswer(row, image)
+            } else {
+                try addImage(row, image, columns)
+            }
+        }
+    }
+
+    private static func reason(_ status: String) -> String? {
+        status.hasPrefix("error: ") ? String(status.dropFirst("error: ".count)) : nil
+    }
+
+    private func fault(_ line: Int, _ reason: String) -> LabellingError {
+        .predictions(path: path, reason: "line \(line): \(reason)")
+    }
+
+    // MARK: One row an image
+
+    /// Where the cells of one task stand.
+    private struct Columns {
+        let task: String
+        var labels: [Int]
+        /// Beside each label, or nil.
+        var scores: [Int?]
+        var everyScore: [Int] = []
+        var classes: [String] = []
+    }
+
+    private static func columns(_ header: [String], _ path: BytePath) throws(LabellingError) -> [Columns] {
+        var found: [Columns] = []
+        var next = 2
+        func takes(_ name: String) -> Int? {
+            guard next < header.count, header[next] == name else { return nil }
+            next += 1
+            return next - 1
+        }
+        while next < header.count {
+            let task = header[next]
+            var columns = Columns(task: task, labels: [next], scores: [])
+            next += 1
+            columns.scores.append(takes("\(task)_score"))
+            while let label = takes("\(task)_\(columns.labels.count + 1)") {
+                columns.labels.append(label)
+                columns.scores.append(takes("\(header[label])_score"))
+            }
+            while next < header.count, header[next].hasPrefix("\(task):") {
+                columns.everyScore.append(next)
+                columns.classes.append(String(header[next].dropFirst(task.count + 1)))
+                next += 1
+            }
+            guard !task.isEmpty, Set(columns.classes).count == columns.classes.count,
+                !found.contains(where: { $0.task == task })
+            else { throw .predictions(path: path, reason: "the column \"\(task)\" is empty or stands twice") }
+            found.append(columns)
+        }
+        return found
+    }
+
+    private mutating func addImage(
+        _ row: (cells: [[UInt8]], line: Int), _ image: BytePath, _ columns: [Columns]
+    ) throws(LabellingError) {
+        for (task, columns) in columns.enumerated() {
+            var entry = Entry()
+            for (label, score) in zip(columns.labels, columns.scores) {
+                let name = String(decoding: row.cells[label], as: UTF8.self)
+                guard !name.isEmpty else { continue }
+                entry.labels.append(name)
+                entry.scores.append(try score.map { (place) throws(LabellingError) in try number(row, place) })
+            }
+            for place in columns.everyScore { entry.everyScore.append(try number(row, place)) }
+            if let other = tasks[task].entries.updateValue(entry, forKey: image), other != entry {
+                throw fault(row.line, "\(image) has another answer on an earlier line")
+            }
+        }
+    }
+
+    private func number(_ row: (cells: [[UInt8]], line: Int), _ column: Int) throws(LabellingError) -> Double {
+        let text = String(decoding: row.cells[column], as: UTF8.self)
+        guard let value = Double(text), value.isFinite else {
+            throw fault(row.line, "expected a score in column \(column + 1), found \"\(text)\"")
+        }
+        return value
+    }
+
+    // MARK: One row an answer
+
+    private mutating func addAnswer(_ row: (cells: [[UInt8]], line: Int), _ image: BytePath) throws(LabellingError) {
+        let (name, rank) = (
+            String(decoding: row.cells[2], as: UTF8.self), String(decoding: row.cells[3], as: UTF8.self)
+        )
+        guard !name.isEmpty, let rank = Int(rank), rank >= 1 else {
+            throw fault(row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"")
+        }
+        let task = tasks.firstIndex { $0.name == name } ?? tasks.count
+        if task == tasks.count { tasks.append(Task(name: name, classes: [])) }
+        let label = String(decoding: row.cells[4], as: UTF8.self)
+        let score = row.cells.count > 5 ? try number(row, 5) : nil
+        var entry = tasks[task].entries[image] ?? Entry()
+        if rank <= entry.labels.count {
+            guard entry.labels[rank - 1] == label, entry.scores[rank - 1] == score else {
+                throw fault(row.line, "\(image) has another answer of rank \(rank) on an earlier line")
+            }
+            return
+        }
+        // A label that was withheld is an empty cell.
+        guard !label.isEmpty || entry.labels.isEmpty else { return }
+        if !label.isEmpty {
+            guard rank == entry.labels.count + 1 else {
+                throw fault(row.line, "rank \(rank) of \(name) comes after rank \(entry.labels.count)")
+            }
+            entry.labels.append(label)
+            entry.scores.append(score)
+        }
+        tasks[task].entries[image] = entry
+    }
+}

@@ -1,0 +1,132 @@
+/// How well one task was answered: pure numbers of true classes and answers.
+///
+/// Means over classes are over those that have images; a class without any has neither recall nor F1 to count.
+public struct TaskMetrics: Sendable, Equatable {
+    /// How well one class was found.
+    public struct PerClass: Sendable, Equatable {
+        /// Images of the class.
+        public let support: Int
+        /// Images that were given the class.
+        public let predicted: Int
+        /// Images of the class that were given it.
+        public let hits: Int
+        /// hits / predicted with Wilson's interval; nil when the class was never given.
+        public let precision: Estimate?
+        /// hits / support with Wilson's interval; nil when the class has no images.
+        public let recall: Estimate?
+        /// The harmonic mean of the two, 2·hits / (support + predicted); nil when both counts are 0.
+        public let f1: Double?
+    }
+
+    /// How many images were answered; at least one.
+    public let images: Int
+    /// The share of images whose best answer is right, with Wilson's interval.
+    public let top1: Estimate
+    /// The share of images with the true class among the five best answers; nil when fewer are known. With five classes or
+    /// fewer it is 1 whatever the model.
+    public let top5: Estimate?
+    /// The mean F1 of the classes, with a bootstrap interval.
+    public let macroF1: Estimate
+    /// The mean recall of the classes, with a bootstrap interval.
+    public let balancedAccuracy: Estimate
+    /// The expected calibration error, with a bootstrap interval; nil when confidences are not known.
+    public let calibrationError: Estimate?
+    /// The mean negative logarithm of the true class's probability in nats, with a bootstrap interval; nil when the
+    /// probabilities of all classes are not known.
+    public let logLoss: Estimate?
+    /// By class, in the head's order.
+    public let perClass: [PerClass]
+    /// True classes by answers.
+    public let confusion: ConfusionMatrix
+    /// The answers by confidence.
+    public let calibration: Calibration
+
+    /// Measures the answers of a task.
+    ///
+    /// - Parameters:
+    ///   - task: the task's name, from which its bootstrap samples are drawn.
+    ///   - classes: how many classes the head has.
+    ///   - answers: what was answered.
+    ///   - ranksKnown: how many of the best answers are known for each image.
+    ///   - bins: the number of calibration bins.
+    /// - Returns: nil when there are no answers.
+    public init?(
+        task: String, classes: Int, answers: [ScoredAnswer], ranksKnown: Int = .max,
+        bins: Int = Calibration.defaultBins, bootstrap: BootstrapOptions = BootstrapOptions()
+    ) {
+        var sums = MetricSums(classes: classes, bins: bins)
+        for answer in answers { sums.add(answer) }
+        guard let top1 = Estimate.proportion(answers.count(where: \.isRight), of: answers.count),
+            let macroF1 = sums.counts.macroF1, let balancedAccuracy = sums.counts.balancedAccuracy
+        else { return nil }
+        let hasConfidence = answers.allSatisfy { $0.confidence != nil }
+        let hasLogLoss = answers.allSatisfy { $0.logLoss != nil }
+        let intervals = sums.intervals(of: answers, task: task, bootstrap)
+        images = answers.count
+        self.top1 = top1
+        let inFive = classes <= 5 ? answers.count : answers.count { ($0.rank ?? .max) <= 5 }
+        top5 = classes <= 5 || ranksKnown >= 5 ? .proportion(inFive, of: answers.count) : nil
+        self.macroF1 = Estimate(macroF1, intervals[0])
+        self.balancedAccuracy = Estimate(balancedAccuracy, intervals[1])
+        calibrationError = hasConfidence ? sums.calibration.expectedError.map { Estimate($0, intervals[2]) } : nil
+        logLoss = hasLogLoss ? sums.meanLogLoss.map { Estimate($0, intervals[3]) } : nil
+        let counts = sums.counts
+        perClass = (0..<classes).map { index in
+            PerClass(
+                support: counts.support[index], predicted: counts.predicted[index], hits: counts.hits[index],
+                precision: .proportion(counts.hits[index], of: counts.predicted[index]),
+                recall: .proportion(counts.hits[index], of: counts.support[index]), f1: counts.f1(index))
+        }
+        confusion = ConfusionMatrix(classes: classes, answers: answers)
+        calibration = sums.calibration
+    }
+}
+
+/// What the means of a sample are computed from: of all answers, and of each sample that the bootstrap draws.
+private struct MetricSums {
+    var counts: ClassCounts
+    var calibration: Calibration
+    private var logLoss = 0.0
+    private var images = 0
+
+    init(classes: Int, bins: Int) {
+        counts = ClassCounts(classes: classes)
+        calibration = Calibration(bins: bins)
+    }
+
+    mutating func add(_ answer: ScoredAnswer) {
+        counts.add(answer)
+        calibration.add(answer)
+        logLoss += answer.logLoss ?? 0
+        images += 1
+    }
+
+    var meanLogLoss: Double? { images == 0 ? nil : logLoss / Double(images) }
+
+    private mutating func reset() {
+        counts.reset()
+        calibration.reset()
+        (logLoss, images) = (0, 0)
+    }
+
+    /// Macro F1, balanced accuracy, calibration error and log loss.
+    private var means: [Double?] {
+        [counts.macroF1, counts.balancedAccuracy, calibration.expectedError, meanLogLoss]
+    }
+
+    /// The intervals of the four means.
+    func intervals(of answers: [ScoredAnswer], task: String, _ options: BootstrapOptions) -> [ConfidenceInterval?] {
+        var bootstrap = Bootstrap(seed: options.seed, task: task)
+        var sums = self
+        var values = [[Double]](repeating: [], count: means.count)
+        for _ in 0..<max(options.resamples, 0) {
+            sums.reset()
+            bootstrap.sample(answers.count) { sums.add(answers[$0]) }
+            for (index, value) in sums.means.enumerated() { if let value { values[index].append(value) } }
+        }
+        let limits = [0...1, 0...1, 0...1, 0...Double.greatestFiniteMagnitude]
+        return means.enumerated().map { index, mean in
+            mean.flatMap { ConfidenceInterval.percentile(of: values[index], about: $0, within: limits[index]) }
+        }
+    }
+}

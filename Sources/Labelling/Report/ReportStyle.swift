@@ -1,0 +1,110 @@
+/// How reports look: on light and dark screens from 400 pixels on, and on paper.
+enum ReportStyle {
+    /// The style sheet of pages, after `colours` and `drawings`.
+    static let sheet: StaticString = """
+
+        * { box-sizing: border-box; }
+        html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
+        body {
+          margin: 0; background: var(--paper); color: var(--ink);
+          font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", "DejaVu Sans", sans-serif;
+        }
+        main { max-width: 1120px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+        h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .35rem; font-weight: 650; letter-spacing: -.01em; }
+        h2 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .35rem; font-weight: 650; overflow-wrap: anywhere; }
+        h3 { font-size: 1.02rem; line-height: 1.3; margin: 2rem 0 .5rem; font-weight: 650; }
+        p { margin: 0 0 .8rem; max-width: 44rem; }
+        a { color: var(--accent); text-underline-offset: .15em; }
+        code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .84em; }
+        code { overflow-wrap: anywhere; }
+        pre {
+          margin: 0; padding: .75rem .9rem; background: var(--soft); border-radius: 6px; white-space: pre-wrap;
+          overflow-wrap: anywhere;
+        }
+        .lede { color: var(--muted); font-size: 1.05rem; overflow-wrap: anywhere; }
+        .muted, figcaption, small { color: var(--muted); }
+        small { font-size: .84em; }
+        .bad { color: var(--bad); font-weight: 600; }
+        .good { color: var(--good); font-weight: 600; }
+        nav { margin: 1.25rem 0 0; padding: .7rem 0; border-block: 1px solid var(--rule); }
+        nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 0; padding: 0; list-style: none; }
+        section { margin-top: 3rem; padding-top: 1.5rem; border-top: 1px solid var(--rule); scroll-margin-top: 1rem; }
+        section.first { border-top: 0; margin-top: 1rem; padding-top: .5rem; }
+        .scroll { overflow-x: auto; margin: 0 -1.25rem; padding: 0 1.25rem .5rem; }
+        table { border-collapse: collapse; font-variant-numeric: tabular-nums lining-nums; }
+        th, td { padding: .38rem .9rem .38rem 0; text-align: right; vertical-align: baseline; white-space: nowrap; }
+        th { font-weight: 600; color: var(--muted); font-size: .84rem; border-bottom: 1px solid var(--rule); }
+        td { border-bottom: 1px solid var(--rule); }
+        tbody tr:last-child td, tbody tr:last-child th { border-bottom: 0; }
+        tbody th { color: var(--ink); font-size: 1rem; font-weight: 500; }
+        .text { text-align: left; }
+        td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
+        td small { display: block; line-height: 1.3; }
+        .overview { width: 100%; }
+        .compact { font-size: .92rem; }
+        .compact th, .compact td { padding: .22rem .7rem .22rem 0; }
+        .compact tbody th { font-size: .92rem; }
+        .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem 1.5rem; margin: 1.1rem 0; }
+        .facts div { border-top: 2px solid var(--accent); padding-top: .4rem; }
+        .facts dt { color: var(--muted); font-size: .84rem; }
+        .facts dd { margin: 0; font-size: 1.35rem; font-weight: 600; line-height: 1.25; font-variant-numeric: tabular-nums; }
+        .facts dd small { display: block; font-weight: 400; font-size: .84rem; }
+        .notes { margin: .8rem 0; padding: .1rem 0 .1rem 1rem; border-left: 3px solid var(--second); list-style: none; }
+        .notes li { margin: .25rem 0; overflow-wrap: anywhere; max-width: 52rem; }
+        .plain { margin: .4rem 0; padding-left: 1.2rem; }
+        .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem 2.5rem; }
+        .columns.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
+        .columns h3 { margin-top: 1rem; }
+        figure { margin: 0; }
+        figcaption { font-size: .84rem; line-height: 1.4; max-width: 34rem; margin-top: .5rem; }
+        figure + p { margin-top: .8rem; }
+        .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.1rem 1.1rem; }
+        .mistakes figure { min-width: 0; }
+        .mistakes img, .absent {
+          display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--soft); border-radius: 6px;
+          margin-bottom: .4rem;
+        }
+        .absent { display: grid; place-items: center; color: var(--muted); font-size: .84rem; }
+        .mistakes figcaption { overflow-wrap: anywhere; }
+        .mistakes strong { color: var(--ink); font-weight: 600; }
+        .tree { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .2rem 1rem; margin: 0; font-size: .92rem; }
+        .tree dt { color: var(--muted); overflow-wrap: anywhere; }
+        .tree dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
+        .tree .tree { padding-left: .75rem; border-left: 1px solid var(--rule); font-size: 1em; }
+        .nested { grid-column: 1 / -1; padding-left: .75rem; }
+        .item + .item { margin-top: .6rem; }
+
+        @media (max-width: 560px) {
+          body { font-size: 15px; }
+          main { padding: 1.5rem 1rem 3rem; }
+          .scroll { margin: 0 -1rem; padding: 0 1rem .5rem; }
+          h1 { font-size: 1.5rem; }
+          .facts { grid-template-columns: repeat(2, 1fr); gap: .8rem 1rem; }
+          .mistakes { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); }
+          .compact, .compact tbody th { font-size: .84rem; }
+          .compact th, .compact td { padding-right: .5rem; }
+          .tree { grid-template-columns: 1fr; gap: 0; }
+          .tree dd { margin-bottom: .35rem; }
+        }
+        @media print {
+          :root {
+            color-scheme: light;
+            --paper: #ffffff; --ink: #000000; --muted: #444444; --rule: #bbbbbb; --soft: #f2f2f2;
+            --accent: #174ea6; --second: #b35900; --bad: #a4242f; --good: #1a6b3c; --on-strong: #ffffff; --on-middle: #000000;
+          }
+          * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+          body { font-size: 10pt; }
+          main { max-width: none; padding: 0; }
+          nav { display: none; }
+          .scroll { overflow: visible; }
+          .scroll > svg.fixed { max-width: 100%; height: auto; }
+          .facts { grid-template-columns: repeat(6, 1fr); gap: .8rem; }
+          section { border-top: 0; break-before: page; margin-top: 0; padding-top: 0; }
+          section.first { break-before: auto; }
+          figure, tr, .facts, .mistakes figure { break-inside: avoid; }
+          h2, h3 { break-after: avoid; }
+          a { color: inherit; text-decoration: none; }
+        }
+
+        """
+}

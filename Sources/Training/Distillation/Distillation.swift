@@ -1,0 +1,125 @@
+public import Adapters
+import Tensors
+import VisionTransformers
+
+/// Trains a merge until it answers each task's unlabelled images as that task's single adapter does.
+///
+/// The same start, images and settings give the same bytes, on any number of threads, and wherever a run was stopped and went
+/// on from a checkpoint.
+public struct Distillation {
+    /// How long a run is to be.
+    public enum Length: Sendable, Equatable {
+        /// As many steps as the settings say.
+        case steps
+        /// About so many minutes on this machine, measured when the first steps are done; the settings of what comes out say how many
+        /// steps that was.
+        case minutes(Double)
+    }
+
+    /// How a run ended.
+    public enum Outcome: Sendable {
+        /// The merge with what training added.
+        case finished(MergedBackbone)
+        /// `progress` said to stop; a checkpoint is there.
+        case stopped(steps: Int, of: Int?)
+    }
+
+    /// How the merge is trained.
+    public var rule: MergeRule
+    /// How long.
+    public var length = Length.steps
+    /// Where checkpoints go: they belong to the run whose result goes there.
+    public var output: String
+    /// Whether the run goes on from a checkpoint, if there is one.
+    public var resumes = false
+    /// Seconds between checkpoints.
+    public var checkpointSeconds = 60.0
+    /// Steps between checkpoints, or nil.
+    public var checkpointSteps: Int?
+
+    private let calibrator: Calibrator
+
+    /// A run over a calibrator's images, of which those that are held out stay so.
+    public init(_ calibrator: Calibrator, rule: MergeRule, output: String) {
+        (self.calibrator, self.rule, self.output) = (calibrator, rule, output)
+    }
+
+    /// Trains a merge.
+    ///
+    /// - Parameters:
+    ///   - start: what training begins with.
+    ///   - images: the SHA-256 of each task's images; a checkpoint of a run over others is refused.
+    ///   - progress: told of every step; a run that is told to stop leaves a checkpoint.
+    /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
+    public func train(
+        _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
+    ) throws -> Outcome {
+        try CheckpointFolder.create(output: output)
+        defer { CheckpointFolder.removeIfEmpty(output: output) }
+        let checkpoints = CheckpointFolder(output: output, binding: try binding(start, images))
+        let settings = DistillationSettings(rule.settings)
+        let tasks = try start.adapters.map { try DistillationTask($0.adapter, calibrator) }
+        let trainer = try DistillationTrainer(
+            start, configuration: start.base.configuration, imageSize: calibrator.imageSize, tasks: tasks,
+            settings: settings, threads: calibrator.threads)
+        let run = try DistillationRun(
+            trainer, tasks: tasks, settings: settings, steps: length == .steps ? settings.steps : nil,
+            threads: calibrator.threads)
+        guard try follow(run, checkpoints, progress) else { return .stopped(steps: run.steps, of: run.totalSteps) }
+        var values = rule.settings.values
+        values["steps"] = Double(run.steps)
+        let settled = try MergeSettings(values, for: rule.method, seed: rule.settings.seed)
+        return .finished(start.trained(MergeRule(rule.method, settled), adding: trainer.changes))
+    }
+
+    /// Takes a run to its end, with checkpoints on the way and at the end.
+    ///
+    /// - Returns: whether the end was reached.
+    private func follow(
+        _ run: DistillationRun, _ checkpoints: CheckpointFolder, _ progress: (DistillationEvent) -> Bool
+    ) throws -> Bool {
+        if resumes, let content = try checkpoints.content() {
+            try run.restore(content, checkpoints)
+            guard progress(.resumed(steps: run.steps)) || run.isFinished else { return false }
+        }
+        let clock = ContinuousClock()
+        let begun = (time: clock.now, steps: run.steps)
+        var saved = begun
+        while !run.isFinished {
+            let goesOn = progress(.step(try run.advance()))
+            if case .minutes(let minutes) = length, run.totalSteps == nil, run.steps >= DistillationSettings.warmup {
+                let pace = (clock.now - begun.time) / (run.steps - begun.steps)
+                run.settle(steps: Int(min(.seconds(60 * minutes) / pace, 1e9)))
+            }
+            let isDue =
+                !goesOn || run.isFinished || clock.now - saved.time >= .seconds(checkpointSeconds)
+                || checkpointSteps.map { run.steps - saved.steps >= $0 } ?? false
+            if isDue {
+                try checkpoints.save(run.content, moment: "\(run.steps)")
+                saved = (clock.now, run.steps)
+            }
+            // A run that is over does not stop before its end: the rest is to write what it has.
+            guard goesOn || run.isFinished else { return false }
+        }
+        return true
+    }
+
+    /// What a checkpoint must agree with.
+    private func binding(_ start: MergedBackbone, _ images: [String: String]) throws -> JSONObject {
+        var binding = JSONObject()
+        for parameter in rule.method.parameters where parameter.name != "steps" || length == .steps {
+            binding[parameter.name] = .double(rule.settings[parameter.name])
+        }
+        if case .minutes(let minutes) = length { binding["minutes"] = .double(minutes) }
+        binding["seed"] = .number(String(rule.settings.seed))
+        binding["from"] = .object(MergeRule(start.method, start.settings).json)
+        binding["base_sha256"] = try FileDigest.byName(Recipe.files(of: start.base))
+        for item in start.adapters {
+            let task = item.adapter.task
+            binding["adapter \(task)"] = try FileDigest.byName(item.adapter.files)
+            binding["weight \(task)"] = .double(item.weight)
+            binding["images \(task)"] = images[task].map(JSON.string) ?? .null
+        }
+        return binding
+    }
+}

@@ -1,0 +1,102 @@
+import Compute
+import Glibc
+import VisionTransformers
+
+/// What separates a merge from a task's single adapter on one image:
+///
+///     Σ over parts of the features ‖f - f_t‖² / variance  +  w · T² · KL(p_t ‖ p),
+///
+/// with p the softmax over the logits divided by the temperature T. The factor T² keeps gradients as large as those of T = 1
+/// (Hinton et al., 2015, arXiv 1503.02531, section 2).
+struct DistillationLoss {
+    /// What one image, or the mean of several, came to.
+    struct Value: Sendable, Equatable {
+        /// The features' part of the loss.
+        var distance = 0.0
+        /// KL(p_t ‖ p) at the temperature, in nats.
+        var divergence = 0.0
+        /// 1 when both give the image the same class, else 0.
+        var sameLabel = 0.0
+    }
+
+    /// The task's head; it reads the first of the features, of the merge and of the single adapter.
+    let head: LinearHead
+    /// 1 / variance of each part of the features.
+    let weights: [Float]
+    /// w.
+    let divergenceWeight: Double
+    /// T.
+    let temperature: Double
+    /// Elements of the features.
+    let features: Int
+
+    /// The loss of a task.
+    ///
+    /// - Throws: `ModelError` when the head is far too large.
+    init(_ task: DistillationTask, settings: DistillationSettings, features: Int) throws {
+        head = try LinearHead(task.head)
+        weights = task.variances.map { Float(1 / $0) }
+        (divergenceWeight, temperature) = (settings.divergenceWeight, settings.temperature)
+        self.features = features
+    }
+
+    /// Computes an image's loss.
+    ///
+    /// - Parameters:
+    ///   - own: the merge's features.
+    ///   - wanted: the single adapter's.
+    ///   - share: what gradients are multiplied by.
+    ///   - gradient: receives the gradient by the merge's features.
+    func evaluate(
+        _ own: UnsafePointer<Float>, _ wanted: UnsafePointer<Float>, share: Double,
+        gradient: UnsafeMutablePointer<Float>
+    ) -> Value {
+        var value = answers(own, wanted, share: share, gradient: gradient)
+        let width = features / weights.count
+        for (part, weight) in weights.enumerated() {
+            let scale = Float(2 * share) * weight
+            var squares: Float = 0
+            for index in part * width..<(part + 1) * width {
+                let difference = own[index] - wanted[index]
+                squares += difference * difference
+                gradient[index] += scale * difference
+            }
+            value.distance += Double(weight * squares)
+        }
+        return value
+    }
+
+    /// The answers' part of the loss; sets `gradient` to that part's.
+    private func answers(
+        _ own: UnsafePointer<Float>, _ wanted: UnsafePointer<Float>, share: Double,
+        gradient: UnsafeMutablePointer<Float>
+    ) -> Value {
+        let classes = head.classes
+        (gradient + head.features).update(repeating: 0, count: features - head.features)
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * classes) { memory in
+            guard let teacher = memory.baseAddress else { return Value() }
+            let logits = teacher + classes
+            head.logits(wanted, into: teacher)
+            head.logits(own, into: logits)
+            var value = Value(sameLabel: head.answer(teacher) == head.answer(logits) ? 1 : 0)
+            let (first, second) = (logSum(teacher), logSum(logits))
+            for index in 0..<classes {
+                let p = Double(teacher[index]) / temperature - first
+                let q = Double(logits[index]) / temperature - second
+                value.divergence += exp(p) * (p - q)
+                logits[index] = Float(share * divergenceWeight * temperature * (exp(q) - exp(p)))
+            }
+            head.featureGradient(logits, into: gradient)
+            return value
+        }
+    }
+
+    /// log Σ exp(logit / T).
+    private func logSum(_ logits: UnsafePointer<Float>) -> Double {
+        var highest = -Double.infinity
+        for index in 0..<head.classes { highest = max(highest, Double(logits[index]) / temperature) }
+        var sum = 0.0
+        for index in 0..<head.classes { sum += exp(Double(logits[index]) / temperature - highest) }
+        return highest + log(sum)
+    }
+}

@@ -1,0 +1,36 @@
+import Adapters
+import VisionTransformers
+
+/// A task of a distilled merge: its images, and the single adapter that answers for them.
+struct DistillationTask {
+    /// The task's name.
+    let name: String
+    /// The head that reads both the single adapter's features and the merge's.
+    let head: Head
+    /// The images that are trained on, as `view` counts them.
+    let images: [Int]
+    /// Writes the patches of a view of an image.
+    let view: CalibrationImages.View
+    /// The variance of each part of the single adapter's features, summed over the part's elements.
+    let variances: [Double]
+    /// Plans the single adapter's model, which gives features.
+    let teacher: () throws -> MultitaskModel
+}
+
+extension DistillationTask {
+    /// The task of an adapter with the calibrator's images that are not held out.
+    ///
+    /// - Throws: `ModelError` when the images are no use; `TensorFileError`, `ComputeError`.
+    init(_ adapter: Adapter, _ calibrator: Calibrator) throws {
+        let task = adapter.task
+        let images = try calibrator.images(of: task)
+        let variances = try calibrator.featureVariances(of: task)
+        guard variances.allSatisfy({ $0 > 0 && $0.isFinite }) else {
+            throw ModelError(
+                task, "the single adapter's features are the same for all calibration images, or not finite")
+        }
+        self.init(
+            name: task, head: adapter.head, images: images.indices(heldOut: false), view: images.view,
+            variances: variances, teacher: { try calibrator.singleModel(task).model })
+    }
+}

@@ -1,0 +1,94 @@
+import Adapters
+import Compute
+import Images
+import Labelling
+import Tensors
+import VisionTransformers
+
+/// The images of one task of a study: which are measured on, and which may be learnt from.
+struct StudyImages {
+    /// The task's name.
+    let name: String
+    /// What is measured on.
+    let measured: LabelledImages
+    /// The folder's name of it: `test`, or `val` where there is none.
+    let split: String
+    /// What may be trained on and looked at; nil when there is only `test`.
+    let training: TrainingData?
+
+    /// Lists a task's images.
+    ///
+    /// - Throws: `LabellingError.labelledImages`, `TrainingError` for folders that cannot be used or when there is nothing to measure
+    ///   on.
+    init(_ task: StudyJob.Task, seed: UInt64) throws {
+        name = task.name
+        let folders = LabelledImages.folders(in: task.data)
+        func folder(_ name: String) -> BytePath { task.data.appending(Array(name.utf8)) }
+        let hasTest = folders.contains("test")
+        training = hasTest && !folders.contains("train") ? nil : try TrainingData(task.data, seed: seed)
+        if hasTest {
+            (measured, split) = (try LabelledImages(folder: folder("test")), "test")
+        } else if let training, !training.validation.isEmpty {
+            measured = LabelledImages(source: training.source, classes: training.classes, items: training.validation)
+            split = "val"
+        } else {
+            throw TrainingError("\(task.data)", "no images to measure on: expected a folder test or val")
+        }
+    }
+
+    /// The images that may be trained on and looked at.
+    ///
+    /// - Parameter purpose: what they are wanted for, for the error.
+    /// - Throws: `TrainingError` when there are none.
+    func training(for purpose: String) throws(TrainingError) -> TrainingData {
+        guard let training else {
+            throw TrainingError("\(measured.source)", "has no folder train beside it, whose images \(purpose)")
+        }
+        return training
+    }
+
+    /// At most so many training images, evenly spread, in their order.
+    func calibration(most: Int) throws(TrainingError) -> [LabelledImages.Item] {
+        let items = try training(for: "scales and heads are fitted on").training
+        guard items.count > most else { return items }
+        return (0..<most).map { items[$0 * items.count / most] }
+    }
+}
+
+/// Reads pictures into memory, within a limit.
+struct PictureReader {
+    let preparer: PatchPreparer
+    let pool: WorkerPool
+    /// The most memory that all pictures may take, in bytes.
+    let limit: Int
+    private var used = 0
+
+    init(_ preparer: PatchPreparer, pool: WorkerPool, limit: Int) {
+        (self.preparer, self.pool, self.limit) = (preparer, pool, limit)
+    }
+
+    /// Decodes and prepares images.
+    ///
+    /// - Throws: `TrainingError` when they take more memory than is left; what `progress` throws.
+    mutating func read(
+        _ items: [LabelledImages.Item], of source: BytePath, progress: (_ done: Int) throws -> Void
+    ) throws -> PictureStore {
+        let bytes = items.count * preparer.imageSize.height * preparer.imageSize.width * 3
+        used += bytes
+        guard used <= limit else {
+            throw TrainingError(
+                "\(source)",
+                "with its \(items.count) images the pictures in memory take \(used >> 20) MiB; --image-memory allows "
+                    + "\(limit >> 20)")
+        }
+        return try PictureStore(items, preparer: preparer, kept: .prepared, pool: pool, progress: progress)
+    }
+}
+
+extension PictureStore {
+    /// The SHA-256 of `fingerprint`, with how many pictures there are: what results depend on.
+    var binding: JSON {
+        let digest = Array(fingerprint.utf8).withUnsafeBytes { FileDigest.sha256($0) }
+        return .object(["images": .int(pictures.count), "sha256": .string(digest)])
+    }
+}

@@ -1,0 +1,74 @@
+import Adapters
+import Images
+import Labelling
+import Logging
+import Training
+import VisionTransformers
+
+/// Reads calibration images as the base's preprocessing makes them.
+struct CalibrationReader {
+    private let base: Checkpoint
+    private let log: Logger
+    private let preprocessing: Preprocessing
+    private let preparer: PatchPreparer
+    private let threads: Int
+    /// How images change from pass to pass over them, if they do, and what that is drawn from.
+    private let views: (augmentation: Augmentation, seed: UInt64)?
+
+    init(
+        _ base: Checkpoint, threads: Int, views: (augmentation: Augmentation, seed: UInt64)?, _ log: Logger
+    ) throws {
+        (self.base, self.threads, self.views, self.log) = (base, threads, views, log)
+        preprocessing = try ModelBundle.preprocessing(base.folder)
+        preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
+    }
+
+    /// A task's images, and what a recipe says of them.
+    ///
+    /// - Parameter classes: the task's classes, if each image lies in a folder with the name of its class.
+    func images(
+        _ task: String, folders: [String], classes: [String]? = nil
+    ) throws -> (images: CalibrationImages, record: CalibrationRecord.Images) {
+        var large: [RGBImage] = []
+        let prepared = try PreparedImages(folders.map { BytePath($0) }, preparer: preparer) { picture in
+            guard let augmentation = views?.augmentation, augmentation.crops else { return }
+            large.append(PictureViews.kept(picture, preparer: preparer, augmentation: augmentation))
+        }
+        if let first = prepared.skipped.first {
+            log.warning(
+                "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
+            )
+        }
+        let known = try classes.map { names in
+            try prepared.paths.map { path in
+                let folder = String(decoding: path.parent.lastComponent, as: UTF8.self)
+                guard let index = names.firstIndex(of: folder) else {
+                    throw ModelError(path.description, "\"\(folder)\" is no class of the task \"\(task)\"")
+                }
+                return index
+            }
+        }
+        let (pictures, preprocessing, patch) = (prepared.pictures, preprocessing, base.configuration.patchSize)
+        let images = CalibrationImages(
+            task: task, count: pictures.count, classes: known, view: view(of: large.isEmpty ? pictures : large, task)
+        ) { index, patches in
+            preprocessing.writePatches(
+                of: pictures[index], patchHeight: patch.height, patchWidth: patch.width, into: patches)
+        }
+        let digest = FileDigest.sha256((pictures + large).lazy.map(\.pixels))
+        return (images, .init(task: task, folders: folders, count: pictures.count, sha256: digest))
+    }
+
+    private func view(of pictures: [RGBImage], _ task: String) -> CalibrationImages.View? {
+        guard let views else { return nil }
+        let own = PictureViews(
+            pictures, preparer: preparer, augmentation: views.augmentation, seed: views.seed, name: task)
+        return { image, pass, patches in own.write(image, pass: pass, into: patches) }
+    }
+
+    func calibrator(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> Calibrator {
+        try Calibrator(
+            base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
+            threads: threads)
+    }
+}

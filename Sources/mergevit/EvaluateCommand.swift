@@ -1,0 +1,85 @@
+import ArgumentParser
+import Labelling
+import Logging
+import Tensors
+
+/// `mergevit evaluate`.
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Measure how well a model labels images whose classes are known.",
+        discussion: """
+            Evaluates a merged model (--bundle), adapters one by one (--base, --adapter), labels written earlier \
+            (--predictions), or two models against each other (--compare). Classes are matched by name. Accuracies go to \
+            stdout, all else to the report that -o names.
+
+            Exit codes: 0 measured, 1 some images could not be labelled or an accuracy is below --min-accuracy, 2 wrong \
+            usage, 3 the model, the data or the report cannot be used.
+            """)
+
+    @OptionGroup var subject: EvaluatedOptions
+    @OptionGroup var data: LabelledDataOptions
+    @OptionGroup var engine: EngineOptions
+    @OptionGroup var report: ReportOptions
+
+    func validate() throws {
+        if subject.base != nil {
+            let (tasks, adapters) = (Set(data.tasks), Set(subject.adapters.map(\.name)))
+            guard tasks == adapters else {
+                let lone = tasks.symmetricDifference(adapters).sorted().joined(separator: ", ")
+                throw ValidationError("Each --adapter needs a --data of its name; alone: \(lone).")
+            }
+        }
+        if !subject.compare.isEmpty, !data.minimums.isEmpty {
+            throw ValidationError("--min-accuracy does not go with --compare.")
+        }
+    }
+
+    func run() throws {
+        let interruption = Interruption()
+        // The folder first: a place that cannot be written should be known before the model is read.
+        let folder = try report.output.map { try ReportFolder($0, replaces: report.force) }
+        interruption.watch { folder?.discard() ?? true }
+        do {
+            let isAllWell = try evaluate(folder)
+            if !isAllWell { throw ExitCode(Exit.someFailed) }
+        } catch {
+            folder?.discard()
+            throw error
+        }
+    }
+
+    /// Evaluates and writes the report; whether every image was labelled and every accuracy is high enough.
+    private func evaluate(_ folder: ReportFolder?) throws -> Bool {
+        let log = Warnings.logger(quiet: report.isQuiet)
+        let run = EvaluateRun(data: data, engine: engine, report: report, log: log)
+        if case .pair(let first, let second) = try subject.subject() {
+            let comparison = try run.comparison(first, second)
+            if let folder {
+                let page = ComparisonPage(
+                    comparison, command: RawArguments.commandLine, decoding: engine.decoding.options)
+                try folder.write("metrics.json", comparison.json.serialized())
+                try folder.write("metrics.csv", bytes: comparison.csv)
+                try folder.write("disagreements.csv", bytes: comparison.disagreements)
+                try folder.write("report.html", page.text)
+                try folder.commit()
+            }
+            StandardStream.output.write(EvaluationText.table(comparison))
+            return comparison.failures == 0
+        }
+        let rowFile = try folder?.open("predictions.csv")
+        let evaluation = try run.evaluation(of: subject, rows: rowFile.map(AnswerRows.init))
+        if let folder {
+            let page = EvaluationPage(evaluation, command: RawArguments.commandLine, decoding: engine.decoding.options)
+            try rowFile?.commit()
+            try folder.write("metrics.json", evaluation.json.serialized())
+            try folder.write("metrics.csv", bytes: evaluation.csv)
+            try folder.write("report.html", page.text)
+            try folder.commit()
+        }
+        StandardStream.output.write(EvaluationText.table(evaluation))
+        let poor = evaluation.tasks.filter { !$0.isAccurateEnough }
+        for task in poor { log.error("\(EvaluationText.shortfall(task))") }
+        return evaluation.failures == 0 && poor.isEmpty
+    }
+}

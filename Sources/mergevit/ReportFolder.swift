@@ -1,0 +1,59 @@
+import Adapters
+import Glibc
+import Labelling
+import Tensors
+import VisionTransformers
+
+/// The folder of a report, which appears whole or not at all.
+final class ReportFolder: Sendable {
+    /// All that a report's folder can hold.
+    private static let names: Set = [
+        "metrics.json", "metrics.csv", "predictions.csv", "disagreements.csv", "report.html",
+    ]
+    private let folder: AtomicFolder
+
+    /// Begins a report at `path`.
+    ///
+    /// - Throws: `ModelError` when something is there already that may not, or is not to be, replaced, or the disk refuses.
+    init(_ path: String, replaces: Bool) throws {
+        if replaces { try ReportFolder.checkIsReport(path) }
+        folder = try AtomicFolder(path, replaces: replaces, marker: "metrics.json", kind: "a report")
+    }
+
+    /// Opens one of its files for rows that come one by one.
+    func open(_ name: String) throws -> OutputFile { try OutputFile.replacing(BytePath(folder.path(name))) }
+
+    /// Writes one of its files.
+    func write(_ name: String, _ text: String) throws { try folder.write(name, text) }
+
+    /// Writes one of its files.
+    func write(_ name: String, bytes: [UInt8]) throws { try folder.write(name, bytes: bytes) }
+
+    /// Gives the folder its name.
+    func commit() throws { try folder.commit() }
+
+    /// Removes what is unfinished; whether there was something. Safe to call from any thread.
+    @discardableResult
+    func discard() -> Bool { folder.discard() }
+
+    /// A folder is replaced only if it holds nothing but what an earlier report has.
+    private static func checkIsReport(_ path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return }
+        let metrics = path + "/metrics.json"
+        let format = try? JSON(contentsOf: metrics).objectValue?["format"]?.stringValue
+        guard format == Evaluation.format || format == Comparison.format else {
+            throw ModelError(path, "is there and is not a report; it is not replaced")
+        }
+        guard let listing = opendir(path) else { throw ModelError(path, String(cString: strerror(errno))) }
+        defer { closedir(listing) }
+        while let entry = readdir(listing) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
+            }
+            guard names.contains(name) || name == "." || name == ".." else {
+                throw ModelError(path, "holds \"\(name)\", which a report does not; it is not replaced")
+            }
+        }
+    }
+}

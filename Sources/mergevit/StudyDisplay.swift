@@ -1,0 +1,109 @@
+import Labelling
+import Logging
+import Training
+
+/// How a study goes: a line of the terminal that is written over, a line for every result that stays.
+struct StudyDisplay {
+    /// Seconds between two updates of the terminal's line.
+    private static let interval = 0.1
+    /// Files left out that are named for each task; of the others the number is told.
+    private static let named = 10
+
+    private let log: Logger
+    private let isQuiet: Bool
+    private let isTerminal: Bool
+    private let start = ContinuousClock.now
+    private var shown = -Double.infinity
+    private var hasLine = false
+    private var skipped: [String: Int] = [:]
+    /// Seconds that image passes took, and when they began.
+    private var begun: Double?
+    private var left: String?
+    private var training: (key: String, display: TrainDisplay)?
+
+    init(_ log: Logger, isQuiet: Bool) {
+        (self.log, self.isQuiet) = (log, isQuiet)
+        isTerminal = StandardStream.error.isTerminal
+    }
+
+    /// Shows an event.
+    mutating func show(_ event: StudyEvent) {
+        switch event {
+        case .reading(let done, let total): line("reading images: \(done) of \(total)")
+        case .skipped(let task, let path, let reason):
+            skipped[task, default: 0] += 1
+            if skipped[task, default: 0] <= Self.named { warn("\(task): left out \(path): \(reason)") }
+        case .note(let text): warn(text)
+        case .training(let task, let isHead, let event):
+            let key = "\(task) \(isHead)"
+            if training?.key != key {
+                training?.display.finish()
+                say("training \(isHead ? "a head" : "an adapter") for \(task)")
+                training = (key, TrainDisplay(log, isQuiet: isQuiet))
+            }
+            training?.display.show(event)
+        case .trained(let task, _, let best, let output):
+            training?.display.finish()
+            training = nil
+            say(TrainDisplay.summary(task, output, best: best, epochs: best?.epoch ?? 0, skipped: 0).dropLast())
+        case .resumed(let done, let total): say("\(done) of \(total) results are there")
+        case .working(let tasks, let method, let done, let left):
+            let now = elapsed
+            let first = begun ?? now
+            begun = first
+            self.left = done > 0 && now > first ? "\(clock(left * (now - first) / done)) left" : nil
+            line("\(method): \(tasks.joined(separator: "+"))" + (self.left.map { ", \($0)" } ?? ""))
+        case .result(let result, let done, let total):
+            say(Self.text(result, done, total) + (left.map { "; \($0)" } ?? ""))
+        }
+    }
+
+    /// Takes the terminal's line away, and tells how many files were left out.
+    mutating func finish() {
+        clear()
+        for (task, count) in skipped.sorted(by: { $0.key < $1.key }) where count > Self.named {
+            warn("\(task): left out \(count - Self.named) more images")
+        }
+        skipped = [:]
+    }
+
+    private static func text(_ result: StudyResult, _ done: Int, _ total: Int) -> String {
+        let parts = zip(result.tasks, result.marks).map { name, marks in
+            "\(name) \(marks.accuracy.map { tenths(100 * $0.value) } ?? "-")"
+        }
+        let scale = result.variant.contains("+tune") ? " at scale \(result.scale)" : ""
+        return "\(done) of \(total): \(result.variant)\(scale): \(parts.joined(separator: ", "))"
+    }
+
+    /// Writes over the terminal's line.
+    private mutating func line(_ text: String) {
+        guard isTerminal, !isQuiet else { return }
+        let seconds = elapsed
+        guard seconds - shown >= Self.interval else { return }
+        shown = seconds
+        hasLine = true
+        StandardStream.error.write("\r\(text)\u{1B}[K")
+    }
+
+    /// Writes a line that stays.
+    private mutating func say(_ text: some StringProtocol) {
+        guard !isQuiet else { return }
+        clear()
+        StandardStream.error.write(String(text) + "\n")
+    }
+
+    private mutating func warn(_ text: String) {
+        clear()
+        log.warning("\(text)")
+    }
+
+    private mutating func clear() {
+        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
+        hasLine = false
+    }
+
+    private var elapsed: Double {
+        let parts = start.duration(to: .now).components
+        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,24 @@
+import Labelling
+
+/// What `study` says on stdout.
+enum StudyText {
+    /// A line for each method and number of tasks, in percent: how much of the single adapters' accuracy is kept, on average and
+    /// at worst, and how often a merge is above the task's head alone.
+    static func table(_ study: Study) -> String {
+        var rows = [["method", "tasks", "merges", "kept", "worst", "above head-only"]]
+        for variant in study.variants {
+            for size in study.sizes where size > 1 {
+                let answers = study.answers(variant, size: size)
+                let kept = answers.compactMap { $0.marks.ratio(to: $0.task.single)?.value }
+                guard !kept.isEmpty else { continue }
+                let above = answers.count { $0.marks.right > $0.task.headOnly.right }
+                rows.append([
+                    variant, "\(size)", "\(study.results(variant, size: size).count)",
+                    tenths(100 * kept.reduce(0, +) / Double(kept.count)), tenths(100 * (kept.min() ?? 0)),
+                    "\(above) of \(answers.count)",
+                ])
+            }
+        }
+        return TextTable.aligned(rows, left: [0])
+    }
+}

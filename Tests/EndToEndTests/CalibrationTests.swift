@@ -1,0 +1,94 @@
+import Foundation
+import Tensors
+import Testing
+
+/// Merges that look at images: their recipes, the choice of parameters, and what they refuse.
+@Suite struct CalibrationTests {
+    let scratch: Scratch
+    let tasks = ["traffic", "aerial"]
+
+    init() throws {
+        scratch = try Scratch()
+        try scratch.copy(Samples.folder + "/images", to: "images")
+    }
+
+    private func merged(_ arguments: [String]) throws -> Finished {
+        try merge(tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] } + arguments, in: scratch)
+    }
+
+    private func recipe(_ bundle: String) throws -> JSONObject {
+        try #require(try JSON(parsing: scratch.read("\(bundle)/bundle.json")).objectValue?["recipe"]?.objectValue)
+    }
+
+    @Test func aMergeWithImagesIsMadeAgainFromItsRecipe() throws {
+        let run = try merged(["--calibration", "images", "--align", "-o", "first"])
+        #expect(run.exitCode == 0 && run.errors.contains("traffic: aligned on \(sampleImages) images"), "\(run.errors)")
+        func again(_ name: String, _ arguments: [String] = []) throws -> Finished {
+            try runMergeVit(["merge", "--recipe", "first/bundle.json", "-o", name] + arguments, folder: scratch.url)
+        }
+        #expect(try again("second").exitCode == 0)
+        for name in try scratch.entries("first") {
+            #expect(try scratch.read("first/\(name)") == scratch.read("second/\(name)"), "\(name)")
+        }
+        try FileManager.default.moveItem(atPath: scratch.path("images"), toPath: scratch.path("moved"))
+        #expect(try again("third").exitCode == 3)
+        #expect(try again("third", ["--calibration", "moved"]).exitCode == 0)
+        for name in ["model.safetensors", "heads.safetensors"] {
+            #expect(try scratch.read("first/\(name)") == scratch.read("third/\(name)"))
+        }
+        try scratch.remove("moved/signs/stop.png")
+        let other = try again("fourth", ["--calibration", "moved"])
+        #expect(
+            other.exitCode == 3 && other.errors.contains("not the calibration images of \"traffic\" that were used"),
+            "\(other.errors)")
+        #expect(try !scratch.entries().contains("fourth"))
+    }
+
+    @Test func everyParameterThatIsNotFixedIsChosen() throws {
+        let run = try merged(["--method", "core-ties", "--calibration", "images", "--tune-all", "-o", "free"])
+        #expect(run.exitCode == 0 && run.errors.hasPrefix("traffic, aerial: scale "), "\(run.errors)")
+        #expect(run.errors.contains("density "))
+        let fixed = try merged(
+            ["--method", "core-ties", "--set", "density=0.6", "--calibration", "images", "--tune-all", "-o", "fixed"])
+        #expect(fixed.exitCode == 0, "\(fixed.errors)")
+        func loss(_ text: String) throws -> Double {
+            try #require(
+                text.components(separatedBy: "a loss of ").last?.split(separator: " ").first.flatMap { Double($0) })
+        }
+        #expect(try recipe("fixed")["parameters"]?.objectValue?["density"]?.doubleValue == 0.6)
+        let density = try #require(try recipe("free")["parameters"]?.objectValue?["density"]?.doubleValue)
+        #expect([0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1].contains(density))
+        #expect(try loss(run.errors) <= loss(fixed.errors))
+    }
+
+    @Test func labelsChooseTheScaleOfTheTaskThatHasThem() throws {
+        let classes = ["field", "forest", "parking"]
+        let pictures = try scratch.entries("images/aerial").filter { !$0.hasPrefix(".") }
+        for (index, name) in (pictures + pictures + pictures).enumerated() {
+            let folder = "labelled/\(classes[index % 3])"
+            try FileManager.default.createDirectory(
+                atPath: scratch.path(folder), withIntermediateDirectories: true)
+            try scratch.copy("\(Samples.folder)/images/aerial/\(name)", to: "\(folder)/\(index)-\(name)")
+        }
+        let arguments = ["--calibration", "traffic=images", "--labelled", "aerial=labelled", "--tune"]
+        let run = try merged(arguments + ["-o", "tuned"])
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(try recipe("tuned")["calibration"]?.objectValue?["tune"]?.stringValue == "labels")
+        try FileManager.default.moveItem(
+            atPath: scratch.path("labelled/field"), toPath: scratch.path("labelled/meadow"))
+        let unknown = try merged(arguments + ["-o", "other"])
+        #expect(unknown.exitCode == 3 && unknown.errors.contains("\"meadow\" is no class of the task \"aerial\""))
+    }
+
+    @Test(arguments: [
+        (["--tune"], "need --calibration"), (["--tune-all"], "need --calibration"),
+        (["--calibration", "images", "--labelled", "aerial=images"], "--labelled needs --tune"),
+        (["--calibration", "images", "--align-rank", "3"], "--align-rank needs --align"),
+        (["--calibration", "images", "--max-drop", "101"], "--max-drop must be from 0 to 100"),
+        (["--method", "regmean"], "needs --calibration"),
+    ])
+    func wrongUsageIsNamed(_ arguments: [String], _ reason: String) throws {
+        let run = try merged(arguments + ["-o", "none"])
+        #expect(run.exitCode == 2 && run.errors.contains(reason), "\(run.errors)")
+    }
+}

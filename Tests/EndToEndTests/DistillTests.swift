@@ -1,0 +1,199 @@
+import Foundation
+import Tensors
+import Testing
+
+/// Short runs of `merge --method distill` over the sample pictures.
+struct DistillScene {
+    let scratch: Scratch
+    static let tasks = ["traffic", "aerial"]
+    /// A run over two rounds.
+    static let bundle = ["--steps", "34", "--set", "batch=1", "--set", "rank=2", "--scale", "0.3"]
+    /// The same without the alignment of heads, which takes its time in a debug build.
+    static let short = bundle + ["--as", "adapter"]
+
+    init() throws {
+        scratch = try Scratch()
+        try scratch.copy(Samples.folder + "/images", to: "images")
+    }
+
+    private static func all(_ output: String, _ arguments: [String]) -> [String] {
+        ["merge", "--base", Samples.base, "--method", "distill", "--calibration", "images", "-o", output]
+            + tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] } + arguments
+    }
+
+    /// Runs the merge.
+    func distill(_ output: String, _ arguments: [String] = short) throws -> Finished {
+        try runMergeVit(Self.all(output, arguments), folder: scratch.url)
+    }
+
+    /// Runs the merge and takes for granted that it goes well and says nothing.
+    func distilled(_ output: String, _ arguments: [String] = short) throws {
+        let run = try distill(output, arguments + ["-q"])
+        try #require(run.exitCode == 0 && run.errors.isEmpty && run.standardOutput.isEmpty, "\(run.errors)")
+    }
+
+    /// Starts the merge, sends it a signal once it has left `steps` steps in a checkpoint, and waits for its end.
+    func interrupted(
+        _ output: String, _ arguments: [String] = short, by signal: Int32, after steps: Int
+    ) throws -> (process: Process, errors: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
+        process.arguments = Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"])
+        process.currentDirectoryURL = scratch.url
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while try self.steps(output) < steps, process.isRunning, Date() < deadline { usleep(1000) }
+        kill(process.processIdentifier, signal)
+        let said = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process, String(decoding: said, as: UTF8.self))
+    }
+
+    /// How many steps the checkpoint of a run has; -1 if there is none.
+    func steps(_ output: String) throws -> Int {
+        let path = scratch.path(".\(output).training/checkpoint.json")
+        guard FileManager.default.fileExists(atPath: path) else { return -1 }
+        return try JSON(contentsOf: path).objectValue?["state"]?.objectValue?["steps"]?.intValue ?? -1
+    }
+
+    /// The content of every file of a folder.
+    func files(_ name: String) throws -> [String: [UInt8]] {
+        Dictionary(uniqueKeysWithValues: try scratch.entries(name).map { ($0, try scratch.read("\(name)/\($0)")) })
+    }
+
+    /// The recipe of a bundle or an adapter.
+    func recipe(_ name: String) throws -> JSONObject {
+        let file = try scratch.entries(name).contains("bundle.json") ? "bundle.json" : "recipe.json"
+        return try #require(try JSON(contentsOf: scratch.path("\(name)/\(file)")).objectValue?["recipe"]?.objectValue)
+    }
+}
+
+/// What distillation gives.
+@Suite struct DistillTests {
+    let scene: DistillScene
+    var scratch: Scratch { scene.scratch }
+
+    init() throws { scene = try DistillScene() }
+
+    @Test func theRecipeMakesTheSameBytesAgainOnAnyNumberOfThreads() throws {
+        let run = try scene.distill("a", DistillScene.bundle + ["--threads", "1"])
+        #expect(run.exitCode == 0 && run.standardOutput.isEmpty, "\(run.errors)")
+        let lines = run.errors.split(separator: "\n")
+        #expect(lines[0].hasPrefix("step 3 of 34: features 0.") && lines[0].contains(" % of labels the same; "))
+        #expect(run.errors.contains("aerial: aligned on \(sampleImages) images"))
+        #expect(
+            lines.last
+                == "merged 2 adapters by distill from sum at scale 0.3 in 34 steps into a: traffic (43), aerial (7)")
+        #expect(try scratch.entries() == ["a", "images"])
+        let recipe = try scene.recipe("a")
+        let parameters = try #require(recipe["parameters"]?.objectValue)
+        #expect(recipe["method"] == "distill" && parameters["steps"]?.doubleValue == 34)
+        let start = try #require(recipe["start"]?.objectValue)
+        #expect(start["method"] == "sum" && start["parameters"]?.objectValue?["scale"]?.doubleValue == 0.3)
+        let again = try runMergeVit(
+            "merge", "-q", "--recipe", "a/bundle.json", "--threads", "2", "-o", "b", folder: scratch.url)
+        #expect(again.exitCode == 0 && again.errors.isEmpty, "\(again.errors)")
+        #expect(try scene.files("a") == scene.files("b"))
+        _ = try label(scratch.path("b"), ["images/signs"], folder: scratch.url.path)
+    }
+
+    @Test func theStartIsChosenAndAnyMethods() throws {
+        try scene.distilled(
+            "a", ["--steps", "1", "--set", "rank=1", "--from", "ties", "--set", "density=0.4", "--as", "adapter"])
+        let start = try #require(try scene.recipe("a")["start"]?.objectValue)
+        #expect(start["method"] == "ties" && start["parameters"]?.objectValue?["density"]?.doubleValue == 0.4)
+        let scale = try #require(start["parameters"]?.objectValue?["scale"]?.doubleValue)
+        #expect((0.1...3).contains(scale))
+        #expect(try scene.recipe("a")["calibration"]?.objectValue?["tune"] == "agreement")
+    }
+
+    @Test func everyWeightIsTrainedAndMinutesAreRecordedAsSteps() throws {
+        try scene.distilled("a", ["--minutes", "0.001", "--set", "batch=1", "--scale", "0.3"])
+        let steps = try #require(try scene.recipe("a")["parameters"]?.objectValue?["steps"]?.doubleValue)
+        #expect(steps >= 32)
+        let (plain, trained) = (
+            try SafetensorsFile(path: Samples.base + "/model.safetensors"),
+            try SafetensorsFile(path: scratch.path("a/model.safetensors"))
+        )
+        for entry in trained.entries where entry.name.hasSuffix("fc1.weight") {
+            let own = try plain.tensor("vit.\(entry.name)")
+            #expect(try trained.tensor(entry.name) != own)
+        }
+    }
+
+    @Test func groupsAndAdaptersAreTrainedToo() throws {
+        try scene.distilled("g", DistillScene.bundle + ["--groups", "traffic+aerial"])
+        let manifest = try #require(try JSON(contentsOf: scratch.path("g/bundle.json")).objectValue)
+        #expect(manifest["groups"]?.arrayValue?.count == 2)
+        try scene.distilled("l")
+        let shapes = try SafetensorsFile(path: scratch.path("l/adapter_model.safetensors")).entries.map(\.shape)
+        #expect(shapes.contains { $0[0] == 34 } && shapes.contains { $0[0] == 2 })
+        #expect(try scratch.entries() == ["g", "images", "l"])
+    }
+
+    @Test(arguments: [
+        (["--from", "ties", "--method", "sum"], "--from and --steps belong to --method distill"),
+        (["--from", "distill"], "--from distill: expected a method that does not train"),
+        (["--from", "none"], "--from \"none\" is not known"), (["--set", "beta=1"], "sum has no parameter \"beta\""),
+        (["--steps", "3", "--minutes", "1"], "--steps and --minutes: give one"),
+        (["--minutes", "0"], "--minutes must be above 0"), (["--max-drop", "5"], "--max-drop compares many merges"),
+        (["--steps", "3", "--set", "steps=4"], "are the same"),
+        (["--threads", "0"], "--threads must be from 1 to 256"),
+        (["--method", "sum", "--resume"], "belong to --method distill"),
+        (["--checkpoint-steps", "0"], "--checkpoint-steps must be at least 1"),
+    ])
+    func wrongUsageIsNamed(_ arguments: [String], _ reason: String) throws {
+        let own = arguments.contains("--method") ? arguments.filter { $0 != "distill" } : arguments
+        let run = try scene.distill("none", own)
+        #expect(run.exitCode == 2 && run.errors.contains(reason), "\(run.errors)")
+    }
+}
+
+/// Merges that are stopped, killed, and go on.
+@Suite struct DistillResumeTests {
+    let scene: DistillScene
+    var scratch: Scratch { scene.scratch }
+
+    init() throws { scene = try DistillScene() }
+
+    @Test func aKilledMergeGoesOnToTheSameBytes() throws {
+        try scene.distilled("whole")
+        for steps in [0, 3, 33] {
+            let run = try scene.interrupted("a", DistillScene.short + ["--resume"], by: SIGKILL, after: steps)
+            #expect(run.process.terminationReason == .uncaughtSignal)
+        }
+        #expect(try scene.steps("a") >= 33 && !scratch.entries().contains("a"))
+        let end = try scene.distill("a", DistillScene.short + ["--resume"])
+        #expect(end.exitCode == 0 && end.errors.hasPrefix("going on after step "), "\(end.errors)")
+        #expect(try scene.files("a") == scene.files("whole"))
+        #expect(try scratch.entries() == ["a", "images", "whole"])
+    }
+
+    @Test func aMergeThatIsToldToStopSaysHowToGoOn() throws {
+        let run = try scene.interrupted("a", by: SIGTERM, after: 2)
+        #expect(run.process.terminationReason == .exit && run.process.terminationStatus == 128 + SIGTERM)
+        let steps = try scene.steps("a")
+        #expect(run.errors == "mergevit: stopped after step \(steps) of 34; the same command with --resume goes on\n")
+        #expect(try scratch.entries() == [".a.training", "images"])
+        let again = try scene.distill("a")
+        #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
+        let other = try scene.distill("a", DistillScene.short + ["--set", "lr=0.01", "--resume"])
+        #expect(
+            other.exitCode == 3
+                && other.errors == "mergevit: error: .a.training: is of another run: lr was 0.0003, now 0.01\n",
+            "\(other.errors)")
+        try scratch.remove("images/signs/stop.png")
+        let changed = try scene.distill("a", DistillScene.short + ["--resume"])
+        #expect(changed.exitCode == 3 && changed.errors.contains("is of another run: images traffic was "))
+        try scene.distilled("a", DistillScene.short + ["--force"])
+        #expect(try scratch.entries() == ["a", "images"])
+    }
+
+    @Test func anOutputThatIsThereIsRefusedAtOnce() throws {
+        try scratch.write("a/x", [1])
+        let run = try scene.distill("a", ["--steps", "1000000"])
+        #expect(run.exitCode == 3 && run.errors.contains("a: is there already"), "\(run.errors)")
+    }
+}

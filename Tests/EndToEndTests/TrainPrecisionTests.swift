@@ -1,0 +1,54 @@
+import Foundation
+import Tensors
+import Testing
+
+/// Training with bf16 products.
+@Suite struct TrainPrecisionTests {
+    let scene: TrainingScene
+    var scratch: Scratch { scene.scratch }
+
+    static let bf16 = TrainingScene.short + ["--precision", "bf16"]
+
+    /// Whether the processor has instructions for bf16 products, by what the system says of it.
+    static let isThere: Bool = {
+        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        return text.contains("avx512_bf16") || text.contains("amx_bf16")
+    }()
+
+    init() throws { scene = try TrainingScene() }
+
+    @Test(.enabled(if: isThere, "the processor has no instructions for bf16"))
+    func anAdapterLearns() throws {
+        try scene.trained("a", Self.bf16 + ["--dropout", "0.1", "--threads", "1"])
+        try scene.trained("b", Self.bf16 + ["--dropout", "0.1", "--threads", "3"])
+        #expect(try scene.files("a") == scene.files("b"))
+        #expect(try scene.record("a")["options"]?.objectValue?["precision"] == "bf16")
+        #expect(try scene.accuracy("a") >= 0.9)
+        try scene.trained("c", TrainingScene.short + ["--dropout", "0.1"])
+        #expect(try scene.record("c")["options"]?.objectValue?["precision"] == "f32")
+        #expect(try scene.files("a")["adapter_model.safetensors"] != scene.files("c")["adapter_model.safetensors"])
+    }
+
+    @Test(.enabled(if: isThere, "the processor has no instructions for bf16"))
+    func aCheckpointIsOfOnePrecision() throws {
+        _ = try scene.interrupted("a", Self.bf16, by: SIGTERM, after: 2)
+        let other = try scene.train("a", TrainingScene.short + ["--resume"])
+        #expect(other.exitCode == 3)
+        #expect(
+            other.errors
+                == "mergevit: error: .a.training: is of another run: precision was bf16, now f32\n")
+        try scene.trained("a", Self.bf16 + ["--resume"])
+        try scene.trained("whole", Self.bf16)
+        #expect(try scene.files("a") == scene.files("whole"))
+    }
+
+    /// The library is told to know no more than AVX-512 as it first was, as on a processor that has no more.
+    @Test func withoutInstructionsForItTheRunIsRefused() throws {
+        let run = try scene.train("a", Self.bf16, environment: ["ONEDNN_MAX_CPU_ISA": "AVX512_CORE"])
+        #expect(run.exitCode == 3)
+        #expect(
+            run.errors
+                == "mergevit: error: compute in bf16: the processor has neither AVX512_BF16 nor AMX\n")
+        #expect(try scratch.entries() == ["d"])
+    }
+}

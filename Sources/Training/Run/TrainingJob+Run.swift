@@ -56,6 +56,9 @@ extension TrainingJob {
         }
     }
 
+    /// Epochs are followed by a checkpoint if so many seconds have passed since the last.
+    private static let shortestEpoch = 1.0
+
     /// Takes a run to its end, with checkpoints on the way.
     ///
     /// - Throws: `ToldToStop` after a checkpoint.
@@ -71,8 +74,10 @@ extension TrainingJob {
         while !run.isFinished {
             let event = try run.advance()
             let goesOn = progress(event)
-            var isDue = !goesOn || clock.now - saved.time >= .seconds(checkpointSeconds)
-            if case .epoch = event { isDue = true }
+            let since = clock.now - saved.time
+            var isDue = !goesOn || since >= .seconds(checkpointSeconds)
+            // An epoch of a head takes less time than a checkpoint.
+            if case .epoch = event, since >= .seconds(Self.shortestEpoch) { isDue = true }
             if let every = checkpointSteps, run.steps - saved.steps >= every { isDue = true }
             if isDue {
                 try checkpoints.save(run.snapshot)

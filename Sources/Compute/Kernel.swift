@@ -8,7 +8,8 @@ public final class Kernel: @unchecked Sendable {
         var source = Precision.f32
         /// Nil for packed weights, whose layout is the library's own.
         var weights: Precision? = Precision.f32
-        /// Of the destination and of what it is multiplied by.
+        /// Nil when there is none.
+        var multiplier: Precision?
         var result = Precision.f32
     }
 
@@ -56,7 +57,7 @@ public final class Kernel: @unchecked Sendable {
         (spec.activation, spec.activation_alpha) = activation.code
         return try Kernel(
             engine, "plan a linear layer \(rows) x \(inputs) -> \(outputs), \(operands) to \(result)",
-            Storage(source: operands, weights: nil, result: result)
+            Storage(source: operands, weights: nil, multiplier: multiplies ? result : nil, result: result)
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -173,7 +174,7 @@ public final class KernelCall {
         multiplier: Operand? = nil, destination: Operand, scratch: FloatBuffer
     ) throws(ComputeError) {
         for (operand, expected) in [
-            (source, kernel.storage.source), (weights, kernel.storage.weights), (multiplier, kernel.storage.result),
+            (source, kernel.storage.source), (weights, kernel.storage.weights), (multiplier, kernel.storage.multiplier),
             (destination, kernel.storage.result),
         ] {
             guard let operand, let expected, operand.buffer.precision != expected else { continue }

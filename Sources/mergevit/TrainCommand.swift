@@ -102,7 +102,7 @@ struct TrainCommand: ParsableCommand {
             base: base, data: try input.list(seed: options.seed), task: task, output: output, lora: try adapter.lora)
         job.settings = options.settings(headOnly: adapter.headOnly)
         job.weightDecay = options.weightDecay
-        job.labelSmoothing = options.labelSmoothing
+        job.labelSmoothing = options.smoothing(headOnly: adapter.headOnly)
         job.augmentation = input.augmentation(headOnly: adapter.headOnly)
         job.imageMemory = input.imageMemory << 20
         job.names = adapter.names == .transformers4 ? .transformers4 : .transformers5

@@ -1,4 +1,5 @@
 import Compute
+import Foundation
 import Tensors
 import Testing
 
@@ -134,5 +135,16 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
             }
             #expect(done.elements.allSatisfy { $0 == 1 })
         }
+    }
+
+    @Test func threadsEndWithTheirPool() throws {
+        func threads() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count }
+        let before = try threads()
+        for _ in 0..<40 {
+            let pool = try WorkerPool(workers: 4)
+            pool.forEach(9) { _, _ in }
+        }
+        // Other tests have threads of their own; these would be 120.
+        #expect(try threads() < before + 60)
     }
 }

@@ -49,7 +49,7 @@ import Testing
         }
         #expect(try StudyVariant("sum+align+tune").name == "sum+tune+align")
         #expect(try StudyVariant("sum").tuned.aligned.name == "sum+tune+align")
-        for name in ["", "sums", "sum+", "sum+tune+tune", "sum+fast", "+tune"] {
+        for name in ["", "sums", "sum+", "sum+tune+tune", "sum+fast", "+tune", "distill"] {
             #expect(throws: TrainingError.self) { try StudyVariant(name) }
         }
     }

@@ -1,4 +1,4 @@
-import VisionTransformers
+public import VisionTransformers
 
 /// The choice of one merge's scale for its heads as they are and for aligned heads, over the same features.
 extension Calibrator {
@@ -12,7 +12,7 @@ extension Calibrator {
     ///   - start: where the search begins: at the nearest of them.
     ///   - aligning: for each choice that is wanted, whether heads are aligned at each scale before they are compared.
     ///   - limit: how many held-out images, and for alignment fitted ones, of a task are looked at.
-    ///   - progress: told after every scale how many images passed the merge; what it throws ends the search.
+    ///   - progress: told now and then how many images passed the merge; what it throws ends the search.
     /// - Returns: the best scale for each choice.
     /// - Throws: `SettingError` for a scale out of range; `ModelError`, `ComputeError`.
     public func chooseScales(
@@ -20,15 +20,14 @@ extension Calibrator {
         progress: (_ images: Int) throws -> Void
     ) throws -> [Double] {
         guard let middle = scales.indices.min(by: { abs(scales[$0] - start) < abs(scales[$1] - start) }) else {
-            return aligning.map { _ in merged.settings["scale"] }
+            return aligning.map { _ in merged.scale }
         }
         var known: [Int: [Double]] = [:]
         func loss(_ index: Int, _ choice: Int) throws -> Double {
             if let losses = known[index] { return losses[choice] }
             let candidate = try merged.rescaled(to: scales[index])
-            let (losses, images) = try losses(of: candidate, aligning: aligning, limit: limit)
+            let losses = try losses(of: candidate, aligning: aligning, limit: limit, progress)
             known[index] = losses
-            try progress(images)
             return losses[choice]
         }
         return try aligning.indices.map { choice in
@@ -44,24 +43,38 @@ extension Calibrator {
         }
     }
 
+    /// The heads of a merge's tasks, aligned on all images as `align` does it, in the order of its adapters.
+    ///
+    /// - Parameter progress: told after every task how many images passed the merge; what it throws ends the work.
+    /// - Throws: `ModelError`, `ComputeError`.
+    public func alignedHeads(
+        of merged: MergedBackbone, progress: (_ images: Int) throws -> Void
+    ) throws -> [Head] {
+        let model = try model(merged)
+        return try merged.adapters.map { item in
+            let features = try features(model, item.adapter.task, .max)
+            try progress(features.fitted.rows + features.heldOut.rows)
+            return try align(item.adapter.head, features, rank: nil, limit: .max).head
+        }
+    }
+
     /// The mean over tasks of how far a merge's answers on held-out images diverge from the single adapters', for each choice of
-    /// alignment, and how many images passed the merge.
+    /// alignment.
     private func losses(
-        of merged: MergedBackbone, aligning: [Bool], limit: Int
-    ) throws -> (losses: [Double], images: Int) {
+        of merged: MergedBackbone, aligning: [Bool], limit: Int, _ progress: (_ images: Int) throws -> Void
+    ) throws -> [Double] {
         let model = try model(merged)
         var sums = aligning.map { _ in 0.0 }
-        var count = 0
         for item in merged.adapters {
             let (task, teacher) = (item.adapter.task, item.adapter.head)
-            guard let images = images[task] else { throw ModelError(task, "no calibration images for this task") }
+            let images = try images(of: task)
             let held = try images.features(model, images.indices(heldOut: true, limit: limit))
             let single = try single(task, limit)
-            count += held.rows
+            try progress(held.rows)
             var fitted: FeatureTable?
             if aligning.contains(true) {
                 let table = try images.features(model, images.indices(heldOut: false, limit: limit))
-                count += table.rows
+                try progress(table.rows)
                 fitted = table
             }
             for (choice, aligns) in aligning.enumerated() {
@@ -70,6 +83,6 @@ extension Calibrator {
                 sums[choice] += Agreement(head, held, teacher: teacher, single.heldOut).divergence
             }
         }
-        return (sums.map { $0 / Double(max(merged.adapters.count, 1)) }, count)
+        return sums.map { $0 / Double(max(merged.adapters.count, 1)) }
     }
 }

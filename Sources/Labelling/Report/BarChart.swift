@@ -15,8 +15,10 @@ struct BarChart {
         let bars: [Bar]
     }
 
-    /// What the bars of a category mean, in their order; at most four.
+    /// What the bars of a category mean, in their order; at most six.
     let series: [String]
+    /// The look of each, from 1; in their order unless given.
+    var looks: [Int]?
     let categories: [Category]
     /// Words for those who do not see the picture.
     let description: String
@@ -26,11 +28,13 @@ struct BarChart {
         let thickness = 8.0
         let pitch = thickness * Double(series.count) + 9
         let names = categories.map { Drawing.width(of: Drawing.shortened($0.name, 24), size: 12) }.max() ?? 0
-        let (left, top, width) = (names + 10, 28.0, 520.0)
+        let (left, width) = (names + 10, 520.0)
+        let legend = legend(from: left, to: width)
+        let top = legend.height + 10
         let height = top + pitch * Double(categories.count) + 24
         let x = LinearScale(domain: 0...1, from: left, to: width - 14)
         return Drawing.svg(width: width, height: height, description: description) {
-            legend(left)
+            legend.drawing
             for tick in x.ticks() {
                 Drawing.line(x(tick), top - 4, x(tick), height - 22, "grid")
                 Drawing.text(NumberText.fixed(100 * tick, 0), x(tick), height - 6, "tick", anchor: .middle)
@@ -47,21 +51,26 @@ struct BarChart {
         }
     }
 
-    private func legend(_ left: Double) -> HTML {
+    private func look(_ place: Int) -> String { "series\(looks?[place] ?? place + 1)" }
+
+    /// What the bars mean, in as many lines as it takes.
+    private func legend(from left: Double, to right: Double) -> (drawing: HTML, height: Double) {
         var drawing = HTML.empty
-        var x = left
+        var (x, y) = (left, 4.0)
         for (place, name) in series.enumerated() {
-            drawing.append(Drawing.rectangle(x, 4, 10, 10, "series\(place + 1)"))
-            drawing.append(Drawing.text(name, x + 15, 13, "tick"))
-            x += 30 + Drawing.width(of: name, size: 12)
+            let room = 30 + Drawing.width(of: name, size: 12)
+            if x > left, x + room > right { (x, y) = (left, y + 17) }
+            drawing.append(Drawing.rectangle(x, y, 10, 10, look(place)))
+            drawing.append(Drawing.text(name, x + 15, y + 9, "tick"))
+            x += room
         }
-        return drawing
+        return (drawing, y + 14)
     }
 
     private func draw(_ bar: Bar, _ place: Int, _ x: LinearScale, _ y: Double, _ thickness: Double) -> HTML {
         guard let value = bar.value else { return .empty }
         var drawing = Drawing.rectangle(
-            x.from, y, x(value) - x.from, thickness - 1, "series\(place + 1)", note: bar.note)
+            x.from, y, x(value) - x.from, thickness - 1, look(place), note: bar.note)
         if let interval = bar.interval {
             let middle = y + (thickness - 1) / 2
             drawing.append(Drawing.line(x(interval.low), middle, x(interval.high), middle, "whisker"))

@@ -41,6 +41,8 @@ extension ReportStyle {
         .series2 { fill: var(--second); }
         .series3 { fill: var(--good); }
         .series4 { fill: var(--bad); }
+        .series5 { fill: var(--muted); }
+        .series6 { fill: var(--muted); fill-opacity: .45; }
         .gap { fill: var(--second); fill-opacity: .3; stroke: var(--second); stroke-width: 1; }
         .gap.inside { fill-opacity: .65; }
         .histogram { fill: var(--muted); fill-opacity: .55; }

@@ -44,31 +44,31 @@ extension StudyPage {
 
     // MARK: Heads alone
 
-    /// The largest merge with all its tasks beside their own adapters and heads alone, by the variant that keeps most.
+    /// The largest merges of the first few variants beside the tasks' own adapters and heads alone.
     var besideHeads: BarChart? {
-        guard let size = study.sizes.last, size > 1,
-            let best = study.variants.max(by: { kept($0, size) < kept($1, size) }), kept(best, size) > 0
-        else { return nil }
+        guard let size = study.sizes.last, size > 1 else { return nil }
+        let variants = study.variants.filter { !study.results($0, size: size).isEmpty }.prefix(4)
+        let series = ["own adapter"] + variants + ["head alone"]
         let categories = study.tasks.map { task in
-            let answers = study.answers(best, size: size).filter { $0.task.name == task.name }.map(\.marks)
-            // Of several merges of the task the mean has no interval here.
-            let merged = answers.count == 1 ? answers[0].accuracy : Self.mean(answers)
-            let bars = [("own adapter", task.single.accuracy), (best, merged), ("head alone", task.headOnly.accuracy)]
+            let merged = variants.map { variant in
+                let answers = study.answers(variant, size: size).filter { $0.task.name == task.name }.map(\.marks)
+                // Of several merges of the task the mean has no interval here.
+                return answers.count == 1 ? answers[0].accuracy : Self.mean(answers)
+            }
+            let bars = [task.single.accuracy] + merged + [task.headOnly.accuracy]
             return BarChart.Category(
                 name: task.name,
-                bars: bars.map { name, estimate in
+                bars: zip(series, bars).map { name, estimate in
                     .init(
                         value: estimate?.value, interval: estimate?.interval,
                         note: "\(task.name), \(name): \(estimate.map { percent($0.value) } ?? "–") %")
                 })
         }
         return BarChart(
-            series: ["own adapter", "\(size) merged by \(best)", "head alone"], categories: categories,
-            description:
-                "Accuracy of each task by its own adapter, \(size) tasks merged by \(best), and its head alone.")
+            series: series, looks: [5] + Array(1...max(variants.count, 1)).prefix(variants.count) + [6],
+            categories: categories,
+            description: "Accuracy of each task by its own adapter, in merges of \(size) tasks, and by its head alone.")
     }
-
-    private func kept(_ variant: String, _ size: Int) -> Double { means.normalised(variant, size: size)?.value ?? 0 }
 
     private static func mean(_ marks: [AnswerMarks]) -> Estimate? {
         let values = marks.compactMap { $0.accuracy?.value }
@@ -82,9 +82,12 @@ extension StudyPage {
         if let chart = besideHeads {
             HTML.element("figure") {
                 chart.drawn()
-                HTML.element("figcaption") { "Top-1 accuracy in percent, with 95 % intervals." }
+                HTML.element("figcaption") {
+                    "Top-1 accuracy in percent with 95 % intervals, \(study.sizes.last ?? 0) tasks merged."
+                }
             }
         }
+        HTML.element("h3") { "How often" }
         ReportPage.table(
             "compact",
             columns: ["method", "tasks", "above", "surely", "equal", "below", "surely", "mean difference, points"],

@@ -40,10 +40,10 @@ extension StudyPage {
             }
         }
         guard points.count > 2 else { return nil }
+        let domain = Self.domain(points.map(\.x), least: 0.02)
+        let decimals = domain.upperBound - domain.lowerBound < 0.06 ? 3 : 2
         return ScatterChart(
-            horizontal: .init(
-                title: measure.title, domain: Self.domain(points.map(\.x), least: 0.02),
-                text: { NumberText.fixed($0, 2) }),
+            horizontal: .init(title: measure.title, domain: domain, text: { NumberText.fixed($0, decimals) }),
             vertical: .share("lost, points", Self.domain(points.map(\.y), least: 0.05)), points: points, guide: .trend,
             description: "Accuracy lost in pairs over \(measure.title), merged by \(variant).")
     }

@@ -116,7 +116,9 @@ public struct StudyPage {
 
     private var yardsticks: HTML {
         ReportPage.table(
-            columns: ["task", "own adapter, %", "head alone, %", "adapter gains, points", "classes", "images", "of"],
+            columns: [
+                "task", "own adapter, %", "head alone, %", "adapter gains, points", "classes", "images", "measured on",
+            ],
             text: [0, 6]
         ) {
             for task in study.tasks {

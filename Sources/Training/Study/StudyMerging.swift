@@ -33,8 +33,7 @@ final class StudyMerging {
             let scaled = variant.tunes ? try merged.rescaled(to: scale) : merged
             var heads = adapters.map(\.adapter.head)
             if variant.aligns, let calibrator {
-                heads = try calibrator.align(scaled).map(\.head)
-                try progress(merge.tasks.count * job.calibrationImages)
+                heads = try calibrator.alignedHeads(of: scaled, progress: progress)
             }
             let features = try seen[scale] ?? measurement.features(scaled, tasks: merge.tasks) { _ in try progress(0) }
             if seen.updateValue(features, forKey: scale) == nil {
@@ -50,7 +49,7 @@ final class StudyMerging {
     private func scales(
         of merged: MergedBackbone, _ merge: StudyPlan.Merge, _ progress: (_ images: Int) throws -> Void
     ) throws -> [Double] {
-        let usual = merged.settings[MergeMethod.scale.name]
+        let usual = merged.scale
         let tuned = merge.variants.filter(\.tunes)
         guard !tuned.isEmpty, let calibrator else { return merge.variants.map { _ in usual } }
         // Changes that have nothing to do with one another add up like independent ones: the root keeps their norm.

@@ -16,13 +16,17 @@ public struct StudyVariant: Sendable {
 
     /// A way of merging from its name: `METHOD`, then `+tune` and `+align` if they are wanted.
     ///
-    /// - Throws: `TrainingError` about `--methods` when there is no such method, or its scale cannot be chosen.
+    /// - Throws: `TrainingError` about `--methods` when there is no such method, it is one that trains, or its scale
+    ///   cannot be chosen.
     public init(_ name: String) throws(TrainingError) {
         var parts = name.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
         let text = parts.removeFirst()
         guard let method = MergeMethod.named(text) else {
             let known = MergeMethod.all.map(\.name).joined(separator: ", ")
             throw TrainingError("--methods", "\"\(text)\" is not known; known are \(known)")
+        }
+        guard !method.isTrained else {
+            throw TrainingError("--methods", "\(text) trains another method's merge, which a study does not")
         }
         guard parts.allSatisfy(["tune", "align"].contains), Set(parts).count == parts.count else {
             throw TrainingError(

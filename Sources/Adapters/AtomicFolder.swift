@@ -83,6 +83,23 @@ package final class AtomicFolder: Sendable {
         guard fsync(descriptor) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
     }
 
+    /// Copies a file into the folder.
+    package func copy(_ source: String, as name: String) throws {
+        let input = open(source, O_RDONLY | O_CLOEXEC)
+        guard input >= 0 else { throw ModelError(source, String(cString: strerror(errno))) }
+        defer { close(input) }
+        let path = path(name)
+        let output = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard output >= 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        defer { close(output) }
+        while true {
+            let count = sendfile(output, input, nil, 1 << 30)
+            if count == 0 { break }
+            guard count > 0 || errno == EINTR else { throw ModelError(path, String(cString: strerror(errno))) }
+        }
+        guard fsync(output) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+    }
+
     /// Gives the folder its name. One that is replaced steps aside first, and comes back if that fails.
     ///
     /// - Throws: `ModelError` when the disk refuses, or the folder was discarded by another thread.
@@ -140,11 +157,13 @@ package final class AtomicFolder: Sendable {
         guard isFolder(path) else { return false }
         guard ModelBundle.isGroupFolder(name) else { return true }
         return names(in: path).contains { name in
-            !["config.json", "model.safetensors"].contains(name) || isFolder("\(path)/\(name)")
+            !["config.json", "model.safetensors", ActivationStatistics.fileName].contains(name)
+                || isFolder("\(path)/\(name)")
         }
     }
 
-    private static func names(in path: String) -> [String] {
+    /// The names of a folder's entries.
+    static func names(in path: String) -> [String] {
         guard let folder = opendir(path) else { return [] }
         defer { closedir(folder) }
         var names: [String] = []
@@ -157,7 +176,8 @@ package final class AtomicFolder: Sendable {
         return names
     }
 
-    private static func isFolder(_ path: String) -> Bool {
+    /// Whether there is a folder, and no link to one.
+    static func isFolder(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }

@@ -1,28 +1,9 @@
 #include "bf16.h"
 
-#include <string.h>
+#include <math.h>
 
 #include "clones.h"
-#include "gradients.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE uint16_t rounded(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    // Half of the last place that is kept, less one unless the number below it is odd: ties go to the even one.
-    uint32_t nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    // Rounding could make infinity of a NaN: it keeps its upper bits and becomes quiet.
-    uint32_t nan = bits >> 16 | 0x40;
-    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? nan : nearest);
-}
-
-INLINE float widened(uint16_t value) {
-    uint32_t bits = (uint32_t)value << 16;
-    float result;
-    memcpy(&result, &bits, sizeof result);
-    return result;
-}
+#include "rows.h"
 
 MV_CLONES
 void mv_bf16_round(const float *restrict src, uint16_t *restrict dst, size_t count) {
@@ -57,5 +38,36 @@ void mv_bf16_softmax_backward(const uint16_t *restrict p, const float *restrict 
         for (int l = 0; i < columns; i++, l++) lanes[l] += widened(p[i]) * d[i];
         for (int l = 0; l < MV_LANES; l++) mean += lanes[l];
         for (i = 0; i < columns; i++) out[i] = rounded(widened(p[i]) * (d[i] - mean));
+    }
+}
+
+MV_CLONES
+void mv_bf16_layer_norm(const float *restrict x, const float *restrict scale, const float *restrict shift, float epsilon,
+                        uint16_t *restrict out, size_t rows, size_t columns) {
+    for (size_t row = 0; row < rows; row++, x += columns, out += columns) {
+        float mean, variance;
+        moments(x, columns, &mean, &variance);
+        float inverse = 1 / sqrtf(variance + epsilon);
+        for (size_t i = 0; i < columns; i++) out[i] = rounded((x[i] - mean) * inverse * scale[i] + shift[i]);
+    }
+}
+
+MV_CLONES
+void mv_bf16_softmax(float *restrict x, uint16_t *restrict out, size_t rows, size_t columns, size_t stride) {
+    for (size_t row = 0; row < rows; row++, x += stride, out += stride) {
+        // What lies between rows counts as -inf, so that whole vectors can be computed.
+        for (size_t i = columns; i < stride; i++) x[i] = -3e38f;
+        float lanes[MV_LANES], sums[MV_LANES] = {0};
+        for (int l = 0; l < MV_LANES; l++) lanes[l] = x[l];
+        for (size_t i = MV_LANES; i < stride; i += MV_LANES)
+            for (int l = 0; l < MV_LANES; l++) lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
+        float largest = highest(lanes);
+        for (size_t i = 0; i < stride; i += MV_LANES)
+            for (int l = 0; l < MV_LANES; l++) {
+                x[i + l] = exponential(x[i + l] - largest);
+                sums[l] += x[i + l];
+            }
+        float factor = 1 / total(sums);
+        for (size_t i = 0; i < stride; i++) out[i] = rounded(x[i] * factor);
     }
 }

@@ -3,14 +3,7 @@
 #include <math.h>
 
 #include "clones.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE float total(const float *lanes) {
-    float sum = 0;
-    for (int i = 0; i < MV_LANES; i++) sum += lanes[i];
-    return sum;
-}
+#include "rows.h"
 
 INLINE float dot(const float *a, const float *b, size_t count) {
     float lanes[MV_LANES] = {0};
@@ -30,21 +23,6 @@ void mv_softmax_backward(const float *p, float *d, size_t rows, size_t columns) 
         float mean = dot(p, d, columns);
         for (size_t i = 0; i < columns; i++) d[i] = p[i] * (d[i] - mean);
     }
-}
-
-// Mean and population variance of a row.
-INLINE void moments(const float *x, size_t count, float *mean, float *variance) {
-    float lanes[MV_LANES] = {0}, squares[MV_LANES] = {0};
-    size_t i = 0;
-    for (; i + MV_LANES <= count; i += MV_LANES)
-        for (int l = 0; l < MV_LANES; l++) lanes[l] += x[i + l];
-    for (int l = 0; i < count; i++, l++) lanes[l] += x[i];
-    float m = total(lanes) / (float)count;
-    for (i = 0; i + MV_LANES <= count; i += MV_LANES)
-        for (int l = 0; l < MV_LANES; l++) squares[l] += (x[i + l] - m) * (x[i + l] - m);
-    for (int l = 0; i < count; i++, l++) squares[l] += (x[i] - m) * (x[i] - m);
-    *mean = m;
-    *variance = total(squares) / (float)count;
 }
 
 // With x̂ = (x - mean) / deviation and g = dy * scale: dx = (g - mean(g) - x̂ mean(g x̂)) / deviation.

@@ -39,9 +39,11 @@ void mv_version(int *major, int *minor, int *patch) {
     *patch = version->patch;
 }
 
-int mv_has_bf16(void) {
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
-}
+static int has_instructions(dnnl_cpu_isa_t isa) { return (dnnl_get_effective_cpu_isa() & isa) == isa; }
+
+int mv_has_bf16(void) { return has_instructions(dnnl_cpu_isa_avx512_core_bf16); }
+
+int mv_has_int8(void) { return has_instructions(dnnl_cpu_isa_avx512_core_vnni); }
 
 void mv_single_thread(void) {
     // The OpenMP runtime that oneDNN was built with is already in the process; a build without OpenMP has none.
@@ -102,6 +104,8 @@ static dnnl_alg_kind_t activation_kind(mv_activation activation) {
 }
 
 static dnnl_data_type_t data_type(mv_type type) { return type == MV_BF16 ? dnnl_bf16 : dnnl_f32; }
+static dnnl_data_type_t source_type(mv_type type) { return type == MV_INT8 ? dnnl_u8 : data_type(type); }
+static dnnl_data_type_t weights_type(mv_type type) { return type == MV_INT8 ? dnnl_s8 : data_type(type); }
 
 static int post_ops(dnnl_primitive_attr_t attributes, const mv_matmul *spec, mv_op *op) {
     dnnl_post_ops_t ops;
@@ -141,11 +145,11 @@ int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
     dnnl_primitive_attr_t attributes = NULL;
     mv_desc plain;
     memset(&plain, 0, sizeof plain);
-    dnnl_data_type_t operands = data_type(spec->operands), result_type = data_type(spec->result);
-    int status = mv_desc_strided(&op->src, 2, src, src_strides, operands);
+    dnnl_data_type_t weight_type = weights_type(spec->operands), result_type = data_type(spec->result);
+    int status = mv_desc_strided(&op->src, 2, src, src_strides, source_type(spec->operands));
     if (!status)
-        status = spec->packed ? mv_desc_any(&plain, 2, weights, operands)
-                              : mv_desc_strided(&plain, 2, weights, weights_strides, operands);
+        status = spec->packed ? mv_desc_any(&plain, 2, weights, weight_type)
+                              : mv_desc_strided(&plain, 2, weights, weights_strides, weight_type);
     if (!status && spec->has_bias) status = mv_desc_strided(&op->bias, 2, bias, bias_strides, dnnl_f32);
     if (!status && spec->multiply) status = mv_desc_strided(&op->multiplier, 2, dst, dst_strides, result_type);
     if (!status) status = mv_desc_strided(&op->dst, 2, dst, dst_strides, result_type);

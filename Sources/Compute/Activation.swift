@@ -55,7 +55,8 @@ extension Kernel {
         let (code, alpha) = Optional(activation).code
         return try Kernel(
             engine, "plan \(activation) of \(rows) x \(columns), \(precision)",
-            Storage(source: precision, multiplier: backward ? precision : nil, result: precision)
+            Storage(
+                source: precision.format, multiplier: backward ? precision.format : nil, result: precision.format)
         ) {
             mv_activation_create(
                 &$0, engine.handle, Int64(rows), Int64(columns), precision.code, code, alpha, backward ? 1 : 0)

@@ -5,12 +5,12 @@ public import Tensors
 public final class Kernel: @unchecked Sendable {
     /// How a kernel's operands are stored.
     struct Storage: Sendable {
-        var source = Precision.f32
+        var source = NumberFormat.f32
         /// Nil for packed weights, whose layout is the library's own.
-        var weights: Precision? = Precision.f32
+        var weights: NumberFormat? = NumberFormat.f32
         /// Nil when there is none.
-        var multiplier: Precision?
-        var result = Precision.f32
+        var multiplier: NumberFormat?
+        var result = NumberFormat.f32
     }
 
     let handle: OpaquePointer
@@ -57,7 +57,31 @@ public final class Kernel: @unchecked Sendable {
         (spec.activation, spec.activation_alpha) = activation.code
         return try Kernel(
             engine, "plan a linear layer \(rows) x \(inputs) -> \(outputs), \(operands) to \(result)",
-            Storage(source: operands, weights: nil, multiplier: multiplies ? result : nil, result: result)
+            Storage(
+                source: operands.format, weights: nil, multiplier: multiplies ? result.format : nil,
+                result: result.format)
+        ) {
+            mv_matmul_create(&$0, engine.handle, &spec)
+        }
+    }
+
+    /// The products of a linear layer in eight bits: `dst[rows, outputs] = src[rows, inputs] · weightᵀ + bias`, where `src` is
+    /// unsigned, the weight signed and packed by `pack(_:)` from whole numbers of -127...127. The sums are exact; scales are the
+    /// caller's (see `Int8`).
+    ///
+    /// - Parameter result: how `dst` is stored; the bias is f32.
+    /// - Throws: `ComputeError` when the library has no kernel for the shapes.
+    public static func products(
+        _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, result: Precision
+    ) throws(ComputeError) -> Kernel {
+        var spec = mv_matmul()
+        (spec.operands, spec.result) = (MV_INT8, result.code)
+        (spec.m, spec.k, spec.n) = (Int64(rows), Int64(inputs), Int64(outputs))
+        (spec.src_stride, spec.src_k_stride, spec.dst_stride) = (Int64(inputs), 1, Int64(outputs))
+        (spec.packed, spec.has_bias) = (1, 1)
+        return try Kernel(
+            engine, "plan products \(rows) x \(inputs) -> \(outputs), int8 to \(result)",
+            Storage(source: .u8, weights: nil, result: result.format)
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -86,7 +110,7 @@ public final class Kernel: @unchecked Sendable {
         (spec.weights_k_stride, spec.weights_n_stride) = transposed ? (1, Int64(otherStride)) : (Int64(otherStride), 1)
         return try Kernel(
             engine, "plan a product \(m) x \(k) x \(n), \(operands) to \(result)",
-            Storage(source: operands, weights: operands, result: result)
+            Storage(source: operands.format, weights: operands.format, result: result.format)
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -143,28 +167,50 @@ public final class Kernel: @unchecked Sendable {
 
 /// A place in a buffer where an operand of a kernel begins.
 public struct Operand: Sendable {
-    /// The buffer.
-    public let buffer: NumberBuffer
+    private enum Memory {
+        case numbers(NumberBuffer)
+        case bytes(ByteBuffer)
+    }
+
+    private let memory: Memory
     /// Elements from the buffer's start.
-    public let offset: Int
+    private let offset: Int
 
     /// A place in a buffer.
     public init(_ buffer: NumberBuffer, offset: Int = 0) {
-        self.buffer = buffer
+        memory = .numbers(buffer)
         self.offset = offset
     }
 
     /// A place in a buffer of 32-bit floats.
     public init(_ buffer: FloatBuffer, offset: Int = 0) { self.init(.f32(buffer), offset: offset) }
 
-    var address: UnsafeMutableRawPointer { buffer.address(offset) }
+    /// The start of a buffer of unsigned eight-bit numbers.
+    public init(_ buffer: ByteBuffer) {
+        memory = .bytes(buffer)
+        offset = 0
+    }
+
+    var format: NumberFormat {
+        switch memory {
+        case .numbers(let buffer): buffer.precision.format
+        case .bytes: .u8
+        }
+    }
+
+    var address: UnsafeMutableRawPointer {
+        switch memory {
+        case .numbers(let buffer): buffer.address(offset)
+        case .bytes(let buffer): UnsafeMutableRawPointer(buffer.base + offset)
+        }
+    }
 }
 
 /// A kernel bound to its operands, which it keeps alive; belongs to one thread, and takes no memory when it runs.
 public final class KernelCall {
     private let handle: OpaquePointer
     private let kernel: Kernel
-    private let operands: [NumberBuffer]
+    private let operands: [Operand]
 
     /// Binds a kernel to its operands; those that the kernel does not use are ignored.
     ///
@@ -177,9 +223,8 @@ public final class KernelCall {
             (source, kernel.storage.source), (weights, kernel.storage.weights), (multiplier, kernel.storage.multiplier),
             (destination, kernel.storage.result),
         ] {
-            guard let operand, let expected, operand.buffer.precision != expected else { continue }
-            throw ComputeError(
-                operation: "bind a kernel", reason: "expected \(expected), found \(operand.buffer.precision)")
+            guard let operand, let expected, operand.format != expected else { continue }
+            throw ComputeError(operation: "bind a kernel", reason: "expected \(expected), found \(operand.format)")
         }
         guard scratch.count >= kernel.scratchCount else {
             throw ComputeError(operation: "bind a kernel", reason: "scratch memory too small")
@@ -193,8 +238,8 @@ public final class KernelCall {
         handle = created
         self.kernel = kernel
         operands =
-            [source.buffer, destination.buffer, .f32(scratch)]
-            + [weights?.buffer, bias.map(NumberBuffer.f32), multiplier?.buffer].compactMap(\.self)
+            [source, destination, Operand(scratch)]
+            + [weights, bias.map { Operand($0) }, multiplier].compactMap(\.self)
     }
 
     deinit { mv_call_destroy(handle) }

@@ -1,5 +1,17 @@
 public import Tensors
 
+/// How the numbers of a kernel's operand are stored.
+enum NumberFormat: String, Sendable {
+    case f32
+    case bf16
+    case u8
+}
+
+extension Precision {
+    /// The same as a format of numbers.
+    var format: NumberFormat { self == .f32 ? .f32 : .bf16 }
+}
+
 /// Memory for numbers that kernels read and write, in one precision or the other.
 public enum NumberBuffer: Sendable {
     case f32(FloatBuffer)
@@ -17,6 +29,12 @@ public enum NumberBuffer: Sendable {
         case .bf16: .bf16
         }
     }
+
+    /// Its memory, for loops that take either.
+    var memory: UnsafeMutableRawPointer { address(0) }
+
+    /// Whether its elements are bfloat16 numbers, as loops in C ask.
+    var isNarrow: Int32 { precision == .bf16 ? 1 : 0 }
 
     /// The number of elements.
     public var count: Int {
@@ -51,6 +69,14 @@ public enum NumberBuffer: Sendable {
     public func round(_ source: UnsafePointer<Float>, count: Int, at offset: Int = 0) {
         guard case .bf16(let buffer) = self else { return }
         BFloat16.round(source, into: buffer.base + offset, count: count)
+    }
+
+    /// Fills it with 32-bit floats, rounded if need be.
+    public func set(_ source: UnsafePointer<Float>) {
+        switch self {
+        case .f32(let buffer): buffer.base.update(from: source, count: buffer.count)
+        case .bf16(let buffer): BFloat16.round(source, into: buffer.base, count: buffer.count)
+        }
     }
 
     /// Gives the first elements as 32-bit floats.

@@ -1,3 +1,4 @@
+import Glibc
 import Tensors
 
 extension ModelBundle {
@@ -7,6 +8,16 @@ extension ModelBundle {
         public let backbone: Checkpoint
         /// The places of its tasks among the bundle's heads.
         public let tasks: [Int]
+
+        /// What is known of the backbone's activations, if `quantize` has measured them.
+        var statistics: ActivationStatistics? {
+            get throws { try ActivationStatistics(folder: backbone.folder, backbone.configuration) }
+        }
+    }
+
+    /// Whether `quantize` has measured every backbone's activations.
+    public var isQuantized: Bool {
+        groups.allSatisfy { access("\($0.backbone.folder)/\(ActivationStatistics.fileName)", R_OK) == 0 }
     }
 
     /// The version of the format that a bundle of several backbones has.

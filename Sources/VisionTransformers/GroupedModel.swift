@@ -16,11 +16,14 @@ public final class GroupedModel {
         public let source: any ParameterSource
         /// The places of its tasks among all heads.
         public let tasks: [Int]
+        /// Of the backbone's activations; int8 is less exact without.
+        public let statistics: ActivationStatistics?
 
         /// Heads with their backbone.
-        public init(_ source: any ParameterSource, tasks: [Int]) {
+        public init(_ source: any ParameterSource, tasks: [Int], statistics: ActivationStatistics? = nil) {
             self.source = source
             self.tasks = tasks
+            self.statistics = statistics
         }
     }
 
@@ -53,11 +56,14 @@ public final class GroupedModel {
     ///   - heads: the heads of all tasks.
     ///   - imageSize: what preprocessing gives.
     ///   - threads: how many images are computed at the same time.
+    ///   - givesAllTokens: whether `run` can give hidden states.
+    ///   - precision: in what numbers they multiply.
     /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `TensorFileError`,
     ///   `ComputeError`.
     public init(
         _ groups: [Group], configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, threads: Int
+        imageSize: BackboneConfiguration.Extent, threads: Int, givesAllTokens: Bool = false,
+        precision: InferencePrecision = .f32
     ) throws {
         guard let first = groups.first, groups.flatMap(\.tasks).sorted() == Array(heads.indices) else {
             throw ModelError(
@@ -67,7 +73,8 @@ public final class GroupedModel {
         func model(_ group: Group) throws -> MultitaskModel {
             try MultitaskModel(
                 group.source, configuration: configuration, heads: group.tasks.map { heads[$0] }, imageSize: imageSize,
-                pool: pool)
+                pool: pool, givesAllTokens: givesAllTokens, precision: precision,
+                statistics: group.statistics)
         }
         let firstModel = try model(first)
         models = try [firstModel] + groups.dropFirst().map(model)
@@ -96,11 +103,13 @@ public final class GroupedModel {
     ///   - images: how many there are.
     ///   - logits: receives (images, classCount), if wanted.
     ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, if wanted.
-    /// - Throws: `ComputeError` when a kernel fails.
+    /// - Throws: `ModelError` when hidden states are wanted of a model that was not planned for them; `ComputeError` when a
+    ///   kernel fails.
     public func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil
     ) throws {
+        if hidden != nil { try models.first?.needAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
         pool.forEach(images * models.count) { worker, item in

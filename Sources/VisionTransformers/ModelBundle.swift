@@ -69,12 +69,20 @@ public struct ModelBundle: Sendable {
     ///   - threads: how many images are computed at the same time.
     ///   - wanted: names of tasks: groups without any of them are left out, with all their heads. Nil, or a name that is not
     ///     a task's, leaves out none.
+    ///   - givesAllTokens: whether the model can give hidden states.
+    ///   - precision: in what numbers it multiplies.
     /// - Throws: as `GroupedModel.init`.
-    public func model(threads: Int, for wanted: [String]? = nil) throws -> GroupedModel {
+    public func model(
+        threads: Int, for wanted: [String]? = nil, givesAllTokens: Bool = false, precision: InferencePrecision = .f32
+    ) throws -> GroupedModel {
         let (groups, heads) = groups(for: wanted)
         return try GroupedModel(
-            groups.map { .init($0.backbone, tasks: $0.tasks) }, configuration: backbone.configuration, heads: heads,
-            imageSize: backbone.configuration.inputSize(preprocessing), threads: threads)
+            groups.map {
+                let known = precision == .int8 ? try $0.statistics : nil
+                return .init($0.backbone, tasks: $0.tasks, statistics: known)
+            }, configuration: backbone.configuration, heads: heads,
+            imageSize: backbone.configuration.inputSize(preprocessing), threads: threads,
+            givesAllTokens: givesAllTokens, precision: precision)
     }
 
     /// Checks a task's name: it stands in column names and on command lines.

@@ -26,6 +26,12 @@ public final class MultitaskModel {
     /// Values of one image's features, if they are asked for.
     public let featureCount: Int
 
+    /// In what numbers it multiplies.
+    public let precision: InferencePrecision
+
+    /// Whether all tokens are computed in the last block, as hidden states and observers need, or only those that are read.
+    private let givesAllTokens: Bool
+
     private let pool: WorkerPool
     private let passes: [ForwardPass]
 
@@ -36,20 +42,28 @@ public final class MultitaskModel {
     ///   - imageSize: what preprocessing gives.
     ///   - threads: how many images are computed at the same time.
     ///   - givesFeatures: whether `run` can give the features, all parts of them.
-    /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`, `ComputeError`.
+    ///   - givesAllTokens: whether `run` can give hidden states, and `observe` can be used. Without, the last block is computed
+    ///     only for the tokens that are read.
+    ///   - precision: in what numbers it multiplies.
+    ///   - statistics: of the backbone's activations; int8 is less exact without.
+    /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`; `ComputeError` when the processor has
+    ///   no instructions for the precision.
     public convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, threads: Int, givesFeatures: Bool = false
+        imageSize: BackboneConfiguration.Extent, threads: Int, givesFeatures: Bool = false,
+        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, statistics: ActivationStatistics? = nil
     ) throws {
         try self.init(
             source, configuration: configuration, heads: heads, imageSize: imageSize,
-            pool: WorkerPool(workers: threads), givesFeatures: givesFeatures)
+            pool: WorkerPool(workers: threads), givesFeatures: givesFeatures, givesAllTokens: givesAllTokens,
+            precision: precision, statistics: statistics)
     }
 
     /// Plans the model to be computed by threads that it may share.
     init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, pool: WorkerPool, givesFeatures: Bool = false
+        imageSize: BackboneConfiguration.Extent, pool: WorkerPool, givesFeatures: Bool = false,
+        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, statistics: ActivationStatistics? = nil
     ) throws {
         try Self.check(imageSize, configuration)
         self.configuration = configuration
@@ -58,8 +72,11 @@ public final class MultitaskModel {
         let engine = try KernelEngine()
         self.pool = pool
         let plan = try ForwardPlan(
-            source, configuration, image: imageSize, heads: heads, givesFeatures: givesFeatures, engine: engine,
-            pool: pool)
+            source, configuration, image: imageSize, heads: heads, givesFeatures: givesFeatures,
+            givesAllTokens: givesAllTokens, precision: precision, statistics: statistics, engine: engine, pool: pool)
+        self.precision = precision
+        self.givesAllTokens = givesAllTokens || plan.layout.tokens == plan.tokens
+        operationsPerImage = plan.operations
         passes = try (0..<pool.workers).map { _ in try ForwardPass(plan) }
         inputCount = plan.patches * configuration.patchLength
         classCount = plan.classes
@@ -96,11 +113,13 @@ public final class MultitaskModel {
     ///   - logits: receives (images, classCount), if wanted.
     ///   - hidden: receives (images, tokens, D) after the final layer normalization, if wanted.
     ///   - features: receives (images, featureCount), what heads read, if wanted.
-    /// - Throws: `ComputeError` when a kernel fails.
+    /// - Throws: `ModelError` when hidden states are wanted of a model that was not planned for them; `ComputeError` when a
+    ///   kernel fails.
     public func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
     ) throws {
+        if hidden != nil { try needAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
         pool.forEach(images) { worker, image in
@@ -122,10 +141,14 @@ public final class MultitaskModel {
     ///   - inputs: (images, inputCount).
     ///   - images: how many there are.
     ///   - observer: called on several threads at once, each with its own worker number below `workers`.
-    /// - Throws: `ComputeError` when a kernel fails.
+    /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel fails.
     public func observe(
         _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerInput.Observer
     ) throws {
+        try needAllTokens()
+        guard precision == .f32 else {
+            throw ModelError("inputs of layers", "expected a model in f32, found \(precision)")
+        }
         let failure = Mutex<(any Error)?>(nil)
         let tokens = hiddenShape[0]
         pool.forEach(images) { worker, image in
@@ -140,6 +163,33 @@ public final class MultitaskModel {
         if let error = failure.withLock(\.self) { throw error }
     }
 
+    /// Refuses what needs tokens that are not computed.
+    func needAllTokens() throws {
+        guard givesAllTokens else {
+            throw ModelError("hidden states", "the model was planned to give the features alone")
+        }
+    }
+
+    /// Computes one image on the calling thread, and says how long each kind of step took.
+    ///
+    /// - Parameter input: (inputCount).
+    /// - Returns: seconds; the clock's own time is in them, some 50 ns a step.
+    /// - Throws: `ComputeError` when a kernel fails.
+    public func profile(_ input: UnsafePointer<Float>) throws -> [ForwardStage: Double] {
+        var times: [ForwardStage: Double] = [:]
+        var logits = [Float](repeating: 0, count: classCount)
+        let clock = ContinuousClock()
+        try passes[0].run(
+            input, logits: &logits,
+            around: { stage, step in
+                let start = clock.now
+                try step()
+                let (seconds, attoseconds) = (clock.now - start).components
+                times[stage, default: 0] += Double(seconds) + Double(attoseconds) * 1e-18
+            })
+        return times
+    }
+
     /// How many threads work on a batch.
     public var workers: Int { pool.workers }
 
@@ -151,12 +201,6 @@ public final class MultitaskModel {
         try passes[worker].run(input, logits: logits, hidden: hidden, features: features)
     }
 
-    /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each.
-    public var operationsPerImage: Double {
-        let c = configuration
-        let (t, d, m) = (Double(hiddenShape[0]), Double(c.hiddenSize), Double(c.intermediateSize))
-        let mlp = t * d * m * (c.usesSwiGLU ? 3 : 2)
-        let block = t * d * d * 4 + mlp + t * t * d * 2
-        return 2 * (block * Double(c.layers) + Double(inputCount) * d + Double(classCount * featureCount))
-    }
+    /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each, of those that are computed.
+    public let operationsPerImage: Double
 }

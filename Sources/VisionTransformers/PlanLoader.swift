@@ -22,6 +22,14 @@ struct PlanLoader: Sendable {
         /// (outputs, inputs).
         var weight: [Float]
         var bias: [Float]
+
+        /// Some of the outputs alone.
+        func outputs(_ range: Range<Int>) -> Plain {
+            let columns = weight.count / bias.count
+            return Plain(
+                weight: Array(weight[range.lowerBound * columns..<range.upperBound * columns]),
+                bias: Array(bias[range]))
+        }
     }
 
     /// A linear layer. `rowScale` is DINOv2's layer scale, folded into the weights: λ(Wx + b) = (λW)x + λb.
@@ -81,21 +89,32 @@ struct PlanLoader: Sendable {
             bias: FloatBuffer(layer.bias))
     }
 
-    private func block(_ layer: Int, _ kernels: PlannedLayers) throws -> ForwardPlan.Block {
-        let prefix = "layers.\(layer)"
-        let gated = configuration.usesSwiGLU
-        return ForwardPlan.Block(
-            norm1: try norm("\(prefix).norm1"), qkv: try pack(plainAttentionInput(layer), kernels.qkv),
-            attentionOutput: try linear("\(prefix).attention.o_proj", kernels.attentionOutput),
-            norm2: try norm("\(prefix).norm2"),
-            up: try kernels.up.map { try linear("\(prefix).mlp.up_proj", $0) },
-            first: try linear("\(prefix).mlp.\(gated ? "gate_proj" : "fc1")", kernels.first),
-            second: try linear("\(prefix).mlp.\(gated ? "down_proj" : "fc2")", kernels.second))
-    }
-
-    /// All blocks, loaded in parallel.
-    func blocks(_ kernels: PlannedLayers, pool: WorkerPool) throws -> [ForwardPlan.Block] {
-        try pool.map(configuration.layers) { try block($0, kernels) }
+    /// All blocks, loaded in parallel, and the scratch memory that their kernels want.
+    ///
+    /// - Parameters:
+    ///   - tokens: what all blocks but the last compute, and what the last does.
+    ///   - statistics: of activations, for int8, if they are known.
+    func blocks(
+        _ tokens: [BlockTokens], _ precision: InferencePrecision, _ statistics: ActivationStatistics?,
+        engine: KernelEngine, pool: WorkerPool
+    ) throws -> ([any ForwardBlock], scratch: [Int]) {
+        let (c, last) = (configuration, configuration.layers - 1)
+        let whole = try tokens.map { try FloatBlockKernels(engine, c, $0, precision.stored) }
+        guard precision == .int8 else {
+            return (
+                try pool.map(c.layers) { try FloatBlock(self, layer: $0, whole[$0 == last ? 1 : 0]) },
+                whole.map(\.scratchCount)
+            )
+        }
+        let rounded = try tokens.map { try Int8BlockKernels(engine, c, $0, stored: precision.stored) }
+        let blocks = try pool.map(c.layers) { layer -> any ForwardBlock in
+            let place = layer == last ? 1 : 0
+            guard InferencePrecision.roundsBlock(layer) else {
+                return try FloatBlock(self, layer: layer, whole[place])
+            }
+            return try Int8Block(self, layer: layer, rounded[place], statistics)
+        }
+        return (blocks, (whole.map(\.scratchCount) + rounded.map(\.scratchCount)))
     }
 
     /// (tokens, D): prefix tokens with their positions, then the positions of the patches.

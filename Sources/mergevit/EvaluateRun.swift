@@ -21,7 +21,7 @@ struct EvaluateRun {
         switch try subject.subject() {
         case .bundle(let folder), .pair(let folder, _):
             tasks = try measured(answers(of: folder, images: data.images(), rows: rows))
-            model = try Self.description(ofBundle: folder)
+            model = try description(ofBundle: folder)
         case .adapters(let base):
             (tasks, model) = try adapters(subject, base: base, rows: rows)
         case .predictions(let path):
@@ -50,7 +50,7 @@ struct EvaluateRun {
         for task in tasks { task.answers.forEach { warn(of: $0, task.task) } }
         return Comparison(
             tasks: tasks, names: [first, second],
-            models: [try Self.description(ofBundle: first), try Self.description(ofBundle: second)],
+            models: [try description(ofBundle: first), try description(ofBundle: second)],
             bootstrap: report.bootstrapOptions, version: MergeVit.versionNumber)
     }
 
@@ -123,11 +123,18 @@ struct EvaluateRun {
         return Array(zip(tasks, answers))
     }
 
-    /// What a bundle is, without the class names, which stand with the tasks.
-    private static func description(ofBundle folder: String) throws -> JSON {
+    /// What a bundle is, without the class names, which stand with the tasks; with the precision, unless it is f32.
+    private func description(ofBundle folder: String) throws -> JSON {
         var object = try ModelDescription.of(folder).objectValue ?? [:]
         object["tasks"] = nil
+        object["precision"] = precisionDescription(isQuantized: try ModelBundle(folder: folder).isQuantized)
         return .object(object)
+    }
+
+    /// The precision that was computed in, or nil for f32.
+    private func precisionDescription(isQuantized: Bool) -> JSON? {
+        let precision = engine.precision.precision(isQuantized: isQuantized)
+        return precision == .f32 ? nil : .string(precision.rawValue)
     }
 
     // MARK: Adapters
@@ -149,7 +156,8 @@ struct EvaluateRun {
             let alone = try MergedBackbone(adapter, aloneOver: base)
             let model = try GroupedModel(
                 [.init(alone, tasks: [0])], configuration: base.configuration, heads: [adapter.head],
-                imageSize: base.configuration.inputSize(preprocessing), threads: engine.threadCount)
+                imageSize: base.configuration.inputSize(preprocessing), threads: engine.threadCount,
+                precision: engine.precision.precision(isQuantized: false))
             let evaluated = try evaluated(task, adapter.head.classes, images)
             tasks += measured(try answers(to: [evaluated], preparer, BundleClassifier(model), rows))
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]
@@ -157,14 +165,13 @@ struct EvaluateRun {
             descriptions.append(.object(description))
         }
         let files = ["\(folder)/config.json", "\(folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
-        return (
-            tasks,
-            .object([
-                "kind": "adapters one by one", "path": .string(folder),
-                "base": .object(["path": .string(folder), "sha256": try FileDigest.byName(files)]),
-                "adapters": .array(descriptions),
-            ])
-        )
+        var description: JSONObject = [
+            "kind": "adapters one by one", "path": .string(folder),
+            "base": .object(["path": .string(folder), "sha256": try FileDigest.byName(files)]),
+            "adapters": .array(descriptions),
+        ]
+        description["precision"] = precisionDescription(isQuantized: false)
+        return (tasks, .object(description))
     }
 
     // MARK: Answers written earlier

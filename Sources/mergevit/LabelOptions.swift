@@ -47,7 +47,7 @@ struct LabelModelOptions: ParsableArguments {
     static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
 }
 
-/// The options about how a model runs over images. None but those about decoding changes what comes out.
+/// The options about how a model runs over images. None but the precision and those about decoding changes what comes out.
 struct EngineOptions: ParsableArguments {
     @Option(help: "How many images the model sees at once (1...256).")
     var batchSize = 8
@@ -55,11 +55,20 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "How many threads to use (1...256; default: the number of cores).")
     var threads: Int?
 
+    @Option(
+        help: """
+            What is multiplied: f32 gives the numbers of transformers; bf16 and int8 are up to two and four times as fast, need \
+            a processor with instructions for them, and change few labels; auto is the fastest that there is, int8 only for a \
+            model that quantize has measured.
+            """)
+    var precision = PrecisionChoice.f32
+
     @OptionGroup var decoding: DecodingArguments
 
     /// What opening a bundle has to be told.
     func bundleOptions(_ bundle: String) -> BundleOptions {
-        BundleOptions(bundle: bundle, decoding: decoding.options, threads: threadCount)
+        BundleOptions(
+            bundle: bundle, decoding: decoding.options, threads: threadCount, precision: precision)
     }
 
     /// The threads asked for, or as many as there are cores to run on.

@@ -10,7 +10,7 @@ struct MergeVit: ParsableCommand {
         version: versionNumber,
         subcommands: [
             TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, EvaluateCommand.self,
-            StudyCommand.self, InspectCommand.self,
+            StudyCommand.self, QuantizeCommand.self, InspectCommand.self,
         ])
 
     /// The version.

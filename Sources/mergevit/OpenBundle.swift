@@ -9,6 +9,8 @@ struct BundleOptions {
     /// How images are decoded.
     let decoding: DecodingOptions
     let threads: Int
+    /// In what numbers the model multiplies.
+    let precision: PrecisionChoice
 }
 
 /// Opens a bundle: what turns files into its network's input, and the network.
@@ -19,6 +21,7 @@ func openBundle(
 ) throws -> (any ImagePreparing, any MultitaskClassifying) {
     let bundle = try ModelBundle(folder: options.bundle)
     guard !bundle.heads.isEmpty else { throw ModelError(options.bundle, "a bundle without tasks has nothing to say") }
-    let model = try bundle.model(threads: options.threads, for: tasks)
+    let model = try bundle.model(
+        threads: options.threads, for: tasks, precision: options.precision.precision(isQuantized: bundle.isQuantized))
     return (PatchPreparer(bundle, decoding: options.decoding), BundleClassifier(model))
 }

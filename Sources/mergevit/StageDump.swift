@@ -20,7 +20,7 @@ enum StageDump {
         let (rgb, prepared) = try pictures(image, preparer)
         let model = try GroupedModel(
             groups, configuration: configuration, heads: heads, imageSize: configuration.inputSize(preprocessing),
-            threads: 1)
+            threads: 1, givesAllTokens: true)
         let patches = FloatBuffer(count: model.inputCount)
         preprocessing.writePatches(
             of: prepared, patchHeight: configuration.patchSize.height, patchWidth: configuration.patchSize.width,

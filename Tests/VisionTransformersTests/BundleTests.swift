@@ -94,7 +94,8 @@ import Testing
             wide.heads[index] = (name, Tensor(shape: [tensor.shape[0], 96], values: rows))
         }
         let (one, other) = (try narrow.written(), try wide.written())
-        #expect(try logits(one.path) == logits(other.path))
+        // The last block is computed for other tokens, whose sums may be in another order.
+        #expect(zip(try logits(one.path), try logits(other.path)).allSatisfy { abs($0 - $1) < 1e-5 })
     }
 
     @Test(arguments: ["3", "0", "-1", "12", #""1""#, "1.5", "null", "[1]"])

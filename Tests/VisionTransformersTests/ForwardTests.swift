@@ -39,12 +39,12 @@ func caseFolder(_ name: String) -> String {
         return result
     }
 
-    func model(_ folder: String, threads: Int = 2) throws -> MultitaskModel {
+    func model(_ folder: String, threads: Int = 2, givesAllTokens: Bool = true) throws -> MultitaskModel {
         let checkpoint = try Checkpoint(folder: folder)
         let head = try #require(try checkpoint.head(task: "label"))
         return try MultitaskModel(
             checkpoint, configuration: checkpoint.configuration, heads: [head],
-            imageSize: .init(height: 32, width: 32), threads: threads)
+            imageSize: .init(height: 32, width: 32), threads: threads, givesAllTokens: givesAllTokens)
     }
 
     func answer(_ model: MultitaskModel, _ inputs: [Float]) throws -> Answer {

@@ -21,4 +21,12 @@ void mv_bf16_add(const float *x, uint16_t *y, size_t count);
 // As mv_softmax_backward, with probabilities and result in bf16: out = round(p * (d - sum of p * d)).
 void mv_bf16_softmax_backward(const uint16_t *p, const float *d, uint16_t *out, size_t rows, size_t columns);
 
+// Layer normalization of dense rows: population variance, computed in f32, rounded at the end.
+void mv_bf16_layer_norm(const float *x, const float *scale, const float *shift, float epsilon, uint16_t *out, size_t rows,
+                        size_t columns);
+
+// Softmax of the first `columns` elements of rows that lie `stride` apart, a multiple of 16; computed in f32 in x, whose rows are
+// overwritten, rounded into out, which has zeros between its rows.
+void mv_bf16_softmax(float *x, uint16_t *out, size_t rows, size_t columns, size_t stride);
+
 #endif

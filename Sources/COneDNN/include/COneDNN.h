@@ -22,10 +22,12 @@ typedef enum {
     MV_ACTIVATION_RELU,
 } mv_activation;
 
-/// How numbers are stored. Sums of products are f32 whatever the operands are.
+/// How numbers are stored. Sums of products are f32 unless the operands are whole numbers.
 typedef enum {
     MV_F32 = 0,
     MV_BF16,
+    /// Of operands only: src unsigned, weights signed, sums whole numbers of 32 bits.
+    MV_INT8,
 } mv_type;
 
 /// dst[m,n] = activation(src[m,k] * weights[k,n] + bias[n]) * multiplier[m,n] + (accumulate ? dst[m,n] : 0)
@@ -64,6 +66,10 @@ void mv_version(int *major, int *minor, int *patch);
 /// Nonzero when the processor has instructions for bf16 products (AVX512_BF16, AMX) and the library may use them. Without
 /// them it emulates or refuses.
 int mv_has_bf16(void);
+
+/// The same for products of unsigned with signed bytes that are added to 32-bit sums (AVX512_VNNI). Instructions from before add
+/// pairs in 16 bits, which overflow.
+int mv_has_int8(void);
 
 /// Makes the calling thread run oneDNN's work on itself alone. To be called once on every thread that plans or runs.
 void mv_single_thread(void);

@@ -1,0 +1,73 @@
+import Compute
+import Tensors
+
+/// One thread's forward pass: a planned arena of buffers and the steps that work on it, bound once.
+/// Running it takes no memory.
+final class ForwardPass {
+    private let plan: ForwardPlan
+    private let buffers: ForwardBuffers
+    private let embedding: [ForwardStep]
+    private let blocks: [[ForwardStep]]
+    private let finalNorm: ForwardStep
+    private let features: ForwardStep
+    private let heads: ForwardStep?
+
+    init(_ plan: ForwardPlan) throws {
+        self.plan = plan
+        let buffers = ForwardBuffers(plan)
+        self.buffers = buffers
+        let (stream, prefix) = (buffers.stream, plan.configuration.family.prefixTokens)
+        let embed = try buffers.call(
+            plan.embedding, buffers.patches, Operand(stream, offset: prefix * plan.configuration.hiddenSize))
+        embedding = [
+            ForwardStep(.embedding) {
+                stream.base.update(from: plan.initialTokens.base, count: stream.count)
+                try embed.run()
+            }
+        ]
+        blocks = try plan.blocks.map { try $0.steps(buffers) }
+        finalNorm = try plan.finalNormKernel.step(plan.finalNorm, buffers, .f32(buffers.final))
+        features = ForwardStep(.heads) { plan.layout.gather(buffers.final, into: buffers.features) }
+        heads = try plan.heads.map {
+            let call = try buffers.call($0, .f32(buffers.features), Operand(buffers.logits))
+            return ForwardStep(.heads) { try call.run() }
+        }
+    }
+
+    /// Computes one image.
+    ///
+    /// - Parameters:
+    ///   - input: its patches, (patches, channels · height · width).
+    ///   - result: receives the logits of all heads.
+    ///   - hiddenResult: receives the tokens after the final layer normalization, (tokens, D), if wanted and planned for.
+    ///   - featuresResult: receives what the heads read, if wanted.
+    ///   - observer: sees what the layers read, if wanted.
+    ///   - around: runs each step, to measure it, if wanted.
+    func run(
+        _ input: UnsafePointer<Float>, logits result: UnsafeMutablePointer<Float>?,
+        hidden hiddenResult: UnsafeMutablePointer<Float>? = nil,
+        features featuresResult: UnsafeMutablePointer<Float>? = nil,
+        observer: ((_ layer: Int, _ place: LayerInput.Place, _ inputs: FloatBuffer) -> Void)? = nil,
+        around: ((ForwardStage, () throws -> Void) throws -> Void)? = nil
+    ) throws {
+        func run(_ step: ForwardStep) throws {
+            if let around { try around(step.stage, step.run) } else { try step.run() }
+        }
+        buffers.patches.set(input)
+        for step in embedding { try run(step) }
+        for (layer, steps) in blocks.enumerated() {
+            for step in steps {
+                try run(step)
+                if let observer, let shown = step.shown { observer(layer, shown.place, shown.buffer) }
+            }
+        }
+        try run(finalNorm)
+        hiddenResult?.update(from: buffers.final.base, count: buffers.final.count)
+        guard result != nil || featuresResult != nil else { return }
+        try run(features)
+        featuresResult?.update(from: buffers.features.base, count: buffers.features.count)
+        guard let heads, let result else { return }
+        try run(heads)
+        result.update(from: buffers.logits.base, count: buffers.logits.count)
+    }
+}

@@ -1,0 +1,110 @@
+import Compute
+import Tensors
+
+/// Everything of a forward pass that does not change from image to image: kernels planned for the model's shapes, and the
+/// weights in the kernels' own layout. Shared by all threads.
+///
+/// Every image is computed by itself with kernels of fixed shape, so its answer has the same bits in any batch, in any
+/// place of the batch and on any number of threads.
+final class ForwardPlan: Sendable {
+    /// A linear layer with its weights.
+    struct Linear: Sendable {
+        let kernel: Kernel
+        let weights: FloatBuffer
+        let bias: FloatBuffer?
+    }
+
+    /// The scale and shift of a layer normalization.
+    struct Norm: Sendable {
+        let scale: FloatBuffer
+        let shift: FloatBuffer
+    }
+
+    let configuration: BackboneConfiguration
+    /// Patches of one image.
+    let patches: Int
+    /// Prefix tokens and patches.
+    let tokens: Int
+    /// (tokens, D): what the tokens are before the patch embedding is added.
+    let initialTokens: FloatBuffer
+    let embedding: Linear
+    let blocks: [any ForwardBlock]
+    let finalNorm: Norm
+    /// All heads as one layer, or nil when there is none.
+    let heads: Linear?
+    /// Logits of all heads together.
+    let classes: Int
+    /// What the features are: as many elements as the widest head reads, or all.
+    let layout: FeatureLayout
+
+    /// The tokens that are read after the last block: the first so many.
+    let read: Int
+    /// In what numbers it multiplies.
+    let precision: InferencePrecision
+    /// The final layer normalization, of the tokens that are read.
+    let finalNormKernel: NormKernel
+    /// The largest scratch memory that any kernel wants, in elements.
+    let scratchCount: Int
+
+    /// Plans the kernels and packs the weights, layers in parallel on the pool.
+    ///
+    /// The last block computes queries and what follows only for the tokens that are read: exact, and most of a block less.
+    ///
+    /// - Parameters:
+    ///   - givesFeatures: all parts of the features are read, whatever the heads read.
+    ///   - givesAllTokens: all tokens are read.
+    ///   - statistics: of activations, for int8, if they are known.
+    /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
+    init(
+        _ source: some ParameterSource, _ configuration: BackboneConfiguration, image: BackboneConfiguration.Extent,
+        heads: [Head], givesFeatures: Bool, givesAllTokens: Bool, precision: InferencePrecision,
+        statistics: ActivationStatistics?, engine: KernelEngine, pool: WorkerPool
+    ) throws {
+        let c = configuration
+        let grid = c.grid(for: image)
+        let patches = grid.height * grid.width
+        let tokens = patches + c.family.prefixTokens
+        let d = c.hiddenSize
+        try precision.check()
+        self.configuration = c
+        self.patches = patches
+        self.tokens = tokens
+        self.precision = precision
+        let layout = FeatureLayout(
+            width: d, prefixTokens: c.family.prefixTokens, patches: patches,
+            featureSize: givesFeatures ? c.featureSize : heads.map { $0.weight.shape[1] }.max() ?? d)
+        self.layout = layout
+
+        let loader = PlanLoader(source: source, configuration: c)
+        let patchKernel = try Kernel.linear(
+            engine, rows: patches, inputs: c.patchLength, outputs: d, accumulates: true, operands: precision.stored)
+        embedding = try loader.linear(ParameterNames.patchProjection, patchKernel)
+        initialTokens = try loader.initialTokens(grid: grid, image: image)
+        finalNorm = try loader.norm("layernorm")
+        classes = heads.reduce(0) { $0 + $1.classes.count }
+        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: layout.featureSize, engine: engine)
+
+        let read = givesAllTokens ? tokens : layout.tokens
+        self.read = read
+        finalNormKernel = try NormKernel(engine, c, rows: read, .f32)
+        let places = [BlockTokens(all: tokens, read: tokens), BlockTokens(all: tokens, read: read)]
+        let scratch: [Int]
+        (blocks, scratch) = try loader.blocks(places, precision, statistics, engine: engine, pool: pool)
+        scratchCount =
+            ([patchKernel.scratchCount, finalNormKernel.scratchCount, self.heads?.kernel.scratchCount ?? 0] + scratch)
+            .max() ?? 0
+    }
+
+    /// Multiplications and additions of one image's matrix products: 2·m·k·n each.
+    var operations: Double {
+        let c = configuration
+        let (t, d, m) = (Double(tokens), Double(c.hiddenSize), Double(c.intermediateSize))
+        /// Of a block that computes so many of the tokens.
+        func block(_ read: Double) -> Double {
+            2 * t * d * d + read * (2 * d * d + (c.usesSwiGLU ? 3 : 2) * d * m + 2 * t * d)
+        }
+        let embedding = Double(patches * c.patchLength) * d
+        return 2
+            * (block(t) * Double(c.layers - 1) + block(Double(read)) + embedding + Double(classes * layout.featureSize))
+    }
+}

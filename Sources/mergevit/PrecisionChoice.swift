@@ -1,0 +1,23 @@
+import ArgumentParser
+import VisionTransformers
+
+/// What `--precision` of `label` and `evaluate` takes.
+enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
+    case f32
+    case bf16
+    case int8
+    /// The fastest that the processor has instructions for and that keeps the labels of f32 nearly all.
+    case auto
+
+    /// The precision that it stands for on this processor.
+    ///
+    /// - Parameter isQuantized: whether int8 knows the model's activations, without which `auto` does not take it.
+    func precision(isQuantized: Bool) -> InferencePrecision {
+        switch self {
+        case .f32: .f32
+        case .bf16: .bf16
+        case .int8: .int8
+        case .auto: InferencePrecision.allCases.last { $0.isSupported && ($0 != .int8 || isQuantized) } ?? .f32
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import Tensors
+import Testing
+
+@testable import Compute
+
+/// Eight-bit rows and products against their readable versions.
+@Suite struct Int8Tests {
+    /// Numbers of -1...1, the same in every run.
+    private static func noise(_ count: Int, _ seed: UInt64, scale: Float = 1) -> [Float] {
+        var state = seed
+        return (0..<count).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Float(Int32(truncatingIfNeeded: state >> 32)) / 2_147_483_648 * scale
+        }
+    }
+
+    private static func buffer(_ values: [Float], _ precision: Precision) -> NumberBuffer {
+        let result = NumberBuffer(precision, count: values.count)
+        result.set(values)
+        return result
+    }
+
+    private static func values(_ buffer: NumberBuffer) -> [Float] {
+        var result = [Float](repeating: 0, count: buffer.count)
+        buffer.copy(to: &result, count: buffer.count)
+        return result
+    }
+
+    /// What rows of bytes stand for, and the scale of each.
+    private static func meaning(_ rows: Int8.Rows, _ columns: Int, offset: Float? = nil) -> [(
+        values: [Float], scale: Float
+    )] {
+        (0..<rows.scales.count).map { row in
+            let bytes = (row * columns..<(row + 1) * columns).map { rows.bytes.base[$0] }
+            let scale = rows.scales.base[row]
+            return (Reference.dequantized(bytes, scale: scale, offset: offset), scale)
+        }
+    }
+
+    @Test(arguments: [(1, 5), (3, 16), (4, 197)], [Precision.f32, .bf16])
+    func rowsAreRoundedToTheNearestStep(_ shape: (Int, Int), _ precision: Precision) {
+        let (rows, columns) = shape
+        let source = Self.buffer(Self.noise(rows * columns, 1, scale: 3), precision)
+        let values = Self.values(source)
+        let result = Int8.Rows(rows: rows, columns: columns)
+        Int8.quantize(source, into: result, rows: rows, columns: columns)
+        for row in 0..<rows {
+            let (bytes, scale) = Reference.quantized(Array(values[row * columns..<(row + 1) * columns]), offset: nil)
+            #expect(abs(result.scales.base[row] - scale) <= scale * 1e-6)
+            for column in 0..<columns {
+                #expect(abs(Int(result.bytes.base[row * columns + column]) - Int(bytes[column])) <= 1)
+            }
+        }
+        for (row, (found, scale)) in Self.meaning(result, columns).enumerated() {
+            for column in 0..<columns {
+                #expect(abs(found[column] - values[row * columns + column]) <= scale * 0.5001)
+            }
+        }
+    }
+
+    @Test func aRowOfZerosStaysOne() {
+        let result = Int8.Rows(rows: 1, columns: 20)
+        Int8.quantize(Self.buffer([Float](repeating: 0, count: 20), .f32), into: result, rows: 1, columns: 20)
+        #expect(Self.meaning(result, 20)[0].values.allSatisfy { $0 == 0 })
+    }
+
+    @Test(arguments: [(2, 7), (3, 48)]) func layerNormIsRounded(_ rows: Int, _ columns: Int) {
+        let source = FloatBuffer(Self.noise(rows * columns, 2, scale: 4))
+        let (scale, shift) = (FloatBuffer(Self.noise(columns, 3)), FloatBuffer(Self.noise(columns, 4)))
+        let result = Int8.Rows(rows: rows, columns: columns)
+        Int8.layerNorm(
+            source, scale: scale, shift: shift, epsilon: 1e-6, into: result, row: FloatBuffer(count: columns),
+            rows: rows)
+        for (row, (found, step)) in Self.meaning(result, columns).enumerated() {
+            let expected = Reference.layerNorm(
+                Array(source.elements[row * columns..<(row + 1) * columns]), scale: Array(scale.elements),
+                shift: Array(shift.elements), epsilon: 1e-6)
+            for column in 0..<columns { #expect(abs(found[column] - expected[column]) <= step * 0.501 + 1e-5) }
+        }
+    }
+
+    @Test(
+        arguments: [Activation.gelu, .geluTanh, .swish(alpha: 1), .swish(alpha: 1.702), .relu], [false, true])
+    func activationsAreRounded(_ activation: Activation, _ isGated: Bool) {
+        for precision in [Precision.f32, .bf16] {
+            let (rows, columns) = (3, 37)
+            let scales = FloatBuffer([0.5, 1, 0.25])
+            func products(_ seed: UInt64) -> Int8.Products {
+                Int8.Products(
+                    Self.buffer(Self.noise(rows * columns, seed, scale: 900), precision),
+                    Int8.Scaling(
+                        scale: FloatBuffer(Self.noise(columns, seed + 1, scale: 0.01)),
+                        bias: FloatBuffer(Self.noise(columns, seed + 2))))
+            }
+            let (first, up) = (products(10), isGated ? products(20) : nil)
+            let result = Int8.Rows(rows: rows, columns: columns)
+            Int8.activate(
+                first, up: up, activation, scales: scales, into: result, row: FloatBuffer(count: columns), rows: rows)
+            func value(_ layer: Int8.Products, _ row: Int, _ column: Int) -> Double {
+                let product = Double(Self.values(layer.values)[row * columns + column]) * Double(scales.base[row])
+                return product * Double(layer.scaling.scale.base[column]) + Double(layer.scaling.bias.base[column])
+            }
+            let offset = Int8.offset(activation, isGated: isGated)
+            for (row, (found, step)) in Self.meaning(result, columns, offset: offset).enumerated() {
+                for column in 0..<columns {
+                    let expected =
+                        Reference.apply(activation, to: value(first, row, column))
+                        * (up.map { value($0, row, column) } ?? 1)
+                    #expect(abs(Double(found[column]) - expected) <= Double(step) * 0.51 + 3e-4)
+                }
+            }
+        }
+    }
+
+    @Test func weightsAreRoundedByOutput() {
+        let weight = Self.noise(5 * 19, 5)
+        let rounded = Int8.Weight(weight, outputs: 5)
+        for output in 0..<5 {
+            let row = weight[output * 19..<(output + 1) * 19]
+            #expect(abs(rounded.scale.base[output] - (row.map(abs).max() ?? 0) / 127) < 1e-8)
+            var sum: Float = 0
+            for (column, value) in row.enumerated() {
+                let whole = rounded.values.base[output * 19 + column]
+                #expect(whole == whole.rounded() && abs(whole) <= 127)
+                #expect(abs(whole * rounded.scale.base[output] - value) <= rounded.scale.base[output] * 0.501)
+                sum += whole
+            }
+            #expect(rounded.sums.base[output] == sum)
+        }
+    }
+
+    /// A layer in eight bits is the product of what its rounded operands stand for.
+    @Test(
+        .enabled(if: Int8.isSupported, "the processor has no instructions for int8"),
+        arguments: [(1, 48, 16), (17, 192, 96), (65, 33, 70)])
+    func aLayerIsTheProductOfItsRoundedOperands(_ rows: Int, _ inputs: Int, _ outputs: Int) throws {
+        let engine = try KernelEngine()
+        let kernel = try Kernel.products(engine, rows: rows, inputs: inputs, outputs: outputs, result: .f32)
+        let weight = Int8.Weight(Self.noise(outputs * inputs, 6), outputs: outputs)
+        let source = Int8.Rows(rows: rows, columns: inputs)
+        Int8.quantize(Self.buffer(Self.noise(rows * inputs, 7), .f32), into: source, rows: rows, columns: inputs)
+        let products = FloatBuffer(count: rows * outputs)
+        try KernelCall(
+            kernel, source: Operand(source.bytes),
+            weights: Operand(try kernel.pack(UnsafeBufferPointer(weight.values.elements))),
+            bias: FloatBuffer(weight.sums.elements.map { -128 * $0 }), destination: Operand(products),
+            scratch: FloatBuffer(count: kernel.scratchCount)
+        ).run()
+        let scaling = Int8.Scaling(scale: weight.scale, bias: FloatBuffer(Self.noise(outputs, 8)))
+        let result = FloatBuffer([Float](repeating: 0.5, count: rows * (outputs + 3)))
+        Int8.dequantize(
+            .f32(products), scaling, scales: source.scales, into: Operand(result), rows: rows, stride: outputs + 3)
+        let sum = FloatBuffer([Float](repeating: 0.25, count: rows * outputs))
+        Int8.add(products, scaling, scales: source.scales, to: sum, rows: rows)
+        let meaning = Self.meaning(source, inputs)
+        for row in 0..<rows {
+            for output in 0..<outputs {
+                var expected = Double(scaling.bias.base[output])
+                for input in 0..<inputs {
+                    let value = weight.values.base[output * inputs + input] * weight.scale.base[output]
+                    expected += Double(meaning[row].values[input]) * Double(value)
+                }
+                #expect(abs(Double(result.base[row * (outputs + 3) + output]) - expected) < 1e-4)
+                #expect(abs(Double(sum.base[row * outputs + output]) - 0.25 - expected) < 1e-4)
+            }
+        }
+    }
+}
+
+/// Loops of the forward pass in bfloat16 against their readable versions.
+@Suite struct BFloat16ForwardTests {
+    @Test(arguments: [(1, 1), (2, 15), (3, 16), (5, 197)]) func softmax(_ rows: Int, _ columns: Int) {
+        let stride = BFloat16.paddedColumns(columns)
+        #expect(stride % 16 == 0 && stride - columns < 16)
+        let scores = FloatBuffer((0..<rows * stride).map { Float(($0 * 37) % 101) / 7 - 8 })
+        let expected = (0..<rows).map { Reference.softmax(Array(scores.elements[$0 * stride..<$0 * stride + columns])) }
+        let result = BFloat16Buffer(count: rows * stride)
+        BFloat16.softmax(scores.base, into: result.base, rows: rows, columns: columns)
+        var found = [Float](repeating: 0, count: rows * stride)
+        BFloat16.widen(result.base, into: &found, count: found.count)
+        for row in 0..<rows {
+            for column in 0..<stride {
+                let value = column < columns ? expected[row][column] : 0
+                #expect(abs(found[row * stride + column] - value) <= value * 0x1p-8 + 1e-30)
+            }
+        }
+    }
+
+    @Test(arguments: [(2, 7), (3, 192)]) func layerNorm(_ rows: Int, _ columns: Int) {
+        let source = FloatBuffer((0..<rows * columns).map { Float(($0 * 53) % 89) / 9 })
+        let scale = (0..<columns).map { Float($0 % 5) - 1.5 }
+        let shift = (0..<columns).map { Float($0 % 3) }
+        let result = BFloat16Buffer(count: rows * columns)
+        BFloat16.layerNorm(
+            source.base, scale: scale, shift: shift, epsilon: 1e-6, into: result.base, rows: rows, columns: columns)
+        var found = [Float](repeating: 0, count: rows * columns)
+        BFloat16.widen(result.base, into: &found, count: found.count)
+        for row in 0..<rows {
+            let expected = Reference.layerNorm(
+                Array(source.elements[row * columns..<(row + 1) * columns]), scale: scale, shift: shift, epsilon: 1e-6)
+            for column in 0..<columns {
+                let value = expected[column]
+                #expect(abs(found[row * columns + column] - value) <= abs(value) * 0x1p-8 + 1e-5)
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import Tensors
+import Testing
+
+/// `label`, `evaluate` and `quantize` in every precision that the processor has.
+@Suite struct PrecisionTests {
+    let scratch: Scratch
+
+    init() throws { scratch = try Scratch() }
+
+    /// What the system says of the processor.
+    private static let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    static let precisions =
+        ["f32"] + (processor.contains("avx512_bf16") ? ["bf16"] : [])
+        + (processor.contains("avx512_vnni") ? ["int8"] : [])
+    static let hasAll = precisions.count == 3
+
+    private func label(_ bundle: String, _ options: [String], isa: String? = nil) throws -> Finished {
+        try runMergeVit(
+            ["label", "-q", "--bundle", bundle] + options + ["images"], folder: URL(fileURLWithPath: Samples.folder),
+            environment: isa.map { ["ONEDNN_MAX_CPU_ISA": $0] } ?? [:])
+    }
+
+    /// How many of the labels of the sample pictures are those of f32.
+    private func agreement(_ found: [UInt8]) throws -> Double {
+        let (rows, expected) = (table(found), table(try Samples.csv()))
+        #expect(rows.count == expected.count)
+        let pairs = zip(rows, expected).flatMap { row, wanted in Samples.tasks.map { (row[$0], wanted[$0]) } }
+        return Double(pairs.count { $0 == $1 }) / Double(pairs.count)
+    }
+
+    private func quantized() throws -> String {
+        let path = scratch.path("quantized")
+        let run = try runMergeVit(
+            ["quantize", "--bundle", try Samples.six(), "--calibration", Samples.folder + "/images", "-o", path])
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(run.errors == "measured 34 images, wrote \(path)\n")
+        return path
+    }
+
+    @Test(arguments: precisions) func fewLabelsChangeAndNoByteDoesForThreadsAndBatches(_ precision: String) throws {
+        let bundle = try Samples.six()
+        let expected = try label(bundle, ["--precision", precision, "--threads", "1"])
+        #expect(expected.exitCode == 0, "\(expected.errors)")
+        if precision == "f32" { #expect(expected.standardOutput == (try Samples.csv())) }
+        #expect(try agreement(expected.standardOutput) >= 0.97)
+        for options in [["--batch-size", "1", "--threads", "2"], ["--batch-size", "64", "--threads", "5"]] {
+            #expect(
+                try label(bundle, ["--precision", precision] + options).standardOutput == expected.standardOutput)
+        }
+    }
+
+    @Test func quantizeCopiesTheBundleAndMeasures() throws {
+        let (bundle, path) = (try Samples.six(), try quantized())
+        let names = { (folder: String) in try FileManager.default.contentsOfDirectory(atPath: folder).sorted() }
+        #expect(try names(path) == (names(bundle) + ["int8.safetensors"]).sorted())
+        for name in try names(bundle) { #expect(try readBytes("\(path)/\(name)") == readBytes("\(bundle)/\(name)")) }
+        // What f32 says does not change.
+        #expect(try label(path, []).standardOutput == (try Samples.csv()))
+        let again = try runMergeVit([
+            "quantize", "-q", "--bundle", path, "--calibration", Samples.folder + "/images", "-o", path, "--force",
+        ])
+        #expect(again.exitCode == 0 && again.errors.isEmpty)
+        guard Self.hasAll else { return }
+        let int8 = try label(path, ["--precision", "int8"])
+        #expect(try agreement(int8.standardOutput) >= 0.97)
+        #expect(try label(path, ["--precision", "auto"]).standardOutput == int8.standardOutput)
+        // Without the statistics auto does not take int8.
+        #expect(
+            try label(bundle, ["--precision", "auto"]).standardOutput
+                == label(bundle, ["--precision", "bf16"]).standardOutput)
+        #expect(try label(bundle, ["--precision", "int8"]).standardOutput != int8.standardOutput)
+    }
+
+    @Test func whatCannotBeMeasuredIsNamed() throws {
+        try FileManager.default.createDirectory(atPath: scratch.path("none"), withIntermediateDirectories: true)
+        let target = scratch.path("out")
+        let empty = try runMergeVit([
+            "quantize", "--bundle", try Samples.six(), "--calibration", scratch.path("none"), "-o", target,
+        ])
+        #expect(empty.exitCode == 3)
+        #expect(empty.errors.contains("expected images, found none"))
+        #expect(!FileManager.default.fileExists(atPath: target))
+        #expect(try runMergeVit(["quantize", "--bundle", "x", "-o", "y"]).exitCode == 2)
+        let path = try quantized()
+        try Data("{}".utf8).write(to: URL(fileURLWithPath: "\(path)/int8.safetensors"))
+        #expect(try label(path, []).exitCode == 0)
+        guard Self.precisions.contains("int8") else { return }
+        let damaged = try label(path, ["--precision", "int8"])
+        #expect(damaged.exitCode == 3 && damaged.errors.contains("int8.safetensors"))
+    }
+
+    @Test func evaluateSaysThePrecisionUnlessItIsF32() throws {
+        for precision in Self.precisions {
+            let report = scratch.path("report-\(precision)")
+            let run = try runMergeVit([
+                "evaluate", "-q", "--bundle", try Samples.six(), "--data",
+                "aerial=\(Samples.folder)/labels-aerial.csv", "--precision", precision, "-o", report,
+            ])
+            #expect(run.exitCode == 0, "\(run.errors)")
+            let metrics = try JSON(contentsOf: "\(report)/metrics.json").objectValue
+            let said = metrics?["model"]?.objectValue?["precision"]?.stringValue
+            #expect(said == (precision == "f32" ? nil : precision))
+        }
+    }
+
+    /// Processors with less, as the numeric library lets one be chosen.
+    @Test(
+        .enabled(if: hasAll, "the processor has not all that is to be taken from it"),
+        arguments: ["SSE41", "AVX2", "AVX512_CORE", "AVX512_CORE_VNNI"])
+    func processorsWithLessAreRightOrRefused(_ isa: String) throws {
+        let path = try quantized()
+        let plain = try label(path, [], isa: isa)
+        #expect(plain.exitCode == 0)
+        #expect(try agreement(plain.standardOutput) == 1)
+        let narrow = try label(path, ["--precision", "bf16"], isa: isa)
+        #expect(narrow.exitCode == 3)
+        #expect(narrow.errors.contains("compute in bf16: the processor has neither AVX512_BF16 nor AMX"))
+        let rounded = try label(path, ["--precision", "int8"], isa: isa)
+        let auto = try label(path, ["--precision", "auto"], isa: isa)
+        if isa == "AVX512_CORE_VNNI" {
+            #expect(rounded.exitCode == 0)
+            #expect(try agreement(rounded.standardOutput) >= 0.97)
+            #expect(auto.standardOutput == rounded.standardOutput)
+        } else {
+            #expect(rounded.exitCode == 3)
+            #expect(rounded.errors.contains("compute in int8: the processor has no AVX512_VNNI"))
+            #expect(auto.standardOutput == plain.standardOutput)
+        }
+    }
+}

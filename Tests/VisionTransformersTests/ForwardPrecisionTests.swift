@@ -1,0 +1,129 @@
+import Compute
+import Tensors
+import Testing
+
+@testable import VisionTransformers
+
+/// The forward pass in every precision that the processor has, on what transformers computed in f32.
+@Suite struct ForwardPrecisionTests {
+    static let precisions = InferencePrecision.allCases.filter(\.isSupported)
+    /// Every family in every precision.
+    static let cases = ForwardTests.models.flatMap { model in precisions.map { (model, $0) } }
+
+    func model(
+        _ name: String, _ precision: InferencePrecision, threads: Int = 1, givesAllTokens: Bool = false
+    ) throws -> MultitaskModel {
+        let checkpoint = try Checkpoint(folder: caseFolder(name))
+        let head = try #require(try checkpoint.head(task: "label"))
+        return try MultitaskModel(
+            checkpoint, configuration: checkpoint.configuration, heads: [head],
+            imageSize: .init(height: 32, width: 32), threads: threads, givesAllTokens: givesAllTokens,
+            precision: precision)
+    }
+
+    func logits(_ model: MultitaskModel, _ inputs: [Float]) throws -> [Float] {
+        let images = inputs.count / model.inputCount
+        var logits = [Float](repeating: 0, count: images * model.classCount)
+        try model.run(inputs, images: images, logits: &logits)
+        return logits
+    }
+
+    func distance(_ a: [Float], _ b: [Float]) -> Float {
+        a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
+    }
+
+    /// How far logits may be from f32's, as a part of the largest of them. A rounded operand is off by 2^-9 in bf16, by 2^-8 of its
+    /// row's largest in int8; roundings of some dozens of layers add up as their root.
+    func tolerance(_ precision: InferencePrecision) -> Float {
+        switch precision {
+        case .f32: 1e-5
+        case .bf16: 0x1p-9 * 16
+        case .int8: 0x1p-8 * 16
+        }
+    }
+
+    @Test(arguments: cases)
+    func logitsAreNearThoseOfTransformers(_ name: String, _ precision: InferencePrecision) throws {
+        let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
+        let model = try model(name, precision)
+        for prefix in ["", "photo."] {
+            let inputs = ForwardTests.patches(try io.tensor(prefix + "pixel_values"), model.configuration)
+            let expected = try io.tensor(prefix + "logits").values
+            let largest = expected.map(abs).max() ?? 0
+            let found = try distance(logits(model, inputs), expected)
+            #expect(found < max(1e-4, tolerance(precision) * largest), "\(found) of \(largest)")
+        }
+    }
+
+    @Test(arguments: cases)
+    func sameBitsInAnyBatchAndThreadCount(_ name: String, _ precision: InferencePrecision) throws {
+        let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
+        let one = try model(name, precision)
+        let inputs = ForwardTests.patches(try io.tensor("pixel_values"), one.configuration)
+        let together = try logits(one, inputs)
+        let three = try model(name, precision, threads: 3)
+        #expect(try logits(three, inputs) == together)
+        let alone = try stride(from: 0, to: inputs.count, by: one.inputCount).flatMap {
+            try logits(three, Array(inputs[$0..<$0 + one.inputCount]))
+        }
+        #expect(alone == together)
+    }
+
+    /// The last block's savings change nothing but the order of sums.
+    @Test(arguments: cases)
+    func tokensThatAreNotReadDoNotMatter(_ name: String, _ precision: InferencePrecision) throws {
+        let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
+        let (some, all) = (try model(name, precision), try model(name, precision, givesAllTokens: true))
+        let inputs = ForwardTests.patches(try io.tensor("pixel_values"), all.configuration)
+        let expected = try logits(all, inputs)
+        let bound: Float = precision == .f32 ? 1e-5 : tolerance(precision) * (expected.map(abs).max() ?? 0)
+        #expect(try distance(logits(some, inputs), expected) < bound)
+        #expect(some.operationsPerImage <= all.operationsPerImage)
+        guard !name.hasPrefix("dinov2") else { return }
+        #expect(some.operationsPerImage < all.operationsPerImage)
+        var hidden = [Float](repeating: 0, count: some.hiddenShape.reduce(1, *))
+        #expect(throws: ModelError.self) { try some.run(inputs, images: 1, logits: nil, hidden: &hidden) }
+        #expect(throws: ModelError.self) { try some.observe(inputs, images: 1) { _, _, _, _, _, _ in } }
+    }
+
+    @Test(.enabled(if: precisions.count > 1, "the processor has f32 alone"))
+    func layersAreObservedInF32Alone() throws {
+        let model = try model("vit", try #require(Self.precisions.last), givesAllTokens: true)
+        let inputs = [Float](repeating: 0, count: model.inputCount)
+        #expect(throws: ModelError.self) { try model.observe(inputs, images: 1) { _, _, _, _, _, _ in } }
+    }
+
+    /// What is measured only moves roundings: with statistics of any images the logits stay near, and with none of them too.
+    @Test(
+        .enabled(if: precisions.contains(.int8), "the processor has no instructions for int8"),
+        arguments: ForwardTests.models)
+    func statisticsChangeRoundingAlone(_ name: String) throws {
+        let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
+        let checkpoint = try Checkpoint(folder: caseFolder(name))
+        let inputs = ForwardTests.patches(try io.tensor("photo.pixel_values"), checkpoint.configuration)
+        let size = BackboneConfiguration.Extent(height: 32, width: 32)
+        let count = try model(name, .f32).inputCount
+        func statistics() throws -> ActivationStatistics {
+            try ActivationStatistics(checkpoint, configuration: checkpoint.configuration, imageSize: size, images: 1) {
+                _ = $1.update(fromContentsOf: inputs[$0 * count..<($0 + 1) * count])
+            }
+        }
+        let measured = try statistics()
+        #expect(try measured == statistics())
+        let model = try MultitaskModel(
+            checkpoint, configuration: checkpoint.configuration,
+            heads: [try #require(try checkpoint.head(task: "label"))], imageSize: size, threads: 1, precision: .int8,
+            statistics: measured)
+        let expected = try io.tensor("photo.logits").values
+        let found = try distance(logits(model, inputs), expected)
+        let largest = expected.map(abs).max() ?? 0
+        #expect(found < tolerance(.int8) * largest, "\(found) of \(largest)")
+    }
+
+    @Test(arguments: precisions) func aProfileNamesWhatTakesTime(_ precision: InferencePrecision) throws {
+        let model = try model("vit", precision)
+        let times = try model.profile([Float](repeating: 0, count: model.inputCount))
+        let expected = ForwardStage.allCases.filter { $0 != .quantization || precision == .int8 }
+        #expect(Set(times.keys) == Set(expected))
+    }
+}

@@ -9,7 +9,7 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test check format bench merge-table train-samples sample-images install clean
+.PHONY: help deps build demo label evaluate study test check format bench bench-peers merge-table train-samples sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -55,9 +55,14 @@ check: deps ## formatting, warnings as errors, import directions
 format: ## bring the sources into the project's format
 	$(SWIFT) format --in-place --recursive Sources Tests Package.swift
 
-bench: build ## measure the engine against the processor's limit, start-up and memory
+bench: build ## measure the engine against the processor's limit, start-up and memory (out/bench.json)
 	$(SWIFT) build $(RELEASE) --product Benchmarks
-	.build/release/Benchmarks
+	@mkdir -p out
+	MERGEVIT_COMMIT=$$(git describe --always --dirty) .build/release/Benchmarks --json out/bench.json
+
+bench-peers: build ## time other software in turn with ours: make bench-peers [REFERENCE=...] [ROUNDS=3] (out/peers)
+	@mkdir -p out
+	scripts/bench-peers "$(or $(REFERENCE),../shared/reference)" out/peers $(or $(ROUNDS),3)
 
 merge-table: build ## every merge method on the six sample adapters: make merge-table DATA=... (docs/merging.md)
 	@mkdir -p out

@@ -4,7 +4,8 @@ import VisionTransformers
 
 /// The whole command on a bundle of ViT-B size: the time to the first row, and the memory it takes.
 enum CommandBenchmark {
-    static func run(_ configuration: BackboneConfiguration) throws {
+    /// Measures and prints; gives the figures as JSON.
+    static func run(_ configuration: BackboneConfiguration) throws -> JSON {
         let folder = try temporaryFolder()
         defer { remove(folder) }
         try writeBundle(configuration, to: folder)
@@ -12,21 +13,28 @@ enum CommandBenchmark {
         let binary = ".build/release/mergevit"
         guard access(binary, X_OK) == 0, access(image, R_OK) == 0 else {
             print("\nmergevit or the samples are not here: run `make bench` at the top of the project")
-            return
+            return .null
         }
-        var times: [Double] = []
-        var memory = 0
-        for turn in 0...5 {
-            let result = try timeToFirstRow(binary, ["label", "-q", "--bundle", folder, image])
-            if turn > 0 { times.append(result.seconds) }
-            memory = max(memory, result.peakKiB)
+        var lines: [JSON] = []
+        print("\nthe command, ViT-B bundle on warm disk    first row, s   peak MiB, 1 image   peak MiB, 48 images")
+        for precision in InferencePrecision.allCases where precision.isSupported {
+            let options = ["label", "-q", "--precision", precision.rawValue, "--bundle", folder]
+            let runs = try (0...5).map { _ in try timeToFirstRow(binary, options + [image]) }
+            let many = [String](repeating: image, count: 48)
+            let batch = try timeToFirstRow(binary, options + ["-o", "/dev/null"] + many)
+            let first = median(runs.dropFirst().map(\.seconds))
+            let peak = runs.map(\.peakKiB).max() ?? 0
+            print(
+                Text.left(precision.rawValue, 39), Text.right(first, 3, 15), Text.right("\(peak / 1024)", 20),
+                Text.right("\(batch.peakKiB / 1024)", 22), separator: "")
+            lines.append(
+                .object([
+                    "precision": .string(precision.rawValue), "seconds_to_first_row": .number(first, decimals: 3),
+                    "peak_mebibytes_one_image": .number("\(peak / 1024)"),
+                    "peak_mebibytes_48_images": .number("\(batch.peakKiB / 1024)"),
+                ]))
         }
-        print("\nlaunch to first row, ViT-B bundle on warm disk: \(Benchmarks.decimal(median(times), 3)) s")
-        print("peak memory of that run: \(memory / 1024) MiB")
-        var many: [String] = ["label", "-q", "--bundle", folder, "-o", "/dev/null"]
-        many += [String](repeating: image, count: 48)
-        let batch = try timeToFirstRow(binary, many)
-        print("peak memory labelling 48 images: \(batch.peakKiB / 1024) MiB")
+        return .array(lines)
     }
 
     private static func timeToFirstRow(

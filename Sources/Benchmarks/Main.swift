@@ -1,83 +1,54 @@
 import Compute
 import Glibc
 import Tensors
+import Training
 import VisionTransformers
 
 /// `make bench`: the engine and training beside the processor's limit, measured in turn in one run; then the whole command.
-/// Arguments name the parts that are wanted: engine, training, command.
+///
+/// Arguments name the parts that are wanted: engine, shares, training, command; `--json FILE` writes the figures there, too.
 @main
 struct Benchmarks {
-    /// Turns of limit and engine; medians are reported, because machines are shared and noisy.
-    static let turns = 7
-
     static func main() throws {
-        let threads = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        let configuration = try BackboneConfiguration(
-            JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
-        print("\(KernelEngine.libraryVersion), \(ProcessorLimit.instructions), \(threads) threads")
-        print("ViT-B/16 at 224 x 224, random weights, f32 unless bf16 is said\n")
-        let wanted = CommandLine.arguments.dropFirst()
+        let cores = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        var wanted = Array(CommandLine.arguments.dropFirst())
+        var file: String?
+        if let flag = wanted.firstIndex(of: "--json"), flag + 1 < wanted.count {
+            file = wanted[flag + 1]
+            wanted.removeSubrange(flag...flag + 1)
+        }
         func wants(_ part: String) -> Bool { wanted.isEmpty || wanted.contains(part) }
-        if wants("engine") { try engine(configuration, threads: threads) }
-        if wants("training") { try training(configuration, threads: threads) }
-        if wants("command") { try CommandBenchmark.run(configuration) }
+        var result = Machine.json(cores: cores)
+        print(Machine.line(cores: cores), "\n")
+        if wants("engine") { result["engine"] = try EngineTables.measure(cores: cores) }
+        if wants("shares") { result["shares"] = try EngineTables.shares() }
+        let base = try BackboneConfiguration(JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
+        if wants("training") { result["training"] = try training(base, threads: cores) }
+        if wants("command") { result["command"] = try CommandBenchmark.run(base) }
+        result["load_at_end"] = Machine.load
+        if let file { try write(JSON.object(result).serialized(), to: file) }
     }
 
-    private static func engine(_ configuration: BackboneConfiguration, threads: Int) throws {
-        print("engine                      images/s    GFLOP/s   limit GFLOP/s   ratio to limit")
-        for batch in [1, 8, 32] {
-            let used = min(batch, threads)
-            let result = try EngineBenchmark(configuration, batch: batch, threads: threads)
-                .measure(turns: turns, limitThreads: used)
-            line("batch \(batch) on \(used) threads", result, decimals: 1)
+    private static func training(_ configuration: BackboneConfiguration, threads: Int) throws -> JSON {
+        print("\nLoRA of ViT-B/16, rank 16 on q and v, batch 8   images/s  CPU ms/image  of limit")
+        var lines: [JSON] = []
+        for precision in [InferencePrecision.f32, .bf16] where precision.isSupported {
+            let result = try TrainingBenchmark(
+                configuration, batch: 8, precision: precision == .f32 ? .f32 : .bf16, threads: threads
+            ).measure(turns: 5, threads: threads)
+            print(
+                Text.left("\(precision), \(threads) threads", 48), Text.right(result.imagesPerSecond, 2, 8),
+                Text.right(result.processorSeconds * 1e3, 1, 14), Text.right(result.ratio, 3, 10), separator: "")
+            var line = result.json
+            line["precision"] = .string(precision.rawValue)
+            lines.append(.object(line))
+        }
+        return .array(lines)
+    }
+
+    private static func write(_ text: String, to path: String) throws {
+        guard let file = fopen(path, "w"), fputs(text, file) >= 0, fclose(file) == 0 else {
+            throw ModelError(path, String(cString: strerror(errno)))
         }
     }
-
-    private static func training(_ configuration: BackboneConfiguration, threads: Int) throws {
-        print("LoRA, rank 16 on q and v    images/s    GFLOP/s   limit GFLOP/s   ratio to limit   CPU s/image")
-        for precision in Precision.allCases where precision.isSupported {
-            let result = try TrainingBenchmark(configuration, batch: 8, precision: precision, threads: threads)
-                .measure(turns: turns, limitThreads: threads)
-            line(
-                "\(precision), batch 8, \(threads) threads", result, decimals: 2,
-                more: column(result.processorSeconds, 2, 14))
-        }
-    }
-
-    private static func line(_ name: String, _ result: EngineBenchmark.Result, decimals: Int, more: String = "") {
-        print(
-            column(name, 24), column(result.imagesPerSecond, decimals, 11),
-            column(result.operationsPerSecond * 1e-9, 1, 10), column(result.limit * 1e-9, 1, 15),
-            column(result.ratio, 3, 16), more, separator: "")
-    }
-
-    private static func column(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(0, width - text.count))
-    }
-
-    static func column(_ value: Double, _ decimals: Int, _ width: Int) -> String {
-        let text = decimal(value, decimals)
-        return String(repeating: " ", count: max(0, width - text.count)) + text
-    }
-
-    /// A number with a fixed number of decimals.
-    static func decimal(_ value: Double, _ decimals: Int) -> String {
-        let scale = (0..<decimals).reduce(1.0) { power, _ in power * 10 }
-        let digits = String(Int((value * scale).rounded()))
-        let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
-        return decimals == 0 ? padded : "\(padded.dropLast(decimals)).\(padded.suffix(decimals))"
-    }
-}
-
-/// The middle value.
-func median(_ values: [Double]) -> Double {
-    let sorted = values.sorted()
-    return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
-}
-
-/// Seconds since some fixed moment, or of another clock.
-func seconds(_ clock: clockid_t = CLOCK_MONOTONIC) -> Double {
-    var time = timespec()
-    clock_gettime(clock, &time)
-    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
 }

@@ -26,10 +26,10 @@ struct TrainingBenchmark {
         classes = (0..<batch).map { $0 % 100 }
     }
 
-    func measure(turns: Int, limitThreads: Int) throws -> EngineBenchmark.Result {
-        try EngineBenchmark.measure(
-            turns: turns, limitThreads: limitThreads, precision: precision,
-            operationsPerImage: trainer.operationsPerImage
+    func measure(turns: Int, threads: Int) throws -> Measurement {
+        try Measurement(
+            turns: turns, threads: threads, precision: precision == .f32 ? .f32 : .bf16,
+            operations: trainer.operationsPerImage
         ) {
             _ = try inputs.withUnsafeBufferPointer { inputs in
                 guard let base = inputs.baseAddress else { return }

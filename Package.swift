@@ -52,7 +52,11 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "Labelling", dependencies: ["VisionTransformers", "Images", "Tensors"], swiftSettings: strict),
+            name: "Labelling",
+            dependencies: [
+                "VisionTransformers", "Images", "Tensors", .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
         .target(
             name: "Training",
             dependencies: ["Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],

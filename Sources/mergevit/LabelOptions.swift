@@ -123,6 +123,12 @@ struct LabelOutputOptions: ParsableArguments {
     @Flag(help: "Write absolute paths.")
     var absolute = false
 
+    @Flag(help: "Begin anew where an earlier run of the same command was stopped, rather than go on.")
+    var restart = false
+
+    @Option(help: "When rows are made to reach the disk: second (at least every second), end or never.")
+    var fsync = SyncPolicy.second
+
     @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
     var isQuiet = false
 
@@ -155,6 +161,7 @@ struct LabelOutputOptions: ParsableArguments {
         guard taskNames.map({ !$0.contains("") }) ?? true else {
             throw ValidationError("--tasks has an empty name; names are separated by single commas.")
         }
+        guard output != nil || !restart else { throw ValidationError("--restart needs -o.") }
     }
 }
 
@@ -162,3 +169,4 @@ extension AlphaPolicy: ExpressibleByArgument {}
 extension RowOptions.Format: ExpressibleByArgument {}
 extension RowOptions.Layout: ExpressibleByArgument {}
 extension RowOptions.Scores: ExpressibleByArgument {}
+extension SyncPolicy: ExpressibleByArgument {}

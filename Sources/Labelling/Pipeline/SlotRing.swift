@@ -22,6 +22,9 @@ final class SlotRing: @unchecked Sendable {
         deinit { values.deallocate() }
     }
 
+    /// Seconds between two questions whether to stop.
+    private static let patience = 0.1
+
     private let monitor = Monitor(conditions: 2)
     private let slots: [Slot]
     /// The number of inputs claimed and of those taken so far; the difference is in the ring.
@@ -98,10 +101,11 @@ final class SlotRing: @unchecked Sendable {
     /// stall: at the end, when the ring is full, while the list of inputs is silent, and for the first image of all, so
     /// that the first row comes early. Failed inputs at the front are taken at once. Nil when all inputs are taken.
     ///
+    /// - Parameter isStopped: asked again and again; when it says so the answer is nil, too.
     /// - Throws: the error that listing the inputs ended with, once all before it is taken.
-    func take(images: Int) throws(LabellingError) -> [Slot]? {
+    func take(images: Int, unless isStopped: () -> Bool) throws(LabellingError) -> [Slot]? {
         try monitor.locked { () throws(LabellingError) -> [Slot]? in
-            while true {
+            while !isStopped() {
                 let (run, imagesInRun) = readyRun(images)
                 let isWhole =
                     imagesInRun == images || run == slots.count || (run > 0 && imagesInRun == 0)
@@ -115,10 +119,14 @@ final class SlotRing: @unchecked Sendable {
                     if let error { throw error }
                     return nil
                 }
-                monitor.wait(changed)
+                monitor.wait(changed, seconds: SlotRing.patience)
             }
+            return nil
         }
     }
+
+    /// Whether all inputs there are have been taken.
+    var isDrained: Bool { monitor.locked { isEnded && claimed == taken && error == nil } }
 
     /// Makes the first `count` slots free again.
     func release(_ count: Int) {

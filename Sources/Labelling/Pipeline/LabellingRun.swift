@@ -1,4 +1,4 @@
-/// How a run goes about its work. None of this changes a byte of the output.
+/// How a run goes about its work. But for files that hang, none of this changes a byte of the output.
 public struct LabellingOptions: Sendable, Equatable {
     /// How many images the model sees at once.
     public var batchSize: Int
@@ -6,12 +6,15 @@ public struct LabellingOptions: Sendable, Equatable {
     public var threads: Int
     /// Files of more bytes are refused.
     public var maximumFileBytes: Int
+    /// Seconds without a byte after which reading a file is given up.
+    public var timeout: Double
 
     /// The options of a run; 1 GiB is the largest file unless told otherwise.
-    public init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30) {
+    public init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30, timeout: Double = 60) {
         self.batchSize = max(1, batchSize)
         self.threads = max(1, threads)
         self.maximumFileBytes = maximumFileBytes
+        self.timeout = timeout
     }
 }
 
@@ -139,12 +142,15 @@ func answer(
     options: LabellingOptions, after earlier: LabellingProgress = LabellingProgress(),
     progress: (LabellingProgress) -> Void = { _ in }, isStopped: () -> Bool = { false }
 ) throws(LabellingError) -> LabellingProgress {
-    let ring = SlotRing(slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage)
+    let ring = SlotRing(
+        slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage,
+        timeout: options.timeout)
     let workers = try DecodeWorkers(
         count: options.threads, lister: lister, ring: ring, preparer: preparer,
         maximumFileBytes: options.maximumFileBytes)
     var engine = BatchEngine(
-        ring: ring, classifier: classifier, batchSize: options.batchSize, valuesPerImage: preparer.valuesPerImage,
+        ring: ring, workers: workers, classifier: classifier, batchSize: options.batchSize,
+        valuesPerImage: preparer.valuesPerImage,
         progress: earlier)
     do throws(LabellingError) {
         try sink.flush(engine.progress)
@@ -154,17 +160,19 @@ func answer(
         }
     } catch {
         ring.stop()
-        _ = workers.join()
+        workers.join()
         throw error
     }
     if engine.progress.isStopped { ring.stop() } else { engine.progress.total = engine.progress.done }
-    engine.progress.loops = workers.join()
+    workers.join()
+    engine.progress.loops = lister.loops
     return engine.progress
 }
 
 /// Takes batches from the ring, asks the model and hands its answers on.
 private struct BatchEngine: ~Copyable {
     let ring: SlotRing
+    let workers: DecodeWorkers
     let classifier: any MultitaskClassifying
     let batchSize: Int
     let valuesPerImage: Int
@@ -177,10 +185,11 @@ private struct BatchEngine: ~Copyable {
     var progress: LabellingProgress
 
     init(
-        ring: SlotRing, classifier: any MultitaskClassifying, batchSize: Int, valuesPerImage: Int,
-        progress: LabellingProgress
+        ring: SlotRing, workers: DecodeWorkers, classifier: any MultitaskClassifying, batchSize: Int,
+        valuesPerImage: Int, progress: LabellingProgress
     ) {
         self.ring = ring
+        self.workers = workers
         self.progress = progress
         self.classifier = classifier
         self.batchSize = batchSize
@@ -199,7 +208,7 @@ private struct BatchEngine: ~Copyable {
 
     /// One batch; false when there is none left, or the run is to stop.
     mutating func step(_ sink: some AnswerSink, _ isStopped: () -> Bool) throws(LabellingError) -> Bool {
-        guard let slots = try ring.take(images: batchSize, unless: isStopped) else {
+        guard let slots = try ring.take(images: batchSize, unless: isStopped, abandoned: workers.replaceOne) else {
             progress.isStopped = !ring.isDrained
             return false
         }

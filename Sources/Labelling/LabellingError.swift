@@ -2,6 +2,8 @@
 public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The output cannot be created or written.
     case output(path: BytePath, reason: String)
+    /// What an earlier run has left is not of this run.
+    case resume(partial: BytePath, reason: String)
     /// The list of files cannot be read.
     case fileList(path: BytePath, reason: String)
     /// Labelled images, or the table that names them, cannot be used.
@@ -23,6 +25,7 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
     public var description: String {
         switch self {
         case .output(let path, let reason): "cannot write \(path): \(reason)"
+        case .resume(let partial, let reason): "cannot go on with \(partial): \(reason); --restart drops it"
         case .fileList(let path, let reason): "cannot read the list of files \(path): \(reason)"
         case .labelledImages(let path, let reason), .predictions(let path, let reason): "\(path): \(reason)"
         case .unknownTask(let name, let known):

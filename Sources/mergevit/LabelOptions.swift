@@ -55,6 +55,9 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "How many threads to use (1...256; default: the number of cores).")
     var threads: Int?
 
+    @Option(help: "Give a file up when no byte of it has come for so many seconds (1...86400).")
+    var timeout = 60
+
     @OptionGroup var decoding: DecodingArguments
 
     /// What opening a bundle has to be told.
@@ -66,7 +69,9 @@ struct EngineOptions: ParsableArguments {
     var threadCount: Int { threads ?? LabelModelOptions.availableCores }
 
     /// The same for a run.
-    var labellingOptions: LabellingOptions { LabellingOptions(batchSize: batchSize, threads: threadCount) }
+    var labellingOptions: LabellingOptions {
+        LabellingOptions(batchSize: batchSize, threads: threadCount, timeout: Double(timeout))
+    }
 
     func validate() throws {
         guard (1...256).contains(batchSize) else {
@@ -74,6 +79,9 @@ struct EngineOptions: ParsableArguments {
         }
         if let threads, !(1...256).contains(threads) {
             throw ValidationError("--threads must be from 1 to 256, not \(threads).")
+        }
+        guard (1...86400).contains(timeout) else {
+            throw ValidationError("--timeout must be from 1 to 86400, not \(timeout).")
         }
     }
 }
@@ -132,6 +140,12 @@ struct LabelOutputOptions: ParsableArguments {
     @Flag(help: "Write absolute paths.")
     var absolute = false
 
+    @Flag(help: "Begin anew where an earlier run of the same command was stopped, rather than go on.")
+    var restart = false
+
+    @Option(help: "When rows are made to reach the disk: second (at least every second), end or never.")
+    var fsync = SyncPolicy.second
+
     @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
     var isQuiet = false
 
@@ -164,6 +178,7 @@ struct LabelOutputOptions: ParsableArguments {
         guard taskNames.map({ !$0.contains("") }) ?? true else {
             throw ValidationError("--tasks has an empty name; names are separated by single commas.")
         }
+        guard output != nil || !restart else { throw ValidationError("--restart needs -o.") }
     }
 }
 
@@ -171,3 +186,4 @@ extension AlphaPolicy: ExpressibleByArgument {}
 extension RowOptions.Format: ExpressibleByArgument {}
 extension RowOptions.Layout: ExpressibleByArgument {}
 extension RowOptions.Scores: ExpressibleByArgument {}
+extension SyncPolicy: ExpressibleByArgument {}

@@ -15,6 +15,19 @@ final class InputLister {
         list = if let list = source.list { try FileList(list) } else { nil }
     }
 
+    /// Goes past the next inputs.
+    ///
+    /// - Returns: the digest of their paths; nil when there are fewer, or when `isStopped` says so.
+    func skip(_ count: Int, isStopped: () -> Bool) throws(LabellingError) -> InputDigest? {
+        var digest = InputDigest()
+        var path: [UInt8] = []
+        for _ in 0..<count {
+            guard !isStopped(), try next(into: &path, waiting: { !($0 && isStopped()) }) != nil else { return nil }
+            digest.add(path)
+        }
+        return digest
+    }
+
     /// How many links were left out because they lead back to a folder above them.
     var loops: Int { finishedLoops + (walk?.loops ?? 0) }
 

@@ -20,8 +20,28 @@ package struct FileReader: ~Copyable {
     deinit { free(base) }
 
     /// Calls `body` with the content of a regular file. Anything else is refused without opening it.
-    package mutating func read(_ path: BytePath, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        let descriptor = try FileReader.open(path)
+    ///
+    /// - Parameter activity: told whenever something has come, until all has.
+    package mutating func read(
+        _ path: BytePath, watchedBy activity: ReadActivity? = nil, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        activity?.touch()
+        let count: Int
+        do {
+            defer { activity?.end() }
+            count = try fill(path, activity)
+        }
+        try body(UnsafeRawBufferPointer(start: base, count: count))
+        if capacity > FileReader.keptCapacity {
+            free(base)
+            base = nil
+            capacity = 0
+        }
+    }
+
+    /// Reads a file into the buffer; the number of its bytes.
+    private mutating func fill(_ path: BytePath, _ activity: ReadActivity?) throws -> Int {
+        let descriptor = try FileReader.open(path, activity)
         defer { close(descriptor) }
         // It may be another file by now than the one that was looked at before it was opened.
         let status = try FileStatus.of(descriptor: descriptor).get()
@@ -36,16 +56,12 @@ package struct FileReader: ~Copyable {
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw SystemError(code: errno) }
             if got == 0 { break }
+            activity?.touch()
             count += got
             guard count <= limit else { throw tooLarge }
         }
         guard count > 0 else { throw Failure(description: "the file is empty") }
-        try body(UnsafeRawBufferPointer(start: base, count: count))
-        if capacity > FileReader.keptCapacity {
-            free(base)
-            base = nil
-            capacity = 0
-        }
+        return count
     }
 
     private var tooLarge: Failure { Failure(description: "the file is larger than \(limit) bytes") }
@@ -57,7 +73,7 @@ package struct FileReader: ~Copyable {
         capacity = wanted
     }
 
-    private static func open(_ path: BytePath) throws -> Int32 {
+    private static func open(_ path: BytePath, _ activity: ReadActivity?) throws -> Int32 {
         switch FileStatus.of(path) {
         case .failure(let error):
             var link = stat()
@@ -68,8 +84,6 @@ package struct FileReader: ~Copyable {
         case .success(let status):
             guard status.isRegular else { throw Failure(description: "not a regular file") }
         }
-        let descriptor = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
-        guard descriptor >= 0 else { throw SystemError(code: errno) }
-        return descriptor
+        return try openPatiently(path, O_NONBLOCK | O_NOCTTY, activity)
     }
 }

@@ -92,8 +92,8 @@ public final class RowWriter {
 
     /// Writes what is in the buffer.
     ///
-    /// - Throws: what `OutputFile.write` throws.
-    public func flush(to output: OutputFile) throws(LabellingError) {
+    /// - Throws: what the output's `write` throws.
+    public func flush(to output: some RowOutput) throws(LabellingError) {
         guard !bytes.isEmpty else { return }
         var failure: LabellingError?
         bytes.withUnsafeBytes { bytes in

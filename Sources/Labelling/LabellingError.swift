@@ -8,6 +8,8 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
     case fileList(path: BytePath, reason: String)
     /// Labelled images, or the table that names them, cannot be used.
     case labelledImages(path: BytePath, reason: String)
+    /// Files are not the parts of one run, whole and unchanged; which, and why.
+    case shards(String)
     /// A file of predictions is not what `label` writes, or does not fit the data.
     case predictions(path: BytePath, reason: String)
     /// `--tasks` names a task that the model has not.
@@ -30,7 +32,7 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
         case .labelledImages(let path, let reason), .predictions(let path, let reason): "\(path): \(reason)"
         case .unknownTask(let name, let known):
             "the model has no task \"\(name)\"; its tasks are: \(known.joined(separator: ", "))"
-        case .options(let reason): reason
+        case .options(let reason), .shards(let reason): reason
         case .model(let reason): "the model failed: \(reason)"
         case .system(let reason): reason
         case .outputClosed: "nobody reads the output any more"

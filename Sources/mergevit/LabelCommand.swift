@@ -19,6 +19,7 @@ struct LabelCommand: ParsableCommand {
 
     @OptionGroup var input: LabelInputOptions
     @OptionGroup var model: LabelModelOptions
+    @OptionGroup var sharding: ShardOptions
     @OptionGroup var output: LabelOutputOptions
 
     /// Seconds that a batch may take after a signal; a file system that hangs must not keep the command alive.
@@ -32,10 +33,12 @@ struct LabelCommand: ParsableCommand {
         let path = output.output.map(RawArguments.path)
         if let path, let file = try ResumableFile.open(path, sync: output.fsync) {
             try label(to: file, rowOptions, request)
+        } else if sharding.writesManifest {
+            throw ValidationError("--shard and --manifest need -o with the name of a file.")
         } else {
             let file = if let path { try OutputFile.replacing(path) } else { OutputFile.standardOutput() }
             let model = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks)
-            let result = try label(to: file, with: model, rowOptions, request)
+            let result = try label(input.source, to: file, with: model, rowOptions, request)
             try finish(result, request, goesOn: false)
         }
     }
@@ -46,13 +49,22 @@ struct LabelCommand: ParsableCommand {
             let opened = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks, needsDigest: true)
             let settings = RowSettings(
                 rows: rowOptions, decoding: model.engine.decoding.options, bundle: opened.digest ?? "")
-            switch try file.begin(settings.json, restart: output.restart) {
+            guard let part = try RunPart(input.source, sharding, isStopped: { request.number != nil }) else {
+                throw ExitCode(128 + (request.number ?? 0))
+            }
+            switch try file.begin(part.binding(settings), restart: output.restart) {
             case .fresh: break
             case .goesOn(let inputs): log.notice("going on after \(inputs) inputs, whose rows are in \(file.partial)")
             case .startsOver: log.warning("\(file.partial): its journal is damaged; beginning anew")
             }
-            let result = try label(to: file, with: opened, rowOptions, request)
-            if !result.isStopped { try file.commit() }
+            let result = try label(part.source, to: file, with: opened, rowOptions, request)
+            if !result.isStopped {
+                if sharding.writesManifest {
+                    let rows = try RowWriter(tasks: opened.classifier.tasks, options: rowOptions)
+                    try part.manifest(settings, file, header: rows.header, result).write(beside: file.name)
+                }
+                try file.commit()
+            }
             let kept = file.leave()
             try finish(result, request, goesOn: kept > 0)
         } catch {
@@ -63,10 +75,10 @@ struct LabelCommand: ParsableCommand {
     }
 
     private func label(
-        to file: some RowOutput, with model: OpenedBundle, _ rowOptions: RowOptions, _ request: Interruption.Request
+        _ source: InputSource, to file: some RowOutput, with model: OpenedBundle, _ rowOptions: RowOptions,
+        _ request: Interruption.Request
     ) throws -> LabellingProgress {
         let rows = try RowWriter(tasks: model.classifier.tasks, options: rowOptions)
-        let source = input.source
         var display = ProgressDisplay(source, isShown: !output.isQuiet && StandardStream.error.isTerminal)
         defer { display.finish() }
         let result = try Labelling.label(

@@ -3,32 +3,65 @@ import Glibc
 public import Images
 public import Labelling
 
-/// The options of `label` about what goes in and how the model runs.
-struct LabelInputOptions: ParsableArguments {
-    @Argument(help: "Images, and folders that are gone through with all below them.")
+/// The options about what goes in.
+struct InputOptions: ParsableArguments {
+    @Argument(help: "Images, folders with all below them, and tar archives (names in .tar) with all in them.")
     var inputs: [String] = []
 
     @Option(name: .customLong("files-from"), help: "Read further inputs from a file, one a line; - is stdin.")
     var filesFrom: String?
 
+    @Flag(help: "Entries of the list are no folders, as mergevit list writes it; they are not looked at beforehand.")
+    var asListed = false
+
+    @Option(
+        help: "Of folders and archives take only files with these endings, separated by commas, such as jpg,jpeg,png.")
+    var endings: String?
+
+    /// Where everything comes from.
+    func source(separator: FileListSource.Separator, archives: InputReading.Archives) -> InputSource {
+        let list = filesFrom.map { name in
+            FileListSource(name == "-" ? .standardInput : .file(RawArguments.path(name)), separator: separator)
+        }
+        let reading = InputReading(
+            opensListedFolders: !asListed, archives: archives, endings: endingNames.map { Set($0) })
+        return InputSource(paths: inputs.map(RawArguments.path), list: list, reading: reading)
+    }
+
+    private var endingNames: [String]? {
+        endings?.split(separator: ",", omittingEmptySubsequences: false).map { $0.lowercased() }
+    }
+
+    /// Checks what the options mean together.
+    func check() throws {
+        guard !inputs.isEmpty || filesFrom != nil else {
+            throw ValidationError("No inputs: give files or folders, or --files-from.")
+        }
+        guard filesFrom != nil || !asListed else { throw ValidationError("--as-listed needs --files-from.") }
+        guard endingNames?.contains(where: { $0.isEmpty || $0.contains(".") || $0.contains("/") }) != true else {
+            throw ValidationError("--endings must be endings without dots, separated by single commas.")
+        }
+    }
+}
+
+/// The options of `label` about what goes in.
+struct LabelInputOptions: ParsableArguments {
+    @OptionGroup var all: InputOptions
+
     @Flag(name: [.customShort("0"), .customLong("null")], help: "The list of --files-from is separated by NULs.")
     var isNullSeparated = false
 
+    @Flag(help: "All named files are tar archives, whatever they are called.")
+    var tar = false
+
     /// Where everything comes from.
     var source: InputSource {
-        let list = filesFrom.map { name in
-            FileListSource(
-                name == "-" ? .standardInput : .file(RawArguments.path(name)),
-                separator: isNullSeparated ? .nul : .newline)
-        }
-        return InputSource(paths: inputs.map(RawArguments.path), list: list)
+        all.source(separator: isNullSeparated ? .nul : .newline, archives: tar ? .all : .byName)
     }
 
     func validate() throws {
-        guard !inputs.isEmpty || filesFrom != nil else {
-            throw ValidationError("Nothing to label: give files or folders, or --files-from.")
-        }
-        guard filesFrom != nil || !isNullSeparated else { throw ValidationError("-0 needs --files-from.") }
+        try all.check()
+        guard all.filesFrom != nil || !isNullSeparated else { throw ValidationError("-0 needs --files-from.") }
     }
 }
 

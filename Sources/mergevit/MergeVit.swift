@@ -9,7 +9,8 @@ struct MergeVit: ParsableCommand {
         abstract: "One Vision Transformer for several image-classification tasks.",
         version: versionNumber,
         subcommands: [
-            TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, EvaluateCommand.self,
+            TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, ListCommand.self,
+            GatherCommand.self, EvaluateCommand.self,
             StudyCommand.self, InspectCommand.self,
         ])
 

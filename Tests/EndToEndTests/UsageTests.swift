@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["label", "--bundle", "b"], "Nothing to label"),
+        (["label", "--bundle", "b"], "No inputs"),
         (["label", "x"], "--bundle"),
         (["label", "--bundle", "b", "-0", "x"], "--files-from"),
         (["label", "--bundle", "b", "--threshold", "1.5", "x"], "--threshold"),

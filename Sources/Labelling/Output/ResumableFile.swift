@@ -25,6 +25,7 @@ public final class ResumableFile: RowOutput {
         var rows = RunningDigest()
         var start: RunCheckpoint?
         var inputs = 0
+        var paths = InputDigest()
         var writer: CheckpointWriter?
     }
 
@@ -109,9 +110,14 @@ public final class ResumableFile: RowOutput {
     /// - Throws: `LabellingError.output` when what was written before could not be kept.
     public func note(_ point: RunPoint) throws(LabellingError) {
         try state.withLock { state throws(LabellingError) in
-            state.inputs = point.inputs
+            (state.inputs, state.paths) = (point.inputs, point.paths)
             try state.writer?.note(.init(bytes: state.bytes, rows: state.rows, point: point))
         }
+    }
+
+    /// The length of what is written, its SHA-256, and the digest of the paths of the inputs whose rows it holds.
+    public var written: (bytes: Int, rows: String, paths: String) {
+        state.withLock { ($0.bytes, $0.rows.text, $0.paths.text) }
     }
 
     /// The error about inputs that are not those of the earlier run.
@@ -185,7 +191,7 @@ extension ResumableFile {
         let checkpoints = try verified(content.checkpoints)
         guard let last = checkpoints.last else { return (.fresh, []) }
         guard content.settings == settings else {
-            let reason = Self.difference(content.settings, settings)
+            let reason = settingsDifference(content.settings, settings)
             throw .resume(
                 partial: partial, reason: "it holds the rows of \(last.inputs) inputs with other settings: \(reason)")
         }
@@ -224,17 +230,6 @@ extension ResumableFile {
             position += count
         }
         return true
-    }
-
-    /// Which settings differ, in words.
-    private static func difference(_ then: JSONObject, _ now: JSONObject) -> String {
-        func text(_ value: JSON?) -> String {
-            guard let value, value != .null else { return "nothing" }
-            return value.stringValue ?? value.serialized(indented: false)
-        }
-        let keys = then.keys + now.keys.filter { then[$0] == nil }
-        return keys.filter { then[$0] != now[$0] }
-            .map { "\($0) was \(text(then[$0])), now \(text(now[$0]))" }.joined(separator: "; ")
     }
 
     /// Opens a file and locks it until it is closed.

@@ -69,12 +69,7 @@ final class DecodeWorkers: Sendable {
     private static func run(_ work: Work) -> Bool {
         var reader = FileReader(limit: work.maximumFileBytes)
         while let (slot, input) = nextInput(work) {
-            let failure: String? =
-                switch input {
-                case .unreadable(let reason): reason
-                case .file: prepare(slot, &reader, work.preparer)
-                }
-            guard work.ring.finish(slot, failure: failure) else { return false }
+            guard work.ring.finish(slot, failure: prepare(slot, input, &reader, work.preparer)) else { return false }
         }
         return true
     }
@@ -97,12 +92,12 @@ final class DecodeWorkers: Sendable {
         }
     }
 
-    /// Reads and prepares one file; the reason if that fails.
+    /// Reads and prepares one input; the reason if that fails.
     private static func prepare(
-        _ slot: SlotRing.Slot, _ reader: inout FileReader, _ preparer: any ImagePreparing
+        _ slot: SlotRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
     ) -> String? {
         do {
-            try reader.read(BytePath(slot.path), watchedBy: slot.activity) {
+            try reader.read(input, at: BytePath(slot.path), watchedBy: slot.activity) {
                 try preparer.prepare($0, into: slot.values)
             }
             return nil

@@ -31,6 +31,43 @@ package struct FileReader: ~Copyable {
             defer { activity?.end() }
             count = try fill(path, activity)
         }
+        try use(count, body)
+    }
+
+    /// Calls `body` with the content of an input that a lister gave.
+    ///
+    /// - Throws: also the reason of one that cannot be read.
+    mutating func read(
+        _ input: ListedInput, at path: BytePath, watchedBy activity: ReadActivity? = nil,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        switch input {
+        case .file: try read(path, watchedBy: activity, body)
+        case .member(let member): try read(member, watchedBy: activity, body)
+        case .unreadable(let reason): throw Failure(description: reason)
+        }
+    }
+
+    /// Calls `body` with the content of a file in an archive.
+    private mutating func read(
+        _ member: ArchiveMember, watchedBy activity: ReadActivity? = nil,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        activity?.touch()
+        do {
+            defer { activity?.end() }
+            guard member.size <= limit else { throw tooLarge }
+            guard member.size > 0 else { throw empty }
+            try reserve(member.size)
+            let buffer = UnsafeMutableRawBufferPointer(start: base, count: member.size)
+            guard try member.archive.read(at: member.offset, into: buffer) == member.size else {
+                throw Failure(description: "the archive has become shorter")
+            }
+        }
+        try use(member.size, body)
+    }
+
+    private mutating func use(_ count: Int, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         try body(UnsafeRawBufferPointer(start: base, count: count))
         if capacity > FileReader.keptCapacity {
             free(base)
@@ -60,9 +97,11 @@ package struct FileReader: ~Copyable {
             count += got
             guard count <= limit else { throw tooLarge }
         }
-        guard count > 0 else { throw Failure(description: "the file is empty") }
+        guard count > 0 else { throw empty }
         return count
     }
+
+    private var empty: Failure { Failure(description: "the file is empty") }
 
     private var tooLarge: Failure { Failure(description: "the file is larger than \(limit) bytes") }
 
@@ -73,7 +112,8 @@ package struct FileReader: ~Copyable {
         capacity = wanted
     }
 
-    private static func open(_ path: BytePath, _ activity: ReadActivity?) throws -> Int32 {
+    /// Opens a regular file; anything else is refused without opening it.
+    static func open(_ path: BytePath, _ activity: ReadActivity? = nil) throws -> Int32 {
         switch FileStatus.of(path) {
         case .failure(let error):
             var link = stat()

@@ -64,7 +64,14 @@ public final class RowWriter {
         self.tasks = tasks
     }
 
-    /// Appends what the file begins with: the column names, or nothing for JSON Lines.
+    /// What the file begins with: the column names, or nothing for JSON Lines.
+    public var header: [UInt8] {
+        var header: [UInt8] = []
+        encoder.appendHeader(to: &header)
+        return header
+    }
+
+    /// Appends what the file begins with.
     public func appendHeader() { encoder.appendHeader(to: &bytes) }
 
     /// Appends the row of an input that has no labels.

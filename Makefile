@@ -9,7 +9,7 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test check format bench merge-table train-samples sample-images install clean
+.PHONY: help deps build demo label evaluate study test check format bench merge-table train-samples cluster-test sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -66,6 +66,9 @@ merge-table: build ## every merge method on the six sample adapters: make merge-
 train-samples: build ## train the demo's six adapters: make train-samples DATA=... [OUT=out/adapters] (docs/training.md)
 	@test -n "$(DATA)" || { echo "usage: make train-samples DATA=... [OUT=...]; DATA/<task>/{train,val}/<class>/*" >&2; exit 2; }
 	scripts/train-samples "$(DATA)" "$(or $(OUT),out/adapters)"
+
+cluster-test: demo ## shards on Slurm daemons of this machine, one requeued, compared with one run (docs/scaling.md)
+	scripts/cluster-test
 
 sample-images: deps ## draw samples/images again
 	@mkdir -p out

@@ -9,7 +9,8 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test check format bench merge-table train-samples cluster-test sample-images install clean
+.PHONY: help deps build demo label evaluate study test soak fuzz cluster-test check format bench merge-table train-samples \
+	sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -46,6 +47,12 @@ study: build ## what merging does to the six sample tasks: make study DATA=... [
 test: deps ## build and run every test
 	$(SWIFT) build --build-tests
 	SWIFT="$(SWIFT)" scripts/run-tests
+
+soak: build ## a million images in one run and 200 killed runs, for at most TIME=1800 seconds (docs/reliability.md)
+	scripts/soak $(BIN) "$(or $(TIME),1800)" "$(or $(KILLS),200)" "$(or $(IMAGES),1000000)"
+
+fuzz: deps ## fuzz every reader of files for TIME=60 seconds each (docs/reliability.md)
+	scripts/fuzz "$(or $(TIME),60)"
 
 check: deps ## formatting, warnings as errors, import directions
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

@@ -1,4 +1,5 @@
 import CImageCodecs
+import Glibc
 
 extension RGBImage {
     /// Decodes a PNG or JPEG picture, told apart by their first bytes.
@@ -99,6 +100,10 @@ private enum Codec: String {
         let size = stored.divided(by: denominator)
         let (width, height) = (UInt32(size.width), UInt32(size.height))
         let count = size.width * size.height * 3
+        guard Codec.canAllocate(count) else {
+            throw ImageError(
+                kind: .outOfMemory, reason: "\(rawValue): no memory for \(size.width) x \(size.height) pixels")
+        }
         let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             let rgb = buffer.baseAddress
             switch self {
@@ -124,6 +129,14 @@ private enum Codec: String {
         }
         if let problem { throw problem }
         return (RGBImage(width: size.width, height: size.height, pixels: pixels), orientation)
+    }
+
+    /// Whether there is memory for so many bytes. An array that gets none ends the process, so large ones are tried before.
+    private static func canAllocate(_ count: Int) -> Bool {
+        guard count > 1 << 20 else { return true }
+        let memory = malloc(count)
+        defer { free(memory) }
+        return memory != nil
     }
 
     /// An eXIf chunk beyond this is not looked at; a JPEG segment cannot be longer either.

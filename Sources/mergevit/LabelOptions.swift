@@ -170,6 +170,9 @@ struct LabelOutputOptions: ParsableArguments {
     @Option(help: "Leave a label empty whose probability is below this (0...1).")
     var threshold: Double?
 
+    @Flag(help: "Guard paths and labels that a spreadsheet would take for formulas, by an apostrophe before them.")
+    var csvSafe = false
+
     @Flag(help: "Write absolute paths.")
     var absolute = false
 
@@ -192,6 +195,7 @@ struct LabelOutputOptions: ParsableArguments {
         options.allScores = allScores
         options.tasks = taskNames
         options.threshold = threshold
+        options.guardsFormulas = csvSafe
         options.currentFolder = absolute ? try BytePath.currentFolder() : nil
         return options
     }
@@ -211,6 +215,7 @@ struct LabelOutputOptions: ParsableArguments {
         guard taskNames.map({ !$0.contains("") }) ?? true else {
             throw ValidationError("--tasks has an empty name; names are separated by single commas.")
         }
+        guard !csvSafe || format != .jsonl else { throw ValidationError("--csv-safe is about csv and tsv.") }
         guard output != nil || !restart else { throw ValidationError("--restart needs -o.") }
     }
 }

@@ -18,19 +18,26 @@ struct MergeVit: ParsableCommand {
     static let versionNumber = "0.1.0"
 
     static func main() {
+        // Without the libraries' own clean-up: OpenBLAS waits there for its threads, for ever if they got no memory.
+        _exit(run())
+    }
+
+    /// Runs the command; its exit code.
+    private static func run() -> Int32 {
         StandardStream.keepPlaces()
         Interruption.ignoreBrokenPipes()
         let arguments = RawArguments.current()
         if MethodList.isAsked(arguments) {
             StandardStream.output.write(MethodList.text)
-            return
+            return Exit.allWell
         }
         do {
             var command = try parseAsRoot(arguments)
             try command.run()
+            return Exit.allWell
         } catch {
             Interruption.awaitEnd()
-            Glibc.exit(Failure.report(error))
+            return Failure.report(error)
         }
     }
 }

@@ -25,6 +25,7 @@ struct RowSettings {
             "--all-scores": .bool(rows.allScores),
             "--tasks": rows.tasks.map { .array($0.map(JSON.string)) } ?? .null,
             "--threshold": rows.threshold.map(JSON.double) ?? .null,
+            "--csv-safe": .bool(rows.guardsFormulas),
             "--absolute": .bool(rows.currentFolder != nil),
             "--alpha": .string(decoding.alpha.rawValue),
             "--max-pixels": .int(decoding.maximumPixels),

@@ -104,6 +104,25 @@ import Testing
         return Finished(standardOutput: [], standardError: Array(text), exitCode: process.terminationStatus)
     }
 
+    @Test func anImageForWhichThereIsNoMemoryHasItsRow() throws {
+        try scratch.write("list", Array("\(Samples.testCase("large.png"))\n\(Samples.image("signs/stop.png"))\n".utf8))
+        // The command itself needs about 250 MB of addresses, the picture 300 MB.
+        let run = try limited("ulimit -v 500000", ["--threads", "1"])
+        #expect(run.exitCode == 1, "\(run.errors)")
+        let status = table(try scratch.read("out.csv")).compactMap { $0["status"] }
+        #expect(status == ["error: PNG: no memory for 10000 x 10000 pixels", "ok"])
+    }
+
+    @Test func aModelForWhichThereIsNoMemoryIsAnError() throws {
+        for limit in stride(from: 150_000, through: 300_000, by: 25_000) {
+            let run = try limited("ulimit -v \(limit)")
+            // Some allocations cannot be refused; then the process ends by a signal. It never hangs, and never half a file is left.
+            #expect(run.exitCode == 1 || !run.errors.isEmpty, "\(limit)")
+            if run.exitCode == 1 { #expect(try scratch.read("out.csv") == whole) }
+        }
+        try goesOn()
+    }
+
     @Test func fewDescriptorsLoseNothing() throws {
         // Besides the standard streams, the pipe of the signals, rows and journal: hardly one is left.
         let run = try limited("ulimit -n 12", ["--threads", "8"])

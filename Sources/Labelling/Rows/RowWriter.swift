@@ -41,21 +41,20 @@ public final class RowWriter {
         }
         let tasks = try RowWriter.select(all, options.tasks)
         let hasScores = options.scores != .none
+        let cells = DelimitedCells(
+            delimiter: UInt8(ascii: options.format == .tsv ? "\t" : ","), guardsFormulas: options.guardsFormulas)
         switch (options.format, options.layout) {
         case (.jsonl, _):
             encoder = JSONLineRows(
                 tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
             for task in tasks where options.allScores { try RowWriter.check(task.classes, "classes") }
-        case (let format, .wide):
+        case (_, .wide):
             let rows = WideRows(
-                cells: DelimitedCells(delimiter: UInt8(ascii: format == .csv ? "," : "\t")), tasks: tasks,
-                topK: options.topK, hasScores: hasScores, allScores: options.allScores)
+                cells: cells, tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
             try RowWriter.check(rows.columns, "columns")
             encoder = rows
-        case (let format, .long):
-            encoder = LongRows(
-                cells: DelimitedCells(delimiter: UInt8(ascii: format == .csv ? "," : "\t")), tasks: tasks,
-                hasScores: hasScores, allScores: options.allScores)
+        case (_, .long):
+            encoder = LongRows(cells: cells, tasks: tasks, hasScores: hasScores, allScores: options.allScores)
         }
         let everyRank = options.allScores && options.layout == .long && options.format != .jsonl
         ranksNeeded = everyRank ? Int.max : options.topK

@@ -48,8 +48,8 @@ test: deps ## build and run every test
 	$(SWIFT) build --build-tests
 	SWIFT="$(SWIFT)" scripts/run-tests
 
-soak: build ## a million images in one run and 200 killed runs, for at most TIME=1800 seconds (docs/reliability.md)
-	scripts/soak $(BIN) "$(or $(TIME),1800)" "$(or $(KILLS),200)" "$(or $(IMAGES),1000000)"
+soak: build ## a million images in one run and 200 killed runs, for at most TIME=7200 seconds (docs/reliability.md)
+	scripts/soak $(BIN) "$(or $(TIME),7200)" "$(or $(KILLS),200)" "$(or $(IMAGES),1000000)"
 
 fuzz: deps ## fuzz every reader of files for TIME=60 seconds each (docs/reliability.md)
 	scripts/fuzz "$(or $(TIME),60)"

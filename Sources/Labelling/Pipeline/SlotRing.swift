@@ -18,6 +18,8 @@ final class SlotRing: @unchecked Sendable {
         /// Where reading the input's file is.
         let activity = ReadActivity()
         fileprivate var isDone = false
+        /// The look at which its file was first found to hang.
+        fileprivate var suspected: Int?
         /// Whether the worker that holds it has been given up.
         fileprivate var isAbandoned = false
 
@@ -34,6 +36,8 @@ final class SlotRing: @unchecked Sendable {
     private let valuesPerImage: Int
     private let timeout: Double
     private var abandoned = 0
+    /// How often it was looked whether a file hangs.
+    private var looks = 0
     /// The number of inputs claimed and of those taken so far; the difference is in the ring.
     private var claimed = 0
     private var taken = 0
@@ -76,6 +80,7 @@ final class SlotRing: @unchecked Sendable {
         monitor.locked {
             slot.failure = nil
             slot.isDone = false
+            slot.suspected = nil
             claimed += 1
         }
     }
@@ -141,7 +146,12 @@ final class SlotRing: @unchecked Sendable {
                     if let error { throw error }
                     return nil
                 }
-                if giveUpHanging() { abandoned() } else { monitor.wait(changed, seconds: SlotRing.patience) }
+                if giveUpHanging() {
+                    abandoned()
+                } else {
+                    looks += 1
+                    monitor.wait(changed, seconds: SlotRing.patience)
+                }
             }
             return nil
         }
@@ -170,11 +180,20 @@ final class SlotRing: @unchecked Sendable {
     /// How many inputs there are in all, once that is known.
     var total: Int? { monitor.locked { isEnded ? claimed : nil } }
 
-    /// Gives up one worker whose file hangs; false when there is none.
+    /// Gives up one worker whose file hangs; false when there is none. It must hang at two looks: after the process itself was
+    /// stopped for a while every read looks as if it hung.
     private func giveUpHanging() -> Bool {
         for index in (taken..<claimed).lazy.map({ $0 % self.slots.count }) {
             let slot = slots[index]
-            guard !slot.isDone, slot.activity.silence > timeout else { continue }
+            guard !slot.isDone else { continue }
+            guard slot.activity.silence > timeout else {
+                slot.suspected = nil
+                continue
+            }
+            guard let first = slot.suspected, first < looks else {
+                slot.suspected = slot.suspected ?? looks
+                continue
+            }
             slot.isAbandoned = true
             let substitute = Slot(values: valuesPerImage)
             substitute.path = slot.path

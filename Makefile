@@ -9,7 +9,8 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test check format bench bench-peers merge-table train-samples sample-images install clean
+.PHONY: help deps build demo label evaluate study test soak fuzz cluster-test check format bench bench-peers merge-table train-samples \
+	sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -47,6 +48,12 @@ test: deps ## build and run every test
 	$(SWIFT) build --build-tests
 	SWIFT="$(SWIFT)" scripts/run-tests
 
+soak: build ## a million images in one run and 200 killed runs, for at most TIME=7200 seconds (docs/reliability.md)
+	scripts/soak $(BIN) "$(or $(TIME),7200)" "$(or $(KILLS),200)" "$(or $(IMAGES),1000000)"
+
+fuzz: deps ## fuzz every reader of files for TIME=60 seconds each (docs/reliability.md)
+	scripts/fuzz "$(or $(TIME),60)"
+
 check: deps ## formatting, warnings as errors, import directions
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
 	scripts/check-imports
@@ -71,6 +78,9 @@ merge-table: build ## every merge method on the six sample adapters: make merge-
 train-samples: build ## train the demo's six adapters: make train-samples DATA=... [OUT=out/adapters] (docs/training.md)
 	@test -n "$(DATA)" || { echo "usage: make train-samples DATA=... [OUT=...]; DATA/<task>/{train,val}/<class>/*" >&2; exit 2; }
 	scripts/train-samples "$(DATA)" "$(or $(OUT),out/adapters)"
+
+cluster-test: demo ## shards on Slurm daemons of this machine, one requeued, compared with one run (docs/scaling.md)
+	scripts/cluster-test
 
 sample-images: deps ## draw samples/images again
 	@mkdir -p out

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Tensors
 import VisionTransformers
 
 /// A folder that is written under a temporary name beside its own and renamed when it is whole.
@@ -69,19 +70,7 @@ package final class AtomicFolder: Sendable {
     package func write(_ name: String, _ text: String) throws { try write(name, bytes: Array(text.utf8)) }
 
     /// Writes a small file.
-    package func write(_ name: String, bytes: [UInt8]) throws {
-        let path = path(name)
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw ModelError(path, String(cString: strerror(errno))) }
-        defer { close(descriptor) }
-        var written = 0
-        while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 || errno == EINTR else { throw ModelError(path, String(cString: strerror(errno))) }
-            written += max(count, 0)
-        }
-        guard fsync(descriptor) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
-    }
+    package func write(_ name: String, bytes: [UInt8]) throws { try SmallFiles.write(bytes, to: path(name)) }
 
     /// Copies a file into the folder.
     package func copy(_ source: String, as name: String) throws {
@@ -134,7 +123,7 @@ package final class AtomicFolder: Sendable {
         state.withLock { state in
             guard state != .whole else { return false }
             state = .discarded
-            for _ in 0..<8 where Self.isFolder(temporary) { Self.remove(temporary) }
+            for _ in 0..<8 where SmallFiles.isFolder(temporary) { Self.remove(temporary) }
             return true
         }
     }
@@ -142,7 +131,7 @@ package final class AtomicFolder: Sendable {
     private static func remove(_ path: String) {
         for name in names(in: path) {
             let entry = "\(path)/\(name)"
-            if ModelBundle.isGroupFolder(name), isFolder(entry) {
+            if ModelBundle.isGroupFolder(name), SmallFiles.isFolder(entry) {
                 for inner in names(in: entry) { unlink("\(entry)/\(inner)") }
                 rmdir(entry)
             } else {
@@ -154,31 +143,13 @@ package final class AtomicFolder: Sendable {
 
     /// Whether an entry of a bundle is a folder other than a group's backbone.
     private static func isForeign(_ path: String, name: String) -> Bool {
-        guard isFolder(path) else { return false }
+        guard SmallFiles.isFolder(path) else { return false }
         guard ModelBundle.isGroupFolder(name) else { return true }
         return names(in: path).contains { name in
             !["config.json", "model.safetensors", ActivationStatistics.fileName].contains(name)
-                || isFolder("\(path)/\(name)")
+                || SmallFiles.isFolder("\(path)/\(name)")
         }
     }
 
-    /// The names of a folder's entries.
-    static func names(in path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
-    }
-
-    /// Whether there is a folder, and no link to one.
-    static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
+    private static func names(in path: String) -> [String] { (try? SmallFiles.names(in: path)) ?? [] }
 }

@@ -40,7 +40,7 @@ public struct MergedBackbone: ParameterSource {
     /// Merges the adapters.
     ///
     /// - Parameter inputMoments: gives what a method that uses images wants (see `Calibrator.inputMoments`).
-    /// - Throws: `ModelError` when two adapters have one name, or a weight is not finite; errors of the method.
+    /// - Throws: `ModelError` when two adapters have one name, or a weight or a head is not finite; errors of the method.
     public init(
         base: Checkpoint, adapters: [WeightedAdapter], method: MergeMethod, settings: MergeSettings,
         inputMoments: (_ task: String, _ modules: Set<String>) throws -> [String: Matrix] = { _, _ in [:] }
@@ -53,6 +53,8 @@ public struct MergedBackbone: ParameterSource {
             guard item.weight.isFinite else {
                 throw ModelError(item.adapter.path, "weight of \(item.adapter.task): not a finite number")
             }
+            try item.adapter.head.weight.checkFinite("the head's weight", path: item.adapter.path)
+            try item.adapter.head.bias.checkFinite("the head's bias", path: item.adapter.path)
         }
         self.base = base
         self.adapters = adapters

@@ -1,4 +1,4 @@
-import Glibc
+import Tensors
 package import VisionTransformers
 
 /// Copies of bundles with what int8 wants to know of their activations (see `ActivationStatistics`).
@@ -18,8 +18,8 @@ package enum QuantizedBundle {
             if let group { try folder.makeFolder(group) }
             let prefix = group.map { "\($0)/" } ?? ""
             let source = bundle.groups[index].backbone.folder
-            for name in AtomicFolder.names(in: source).sorted() where name != ActivationStatistics.fileName {
-                guard !AtomicFolder.isFolder("\(source)/\(name)") else { continue }
+            for name in try SmallFiles.names(in: source).sorted() where name != ActivationStatistics.fileName {
+                guard !SmallFiles.isFolder("\(source)/\(name)") else { continue }
                 try folder.copy("\(source)/\(name)", as: prefix + name)
             }
             try own.write(folder: folder.path(group ?? "."))

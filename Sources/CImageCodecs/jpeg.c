@@ -144,11 +144,9 @@ static void convert_cmyk(const uint8_t *in, uint8_t *out, uint32_t count) {
     }
 }
 
-static void decode(reader *r, uint32_t width, uint32_t height, uint8_t *rgb) {
+static void decode(reader *r, uint32_t width, uint32_t height, unsigned denominator, uint8_t *rgb) {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     j_common_ptr common = (j_common_ptr)jpeg;
-    if (jpeg->image_width != width || jpeg->image_height != height)
-        fail(common, MV_DAMAGED, "size differs from the header's");
     switch (jpeg->num_components) {
     case 1: jpeg->out_color_space = JCS_GRAYSCALE; break;
     case 3: jpeg->out_color_space = JCS_RGB; break;
@@ -157,6 +155,8 @@ static void decode(reader *r, uint32_t width, uint32_t height, uint8_t *rgb) {
     }
     jpeg->dct_method = JDCT_ISLOW;
     jpeg->do_fancy_upsampling = TRUE;
+    jpeg->scale_num = 1;
+    jpeg->scale_denom = denominator;
     jpeg_start_decompress(jpeg);
     if (jpeg->output_width != width || jpeg->output_height != height)
         fail(common, MV_DAMAGED, "size differs from the header's");
@@ -177,13 +177,14 @@ static void decode(reader *r, uint32_t width, uint32_t height, uint8_t *rgb) {
     jpeg_finish_decompress(jpeg);
 }
 
-int mv_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, uint8_t *rgb, char *message) {
+int mv_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, unsigned denominator,
+                   uint8_t *rgb, char *message) {
     reader r;
     memset(&r, 0, sizeof r);
     r.message = message;
     if (setjmp(r.jump) == 0) {
         open_reader(&r, data, size);
-        decode(&r, width, height, rgb);
+        decode(&r, width, height, denominator, rgb);
     }
     jpeg_destroy_decompress(&r.jpeg);
     return r.status;

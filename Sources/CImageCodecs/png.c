@@ -38,6 +38,21 @@ static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+// Whether every chunk's length, up to IEND or the end of the data, lies within the data. libpng takes memory by that length before
+// it finds out that the data is shorter.
+static int chunks_fit(const uint8_t *data, size_t size) {
+    size_t position = 8;
+    // libpng reads a length and a name, 8 bytes; 4 of checksum have to follow what they announce.
+    while (size - position >= 8) {
+        size_t rest = size - position;
+        uint32_t length = big_endian(data + position);
+        if (rest < 12 || length > rest - 12) return 0;
+        if (memcmp(data + position + 4, "IEND", 4) == 0) break;
+        position += 12 + (size_t)length;
+    }
+    return 1;
+}
+
 int mv_png_read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message) {
     if (size < 8 + 8 + 13 + 4) {
         snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
@@ -58,6 +73,10 @@ int mv_png_read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t
     if ((double)w * (double)h * (double)(depth * samples) / 8 > 1032.0 * (double)size) {
         snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %lu x %lu pixels cannot be in %zu bytes",
                  (unsigned long)w, (unsigned long)h, size);
+        return MV_DAMAGED;
+    }
+    if (!chunks_fit(data, size)) {
+        snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
         return MV_DAMAGED;
     }
     *width = (uint32_t)w;

@@ -1,4 +1,5 @@
 internal import CKernels
+import Tensors
 
 /// Dropout whose mask is a function of a key and an element's place, so that it is the same on any thread, and the same
 /// again in the backward pass without being kept.

@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 
 extension Reference {
     /// The gradients of a linear layer `result = source · weightᵀ + bias`, given that of its result, `(rows, outputs)`.

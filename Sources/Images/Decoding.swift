@@ -1,4 +1,5 @@
 import CImageCodecs
+import Glibc
 
 extension RGBImage {
     /// Decodes a PNG or JPEG picture, told apart by their first bytes.
@@ -11,6 +12,17 @@ extension RGBImage {
     public init(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions = DecodingOptions()
     ) throws(ImageError) {
+        self = try Self.decode(bytes, options: options, least: nil).picture
+    }
+
+    /// Decodes a picture, of a JPEG perhaps a smaller version of it: at 1/2, 1/4 or 1/8 of its size, as long as neither side
+    /// gets shorter than `least` gives for the size of the upright picture.
+    ///
+    /// - Returns: the picture, and the size that it would have at full size.
+    /// - Throws: `ImageError` as `init(decoding:options:)` does.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, options: DecodingOptions, least: ((ImageSize) -> ImageSize)?
+    ) throws(ImageError) -> (picture: RGBImage, original: ImageSize) {
         let codec = try Codec(for: bytes)
         let size = try codec.readSize(bytes)
         guard size.width <= DecodingOptions.maximumSide, size.height <= DecodingOptions.maximumSide else {
@@ -23,9 +35,10 @@ extension RGBImage {
                 kind: .tooLarge,
                 reason: "\(size.width) x \(size.height) pixels exceed the limit of \(options.maximumPixels)")
         }
-        let (pixels, orientation) = try codec.decode(bytes, size, options.alpha)
-        let stored = RGBImage(width: size.width, height: size.height, pixels: pixels)
-        self = orientation == .upright ? stored : stored.turned(from: orientation)
+        let (stored, orientation) = try codec.decode(bytes, size, options.alpha, least: least)
+        return (
+            orientation == .upright ? stored : stored.turned(from: orientation), size.turned(from: orientation)
+        )
     }
 
     /// Decodes a picture from an array of bytes; see `init(decoding:options:)`.
@@ -72,15 +85,25 @@ private enum Codec: String {
         return ImageSize(height: Int(height), width: Int(width))
     }
 
-    /// The samples as stored, and how the picture has to be turned.
+    /// The picture as stored, or a smaller version of it, and how it has to be turned.
     func decode(
-        _ bytes: UnsafeRawBufferPointer, _ size: ImageSize, _ alpha: AlphaPolicy
-    ) throws(ImageError) -> (pixels: [UInt8], orientation: Orientation) {
+        _ bytes: UnsafeRawBufferPointer, _ stored: ImageSize, _ alpha: AlphaPolicy,
+        least: ((ImageSize) -> ImageSize)?
+    ) throws(ImageError) -> (picture: RGBImage, orientation: Orientation) {
         let data = bytes.bindMemory(to: UInt8.self).baseAddress
-        let (width, height) = (UInt32(size.width), UInt32(size.height))
         var problem: ImageError?
-        var orientation = Orientation.upright
+        var orientation = self == .jpeg ? Orientation(jpeg: bytes) : .upright
+        var denominator = 1
+        if self == .jpeg, let least = least?(stored.turned(from: orientation)).turned(from: orientation) {
+            denominator = stored.largestDenominator(least: least)
+        }
+        let size = stored.divided(by: denominator)
+        let (width, height) = (UInt32(size.width), UInt32(size.height))
         let count = size.width * size.height * 3
+        guard Codec.canAllocate(count) else {
+            throw ImageError(
+                kind: .outOfMemory, reason: "\(rawValue): no memory for \(size.width) x \(size.height) pixels")
+        }
         let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             let rgb = buffer.baseAddress
             switch self {
@@ -98,13 +121,22 @@ private enum Codec: String {
                     }
                 }
             case .jpeg:
-                problem = report { message in mv_jpeg_decode(data, bytes.count, width, height, rgb, message) }
-                if problem == nil { orientation = Orientation(jpeg: bytes) }
+                problem = report { message in
+                    mv_jpeg_decode(data, bytes.count, width, height, UInt32(denominator), rgb, message)
+                }
             }
             initialized = problem == nil ? count : 0
         }
         if let problem { throw problem }
-        return (pixels, orientation)
+        return (RGBImage(width: size.width, height: size.height, pixels: pixels), orientation)
+    }
+
+    /// Whether there is memory for so many bytes. An array that gets none ends the process, so large ones are tried before.
+    private static func canAllocate(_ count: Int) -> Bool {
+        guard count > 1 << 20 else { return true }
+        let memory = malloc(count)
+        defer { free(memory) }
+        return memory != nil
     }
 
     /// An eXIf chunk beyond this is not looked at; a JPEG segment cannot be longer either.
@@ -124,6 +156,23 @@ private enum Codec: String {
             let text = String(decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             return ImageError(kind: kind, reason: "\(rawValue): \(text)")
         }
+    }
+}
+
+extension ImageSize {
+    /// The size of a version at a fraction of this size, as libjpeg rounds it.
+    fileprivate func divided(by denominator: Int) -> ImageSize {
+        ImageSize(height: (height + denominator - 1) / denominator, width: (width + denominator - 1) / denominator)
+    }
+
+    /// The largest of 8, 4, 2 and 1 by which this size can be divided without a side below the least.
+    fileprivate func largestDenominator(least: ImageSize) -> Int {
+        [8, 4, 2].first { height >= least.height * $0 && width >= least.width * $0 } ?? 1
+    }
+
+    /// The size of the upright picture. Its own inverse.
+    fileprivate func turned(from orientation: Orientation) -> ImageSize {
+        orientation.swapsSides ? ImageSize(height: width, width: height) : self
     }
 }
 

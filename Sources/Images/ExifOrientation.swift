@@ -5,6 +5,9 @@ enum Orientation: Int, CaseIterable {
     case upright = 1
     case mirrored, upsideDown, flipped, transposed, quarterRight, transversed, quarterLeft
 
+    /// Whether width and height change places.
+    var swapsSides: Bool { rawValue >= Orientation.transposed.rawValue }
+
     /// The orientation in a JPEG file: that of the first APP1 segment holding EXIF.
     init(jpeg bytes: UnsafeRawBufferPointer) {
         self = .upright
@@ -89,7 +92,7 @@ extension RGBImage {
         case .transversed: (origin, right, down) = (w * h - 1, -w, -1)
         case .quarterLeft: (origin, right, down) = (w - 1, w, -1)
         }
-        let (newWidth, newHeight) = orientation.rawValue >= Orientation.transposed.rawValue ? (h, w) : (w, h)
+        let (newWidth, newHeight) = orientation.swapsSides ? (h, w) : (w, h)
         let turned = [UInt8](unsafeUninitializedCapacity: pixels.count) { buffer, initialized in
             pixels.withUnsafeBufferPointer { source in
                 guard let from = source.baseAddress, let to = buffer.baseAddress else { return }

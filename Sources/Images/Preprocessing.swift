@@ -59,16 +59,39 @@ public struct Preprocessing: Sendable, Equatable {
         return size
     }
 
+    /// Decodes a picture for `apply(_:original:)`.
+    ///
+    /// With `options.isFast`, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, by leaving out the high frequencies of its
+    /// blocks, where that leaves at least 1.5 times each side of the resized picture. The resize then starts from that: much
+    /// faster for photographs, and not what Pillow gives.
+    ///
+    /// - Returns: the picture, upright, and the size that it has when decoded in full.
+    /// - Throws: `ImageError` as `RGBImage.init(decoding:options:)` does.
+    public func picture(
+        decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions
+    ) throws(ImageError) -> (picture: RGBImage, original: ImageSize) {
+        guard options.isFast else { return try RGBImage.decode(bytes, options: options, least: nil) }
+        return try RGBImage.decode(bytes, options: options) { original in
+            guard target != nil else { return original }
+            let resized = resizedSize(of: original)
+            return ImageSize(height: (resized.height * 3 + 1) / 2, width: (resized.width * 3 + 1) / 2)
+        }
+    }
+
     /// The picture resized and cropped, still in 8 bits.
     ///
+    /// - Parameters:
+    ///   - image: the picture.
+    ///   - original: the size that counts for the size of the result, if the picture is a smaller version of another.
     /// - Throws: `ImageError` of kind `tooLarge` when there is no crop and a side of the resized picture would exceed
     ///   `maximumSide`, as that of a very long one can.
-    public func apply(_ image: RGBImage) throws(ImageError) -> RGBImage {
-        let resized = resizedSize(of: image)
+    public func apply(_ image: RGBImage, original: ImageSize? = nil) throws(ImageError) -> RGBImage {
+        let original = original ?? image.size
+        let resized = resizedSize(of: original)
         guard crop != nil || target == nil || max(resized.height, resized.width) <= Preprocessing.maximumSide else {
             throw ImageError(
                 kind: .tooLarge,
-                reason: "\(image.width) x \(image.height) pixels would be resized to \(resized.width) x "
+                reason: "\(original.width) x \(original.height) pixels would be resized to \(resized.width) x "
                     + "\(resized.height), a side over \(Preprocessing.maximumSide)")
         }
         guard let crop else { return image.resized(to: resized, filter: filter) }
@@ -79,9 +102,9 @@ public struct Preprocessing: Sendable, Equatable {
     }
 
     /// The size of a picture after the resize, before the crop.
-    func resizedSize(of image: RGBImage) -> ImageSize {
+    func resizedSize(of image: ImageSize) -> ImageSize {
         switch target {
-        case nil: return ImageSize(height: image.height, width: image.width)
+        case nil: return image
         case .exact(let size): return size
         case .shortestEdge(let edge):
             let (short, long) = (min(image.height, image.width), max(image.height, image.width))

@@ -7,6 +7,9 @@ public struct RGBImage: Sendable, Equatable {
     /// The samples: rows from the top, pixels from the left, red, green, blue; `width * height * 3` bytes.
     public let pixels: [UInt8]
 
+    /// The picture's extents.
+    public var size: ImageSize { ImageSize(height: height, width: width) }
+
     /// A picture from its samples. The caller guarantees positive extents and `width * height * 3` samples.
     public init(width: Int, height: Int, pixels: [UInt8]) {
         precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "samples differ from the extents")
@@ -46,13 +49,17 @@ public struct DecodingOptions: Sendable, Equatable {
     public var alpha: AlphaPolicy
     /// The most pixels a picture may have; checked from its header, before memory is taken.
     public var maximumPixels: Int
+    /// Whether JPEG pictures that are far larger than what is made of them are decoded at 1/2, 1/4 or 1/8 of their size (see
+    /// `Preprocessing.picture(decoding:options:)`).
+    public var isFast: Bool
 
     /// No side may be longer, whatever the number of pixels.
     public static let maximumSide = 1_000_000
 
-    /// Transparency on white and at most 200 million pixels, unless told otherwise.
-    public init(alpha: AlphaPolicy = .white, maximumPixels: Int = 200_000_000) {
+    /// Transparency on white, at most 200 million pixels and the full size, unless told otherwise.
+    public init(alpha: AlphaPolicy = .white, maximumPixels: Int = 200_000_000, isFast: Bool = false) {
         self.alpha = alpha
+        self.isFast = isFast
         self.maximumPixels = maximumPixels
     }
 }

@@ -24,7 +24,7 @@ extension Preprocessing {
     public func shownExtent(of image: RGBImage) -> (height: Double, width: Double) {
         let whole = (height: Double(image.height), width: Double(image.width))
         guard let crop else { return whole }
-        let resized = resizedSize(of: image)
+        let resized = resizedSize(of: image.size)
         return (
             whole.height * min(1, Double(crop.height) / Double(resized.height)),
             whole.width * min(1, Double(crop.width) / Double(resized.width))

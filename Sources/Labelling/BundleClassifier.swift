@@ -33,8 +33,8 @@ public struct PatchPreparer: ImagePreparing {
     /// - Returns: the decoded picture, and the picture after resizing and cropping.
     /// - Throws: `ImageError` when it cannot be decoded or does not have the size that the model takes.
     public func pictures(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> (rgb: RGBImage, prepared: RGBImage) {
-        let rgb = try RGBImage(decoding: encoded, options: decoding)
-        let prepared = try preprocessing.apply(rgb)
+        let (rgb, original) = try preprocessing.picture(decoding: encoded, options: decoding)
+        let prepared = try preprocessing.apply(rgb, original: original)
         guard prepared.height == imageSize.height, prepared.width == imageSize.width else {
             throw ImageError(
                 kind: .wrongSize,

@@ -50,12 +50,12 @@ public final class SafetensorsWriter {
         var text = Array(JSON.object(header).serialized(indented: false).utf8)
         text += [UInt8](repeating: 0x20, count: (8 - text.count % 8) % 8)
         let opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard opened >= 0 else { throw TensorFileError(path: path, reason: String(cString: strerror(errno))) }
+        guard opened >= 0 else { throw TensorFileError(path: path) }
         self.path = path
         self.declarations = declarations
         descriptor = opened
         let prefix = withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text
-        try SafetensorsWriter.writeAll(prefix, to: opened, path)
+        try SmallFiles.append(prefix, to: opened, path)
     }
 
     deinit { close(descriptor) }
@@ -67,7 +67,9 @@ public final class SafetensorsWriter {
         guard next < declarations.count, declarations[next].name == name,
             declarations[next].byteCount == bytes.count
         else { throw TensorFileError(path: path, reason: "tensor \"\(name)\" written out of its declared place") }
-        try SafetensorsWriter.write(bytes, to: descriptor, path)
+        if let failure = SmallFiles.write(all: bytes, to: descriptor) {
+            throw TensorFileError(path: path, reason: String(cString: strerror(failure)))
+        }
         next += 1
     }
 
@@ -90,29 +92,7 @@ public final class SafetensorsWriter {
             throw TensorFileError(path: path, reason: "tensor \"\(declarations[next].name)\" was not written")
         }
         guard fsync(descriptor) == 0 else {
-            throw TensorFileError(path: path, reason: String(cString: strerror(errno)))
-        }
-    }
-
-    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(TensorFileError) {
-        var failure: TensorFileError?
-        bytes.withUnsafeBytes { raw in
-            do throws(TensorFileError) { try write(raw, to: descriptor, path) } catch { failure = error }
-        }
-        if let failure { throw failure }
-    }
-
-    private static func write(
-        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String
-    ) throws(TensorFileError) {
-        var rest = bytes
-        while rest.count > 0 {
-            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-            if written < 0 {
-                if errno == EINTR { continue }
-                throw TensorFileError(path: path, reason: String(cString: strerror(errno)))
-            }
-            rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+            throw TensorFileError(path: path)
         }
     }
 }

@@ -20,6 +20,17 @@ public struct Tensor: Sendable, Equatable {
     /// The number of elements.
     public var count: Int { values.count }
 
+    /// Where the first element stands that is infinite or not a number; nil if all are finite.
+    public var firstNotFinite: Int? {
+        // Without a branch in the loop, so that it is done many elements at a time.
+        let isFinite = values.withUnsafeBufferPointer { values in
+            var bad: UInt32 = 0
+            for value in values { bad |= value.bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0 }
+            return bad == 0
+        }
+        return isFinite ? nil : values.firstIndex { !$0.isFinite }
+    }
+
     /// The same elements under another shape with as many of them.
     public func reshaped(_ shape: [Int]) -> Tensor { Tensor(shape: shape, values: values) }
 }

@@ -67,11 +67,13 @@ public final class Checkpoint: ParameterSource {
 
     /// A parameter's elements as 32-bit floats.
     ///
-    /// - Throws: `ModelError` when there is none of that name, `TensorFileError` when its elements are not floats.
+    /// - Throws: `ModelError` when there is none of that name, or an element is not a finite number; `TensorFileError` when its
+    ///   elements are not floats.
     public func parameter(_ name: String) throws -> Tensor {
         guard let place = places[name] else { throw ModelError(folder, "no parameter \"\(name)\"") }
         let stored = storedTensors[place.tensor]
         let tensor = try stored.file.tensor(stored.entry.name)
+        try tensor.checkFinite(stored.entry.name, path: stored.file.path)
         guard stored.parameters.count > 1 else { return tensor }
         let part = tensor.count / stored.parameters.count
         let shape = [tensor.shape[0] / stored.parameters.count] + tensor.shape.dropFirst()

@@ -22,8 +22,8 @@ public struct LayerInput: Sendable {
         }
     }
 
-    /// Receives the inputs of one place for one image: (rows, columns), valid during the call only.
+    /// Receives the inputs of one place for one image of the batch: (rows, columns), valid during the call only.
     public typealias Observer = (
-        _ worker: Int, _ layer: Int, _ place: Place, _ values: UnsafePointer<Float>, _ rows: Int, _ columns: Int
+        _ image: Int, _ layer: Int, _ place: Place, _ values: UnsafePointer<Float>, _ rows: Int, _ columns: Int
     ) -> Void
 }

@@ -124,8 +124,10 @@ public struct ModelBundle: Sendable {
                 let known = Set(widths).sorted().map { "(\(labels.count), \($0))" }.joined(separator: " or ")
                 throw ModelError(file.path, "\(name).weight: expected \(known), found \(weight.shape)")
             }
-            return try Head(
-                task: name, classes: labels, weight: weight, bias: file.tensor("\(name).bias"), path: file.path)
+            let bias = try file.tensor("\(name).bias")
+            try weight.checkFinite("\(name).weight", path: file.path)
+            try bias.checkFinite("\(name).bias", path: file.path)
+            return try Head(task: name, classes: labels, weight: weight, bias: bias, path: file.path)
         }
         let expected = Set(names.flatMap { ["\($0).weight", "\($0).bias"] })
         if let extra = file.entries.first(where: { !expected.contains($0.name) }) {

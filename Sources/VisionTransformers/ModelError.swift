@@ -1,3 +1,5 @@
+package import Tensors
+
 /// A checkpoint, adapter or bundle that cannot be used: which file or folder, and why.
 public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file or folder.
@@ -13,4 +15,14 @@ public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// The path and the reason.
     public var description: String { "\(path): \(reason)" }
+}
+
+extension Tensor {
+    /// Refuses a tensor with an element that is infinite or not a number: no answer of such a model means anything.
+    ///
+    /// - Throws: `ModelError` about `path` naming the tensor and its first such element.
+    package func checkFinite(_ name: String, path: String) throws {
+        guard let index = firstNotFinite else { return }
+        throw ModelError(path, "tensor \"\(name)\": element \(index) is \(values[index]), not a finite number")
+    }
 }

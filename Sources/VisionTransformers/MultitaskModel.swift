@@ -140,7 +140,7 @@ public final class MultitaskModel {
     /// - Parameters:
     ///   - inputs: (images, inputCount).
     ///   - images: how many there are.
-    ///   - observer: called on several threads at once, each with its own worker number below `workers`.
+    ///   - observer: called on several threads at once, each with another image of the batch.
     /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel fails.
     public func observe(
         _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerInput.Observer
@@ -154,7 +154,7 @@ public final class MultitaskModel {
         pool.forEach(images) { worker, image in
             do {
                 try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, place, buffer in
-                    observer(worker, layer, place, buffer.base, tokens, buffer.count / tokens)
+                    observer(image, layer, place, buffer.base, tokens, buffer.count / tokens)
                 }
             } catch {
                 failure.withLock { $0 = error }

@@ -59,10 +59,17 @@ struct Interruption {
 
     /// From now on the first signal asks the command to come to an end by itself, and a second one ends it at once.
     ///
-    /// - Parameter request: receives the number of the first.
-    func request(_ request: Request) {
+    /// - Parameters:
+    ///   - request: receives the number of the first.
+    ///   - grace: seconds after which the first ends the command, too, if it is held up; nil for no such limit.
+    func request(_ request: Request, grace: UInt32? = nil) {
         receive { number in
-            if !request.set(number) { _exit(128 + number) }
+            guard request.set(number) else { _exit(128 + number) }
+            guard let grace else { return }
+            _ = WorkerThread.start(detached: true) {
+                sleep(grace)
+                _exit(128 + number)
+            }
         }
     }
 

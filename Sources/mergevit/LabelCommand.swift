@@ -11,49 +11,101 @@ struct LabelCommand: ParsableCommand {
             Every input gets one row, in the order of the inputs; files of a folder come in byte order of their paths. A \
             file that cannot be labelled has the reason in its row's status.
 
+            With -o, a run that was stopped or killed goes on with the same command, to the same bytes.
+
             Exit codes: 0 all labelled, 1 some inputs failed, 2 wrong usage, 3 the model, a list of inputs or the output \
-            cannot be used.
+            cannot be used, 130 or 143 stopped by a signal.
             """)
 
     @OptionGroup var input: LabelInputOptions
     @OptionGroup var model: LabelModelOptions
+    @OptionGroup var sharding: ShardOptions
     @OptionGroup var output: LabelOutputOptions
+
+    /// Seconds that a batch may take after a signal; a file system that hangs must not keep the command alive.
+    private static let grace: UInt32 = 20
 
     func run() throws {
         let rowOptions = try output.rowOptions()
-        let interruption = Interruption()
+        let (interruption, request) = (Interruption(), Interruption.Request())
+        interruption.request(request, grace: LabelCommand.grace)
         // The output first: a place that cannot be written should be known before the model is read.
-        let file =
-            if let name = output.output { try OutputFile.replacing(RawArguments.path(name)) } else {
-                OutputFile.standardOutput()
-            }
-        interruption.watch { file.discard() }
+        let path = output.output.map(RawArguments.path)
+        if let path, let file = try ResumableFile.open(path, sync: output.fsync) {
+            try label(to: file, rowOptions, request)
+        } else if sharding.writesManifest {
+            throw ValidationError("--shard and --manifest need -o with the name of a file.")
+        } else {
+            let file = if let path { try OutputFile.replacing(path) } else { OutputFile.standardOutput() }
+            let model = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks)
+            let result = try label(input.source, to: file, with: model, rowOptions, request)
+            try finish(result, request, goesOn: false)
+        }
+    }
+
+    /// Labels into a file, after what an earlier run has left of it.
+    private func label(to file: ResumableFile, _ rowOptions: RowOptions, _ request: Interruption.Request) throws {
         do {
-            try label(to: file, rowOptions)
+            let opened = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks, needsDigest: true)
+            let settings = RowSettings(
+                rows: rowOptions, decoding: model.engine.decoding.options, bundle: opened.digest ?? "",
+                precision: opened.precision)
+            guard let part = try RunPart(input.source, sharding, isStopped: { request.number != nil }) else {
+                throw ExitCode(128 + (request.number ?? 0))
+            }
+            switch try file.begin(part.binding(settings), restart: output.restart) {
+            case .fresh: break
+            case .goesOn(let inputs): log.notice("going on after \(inputs) inputs, whose rows are in \(file.partial)")
+            case .startsOver: log.warning("\(file.partial): its journal is damaged; beginning anew")
+            }
+            let result = try label(part.source, to: file, with: opened, rowOptions, request)
+            if !result.isStopped {
+                if sharding.writesManifest {
+                    let rows = try RowWriter(tasks: opened.classifier.tasks, options: rowOptions)
+                    try part.manifest(settings, file, header: rows.header, result).write(beside: file.name)
+                }
+                try file.commit()
+            }
+            let kept = file.leave()
+            try finish(result, request, goesOn: kept > 0)
         } catch {
-            file.discard()
+            let kept = file.leave()
+            if kept > 0, !(error is ExitCode) { log.notice("the rows of \(kept) inputs are kept in \(file.partial)") }
             throw error
         }
     }
 
-    private func label(to file: OutputFile, _ rowOptions: RowOptions) throws {
-        let log = Warnings.logger(quiet: output.isQuiet)
-        let (preparer, classifier) = try openBundle(model.bundleOptions, for: rowOptions.tasks)
-        let rows = try RowWriter(tasks: classifier.tasks, options: rowOptions)
-        let source = input.source
+    private func label(
+        _ source: InputSource, to file: some RowOutput, with model: OpenedBundle, _ rowOptions: RowOptions,
+        _ request: Interruption.Request
+    ) throws -> LabellingProgress {
+        let rows = try RowWriter(tasks: model.classifier.tasks, options: rowOptions)
         var display = ProgressDisplay(source, isShown: !output.isQuiet && StandardStream.error.isTerminal)
         defer { display.finish() }
         let result = try Labelling.label(
-            source, preparer: preparer, classifier: classifier, rows: rows, output: file,
-            options: model.engine.labellingOptions,
-            progress: { display.update($0) })
+            source, preparer: model.preparer, classifier: model.classifier, rows: rows, output: file,
+            options: self.model.engine.labellingOptions, progress: { display.update($0) },
+            isStopped: { request.number != nil })
         display.finish()
-        try file.commit()
-        if result.loops > 0 {
-            log.warning("left out \(result.loops) folder link(s) that lead back to a folder above them")
+        if !result.isStopped {
+            if result.loops > 0 {
+                log.warning("left out \(result.loops) folder link(s) that lead back to a folder above them")
+            }
+            if result.done == 0 { log.warning("there was nothing to label") }
         }
-        if result.done == 0 { log.warning("there was nothing to label") }
-        if !output.isQuiet { StandardStream.error.write(display.summary(result)) }
+        if !output.isQuiet, !result.isStopped { StandardStream.error.write(display.summary(result)) }
+        return result
+    }
+
+    /// Turns the result into an exit code.
+    private func finish(_ result: LabellingProgress, _ request: Interruption.Request, goesOn: Bool) throws {
+        if result.isStopped {
+            let advice = goesOn ? "; the same command goes on" : ""
+            log.notice("stopped after \(result.done) inputs\(advice)")
+            throw ExitCode(128 + (request.number ?? 0))
+        }
         if result.failed > 0 { throw ExitCode(Exit.someFailed) }
     }
+
+    private var log: Logger { Warnings.logger(quiet: output.isQuiet) }
 }

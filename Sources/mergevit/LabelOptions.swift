@@ -3,32 +3,65 @@ import Glibc
 public import Images
 public import Labelling
 
-/// The options of `label` about what goes in and how the model runs.
-struct LabelInputOptions: ParsableArguments {
-    @Argument(help: "Images, and folders that are gone through with all below them.")
+/// The options about what goes in.
+struct InputOptions: ParsableArguments {
+    @Argument(help: "Images, folders with all below them, and tar archives (names in .tar) with all in them.")
     var inputs: [String] = []
 
     @Option(name: .customLong("files-from"), help: "Read further inputs from a file, one a line; - is stdin.")
     var filesFrom: String?
 
+    @Flag(help: "Entries of the list are no folders, as mergevit list writes it; they are not looked at beforehand.")
+    var asListed = false
+
+    @Option(
+        help: "Of folders and archives take only files with these endings, separated by commas, such as jpg,jpeg,png.")
+    var endings: String?
+
+    /// Where everything comes from.
+    func source(separator: FileListSource.Separator, archives: InputReading.Archives) -> InputSource {
+        let list = filesFrom.map { name in
+            FileListSource(name == "-" ? .standardInput : .file(RawArguments.path(name)), separator: separator)
+        }
+        let reading = InputReading(
+            opensListedFolders: !asListed, archives: archives, endings: endingNames.map { Set($0) })
+        return InputSource(paths: inputs.map(RawArguments.path), list: list, reading: reading)
+    }
+
+    private var endingNames: [String]? {
+        endings?.split(separator: ",", omittingEmptySubsequences: false).map { $0.lowercased() }
+    }
+
+    /// Checks what the options mean together.
+    func check() throws {
+        guard !inputs.isEmpty || filesFrom != nil else {
+            throw ValidationError("No inputs: give files or folders, or --files-from.")
+        }
+        guard filesFrom != nil || !asListed else { throw ValidationError("--as-listed needs --files-from.") }
+        guard endingNames?.contains(where: { $0.isEmpty || $0.contains(".") || $0.contains("/") }) != true else {
+            throw ValidationError("--endings must be endings without dots, separated by single commas.")
+        }
+    }
+}
+
+/// The options of `label` about what goes in.
+struct LabelInputOptions: ParsableArguments {
+    @OptionGroup var all: InputOptions
+
     @Flag(name: [.customShort("0"), .customLong("null")], help: "The list of --files-from is separated by NULs.")
     var isNullSeparated = false
 
+    @Flag(help: "All named files are tar archives, whatever they are called.")
+    var tar = false
+
     /// Where everything comes from.
     var source: InputSource {
-        let list = filesFrom.map { name in
-            FileListSource(
-                name == "-" ? .standardInput : .file(RawArguments.path(name)),
-                separator: isNullSeparated ? .nul : .newline)
-        }
-        return InputSource(paths: inputs.map(RawArguments.path), list: list)
+        all.source(separator: isNullSeparated ? .nul : .newline, archives: tar ? .all : .byName)
     }
 
     func validate() throws {
-        guard !inputs.isEmpty || filesFrom != nil else {
-            throw ValidationError("Nothing to label: give files or folders, or --files-from.")
-        }
-        guard filesFrom != nil || !isNullSeparated else { throw ValidationError("-0 needs --files-from.") }
+        try all.check()
+        guard all.filesFrom != nil || !isNullSeparated else { throw ValidationError("-0 needs --files-from.") }
     }
 }
 
@@ -55,6 +88,9 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "How many threads to use (1...256; default: the number of cores).")
     var threads: Int?
 
+    @Option(help: "Give a file up when no byte of it has come for so many seconds (1...86400).")
+    var timeout = 60
+
     @Option(
         help: """
             What is multiplied: f32 gives the numbers of transformers; bf16 and int8 are up to two and four times as fast, need \
@@ -75,7 +111,9 @@ struct EngineOptions: ParsableArguments {
     var threadCount: Int { threads ?? LabelModelOptions.availableCores }
 
     /// The same for a run.
-    var labellingOptions: LabellingOptions { LabellingOptions(batchSize: batchSize, threads: threadCount) }
+    var labellingOptions: LabellingOptions {
+        LabellingOptions(batchSize: batchSize, threads: threadCount, timeout: Double(timeout))
+    }
 
     func validate() throws {
         guard (1...256).contains(batchSize) else {
@@ -83,6 +121,9 @@ struct EngineOptions: ParsableArguments {
         }
         if let threads, !(1...256).contains(threads) {
             throw ValidationError("--threads must be from 1 to 256, not \(threads).")
+        }
+        guard (1...86400).contains(timeout) else {
+            throw ValidationError("--timeout must be from 1 to 86400, not \(timeout).")
         }
     }
 }
@@ -95,8 +136,17 @@ struct DecodingArguments: ParsableArguments {
     @Option(help: "Refuse images of more pixels.")
     var maxPixels = 200_000_000
 
+    @Flag(
+        help: """
+            Decode large JPEGs at 1/2, 1/4 or 1/8 of their size before they are resized: faster, and no longer the very \
+            numbers of the reference.
+            """)
+    var fastDecode = false
+
     /// The same for the decoders.
-    var options: DecodingOptions { DecodingOptions(alpha: alpha, maximumPixels: maxPixels) }
+    var options: DecodingOptions {
+        DecodingOptions(alpha: alpha, maximumPixels: maxPixels, isFast: fastDecode)
+    }
 
     func validate() throws {
         guard maxPixels >= 1 else { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels).") }
@@ -129,8 +179,17 @@ struct LabelOutputOptions: ParsableArguments {
     @Option(help: "Leave a label empty whose probability is below this (0...1).")
     var threshold: Double?
 
+    @Flag(help: "Guard paths and labels that a spreadsheet would take for formulas, by an apostrophe before them.")
+    var csvSafe = false
+
     @Flag(help: "Write absolute paths.")
     var absolute = false
+
+    @Flag(help: "Begin anew where an earlier run of the same command was stopped, rather than go on.")
+    var restart = false
+
+    @Option(help: "When rows are made to reach the disk: second (at least every second), end or never.")
+    var fsync = SyncPolicy.second
 
     @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
     var isQuiet = false
@@ -145,6 +204,7 @@ struct LabelOutputOptions: ParsableArguments {
         options.allScores = allScores
         options.tasks = taskNames
         options.threshold = threshold
+        options.guardsFormulas = csvSafe
         options.currentFolder = absolute ? try BytePath.currentFolder() : nil
         return options
     }
@@ -164,6 +224,8 @@ struct LabelOutputOptions: ParsableArguments {
         guard taskNames.map({ !$0.contains("") }) ?? true else {
             throw ValidationError("--tasks has an empty name; names are separated by single commas.")
         }
+        guard !csvSafe || format != .jsonl else { throw ValidationError("--csv-safe is about csv and tsv.") }
+        guard output != nil || !restart else { throw ValidationError("--restart needs -o.") }
     }
 }
 
@@ -171,3 +233,4 @@ extension AlphaPolicy: ExpressibleByArgument {}
 extension RowOptions.Format: ExpressibleByArgument {}
 extension RowOptions.Layout: ExpressibleByArgument {}
 extension RowOptions.Scores: ExpressibleByArgument {}
+extension SyncPolicy: ExpressibleByArgument {}

@@ -108,6 +108,18 @@ struct MergeCommand: ParsableCommand {
             fixed: calibration.tuneAll ? Set(method.parameters.map(\.name)) : nil, report: report)
         let groups = try run.groups(named: split, choice)
         try write(groups, order: adapters.isEmpty ? nil : names, run.record, log)
+        if !method.isGiven, images == nil, groups.contains(where: Self.isPlainSum) {
+            log.notice(
+                """
+                three or more adapters added up as they are lose much accuracy; --scale 0.3 loses less, and with images \
+                of the tasks --calibration keeps most: --tune --align, or --method distill (docs/merging.md)
+                """)
+        }
+    }
+
+    /// Whether a backbone is the sum of three or more adapters.
+    private static func isPlainSum(_ group: BundleGroup) -> Bool {
+        group.merged.adapters.filter { !$0.adapter.modules.isEmpty }.count >= 3
     }
 
     /// What trains the merges, if any of the backbones' rules does; checks the output before the work begins.

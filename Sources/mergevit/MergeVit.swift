@@ -9,27 +9,34 @@ struct MergeVit: ParsableCommand {
         abstract: "One Vision Transformer for several image-classification tasks.",
         version: versionNumber,
         subcommands: [
-            TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, EvaluateCommand.self,
-            StudyCommand.self, QuantizeCommand.self, InspectCommand.self,
+            TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, ListCommand.self,
+            GatherCommand.self, EvaluateCommand.self, StudyCommand.self, QuantizeCommand.self, InspectCommand.self,
         ])
 
     /// The version.
     static let versionNumber = "0.1.0"
 
     static func main() {
+        // Without the libraries' own clean-up: OpenBLAS waits there for its threads, for ever if they got no memory.
+        _exit(run())
+    }
+
+    /// Runs the command; its exit code.
+    private static func run() -> Int32 {
         StandardStream.keepPlaces()
         Interruption.ignoreBrokenPipes()
         let arguments = RawArguments.current()
         if MethodList.isAsked(arguments) {
             StandardStream.output.write(MethodList.text)
-            return
+            return Exit.allWell
         }
         do {
             var command = try parseAsRoot(arguments)
             try command.run()
+            return Exit.allWell
         } catch {
             Interruption.awaitEnd()
-            Glibc.exit(Failure.report(error))
+            return Failure.report(error)
         }
     }
 }

@@ -13,15 +13,37 @@ struct BundleOptions {
     let precision: PrecisionChoice
 }
 
-/// Opens a bundle: what turns files into its network's input, and the network.
-///
-/// - Parameter tasks: the tasks that are asked for; backbones that none of them reads are left out. Nil for all.
+/// A bundle that is ready to label: what turns files into its network's input, and the network.
+struct OpenedBundle {
+    let preparer: any ImagePreparing
+    let classifier: any MultitaskClassifying
+    /// The SHA-256 of the bundle, if it was asked for.
+    let digest: String?
+    /// In what numbers the network multiplies.
+    let precision: InferencePrecision
+
+    /// Opens a bundle.
+    ///
+    /// - Parameters:
+    ///   - tasks: the tasks that are asked for; backbones that none of them reads are left out. Nil for all.
+    ///   - needsDigest: whether its SHA-256 is wanted.
+    init(_ options: BundleOptions, for tasks: [String]? = nil, needsDigest: Bool = false) throws {
+        let bundle = try ModelBundle(folder: options.bundle)
+        guard !bundle.heads.isEmpty else {
+            throw ModelError(options.bundle, "a bundle without tasks has nothing to say")
+        }
+        precision = options.precision.precision(isQuantized: bundle.isQuantized)
+        let computation = needsDigest ? BundleDigest(bundle, precision) : nil
+        classifier = BundleClassifier(try bundle.model(threads: options.threads, for: tasks, precision: precision))
+        preparer = PatchPreparer(bundle, decoding: options.decoding)
+        digest = try computation?.value()
+    }
+}
+
+/// Opens a bundle that only has to answer.
 func openBundle(
     _ options: BundleOptions, for tasks: [String]? = nil
 ) throws -> (any ImagePreparing, any MultitaskClassifying) {
-    let bundle = try ModelBundle(folder: options.bundle)
-    guard !bundle.heads.isEmpty else { throw ModelError(options.bundle, "a bundle without tasks has nothing to say") }
-    let model = try bundle.model(
-        threads: options.threads, for: tasks, precision: options.precision.precision(isQuantized: bundle.isQuantized))
-    return (PatchPreparer(bundle, decoding: options.decoding), BundleClassifier(model))
+    let bundle = try OpenedBundle(options, for: tasks)
+    return (bundle.preparer, bundle.classifier)
 }

@@ -38,7 +38,8 @@ struct ProgressDisplay {
     func summary(_ result: LabellingProgress, verb: String = "labelled") -> String {
         let seconds = elapsed
         var text = "\(verb) \(result.done - result.failed) of \(result.done) image\(result.done == 1 ? "" : "s")"
-        text += " in \(tenths(seconds)) s (\(rate(result.done, seconds)) images/s)"
+        if result.resumed > 0 { text += ", \(result.resumed) of them earlier," }
+        text += " in \(tenths(seconds)) s (\(rate(result.done - result.resumed, seconds)) images/s)"
         if result.failed > 0 { text += "; \(result.failed) failed" }
         if result.belowThreshold > 0 { text += "; \(result.belowThreshold) below the threshold" }
         return text + "\n"
@@ -46,11 +47,12 @@ struct ProgressDisplay {
 
     private static func line(_ progress: LabellingProgress, total: Int?, seconds: Double) -> String {
         var text = "\(progress.done)"
+        let done = progress.done - progress.resumed
         if let total, total >= progress.done { text += " of \(total)" }
-        text += " images, \(rate(progress.done, seconds)) images/s"
+        text += " images, \(rate(done, seconds)) images/s"
         if progress.failed > 0 { text += ", \(progress.failed) failed" }
-        if let total, total > progress.done, progress.done > 0 {
-            text += ", \(clock(Double(total - progress.done) * seconds / Double(progress.done))) left"
+        if let total, total > progress.done, done > 0 {
+            text += ", \(clock(Double(total - progress.done) * seconds / Double(done))) left"
         }
         return text
     }

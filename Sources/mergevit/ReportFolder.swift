@@ -45,15 +45,8 @@ final class ReportFolder: Sendable {
         guard format == Evaluation.format || format == Comparison.format else {
             throw ModelError(path, "is there and is not a report; it is not replaced")
         }
-        guard let listing = opendir(path) else { throw ModelError(path, String(cString: strerror(errno))) }
-        defer { closedir(listing) }
-        while let entry = readdir(listing) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
-            }
-            guard names.contains(name) || name == "." || name == ".." else {
-                throw ModelError(path, "holds \"\(name)\", which a report does not; it is not replaced")
-            }
+        if let name = try SmallFiles.names(in: path).first(where: { !names.contains($0) }) {
+            throw ModelError(path, "holds \"\(name)\", which a report does not; it is not replaced")
         }
     }
 }

@@ -1,9 +1,9 @@
 import Logging
 
-/// Warnings on stderr, one a line.
+/// Notices and warnings on stderr, one a line.
 struct Warnings: LogHandler {
     var metadata: Logger.Metadata = [:]
-    var logLevel: Logger.Level = .warning
+    var logLevel: Logger.Level = .notice
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -11,13 +11,14 @@ struct Warnings: LogHandler {
     }
 
     func log(event: LogEvent) {
-        StandardStream.error.write("mergevit: \(event.level): \(event.message)\n")
+        let level = event.level == .notice ? "" : "\(event.level): "
+        StandardStream.error.write("mergevit: \(level)\(event.message)\n")
     }
 
     /// The command's logger; a quiet one says nothing below an error.
     static func logger(quiet: Bool) -> Logger {
         var logger = Logger(label: "mergevit") { _ in Warnings() }
-        logger.logLevel = quiet ? .error : .warning
+        logger.logLevel = quiet ? .error : .notice
         return logger
     }
 }

@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Tensors
 import Testing
 import VisionTransformers
 
@@ -77,7 +78,7 @@ import VisionTransformers
 
     @Test(arguments: names.filter { !$0.contains("peft") })
     func unequalRanksDenseChangesAndMissingTargetsAreMerged(_ name: String) throws {
-        var generator = RandomChanges.Generator(state: 77)
+        var generator = SplitMix64(state: 77)
         let tasks = [
             RandomChanges.task("a", rank: 2, seed: 1), RandomChanges.task("b", rank: 5, seed: 2, without: "p"),
             RandomChanges.task("c", rank: 1, seed: 3, without: "c").mapped { change in
@@ -129,7 +130,7 @@ import VisionTransformers
         let tasks = RandomChanges.three()
         let copies = [tasks[0], tasks[0].renamed("copy"), tasks[1]]
         for tasks in [tasks, copies] {
-            var generator = RandomChanges.Generator(state: 99)
+            var generator = SplitMix64(state: 99)
             func moved(_ matrix: Matrix) -> Matrix {
                 let noise = RandomChanges.matrix(matrix.rows, matrix.columns, &generator)
                 return matrix + (1e-9 * matrix.norm / noise.norm) * noise

@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Tensors
 import Testing
 import VisionTransformers
 
@@ -102,7 +103,7 @@ import VisionTransformers
 /// Truncation of matrices that are too large for a whole decomposition.
 @Suite struct TruncationTests {
     @Test(arguments: [[200, 150], [150, 200]]) func largeMatricesAreTruncatedAsSmallOnes(_ shape: [Int]) throws {
-        var generator = RandomChanges.Generator(state: 11)
+        var generator = SplitMix64(state: 11)
         let tasks = ["a", "b"].map { name in
             let b = RandomChanges.matrix(shape[0], 4, &generator)
             let a = RandomChanges.matrix(4, shape[1], &generator)

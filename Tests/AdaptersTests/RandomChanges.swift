@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Tensors
 
 /// Changes drawn at random, for merge methods.
 enum RandomChanges {
@@ -7,14 +8,14 @@ enum RandomChanges {
     static let shapes = ["p": [20, 14], "q": [12, 30], "c": [10, 3, 2, 2], "b": [9]]
 
     /// A matrix of normally distributed numbers.
-    static func matrix(_ rows: Int, _ columns: Int, _ generator: inout Generator) -> Matrix {
-        Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in generator.normal() })
+    static func matrix(_ rows: Int, _ columns: Int, _ generator: inout SplitMix64) -> Matrix {
+        Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in generator.nextNormal() })
     }
 
     /// A task with a low-rank change of each parameter, the vector's dense.
     static func task(_ name: String, rank: Int, weight: Double = 1, seed: UInt64, without: String? = nil) -> TaskChanges
     {
-        var generator = Generator(state: seed)
+        var generator = SplitMix64(state: seed)
         var changes: [String: Change] = [:]
         for (name, shape) in shapes.sorted(by: { $0.key < $1.key }) where name != without {
             let (rows, columns) = (shape[0], shape.dropFirst().reduce(1, *))
@@ -32,21 +33,6 @@ enum RandomChanges {
     /// Three tasks of rank 3.
     static func three() -> [TaskChanges] {
         (1...3).map { task("t\($0)", rank: 3, weight: [1, 0.7, 1.3][$0 - 1], seed: UInt64($0)) }
-    }
-
-    /// A small generator of its own (SplitMix64), so that tests see the same numbers everywhere.
-    struct Generator {
-        var state: UInt64
-
-        mutating func uniform() -> Double {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var value = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-            return Double((value ^ (value >> 31)) >> 11) * 0x1p-53
-        }
-
-        /// Nearly normal: the sum of twelve.
-        mutating func normal() -> Double { (0..<12).reduce(-6) { sum, _ in sum + uniform() } }
     }
 }
 

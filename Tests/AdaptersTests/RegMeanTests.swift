@@ -84,4 +84,22 @@ import VisionTransformers
         let trace = (0..<48).reduce(0) { $0 + gram[$1, $1] }
         #expect(abs(trace / 48 - 1) < 0.02)
     }
+
+    /// Every sum is added to in the order of the images, whichever thread computed them.
+    @Test func momentsHaveTheSameBitsOnAnyNumberOfThreads() throws {
+        let base = try Checkpoint(folder: casePath("base"))
+        let adapter = WeightedAdapter(try Adapter(task: "a", path: casePath("a"), base: base))
+        let images = CalibrationImages(task: "a", count: 67) { index, patches in
+            for position in patches.indices { patches[position] = Float((position * 37 + index * 23) % 103) / 51 - 1 }
+        }
+        let moments = try [1, 2, 3].map { threads in
+            try Calibrator(
+                base: base, adapters: [adapter], images: [images], imageSize: base.configuration.imageSize,
+                threads: threads
+            ).inputMoments(of: "a", modules: Set(adapter.adapter.modules))
+        }
+        #expect(!moments[0].isEmpty)
+        #expect(moments[1].mapValues(\.values) == moments[0].mapValues(\.values))
+        #expect(moments[2].mapValues(\.values) == moments[0].mapValues(\.values))
+    }
 }

@@ -151,6 +151,19 @@ private func adapters(_ tasks: String...) -> [String] {
         #expect(distance(stepwise, try merged("at once", adapters("corn", "trash"))) < 1e-6)
         #expect(distance(stepwise, corn) > 1e-3)
     }
+
+    /// Three adapters at the default scale are worth a word; a scale that was asked for is not.
+    @Test func addingUpManyAdaptersAsTheyAreIsSpokenOf() throws {
+        let three = adapters("corn", "trash", "aerial")
+        let plain = try merge(three + ["-o", "plain"], in: scratch)
+        #expect(plain.exitCode == 0)
+        #expect(plain.errors.contains("\nmergevit: three or more adapters added up as they are lose much accuracy"))
+        let scaled = try merge(three + ["--scale", "1", "-o", "scaled"], in: scratch)
+        #expect(scaled.exitCode == 0 && !scaled.errors.contains("lose much accuracy"))
+        #expect(try scratch.read("plain/model.safetensors") == scratch.read("scaled/model.safetensors"))
+        let two = try merge(adapters("corn", "trash") + ["-o", "two"], in: scratch)
+        #expect(two.exitCode == 0 && !two.errors.contains("lose much accuracy"))
+    }
 }
 
 /// Tasks with a head alone, and class names.

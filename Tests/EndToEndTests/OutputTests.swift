@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Tensors
 import Testing
 
 /// Where rows go, and what is left when they cannot go there.
@@ -89,7 +90,7 @@ import Testing
     }
 
     /// While it waits for its list, the run is told to end; rows are there by then, under a hidden name.
-    @Test func anInterruptedRunLeavesNothing() throws {
+    @Test func anInterruptedRunKeepsItsRowsAndTheOldFile() throws {
         try scratch.write("out.csv", Array("old".utf8))
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
@@ -98,7 +99,7 @@ import Testing
         let input = Pipe()
         process.standardInput = input
         try process.run()
-        let partial = ".out.csv.partial-\(process.processIdentifier)"
+        let partial = ".out.csv.partial"
         let deadline = Date(timeIntervalSinceNow: 60)
         while ((try? scratch.read(partial)) ?? []).filter({ $0 == 0x0A }).count < 2, Date() < deadline { usleep(2000) }
         #expect(try scratch.read("out.csv") == Array("old".utf8))
@@ -107,8 +108,12 @@ import Testing
         kill(process.processIdentifier, process.isRunning ? SIGKILL : 0)
         process.waitUntilExit()
         #expect(process.terminationReason == .exit && process.terminationStatus == 143)
-        #expect(try scratch.entries() == ["out.csv"])
+        #expect(try scratch.entries() == [".out.csv.journal", ".out.csv.partial", "out.csv"])
         #expect(try scratch.read("out.csv") == Array("old".utf8))
+        let last = try run([picture, "--files-from", "-", "-o", "out.csv"])
+        #expect(last.exitCode == 0)
+        #expect(try scratch.read("out.csv") == run([picture]).standardOutput)
+        #expect(try scratch.entries() == ["out.csv"])
     }
 }
 
@@ -158,6 +163,42 @@ import Testing
         for length in [0, 5, 100, bytes.count / 2, bytes.count - 1] {
             try scratch.write("bundle/\(name)", Array(bytes.prefix(length)))
             #expect(try said().hasPrefix("mergevit: error: bundle/\(name): "), "\(length) bytes")
+        }
+    }
+
+    @Test(arguments: ["model.safetensors", "heads.safetensors"], [Float.nan, .infinity])
+    func valuesThatAreNoNumbersAreRefused(_ name: String, _ value: Float) throws {
+        var bytes = try scratch.read("bundle/\(name)")
+        withUnsafeBytes(of: value.bitPattern.littleEndian) {
+            bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: $0)
+        }
+        try scratch.write("bundle/\(name)", bytes)
+        let said = try said()
+        #expect(
+            said.hasPrefix("mergevit: error: bundle/\(name): tensor \"") && said.hasSuffix(", not a finite number\n"))
+    }
+
+    /// An index of shards may name files of its own folder, and nothing else.
+    @Test(arguments: ["../outside.safetensors", "/etc/passwd", "..", ".", "", "a/b"])
+    func shardsElsewhereAreRefused(_ shard: String) throws {
+        let file = try SafetensorsFile(path: scratch.path("bundle/model.safetensors"))
+        let map = file.entries.map { "\"\($0.name)\": \"\(shard)\"" }.joined(separator: ", ")
+        try scratch.copy(scratch.path("bundle/model.safetensors"), to: "outside.safetensors")
+        try scratch.remove("bundle/model.safetensors")
+        try scratch.write("bundle/model.safetensors.index.json", Array("{\"weight_map\": {\(map)}}".utf8))
+        let said = try said()
+        #expect(said.contains("expected a file name in this folder") || said.contains("not a regular file"), "\(said)")
+    }
+
+    @Test func keysThatStandTwiceAreRefused() throws {
+        for name in ["bundle.json", "config.json", "preprocessor_config.json"] {
+            let text = String(decoding: try scratch.read("bundle/\(name)"), as: UTF8.self)
+            let brace = try #require(text.firstIndex(of: "{"))
+            let long = String(repeating: "k", count: 1_000_000)
+            let twice = "{ \"\(long)\": 1, \"\(long)\": 2," + text[text.index(after: brace)...]
+            try scratch.write("bundle/\(name)", Array(twice.utf8))
+            #expect(try said().contains("bundle/\(name): not valid JSON: duplicate key"))
+            try scratch.write("bundle/\(name)", Array(text.utf8))
         }
     }
 

@@ -25,6 +25,9 @@ enum Samples {
         return url
     }
 
+    /// A path in the folder that is removed when the tests end.
+    static func place(_ name: String) throws -> String { try workplace.get().path + "/" + name }
+
     private static func cleanUp() { if let url = try? workplace.get() { Scratch.remove(url) } }
 
     private static let demo = Result { try merged("demo", tasks: tasks, scale: "0.3") }

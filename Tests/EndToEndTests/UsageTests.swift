@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["label", "--bundle", "b"], "Nothing to label"),
+        (["label", "--bundle", "b"], "No inputs"),
         (["label", "x"], "--bundle"),
         (["label", "--bundle", "b", "-0", "x"], "--files-from"),
         (["label", "--bundle", "b", "--threshold", "1.5", "x"], "--threshold"),
@@ -27,6 +27,10 @@ import Testing
         (["label", "--bundle", "b", "--format", "xml", "x"], "xml"),
         (["label", "--bundle", "b", "--tasks", "a,", "x"], "--tasks"),
         (["label", "--bundle", "b", "--all-scores", "--scores", "none", "x"], "--all-scores"),
+        (["label", "--bundle", "b", "--timeout", "0", "x"], "--timeout"),
+        (["label", "--bundle", "b", "--fsync", "often", "x"], "often"),
+        (["label", "--bundle", "b", "--restart", "x"], "--restart needs -o"),
+        (["label", "--bundle", "b", "--csv-safe", "--format", "jsonl", "x"], "--csv-safe"),
         (["bogus"], "bogus"),
     ])
     func wrongUsageIsExitCode2(_ arguments: [String], _ named: String) throws {

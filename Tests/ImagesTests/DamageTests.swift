@@ -1,4 +1,5 @@
 import Images
+import Tensors
 import Testing
 
 /// Whatever happens to a file, there is either an error or the whole picture.
@@ -51,7 +52,7 @@ import Testing
     }
 
     @Test func survivesNoise() {
-        var generator = SeededGenerator(seed: 5)
+        var generator = SplitMix64(state: 5)
         for start in [[0xFF, 0xD8, 0xFF], [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]] as [[UInt8]] {
             for _ in 0..<300 {
                 let length = Int.random(in: 0..<400, using: &generator)

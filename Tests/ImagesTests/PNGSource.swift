@@ -1,4 +1,5 @@
 import Images
+import Tensors
 
 /// A PNG picture from its samples, with an encoder and a plain statement of what decoding must give.
 struct PNGSource: CustomStringConvertible {
@@ -23,7 +24,7 @@ struct PNGSource: CustomStringConvertible {
 
     /// Every combination of colour type, depth, interlacing and tRNS that the format has.
     static let all: [PNGSource] = {
-        var generator = SeededGenerator(seed: 3)
+        var generator = SplitMix64(state: 3)
         var all: [PNGSource] = []
         let depths: [UInt8: [Int]] = [0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16]]
         for (type, depths) in depths.sorted(by: { $0.key < $1.key }) {
@@ -39,7 +40,7 @@ struct PNGSource: CustomStringConvertible {
         return all
     }()
 
-    private mutating func fill(_ isTransparent: Bool, _ generator: inout SeededGenerator) {
+    private mutating func fill(_ isTransparent: Bool, _ generator: inout SplitMix64) {
         let count = width * height * channels
         samples = (0..<count).map { _ in Int.random(in: 0..<1 << depth, using: &generator) }
         if colorType == 3 {

@@ -62,7 +62,7 @@ func preprocessing(_ text: String) throws -> Preprocessing {
     @Test(arguments: [(4, 4, 8, 12), (3, 5, 10, 17), (2, 1, 3, 3), (9, 9, 8, 8)])
     func patchesAreTheValuesInTheOrderOfAConvolution(_ patchHeight: Int, _ patchWidth: Int, _ h: Int, _ w: Int) throws {
         let settings = try preprocessing(#"{"image_processor_type": "CLIPImageProcessor"}"#)
-        var generator = SeededGenerator(seed: 1)
+        var generator = SplitMix64(state: 1)
         let image = RGBImage(
             width: w, height: h, pixels: (0..<w * h * 3).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
         let values = settings.pixelValues(of: image).values

@@ -285,3 +285,39 @@ func parseDelimited(_ bytes: [UInt8], _ delimiter: UInt8 = UInt8(ascii: ",")) ->
     }
     return record.isEmpty ? records : nil
 }
+
+/// What a spreadsheet would make of a row.
+@Suite struct FormulaTests {
+    static let hostile = ["=1+1", "+1", "-2", "@SUM(A1)", "\tx", "\rx", "a\nb", "\"q\"", "plain", "a=b"]
+
+    private func text(_ guards: Bool, _ format: RowOptions.Format, _ layout: RowOptions.Layout) throws -> String {
+        var options = RowOptions()
+        (options.format, options.layout, options.guardsFormulas) = (format, layout, guards)
+        options.topK = FormulaTests.hostile.count
+        let rows = try RowWriter(
+            tasks: [TaskLabels(name: "-t", classes: FormulaTests.hostile)], options: options)
+        rows.appendHeader()
+        let logits = FormulaTests.hostile.indices.map { Float(-$0) }
+        logits.withUnsafeBufferPointer { _ = rows.append(path: Array("=cmd|x.png".utf8), logits: $0) }
+        rows.appendFailure(path: Array("-x".utf8), reason: "no")
+        return String(decoding: rows.bytes, as: UTF8.self)
+    }
+
+    @Test(arguments: [RowOptions.Format.csv, .tsv], [RowOptions.Layout.wide, .long])
+    func noCellIsAFormula(_ format: RowOptions.Format, _ layout: RowOptions.Layout) throws {
+        let delimiter = UInt8(ascii: format == .csv ? "," : "\t")
+        let plain = try #require(parseDelimited(Array(try text(false, format, layout).utf8), delimiter))
+        let safe = try #require(parseDelimited(Array(try text(true, format, layout).utf8), delimiter))
+        #expect(plain.map(\.count) == safe.map(\.count))
+        for (cell, guarded) in zip(plain.joined(), safe.joined()) {
+            let isFormula = cell.first.map { Array("=+-@\t\r".utf8).contains($0) } ?? false
+            #expect(guarded == (isFormula ? [UInt8(ascii: "'")] + cell : cell))
+        }
+    }
+
+    @Test func namesOfAnyKindComeBack() throws {
+        let rows = try #require(parseDelimited(Array(try text(false, .csv, .wide).utf8)))
+        let labels = stride(from: 2, to: rows[1].count, by: 2).map { String(decoding: rows[1][$0], as: UTF8.self) }
+        #expect(labels == FormulaTests.hostile)
+    }
+}

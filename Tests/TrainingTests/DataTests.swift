@@ -1,7 +1,7 @@
-import Compute
 import Foundation
 import Images
 import Labelling
+import Tensors
 import Testing
 
 @testable import Training

@@ -59,11 +59,10 @@ public struct CalibrationImages: Sendable {
 
     /// Calls `body` with the patches of the images, some at a time; all images unless some are named.
     func forEachBatch(
-        _ model: MultitaskModel, _ indices: [Int]? = nil,
+        _ model: MultitaskModel, _ indices: [Int]? = nil, batch: Int = 64,
         _ body: (_ patches: UnsafePointer<Float>, _ images: Int) throws -> Void
     ) throws {
         let indices = indices ?? Array(0..<count)
-        let batch = 64
         var patches = [Float](repeating: 0, count: min(batch, max(indices.count, 1)) * model.inputCount)
         for start in stride(from: 0, to: indices.count, by: batch) {
             let images = min(batch, indices.count - start)

@@ -15,7 +15,7 @@ public struct HeadAlignment: Sendable {
         /// The head with the map folded in.
         public let head: Head
         /// The same, found without the held-out images.
-        public let fitted: Head
+        let fitted: Head
         /// The ridge that was chosen, as a share of the mean eigenvalue of the features' covariance.
         public let ridge: Double
         /// The images that were used.

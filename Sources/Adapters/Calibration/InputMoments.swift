@@ -1,35 +1,42 @@
 public import Compute
+import Tensors
 import VisionTransformers
 
 extension Calibrator {
     /// Σ xᵀx / n of what each adapted module reads when a task's single adapter sees the task's images, by module.
     ///
-    /// Forward passes only; the sums are kept for each layer, so memory does not grow with the number of images.
+    /// Forward passes only; the sums are kept for each layer, so memory does not grow with the number of images. Images are
+    /// computed in parallel, then the sums of the places are added to in parallel, each by one thread in the order of the
+    /// images: the bits are the same on any number of threads.
     ///
     /// - Parameter modules: the modules that are wanted, by canonical name; those outside the blocks are left out.
     /// - Throws: `ModelError`, `ComputeError`.
     public func inputMoments(of task: String, modules: Set<String>) throws -> [String: Matrix] {
         let (model, images) = try singleModel(task)
-        var sums = [[Key: GramMatrix]](repeating: [:], count: model.workers)
-        for key in Self.keys(of: modules, layers: base.configuration.layers) {
-            let size = key.place == .mlpHidden ? base.configuration.intermediateSize : base.configuration.hiddenSize
-            for worker in sums.indices { sums[worker][key] = GramMatrix(size: size) }
+        let tokens = model.hiddenShape[0]
+        let keys = Self.keys(of: modules, layers: base.configuration.layers)
+        let numbers = Dictionary(uniqueKeysWithValues: keys.enumerated().map { ($1, $0) })
+        let sums = keys.map { GramMatrix(size: $0.columns(base.configuration)) }
+        let pool = try WorkerPool(workers: threads)
+        let seen = (0..<model.workers).map { _ in
+            keys.map { FloatBuffer(count: tokens * $0.columns(base.configuration)) }
         }
-        let workers = sums
         try BLASThreads.single {
-            try images.forEachBatch(model) { patches, count in
-                try model.observe(patches, images: count) { worker, layer, place, values, rows, _ in
-                    workers[worker][Key(layer: layer, place: place)]?.add(values, rows: rows)
+            try images.forEachBatch(model, batch: model.workers) { patches, count in
+                try model.observe(patches, images: count) { image, layer, place, values, _, _ in
+                    guard let number = numbers[Key(layer: layer, place: place)] else { return }
+                    let inputs = seen[image][number]
+                    inputs.base.update(from: values, count: inputs.count)
+                }
+                pool.forEach(keys.count) { _, number in
+                    for image in 0..<count { sums[number].add(seen[image][number].base, rows: tokens) }
                 }
             }
         }
         var moments: [String: Matrix] = [:]
-        for key in workers[0].keys {
-            let parts = workers.compactMap { $0[key] }
-            guard let first = parts.first else { continue }
-            let rows = Double(max(parts.reduce(0) { $0 + $1.rows }, 1))
-            let sum = parts.dropFirst().reduce(first.matrix) { $0 + $1.matrix }
-            for module in key.place.modules { moments["layers.\(key.layer).\(module)"] = (1 / rows) * sum }
+        for (key, sum) in zip(keys, sums) {
+            let moment = (1 / Double(max(sum.rows, 1))) * sum.matrix
+            for module in key.place.modules { moments["layers.\(key.layer).\(module)"] = moment }
         }
         return moments
     }
@@ -38,6 +45,10 @@ extension Calibrator {
     private struct Key: Hashable {
         let layer: Int
         let place: LayerInput.Place
+
+        func columns(_ c: BackboneConfiguration) -> Int {
+            place == .mlpHidden ? c.intermediateSize : c.hiddenSize
+        }
     }
 
     private static func keys(of modules: Set<String>, layers: Int) -> [Key] {

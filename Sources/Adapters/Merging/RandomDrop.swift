@@ -1,4 +1,5 @@
 import Compute
+import Tensors
 
 /// DARE: drops elements at random and rescales the rest, so that the expectation stays.
 ///
@@ -9,12 +10,7 @@ struct RandomDrop {
     /// A generator of its own for each task and parameter, so that neither the order of adapters nor of parameters
     /// matters.
     init(seed: UInt64, task: String, parameter: String) {
-        // FNV-1a over the names; SplitMix64 from there.
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in Array(task.utf8) + [0xFF] + Array(parameter.utf8) {
-            hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
-        }
-        generator = SplitMix64(state: hash ^ (seed &* 0x9e37_79b9_7f4a_7c15))
+        generator = SplitMix64(seed: seed, hashOf: Array(task.utf8) + [0xFF] + Array(parameter.utf8))
         _ = generator.next()
     }
 

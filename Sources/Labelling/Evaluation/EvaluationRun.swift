@@ -44,7 +44,8 @@ public func evaluate(
 ) throws(LabellingError) -> (answers: [TaskAnswers], progress: LabellingProgress) {
     let sink = try EvaluationSink(plan, classifier.tasks, rows)
     let end = try answer(
-        plan.source, preparer: preparer, classifier: classifier, sink: sink, options: options, progress: progress)
+        InputLister(plan.source), preparer: preparer, classifier: classifier, sink: sink, options: options,
+        progress: progress)
     return (sink.answers, end)
 }
 
@@ -106,7 +107,7 @@ private final class EvaluationSink: AnswerSink {
         return outcome
     }
 
-    func flush() throws(LabellingError) { try rows?.flush() }
+    func flush(_ progress: LabellingProgress) throws(LabellingError) { try rows?.flush() }
 
     private func fail(_ use: (task: Int, item: Int), _ reason: String) {
         let task = plan.tasks[use.task]

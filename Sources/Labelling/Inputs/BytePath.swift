@@ -85,6 +85,9 @@ struct FileStatus {
     var isFolder: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
     var isRegular: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
 
+    /// Whether both are one file under whatever names.
+    func isSameFile(as other: FileStatus) -> Bool { device == other.device && inode == other.inode }
+
     init(_ status: stat) {
         device = UInt(status.st_dev)
         inode = UInt(status.st_ino)

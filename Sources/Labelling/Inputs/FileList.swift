@@ -23,8 +23,9 @@ final class FileList {
         switch source.place {
         case .standardInput: descriptor = STDIN_FILENO
         case .file(let path):
-            descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
-            guard descriptor >= 0 else { throw .fileList(path: path, reason: systemReason(errno)) }
+            do throws(SystemError) { descriptor = try openPatiently(path, 0) } catch {
+                throw .fileList(path: path, reason: error.description)
+            }
             if case .success(let status) = FileStatus.of(descriptor: descriptor), status.isFolder {
                 close(descriptor)
                 throw .fileList(path: path, reason: systemReason(EISDIR))

@@ -21,8 +21,7 @@ struct FolderListing {
 
     /// Reads the folder's entries.
     init(_ path: BytePath) throws(SystemError) {
-        let descriptor = path.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        guard descriptor >= 0 else { throw SystemError(code: errno) }
+        let descriptor = try openPatiently(path, O_DIRECTORY)
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), let folder = fdopendir(descriptor)
         else {
             let code = errno

@@ -68,6 +68,8 @@ struct FolderWalk {
 enum ListedInput: Equatable {
     /// A path that is not a folder; whether it can be read is found out when it is.
     case file
+    /// A file inside an archive.
+    case member(ArchiveMember)
     /// A path that cannot be labelled, for a reason already known.
     case unreadable(reason: String)
 }

@@ -32,28 +32,79 @@ public struct FileListSource: Sendable, Equatable {
     }
 }
 
+/// What a path may stand for besides itself.
+public struct InputReading: Sendable, Equatable {
+    /// Which named inputs are tar archives, which stand for the files in them.
+    public enum Archives: Sendable, Equatable {
+        case none
+        /// Those whose names end in `.tar`.
+        case byName
+        /// All that are not folders.
+        case all
+    }
+
+    /// Whether a folder among the paths stands for the files below it. If not, it is an input that cannot be read.
+    public var opensNamedFolders: Bool
+    /// The same for the entries of a list; if not, they are not even looked at, so that a long list is gone through at once.
+    public var opensListedFolders: Bool
+    /// Which paths and entries are archives. Files below a folder never are.
+    public var archives: Archives
+    /// The endings, in lower case and without a dot, of the files of folders and archives that are inputs; nil for all files.
+    public var endings: Set<String>?
+
+    /// Folders and files whose names end in `.tar` are opened, unless told otherwise.
+    public init(
+        opensNamedFolders: Bool = true, opensListedFolders: Bool = true, archives: Archives = .byName,
+        endings: Set<String>? = nil
+    ) {
+        self.opensNamedFolders = opensNamedFolders
+        self.opensListedFolders = opensListedFolders
+        self.archives = archives
+        self.endings = endings
+    }
+
+    /// Whether a path that is not a folder is an archive.
+    func isArchive(_ path: [UInt8]) -> Bool {
+        switch archives {
+        case .none: false
+        case .byName: InputReading.ending(path) == "tar"
+        case .all: true
+        }
+    }
+
+    /// Whether a file of a folder or archive is an input.
+    func takes(_ path: [UInt8]) -> Bool { endings?.contains(InputReading.ending(path)) ?? true }
+
+    /// What stands after the last dot of a name, in lower case; empty where there is none.
+    private static func ending(_ path: [UInt8]) -> String {
+        guard let mark = path.lastIndex(where: { $0 == UInt8(ascii: ".") || $0 == slash }), path[mark] != slash else {
+            return ""
+        }
+        return String(decoding: path[(mark + 1)...], as: UTF8.self).lowercased()
+    }
+}
+
 /// All that is to be labelled: files and folders by name, then those that a list names.
 public struct InputSource: Sendable, Equatable {
     /// Files and folders, in order.
     public let paths: [BytePath]
     /// A list of further files and folders.
     public let list: FileListSource?
-    /// Whether a folder stands for the files below it. If not, it is an input that cannot be read, so that there are as many
-    /// inputs as paths.
-    let opensFolders: Bool
+    /// What is looked for behind a path.
+    public let reading: InputReading
+    /// The inputs that are wanted, by number; nil for all.
+    public var part: Range<Int>?
 
     /// Inputs by name, by a list, or both.
-    public init(paths: [BytePath], list: FileListSource? = nil) {
+    public init(paths: [BytePath], list: FileListSource? = nil, reading: InputReading = InputReading()) {
         self.paths = paths
         self.list = list
-        opensFolders = true
+        self.reading = reading
     }
 
     /// Exactly these files.
     init(files: [BytePath]) {
-        paths = files
-        list = nil
-        opensFolders = false
+        self.init(paths: files, reading: InputReading(opensNamedFolders: false, archives: .none))
     }
 
     /// Whether the inputs can be gone through a second time, which a list from a pipe cannot.

@@ -23,12 +23,8 @@ public struct PreparedImages: Sendable {
         var skipped: [(path: String, reason: String)] = []
         while let input = try lister.next(into: &path, waiting: { _ in true }) {
             let name = BytePath(path)
-            if case .unreadable(let reason) = input {
-                skipped.append((name.description, reason))
-                continue
-            }
             do {
-                try reader.read(name) { content in
+                try reader.read(input, at: name) { content in
                     let (rgb, prepared) = try preparer.pictures(content)
                     pictures.append(prepared)
                     decoded(rgb)

@@ -43,24 +43,9 @@ public final class OutputFile: Sendable {
     ///
     /// - Throws: `LabellingError.output` when it cannot be created there.
     public static func replacing(_ path: BytePath) throws(LabellingError) -> OutputFile {
-        guard !path.bytes.isEmpty, !path.bytes.contains(0) else {
-            throw .output(path: path, reason: "not the name of a file")
-        }
-        switch FileStatus.of(path) {
-        case .success(let status):
-            if status.isFolder { throw .output(path: path, reason: systemReason(EISDIR)) }
-            guard status.isRegular else { return try inPlace(path) }
-            guard path.withCString({ access($0, W_OK) }) == 0 else {
-                throw .output(path: path, reason: systemReason(errno))
-            }
-            return try beside(resolved(path), name: path, mode: status.mode & 0o7777)
-        case .failure(let error):
-            var link = stat()
-            guard error.code == ENOENT, path.withCString({ lstat($0, &link) }) != 0 else {
-                throw .output(path: path, reason: error.code == ENOENT ? "a link that leads nowhere" : "\(error)")
-            }
-            guard path.bytes.last != slash else { throw .output(path: path, reason: systemReason(ENOENT)) }
-            return try beside(path, name: path, mode: nil)
+        switch try OutputPlace(path) {
+        case .special: try inPlace(path)
+        case .file(let target, let mode): try beside(target, name: path, mode: mode)
         }
     }
 
@@ -68,22 +53,7 @@ public final class OutputFile: Sendable {
     ///
     /// - Throws: `LabellingError.outputClosed` when a pipe has no reader left, else `LabellingError.output`.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
-        var rest = bytes
-        while rest.count > 0 {
-            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-            if written >= 0 {
-                rest = UnsafeRawBufferPointer(rebasing: rest[written...])
-                continue
-            }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN:
-                var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                poll(&request, 1, -1)
-            case EPIPE: throw .outputClosed
-            case let code: throw .output(path: name, reason: systemReason(code))
-            }
-        }
+        try writeAll(bytes, to: descriptor, name: name)
     }
 
     /// Puts the file in its place, once all is written.
@@ -97,7 +67,7 @@ public final class OutputFile: Sendable {
             let renamed = file.path.withCString { from in file.target.withCString { to in rename(from, to) } }
             guard renamed == 0 else { return errno }
             state = .whole
-            OutputFile.syncFolder(file.target.parent)
+            OutputPlace.syncFolder(file.target.parent)
             return 0
         }
         guard code != 0 else { return }
@@ -129,10 +99,7 @@ public final class OutputFile: Sendable {
     }
 
     private static func beside(_ target: BytePath, name: BytePath, mode: UInt32?) throws(LabellingError) -> OutputFile {
-        // A name may have 255 bytes; what is added has at most 20.
-        let hidden = Array(".".utf8) + target.lastComponent.prefix(230) + Array(".partial-\(getpid())".utf8)
-        let folder = target.bytes.contains(slash) ? target.parent : BytePath("")
-        let path = folder.appending(hidden)
+        let path = OutputPlace.hidden(beside: target, adding: ".partial-\(getpid())")
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         var descriptor = path.withCString { open($0, flags, 0o666) }
         if descriptor < 0, errno == EEXIST {
@@ -143,21 +110,5 @@ public final class OutputFile: Sendable {
         guard descriptor >= 0 else { throw .output(path: name, reason: systemReason(errno)) }
         if let mode { fchmod(descriptor, mode) }
         return OutputFile(name: name, descriptor: descriptor, partial: Partial(path: path, target: target))
-    }
-
-    private static func resolved(_ path: BytePath) throws(LabellingError) -> BytePath {
-        guard let text = path.withCString({ realpath($0, nil) }) else {
-            throw .output(path: path, reason: systemReason(errno))
-        }
-        defer { free(text) }
-        return BytePath(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
-    }
-
-    /// Makes the rename itself last; best effort, as not every file system can.
-    private static func syncFolder(_ folder: BytePath) {
-        let descriptor = folder.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        guard descriptor >= 0 else { return }
-        fsync(descriptor)
-        close(descriptor)
     }
 }

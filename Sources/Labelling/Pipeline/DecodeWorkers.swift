@@ -1,7 +1,7 @@
 /// The threads that list, read and prepare the inputs and put them into the ring.
 ///
 /// They take turns at the lister, so inputs enter the ring in order; the rest of the work they do side by side.
-struct DecodeWorkers {
+final class DecodeWorkers: Sendable {
     private final class Work: @unchecked Sendable {
         /// Held while the lister is used, from which the inputs' order comes.
         let turn = Monitor(conditions: 0)
@@ -9,6 +9,10 @@ struct DecodeWorkers {
         let ring: SlotRing
         let preparer: any ImagePreparing
         let maximumFileBytes: Int
+        /// Held while `active` is used.
+        let count = Monitor(conditions: 1)
+        /// Threads that are at work and have not been given up.
+        var active = 0
 
         init(lister: InputLister, ring: SlotRing, preparer: any ImagePreparing, maximumFileBytes: Int) {
             self.lister = lister
@@ -19,7 +23,6 @@ struct DecodeWorkers {
     }
 
     private let work: Work
-    private let threads: [WorkerThread]
 
     /// Starts the threads.
     ///
@@ -27,31 +30,48 @@ struct DecodeWorkers {
     init(
         count: Int, lister: InputLister, ring: SlotRing, preparer: any ImagePreparing, maximumFileBytes: Int
     ) throws(LabellingError) {
-        let work = Work(lister: lister, ring: ring, preparer: preparer, maximumFileBytes: maximumFileBytes)
-        var started: [WorkerThread] = []
-        for _ in 0..<count {
-            guard let thread = WorkerThread.start({ DecodeWorkers.run(work) }) else { break }
-            started.append(thread)
+        work = Work(lister: lister, ring: ring, preparer: preparer, maximumFileBytes: maximumFileBytes)
+        for index in 0..<count where !DecodeWorkers.start(work) {
+            guard index > 0 else { throw .system("the system cannot start a thread") }
+            break
         }
-        guard !started.isEmpty else { throw .system("the system cannot start a thread") }
-        self.work = work
-        threads = started
     }
 
-    /// Waits until all threads are at their end, and tells how many links the lister left out.
-    func join() -> Int {
-        for thread in threads { thread.join() }
-        return work.lister.loops
+    /// Starts another thread in the place of one that has been given up.
+    func replaceOne() {
+        let isLast = work.count.locked {
+            work.active -= 1
+            return work.active == 0
+        }
+        if !DecodeWorkers.start(work), isLast { work.ring.end(.system("the system cannot start a thread")) }
     }
 
-    private static func run(_ work: Work) {
-        var reader = FileReader(limit: work.maximumFileBytes)
-        while let (slot, input) = nextInput(work) {
-            switch input {
-            case .unreadable(let reason): work.ring.finish(slot, failure: reason)
-            case .file: work.ring.finish(slot, failure: prepare(slot, &reader, work.preparer))
+    /// Waits until all threads but those that have been given up are at their end.
+    func join() {
+        work.count.locked { while work.active > 0 { work.count.wait(work.count[0]) } }
+    }
+
+    private static func start(_ work: Work) -> Bool {
+        work.count.locked { work.active += 1 }
+        let thread = WorkerThread.start(detached: true) {
+            guard run(work) else { return }
+            work.count.locked {
+                work.active -= 1
+                work.count.signal(work.count[0])
             }
         }
+        guard thread == nil else { return true }
+        work.count.locked { work.active -= 1 }
+        return false
+    }
+
+    /// Works until there is nothing more to do; false when it has been given up before.
+    private static func run(_ work: Work) -> Bool {
+        var reader = FileReader(limit: work.maximumFileBytes)
+        while let (slot, input) = nextInput(work) {
+            guard work.ring.finish(slot, failure: prepare(slot, input, &reader, work.preparer)) else { return false }
+        }
+        return true
     }
 
     private static func nextInput(_ work: Work) -> (SlotRing.Slot, ListedInput)? {
@@ -72,12 +92,14 @@ struct DecodeWorkers {
         }
     }
 
-    /// Reads and prepares one file; the reason if that fails.
+    /// Reads and prepares one input; the reason if that fails.
     private static func prepare(
-        _ slot: SlotRing.Slot, _ reader: inout FileReader, _ preparer: any ImagePreparing
+        _ slot: SlotRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
     ) -> String? {
         do {
-            try reader.read(BytePath(slot.path)) { try preparer.prepare($0, into: slot.values) }
+            try reader.read(input, at: BytePath(slot.path), watchedBy: slot.activity) {
+                try preparer.prepare($0, into: slot.values)
+            }
             return nil
         } catch {
             return "\(error)"

@@ -20,8 +20,65 @@ package struct FileReader: ~Copyable {
     deinit { free(base) }
 
     /// Calls `body` with the content of a regular file. Anything else is refused without opening it.
-    package mutating func read(_ path: BytePath, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        let descriptor = try FileReader.open(path)
+    ///
+    /// - Parameter activity: told whenever something has come, until all has.
+    package mutating func read(
+        _ path: BytePath, watchedBy activity: ReadActivity? = nil, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        activity?.touch()
+        let count: Int
+        do {
+            defer { activity?.end() }
+            count = try fill(path, activity)
+        }
+        try use(count, body)
+    }
+
+    /// Calls `body` with the content of an input that a lister gave.
+    ///
+    /// - Throws: also the reason of one that cannot be read.
+    mutating func read(
+        _ input: ListedInput, at path: BytePath, watchedBy activity: ReadActivity? = nil,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        switch input {
+        case .file: try read(path, watchedBy: activity, body)
+        case .member(let member): try read(member, watchedBy: activity, body)
+        case .unreadable(let reason): throw Failure(description: reason)
+        }
+    }
+
+    /// Calls `body` with the content of a file in an archive.
+    private mutating func read(
+        _ member: ArchiveMember, watchedBy activity: ReadActivity? = nil,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        activity?.touch()
+        do {
+            defer { activity?.end() }
+            guard member.size <= limit else { throw tooLarge }
+            guard member.size > 0 else { throw empty }
+            try reserve(member.size)
+            let buffer = UnsafeMutableRawBufferPointer(start: base, count: member.size)
+            guard try member.archive.read(at: member.offset, into: buffer) == member.size else {
+                throw Failure(description: "the archive has become shorter")
+            }
+        }
+        try use(member.size, body)
+    }
+
+    private mutating func use(_ count: Int, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        try body(UnsafeRawBufferPointer(start: base, count: count))
+        if capacity > FileReader.keptCapacity {
+            free(base)
+            base = nil
+            capacity = 0
+        }
+    }
+
+    /// Reads a file into the buffer; the number of its bytes.
+    private mutating func fill(_ path: BytePath, _ activity: ReadActivity?) throws -> Int {
+        let descriptor = try FileReader.open(path, activity)
         defer { close(descriptor) }
         // It may be another file by now than the one that was looked at before it was opened.
         let status = try FileStatus.of(descriptor: descriptor).get()
@@ -36,17 +93,15 @@ package struct FileReader: ~Copyable {
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw SystemError(code: errno) }
             if got == 0 { break }
+            activity?.touch()
             count += got
             guard count <= limit else { throw tooLarge }
         }
-        guard count > 0 else { throw Failure(description: "the file is empty") }
-        try body(UnsafeRawBufferPointer(start: base, count: count))
-        if capacity > FileReader.keptCapacity {
-            free(base)
-            base = nil
-            capacity = 0
-        }
+        guard count > 0 else { throw empty }
+        return count
     }
+
+    private var empty: Failure { Failure(description: "the file is empty") }
 
     private var tooLarge: Failure { Failure(description: "the file is larger than \(limit) bytes") }
 
@@ -57,7 +112,8 @@ package struct FileReader: ~Copyable {
         capacity = wanted
     }
 
-    private static func open(_ path: BytePath) throws -> Int32 {
+    /// Opens a regular file; anything else is refused without opening it.
+    static func open(_ path: BytePath, _ activity: ReadActivity? = nil) throws -> Int32 {
         switch FileStatus.of(path) {
         case .failure(let error):
             var link = stat()
@@ -68,8 +124,6 @@ package struct FileReader: ~Copyable {
         case .success(let status):
             guard status.isRegular else { throw Failure(description: "not a regular file") }
         }
-        let descriptor = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
-        guard descriptor >= 0 else { throw SystemError(code: errno) }
-        return descriptor
+        return try openPatiently(path, O_NONBLOCK | O_NOCTTY, activity)
     }
 }

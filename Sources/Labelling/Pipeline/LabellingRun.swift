@@ -1,4 +1,4 @@
-/// How a run goes about its work. None of this changes a byte of the output.
+/// How a run goes about its work. But for files that hang, none of this changes a byte of the output.
 public struct LabellingOptions: Sendable, Equatable {
     /// How many images the model sees at once.
     public var batchSize: Int
@@ -6,19 +6,24 @@ public struct LabellingOptions: Sendable, Equatable {
     public var threads: Int
     /// Files of more bytes are refused.
     public var maximumFileBytes: Int
+    /// Seconds without a byte after which reading a file is given up.
+    public var timeout: Double
 
     /// The options of a run; 1 GiB is the largest file unless told otherwise.
-    public init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30) {
+    public init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30, timeout: Double = 60) {
         self.batchSize = max(1, batchSize)
         self.threads = max(1, threads)
         self.maximumFileBytes = maximumFileBytes
+        self.timeout = timeout
     }
 }
 
 /// How far a run has come.
 public struct LabellingProgress: Sendable, Equatable {
-    /// Inputs that have their row.
+    /// Inputs that have their row, those of an earlier run that this one goes on with among them.
     public internal(set) var done = 0
+    /// Those of the earlier run.
+    public internal(set) var resumed = 0
     /// Those whose row says why they have no labels.
     public internal(set) var failed = 0
     /// Those with a task whose best answer is below the threshold.
@@ -27,6 +32,8 @@ public struct LabellingProgress: Sendable, Equatable {
     public internal(set) var total: Int?
     /// Links left out because they lead back to a folder above them; known at the end.
     public internal(set) var loops = 0
+    /// Whether the run was told to stop before all inputs had their row.
+    public internal(set) var isStopped = false
 }
 
 /// What takes the answers of a run, in the order of the inputs. It is called from the thread that runs the model.
@@ -38,13 +45,14 @@ protocol AnswerSink {
     /// Called before the first answer, and after each batch.
     ///
     /// - Throws: any error of the output; it ends the run.
-    func flush() throws(LabellingError)
+    func flush(_ progress: LabellingProgress) throws(LabellingError)
 }
 
 /// Labels everything in `source` and writes one row an input, in input order, as the answers come.
 ///
 /// The calling thread is the one that runs the model and writes; `options.threads` others decode. Memory is bounded by
-/// the batch size and the threads, whatever the number of inputs. The caller commits or discards `output`.
+/// the batch size and the threads, whatever the number of inputs. If the output has rows of an earlier run, their inputs are
+/// listed again and left out. The caller commits or discards `output`.
 ///
 /// - Parameters:
 ///   - source: the files and folders.
@@ -54,64 +62,117 @@ protocol AnswerSink {
 ///   - output: where they go.
 ///   - options: batch size and threads.
 ///   - progress: told after every batch.
+///   - isStopped: asked again and again whether to stop after the batch under way.
 /// - Returns: how many rows there are and of what kind.
 /// - Throws: `LabellingError` when the model, the list of inputs or the output fails; a file that cannot be labelled
 ///   gets its row instead.
 public func label(
     _ source: InputSource, preparer: any ImagePreparing, classifier: any MultitaskClassifying, rows: RowWriter,
-    output: OutputFile, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
+    output: some RowOutput, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in },
+    isStopped: () -> Bool = { false }
 ) throws(LabellingError) -> LabellingProgress {
-    rows.appendHeader()
+    let lister = try InputLister(source)
+    let sink = RowSink(rows: rows, output: output)
+    guard let start = output.start else {
+        rows.appendHeader()
+        return try answer(
+            lister, preparer: preparer, classifier: classifier, sink: sink, options: options, progress: progress,
+            isStopped: isStopped)
+    }
+    var earlier = LabellingProgress(start)
+    guard let paths = try lister.skip(start.inputs, isStopped: isStopped) else {
+        earlier.isStopped = isStopped()
+        guard !earlier.isStopped else { return earlier }
+        throw output.refusal("it holds the rows of \(start.inputs) inputs, but now there are fewer")
+    }
+    guard paths.text == start.paths else {
+        throw output.refusal("the first \(start.inputs) inputs are no longer those whose rows it holds")
+    }
+    sink.paths = paths
     return try answer(
-        source, preparer: preparer, classifier: classifier, sink: RowSink(rows: rows, output: output),
-        options: options, progress: progress)
+        lister, preparer: preparer, classifier: classifier, sink: sink, options: options, after: earlier,
+        progress: progress, isStopped: isStopped)
+}
+
+extension LabellingProgress {
+    /// Where an earlier run was.
+    init(_ checkpoint: RunCheckpoint) {
+        self.init()
+        (done, resumed) = (checkpoint.inputs, checkpoint.inputs)
+        failed = checkpoint.failed
+        belowThreshold = checkpoint.belowThreshold
+    }
 }
 
 /// Rows that go to a file.
-private struct RowSink: AnswerSink {
-    let rows: RowWriter
-    let output: OutputFile
+private final class RowSink<Output: RowOutput>: AnswerSink {
+    private let rows: RowWriter
+    private let output: Output
+    /// The paths of all inputs that have their row.
+    var paths = InputDigest()
 
-    func appendFailure(path: [UInt8], reason: String) { rows.appendFailure(path: path, reason: reason) }
-
-    func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> RowWriter.Outcome {
-        rows.append(path: path, logits: logits)
+    init(rows: RowWriter, output: Output) {
+        self.rows = rows
+        self.output = output
     }
 
-    func flush() throws(LabellingError) { try rows.flush(to: output) }
+    func appendFailure(path: [UInt8], reason: String) {
+        paths.add(path)
+        rows.appendFailure(path: path, reason: reason)
+    }
+
+    func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> RowWriter.Outcome {
+        paths.add(path)
+        return rows.append(path: path, logits: logits)
+    }
+
+    func flush(_ progress: LabellingProgress) throws(LabellingError) {
+        try rows.flush(to: output)
+        try output.note(
+            RunPoint(
+                inputs: progress.done, failed: progress.failed, belowThreshold: progress.belowThreshold, paths: paths))
+    }
 }
 
-/// Gives everything in `source` to the model, and the answers to `sink`, as `label` does.
+/// Gives everything that `lister` has left to the model, and the answers to `sink`, as `label` does.
+///
+/// - Parameter earlier: what has been done before.
 func answer(
-    _ source: InputSource, preparer: any ImagePreparing, classifier: any MultitaskClassifying, sink: some AnswerSink,
-    options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
+    _ lister: InputLister, preparer: any ImagePreparing, classifier: any MultitaskClassifying, sink: some AnswerSink,
+    options: LabellingOptions, after earlier: LabellingProgress = LabellingProgress(),
+    progress: (LabellingProgress) -> Void = { _ in }, isStopped: () -> Bool = { false }
 ) throws(LabellingError) -> LabellingProgress {
-    let lister = try InputLister(source)
-    let ring = SlotRing(slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage)
+    let ring = SlotRing(
+        slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage,
+        timeout: options.timeout)
     let workers = try DecodeWorkers(
         count: options.threads, lister: lister, ring: ring, preparer: preparer,
         maximumFileBytes: options.maximumFileBytes)
     var engine = BatchEngine(
-        ring: ring, classifier: classifier, batchSize: options.batchSize, valuesPerImage: preparer.valuesPerImage)
+        ring: ring, workers: workers, classifier: classifier, batchSize: options.batchSize,
+        valuesPerImage: preparer.valuesPerImage,
+        progress: earlier)
     do throws(LabellingError) {
-        try sink.flush()
-        while try engine.step(sink) {
-            try sink.flush()
+        try sink.flush(engine.progress)
+        while try engine.step(sink, isStopped) {
+            try sink.flush(engine.progress)
             progress(engine.progress)
         }
     } catch {
         ring.stop()
-        _ = workers.join()
+        workers.join()
         throw error
     }
-    engine.progress.total = engine.progress.done
-    engine.progress.loops = workers.join()
+    if engine.progress.isStopped { ring.stop() } else { engine.progress.total = engine.progress.done }
+    workers.join()
+    engine.progress.loops = lister.loops
     return engine.progress
 }
 
 /// Takes batches from the ring, asks the model and hands its answers on.
 private struct BatchEngine: ~Copyable {
     let ring: SlotRing
+    let workers: DecodeWorkers
     let classifier: any MultitaskClassifying
     let batchSize: Int
     let valuesPerImage: Int
@@ -121,10 +182,15 @@ private struct BatchEngine: ~Copyable {
     /// The paths of the batch, and why an input has no image; kept from batch to batch for their storage.
     var paths: [[UInt8]] = []
     var failures: [String?] = []
-    var progress = LabellingProgress()
+    var progress: LabellingProgress
 
-    init(ring: SlotRing, classifier: any MultitaskClassifying, batchSize: Int, valuesPerImage: Int) {
+    init(
+        ring: SlotRing, workers: DecodeWorkers, classifier: any MultitaskClassifying, batchSize: Int,
+        valuesPerImage: Int, progress: LabellingProgress
+    ) {
         self.ring = ring
+        self.workers = workers
+        self.progress = progress
         self.classifier = classifier
         self.batchSize = batchSize
         self.valuesPerImage = valuesPerImage
@@ -140,9 +206,12 @@ private struct BatchEngine: ~Copyable {
         logits.deallocate()
     }
 
-    /// One batch; false when there is none left.
-    mutating func step(_ sink: some AnswerSink) throws(LabellingError) -> Bool {
-        guard let slots = try ring.take(images: batchSize) else { return false }
+    /// One batch; false when there is none left, or the run is to stop.
+    mutating func step(_ sink: some AnswerSink, _ isStopped: () -> Bool) throws(LabellingError) -> Bool {
+        guard let slots = try ring.take(images: batchSize, unless: isStopped, abandoned: workers.replaceOne) else {
+            progress.isStopped = !ring.isDrained
+            return false
+        }
         let images = gather(slots)
         ring.release(slots.count)
         if images > 0 {
@@ -170,7 +239,7 @@ private struct BatchEngine: ~Copyable {
             image += 1
         }
         progress.done += slots.count
-        progress.total = ring.total
+        progress.total = ring.total.map { $0 + progress.resumed }
         return true
     }
 

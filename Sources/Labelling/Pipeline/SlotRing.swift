@@ -3,6 +3,9 @@
 ///
 /// A slot goes round: free, claimed by a worker with an input's path, done (prepared, or failed for a reason), taken by
 /// the engine, free. Its path and its floats are touched only by whoever holds it; all else is under the monitor.
+///
+/// A worker whose file gives no byte for too long is given up with its slot: a new slot with the reason takes its place, and
+/// nothing waits for that worker any more.
 final class SlotRing: @unchecked Sendable {
     /// One place of the ring.
     final class Slot {
@@ -12,7 +15,13 @@ final class SlotRing: @unchecked Sendable {
         let values: UnsafeMutableBufferPointer<Float>
         /// Why there is no image.
         var failure: String?
+        /// Where reading the input's file is.
+        let activity = ReadActivity()
         fileprivate var isDone = false
+        /// The look at which its file was first found to hang.
+        fileprivate var suspected: Int?
+        /// Whether the worker that holds it has been given up.
+        fileprivate var isAbandoned = false
 
         fileprivate init(values: Int) {
             self.values = .allocate(capacity: values)
@@ -23,7 +32,12 @@ final class SlotRing: @unchecked Sendable {
     }
 
     private let monitor = Monitor(conditions: 2)
-    private let slots: [Slot]
+    private var slots: [Slot]
+    private let valuesPerImage: Int
+    private let timeout: Double
+    private var abandoned = 0
+    /// How often it was looked whether a file hangs.
+    private var looks = 0
     /// The number of inputs claimed and of those taken so far; the difference is in the ring.
     private var claimed = 0
     private var taken = 0
@@ -37,8 +51,17 @@ final class SlotRing: @unchecked Sendable {
     private var freed: Monitor.Condition { monitor[0] }
     private var changed: Monitor.Condition { monitor[1] }
 
+    /// Seconds between two looks at whether to stop, and at files that hang.
+    private static let patience = 0.1
+    /// More workers than these are not given up: then the run is.
+    private static let mostAbandoned = 64
+
     /// A ring of so many slots, each for an image of so many floats.
-    init(slots count: Int, valuesPerImage: Int) {
+    ///
+    /// - Parameter timeout: seconds without a byte after which a file is given up.
+    init(slots count: Int, valuesPerImage: Int, timeout: Double) {
+        self.valuesPerImage = valuesPerImage
+        self.timeout = timeout
         slots = (0..<count).map { _ in Slot(values: valuesPerImage) }
     }
 
@@ -57,17 +80,20 @@ final class SlotRing: @unchecked Sendable {
         monitor.locked {
             slot.failure = nil
             slot.isDone = false
+            slot.suspected = nil
             claimed += 1
         }
     }
 
-    /// Hands a claimed slot to the engine, as an image or, with a reason, without.
-    func finish(_ slot: Slot, failure: String? = nil) {
+    /// Hands a claimed slot to the engine, as an image or, with a reason, without; false when the worker has been given up.
+    func finish(_ slot: Slot, failure: String? = nil) -> Bool {
         monitor.locked {
+            guard !slot.isAbandoned else { return false }
             slot.failure = failure
             slot.isDone = true
             doneInRing += 1
             monitor.signal(changed)
+            return true
         }
     }
 
@@ -98,10 +124,15 @@ final class SlotRing: @unchecked Sendable {
     /// stall: at the end, when the ring is full, while the list of inputs is silent, and for the first image of all, so
     /// that the first row comes early. Failed inputs at the front are taken at once. Nil when all inputs are taken.
     ///
+    /// - Parameters:
+    ///   - isStopped: asked again and again; when it says so the answer is nil, too.
+    ///   - abandoned: told of every worker that is given up.
     /// - Throws: the error that listing the inputs ended with, once all before it is taken.
-    func take(images: Int) throws(LabellingError) -> [Slot]? {
+    func take(
+        images: Int, unless isStopped: () -> Bool, abandoned: () -> Void
+    ) throws(LabellingError) -> [Slot]? {
         try monitor.locked { () throws(LabellingError) -> [Slot]? in
-            while true {
+            while !isStopped() {
                 let (run, imagesInRun) = readyRun(images)
                 let isWhole =
                     imagesInRun == images || run == slots.count || (run > 0 && imagesInRun == 0)
@@ -115,10 +146,19 @@ final class SlotRing: @unchecked Sendable {
                     if let error { throw error }
                     return nil
                 }
-                monitor.wait(changed)
+                if giveUpHanging() {
+                    abandoned()
+                } else {
+                    looks += 1
+                    monitor.wait(changed, seconds: SlotRing.patience)
+                }
             }
+            return nil
         }
     }
+
+    /// Whether all inputs there are have been taken.
+    var isDrained: Bool { monitor.locked { isEnded && claimed == taken && error == nil } }
 
     /// Makes the first `count` slots free again.
     func release(_ count: Int) {
@@ -139,6 +179,38 @@ final class SlotRing: @unchecked Sendable {
 
     /// How many inputs there are in all, once that is known.
     var total: Int? { monitor.locked { isEnded ? claimed : nil } }
+
+    /// Gives up one worker whose file hangs; false when there is none. It must hang at two looks: after the process itself was
+    /// stopped for a while every read looks as if it hung.
+    private func giveUpHanging() -> Bool {
+        for index in (taken..<claimed).lazy.map({ $0 % self.slots.count }) {
+            let slot = slots[index]
+            guard !slot.isDone else { continue }
+            guard slot.activity.silence > timeout else {
+                slot.suspected = nil
+                continue
+            }
+            guard let first = slot.suspected, first < looks else {
+                slot.suspected = slot.suspected ?? looks
+                continue
+            }
+            slot.isAbandoned = true
+            let substitute = Slot(values: valuesPerImage)
+            substitute.path = slot.path
+            substitute.failure = "reading the file took too long: no byte in \(Int(timeout)) s"
+            substitute.isDone = true
+            slots[index] = substitute
+            doneInRing += 1
+            abandoned += 1
+            if abandoned > SlotRing.mostAbandoned, !isEnded {
+                isEnded = true
+                error = .system("reading \(abandoned) files took too long; is the file system there?")
+                monitor.signal(freed)
+            }
+            return true
+        }
+        return false
+    }
 
     /// The length of the run of done slots at the front that holds at most `limit` images, and how many it holds.
     private func readyRun(_ limit: Int) -> (slots: Int, images: Int) {

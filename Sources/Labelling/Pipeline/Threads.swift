@@ -18,7 +18,11 @@ final class Monitor: @unchecked Sendable {
         conditions = (0..<count).map { _ in
             let handle = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
             handle.initialize(to: pthread_cond_t())
-            pthread_cond_init(handle, nil)
+            var attributes = pthread_condattr_t()
+            pthread_condattr_init(&attributes)
+            pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+            pthread_cond_init(handle, &attributes)
+            pthread_condattr_destroy(&attributes)
             return Condition(handle: handle)
         }
     }
@@ -44,6 +48,16 @@ final class Monitor: @unchecked Sendable {
 
     /// Gives the lock up until the condition is signalled; called under the lock, in a loop that tests what it is about.
     func wait(_ condition: Condition) { pthread_cond_wait(condition.handle, mutex) }
+
+    /// The same, but not for longer than so many seconds.
+    func wait(_ condition: Condition, seconds: Double) {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + Int(seconds * 1e9)
+        end.tv_sec += nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_cond_timedwait(condition.handle, mutex, &end)
+    }
 
     /// Wakes all that wait for the condition.
     func signal(_ condition: Condition) { pthread_cond_broadcast(condition.handle) }

@@ -1,32 +1,3 @@
-/// CSV by RFC 4180, or the same with tabs: a cell is quoted only where it has to be, and lines end in a line feed.
-struct DelimitedCells {
-    let delimiter: UInt8
-
-    /// Appends a cell, quoted if it holds the delimiter, a quote or a line end.
-    func append(_ cell: some Collection<UInt8>, to bytes: inout [UInt8]) {
-        let quote = UInt8(ascii: "\"")
-        guard cell.contains(where: { $0 == delimiter || $0 == quote || $0 == 0x0A || $0 == 0x0D }) else {
-            bytes.append(contentsOf: cell)
-            return
-        }
-        bytes.append(quote)
-        for byte in cell {
-            if byte == quote { bytes.append(quote) }
-            bytes.append(byte)
-        }
-        bytes.append(quote)
-    }
-
-    /// Appends a whole line.
-    func appendLine(_ cells: [[UInt8]], to bytes: inout [UInt8]) {
-        for (index, cell) in cells.enumerated() {
-            if index > 0 { bytes.append(delimiter) }
-            append(cell, to: &bytes)
-        }
-        bytes.append(0x0A)
-    }
-}
-
 /// One row a file: `path,status` and each task's columns.
 struct WideRows: RowEncoder {
     let cells: DelimitedCells

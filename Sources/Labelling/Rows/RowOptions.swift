@@ -29,6 +29,8 @@ public struct RowOptions: Sendable, Equatable {
     public var tasks: [String]?
     /// The probability below which a task's answer is withheld.
     public var threshold: Double?
+    /// Whether paths and labels that a spreadsheet would take for formulas are guarded against that.
+    public var guardsFormulas = false
     /// The folder that relative paths are made absolute with; nil to leave paths as they are.
     public var currentFolder: BytePath?
 

@@ -41,21 +41,20 @@ public final class RowWriter {
         }
         let tasks = try RowWriter.select(all, options.tasks)
         let hasScores = options.scores != .none
+        let cells = DelimitedCells(
+            delimiter: UInt8(ascii: options.format == .tsv ? "\t" : ","), guardsFormulas: options.guardsFormulas)
         switch (options.format, options.layout) {
         case (.jsonl, _):
             encoder = JSONLineRows(
                 tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
             for task in tasks where options.allScores { try RowWriter.check(task.classes, "classes") }
-        case (let format, .wide):
+        case (_, .wide):
             let rows = WideRows(
-                cells: DelimitedCells(delimiter: UInt8(ascii: format == .csv ? "," : "\t")), tasks: tasks,
-                topK: options.topK, hasScores: hasScores, allScores: options.allScores)
+                cells: cells, tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
             try RowWriter.check(rows.columns, "columns")
             encoder = rows
-        case (let format, .long):
-            encoder = LongRows(
-                cells: DelimitedCells(delimiter: UInt8(ascii: format == .csv ? "," : "\t")), tasks: tasks,
-                hasScores: hasScores, allScores: options.allScores)
+        case (_, .long):
+            encoder = LongRows(cells: cells, tasks: tasks, hasScores: hasScores, allScores: options.allScores)
         }
         let everyRank = options.allScores && options.layout == .long && options.format != .jsonl
         ranksNeeded = everyRank ? Int.max : options.topK
@@ -64,7 +63,14 @@ public final class RowWriter {
         self.tasks = tasks
     }
 
-    /// Appends what the file begins with: the column names, or nothing for JSON Lines.
+    /// What the file begins with: the column names, or nothing for JSON Lines.
+    public var header: [UInt8] {
+        var header: [UInt8] = []
+        encoder.appendHeader(to: &header)
+        return header
+    }
+
+    /// Appends what the file begins with.
     public func appendHeader() { encoder.appendHeader(to: &bytes) }
 
     /// Appends the row of an input that has no labels.
@@ -92,8 +98,8 @@ public final class RowWriter {
 
     /// Writes what is in the buffer.
     ///
-    /// - Throws: what `OutputFile.write` throws.
-    public func flush(to output: OutputFile) throws(LabellingError) {
+    /// - Throws: what the output's `write` throws.
+    public func flush(to output: some RowOutput) throws(LabellingError) {
         guard !bytes.isEmpty else { return }
         var failure: LabellingError?
         bytes.withUnsafeBytes { bytes in

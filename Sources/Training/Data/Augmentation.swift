@@ -1,6 +1,6 @@
-import Compute
 import Glibc
 import Images
+import Tensors
 
 /// Random changes of training images: a part of the picture instead of all that preprocessing shows, and mirroring.
 ///

@@ -1,6 +1,6 @@
-import Compute
 public import Images
 public import Labelling
+import Tensors
 import VisionTransformers
 
 /// Pictures as a backbone's patches, changed at random in every pass over them.

@@ -1,4 +1,4 @@
-import Compute
+import Tensors
 
 /// Random numbers of a run: each drawn from a generator for what it is for, so that it does not matter who draws it, and when.
 extension SplitMix64 {

@@ -1,5 +1,5 @@
-import Compute
 import Labelling
+import Tensors
 
 /// Holds back a part of the images of every class for validation.
 enum StratifiedSplit {

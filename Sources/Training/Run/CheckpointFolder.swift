@@ -131,36 +131,14 @@ public struct CheckpointFolder: Sendable {
     }
 
     /// Puts `checkpoint.json` in its place in one rename.
-    private func write(_ text: String) throws(TrainingError) {
+    private func write(_ text: String) throws {
         let partial = "\(path)/checkpoint.json.partial"
-        func failure() -> TrainingError { TrainingError(partial, String(cString: strerror(errno))) }
-        let descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure() }
-        defer { close(descriptor) }
-        let bytes = Array(text.utf8)
-        var written = 0
-        while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 || errno == EINTR else { throw failure() }
-            written += max(count, 0)
+        try SmallFiles.write(Array(text.utf8), to: partial, replaces: true)
+        guard rename(partial, "\(path)/checkpoint.json") == 0 else {
+            throw TrainingError(partial, String(cString: strerror(errno)))
         }
-        guard fsync(descriptor) == 0, rename(partial, "\(path)/checkpoint.json") == 0 else { throw failure() }
-        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return }
-        fsync(folder)
-        close(folder)
+        SmallFiles.synchronize(folder: path)
     }
 
-    private static func names(in path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
-    }
+    private static func names(in path: String) -> [String] { (try? SmallFiles.names(in: path)) ?? [] }
 }

@@ -27,7 +27,7 @@ final class StudyStore {
         guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
             throw TrainingError(folder, "cannot be written: \(String(cString: strerror(errno)))")
         }
-        if access(path, F_OK) != 0, let name = Self.firstName(in: folder) {
+        if access(path, F_OK) != 0, let name = try? SmallFiles.names(in: folder).first {
             throw TrainingError(folder, "holds \"\(name)\" and no \(Self.fileName): it is not a study")
         }
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
@@ -146,25 +146,11 @@ final class StudyStore {
     }
 
     private func append(_ line: JSONObject) throws(TrainingError) {
-        var rest = Array((JSON.object(line).serialized(indented: false) + "\n").utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            guard count >= 0 || errno == EINTR else { throw TrainingError(path, String(cString: strerror(errno))) }
-            rest = rest.dropFirst(max(count, 0))
+        let text = JSON.object(line).serialized(indented: false) + "\n"
+        do { try SmallFiles.append(Array(text.utf8), to: descriptor, path) } catch {
+            throw TrainingError(error.path, error.reason)
         }
         guard fsync(descriptor) == 0 else { throw TrainingError(path, String(cString: strerror(errno))) }
-    }
-
-    private static func firstName(in folder: String) -> String? {
-        guard let listing = opendir(folder) else { return nil }
-        defer { closedir(listing) }
-        while let entry = readdir(listing) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
-            }
-            if name != ".", name != ".." { return name }
-        }
-        return nil
     }
 }
 

@@ -1,0 +1,32 @@
+/// Writing down what the inputs of a source are.
+public enum InputListing {
+    /// Writes the paths of all inputs, each followed by the separator.
+    ///
+    /// - Throws: `LabellingError.fileList` when a list cannot be read, or a path holds a line break and lines are written;
+    ///   `LabellingError.output`.
+    public static func write(
+        _ source: InputSource, to output: OutputFile, separator: FileListSource.Separator
+    ) throws(LabellingError) {
+        let lister = try InputLister(source)
+        var path: [UInt8] = []
+        var block: [UInt8] = []
+        while try lister.next(into: &path, waiting: { _ in true }) != nil {
+            guard !path.contains(separator.rawValue) else {
+                throw .fileList(
+                    path: BytePath(path), reason: "the path holds a line break; --null separates by NULs instead")
+            }
+            block += path
+            block.append(separator.rawValue)
+            if block.count >= 1 << 16 { try flush(&block, to: output) }
+        }
+        try flush(&block, to: output)
+    }
+
+    private static func flush(_ block: inout [UInt8], to output: OutputFile) throws(LabellingError) {
+        let result: Result<Void, LabellingError> = block.withUnsafeBytes { bytes in
+            do throws(LabellingError) { return .success(try output.write(bytes)) } catch { return .failure(error) }
+        }
+        try result.get()
+        block.removeAll(keepingCapacity: true)
+    }
+}

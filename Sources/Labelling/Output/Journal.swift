@@ -1,0 +1,167 @@
+import Glibc
+import Tensors
+
+/// What a line of the journal says: how many rows there are, and what they and their inputs are.
+public struct RunCheckpoint: Sendable, Equatable {
+    /// The length of the rows' file.
+    let bytes: Int
+    /// Inputs that have their row.
+    public let inputs: Int
+    /// Those whose row says why they have no labels.
+    let failed: Int
+    /// Those with a task whose best answer is below the threshold.
+    let belowThreshold: Int
+    /// The SHA-256 of the rows' file up to here.
+    let rows: String
+    /// The `InputDigest` of the inputs.
+    let paths: String
+
+    /// The checkpoint as its line has it.
+    var object: JSONObject {
+        [
+            "inputs": .int(inputs), "failed": .int(failed), "below_threshold": .int(belowThreshold),
+            "bytes": .int(bytes), "rows_sha256": .string(rows), "paths_sha256": .string(paths),
+        ]
+    }
+}
+
+extension RunCheckpoint {
+    /// A checkpoint from its line; nil if that is not one.
+    init?(_ object: JSONObject) {
+        guard let bytes = object["bytes"]?.intValue, bytes >= 0, let inputs = object["inputs"]?.intValue, inputs >= 0,
+            let failed = object["failed"]?.intValue, let below = object["below_threshold"]?.intValue,
+            let rows = object["rows_sha256"]?.stringValue, let paths = object["paths_sha256"]?.stringValue
+        else { return nil }
+        self.init(bytes: bytes, inputs: inputs, failed: failed, belowThreshold: below, rows: rows, paths: paths)
+    }
+}
+
+/// The journal of a run: a small file of JSON lines beside the rows, from which a run that was stopped goes on.
+///
+/// The first line binds the rows to what they depend on, each further one is a `RunCheckpoint`. Every line ends with a checksum of
+/// itself, so that one that was cut short or changed is known; lines after such a line do not count. The file is
+/// replaced as a whole when it grows too long: of its checkpoints every second one is left out then.
+struct Journal: ~Copyable {
+    private static let formatName = "mergevit-label"
+    private static let formatVersion = 1
+    /// More checkpoints than these are never kept: about 1.5 MB of text.
+    private static let maximumCheckpoints = 4096
+
+    private let path: BytePath
+    private let name: BytePath
+    private let syncs: Bool
+    private let header: [UInt8]
+    private var checkpoints: [RunCheckpoint]
+    private var descriptor: Int32 = -1
+
+    /// Puts a journal with these checkpoints in the place of what is at `path`.
+    ///
+    /// - Parameters:
+    ///   - name: the output's name, for errors.
+    ///   - syncs: whether each line has to reach the disk before the next.
+    /// - Throws: `LabellingError.output` when it cannot be written.
+    init(
+        replacing path: BytePath, name: BytePath, settings: JSONObject, checkpoints: [RunCheckpoint], syncs: Bool
+    ) throws(LabellingError) {
+        self.path = path
+        self.name = name
+        self.syncs = syncs
+        self.checkpoints = checkpoints
+        header = Journal.line([
+            "format": .string(Journal.formatName), "format_version": .int(Journal.formatVersion),
+            "settings": .object(settings),
+        ])
+        try rewrite()
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Adds a checkpoint.
+    ///
+    /// - Throws: `LabellingError.output` when the disk refuses.
+    mutating func append(_ checkpoint: RunCheckpoint) throws(LabellingError) {
+        checkpoints.append(checkpoint)
+        if checkpoints.count > Journal.maximumCheckpoints {
+            let last = checkpoints.count - 1
+            checkpoints = checkpoints.indices.filter { $0 % 2 == 1 || $0 == last }.map { checkpoints[$0] }
+            return try rewrite()
+        }
+        try write(Journal.line(checkpoint.object), to: descriptor)
+    }
+
+    private mutating func rewrite() throws(LabellingError) {
+        let new = BytePath(path.bytes + Array(".new".utf8))
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW
+        let opened = new.withCString { open($0, flags, 0o666) }
+        guard opened >= 0 else { throw .output(path: name, reason: systemReason(errno)) }
+        do throws(LabellingError) {
+            try write(header + checkpoints.flatMap { Journal.line($0.object) }, to: opened)
+            guard new.withCString({ from in path.withCString { to in rename(from, to) } }) == 0 else {
+                throw .output(path: name, reason: systemReason(errno))
+            }
+        } catch {
+            close(opened)
+            _ = new.withCString { unlink($0) }
+            throw error
+        }
+        if syncs { OutputPlace.syncFolder(path.parent) }
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = opened
+    }
+
+    private func write(_ bytes: [UInt8], to descriptor: Int32) throws(LabellingError) {
+        let result: Result<Void, LabellingError> = bytes.withUnsafeBytes { bytes in
+            do throws(LabellingError) { return .success(try writeAll(bytes, to: descriptor, name: name)) } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+        guard !syncs || fdatasync(descriptor) == 0 else { throw .output(path: name, reason: systemReason(errno)) }
+    }
+
+    // MARK: Lines
+
+    /// What a journal on disk says.
+    struct Content {
+        let settings: JSONObject
+        let checkpoints: [RunCheckpoint]
+    }
+
+    /// Reads a journal; nil when its first line is not whole or not of this version.
+    static func read(_ path: BytePath) -> Content? {
+        var content: [UInt8] = []
+        var reader = FileReader(limit: 1 << 28)
+        guard (try? reader.read(path, { content = Array($0) })) != nil else { return nil }
+        var objects: [JSONObject] = []
+        for line in content.split(separator: 0x0A, omittingEmptySubsequences: false).dropLast() {
+            guard let object = object(Array(line)) else { break }
+            objects.append(object)
+        }
+        guard let first = objects.first, first["format"]?.stringValue == formatName,
+            first["format_version"]?.intValue == formatVersion, let settings = first["settings"]?.objectValue
+        else { return nil }
+        return Content(settings: settings, checkpoints: objects.dropFirst().compactMap(RunCheckpoint.init))
+    }
+
+    /// A line with its checksum.
+    private static func line(_ object: JSONObject) -> [UInt8] {
+        var object = object
+        object["sum"] = .string(sum(object))
+        return Array((JSON.object(object).serialized(indented: false) + "\n").utf8)
+    }
+
+    /// What a line says; nil if it is not what was written.
+    private static func object(_ line: [UInt8]) -> JSONObject? {
+        guard var object = (try? JSON(parsing: line))?.objectValue, let found = object["sum"]?.stringValue else {
+            return nil
+        }
+        object["sum"] = nil
+        return sum(object) == found ? object : nil
+    }
+
+    private static func sum(_ object: JSONObject) -> String {
+        var digest = RunningDigest()
+        Array(JSON.object(object).serialized(indented: false).utf8).withUnsafeBytes { digest.add($0) }
+        return String(digest.text.prefix(16))
+    }
+}

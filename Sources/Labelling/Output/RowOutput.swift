@@ -1,0 +1,43 @@
+/// Where the rows of a run go.
+public protocol RowOutput: Sendable {
+    /// How far an earlier run came, whose rows are there already; nil for a run from the beginning.
+    var start: RunCheckpoint? { get }
+
+    /// Writes some bytes of rows.
+    ///
+    /// - Throws: `LabellingError.outputClosed` when nobody reads them any more, else `LabellingError.output`.
+    func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError)
+
+    /// Told between whole rows how far the run is; everything up to there has been written.
+    ///
+    /// - Throws: `LabellingError.output` when what was written before could not be kept.
+    func note(_ point: RunPoint) throws(LabellingError)
+
+    /// The error about inputs that are not those of the earlier run.
+    func refusal(_ reason: String) -> LabellingError
+}
+
+/// A place in a run, between two of its inputs.
+public struct RunPoint: Sendable, Equatable {
+    /// Inputs that have their row.
+    public internal(set) var inputs = 0
+    /// Those whose row says why they have no labels.
+    public internal(set) var failed = 0
+    /// Those with a task whose best answer is below the threshold.
+    public internal(set) var belowThreshold = 0
+    /// The paths of these inputs, in order.
+    var paths = InputDigest()
+}
+
+extension OutputFile: RowOutput {
+    /// Nil: such a file is written from its beginning.
+    public var start: RunCheckpoint? { nil }
+
+    /// Does nothing.
+    public func note(_ point: RunPoint) {}
+
+    /// Never asked for.
+    public func refusal(_ reason: String) -> LabellingError {
+        .output(path: BytePath("standard output"), reason: reason)
+    }
+}

@@ -1,0 +1,73 @@
+import Glibc
+
+/// Folders and small files that are written by us: listing, writing whole, flushing.
+public enum SmallFiles {
+    /// The names of a folder's entries, in the order that the system gives.
+    ///
+    /// - Throws: `TensorFileError` when the folder cannot be read.
+    public static func names(in folder: String) throws(TensorFileError) -> [String] {
+        guard let listing = opendir(folder) else { throw TensorFileError(path: folder) }
+        defer { closedir(listing) }
+        var names: [String] = []
+        while let entry = readdir(listing) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                bytes.baseAddress.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? "."
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Whether a path is a folder, and not a link to one.
+    public static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Writes a new file and flushes it to the disk.
+    ///
+    /// - Parameter replaces: a file that is there is written over; else it is an error.
+    /// - Throws: `TensorFileError` when the system refuses.
+    public static func write(_ bytes: [UInt8], to path: String, replaces: Bool = false) throws(TensorFileError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (replaces ? O_TRUNC : O_EXCL), 0o644)
+        guard descriptor >= 0 else { throw TensorFileError(path: path) }
+        defer { close(descriptor) }
+        try append(bytes, to: descriptor, path)
+        guard fsync(descriptor) == 0 else { throw TensorFileError(path: path) }
+    }
+
+    /// Writes all the bytes to an open file, whose path is for errors.
+    ///
+    /// - Throws: `TensorFileError` when the system refuses.
+    public static func append(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(TensorFileError) {
+        guard let failure = bytes.withUnsafeBytes({ write(all: $0, to: descriptor) }) else { return }
+        throw TensorFileError(path: path, reason: String(cString: strerror(failure)))
+    }
+
+    /// Writes all the bytes; the system's error number when it refuses, else nil.
+    static func write(all bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
+        var rest = bytes
+        while !rest.isEmpty {
+            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if written < 0 {
+                if errno == EINTR { continue }
+                return errno
+            }
+            rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+        }
+        return nil
+    }
+
+    /// Flushes a folder's entries to the disk, so that a rename in it outlives a loss of power.
+    public static func synchronize(folder path: String) {
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        fsync(folder)
+        close(folder)
+    }
+}
+
+extension TensorFileError {
+    /// The system's last error about a file.
+    init(path: String) { self.init(path: path, reason: String(cString: strerror(errno))) }
+}

@@ -1,0 +1,78 @@
+import Adapters
+import Glibc
+import Images
+import Labelling
+import Tensors
+import VisionTransformers
+
+/// All that the rows of `label` depend on but the inputs: what an earlier run must agree in for this one to go on with it.
+///
+/// An option that changes rows has its line here, and nowhere else.
+struct RowSettings {
+    let rows: RowOptions
+    let decoding: DecodingOptions
+    /// `BundleDigest` of the model.
+    let bundle: String
+    let precision: InferencePrecision
+
+    /// The settings by name, as the journal keeps them.
+    var json: JSONObject {
+        [
+            "version": .string(MergeVit.versionNumber),
+            "model (SHA-256)": .string(bundle),
+            "--format": .string(rows.format.rawValue),
+            "--layout": .string(rows.layout.rawValue),
+            "--scores": .string(rows.scores.rawValue),
+            "--top-k": .int(rows.topK),
+            "--all-scores": .bool(rows.allScores),
+            "--tasks": rows.tasks.map { .array($0.map(JSON.string)) } ?? .null,
+            "--threshold": rows.threshold.map(JSON.double) ?? .null,
+            "--csv-safe": .bool(rows.guardsFormulas),
+            "--absolute": .bool(rows.currentFolder != nil),
+            "--alpha": .string(decoding.alpha.rawValue),
+            "--max-pixels": .int(decoding.maximumPixels),
+            "--fast-decode": .bool(decoding.isFast),
+            // What auto stands for, which is another one on another processor.
+            "--precision": .string(precision.rawValue),
+            // Relative names mean other files elsewhere.
+            "folder": (try? BytePath.currentFolder()).map { .string($0.description) } ?? .null,
+        ]
+    }
+}
+
+/// The SHA-256 of a model, computed on a thread of its own while the model is made ready.
+///
+/// All files that the model is read from count, by content: a bundle that was copied, or written again with the same bytes, is the
+/// same model.
+final class BundleDigest: @unchecked Sendable {
+    private let paths: [String]
+    private var result: Result<String, any Error> = .success("")
+    private var thread: WorkerThread?
+
+    /// Starts to read the files of a bundle.
+    init(_ bundle: ModelBundle, _ precision: InferencePrecision) {
+        let checkpoints = bundle.groups.map(\.backbone)
+        let measured: [String] = checkpoints.map { "\($0.folder)/\(ActivationStatistics.fileName)" }
+        let statistics = precision == .int8 ? measured.filter { access($0, F_OK) == 0 } : []
+        let own =
+            [ModelBundle.preprocessingName]
+            + (bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName])
+        paths =
+            own.map { "\(bundle.folder)/\($0)" }
+            + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + statistics
+        thread = WorkerThread.start { [self] in result = Result { try compute() } }
+    }
+
+    /// The SHA-256 of the files' SHA-256s in their order, as 64 hexadecimal digits. Call it once.
+    ///
+    /// - Throws: `TensorFileError` when a file cannot be read.
+    func value() throws -> String {
+        guard let thread else { return try compute() }
+        thread.join()
+        return try result.get()
+    }
+
+    private func compute() throws -> String {
+        FileDigest.sha256(try paths.map { Array(try FileDigest.sha256($0).utf8) })
+    }
+}

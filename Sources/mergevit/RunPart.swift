@@ -1,0 +1,47 @@
+import Labelling
+import Tensors
+
+/// The inputs that a run of `label` is about: all of them, or a shard's.
+struct RunPart {
+    /// The inputs.
+    let source: InputSource
+    private let shard: Shard?
+    private let survey: InputSurvey?
+
+    /// Finds a shard's part of the inputs; nil when `isStopped` says so meanwhile.
+    init?(_ source: InputSource, _ options: ShardOptions, isStopped: () -> Bool) throws {
+        shard = options.part
+        guard let shard else {
+            (self.source, survey) = (source, nil)
+            return
+        }
+        guard let survey = try InputSurvey(source, shard: shard, isStopped: isStopped) else { return nil }
+        self.survey = survey
+        var part = source
+        part.part = survey.part
+        self.source = part
+    }
+
+    /// All that the rows' file depends on: of a shard also which it is of what inputs.
+    func binding(_ settings: RowSettings) -> JSONObject {
+        var binding = settings.json
+        guard let shard, let survey else { return binding }
+        binding["--shard"] = .string("\(shard)")
+        binding["inputs"] = .string("\(survey.part.lowerBound + 1) to \(survey.part.upperBound) of \(survey.inputs)")
+        binding["inputs (SHA-256)"] = .string(survey.paths)
+        return binding
+    }
+
+    /// The manifest of the rows when all are written.
+    func manifest(
+        _ settings: RowSettings, _ file: ResumableFile, header: [UInt8], _ result: LabellingProgress
+    ) -> RunManifest {
+        let written = file.written
+        return RunManifest(
+            settings: settings.json, shard: shard?.description ?? "1/1", inputs: survey?.inputs ?? result.done,
+            paths: survey?.paths ?? written.paths, part: survey?.part ?? 0..<result.done,
+            rows: .init(
+                bytes: written.bytes, headerBytes: header.count, digest: written.rows, failed: result.failed,
+                belowThreshold: result.belowThreshold))
+    }
+}

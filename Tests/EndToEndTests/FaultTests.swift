@@ -1,0 +1,132 @@
+import Foundation
+import Glibc
+import Testing
+
+/// A system that fails: the run says so, nothing that was written is lost, and the same command goes on.
+@Suite struct FaultTests {
+    let bundle: String
+    let scratch: Scratch
+    let arguments: [String]
+    let whole: [UInt8]
+
+    init() throws {
+        bundle = try Samples.six()
+        scratch = try Scratch()
+        let list = (0..<60).map { "\(Samples.folder)/images/\($0 % 9 == 8 ? "none.png" : "signs/stop.png")\n" }
+        try scratch.write("list", Array(list.joined().utf8))
+        arguments = ["label", "-q", "--bundle", bundle, "--files-from", "list"]
+        whole = try runMergeVit(arguments, folder: scratch.url).standardOutput
+    }
+
+    /// The shim that lets system calls fail, built once; nil where there is no compiler.
+    static let shim: String? = {
+        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Faults/faults.c"
+        guard let folder = try? Samples.place("faults") else { return nil }
+        let compiler = Process()
+        compiler.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        compiler.arguments = ["clang", "-shared", "-fPIC", "-O1", "-Wall", "-o", folder + ".so", source, "-ldl"]
+        guard (try? compiler.run()) != nil else { return nil }
+        compiler.waitUntilExit()
+        return compiler.terminationStatus == 0 ? folder + ".so" : nil
+    }()
+
+    /// Runs the command with one system call failing.
+    func run(
+        _ more: [String] = [], call: String, path: String, after: Int = 0, error: Int32
+    ) throws -> Finished {
+        try runMergeVit(
+            arguments + ["-o", "out.csv"] + more, folder: scratch.url,
+            environment: [
+                "LD_PRELOAD": try #require(Self.shim), "FAULT_CALL": call, "FAULT_PATH": path,
+                "FAULT_AFTER": "\(after)", "FAULT_ERRNO": "\(error)",
+            ])
+    }
+
+    func goesOn() throws {
+        let last = try runMergeVit(arguments + ["-o", "out.csv"], folder: scratch.url)
+        #expect(last.exitCode == 1 && last.errors.isEmpty, "\(last.errors)")
+        #expect(try scratch.read("out.csv") == whole)
+        #expect(try scratch.entries() == ["list", "out.csv"])
+    }
+
+    @Test(
+        .enabled(if: shim != nil),
+        arguments: [("write", 700), ("write", 1999), ("write", 3000), ("fsync", 0), ("rename", 0)], [ENOSPC, EIO])
+    func aFailingDiskLosesNothing(_ fault: (call: String, after: Int), _ error: Int32) throws {
+        let run = try run(call: fault.call, path: ".out.csv.partial", after: fault.after, error: error)
+        #expect(run.exitCode == 3)
+        #expect(run.errors == "mergevit: error: cannot write out.csv: \(String(cString: strerror(error)))\n")
+        // What is on the disk, unless no input has its row, is the beginning of what will be.
+        if let rows = try? scratch.read(".out.csv.partial") { #expect(whole.starts(with: rows)) }
+        try goesOn()
+    }
+
+    @Test(.enabled(if: shim != nil), arguments: [0, 100])
+    func aJournalThatCannotBeWrittenIsAnError(_ after: Int) throws {
+        let run = try run(call: "write", path: ".out.csv.journal", after: after, error: ENOSPC)
+        #expect(run.exitCode == 3)
+        #expect(run.errors == "mergevit: error: cannot write out.csv: No space left on device\n")
+        try goesOn()
+    }
+
+    @Test(.enabled(if: shim != nil)) func aFileThatHangsIsGivenUp() throws {
+        try scratch.copy(Samples.image("signs/stop.png"), to: "hangs.png")
+        try scratch.copy(Samples.image("signs/stop.png"), to: "well.png")
+        try scratch.write("list", Array("well.png\nhangs.png\nwell.png\nhangs.png\nhangs.png\nwell.png\n".utf8))
+        let run = try run(["--timeout", "1", "--threads", "2"], call: "read", path: "hangs.png", error: 0)
+        #expect(run.exitCode == 1)
+        let status = table(try scratch.read("out.csv")).compactMap { $0["status"] }
+        let hung = "error: reading the file took too long: no byte in 1 s"
+        #expect(status == ["ok", hung, "ok", hung, hung, "ok"])
+    }
+
+    @Test(.enabled(if: shim != nil)) func aDiskThatFailsToReadIsTheFilesRow() throws {
+        try scratch.copy(Samples.image("signs/stop.png"), to: "bad.png")
+        try scratch.write("list", Array("bad.png\n\(Samples.image("signs/stop.png"))\n".utf8))
+        _ = try run(call: "read", path: "bad.png", error: EIO)
+        let status = table(try scratch.read("out.csv")).compactMap { $0["status"] }
+        #expect(status == ["error: Input/output error", "ok"])
+    }
+
+    /// What a shell makes of the command under a limit.
+    func limited(_ limit: String, _ more: [String] = []) throws -> Finished {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments =
+            ["-c", "\(limit); exec \"$@\"", "sh", try mergeVitBinary()] + arguments + ["-o", "out.csv"] + more
+        process.currentDirectoryURL = scratch.url
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        let text = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Finished(standardOutput: [], standardError: Array(text), exitCode: process.terminationStatus)
+    }
+
+    @Test func anImageForWhichThereIsNoMemoryHasItsRow() throws {
+        try scratch.write("list", Array("\(Samples.testCase("large.png"))\n\(Samples.image("signs/stop.png"))\n".utf8))
+        // The command itself needs about 250 MB of addresses, the picture 300 MB.
+        let run = try limited("ulimit -v 500000", ["--threads", "1"])
+        #expect(run.exitCode == 1, "\(run.errors)")
+        let status = table(try scratch.read("out.csv")).compactMap { $0["status"] }
+        #expect(status == ["error: PNG: no memory for 10000 x 10000 pixels", "ok"])
+    }
+
+    @Test func aModelForWhichThereIsNoMemoryIsAnError() throws {
+        for limit in stride(from: 150_000, through: 300_000, by: 25_000) {
+            let run = try limited("ulimit -v \(limit)")
+            // Some allocations cannot be refused; then the process ends by a signal. It never hangs, and never half a file is left.
+            #expect(run.exitCode == 1 || !run.errors.isEmpty, "\(limit)")
+            if run.exitCode == 1 { #expect(try scratch.read("out.csv") == whole) }
+        }
+        try goesOn()
+    }
+
+    @Test func fewDescriptorsLoseNothing() throws {
+        // Besides the standard streams, the pipe of the signals, rows and journal: hardly one is left.
+        let run = try limited("ulimit -n 12", ["--threads", "8"])
+        #expect(run.exitCode == 1, "\(run.errors)")
+        #expect(try scratch.read("out.csv") == whole)
+    }
+}

@@ -1,0 +1,82 @@
+import Foundation
+import Glibc
+import Testing
+
+/// Runs of `label` that are killed or stopped go on with the same command, to the same bytes.
+@Suite struct LabelResumeTests {
+    let bundle: String
+    let scratch: Scratch
+    /// What `label` is told.
+    let arguments: [String]
+
+    init() throws {
+        bundle = try Samples.six()
+        scratch = try Scratch()
+        // Enough for a run of a few seconds: a checkpoint comes every second.
+        let list = (0..<400).map { "\(Samples.folder)/images/\($0 % 9 == 8 ? "none.png" : "signs/stop.png")\n" }
+        try scratch.write("list", Array(list.joined().utf8))
+        arguments = ["label", "--bundle", bundle, "--threads", "1", "--files-from", "list"]
+    }
+
+    func start() throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
+        process.arguments = arguments + ["-q", "-o", "out.csv"]
+        process.currentDirectoryURL = scratch.url
+        try process.run()
+        return process
+    }
+
+    @Test func aKilledRunGoesOnToTheSameBytes() throws {
+        let whole = try runMergeVit(arguments + ["-q"], folder: scratch.url)
+        #expect(whole.exitCode == 1)
+        for _ in 0..<4 {
+            let process = try start()
+            usleep(UInt32.random(in: 50_000...1_600_000))
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
+        let last = try runMergeVit(arguments + ["-o", "out.csv"], folder: scratch.url)
+        #expect(last.exitCode == 1, "the inputs that failed in the runs before count, too")
+        #expect(last.errors.contains("labelled 356 of 400 images") && last.errors.contains("; 44 failed"))
+        #expect(try scratch.read("out.csv") == whole.standardOutput)
+        #expect(try scratch.entries() == ["list", "out.csv"])
+    }
+
+    @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)])
+    func aSignalStopsBetweenRows(_ signal: Int32, _ code: Int) throws {
+        let process = try start()
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while ((try? scratch.read(".out.csv.partial")) ?? []).filter({ $0 == 0x0A }).count < 9, Date() < deadline {
+            usleep(2000)
+        }
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == code)
+        let rows = try scratch.read(".out.csv.partial")
+        #expect(rows.last == 0x0A)
+        let other = try runMergeVit(arguments + ["-o", "out.csv", "--top-k", "2"], folder: scratch.url)
+        #expect(other.exitCode == 3 && other.errors.contains("--top-k was 1, now 2; --restart drops it"))
+        let last = try runMergeVit(arguments + ["-o", "out.csv"], folder: scratch.url)
+        #expect(last.exitCode == 1 && last.errors.hasPrefix("mergevit: going on after "))
+        #expect(Array(try scratch.read("out.csv").prefix(rows.count)) == rows)
+    }
+
+    @Test func anotherModelIsRefused() throws {
+        let process = try start()
+        while ((try? scratch.read(".out.csv.partial")) ?? []).filter({ $0 == 0x0A }).count < 9, process.isRunning {
+            usleep(2000)
+        }
+        kill(process.processIdentifier, SIGTERM)
+        process.waitUntilExit()
+        let other = try Samples.only("corn")
+        let run = try runMergeVit(
+            ["label", "--bundle", other, "--files-from", "list", "-o", "out.csv"], folder: scratch.url)
+        #expect(run.exitCode == 3 && run.errors.contains("model (SHA-256) was "))
+        let anew = try runMergeVit(
+            ["label", "-q", "--bundle", other, "--files-from", "list", "-o", "out.csv", "--restart"],
+            folder: scratch.url)
+        #expect(anew.exitCode == 1)
+        #expect(try scratch.read("out.csv").starts(with: Array("path,status,corn,corn_score\n".utf8)))
+    }
+}

@@ -1,0 +1,64 @@
+import Foundation
+import Testing
+
+/// `list`, `label --shard` and `gather` as a cluster runs them.
+@Suite struct ShardCommandTests {
+    let bundle: String
+    let scratch: Scratch
+
+    init() throws {
+        bundle = try Samples.six()
+        scratch = try Scratch()
+    }
+
+    @Test func threeShardsAreGatheredToTheBytesOfOneRun() throws {
+        let images = "\(Samples.folder)/images"
+        let whole = try runMergeVit("label", "-q", "--bundle", bundle, images, "README.md", folder: scratch.url)
+        #expect(whole.exitCode == 1)
+        let list = try runMergeVit("list", images, "README.md", "-o", "inputs.list", folder: scratch.url)
+        #expect(list.exitCode == 0 && list.standardOutput.isEmpty && list.errors.isEmpty)
+        for number in [3, 1, 2] {
+            let run = try runMergeVit(
+                "label", "-q", "--bundle", bundle, "--files-from", "inputs.list", "--as-listed", "--shard",
+                "\(number)/3", "-o", "part\(number).csv", folder: scratch.url)
+            #expect(run.exitCode == (number == 3 ? 1 : 0))
+        }
+        let missing = try runMergeVit("gather", "part1.csv", "part3.csv", "-o", "all.csv", folder: scratch.url)
+        #expect(missing.exitCode == 3)
+        #expect(missing.errors.contains("are missing: no shard 2/3"))
+        let gathered = try runMergeVit(
+            "gather", "part3.csv", "part1.csv", "part2.csv", "-o", "all.csv", folder: scratch.url)
+        #expect(gathered.exitCode == 0)
+        #expect(
+            gathered.errors.hasPrefix("gathered the rows of ") && gathered.errors.hasSuffix(" from 3 files; 1 failed\n")
+        )
+        #expect(try scratch.read("all.csv") == whole.standardOutput)
+    }
+
+    @Test func anArchiveIsLabelledAsItsFilesAre() throws {
+        let images = "\(Samples.folder)/images"
+        let tar = Process()
+        tar.executableURL = URL(fileURLWithPath: "/bin/tar")
+        tar.arguments = ["-cf", scratch.path("set.tar"), "--sort=name", "-C", images, "signs"]
+        try tar.run()
+        tar.waitUntilExit()
+        try #require(tar.terminationStatus == 0)
+        let files = try runMergeVit("label", "-q", "--bundle", bundle, "\(images)/signs")
+        let members = try runMergeVit("label", "-q", "--bundle", bundle, "set.tar", folder: scratch.url)
+        #expect(files.exitCode == 0 && members.exitCode == 0)
+        let text = String(decoding: files.standardOutput, as: UTF8.self)
+        #expect(
+            String(decoding: members.standardOutput, as: UTF8.self)
+                == text.replacing("\(images)/signs", with: "set.tar/signs"))
+    }
+
+    @Test(arguments: [
+        ["--shard", "3/2", "-o", "x.csv"], ["--shard", "1/2"], ["--manifest"], ["--balance", "bytes", "-o", "x.csv"],
+        ["--as-listed"], ["--endings", ".jpg"],
+    ])
+    func whatMakesNoSenseIsWrongUsage(_ options: [String]) throws {
+        let run = try runMergeVit(["label", "--bundle", bundle, "x"] + options, folder: scratch.url)
+        #expect(run.exitCode == 2 && run.standardOutput.isEmpty)
+        #expect(try scratch.entries().isEmpty)
+    }
+}

@@ -1,6 +1,7 @@
 import Adapters
 import Compute
 import Foundation
+import Glibc
 import Tensors
 import Testing
 import VisionTransformers
@@ -8,11 +9,24 @@ import VisionTransformers
 /// A file or folder among the test's cases: what PEFT wrote.
 func casePath(_ name: String) -> String { (Foundation.Bundle.module.resourcePath ?? ".") + "/Cases/" + name }
 
-/// A new empty folder.
+/// A new empty folder, which goes away when the tests end.
 func temporaryFolder() throws -> String {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("adapters-\(UUID().uuidString)")
+    let url = try Workplace.root.get().appendingPathComponent(UUID().uuidString)
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     return url.path
+}
+
+private enum Workplace {
+    static let root: Result<URL, any Error> = Result {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-adapters-\(getpid())")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        atexit { Workplace.cleanUp() }
+        return url
+    }
+
+    private static func cleanUp() {
+        if let url = try? root.get() { try? FileManager.default.removeItem(at: url) }
+    }
 }
 
 extension MergeSettings {

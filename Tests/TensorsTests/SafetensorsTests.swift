@@ -2,12 +2,21 @@ import Foundation
 import Tensors
 import Testing
 
+/// A folder that goes away with this object.
+private final class TemporaryFolder {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-tensors-\(UUID().uuidString)")
+
+    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+}
+
 @Suite struct SafetensorsTests {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tensors-\(UUID().uuidString)")
+    private let folder: TemporaryFolder
 
-    init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
+    init() throws { folder = try TemporaryFolder() }
 
-    func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+    func path(_ name: String) -> String { folder.url.appendingPathComponent(name).path }
 
     func file(header: String, data: Int, length: UInt64? = nil) throws -> String {
         var bytes = Data()

@@ -7,9 +7,13 @@ import Testing
 
 /// Sizes in files that nothing good can come of are refused with a reason, before memory is taken for them.
 @Suite struct SizeRefusalTests {
+    private let scratch: ScratchFolder
+
+    init() throws { scratch = try ScratchFolder() }
+
     /// A copy of a case's folder with some settings of a JSON file changed.
     func changed(_ name: String, _ file: String, _ settings: [String: String]) throws -> String {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sizes-\(UUID().uuidString)").path
+        let folder = "\(scratch.path)/\(UUID().uuidString)"
         try FileManager.default.copyItem(atPath: caseFolder(name), toPath: folder)
         let path = "\(folder)/\(file)"
         var object = try #require(try JSON(contentsOf: path).objectValue)

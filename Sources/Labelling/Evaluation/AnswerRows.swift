@@ -65,11 +65,8 @@ public final class AnswerRows {
     /// - Throws: what `OutputFile.write` throws.
     func flush() throws(LabellingError) {
         guard !bytes.isEmpty else { return }
-        let written = bytes.withUnsafeBytes { (bytes) -> Result<Void, LabellingError> in
-            do throws(LabellingError) { return .success(try output.write(bytes)) } catch { return .failure(error) }
-        }
-        bytes.removeAll(keepingCapacity: true)
-        try written.get()
+        defer { bytes.removeAll(keepingCapacity: true) }
+        try output.write(bytes)
     }
 }
 

@@ -23,10 +23,7 @@ public enum InputListing {
     }
 
     private static func flush(_ block: inout [UInt8], to output: OutputFile) throws(LabellingError) {
-        let result: Result<Void, LabellingError> = block.withUnsafeBytes { bytes in
-            do throws(LabellingError) { return .success(try output.write(bytes)) } catch { return .failure(error) }
-        }
-        try result.get()
+        try output.write(block)
         block.removeAll(keepingCapacity: true)
     }
 }

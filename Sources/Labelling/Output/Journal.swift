@@ -110,12 +110,9 @@ struct Journal: ~Copyable {
     }
 
     private func write(_ bytes: [UInt8], to descriptor: Int32) throws(LabellingError) {
-        let result: Result<Void, LabellingError> = bytes.withUnsafeBytes { bytes in
-            do throws(LabellingError) { return .success(try writeAll(bytes, to: descriptor, name: name)) } catch {
-                return .failure(error)
-            }
+        try bytes.withUnsafeBufferPointer { bytes throws(LabellingError) in
+            try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor, name: name)
         }
-        try result.get()
         guard !syncs || fdatasync(descriptor) == 0 else { throw .output(path: name, reason: systemReason(errno)) }
     }
 

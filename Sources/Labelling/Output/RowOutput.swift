@@ -17,6 +17,15 @@ public protocol RowOutput: Sendable {
     func refusal(_ reason: String) -> LabellingError
 }
 
+extension RowOutput {
+    /// Writes some bytes of rows that are in an array.
+    ///
+    /// - Throws: as `write(_:)` does of bytes anywhere.
+    func write(_ bytes: [UInt8]) throws(LabellingError) {
+        try bytes.withUnsafeBufferPointer { bytes throws(LabellingError) in try write(UnsafeRawBufferPointer(bytes)) }
+    }
+}
+
 /// A place in a run, between two of its inputs.
 public struct RunPoint: Sendable, Equatable {
     /// Inputs that have their row.

@@ -101,12 +101,8 @@ public final class RowWriter {
     /// - Throws: what the output's `write` throws.
     public func flush(to output: some RowOutput) throws(LabellingError) {
         guard !bytes.isEmpty else { return }
-        var failure: LabellingError?
-        bytes.withUnsafeBytes { bytes in
-            do throws(LabellingError) { try output.write(bytes) } catch { failure = error }
-        }
-        bytes.removeAll(keepingCapacity: true)
-        if let failure { throw failure }
+        defer { bytes.removeAll(keepingCapacity: true) }
+        try output.write(bytes)
     }
 
     /// The path as the row gives it.

@@ -67,11 +67,7 @@ public struct RunManifest: Sendable, Equatable {
     /// - Throws: `LabellingError.output` when it cannot be written.
     public func write(beside rows: BytePath) throws(LabellingError) {
         let file = try OutputFile.replacing(RunManifest.path(of: rows))
-        let bytes = Array(text.utf8)
-        let result: Result<Void, LabellingError> = bytes.withUnsafeBytes { bytes in
-            do throws(LabellingError) { return .success(try file.write(bytes)) } catch { return .failure(error) }
-        }
-        try result.get()
+        try file.write(Array(text.utf8))
         try file.commit()
     }
 

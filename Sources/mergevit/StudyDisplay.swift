@@ -42,10 +42,10 @@ struct StudyDisplay {
                 training = (key, TrainDisplay(log, isQuiet: isQuiet))
             }
             training?.display.show(event)
-        case .trained(let task, _, let best, let output):
+        case .trained(let task, _, let kept, let output):
             training?.display.finish()
             training = nil
-            say(TrainDisplay.summary(task, output, best: best, epochs: best?.epoch ?? 0, skipped: 0).dropLast())
+            say(TrainDisplay.summary(task, output, kept: kept, epochs: kept?.epoch ?? 0, skipped: 0).dropLast())
         case .resumed(let done, let total): say("\(done) of \(total) results are there")
         case .working(let tasks, let method, let done, let left):
             let now = elapsed

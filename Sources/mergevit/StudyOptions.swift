@@ -98,7 +98,7 @@ struct StudyRunOptions: ParsableArguments {
     var epochs = 12
 
     @Option(help: "How often a head that is trained does.")
-    var headEpochs = 60
+    var headEpochs = 120
 
     @Option(help: "What training is drawn from.")
     var seed: UInt64 = 0

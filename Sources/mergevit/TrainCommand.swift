@@ -11,7 +11,7 @@ struct TrainCommand: ParsableCommand {
         abstract: "Train a LoRA adapter and a head for a task, over a frozen base.",
         discussion: """
             Writes a PEFT folder that merge and PEFT read, or with --head-only a folder with a head alone. The epoch that is \
-            best on the validation images is kept. docs/training.md has the layouts of data and what is written.
+            best on the validation images is written, of a head alone the last. docs/training.md has the layouts of data and what is written.
 
             A run that was stopped or killed goes on with the same options and --resume, to the same bytes as one that was \
             not. The same seed gives the same bytes for any --threads.
@@ -66,7 +66,7 @@ struct TrainCommand: ParsableCommand {
         if let checkpointSteps, checkpointSteps < 1 {
             throw ValidationError("--checkpoint-steps must be at least 1, not \(checkpointSteps).")
         }
-        guard !adapter.headOnly || !input.augmentation(headOnly: true).crops else {
+        guard !adapter.headOnly || !input.asksForCrops else {
             throw ValidationError(
                 "--head-only computes features once, so images cannot be cropped: --augment flip or none.")
         }
@@ -86,10 +86,10 @@ struct TrainCommand: ParsableCommand {
         display.finish()
         if let failure = journal?.failure { throw failure }
         switch outcome {
-        case .finished(let best, let epochs, let skipped):
+        case .finished(let kept, let epochs, let skipped):
             guard !isQuiet else { return }
             StandardStream.error.write(
-                TrainDisplay.summary(task, output, best: best, epochs: epochs, skipped: skipped))
+                TrainDisplay.summary(task, output, kept: kept, epochs: epochs, skipped: skipped))
         case .stopped(let steps, let total):
             let place = total > 0 ? "after step \(steps) of \(total)" : "before the first step"
             StandardStream.error.write("mergevit: stopped \(place); the same command with --resume goes on\n")
@@ -100,10 +100,8 @@ struct TrainCommand: ParsableCommand {
     private func job() throws -> TrainingJob {
         var job = TrainingJob(
             base: base, data: try input.list(seed: options.seed), task: task, output: output, lora: try adapter.lora)
-        job.settings = options.settings(headOnly: adapter.headOnly)
-        job.weightDecay = options.weightDecay
-        job.labelSmoothing = options.smoothing(headOnly: adapter.headOnly)
-        job.augmentation = input.augmentation(headOnly: adapter.headOnly)
+        options.apply(to: &job)
+        job.augmentation = input.augmentation(job.augmentation)
         job.imageMemory = input.imageMemory << 20
         job.names = adapter.names == .transformers4 ? .transformers4 : .transformers5
         job.isStrict = input.strict

@@ -53,11 +53,11 @@ struct TrainDisplay {
     }
 
     /// The sentence at the end.
-    static func summary(_ task: String, _ output: String, best: EpochRecord?, epochs: Int, skipped: Int) -> String {
+    static func summary(_ task: String, _ output: String, kept: EpochRecord?, epochs: Int, skipped: Int) -> String {
         var text = "trained \(task) into \(output)"
-        if let best {
-            let accuracy = best.validationAccuracy.map { "\(tenths(100 * $0)) % of the validation images right" }
-            text += ": epoch \(best.epoch) of \(epochs)" + (accuracy.map { ", \($0)" } ?? "")
+        if let kept {
+            let accuracy = kept.validationAccuracy.map { "\(tenths(100 * $0)) % of the validation images right" }
+            text += ": epoch \(kept.epoch) of \(epochs)" + (accuracy.map { ", \($0)" } ?? "")
         }
         if skipped > 0 { text += "; \(skipped) image\(skipped == 1 ? "" : "s") left out" }
         return text + "\n"

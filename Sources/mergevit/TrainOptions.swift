@@ -61,11 +61,14 @@ struct TrainDataOptions: ParsableArguments {
         return try TrainingData(RawArguments.path(data), validation: validation, seed: seed)
     }
 
+    /// Whether crops are named.
+    var asksForCrops: Bool { augment.map { [.crop, .both].contains($0) } ?? false }
+
     /// How training images change.
-    func augmentation(headOnly: Bool) -> Augmentation {
-        let chosen = augment ?? (headOnly ? .flip : .both)
-        return Augmentation(
-            crops: [.crop, .both].contains(chosen), flips: [.flip, .both].contains(chosen), smallestArea: cropArea)
+    func augmentation(_ usual: Augmentation) -> Augmentation {
+        Augmentation(
+            crops: augment.map { [.crop, .both].contains($0) } ?? usual.crops,
+            flips: augment.map { [.flip, .both].contains($0) } ?? usual.flips, smallestArea: cropArea)
     }
 }
 
@@ -151,8 +154,8 @@ struct TrainRunOptions: ParsableArguments {
     @Option(help: "The largest learning rate (default: 0.003; with --head-only 0.01).")
     var lr: Double?
 
-    @Option(help: "AdamW's weight decay.")
-    var weightDecay = 0.01
+    @Option(help: "AdamW's weight decay (default: 0.01; with --head-only 0.1).")
+    var weightDecay: Double?
 
     @Option(help: "The part of all steps in which the learning rate rises.")
     var warmup = 0.05
@@ -160,7 +163,7 @@ struct TrainRunOptions: ParsableArguments {
     @Option(help: "How the learning rate goes on: cosine or constant.")
     var schedule = LearningRateSchedule.Shape.cosine
 
-    @Option(help: "How much of the target is spread over all classes (default: 0.05; with --head-only 0.3).")
+    @Option(help: "How much of the target is spread over all classes (default: 0.05; with --head-only 0.4).")
     var labelSmoothing: Double?
 
     @Option(help: "What initial values, order, augmentation and dropout are drawn from.")
@@ -175,6 +178,13 @@ struct TrainRunOptions: ParsableArguments {
     @Option(help: "Stop after so many epochs without improvement on the validation images.")
     var earlyStop: Int?
 
+    @Option(
+        help: """
+            Which epoch is written: the best on the validation images, or the last (default: best; with --head-only last, \
+            unless --early-stop is given).
+            """)
+    var keep: KeptEpoch?
+
     func validate() throws {
         func check(_ option: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
             if let value, !range.contains(value) {
@@ -186,8 +196,11 @@ struct TrainRunOptions: ParsableArguments {
         try check("--batch-size", batchSize, 1...65536)
         try check("--max-steps", maxSteps, 1...1_000_000_000)
         try check("--early-stop", earlyStop, 1...1_000_000)
+        if earlyStop != nil, keep == .last {
+            throw ValidationError("--early-stop ends after the best epoch; --keep last does not go with it.")
+        }
         if let lr, !(lr.isFinite && lr > 0) { throw ValidationError("--lr must be above 0, not \(lr).") }
-        guard weightDecay.isFinite, weightDecay >= 0 else {
+        if let weightDecay, !(weightDecay.isFinite && weightDecay >= 0) {
             throw ValidationError("--weight-decay must be at least 0, not \(weightDecay).")
         }
         for (option, value) in [("--warmup", warmup), ("--label-smoothing", labelSmoothing ?? 0)]
@@ -196,28 +209,29 @@ struct TrainRunOptions: ParsableArguments {
         }
     }
 
-    /// How much of the target is spread.
-    ///
-    /// A head alone overfits sooner than it underfits: on the six tasks of docs/training.md, 0.3 gave it 0.9 percent more than 0.05
-    /// in cross-validation.
-    func smoothing(headOnly: Bool) -> Double { labelSmoothing ?? (headOnly ? 0.3 : 0.05) }
+    /// Puts them in the place of a job's usual ones.
+    func apply(to job: inout TrainingJob) {
+        job.weightDecay = weightDecay ?? job.weightDecay
+        job.labelSmoothing = labelSmoothing ?? job.labelSmoothing
+        apply(to: &job.settings)
+    }
 
-    /// The same for the run.
-    func settings(headOnly: Bool) -> RunSettings {
-        var settings = RunSettings()
-        settings.epochs = epochs ?? (headOnly ? 120 : 12)
+    private func apply(to settings: inout RunSettings) {
+        settings.epochs = epochs ?? settings.epochs
         settings.batchSize = batchSize
-        settings.learningRate = lr ?? (headOnly ? 1e-2 : 3e-3)
+        settings.learningRate = lr ?? settings.learningRate
         settings.warmup = warmup
         settings.schedule = schedule
         settings.seed = seed
         settings.balances = balance
         settings.maximumSteps = maxSteps
         settings.patience = earlyStop
-        return settings
+        settings.keeps = keep ?? (earlyStop == nil ? settings.keeps : .best)
     }
 }
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
+
+extension KeptEpoch: ExpressibleByArgument {}
 
 extension Precision: ExpressibleByArgument {}

@@ -47,6 +47,11 @@ import Testing
         try scene.trained("g", ["--head-only", "--epochs", "20", "--batch-size", "8", "--threads", "2"])
         #expect(try scratch.entries("h") == ["head.safetensors", "labels.json", "training.json"])
         #expect(try scene.files("h") == scene.files("g"))
+        // A head is that of the last epoch, unless the best is asked for.
+        #expect(try scene.record("h")["kept_epoch"] == .int(20))
+        try scene.trained("b", ["--head-only", "--epochs", "20", "--batch-size", "8", "--keep", "best"])
+        let (best, last) = (try scene.record("b"), try scene.record("h"))
+        #expect(best["kept_epoch"] == best["best_epoch"] && best["curve"] == last["curve"])
         #expect(try scene.accuracy("h") >= 0.9)
     }
 
@@ -201,7 +206,8 @@ import Testing
         ["--head-only", "--rank", "4"], ["--head-only", "--augment", "crop"], ["--targets", "query,all"],
         ["--layers", "5-2"], ["--lr", "0"], ["--lr", "nan"], ["--epochs", "0"], ["--batch-size", "0"],
         ["--val-fraction", "1"], ["--val-fraction", "0.1", "--val-data", "d/val"], ["--warmup", "2"],
-        ["--label-smoothing", "-0.1"], ["--dropout", "1"], ["--crop-area", "0"], ["--threads", "0"],
+        ["--early-stop", "2", "--keep", "last"], ["--label-smoothing", "-0.1"], ["--dropout", "1"],
+        ["--crop-area", "0"], ["--threads", "0"],
         ["--schedule", "linear"], ["--task", "a/b"], ["--precision", "f16"], ["--head-only", "--precision", "bf16"],
     ])
     func optionsThatMakeNoSenseAreUsageErrors(_ arguments: [String]) throws {

@@ -33,8 +33,8 @@ import Testing
         let last: [Tensor]
 
         init(_ run: TrainingRun) {
-            (records, best) = (run.records, run.bestRecord)
-            parameters = run.bestParameters.map(\.tensor)
+            (records, best) = (run.records, run.keptRecord)
+            parameters = run.keptParameters.map(\.tensor)
             last = run.snapshot.classifier.map(\.tensor)
         }
     }
@@ -91,7 +91,16 @@ import Testing
                     < (($1.validationAccuracy ?? 0), -($1.validationLoss ?? 0), -$1.epoch)
             })
         #expect(run.bestRecord == best && best.epoch < 12)
-        #expect(run.bestParameters.map(\.tensor) == parameters[best.epoch])
+        #expect(run.keptParameters.map(\.tensor) == parameters[best.epoch])
+    }
+
+    @Test func theLastEpochIsKeptWhereThatIsAskedFor() throws {
+        let run = try Self.run(
+            Self.settings { ($0.learningRate, $0.schedule, $0.epochs, $0.keeps) = (30, .constant, 12, .last) })
+        while !run.isFinished { _ = try run.advance() }
+        #expect(run.keptRecord == run.records.last && run.keptRecord?.epoch == 12)
+        #expect(run.keptParameters.map(\.tensor) == Array(run.snapshot.classifier.map(\.tensor).prefix(2)))
+        #expect(try #require(run.bestRecord?.epoch) < 12)
     }
 
     @Test func withoutValidationTheLastEpochIsKept() throws {

@@ -1,5 +1,14 @@
 public import Tensors
 
+/// Which epoch's parameters a run results in.
+public enum KeptEpoch: String, Sendable, CaseIterable {
+    /// That with the highest accuracy on the validation images.
+    case best
+    /// The last. With a falling learning rate it is an average over the steps before, and no choice among many epochs by few
+    /// images makes the result depend on chance.
+    case last
+}
+
 /// How a classifier is trained: everything about a run that changes its result, besides data and model.
 public struct RunSettings: Sendable, Equatable {
     /// How often every training image is seen.
@@ -21,9 +30,18 @@ public struct RunSettings: Sendable, Equatable {
     public var maximumSteps: Int?
     /// Epochs without improvement after which a run ends, or nil.
     public var patience: Int?
+    /// Which epoch's parameters are the result.
+    public var keeps = KeptEpoch.best
 
-    /// The usual settings.
+    /// The usual settings of an adapter.
     public init() {}
+
+    /// The usual settings of a head alone.
+    public static let headAlone = {
+        var settings = RunSettings()
+        (settings.epochs, settings.learningRate, settings.keeps) = (120, 1e-2, .last)
+        return settings
+    }()
 
     /// How many steps a run over so many images has.
     func steps(images: Int) -> Int { min(epochs * stepsPerEpoch(images: images), maximumSteps ?? .max) }
@@ -37,7 +55,7 @@ public struct RunSettings: Sendable, Equatable {
             "epochs": .int(epochs), "batch_size": .int(batchSize), "lr": .double(learningRate),
             "warmup": .double(warmup), "schedule": .string(schedule.rawValue), "seed": .number(String(seed)),
             "balance": .bool(balances), "max_steps": maximumSteps.map(JSON.int) ?? .null,
-            "early_stop": patience.map(JSON.int) ?? .null,
+            "early_stop": patience.map(JSON.int) ?? .null, "keep": .string(keeps.rawValue),
         ]
     }
 }

@@ -6,7 +6,7 @@ extension TrainingJob {
     /// How a job ended.
     public enum Outcome: Sendable, Equatable {
         /// The adapter is in its place.
-        case finished(best: EpochRecord?, epochs: Int, skipped: Int)
+        case finished(kept: EpochRecord?, epochs: Int, skipped: Int)
         /// `progress` said to stop, before the first step or after a checkpoint.
         case stopped(steps: Int, of: Int)
     }
@@ -43,14 +43,14 @@ extension TrainingJob {
             run = preparation.run
             try follow(preparation.run, checkpoints, progress)
             let trained = try TrainedAdapter(
-                parameters: preparation.run.bestParameters, alpha: adaptation?.alpha,
+                parameters: preparation.run.keptParameters, alpha: adaptation?.alpha,
                 isRankStabilized: adaptation?.isRankStabilized ?? false, dropout: adaptation?.dropout ?? 0,
                 task: task, classes: data.classes)
             try trained.write(
                 to: output, base: checkpoint, names: names, record: record.json(preparation.run), replaces: replaces)
             checkpoints.remove()
             return .finished(
-                best: preparation.run.bestRecord, epochs: preparation.run.records.count, skipped: record.images.skipped)
+                kept: preparation.run.keptRecord, epochs: preparation.run.records.count, skipped: record.images.skipped)
         } catch is ToldToStop {
             return .stopped(steps: run?.steps ?? 0, of: run?.totalSteps ?? 0)
         }

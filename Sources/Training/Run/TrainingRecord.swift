@@ -51,6 +51,7 @@ struct TrainingRecord {
             "options": .object(options),
             "steps": .int(run.steps),
             "best_epoch": run.bestRecord.map { .int($0.epoch) } ?? .null,
+            "kept_epoch": run.keptRecord.map { .int($0.epoch) } ?? .null,
             "curve": .array(run.records.map(\.json)),
         ])
     }

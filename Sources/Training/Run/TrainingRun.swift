@@ -3,7 +3,7 @@ public import Tensors
 import VisionTransformers
 
 /// Takes a classifier through its epochs: batches in random order, a look at the validation images after each epoch, the best
-/// epoch's parameters kept.
+/// or the last epoch's parameters kept.
 ///
 /// The result depends on the classifier's first state, the examples and the settings alone: not on the number of threads,
 /// nor on where a run was stopped and went on from a snapshot.
@@ -19,14 +19,14 @@ public final class TrainingRun {
     private let inputs: FloatBuffer
     private var order: (epoch: Int, images: [Int]) = (-1, [])
     private var state = RunState()
-    private var best: [(name: String, tensor: Tensor)] = []
+    private var kept: [(name: String, tensor: Tensor)] = []
 
     /// A run from the classifier's present state.
     ///
     /// - Parameters:
     ///   - classifier: what is trained.
     ///   - training: what it learns from; not empty.
-    ///   - validation: what the best epoch is chosen by; nil keeps the last.
+    ///   - validation: what the best epoch is chosen by; nil makes the last the best.
     ///   - settings: how it is trained.
     ///   - pool: the threads that make inputs.
     public init(
@@ -56,16 +56,20 @@ public final class TrainingRun {
     public var isFinished: Bool {
         guard let last = state.records.last else { return schedule.steps == 0 }
         if last.steps == schedule.steps { return true }
-        guard let patience = settings.patience, let best = state.best else { return false }
+        guard let patience = settings.patience, let best = bestRecord else { return false }
         return last.epoch - best.epoch >= patience
     }
 
     /// The epochs that are over.
     public var records: [EpochRecord] { state.records }
-    /// The best of them.
-    public var bestRecord: EpochRecord? { state.best }
-    /// The parameters after the best epoch, or the present ones before the first is over.
-    public var bestParameters: [(name: String, tensor: Tensor)] { best.isEmpty ? classifier.parameters : best }
+    /// The best of them; the first of equal ones.
+    public var bestRecord: EpochRecord? {
+        state.records.reduce(nil) { best, record in best.map { record.isBetter(than: $0) ? record : $0 } ?? record }
+    }
+    /// The epoch whose parameters are kept.
+    public var keptRecord: EpochRecord? { state.kept }
+    /// The parameters after that epoch, or the present ones before the first is over.
+    public var keptParameters: [(name: String, tensor: Tensor)] { kept.isEmpty ? classifier.parameters : kept }
     /// Optimiser steps taken.
     public var steps: Int { state.steps }
     /// All steps, if the run does not end early.
@@ -73,7 +77,7 @@ public final class TrainingRun {
 
     /// Everything that the run goes on from.
     public var snapshot: TrainingSnapshot {
-        TrainingSnapshot(state: state, classifier: classifier.state, best: best)
+        TrainingSnapshot(state: state, classifier: classifier.state, kept: kept)
     }
 
     /// Goes back to, or on from, a snapshot of a run with the same classifier, examples and settings.
@@ -81,7 +85,7 @@ public final class TrainingRun {
     /// - Throws: `ModelError` when the snapshot's classifier is another.
     public func restore(_ snapshot: TrainingSnapshot) throws {
         try classifier.restore(snapshot.classifier)
-        (state, best) = (snapshot.state, snapshot.best)
+        (state, kept) = (snapshot.state, snapshot.kept)
     }
 
     /// Takes one step, or ends the epoch if its steps are all taken; not to be called when the run is finished.
@@ -128,10 +132,10 @@ public final class TrainingRun {
             epoch: state.records.count + 1, steps: state.steps, loss: state.lossSum / Double(max(state.seen, 1)),
             accuracy: Double(state.correct) / Double(max(state.seen, 1)), validationLoss: judged?.loss,
             validationAccuracy: judged?.accuracy)
+        let isBest = bestRecord.map(record.isBetter) ?? true
         state.records.append(record)
         (state.lossSum, state.correct, state.seen) = (0, 0, 0)
-        let isBest = state.best.map(record.isBetter) ?? true
-        if isBest { (state.best, best) = (record, classifier.parameters) }
+        if isBest || settings.keeps == .last { (state.kept, kept) = (record, classifier.parameters) }
         return .epoch(record, isBest: isBest)
     }
 

@@ -10,8 +10,8 @@ struct RunState: Equatable, Sendable {
     var seen = 0
     /// The epochs that are over.
     var records: [EpochRecord] = []
-    /// The best of them.
-    var best: EpochRecord?
+    /// That whose parameters are kept.
+    var kept: EpochRecord?
 }
 
 /// A run at one moment, to the last bit.
@@ -19,8 +19,8 @@ public struct TrainingSnapshot: Sendable {
     var state: RunState
     /// The classifier's state.
     var classifier: [(name: String, tensor: Tensor)]
-    /// The classifier's parameters after the best epoch; empty before the first is over.
-    var best: [(name: String, tensor: Tensor)]
+    /// The classifier's parameters after the kept epoch; empty before the first is over.
+    var kept: [(name: String, tensor: Tensor)]
 }
 
 extension RunState {
@@ -28,7 +28,7 @@ extension RunState {
     var json: JSONObject {
         [
             "steps": .int(steps), "epoch_loss_sum": .double(lossSum), "epoch_correct": .int(correct),
-            "epoch_seen": .int(seen), "best_epoch": best.map { .int($0.epoch) } ?? .null,
+            "epoch_seen": .int(seen), "kept_epoch": kept.map { .int($0.epoch) } ?? .null,
             "curve": .array(records.map(\.json)),
         ]
     }
@@ -37,14 +37,14 @@ extension RunState {
     init?(_ json: JSONObject) {
         guard let steps = json["steps"]?.intValue, let lossSum = json["epoch_loss_sum"]?.doubleValue,
             let correct = json["epoch_correct"]?.intValue, let seen = json["epoch_seen"]?.intValue,
-            let curve = json["curve"]?.arrayValue, let best = json["best_epoch"]
+            let curve = json["curve"]?.arrayValue, let kept = json["kept_epoch"]
         else { return nil }
         let records = curve.compactMap { EpochRecord($0) }
         guard records.count == curve.count, steps >= 0, seen >= 0 else { return nil }
         self.init(
             steps: steps, lossSum: lossSum, correct: correct, seen: seen, records: records,
-            best: records.first { $0.epoch == best.intValue })
-        guard (self.best == nil) == records.isEmpty else { return nil }
+            kept: records.first { $0.epoch == kept.intValue })
+        guard (self.kept == nil) == records.isEmpty else { return nil }
     }
 }
 
@@ -55,7 +55,7 @@ extension CheckpointFolder {
     public func save(_ snapshot: TrainingSnapshot) throws {
         let tensors =
             snapshot.classifier.map { ("classifier/\($0.name)", $0.tensor) }
-            + snapshot.best.map { ("best/\($0.name)", $0.tensor) }
+            + snapshot.kept.map { ("kept/\($0.name)", $0.tensor) }
         try save(
             CheckpointContent(state: snapshot.state.json, tensors: tensors),
             moment: "\(snapshot.state.steps)-\(snapshot.state.records.count)")
@@ -67,18 +67,18 @@ extension CheckpointFolder {
     public func load() throws -> TrainingSnapshot? {
         guard let content = try content() else { return nil }
         guard let state = RunState(content.state) else { throw damage("expected the state of a training run") }
-        var snapshot = TrainingSnapshot(state: state, classifier: [], best: [])
+        var snapshot = TrainingSnapshot(state: state, classifier: [], kept: [])
         for (name, tensor) in content.tensors {
             if name.hasPrefix("classifier/") {
                 snapshot.classifier.append((String(name.dropFirst("classifier/".count)), tensor))
-            } else if name.hasPrefix("best/") {
-                snapshot.best.append((String(name.dropFirst("best/".count)), tensor))
+            } else if name.hasPrefix("kept/") {
+                snapshot.kept.append((String(name.dropFirst("kept/".count)), tensor))
             } else {
                 throw damage("unknown tensor \"\(name)\"")
             }
         }
-        guard snapshot.best.isEmpty == (state.best == nil) else {
-            throw damage("the best epoch's parameters and its record do not agree")
+        guard snapshot.kept.isEmpty == (state.kept == nil) else {
+            throw damage("the kept epoch's parameters and its record do not agree")
         }
         return snapshot
     }

@@ -11,7 +11,7 @@ public enum StudyEvent: Sendable {
     /// An adapter, or a head alone, is trained.
     case training(task: String, isHead: Bool, TrainingEvent)
     /// An adapter, or a head alone, was trained.
-    case trained(task: String, isHead: Bool, best: EpochRecord?, output: String)
+    case trained(task: String, isHead: Bool, kept: EpochRecord?, output: String)
     /// So many results of so many were there already.
     case resumed(done: Int, of: Int)
     /// The work under way, in image passes of this process: done, and left as far as can be told.

@@ -145,7 +145,6 @@ extension StudyJob {
             base: base, data: data, task: task.name, output: place, lora: isHead ? nil : try TrainingJob.LoRA())
         job.settings.epochs = isHead ? headEpochs : epochs
         job.settings.seed = seed
-        job.augmentation = Augmentation(crops: !isHead, flips: true)
         job.imageMemory = imageMemory
         job.resumes = true
         job.threads = threads
@@ -159,8 +158,8 @@ extension StudyJob {
             return true
         }
         if let stop { throw stop }
-        if case .finished(let best, _, _) = outcome {
-            try tell(.trained(task: task.name, isHead: isHead, best: best, output: place))
+        if case .finished(let kept, _, _) = outcome {
+            try tell(.trained(task: task.name, isHead: isHead, kept: kept, output: place))
         }
     }
 

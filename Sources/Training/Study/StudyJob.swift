@@ -37,7 +37,7 @@ public struct StudyJob: Sendable {
     /// How often an adapter that is trained here sees every training image.
     public var epochs = 12
     /// How often a head that is trained here does.
-    public var headEpochs = 60
+    public var headEpochs = 120
     /// What training is drawn from.
     public var seed: UInt64 = 0
     /// The most memory that decoded images may take, in bytes.

@@ -51,23 +51,3 @@ void mv_bf16_layer_norm(const float *restrict x, const float *restrict scale, co
         for (size_t i = 0; i < columns; i++) out[i] = rounded((x[i] - mean) * inverse * scale[i] + shift[i]);
     }
 }
-
-MV_CLONES
-void mv_bf16_softmax(float *restrict x, uint16_t *restrict out, size_t rows, size_t columns, size_t stride) {
-    for (size_t row = 0; row < rows; row++, x += stride, out += stride) {
-        // What lies between rows counts as -inf, so that whole vectors can be computed.
-        for (size_t i = columns; i < stride; i++) x[i] = -3e38f;
-        float lanes[MV_LANES], sums[MV_LANES] = {0};
-        for (int l = 0; l < MV_LANES; l++) lanes[l] = x[l];
-        for (size_t i = MV_LANES; i < stride; i += MV_LANES)
-            for (int l = 0; l < MV_LANES; l++) lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
-        float largest = highest(lanes);
-        for (size_t i = 0; i < stride; i += MV_LANES)
-            for (int l = 0; l < MV_LANES; l++) {
-                x[i + l] = exponential(x[i + l] - largest);
-                sums[l] += x[i + l];
-            }
-        float factor = 1 / total(sums);
-        for (size_t i = 0; i < stride; i++) out[i] = rounded(x[i] * factor);
-    }
-}

@@ -1,4 +1,5 @@
-// What loops over rows share. Every sum over a row is taken in MV_LANES partial sums, which are then added in order.
+// What loops over rows share. Every sum over a row is taken in MV_LANES partial sums, the halves of which are then added
+// until one is left.
 #ifndef MV_ROWS_H
 #define MV_ROWS_H
 
@@ -11,15 +12,19 @@
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE float total(const float *lanes) {
-    float sum = 0;
-    for (int i = 0; i < MV_LANES; i++) sum += lanes[i];
-    return sum;
+    float sums[MV_LANES];
+    memcpy(sums, lanes, sizeof sums);
+    for (int width = MV_LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) sums[i] += sums[i + width];
+    return sums[0];
 }
 
 INLINE float highest(const float *lanes) {
-    float value = lanes[0];
-    for (int i = 1; i < MV_LANES; i++) value = lanes[i] > value ? lanes[i] : value;
-    return value;
+    float values[MV_LANES];
+    memcpy(values, lanes, sizeof values);
+    for (int width = MV_LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) values[i] = values[i + width] > values[i] ? values[i + width] : values[i];
+    return values[0];
 }
 
 // Mean and population variance of a row.

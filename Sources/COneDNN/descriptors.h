@@ -26,11 +26,6 @@ static inline int mv_plan_matmul(dnnl_primitive_desc_t *plan, dnnl_engine_t engi
                                  dnnl_primitive_attr_t attributes) {
     return dnnl_matmul_primitive_desc_create(plan, engine, *src, *weights, bias ? *bias : NULL, *dst, attributes);
 }
-static inline int mv_plan_softmax(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,
-                                  dnnl_primitive_attr_t attributes) {
-    return dnnl_softmax_forward_primitive_desc_create(plan, engine, dnnl_forward_inference, dnnl_softmax_accurate,
-                                                      *data, *data, 1, attributes);
-}
 static inline int mv_plan_layer_norm(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,
                                      float epsilon, dnnl_primitive_attr_t attributes) {
     return dnnl_layer_normalization_forward_primitive_desc_create(plan, engine, dnnl_forward_inference, *data, *data,
@@ -82,12 +77,6 @@ static inline int mv_plan_matmul(dnnl_primitive_desc_t *plan, dnnl_engine_t engi
                                  dnnl_primitive_attr_t attributes) {
     dnnl_matmul_desc_t op;
     int status = dnnl_matmul_desc_init(&op, src, weights, bias, dst);
-    return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, NULL);
-}
-static inline int mv_plan_softmax(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,
-                                  dnnl_primitive_attr_t attributes) {
-    dnnl_softmax_desc_t op;
-    int status = dnnl_softmax_forward_desc_init(&op, dnnl_forward_inference, data, 1);
     return status ? status : dnnl_primitive_desc_create(plan, &op, attributes, engine, NULL);
 }
 static inline int mv_plan_layer_norm(dnnl_primitive_desc_t *plan, dnnl_engine_t engine, const mv_desc *data,

@@ -171,27 +171,22 @@ int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
     return 0;
 }
 
-// An operation over dense rows whose source and destination have the same shape.
-static int rowwise_create(mv_op **result, mv_engine *engine, int64_t rows, int64_t columns, const float *epsilon) {
+int mv_layer_norm_create(mv_op **result, mv_engine *engine, int64_t rows, int64_t columns, float epsilon) {
     mv_op *op = calloc(1, sizeof *op);
     if (!op) return -1;
     op->engine = engine;
     op->dst_argument = DNNL_ARG_DST;
+    op->uses_weights = op->uses_bias = 1;
+    op->weights_argument = DNNL_ARG_SCALE;
+    op->bias_argument = DNNL_ARG_SHIFT;
     dnnl_dims_t data = {rows, columns}, strides = {columns, 1}, vector = {columns}, unit = {1};
     dnnl_primitive_attr_t attributes = NULL;
     int status = mv_desc_strided(&op->src, 2, data, strides, dnnl_f32);
     if (!status) status = mv_desc_strided(&op->dst, 2, data, strides, dnnl_f32);
+    if (!status) status = mv_desc_strided(&op->weights, 1, vector, unit, dnnl_f32);
+    if (!status) status = mv_desc_strided(&op->bias, 1, vector, unit, dnnl_f32);
     if (!status) status = attributes_create(&attributes);
-    if (epsilon) {
-        op->uses_weights = op->uses_bias = 1;
-        op->weights_argument = DNNL_ARG_SCALE;
-        op->bias_argument = DNNL_ARG_SHIFT;
-        if (!status) status = mv_desc_strided(&op->weights, 1, vector, unit, dnnl_f32);
-        if (!status) status = mv_desc_strided(&op->bias, 1, vector, unit, dnnl_f32);
-        if (!status) status = mv_plan_layer_norm(&op->plan, engine->engine, &op->src, *epsilon, attributes);
-    } else if (!status) {
-        status = mv_plan_softmax(&op->plan, engine->engine, &op->src, attributes);
-    }
+    if (!status) status = mv_plan_layer_norm(&op->plan, engine->engine, &op->src, epsilon, attributes);
     if (!status) status = op_finish(op);
     if (attributes) dnnl_primitive_attr_destroy(attributes);
     if (status) {
@@ -200,14 +195,6 @@ static int rowwise_create(mv_op **result, mv_engine *engine, int64_t rows, int64
     }
     *result = op;
     return 0;
-}
-
-int mv_softmax_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns) {
-    return rowwise_create(op, engine, rows, columns, NULL);
-}
-
-int mv_layer_norm_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, float epsilon) {
-    return rowwise_create(op, engine, rows, columns, &epsilon);
 }
 
 int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_t columns, mv_type type,

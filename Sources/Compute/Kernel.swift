@@ -116,15 +116,6 @@ public final class Kernel: @unchecked Sendable {
         }
     }
 
-    /// Softmax of each of `rows` dense rows.
-    ///
-    /// - Throws: `ComputeError` when the library has no kernel for the shape.
-    public static func softmax(_ engine: KernelEngine, rows: Int, columns: Int) throws(ComputeError) -> Kernel {
-        try Kernel(engine, "plan softmax \(rows) x \(columns)") {
-            mv_softmax_create(&$0, engine.handle, Int64(rows), Int64(columns))
-        }
-    }
-
     /// Layer normalization of each of `rows` dense rows, with scale (`weights`) and shift (`bias`).
     ///
     /// - Throws: `ComputeError` when the library has no kernel for the shape.

@@ -169,23 +169,6 @@ import Testing
 
 /// Loops of the forward pass in bfloat16 against their readable versions.
 @Suite struct BFloat16ForwardTests {
-    @Test(arguments: [(1, 1), (2, 15), (3, 16), (5, 197)]) func softmax(_ rows: Int, _ columns: Int) {
-        let stride = BFloat16.paddedColumns(columns)
-        #expect(stride % 16 == 0 && stride - columns < 16)
-        let scores = FloatBuffer((0..<rows * stride).map { Float(($0 * 37) % 101) / 7 - 8 })
-        let expected = (0..<rows).map { Reference.softmax(Array(scores.elements[$0 * stride..<$0 * stride + columns])) }
-        let result = BFloat16Buffer(count: rows * stride)
-        BFloat16.softmax(scores.base, into: result.base, rows: rows, columns: columns)
-        var found = [Float](repeating: 0, count: rows * stride)
-        BFloat16.widen(result.base, into: &found, count: found.count)
-        for row in 0..<rows {
-            for column in 0..<stride {
-                let value = column < columns ? expected[row][column] : 0
-                #expect(abs(found[row * stride + column] - value) <= value * 0x1p-8 + 1e-30)
-            }
-        }
-    }
-
     @Test(arguments: [(2, 7), (3, 192)]) func layerNorm(_ rows: Int, _ columns: Int) {
         let source = FloatBuffer((0..<rows * columns).map { Float(($0 * 53) % 89) / 9 })
         let scale = (0..<columns).map { Float($0 % 5) - 1.5 }

@@ -91,19 +91,6 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         #expect(distance(Array(to.elements), expected) < 2e-6)
     }
 
-    @Test(arguments: [(1, 1), (5, 17), (65, 65), (3, 197)])
-    func softmaxMatchesReference(rows: Int, columns: Int) throws {
-        var noise = Noise(state: 4)
-        let source = noise.values(rows * columns).map { $0 * 20 }
-        let data = FloatBuffer(source)
-        let kernel = try Kernel.softmax(engine, rows: rows, columns: columns)
-        try KernelCall(
-            kernel, source: Operand(data), destination: Operand(data), scratch: FloatBuffer(count: kernel.scratchCount)
-        ).run()
-        let expected = (0..<rows).flatMap { Reference.softmax(Array(source[$0 * columns..<($0 + 1) * columns])) }
-        #expect(distance(Array(data.elements), expected) < 2e-6)
-    }
-
     @Test(arguments: [(1, 8), (5, 48), (17, 192), (3, 768)])
     func layerNormMatchesReference(rows: Int, columns: Int) throws {
         var noise = Noise(state: 5)

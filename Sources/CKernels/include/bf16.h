@@ -25,8 +25,4 @@ void mv_bf16_softmax_backward(const uint16_t *p, const float *d, uint16_t *out, 
 void mv_bf16_layer_norm(const float *x, const float *scale, const float *shift, float epsilon, uint16_t *out, size_t rows,
                         size_t columns);
 
-// Softmax of the first `columns` elements of rows that lie `stride` apart, a multiple of 16; computed in f32 in x, whose rows are
-// overwritten, rounded into out, which has zeros between its rows.
-void mv_bf16_softmax(float *x, uint16_t *out, size_t rows, size_t columns, size_t stride);
-
 #endif

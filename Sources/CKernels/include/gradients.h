@@ -1,8 +1,8 @@
 #ifndef MV_GRADIENTS_H
 #define MV_GRADIENTS_H
 
-// What a backward pass needs beside matrix products. Every sum over a row is taken in MV_LANES partial sums, which are
-// then added in order, whatever the processor.
+// What a backward pass needs beside matrix products. Every sum over a row is taken in MV_LANES partial sums, the
+// halves of which are then added until one is left, whatever the processor.
 
 #include <stddef.h>
 #include <stdint.h>

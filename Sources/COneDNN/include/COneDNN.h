@@ -78,8 +78,6 @@ int mv_engine_create(mv_engine **engine);
 void mv_engine_destroy(mv_engine *engine);
 
 int mv_matmul_create(mv_op **op, mv_engine *engine, const mv_matmul *spec);
-/// Softmax over each of `rows` rows of `columns` elements that lie `stride` apart, in place or not.
-int mv_softmax_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns);
 /// Layer normalization of dense rows with scale (as `weights`) and shift (as `bias`).
 int mv_layer_norm_create(mv_op **op, mv_engine *engine, int64_t rows, int64_t columns, float epsilon);
 /// dst = activation(src), or backward dst = activation'(src) * multiplier, over dense rows of one type; dst may be the

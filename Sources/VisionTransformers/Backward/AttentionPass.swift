@@ -11,8 +11,8 @@ final class AttentionPass {
     private let workspace: Workspace
     private let norm: KernelCall
     private let qkv: LayerPass
-    /// By head: the calls that give its probabilities, and that which reads by them.
-    private let heads: [(probabilities: [KernelCall], mix: KernelCall)]
+    /// By head: the call that gives its scores, and that which reads by their probabilities.
+    private let heads: [(scores: KernelCall, mix: KernelCall)]
     private let projection: LayerPass
     /// By head: the calls before softmax's backward and those after.
     private let headsBackward: [(before: [KernelCall], after: [KernelCall])]
@@ -53,12 +53,9 @@ final class AttentionPass {
         }
         heads = try (0..<c.heads).map { head in
             let p = probabilities[head]
-            let scores = plan.precision == .f32 ? p : Operand(w.scores)
             return (
-                probabilities: [
-                    try call(kernels.scores, part(kept.qkv, 0, head), part(kept.qkv, 1, head), scores),
-                    try call(kernels.softmax, scores, nil, scores),
-                ],
+                scores: try call(
+                    kernels.scores, part(kept.qkv, 0, head), part(kept.qkv, 1, head), Operand(w.scores)),
                 mix: try call(kernels.mix, p, part(kept.qkv, 2, head), part(kept.attended, 0, head))
             )
         }
@@ -86,10 +83,11 @@ final class AttentionPass {
         try norm.run()
         kept.normalized1.round(workspace.normalized.base, count: kept.normalized1.count)
         try qkv.forward(key)
-        let count = block.kernels.outputs * block.kernels.tokens
+        let (t, r) = (block.kernels.tokens, block.kernels.outputs)
         for (head, calls) in heads.enumerated() {
-            for call in calls.probabilities { try call.run() }
-            kept.probabilities.round(workspace.scores.base, count: count, at: head * count)
+            try calls.scores.run()
+            Softmax.apply(
+                workspace.scores, into: kept.probabilities, at: head * r * t, rows: r, columns: t, resultStride: t)
             try calls.mix.run()
         }
         output.base.update(from: input.base, count: output.count)

@@ -10,7 +10,7 @@ import Tensors
 struct BlockBuffers {
     /// Normalized tokens, (T, D).
     let normalized1: NumberBuffer
-    /// Queries, keys and values, (T, 3D).
+    /// Queries, keys and values, (T, 3D); then zeros for the keys that are missing to whole vectors of scores.
     let qkv: NumberBuffer
     /// Attention's probabilities, (heads, R, T).
     let probabilities: NumberBuffer
@@ -31,7 +31,9 @@ struct BlockBuffers {
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         func buffer(_ count: Int) -> NumberBuffer { NumberBuffer(precision, count: count) }
         normalized1 = buffer(t * d)
-        qkv = buffer(t * 3 * d)
+        let padded = Softmax.stride(t)
+        qkv = buffer(padded * 3 * d)
+        qkv.clear(t * 3 * d..<padded * 3 * d)
         probabilities = buffer(c.heads * r * t)
         attended = buffer(r * d)
         normalized2 = buffer(r * d)
@@ -54,7 +56,7 @@ struct Workspace {
     let qkv: NumberBuffer
     /// That of what attention read, (T, D).
     let attended: NumberBuffer
-    /// That of one head's probabilities, (T, T); on the way forward its scores, before they are rounded.
+    /// That of one head's probabilities, (T, T); on the way forward its scores, in rows of `Softmax.stride` elements.
     let scores: FloatBuffer
     /// That of its scores; the same memory in f32.
     let scoresOperand: NumberBuffer
@@ -81,7 +83,7 @@ struct Workspace {
         normalized = FloatBuffer(count: t * d)
         qkv = buffer(t * 3 * d)
         attended = buffer(t * d)
-        scores = FloatBuffer(count: t * t)
+        scores = FloatBuffer(count: t * Softmax.stride(t))
         scoresOperand = operand(scores)
         hidden = buffer(t * m)
         up = buffer(c.usesSwiGLU ? t * m : 0)

@@ -17,7 +17,6 @@ struct BlockKernels: Sendable {
     let qkv: Kernel
     /// One head's q kᵀ, (R, T).
     let scores: Kernel
-    let softmax: Kernel
     /// One head's p v, (R, head size).
     let mix: Kernel
     /// (R, D) -> (R, D), added.
@@ -67,9 +66,8 @@ struct BlockKernels: Sendable {
         norm1 = try Kernel.layerNorm(engine, rows: t, columns: d, epsilon: c.layerNormEpsilon)
         qkv = try linear(t, d, 3 * d, p)
         scores = try Kernel.product(
-            engine, m: r, k: h, n: t, sourceStride: 3 * d, otherStride: 3 * d, transposed: true, outputStride: t,
-            operands: p)
-        softmax = try Kernel.softmax(engine, rows: r, columns: t)
+            engine, m: r, k: h, n: Softmax.stride(t), sourceStride: 3 * d, otherStride: 3 * d, transposed: true,
+            outputStride: Softmax.stride(t), operands: p)
         mix = try Kernel.product(
             engine, m: r, k: t, n: h, sourceStride: t, otherStride: 3 * d, transposed: false, outputStride: d,
             operands: p, result: p)
@@ -102,7 +100,7 @@ struct BlockKernels: Sendable {
     /// The largest scratch memory that any of them wants, in elements.
     var scratchCount: Int {
         [
-            norm1, qkv, scores, softmax, mix, attentionOutput, norm2, first, activation, second, secondBackward,
+            norm1, qkv, scores, mix, attentionOutput, norm2, first, activation, second, secondBackward,
             activationBackward, firstBackward, firstBackwardAdded, attentionOutputBackward, probabilityGradient,
             valueGradient, queryGradient, keyGradient, qkvBackward,
         ].map(\.scratchCount).max() ?? 0

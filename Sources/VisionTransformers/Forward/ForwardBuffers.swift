@@ -9,9 +9,9 @@ struct ForwardBuffers {
     let stream: FloatBuffer
     /// Normalized tokens, then attention's result, (T, D).
     let normalized: NumberBuffer
-    /// Queries, keys and values, (T, 3D).
+    /// Queries, keys and values, (T, 3D); then zeros for the keys that are missing to whole vectors of scores.
     let qkv: NumberBuffer
-    /// One head's scores; rows of `scoreStride` elements.
+    /// One head's scores; rows of `Softmax.stride` elements.
     let scores: FloatBuffer
     /// Softmax of the scores; the same memory in f32.
     let probabilities: NumberBuffer
@@ -33,8 +33,9 @@ struct ForwardBuffers {
         patches = NumberBuffer(p, count: plan.patches * c.patchLength)
         stream = FloatBuffer(count: t * d)
         normalized = NumberBuffer(p, count: t * d)
-        qkv = NumberBuffer(p, count: t * 3 * d)
-        let stride = AttentionKernels.scoreStride(tokens: t, p)
+        let stride = Softmax.stride(t)
+        qkv = NumberBuffer(p, count: stride * 3 * d)
+        qkv.clear(t * 3 * d..<stride * 3 * d)
         scores = FloatBuffer(count: t * stride)
         probabilities = p == .f32 ? .f32(scores) : NumberBuffer(p, count: t * stride)
         hidden = NumberBuffer(p, count: t * (plan.precision == .int8 ? max(m, 3 * d) : m))

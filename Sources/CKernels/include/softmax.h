@@ -1,0 +1,16 @@
+#ifndef MV_SOFTMAX_H
+#define MV_SOFTMAX_H
+
+// Softmax of the first `columns` elements of rows of x that lie `stride` apart, a multiple of 16, into rows of `out` that lie
+// `out_stride` apart. The rows of x are overwritten, with what lies between them; what lies between those of `out` says nothing.
+
+#include <stddef.h>
+#include <stdint.h>
+
+// out may be x, with its stride.
+void mv_softmax(float *x, float *out, size_t rows, size_t columns, size_t stride, size_t out_stride);
+
+// Rounded to the nearest bf16.
+void mv_bf16_softmax(float *x, uint16_t *out, size_t rows, size_t columns, size_t stride, size_t out_stride);
+
+#endif

@@ -1,0 +1,91 @@
+#include "softmax.h"
+
+#include "clones.h"
+#include "rows.h"
+
+#define LOG2_E 1.44269504f
+// Adding and taking away 1.5 * 2^23 rounds to a whole number, which then stands in the lowest bits.
+#define NEAREST 12582912.0f
+
+// 2^n p, where the lowest bits of `whole` are n.
+INLINE float scaled(float p, float whole) { return from_bits(to_bits(p) + (to_bits(whole) << 23)); }
+
+// e^x for x <= 0 to a relative error of 3e-7; x below -87 counts as that. x = n ln 2 + r, and e^r is a polynomial (Cephes, expf.c).
+INLINE float exponential_of_negative(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    float whole = x * LOG2_E + NEAREST, n = whole - NEAREST;
+    float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    return scaled(p, whole);
+}
+
+// 2^t for t <= 0 to a relative error of 3e-6, a thousandth of bf16's; t below -126 counts as that. The polynomial is Taylor's.
+INLINE float power_of_two(float t) {
+    t = t < -126.0f ? -126.0f : t;
+    float whole = t + NEAREST, r = t - (whole - NEAREST);
+    float p = 1.3333558e-3f;
+    p = p * r + 9.6181291e-3f;
+    p = p * r + 5.5504109e-2f;
+    p = p * r + 2.4022651e-1f;
+    p = p * r + 6.9314718e-1f;
+    p = p * r + 1.0f;
+    return scaled(p, whole);
+}
+
+// How many elements of a row are written: whole vectors where there is room.
+INLINE size_t written(size_t columns, size_t stride, size_t out_stride) { return out_stride < stride ? columns : stride; }
+
+// The largest of a row, whose end is filled so that whole vectors can be computed.
+INLINE float row_maximum(float *restrict x, size_t columns, size_t stride) {
+    for (size_t i = columns; i < stride; i++) x[i] = -3e38f;
+    float lanes[MV_LANES];
+    memcpy(lanes, x, sizeof lanes);
+    for (size_t i = MV_LANES; i < stride; i += MV_LANES)
+        for (int l = 0; l < MV_LANES; l++) lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
+    return highest(lanes);
+}
+
+MV_CLONES
+void mv_softmax(float *x, float *out, size_t rows, size_t columns, size_t stride, size_t out_stride) {
+    size_t count = written(columns, stride, out_stride);
+    for (size_t row = 0; row < rows; row++, x += stride, out += out_stride) {
+        float largest = row_maximum(x, columns, stride), sums[MV_LANES] = {0};
+        for (size_t i = 0; i < stride; i += MV_LANES)
+            for (int l = 0; l < MV_LANES; l++) {
+                x[i + l] = exponential_of_negative(x[i + l] - largest);
+                sums[l] += x[i + l];
+            }
+        float factor = 1 / total(sums);
+        // Each element is read before it is written, so that vectors are right where out is x.
+#pragma clang loop vectorize(assume_safety)
+        for (size_t i = 0; i < count; i++) out[i] = x[i] * factor;
+    }
+}
+
+// As `rounded`, for what a processor computes: its NaN, which has only upper bits, stays one.
+INLINE uint16_t rounded_result(float value) {
+    uint32_t bits = to_bits(value);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+MV_CLONES
+void mv_bf16_softmax(float *restrict x, uint16_t *restrict out, size_t rows, size_t columns, size_t stride, size_t out_stride) {
+    size_t count = written(columns, stride, out_stride);
+    for (size_t row = 0; row < rows; row++, x += stride, out += out_stride) {
+        float largest = row_maximum(x, columns, stride) * LOG2_E, sums[MV_LANES] = {0};
+        for (size_t i = 0; i < stride; i += MV_LANES)
+            for (int l = 0; l < MV_LANES; l++) {
+                x[i + l] = power_of_two(x[i + l] * LOG2_E - largest);
+                sums[l] += x[i + l];
+            }
+        float factor = 1 / total(sums);
+        for (size_t i = 0; i < count; i++) out[i] = rounded_result(x[i] * factor);
+    }
+}

@@ -3,40 +3,31 @@ import Labelling
 
 /// How far the command has come, on a line of the terminal that is written over, and in a sentence at the end.
 struct ProgressDisplay {
-    /// Seconds between two updates of the line.
-    private static let interval = 0.1
-
-    private let start = ContinuousClock.now
     private let counter: InputCounter?
-    private var shown = -Double.infinity
-    private var hasLine = false
+    private var status: StatusLine
 
     /// A display; one that is not shown writes nothing and counts no inputs.
     init(_ source: InputSource, isShown: Bool) {
         counter = isShown ? InputCounter(source) : nil
+        status = StatusLine(isQuiet: !isShown, isUpdated: isShown)
     }
 
     /// Shows where the run is, unless that was shown a moment ago.
     mutating func update(_ progress: LabellingProgress) {
         guard let counter else { return }
-        let seconds = elapsed
-        guard seconds - shown >= ProgressDisplay.interval else { return }
-        shown = seconds
-        hasLine = true
-        let total = progress.total ?? counter.total
-        StandardStream.error.write("\r\(ProgressDisplay.line(progress, total: total, seconds: seconds))\u{1B}[K")
+        let seconds = status.elapsed
+        status.update(Self.line(progress, total: progress.total ?? counter.total, seconds: seconds))
     }
 
     /// Takes the line away and stops counting.
     mutating func finish() {
         counter?.stop()
-        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
-        hasLine = false
+        status.clear()
     }
 
     /// The sentence at the end.
     func summary(_ result: LabellingProgress, verb: String = "labelled") -> String {
-        let seconds = elapsed
+        let seconds = status.elapsed
         var text = "\(verb) \(result.done - result.failed) of \(result.done) image\(result.done == 1 ? "" : "s")"
         if result.resumed > 0 { text += ", \(result.resumed) of them earlier," }
         text += " in \(tenths(seconds)) s (\(rate(result.done - result.resumed, seconds)) images/s)"
@@ -55,10 +46,5 @@ struct ProgressDisplay {
             text += ", \(clock(Double(total - progress.done) * seconds / Double(done))) left"
         }
         return text
-    }
-
-    private var elapsed: Double {
-        let parts = start.duration(to: .now).components
-        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
     }
 }

@@ -4,17 +4,12 @@ import Training
 
 /// How a study goes: a line of the terminal that is written over, a line for every result that stays.
 struct StudyDisplay {
-    /// Seconds between two updates of the terminal's line.
-    private static let interval = 0.1
     /// Files left out that are named for each task; of the others the number is told.
     private static let named = 10
 
     private let log: Logger
     private let isQuiet: Bool
-    private let isTerminal: Bool
-    private let start = ContinuousClock.now
-    private var shown = -Double.infinity
-    private var hasLine = false
+    private var status: StatusLine
     private var skipped: [String: Int] = [:]
     /// Seconds that image passes took, and when they began.
     private var begun: Double?
@@ -23,46 +18,46 @@ struct StudyDisplay {
 
     init(_ log: Logger, isQuiet: Bool) {
         (self.log, self.isQuiet) = (log, isQuiet)
-        isTerminal = StandardStream.error.isTerminal
+        status = StatusLine(log, isQuiet: isQuiet)
     }
 
     /// Shows an event.
     mutating func show(_ event: StudyEvent) {
         switch event {
-        case .reading(let done, let total): line("reading images: \(done) of \(total)")
+        case .reading(let done, let total): status.update("reading images: \(done) of \(total)")
         case .skipped(let task, let path, let reason):
             skipped[task, default: 0] += 1
-            if skipped[task, default: 0] <= Self.named { warn("\(task): left out \(path): \(reason)") }
-        case .note(let text): warn(text)
+            if skipped[task, default: 0] <= Self.named { status.warn("\(task): left out \(path): \(reason)") }
+        case .note(let text): status.warn(text)
         case .training(let task, let isHead, let event):
             let key = "\(task) \(isHead)"
             if training?.key != key {
                 training?.display.finish()
-                say("training \(isHead ? "a head" : "an adapter") for \(task)")
+                status.say("training \(isHead ? "a head" : "an adapter") for \(task)")
                 training = (key, TrainDisplay(log, isQuiet: isQuiet))
             }
             training?.display.show(event)
         case .trained(let task, _, let kept, let output):
             training?.display.finish()
             training = nil
-            say(TrainDisplay.summary(task, output, kept: kept, epochs: kept?.epoch ?? 0, skipped: 0).dropLast())
-        case .resumed(let done, let total): say("\(done) of \(total) results are there")
+            status.say(TrainDisplay.summary(task, output, kept: kept, epochs: kept?.epoch ?? 0, skipped: 0).dropLast())
+        case .resumed(let done, let total): status.say("\(done) of \(total) results are there")
         case .working(let tasks, let method, let done, let left):
-            let now = elapsed
+            let now = status.elapsed
             let first = begun ?? now
             begun = first
             self.left = done > 0 && now > first ? "\(clock(left * (now - first) / done)) left" : nil
-            line("\(method): \(tasks.joined(separator: "+"))" + (self.left.map { ", \($0)" } ?? ""))
+            status.update("\(method): \(tasks.joined(separator: "+"))" + (self.left.map { ", \($0)" } ?? ""))
         case .result(let result, let done, let total):
-            say(Self.text(result, done, total) + (left.map { "; \($0)" } ?? ""))
+            status.say(Self.text(result, done, total) + (left.map { "; \($0)" } ?? ""))
         }
     }
 
     /// Takes the terminal's line away, and tells how many files were left out.
     mutating func finish() {
-        clear()
+        status.clear()
         for (task, count) in skipped.sorted(by: { $0.key < $1.key }) where count > Self.named {
-            warn("\(task): left out \(count - Self.named) more images")
+            status.warn("\(task): left out \(count - Self.named) more images")
         }
         skipped = [:]
     }
@@ -73,37 +68,5 @@ struct StudyDisplay {
         }
         let scale = result.variant.contains("+tune") ? " at scale \(result.scale)" : ""
         return "\(done) of \(total): \(result.variant)\(scale): \(parts.joined(separator: ", "))"
-    }
-
-    /// Writes over the terminal's line.
-    private mutating func line(_ text: String) {
-        guard isTerminal, !isQuiet else { return }
-        let seconds = elapsed
-        guard seconds - shown >= Self.interval else { return }
-        shown = seconds
-        hasLine = true
-        StandardStream.error.write("\r\(text)\u{1B}[K")
-    }
-
-    /// Writes a line that stays.
-    private mutating func say(_ text: some StringProtocol) {
-        guard !isQuiet else { return }
-        clear()
-        StandardStream.error.write(String(text) + "\n")
-    }
-
-    private mutating func warn(_ text: String) {
-        clear()
-        log.warning("\(text)")
-    }
-
-    private mutating func clear() {
-        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
-        hasLine = false
-    }
-
-    private var elapsed: Double {
-        let parts = start.duration(to: .now).components
-        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
     }
 }

@@ -4,17 +4,10 @@ import Training
 
 /// How a training run goes: a line of the terminal that is written over, a line for every epoch, a sentence at the end.
 struct TrainDisplay {
-    /// Seconds between two updates of the terminal's line.
-    private static let interval = 0.1
     /// Files left out that are named; of the others the number is told.
     private static let named = 10
 
-    private let log: Logger
-    private let isQuiet: Bool
-    private let isTerminal: Bool
-    private let start = ContinuousClock.now
-    private var shown = -Double.infinity
-    private var hasLine = false
+    private var status: StatusLine
     private var skipped = 0
     /// When the steps of this process began, and how many had been taken before.
     private var begun: (time: Double, steps: Int)?
@@ -24,21 +17,21 @@ struct TrainDisplay {
     private var last: StepReport?
 
     init(_ log: Logger, isQuiet: Bool) {
-        (self.log, self.isQuiet) = (log, isQuiet)
-        isTerminal = StandardStream.error.isTerminal
+        status = StatusLine(log, isQuiet: isQuiet)
     }
 
     /// Shows an event.
     mutating func show(_ event: TrainingEvent) {
         switch event {
-        case .reading(let done, let total): line("reading images: \(done) of \(total)", isLast: done == total)
-        case .features(let done, let total): line("computing features: \(done) of \(total)", isLast: done == total)
+        case .reading(let done, let total): status.update("reading images: \(done) of \(total)", isLast: done == total)
+        case .features(let done, let total):
+            status.update("computing features: \(done) of \(total)", isLast: done == total)
         case .skipped(let path, let reason):
             skipped += 1
-            if skipped <= Self.named { warn("left out \(path): \(reason)") }
+            if skipped <= Self.named { status.warn("left out \(path): \(reason)") }
         case .resumed(let steps):
             before = steps
-            say("going on after step \(steps)")
+            status.say("going on after step \(steps)")
         case .step(let report): show(report)
         case .epoch(let record, let isBest): show(record, isBest)
         }
@@ -46,9 +39,8 @@ struct TrainDisplay {
 
     /// Takes the terminal's line away.
     mutating func finish() {
-        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
-        hasLine = false
-        if skipped > Self.named { warn("left out \(skipped - Self.named) more images") }
+        status.clear()
+        if skipped > Self.named { status.warn("left out \(skipped - Self.named) more images") }
         skipped = 0
     }
 
@@ -64,19 +56,20 @@ struct TrainDisplay {
     }
 
     private mutating func show(_ report: StepReport) {
-        let now = elapsed
+        let now = status.elapsed
         if last?.epoch != report.epoch { epoch = (0, begun == nil ? now : epoch.time) }
         if begun == nil { begun = (now, report.step) }
         epoch.images += report.images
         last = report
-        line(
+        let pace = pace(now, report, finished: false)
+        status.update(
             "epoch \(report.epoch) of \(report.epochs), step \(report.step) of \(report.steps): loss "
                 + "\(thousandths(report.epochLoss)), accuracy \(tenths(100 * report.epochAccuracy)) %"
-                + pace(now, report, finished: false), isLast: false)
+                + pace)
     }
 
     private mutating func show(_ record: EpochRecord, _ isBest: Bool) {
-        let now = elapsed
+        let now = status.elapsed
         var text =
             "epoch \(record.epoch): loss \(thousandths(record.loss)), accuracy \(tenths(100 * record.accuracy)) %"
         if let loss = record.validationLoss, let accuracy = record.validationAccuracy {
@@ -84,7 +77,7 @@ struct TrainDisplay {
         }
         if let last { text += pace(now, last, finished: true) }
         epoch = (0, now)
-        say(text)
+        status.say(text)
     }
 
     /// Images a second in this epoch, and the time left by the steps of this process.
@@ -98,33 +91,5 @@ struct TrainDisplay {
             text += ", \(clock(left)) left"
         }
         return text
-    }
-
-    /// Writes over the terminal's line.
-    private mutating func line(_ text: String, isLast: Bool) {
-        guard isTerminal, !isQuiet else { return }
-        let seconds = elapsed
-        guard isLast || seconds - shown >= Self.interval else { return }
-        shown = seconds
-        hasLine = true
-        StandardStream.error.write("\r\(text)\u{1B}[K")
-    }
-
-    /// Writes a line that stays.
-    private mutating func say(_ text: String) {
-        guard !isQuiet else { return }
-        StandardStream.error.write((hasLine ? "\r\u{1B}[K" : "") + text + "\n")
-        hasLine = false
-    }
-
-    private mutating func warn(_ text: String) {
-        if hasLine { StandardStream.error.write("\r\u{1B}[K") }
-        hasLine = false
-        log.warning("\(text)")
-    }
-
-    private var elapsed: Double {
-        let parts = start.duration(to: .now).components
-        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
     }
 }

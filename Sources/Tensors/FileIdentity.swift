@@ -1,0 +1,35 @@
+public import Glibc
+
+/// What the system says of a file that changes whenever its bytes do: writing sets the times, a new file has another number. No
+/// program can set the time of the last change to what it likes, so a copy never has the identity of its original.
+public struct FileIdentity: Sendable, Equatable, CustomStringConvertible {
+    /// Bytes of the file.
+    public let size: Int
+    /// The file's number in its file system.
+    public let number: UInt64
+    /// When its bytes were written, in nanoseconds since 1970.
+    public let modified: Int
+    /// When it or what the system knows of it last changed, in nanoseconds since 1970.
+    public let changed: Int
+    /// Whose file it is.
+    public let owner: UInt32
+
+    /// From what the system says of an open file.
+    public init(_ status: stat) {
+        size = Int(status.st_size)
+        number = UInt64(status.st_ino)
+        modified = status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
+        changed = status.st_ctim.tv_sec * 1_000_000_000 + status.st_ctim.tv_nsec
+        owner = status.st_uid
+    }
+
+    /// Of the file that a path leads to now; nil when there is none.
+    public init?(path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    /// All of it but the owner, in one line.
+    public var description: String { "\(size) bytes, \(number), \(modified), \(changed)" }
+}

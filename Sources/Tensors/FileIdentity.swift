@@ -13,6 +13,8 @@ public struct FileIdentity: Sendable, Equatable, CustomStringConvertible {
     public let changed: Int
     /// Whose file it is.
     public let owner: UInt32
+    /// The device that its file system is on; another one after the next start of the machine, perhaps.
+    public let device: UInt64
 
     /// From what the system says of an open file.
     public init(_ status: stat) {
@@ -21,6 +23,7 @@ public struct FileIdentity: Sendable, Equatable, CustomStringConvertible {
         modified = status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
         changed = status.st_ctim.tv_sec * 1_000_000_000 + status.st_ctim.tv_nsec
         owner = status.st_uid
+        device = UInt64(status.st_dev)
     }
 
     /// Of the file that a path leads to now; nil when there is none.
@@ -30,6 +33,6 @@ public struct FileIdentity: Sendable, Equatable, CustomStringConvertible {
         self.init(status)
     }
 
-    /// All of it but the owner, in one line.
+    /// All of it but owner and device, in one line.
     public var description: String { "\(size) bytes, \(number), \(modified), \(changed)" }
 }

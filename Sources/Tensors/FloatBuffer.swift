@@ -42,6 +42,9 @@ public final class FloatBuffer: @unchecked Sendable {
     /// The elements as a buffer.
     public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
 
+    /// Whether it is a part of a file, which can only be read.
+    public var isReadOnly: Bool { file != nil }
+
     /// The bytes of the elements.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(elements) }
 }

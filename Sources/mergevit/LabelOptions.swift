@@ -103,7 +103,7 @@ struct EngineOptions: ParsableArguments {
     @Option(
         help: """
             Whether weights that were brought into the processor's layout are kept in the model's folder, for the next start: auto \
-            for models of 16 MiB and more, always, never.
+            for models of 16 MiB and more on a disk of this machine, always, never.
             """)
     var cache = PackedCache.Use.auto
 

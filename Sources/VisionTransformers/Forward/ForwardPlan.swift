@@ -98,6 +98,9 @@ final class ForwardPlan: Sendable {
         scratchCount = max(kernels.scratchCount, self.heads?.kernel.scratchCount ?? 0)
     }
 
+    /// Whether the weights are those that an earlier run has packed.
+    var isMapped: Bool { initialTokens.isReadOnly }
+
     /// Multiplications and additions of one image's matrix products: 2·m·k·n each.
     var operations: Double {
         let c = configuration

@@ -10,7 +10,7 @@ import Tensors
 public struct PackedCache: Sendable {
     /// When packed weights are kept.
     public enum Use: String, Sendable, CaseIterable {
-        /// For models that take time to pack: of 16 MiB of weights and more.
+        /// For models that take time to pack, of 16 MiB of weights and more, on file systems of this machine.
         case auto
         /// For every model.
         case always
@@ -48,11 +48,11 @@ public struct PackedCache: Sendable {
     ) {
         let files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
         let size = files.reduce(0) { $0 + $1.identity.size }
-        guard use == .always || use == .auto && size >= Self.leastBytes else { return nil }
+        folder = PackedFolder(parent: checkpoint.folder)
+        guard use == .always || use == .auto && size >= Self.leastBytes && folder.isLocal else { return nil }
         // Another build of the program may fold or round in another way.
         guard let program = FileIdentity(path: "/proc/self/exe") else { return nil }
         let configuration = checksum(checkpoint.configurationFile.serialized(indented: false))
-        folder = PackedFolder(parent: checkpoint.folder)
         self.files = files
         model =
             (["program: \(program.size) bytes, \(program.modified)", "config.json: \(configuration)"]

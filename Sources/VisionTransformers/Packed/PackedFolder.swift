@@ -57,6 +57,13 @@ struct PackedFolder: Sendable {
         }
     }
 
+    /// Whether the folder lies on a file system of this machine. On those of a network another machine can take a file away while it is
+    /// mapped here, which ends the process that reads it next.
+    var isLocal: Bool {
+        guard let device = FileIdentity(path: parent)?.device else { return false }
+        return !FileSystems.ofNetworks.contains(device)
+    }
+
     /// Whether the backbone's folder belongs to who runs this: others could not remove what we would leave there.
     private var isOurs: Bool { FileIdentity(path: parent)?.owner == geteuid() }
 

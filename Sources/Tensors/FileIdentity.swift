@@ -35,4 +35,13 @@ public struct FileIdentity: Sendable, Equatable, CustomStringConvertible {
 
     /// All of it but owner and device, in one line.
     public var description: String { "\(size) bytes, \(number), \(modified), \(changed)" }
+
+    /// Whether a path still leads to this file, and the file has been as it is for so many nanoseconds: times of files have steps, within
+    /// which a second change would not show.
+    public func isStill(at path: String, for nanoseconds: Int) -> Bool {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let age = now.tv_sec * 1_000_000_000 + now.tv_nsec - max(changed, modified)
+        return FileIdentity(path: path) == self && age >= nanoseconds
+    }
 }

@@ -35,7 +35,7 @@ struct OpenedBundle {
             throw ModelError(options.bundle, "a bundle without tasks has nothing to say")
         }
         precision = options.precision.precision(isQuantized: bundle.isQuantized)
-        let computation = needsDigest ? BundleDigest(bundle, precision) : nil
+        let computation = needsDigest ? BundleDigest(bundle, precision, options.cache) : nil
         classifier = BundleClassifier(
             try bundle.model(threads: options.threads, for: tasks, precision: precision, cache: options.cache))
         preparer = PatchPreparer(bundle, decoding: options.decoding)

@@ -43,6 +43,26 @@ import Testing
         #expect(try run.standardOutput == label("bundle", [Self.image], folder: scratch.url.path))
     }
 
+    /// With -o the model's SHA-256 is part of the journal; it is computed once for files that stay as they are.
+    @Test func theDigestThatIsKeptIsThatOfTheWeights() throws {
+        try bundle()
+        func run() throws {
+            _ = try label(scratch.path("bundle"), ["--cache", "always", "-o", scratch.path("out.csv"), Self.image])
+        }
+        try run()
+        #expect(packed().count == 2 && packed().contains("sha256.json"))
+        let kept = try scratch.read("bundle/.packed/sha256.json")
+        // Without bundle.json the folder is a checkpoint, of which inspect says the digests of the files.
+        try scratch.copy(scratch.path("bundle"), to: "plain")
+        try scratch.remove("plain/bundle.json")
+        let inspected = try runMergeVit(["inspect", "--json", "plain"], folder: scratch.url)
+        let digest = try #require(String(decoding: kept, as: UTF8.self).split(separator: "\"").first { $0.count == 64 })
+        #expect(inspected.exitCode == 0)
+        #expect(String(decoding: inspected.standardOutput, as: UTF8.self).contains(digest))
+        try run()
+        #expect(try scratch.read("bundle/.packed/sha256.json") == kept)
+    }
+
     @Test func otherCommandsDoNotSeeThem() throws {
         try bundle()
         _ = try label(scratch.path("bundle"), ["--cache", "always", Self.image])

@@ -120,3 +120,46 @@ import Testing
         #expect(scene.files == [URL(fileURLWithPath: file.path).lastPathComponent, "f32-other.safetensors"])
     }
 }
+
+/// Digests of weights that are kept are those of the very files, or are not known.
+@Suite struct KnownDigestsTests {
+    func known(_ scene: PackedScene, settlingTime: Int = 0) throws -> KnownDigests {
+        try #require(KnownDigests(Checkpoint(folder: scene.scratch.path), .always, settlingTime: settlingTime))
+    }
+
+    @Test func aDigestIsKnownUntilTheFileChanges() throws {
+        let (scene, copy) = (try PackedScene(), try PackedScene())
+        let path = "\(scene.scratch.path)/model.safetensors"
+        let digest = String(repeating: "0a", count: 32)
+        try known(scene, settlingTime: 3_600_000_000_000).keep([path: digest])
+        #expect(try known(scene).read().isEmpty && scene.files.isEmpty)
+        try known(scene).keep([path: digest])
+        #expect(try known(scene).read() == [path: digest] && known(scene).count == 1)
+        #expect(scene.files == [KnownDigests.name] && PackedCache.isFile(KnownDigests.name))
+        try FileManager.default.copyItem(atPath: scene.folder, toPath: copy.folder)
+        #expect(try known(copy).read().isEmpty)
+        let opened = try known(scene)
+        try scene.overwrite(path, Array(try Data(contentsOf: URL(fileURLWithPath: path))))
+        #expect(try known(scene).read().isEmpty)
+        // What was opened before is no more, and nothing is kept about it.
+        opened.keep([path: String(repeating: "0b", count: 32)])
+        #expect(try known(scene).read().isEmpty && opened.read() == [path: digest])
+    }
+
+    @Test(arguments: [
+        "", "{", "[]", "{}", "{\"format\": \"mergevit-sha256-1\", \"files\": {\"model.safetensors\": 1}}",
+    ])
+    func anythingElseIsNotBelieved(_ text: String) throws {
+        let scene = try PackedScene()
+        #expect(mkdir(scene.folder, 0o755) == 0)
+        try scene.scratch.write("\(PackedCache.folderName)/\(KnownDigests.name)", text)
+        #expect(try known(scene).read().isEmpty)
+    }
+
+    @Test func smallModelsHaveNoneUnlessAsked() throws {
+        let scene = try PackedScene()
+        let checkpoint = try Checkpoint(folder: scene.scratch.path)
+        #expect(KnownDigests(checkpoint, .auto) == nil && KnownDigests(checkpoint, .never) == nil)
+        #expect(scene.files.isEmpty)
+    }
+}

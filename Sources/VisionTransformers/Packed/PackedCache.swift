@@ -23,7 +23,21 @@ public struct PackedCache: Sendable {
 
     /// Whether a name in that folder is one that packed weights have, finished or not.
     package static func isFile(_ name: String) -> Bool {
-        name.hasSuffix(PackedFolder.ending) || name.hasSuffix(PackedFolder.ending + PackedFolder.partialEnding)
+        [PackedFolder.ending, KnownDigests.name].contains {
+            name.hasSuffix($0) || name.hasSuffix($0 + PackedFolder.partialEnding)
+        }
+    }
+
+    /// Whether anything is kept beside a checkpoint.
+    static func isWanted(for checkpoint: Checkpoint, _ use: Use) -> Bool {
+        let size = checkpoint.files.reduce(0) { $0 + $1.file.identity.size }
+        return use == .always
+            || use == .auto && size >= leastBytes && PackedFolder(parent: checkpoint.folder).isLocal
+    }
+
+    /// Whether a file that was kept belongs to who runs this or to the owner of the weights.
+    static func isTrusted(_ kept: FileIdentity, _ weights: [FileIdentity]) -> Bool {
+        kept.owner == geteuid() || weights.contains { $0.owner == kept.owner }
     }
 
     /// The least weights, in bytes of their files, that are worth it.
@@ -47,9 +61,8 @@ public struct PackedCache: Sendable {
         settlingTime: Int = PackedCache.settlingTime
     ) {
         let files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
-        let size = files.reduce(0) { $0 + $1.identity.size }
         folder = PackedFolder(parent: checkpoint.folder)
-        guard use == .always || use == .auto && size >= Self.leastBytes && folder.isLocal else { return nil }
+        guard Self.isWanted(for: checkpoint, use) else { return nil }
         // Another build of the program may fold or round in another way.
         guard let program = FileIdentity(path: "/proc/self/exe") else { return nil }
         let configuration = checksum(checkpoint.configurationFile.serialized(indented: false))
@@ -76,28 +89,23 @@ public struct PackedCache: Sendable {
     /// The weights that an earlier run has left for the kernels, or nil when there are none that can be used.
     func weights(for kernels: PlanKernels, _ pool: WorkerPool) -> PackedWeights? {
         guard kernels.layoutsAreKnown else { return nil }
-        let owners = Set(files.map(\.identity.owner) + [geteuid()])
-        return PackedFile.read("\(folder.path)/\(name(kernels))", key(kernels), pool) { owners.contains($0.owner) }
+        return PackedFile.read("\(folder.path)/\(name(kernels))", key(kernels), pool) {
+            Self.isTrusted($0, files.map(\.identity))
+        }
     }
 
     /// Starts to write weights for the next run, unless the model's files have just changed.
     ///
     /// - Returns: the thread that writes, to be kept until it may be waited for; nil when nothing is written.
     func keep(_ packed: PackedWeights, for kernels: PlanKernels) -> PackedWriter? {
-        guard kernels.layoutsAreKnown, files.allSatisfy({ isSettled($0.path, $0.identity) }) else { return nil }
+        guard kernels.layoutsAreKnown, files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else {
+            return nil
+        }
         let (folder, name, key) = (folder, name(kernels), key(kernels))
         return PackedWriter {
             guard folder.write(PackedFile(packed, key), as: name) else { return }
             folder.removeOthers(than: key)
         }
-    }
-
-    /// Whether a file is still what was opened, and was so for a while.
-    private func isSettled(_ path: String, _ identity: FileIdentity) -> Bool {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let age = now.tv_sec * 1_000_000_000 + now.tv_nsec - max(identity.changed, identity.modified)
-        return FileIdentity(path: path) == identity && age >= settlingTime
     }
 }
 

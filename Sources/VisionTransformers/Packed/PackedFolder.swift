@@ -24,8 +24,13 @@ struct PackedFolder: Sendable {
     /// The temporary file is locked while it is written, so only one process writes; what one that was killed has left behind, the next
     /// writes over. Nothing is flushed: a file that a power failure has torn is found by its checksums.
     ///
+    /// - Parameters:
+    ///   - byteCount: about how long it will be.
+    ///   - fill: gives the file's pieces to a closure, which says whether to go on; returns whether all were taken.
     /// - Returns: whether the file is there.
-    func write(_ file: PackedFile, as name: String) -> Bool {
+    func write(
+        _ name: String, byteCount: Int, _ fill: (_ write: (UnsafeRawBufferPointer) -> Bool) -> Bool
+    ) -> Bool {
         guard isOurs else { return false }
         mkdir(path, 0o755)
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -39,13 +44,19 @@ struct PackedFolder: Sendable {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, Self.isOwn(descriptor, partial, in: folder) else {
             return false
         }
-        guard hasSpace(for: file.byteCount, descriptor), fill(descriptor, with: file),
+        guard hasSpace(for: byteCount, descriptor), ftruncate(descriptor, 0) == 0,
+            fill({ SmallFiles.write(all: $0, to: descriptor) == nil }),
             renameat(folder, partial, folder, name) == 0
         else {
             unlinkat(folder, partial, 0)
             return false
         }
         return true
+    }
+
+    /// Writes packed weights.
+    func write(_ file: PackedFile, as name: String) -> Bool {
+        write(name, byteCount: file.byteCount, file.forEachPiece)
     }
 
     /// Removes packed weights that were made of another model.
@@ -80,10 +91,5 @@ struct PackedFolder: Sendable {
         var status = statvfs()
         guard fstatvfs(descriptor, &status) == 0 else { return false }
         return Int(clamping: status.f_bavail) / Self.freeSpace > count / Int(clamping: max(status.f_frsize, 1))
-    }
-
-    private func fill(_ descriptor: Int32, with file: PackedFile) -> Bool {
-        guard ftruncate(descriptor, 0) == 0 else { return false }
-        return file.forEachPiece { SmallFiles.write(all: $0, to: descriptor) == nil }
     }
 }

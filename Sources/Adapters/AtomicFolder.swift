@@ -131,9 +131,8 @@ package final class AtomicFolder: Sendable {
     private static func remove(_ path: String) {
         for name in names(in: path) {
             let entry = "\(path)/\(name)"
-            if ModelBundle.isGroupFolder(name), SmallFiles.isFolder(entry) {
-                for inner in names(in: entry) { unlink("\(entry)/\(inner)") }
-                rmdir(entry)
+            if name == PackedCache.folderName || ModelBundle.isGroupFolder(name), SmallFiles.isFolder(entry) {
+                remove(entry)
             } else {
                 unlink(entry)
             }
@@ -141,14 +140,22 @@ package final class AtomicFolder: Sendable {
         rmdir(path)
     }
 
-    /// Whether an entry of a bundle is a folder other than a group's backbone.
+    /// Whether an entry of a bundle is a folder other than a group's backbone and packed weights.
     private static func isForeign(_ path: String, name: String) -> Bool {
         guard SmallFiles.isFolder(path) else { return false }
+        if name == PackedCache.folderName { return isForeignCache(path) }
         guard ModelBundle.isGroupFolder(name) else { return true }
         return names(in: path).contains { name in
-            !["config.json", "model.safetensors", ActivationStatistics.fileName].contains(name)
-                || SmallFiles.isFolder("\(path)/\(name)")
+            let entry = "\(path)/\(name)"
+            if name == PackedCache.folderName, SmallFiles.isFolder(entry) { return isForeignCache(entry) }
+            return !["config.json", "model.safetensors", ActivationStatistics.fileName].contains(name)
+                || SmallFiles.isFolder(entry)
         }
+    }
+
+    /// Whether a folder has the name of packed weights but holds something else, too.
+    private static func isForeignCache(_ path: String) -> Bool {
+        names(in: path).contains { !PackedCache.isFile($0) || SmallFiles.isFolder("\(path)/\($0)") }
     }
 
     private static func names(in path: String) -> [String] { (try? SmallFiles.names(in: path)) ?? [] }

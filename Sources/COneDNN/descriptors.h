@@ -5,6 +5,13 @@
 #include <dnnl.h>
 #include <dnnl_debug.h>
 
+// How a matrix lies in memory: `count` inner blocks, each of so many elements of a dimension, innermost last; the strides of
+// the outer blocks, and the extents that they fill. Null pointers for a layout that has no such form.
+typedef struct {
+    int count;
+    const dnnl_dim_t *sizes, *dimensions, *strides, *padded;
+} mv_blocks;
+
 #if DNNL_VERSION_MAJOR >= 3
 
 typedef dnnl_memory_desc_t mv_desc;
@@ -53,6 +60,18 @@ static inline int mv_append_multiply(dnnl_post_ops_t ops, const mv_desc *desc) {
 static inline int mv_reorder_plan(dnnl_primitive_desc_t *plan, const mv_desc *from, const mv_desc *to,
                                   dnnl_engine_t engine) {
     return dnnl_reorder_primitive_desc_create(plan, *from, engine, *to, engine, NULL);
+}
+static inline mv_blocks mv_desc_blocks(const mv_desc *desc) {
+    mv_blocks blocks = {0, NULL, NULL, NULL, NULL};
+    const dnnl_dims_t *inner, *dimensions, *strides, *padded;
+    int count;
+    if (dnnl_memory_desc_query(*desc, dnnl_query_inner_nblks_s32, &count) ||
+        dnnl_memory_desc_query(*desc, dnnl_query_inner_blks, &inner) ||
+        dnnl_memory_desc_query(*desc, dnnl_query_inner_idxs, &dimensions) ||
+        dnnl_memory_desc_query(*desc, dnnl_query_strides, &strides) ||
+        dnnl_memory_desc_query(*desc, dnnl_query_padded_dims, &padded))
+        return blocks;
+    return (mv_blocks){count, *inner, *dimensions, *strides, *padded};
 }
 
 #else
@@ -109,6 +128,11 @@ static inline int mv_append_multiply(dnnl_post_ops_t ops, const mv_desc *desc) {
 static inline int mv_reorder_plan(dnnl_primitive_desc_t *plan, const mv_desc *from, const mv_desc *to,
                                   dnnl_engine_t engine) {
     return dnnl_reorder_primitive_desc_create(plan, from, engine, to, engine, NULL);
+}
+static inline mv_blocks mv_desc_blocks(const mv_desc *desc) {
+    if (desc->format_kind != dnnl_blocked) return (mv_blocks){0, NULL, NULL, NULL, NULL};
+    const dnnl_blocking_desc_t *b = &desc->format_desc.blocking;
+    return (mv_blocks){b->inner_nblks, b->inner_blks, b->inner_idxs, b->strides, desc->padded_dims};
 }
 
 #endif

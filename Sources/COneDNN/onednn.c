@@ -1,6 +1,7 @@
 #include "COneDNN.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,8 @@ static int has_instructions(dnnl_cpu_isa_t isa) { return (dnnl_get_effective_cpu
 int mv_has_bf16(void) { return has_instructions(dnnl_cpu_isa_avx512_core_bf16); }
 
 int mv_has_int8(void) { return has_instructions(dnnl_cpu_isa_avx512_core_vnni); }
+
+int mv_instructions(void) { return (int)dnnl_get_effective_cpu_isa(); }
 
 void mv_single_thread(void) {
     // The OpenMP runtime that oneDNN was built with is already in the process; a build without OpenMP has none.
@@ -231,6 +234,19 @@ int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_
 size_t mv_op_scratch_size(const mv_op *op) { return dnnl_memory_desc_get_size(mv_ref(&op->scratch)); }
 size_t mv_op_packed_size(const mv_op *op) {
     return op->uses_weights ? dnnl_memory_desc_get_size(mv_ref(&op->weights)) : 0;
+}
+
+size_t mv_op_bias_count(const mv_op *op) { return op->uses_bias ? (size_t)op->n : 0; }
+
+void mv_op_packed_layout(const mv_op *op, char *text, size_t size) {
+    mv_blocks blocks = mv_desc_blocks(&op->weights);
+    if (size) text[0] = 0;
+    if (!blocks.strides) return;
+    int length = snprintf(text, size, "%lldx%lld/%lld,%lld", (long long)blocks.padded[0], (long long)blocks.padded[1],
+                          (long long)blocks.strides[0], (long long)blocks.strides[1]);
+    for (int i = 0; i < blocks.count && length > 0 && (size_t)length < size; i++)
+        length += snprintf(text + length, size - (size_t)length, ":%lld.%lld", (long long)blocks.sizes[i],
+                           (long long)blocks.dimensions[i]);
 }
 
 const char *mv_op_kernel(const mv_op *op) {

@@ -130,6 +130,22 @@ public final class Kernel: @unchecked Sendable {
     /// Elements of scratch memory that a call needs.
     public var scratchCount: Int { (mv_op_scratch_size(handle) + 3) / 4 }
 
+    /// Elements of 32 bits that packed weights take.
+    public var packedCount: Int { (mv_op_packed_size(handle) + 3) / 4 }
+
+    /// Elements of a linear layer's bias; 0 when it has none.
+    public var biasCount: Int { mv_op_bias_count(handle) }
+
+    /// How packed weights lie in memory: blocks, strides and padding. Empty where the library does not say, and then weights that
+    /// another process has packed must not be used.
+    public var packedLayout: String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
+            guard let base = text.baseAddress else { return "" }
+            mv_op_packed_layout(handle, base, text.count)
+            return String(cString: base)
+        }
+    }
+
     /// The name of the kernel that the library chose, for reports.
     public var implementation: String { String(cString: mv_op_kernel(handle)) }
 
@@ -141,7 +157,7 @@ public final class Kernel: @unchecked Sendable {
     public func pack(
         _ weight: UnsafeBufferPointer<Float>, transposed: Bool = false
     ) throws(ComputeError) -> FloatBuffer {
-        let packed = FloatBuffer(count: (mv_op_packed_size(handle) + 3) / 4)
+        let packed = FloatBuffer(count: packedCount)
         try repack(weight, transposed: transposed, into: packed)
         return packed
     }

@@ -26,6 +26,10 @@ public final class KernelEngine: @unchecked Sendable {
         mv_version(&major, &minor, &patch)
         return "oneDNN \(major).\(minor).\(patch)"
     }
+
+    /// The library and the instructions that it uses, which `ONEDNN_MAX_CPU_ISA` may limit: what layouts of packed weights
+    /// depend on besides shapes.
+    public static var machine: String { "\(libraryVersion), instructions \(mv_instructions())" }
 }
 
 /// Throws when a library call did not give 0.

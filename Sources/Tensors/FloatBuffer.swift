@@ -1,4 +1,5 @@
-/// Uninitialised memory for 32-bit floats, aligned to a cache line, with a fixed address for its whole life.
+/// Memory for 32-bit floats, aligned to a cache line, with a fixed address for its whole life: uninitialised memory of its own, or
+/// a part of a mapped file, which can only be read.
 ///
 /// The owner decides who writes when: the buffer itself synchronises nothing.
 public final class FloatBuffer: @unchecked Sendable {
@@ -6,10 +7,13 @@ public final class FloatBuffer: @unchecked Sendable {
     public let base: UnsafeMutablePointer<Float>
     /// The number of elements.
     public let count: Int
+    /// The file that the memory is a part of.
+    private let file: MappedFile?
 
     /// Takes memory for `count` elements, which are not initialised.
     public init(count: Int) {
         self.count = count
+        file = nil
         base = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
             .bindMemory(to: Float.self, capacity: max(count, 1))
     }
@@ -20,8 +24,27 @@ public final class FloatBuffer: @unchecked Sendable {
         _ = UnsafeMutableBufferPointer(start: base, count: count).initialize(from: values)
     }
 
-    deinit { UnsafeMutableRawPointer(base).deallocate() }
+    /// A part of a mapped file, which stays mapped while the buffer lives. Writing to it ends the process.
+    ///
+    /// - Returns: nil when the part does not lie in the file, on a cache line, or is no whole number of elements.
+    public init?(viewing file: MappedFile, _ range: Range<Int>) {
+        guard let start = file.bytes.baseAddress, range.lowerBound >= 0, range.upperBound <= file.bytes.count,
+            range.lowerBound.isMultiple(of: 64), range.count.isMultiple(of: MemoryLayout<Float>.stride)
+        else { return nil }
+        count = range.count / MemoryLayout<Float>.stride
+        self.file = file
+        base = UnsafeMutableRawPointer(mutating: start + range.lowerBound)
+            .bindMemory(to: Float.self, capacity: max(count, 1))
+    }
+
+    deinit { if file == nil { UnsafeMutableRawPointer(base).deallocate() } }
 
     /// The elements as a buffer.
     public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
+
+    /// Whether it is a part of a file, which can only be read.
+    public var isReadOnly: Bool { file != nil }
+
+    /// The bytes of the elements.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(elements) }
 }

@@ -6,6 +6,8 @@ public final class MappedFile: @unchecked Sendable {
     public let path: String
     /// The whole content. Valid while this object lives.
     public let bytes: UnsafeRawBufferPointer
+    /// What the file was when it was opened.
+    public let identity: FileIdentity
 
     /// Maps a regular file.
     ///
@@ -24,6 +26,7 @@ public final class MappedFile: @unchecked Sendable {
         }
         let size = Int(status.st_size)
         self.path = path
+        identity = FileIdentity(status)
         if size == 0 {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return

@@ -45,7 +45,7 @@ public enum SmallFiles {
     }
 
     /// Writes all the bytes; the system's error number when it refuses, else nil.
-    static func write(all bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
+    package static func write(all bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
         var rest = bytes
         while !rest.isEmpty {
             let written = Glibc.write(descriptor, rest.baseAddress, rest.count)

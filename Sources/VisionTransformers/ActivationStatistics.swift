@@ -90,6 +90,16 @@ public struct ActivationStatistics: Sendable, Equatable {
         }
     }
 
+    /// A checksum of all names and numbers.
+    var checksum: UInt64 {
+        let values = channels.sorted { $0.key < $1.key }
+        let names = Array(values.map(\.key).joined(separator: "\n").utf8)
+        let sums =
+            [names.withUnsafeBytes { Compute.checksum($0) }]
+            + values.flatMap { [$0.value.mean, $0.value.deviation] }.map { $0.withUnsafeBytes { Compute.checksum($0) } }
+        return sums.withUnsafeBytes { Compute.checksum($0) }
+    }
+
     /// Writes them.
     ///
     /// - Throws: `TensorFileError` when the file cannot be written.

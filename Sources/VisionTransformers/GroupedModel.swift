@@ -18,12 +18,21 @@ public final class GroupedModel {
         public let tasks: [Int]
         /// Of the backbone's activations; int8 is less exact without.
         public let statistics: ActivationStatistics?
+        /// Where the backbone's packed weights are kept, if they are.
+        let cache: PackedCache?
 
         /// Heads with their backbone.
         public init(_ source: any ParameterSource, tasks: [Int], statistics: ActivationStatistics? = nil) {
+            self.init(source, tasks: tasks, statistics: statistics, cache: nil)
+        }
+
+        init(
+            _ source: any ParameterSource, tasks: [Int], statistics: ActivationStatistics?, cache: PackedCache?
+        ) {
             self.source = source
             self.tasks = tasks
             self.statistics = statistics
+            self.cache = cache
         }
     }
 
@@ -74,7 +83,7 @@ public final class GroupedModel {
             try MultitaskModel(
                 group.source, configuration: configuration, heads: group.tasks.map { heads[$0] }, imageSize: imageSize,
                 pool: pool, givesAllTokens: givesAllTokens, precision: precision,
-                statistics: group.statistics)
+                statistics: group.statistics, cache: group.cache)
         }
         let firstModel = try model(first)
         models = try [firstModel] + groups.dropFirst().map(model)

@@ -71,15 +71,18 @@ public struct ModelBundle: Sendable {
     ///     a task's, leaves out none.
     ///   - givesAllTokens: whether the model can give hidden states.
     ///   - precision: in what numbers it multiplies.
+    ///   - cache: whether packed weights are kept beside the backbones for the next time.
     /// - Throws: as `GroupedModel.init`.
     public func model(
-        threads: Int, for wanted: [String]? = nil, givesAllTokens: Bool = false, precision: InferencePrecision = .f32
+        threads: Int, for wanted: [String]? = nil, givesAllTokens: Bool = false, precision: InferencePrecision = .f32,
+        cache: PackedCache.Use = .never
     ) throws -> GroupedModel {
         let (groups, heads) = groups(for: wanted)
         return try GroupedModel(
             groups.map {
                 let known = precision == .int8 ? try $0.statistics : nil
-                return .init($0.backbone, tasks: $0.tasks, statistics: known)
+                return .init(
+                    $0.backbone, tasks: $0.tasks, statistics: known, cache: PackedCache($0.backbone, known, cache))
             }, configuration: backbone.configuration, heads: heads,
             imageSize: backbone.configuration.inputSize(preprocessing), threads: threads,
             givesAllTokens: givesAllTokens, precision: precision)

@@ -63,7 +63,8 @@ public final class MultitaskModel {
     init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, pool: WorkerPool, givesFeatures: Bool = false,
-        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, statistics: ActivationStatistics? = nil
+        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, statistics: ActivationStatistics? = nil,
+        cache: PackedCache? = nil
     ) throws {
         try Self.check(imageSize, configuration)
         self.configuration = configuration
@@ -73,7 +74,8 @@ public final class MultitaskModel {
         self.pool = pool
         let plan = try ForwardPlan(
             source, configuration, image: imageSize, heads: heads, givesFeatures: givesFeatures,
-            givesAllTokens: givesAllTokens, precision: precision, statistics: statistics, engine: engine, pool: pool)
+            givesAllTokens: givesAllTokens, precision: precision, statistics: statistics, cache: cache,
+            engine: engine, pool: pool)
         self.precision = precision
         self.givesAllTokens = givesAllTokens || plan.layout.tokens == plan.tokens
         operationsPerImage = plan.operations

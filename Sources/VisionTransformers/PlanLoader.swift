@@ -89,34 +89,6 @@ struct PlanLoader: Sendable {
             bias: FloatBuffer(layer.bias))
     }
 
-    /// All blocks, loaded in parallel, and the scratch memory that their kernels want.
-    ///
-    /// - Parameters:
-    ///   - tokens: what all blocks but the last compute, and what the last does.
-    ///   - statistics: of activations, for int8, if they are known.
-    func blocks(
-        _ tokens: [BlockTokens], _ precision: InferencePrecision, _ statistics: ActivationStatistics?,
-        engine: KernelEngine, pool: WorkerPool
-    ) throws -> ([any ForwardBlock], scratch: [Int]) {
-        let (c, last) = (configuration, configuration.layers - 1)
-        let whole = try tokens.map { try FloatBlockKernels(engine, c, $0, precision.stored) }
-        guard precision == .int8 else {
-            return (
-                try pool.map(c.layers) { try FloatBlock(self, layer: $0, whole[$0 == last ? 1 : 0]) },
-                whole.map(\.scratchCount)
-            )
-        }
-        let rounded = try tokens.map { try Int8BlockKernels(engine, c, $0, stored: precision.stored) }
-        let blocks = try pool.map(c.layers) { layer -> any ForwardBlock in
-            let place = layer == last ? 1 : 0
-            guard InferencePrecision.roundsBlock(layer) else {
-                return try FloatBlock(self, layer: layer, whole[place])
-            }
-            return try Int8Block(self, layer: layer, rounded[place], statistics)
-        }
-        return (blocks, (whole.map(\.scratchCount) + rounded.map(\.scratchCount)))
-    }
-
     /// (tokens, D): prefix tokens with their positions, then the positions of the patches.
     func initialTokens(
         grid: BackboneConfiguration.Extent, image: BackboneConfiguration.Extent

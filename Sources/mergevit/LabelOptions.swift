@@ -2,6 +2,7 @@ public import ArgumentParser
 import Glibc
 public import Images
 public import Labelling
+public import VisionTransformers
 
 /// The options about what goes in.
 struct InputOptions: ParsableArguments {
@@ -99,12 +100,20 @@ struct EngineOptions: ParsableArguments {
             """)
     var precision = PrecisionChoice.f32
 
+    @Option(
+        help: """
+            Whether weights that were brought into the processor's layout are kept in the model's folder, for the next start: auto \
+            for models of 16 MiB and more on a disk of this machine, always, never.
+            """)
+    var cache = PackedCache.Use.auto
+
     @OptionGroup var decoding: DecodingArguments
 
     /// What opening a bundle has to be told.
     func bundleOptions(_ bundle: String) -> BundleOptions {
         BundleOptions(
-            bundle: bundle, decoding: decoding.options, threads: threadCount, precision: precision)
+            bundle: bundle, decoding: decoding.options, threads: threadCount, precision: precision,
+            cache: cache)
     }
 
     /// The threads asked for, or as many as there are cores to run on.
@@ -234,3 +243,4 @@ extension RowOptions.Format: ExpressibleByArgument {}
 extension RowOptions.Layout: ExpressibleByArgument {}
 extension RowOptions.Scores: ExpressibleByArgument {}
 extension SyncPolicy: ExpressibleByArgument {}
+extension PackedCache.Use: ExpressibleByArgument {}

@@ -11,6 +11,8 @@ struct BundleOptions {
     let threads: Int
     /// In what numbers the model multiplies.
     let precision: PrecisionChoice
+    /// Whether packed weights are kept beside the model.
+    let cache: PackedCache.Use
 }
 
 /// A bundle that is ready to label: what turns files into its network's input, and the network.
@@ -33,8 +35,9 @@ struct OpenedBundle {
             throw ModelError(options.bundle, "a bundle without tasks has nothing to say")
         }
         precision = options.precision.precision(isQuantized: bundle.isQuantized)
-        let computation = needsDigest ? BundleDigest(bundle, precision) : nil
-        classifier = BundleClassifier(try bundle.model(threads: options.threads, for: tasks, precision: precision))
+        let computation = needsDigest ? BundleDigest(bundle, precision, options.cache) : nil
+        classifier = BundleClassifier(
+            try bundle.model(threads: options.threads, for: tasks, precision: precision, cache: options.cache))
         preparer = PatchPreparer(bundle, decoding: options.decoding)
         digest = try computation?.value()
     }

@@ -46,11 +46,14 @@ struct RowSettings {
 /// same model.
 final class BundleDigest: @unchecked Sendable {
     private let paths: [String]
+    private let known: [KnownDigests]
     private var result: Result<String, any Error> = .success("")
     private var thread: WorkerThread?
 
     /// Starts to read the files of a bundle.
-    init(_ bundle: ModelBundle, _ precision: InferencePrecision) {
+    ///
+    /// - Parameter cache: whether digests of weights are kept for the next time.
+    init(_ bundle: ModelBundle, _ precision: InferencePrecision, _ cache: PackedCache.Use) {
         let checkpoints = bundle.groups.map(\.backbone)
         let measured: [String] = checkpoints.map { "\($0.folder)/\(ActivationStatistics.fileName)" }
         let statistics = precision == .int8 ? measured.filter { access($0, F_OK) == 0 } : []
@@ -60,6 +63,7 @@ final class BundleDigest: @unchecked Sendable {
         paths =
             own.map { "\(bundle.folder)/\($0)" }
             + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + statistics
+        known = checkpoints.compactMap { KnownDigests($0, cache) }
         thread = WorkerThread.start { [self] in result = Result { try compute() } }
     }
 
@@ -73,6 +77,10 @@ final class BundleDigest: @unchecked Sendable {
     }
 
     private func compute() throws -> String {
-        FileDigest.sha256(try paths.map { Array(try FileDigest.sha256($0).utf8) })
+        let before = known.reduce(into: [:]) { digests, known in digests.merge(known.read()) { $1 } }
+        let digests = try paths.map { try before[$0] ?? FileDigest.sha256($0) }
+        let byPath = Dictionary(zip(paths, digests)) { $1 }
+        for known in known where known.read().count < known.count { known.keep(byPath) }
+        return FileDigest.sha256(digests.map { Array($0.utf8) })
     }
 }

@@ -70,6 +70,8 @@ int mv_has_bf16(void);
 /// The same for products of unsigned with signed bytes that are added to 32-bit sums (AVX512_VNNI). Instructions from before add
 /// pairs in 16 bits, which overflow.
 int mv_has_int8(void);
+/// A number for the instructions that oneDNN uses, on this processor and under its settings.
+int mv_instructions(void);
 
 /// Makes the calling thread run oneDNN's work on itself alone. To be called once on every thread that plans or runs.
 void mv_single_thread(void);
@@ -90,6 +92,10 @@ void mv_op_destroy(mv_op *op);
 size_t mv_op_scratch_size(const mv_op *op);
 /// Bytes of the packed weights.
 size_t mv_op_packed_size(const mv_op *op);
+/// Elements of a linear layer's bias.
+size_t mv_op_bias_count(const mv_op *op);
+/// Describes how the packed weights lie, in at most `size` characters; empty where that cannot be said.
+void mv_op_packed_layout(const mv_op *op, char *text, size_t size);
 /// The name of the kernel that oneDNN chose.
 const char *mv_op_kernel(const mv_op *op);
 /// Writes weights given as n rows of k elements (a linear layer's `weight`), or transposed as k rows of n, into the packed

@@ -2,7 +2,7 @@ import Compute
 import Tensors
 
 /// The kernels that blocks of the same tokens share, in f32 or bf16.
-struct FloatBlockKernels: Sendable {
+struct FloatBlockKernels: ForwardBlockKernels {
     let configuration: BackboneConfiguration
     let tokens: BlockTokens
     let norm1: NormKernel
@@ -47,10 +47,11 @@ struct FloatBlockKernels: Sendable {
         second = try added(m)
     }
 
-    /// The largest scratch memory that any of them wants, in elements.
+    var linear: [Kernel] { [query, qkv, attentionOutput, up, first, second].compactMap(\.self) }
+
     var scratchCount: Int {
         ([attention.scratchCount, norm1.scratchCount, norm2.scratchCount]
-            + [query, qkv, attentionOutput, up, first, second].compactMap { $0?.scratchCount }).max() ?? 0
+            + linear.map(\.scratchCount)).max() ?? 0
     }
 }
 
@@ -104,19 +105,18 @@ struct FloatBlock: ForwardBlock {
     private let first: ForwardPlan.Linear
     private let second: ForwardPlan.Linear
 
-    init(_ loader: PlanLoader, layer: Int, _ kernels: FloatBlockKernels) throws {
-        let prefix = "layers.\(layer)"
-        let (gated, d) = (kernels.configuration.usesSwiGLU, kernels.configuration.hiddenSize)
+    init(_ kernels: FloatBlockKernels, _ packed: PackedWeights, layer: Int) throws {
+        let d = kernels.configuration.hiddenSize
+        let name = PlanLoader.blockName(layer)
         self.kernels = kernels
-        norm1 = try loader.norm("\(prefix).norm1")
-        let input = try loader.plainAttentionInput(layer)
-        query = try kernels.query.map { try loader.pack(input.outputs(0..<d), $0) }
-        qkv = try loader.pack(query == nil ? input : input.outputs(d..<3 * d), kernels.qkv)
-        attentionOutput = try loader.linear("\(prefix).attention.o_proj", kernels.attentionOutput)
-        norm2 = try loader.norm("\(prefix).norm2")
-        up = try kernels.up.map { try loader.linear("\(prefix).mlp.up_proj", $0) }
-        first = try loader.linear("\(prefix).mlp.\(gated ? "gate_proj" : "fc1")", kernels.first)
-        second = try loader.linear("\(prefix).mlp.\(gated ? "down_proj" : "fc2")", kernels.second)
+        norm1 = try packed.norm("\(name).norm1", width: d)
+        query = try kernels.query.map { try packed.linear("\(name).query", $0) }
+        qkv = try packed.linear("\(name).qkv", kernels.qkv)
+        attentionOutput = try packed.linear("\(name).output", kernels.attentionOutput)
+        norm2 = try packed.norm("\(name).norm2", width: d)
+        up = try kernels.up.map { try packed.linear("\(name).up", $0) }
+        first = try packed.linear("\(name).first", kernels.first)
+        second = try packed.linear("\(name).second", kernels.second)
     }
 
     func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {

@@ -45,8 +45,10 @@ final class ForwardPlan: Sendable {
     let finalNormKernel: NormKernel
     /// The largest scratch memory that any kernel wants, in elements.
     let scratchCount: Int
+    /// Writes the packed weights for the next run, if they had to be made; waited for when the plan goes.
+    private let writer: PackedWriter?
 
-    /// Plans the kernels and packs the weights, layers in parallel on the pool.
+    /// Plans the kernels and packs the weights, layers in parallel on the pool, or maps those that an earlier run has packed.
     ///
     /// The last block computes queries and what follows only for the tokens that are read: exact, and most of a block less.
     ///
@@ -54,46 +56,50 @@ final class ForwardPlan: Sendable {
     ///   - givesFeatures: all parts of the features are read, whatever the heads read.
     ///   - givesAllTokens: all tokens are read.
     ///   - statistics: of activations, for int8, if they are known.
+    ///   - cache: where packed weights are kept, if they are.
     /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ configuration: BackboneConfiguration, image: BackboneConfiguration.Extent,
         heads: [Head], givesFeatures: Bool, givesAllTokens: Bool, precision: InferencePrecision,
-        statistics: ActivationStatistics?, engine: KernelEngine, pool: WorkerPool
+        statistics: ActivationStatistics?, cache: PackedCache?, engine: KernelEngine, pool: WorkerPool
     ) throws {
         let c = configuration
         let grid = c.grid(for: image)
         let patches = grid.height * grid.width
         let tokens = patches + c.family.prefixTokens
-        let d = c.hiddenSize
         try precision.check()
         self.configuration = c
         self.patches = patches
         self.tokens = tokens
         self.precision = precision
         let layout = FeatureLayout(
-            width: d, prefixTokens: c.family.prefixTokens, patches: patches,
-            featureSize: givesFeatures ? c.featureSize : heads.map { $0.weight.shape[1] }.max() ?? d)
+            width: c.hiddenSize, prefixTokens: c.family.prefixTokens, patches: patches,
+            featureSize: givesFeatures ? c.featureSize : heads.map { $0.weight.shape[1] }.max() ?? c.hiddenSize)
         self.layout = layout
-
-        let loader = PlanLoader(source: source, configuration: c)
-        let patchKernel = try Kernel.linear(
-            engine, rows: patches, inputs: c.patchLength, outputs: d, accumulates: true, operands: precision.stored)
-        embedding = try loader.linear(ParameterNames.patchProjection, patchKernel)
-        initialTokens = try loader.initialTokens(grid: grid, image: image)
-        finalNorm = try loader.norm("layernorm")
-        classes = heads.reduce(0) { $0 + $1.classes.count }
-        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: layout.featureSize, engine: engine)
 
         let read = givesAllTokens ? tokens : layout.tokens
         self.read = read
-        finalNormKernel = try NormKernel(engine, c, rows: read, .f32)
-        let places = [BlockTokens(all: tokens, read: tokens), BlockTokens(all: tokens, read: read)]
-        let scratch: [Int]
-        (blocks, scratch) = try loader.blocks(places, precision, statistics, engine: engine, pool: pool)
-        scratchCount =
-            ([patchKernel.scratchCount, finalNormKernel.scratchCount, self.heads?.kernel.scratchCount ?? 0] + scratch)
-            .max() ?? 0
+        let kernels = try PlanKernels(
+            engine, c, patches: patches, tokens: BlockTokens(all: tokens, read: read), precision)
+        let weights: PlanWeights
+        if let packed = cache?.weights(for: kernels, pool), let kept = try? PlanWeights(packed, kernels, c) {
+            (weights, writer) = (kept, nil)
+        } else {
+            let packed = try PlanLoader(source: source, configuration: c)
+                .pack(kernels, image: image, statistics, pool)
+            weights = try PlanWeights(packed, kernels, c)
+            writer = cache?.keep(packed, for: kernels)
+        }
+        (embedding, initialTokens, blocks) = (weights.embedding, weights.initialTokens, weights.blocks)
+        finalNorm = weights.finalNorm
+        finalNormKernel = kernels.finalNorm
+        classes = heads.reduce(0) { $0 + $1.classes.count }
+        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: layout.featureSize, engine: engine)
+        scratchCount = max(kernels.scratchCount, self.heads?.kernel.scratchCount ?? 0)
     }
+
+    /// Whether the weights are those that an earlier run has packed.
+    var isMapped: Bool { initialTokens.isReadOnly }
 
     /// Multiplications and additions of one image's matrix products: 2·m·k·n each.
     var operations: Double {

@@ -2,7 +2,7 @@ import Compute
 import Tensors
 
 /// The kernels that blocks of the same tokens share, in int8.
-struct Int8BlockKernels: Sendable {
+struct Int8BlockKernels: ForwardBlockKernels {
     let configuration: BackboneConfiguration
     let tokens: BlockTokens
     let stored: Precision
@@ -34,18 +34,26 @@ struct Int8BlockKernels: Sendable {
         second = try products(r, m, d, .f32)
     }
 
-    /// The largest scratch memory that any of them wants, in elements.
-    var scratchCount: Int {
-        ([attention.scratchCount] + [query, qkv, attentionOutput, first, second].compactMap { $0?.scratchCount })
-            .max() ?? 0
-    }
+    /// What follows the MLP's first layer; in a gated MLP, the gate.
+    var activation: Activation { configuration.usesSwiGLU ? .swish(alpha: 1) : configuration.activation }
+
+    var linear: [Kernel] { [query, qkv, attentionOutput, first, second].compactMap(\.self) }
+
+    var scratchCount: Int { ([attention.scratchCount] + linear.map(\.scratchCount)).max() ?? 0 }
 }
 
 /// A linear layer in eight bits.
 struct Int8Linear: Sendable {
-    private let products: ForwardPlan.Linear
+    /// What is computed in whole numbers.
+    let products: ForwardPlan.Linear
     /// What makes the layer's results of the products.
     let scaling: Int8.Scaling
+
+    /// A layer whose products and scaling are ready.
+    init(products: ForwardPlan.Linear, scaling: Int8.Scaling) {
+        self.products = products
+        self.scaling = scaling
+    }
 
     /// Rounds and packs a layer.
     ///
@@ -83,47 +91,19 @@ struct Int8Block: ForwardBlock {
     private let first: Int8Linear
     private let second: Int8Linear
 
-    init(
-        _ loader: PlanLoader, layer: Int, _ kernels: Int8BlockKernels, _ statistics: ActivationStatistics?
-    ) throws {
-        let prefix = "layers.\(layer)"
+    init(_ kernels: Int8BlockKernels, _ packed: PackedWeights, layer: Int) throws {
         let c = kernels.configuration
-        let (gated, d) = (c.usesSwiGLU, c.hiddenSize)
+        let name = PlanLoader.blockName(layer)
         self.kernels = kernels
-        activation = gated ? .swish(alpha: 1) : c.activation
-        func plain(_ name: String) throws -> PlanLoader.Plain {
-            let name = "\(prefix).\(name)"
-            return try loader.plain(name, rowScale: loader.rowScale(of: name))
-        }
-        func folding(
-            _ place: LayerInput.Place, _ readers: [PlanLoader.Plain], _ norm: ForwardPlan.Norm
-        ) -> Int8Folding {
-            statistics?[layer, place].map { Int8Folding($0, readers: readers) } ?? Int8Folding(norm)
-        }
-        var input = try loader.plainAttentionInput(layer)
-        let inputNorm = try loader.norm("\(prefix).norm1")
-        let inputFolding = folding(.attentionInput, [input], inputNorm)
-        norm1 = inputFolding.folded(inputNorm)
-        input = inputFolding.folded(reader: input)
-        var output = try plain("attention.o_proj")
-        if let measured = statistics?[layer, .attentionOutput] {
-            let folding = Int8Folding(measured, readers: [output])
-            input = folding.folded(writer: input)
-            output = folding.folded(reader: output)
-        }
-        query = try kernels.query.map { try Int8Linear(input.outputs(0..<d), $0) }
-        qkv = try Int8Linear(query == nil ? input : input.outputs(d..<3 * d), kernels.qkv)
-        attentionOutput = try Int8Linear(output, kernels.attentionOutput)
-
-        let mlp = try (gated ? ["mlp.gate_proj", "mlp.up_proj"] : ["mlp.fc1"]).map(plain)
-        let mlpNorm = try loader.norm("\(prefix).norm2")
-        let mlpFolding = folding(.mlpInput, mlp, mlpNorm)
-        norm2 = mlpFolding.folded(mlpNorm)
-        first = try Int8Linear(mlpFolding.folded(reader: mlp[0]), kernels.first)
-        up = gated ? try Int8Linear(mlpFolding.folded(reader: mlp[1]), kernels.first) : nil
-        second = try Int8Linear(
-            plain(gated ? "mlp.down_proj" : "mlp.fc2"), kernels.second,
-            offset: Int8.offset(activation, isGated: gated))
+        activation = kernels.activation
+        norm1 = try packed.norm("\(name).norm1", width: c.hiddenSize)
+        query = try kernels.query.map { try packed.int8("\(name).query", $0) }
+        qkv = try packed.int8("\(name).qkv", kernels.qkv)
+        attentionOutput = try packed.int8("\(name).output", kernels.attentionOutput)
+        norm2 = try packed.norm("\(name).norm2", width: c.hiddenSize)
+        up = c.usesSwiGLU ? try packed.int8("\(name).up", kernels.first) : nil
+        first = try packed.int8("\(name).first", kernels.first)
+        second = try packed.int8("\(name).second", kernels.second)
     }
 
     func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {

@@ -1,0 +1,66 @@
+import Glibc
+import Tensors
+
+/// The SHA-256 of a checkpoint's weights that an earlier run has computed, kept beside packed weights and under the same conditions
+/// (see `PackedCache`): a digest is that of the very file that was hashed, by size, number and both times, or it is not known.
+public struct KnownDigests: Sendable {
+    /// The file's name in the folder of packed weights.
+    static let name = "sha256.json"
+    private static let format = "mergevit-sha256-1"
+
+    private let folder: PackedFolder
+    private let files: [(path: String, identity: FileIdentity)]
+    private let settlingTime: Int
+
+    /// The digests of a checkpoint, or nil when none are kept.
+    public init?(_ checkpoint: Checkpoint, _ use: PackedCache.Use) {
+        self.init(checkpoint, use, settlingTime: PackedCache.settlingTime)
+    }
+
+    init?(_ checkpoint: Checkpoint, _ use: PackedCache.Use, settlingTime: Int) {
+        guard PackedCache.isWanted(for: checkpoint, use) else { return nil }
+        folder = PackedFolder(parent: checkpoint.folder)
+        files = checkpoint.files.map { ($0.path, $0.file.identity) }
+        self.settlingTime = settlingTime
+    }
+
+    /// Of how many files.
+    public var count: Int { files.count }
+
+    /// The digests that are known, by path: 64 hexadecimal digits each.
+    public func read() -> [String: String] {
+        guard let file = try? MappedFile(path: "\(folder.path)/\(Self.name)"),
+            PackedCache.isTrusted(file.identity, files.map(\.identity)),
+            let object = (try? JSON(parsing: file.bytes))?.objectValue, object["format"]?.stringValue == Self.format,
+            let entries = object["files"]?.objectValue
+        else { return [:] }
+        var known: [String: String] = [:]
+        for (path, identity) in files {
+            guard let entry = entries[Self.lastPart(path)]?.objectValue,
+                entry["identity"]?.stringValue == identity.description, let digest = entry["sha256"]?.stringValue,
+                digest.utf8.count == 64
+            else { continue }
+            known[path] = digest
+        }
+        return known
+    }
+
+    /// Keeps digests for the next run, unless files have just changed; what stands in the way is nobody's error.
+    ///
+    /// - Parameter digests: by path, of the files as they lie now.
+    public func keep(_ digests: [String: String]) {
+        guard files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else { return }
+        var entries = JSONObject()
+        for (path, identity) in files {
+            guard let digest = digests[path] else { continue }
+            entries[Self.lastPart(path)] = .object([
+                "identity": .string(identity.description), "sha256": .string(digest),
+            ])
+        }
+        let text = JSON.object(["format": .string(Self.format), "files": .object(entries)]).serialized()
+        let bytes = Array(text.utf8)
+        _ = folder.write(Self.name, byteCount: bytes.count) { write in bytes.withUnsafeBytes(write) }
+    }
+
+    private static func lastPart(_ path: String) -> String { String(path.split(separator: "/").last ?? "") }
+}

@@ -1,0 +1,95 @@
+import Glibc
+import Tensors
+
+/// The hidden folder beside a backbone's weights where packed weights are kept. Whatever stands in the way of writing there is
+/// nobody's error: the next run packs again.
+struct PackedFolder: Sendable {
+    /// The folder's name in the backbone's folder.
+    static let name = ".packed"
+    /// What the names of its files end in.
+    static let ending = ".safetensors"
+    /// What the name of an unfinished file ends in besides.
+    static let partialEnding = ".partial"
+
+    /// The backbone's folder.
+    let parent: String
+    /// The folder itself.
+    var path: String { "\(parent)/\(Self.name)" }
+
+    /// How much space must be free for each byte that is written, so that the cache never takes the last of it.
+    private static let freeSpace = 4
+
+    /// Writes a file under a temporary name and renames it when it is whole; one that is there is replaced.
+    ///
+    /// The temporary file is locked while it is written, so only one process writes; what one that was killed has left behind, the next
+    /// writes over. Nothing is flushed: a file that a power failure has torn is found by its checksums.
+    ///
+    /// - Parameters:
+    ///   - byteCount: about how long it will be.
+    ///   - fill: gives the file's pieces to a closure, which says whether to go on; returns whether all were taken.
+    /// - Returns: whether the file is there.
+    func write(
+        _ name: String, byteCount: Int, _ fill: (_ write: (UnsafeRawBufferPointer) -> Bool) -> Bool
+    ) -> Bool {
+        guard isOurs else { return false }
+        mkdir(path, 0o755)
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard folder >= 0 else { return false }
+        defer { close(folder) }
+        let partial = name + Self.partialEnding
+        let descriptor = openat(
+            folder, partial, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, Self.isOwn(descriptor, partial, in: folder) else {
+            return false
+        }
+        guard hasSpace(for: byteCount, descriptor), ftruncate(descriptor, 0) == 0,
+            fill({ SmallFiles.write(all: $0, to: descriptor) == nil }),
+            renameat(folder, partial, folder, name) == 0
+        else {
+            unlinkat(folder, partial, 0)
+            return false
+        }
+        return true
+    }
+
+    /// Writes packed weights.
+    func write(_ file: PackedFile, as name: String) -> Bool {
+        write(name, byteCount: file.byteCount, file.forEachPiece)
+    }
+
+    /// Removes packed weights that were made of another model.
+    func removeOthers(than key: PackedFile.Key) {
+        for name in (try? SmallFiles.names(in: path)) ?? [] where name.hasSuffix(Self.ending) {
+            let path = "\(path)/\(name)"
+            let found = (try? SafetensorsFile(path: path)).flatMap { PackedFile.key(of: $0) }
+            if found?.model != key.model { unlink(path) }
+        }
+    }
+
+    /// Whether the folder lies on a file system of this machine. On those of a network another machine can take a file away while it is
+    /// mapped here, which ends the process that reads it next.
+    var isLocal: Bool {
+        guard let device = FileIdentity(path: parent)?.device else { return false }
+        return !FileSystems.ofNetworks.contains(device)
+    }
+
+    /// Whether the backbone's folder belongs to who runs this: others could not remove what we would leave there.
+    private var isOurs: Bool { FileIdentity(path: parent)?.owner == geteuid() }
+
+    /// Whether an open file is a plain file without other names, and still the one of that name: the process that had locked it may
+    /// have finished and renamed it.
+    private static func isOwn(_ descriptor: Int32, _ name: String, in folder: Int32) -> Bool {
+        var (opened, there) = (stat(), stat())
+        return fstat(descriptor, &opened) == 0 && fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) == 0
+            && opened.st_ino == there.st_ino && opened.st_dev == there.st_dev && opened.st_nlink == 1
+            && opened.st_mode & S_IFMT == S_IFREG
+    }
+
+    private func hasSpace(for count: Int, _ descriptor: Int32) -> Bool {
+        var status = statvfs()
+        guard fstatvfs(descriptor, &status) == 0 else { return false }
+        return Int(clamping: status.f_bavail) / Self.freeSpace > count / Int(clamping: max(status.f_frsize, 1))
+    }
+}

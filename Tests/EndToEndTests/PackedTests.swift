@@ -1,0 +1,92 @@
+import Foundation
+import Glibc
+import Testing
+
+/// Packed weights beside a bundle: found by the next run, and in the way of no other command.
+@Suite struct PackedTests {
+    let scratch: Scratch
+    init() throws { scratch = try Scratch() }
+
+    static let image = Samples.image("signs/stop.png")
+
+    /// A bundle of one's own whose files have settled: of those that have just changed nothing is kept.
+    func bundle(_ name: String = "bundle") throws {
+        try scratch.copy(Samples.only("corn"), to: name)
+        usleep(1_100_000)
+    }
+
+    func packed(_ name: String = "bundle") -> [String] { (try? scratch.entries("\(name)/.packed")) ?? [] }
+
+    @Test(arguments: ["f32", "auto"]) func theSameBytesWithAndWithout(_ precision: String) throws {
+        try bundle()
+        let arguments = ["--precision", precision, "--all-scores", Self.image]
+        let expected = try label(scratch.path("bundle"), ["--cache", "never"] + arguments)
+        #expect(try label(scratch.path("bundle"), arguments) == expected)
+        #expect(packed().isEmpty)
+        #expect(try label(scratch.path("bundle"), ["--cache", "always"] + arguments) == expected)
+        #expect(packed().count == 1)
+        #expect(try label(scratch.path("bundle"), ["--cache", "always"] + arguments) == expected)
+        #expect(packed().count == 1)
+    }
+
+    @Test(.enabled(if: FaultTests.shim != nil), arguments: [("write", 0), ("write", 5000)], [ENOSPC, EIO])
+    func aFailingDiskIsNobodysError(_ fault: (call: String, after: Int), _ error: Int32) throws {
+        try bundle()
+        let run = try runMergeVit(
+            ["label", "-q", "--cache", "always", "--bundle", "bundle", Self.image], folder: scratch.url,
+            environment: [
+                "LD_PRELOAD": try #require(FaultTests.shim), "FAULT_CALL": fault.call, "FAULT_PATH": ".packed",
+                "FAULT_AFTER": "\(fault.after)", "FAULT_ERRNO": "\(error)",
+            ])
+        #expect(run.exitCode == 0 && run.errors.isEmpty, "\(run.errors)")
+        #expect(packed().isEmpty)
+        #expect(try run.standardOutput == label("bundle", [Self.image], folder: scratch.url.path))
+    }
+
+    /// With -o the model's SHA-256 is part of the journal; it is computed once for files that stay as they are.
+    @Test func theDigestThatIsKeptIsThatOfTheWeights() throws {
+        try bundle()
+        func run() throws {
+            _ = try label(scratch.path("bundle"), ["--cache", "always", "-o", scratch.path("out.csv"), Self.image])
+        }
+        try run()
+        #expect(packed().count == 2 && packed().contains("sha256.json"))
+        let kept = try scratch.read("bundle/.packed/sha256.json")
+        // Without bundle.json the folder is a checkpoint, of which inspect says the digests of the files.
+        try scratch.copy(scratch.path("bundle"), to: "plain")
+        try scratch.remove("plain/bundle.json")
+        let inspected = try runMergeVit(["inspect", "--json", "plain"], folder: scratch.url)
+        let digest = try #require(String(decoding: kept, as: UTF8.self).split(separator: "\"").first { $0.count == 64 })
+        #expect(inspected.exitCode == 0)
+        #expect(String(decoding: inspected.standardOutput, as: UTF8.self).contains(digest))
+        try run()
+        #expect(try scratch.read("bundle/.packed/sha256.json") == kept)
+    }
+
+    @Test func otherCommandsDoNotSeeThem() throws {
+        try bundle()
+        _ = try label(scratch.path("bundle"), ["--cache", "always", Self.image])
+        #expect(packed().count == 1)
+        let copy = try runMergeVit(
+            [
+                "quantize", "-q", "--bundle", "bundle", "--calibration", Samples.folder + "/images", "--images", "2",
+                "-o", "copy",
+            ],
+            folder: scratch.url)
+        #expect(copy.exitCode == 0, "\(copy.errors)")
+        #expect(try !scratch.entries("copy").contains(".packed"))
+        let inspected = try runMergeVit(["inspect", "bundle"], folder: scratch.url)
+        #expect(inspected.exitCode == 0 && !inspected.standardOutput.isEmpty)
+        let merge = [
+            "merge", "-q", "--base", Samples.base, "--adapter", "corn=\(Samples.adapter("corn"))", "-o", "bundle",
+        ]
+        let again = try runMergeVit(merge + ["--force"], folder: scratch.url)
+        #expect(again.exitCode == 0, "\(again.errors)")
+        #expect(try !scratch.entries("bundle").contains(".packed"))
+        // What is not packed weights is not ours to remove.
+        try scratch.write("bundle/.packed/notes.txt", [0x61])
+        let refused = try runMergeVit(merge + ["--force"], folder: scratch.url)
+        #expect(refused.exitCode == 3 && refused.errors.contains(".packed"))
+        #expect(packed() == ["notes.txt"])
+    }
+}

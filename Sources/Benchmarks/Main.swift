@@ -25,12 +25,13 @@ struct Benchmarks {
         if wants("shares") { result["shares"] = try EngineTables.shares() }
         let base = try BackboneConfiguration(JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
         if wants("training") { result["training"] = try training(base, threads: cores) }
+        if wants("command") { result["command"] = try CommandBenchmark.run(base) }
+        // Last, because its pictures take memory, which Linux counts for programs that are started after it, too.
         if wants("pictures") {
             let samples = try PictureSample.all()
             result["pictures"] = try PictureBenchmark.run(samples, cores: cores)
             result["labelling_pictures"] = try FolderBenchmark.run(samples, cores: cores)
         }
-        if wants("command") { result["command"] = try CommandBenchmark.run(base) }
         result["load_at_end"] = Machine.load
         if let file { try write(JSON.object(result).serialized(), to: file) }
     }

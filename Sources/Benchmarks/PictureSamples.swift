@@ -42,7 +42,9 @@ struct PictureSample {
             let coarse = RGBImage(
                 width: cells, height: height, pixels: (0..<cells * height * 3).map { _ in sample() })
             let layer = coarse.resized(to: size, filter: .bicubic)
-            for index in sums.indices { sums[index] += weight * (Float(layer.pixels[index]) - 128) }
+            layer.pixels.withUnsafeBufferPointer { pixels in
+                for index in pixels.indices { sums[index] += weight * (Float(pixels[index]) - 128) }
+            }
             (cells, weight) = (cells * 2, weight * 0.6)
         }
         return RGBImage(

@@ -21,20 +21,20 @@ void mv_resample_row(const uint8_t *row, const int32_t *starts, const int32_t *w
                      uint8_t *out) {
     for (size_t x = 0; x < outputs; x++) {
         const uint8_t *p = row + (size_t)starts[x] * 3;
-        const int32_t *w = weights + x * taps * 3;
+        const int32_t *w = weights + x * taps;
         lanes16 low = {0};
         lanes8 high = {0};
         for (size_t t = 0; t < taps * 3; t += 24) {
             bytes16 low_samples;
             bytes8 high_samples;
-            lanes16 low_weights;
-            lanes8 high_weights;
+            lanes8 pixels;
             memcpy(&low_samples, p + t, sizeof low_samples);
             memcpy(&high_samples, p + t + 16, sizeof high_samples);
-            memcpy(&low_weights, w + t, sizeof low_weights);
-            memcpy(&high_weights, w + t + 16, sizeof high_weights);
-            low += __builtin_convertvector(low_samples, lanes16) * low_weights;
-            high += __builtin_convertvector(high_samples, lanes8) * high_weights;
+            memcpy(&pixels, w + t / 3, sizeof pixels);
+            low += __builtin_convertvector(low_samples, lanes16)
+                   * __builtin_shufflevector(pixels, pixels, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5);
+            high += __builtin_convertvector(high_samples, lanes8)
+                    * __builtin_shufflevector(pixels, pixels, 5, 5, 6, 6, 6, 7, 7, 7);
         }
         // Sample i belongs to channel i mod 3: 24 sums become 12, 6 and then 3.
         lanes8 sums = __builtin_shufflevector(low, low, 0, 1, 2, 3, 4, 5, 6, 7);

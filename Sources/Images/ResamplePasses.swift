@@ -17,15 +17,14 @@ struct HorizontalPass: ~Copyable {
         let taps = (axis.stride + group - 1) / group * group
         let readable = max(width, taps)
         var starts: [Int32] = []
-        var weights = [Int32](repeating: 0, count: outputs * taps * 3)
+        var weights = [Int32](repeating: 0, count: outputs * taps)
         for index in 0..<outputs {
             // The window is moved left where it would stick out of the row; its weights move right within it.
             let start = min(axis.starts[index], readable - taps)
             let shift = axis.starts[index] - start
             starts.append(Int32(truncatingIfNeeded: start))
             for tap in 0..<axis.counts[index] {
-                let weight = axis.weights[index * axis.stride + tap]
-                for channel in 0..<3 { weights[(index * taps + shift + tap) * 3 + channel] = weight }
+                weights[index * taps + shift + tap] = axis.weights[index * axis.stride + tap]
             }
         }
         self.starts = starts

@@ -38,6 +38,9 @@ let package = Package(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),
         .target(name: "CProcessorLimits", cSettings: strictC),
+        .target(
+            name: "CCodecLimits", cSettings: strictC,
+            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
 
         // Libraries in Swift.
         .target(name: "Tensors", swiftSettings: strict),
@@ -73,7 +76,10 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["Training", "VisionTransformers", "Compute", "Tensors", "CProcessorLimits"],
+            dependencies: [
+                "Training", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "CProcessorLimits",
+                "CCodecLimits",
+            ],
             swiftSettings: strict),
 
         // Tests.

@@ -19,10 +19,10 @@ enum CommandBenchmark {
         print("\nthe command, ViT-B bundle on warm disk    first row, s   peak MiB, 1 image   peak MiB, 48 images")
         for precision in InferencePrecision.allCases where precision.isSupported {
             let options = ["label", "-q", "--precision", precision.rawValue, "--bundle", folder]
-            let runs = try (0...5).map { _ in try timeToFirstRow(binary, options + [image]) }
+            let runs = try (0...5).map { _ in try spawn(binary, options + [image]) }
             let many = [String](repeating: image, count: 48)
-            let batch = try timeToFirstRow(binary, options + ["-o", "/dev/null"] + many)
-            let first = median(runs.dropFirst().map(\.seconds))
+            let batch = try spawn(binary, options + ["-o", "/dev/null"] + many)
+            let first = median(runs.dropFirst().map(\.secondsToFirstRow))
             let peak = runs.map(\.peakKiB).max() ?? 0
             print(
                 Text.left(precision.rawValue, 39), Text.right(first, 3, 15), Text.right("\(peak / 1024)", 20),
@@ -37,9 +37,21 @@ enum CommandBenchmark {
         return .array(lines)
     }
 
-    private static func timeToFirstRow(
-        _ binary: String, _ arguments: [String]
-    ) throws -> (seconds: Double, peakKiB: Int) {
+    /// What a run of a program took.
+    struct Run {
+        /// Seconds to the first row behind the header on its standard output; 0 when there was none.
+        let secondsToFirstRow: Double
+        /// Seconds to its end.
+        let seconds: Double
+        /// The most memory that it had, in KiB.
+        let peakKiB: Int
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// - Throws: `ModelError` when it cannot be started or fails.
+    @discardableResult
+    static func spawn(_ binary: String, _ arguments: [String]) throws -> Run {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw ModelError("pipe", String(cString: strerror(errno))) }
         var actions = posix_spawn_file_actions_t()
@@ -67,7 +79,8 @@ enum CommandBenchmark {
         var (exit, usage) = (Int32(0), rusage())
         wait4(child, &exit, 0, &usage)
         guard exit == 0 else { throw ModelError(binary, "the benchmarked command failed") }
-        return (elapsed, Int(usage.ru_maxrss))
+        return Run(
+            secondsToFirstRow: elapsed, seconds: seconds() - start, peakKiB: Int(usage.ru_maxrss))
     }
 
     private static func writeBundle(_ configuration: BackboneConfiguration, to folder: String) throws {
@@ -99,7 +112,7 @@ enum CommandBenchmark {
         }
     }
 
-    private static func temporaryFolder() throws -> String {
+    static func temporaryFolder() throws -> String {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         let folder = "\(parent)/mergevit-bench-\(getpid())"
         guard mkdir(folder, 0o755) == 0 else { throw ModelError(folder, String(cString: strerror(errno))) }

@@ -23,19 +23,27 @@ enum Machine {
         return getloadavg(&values, 1) == 1 ? .number(values[0], decimals: 2) : .null
     }
 
-    /// The commit, as `make` knows it.
-    private static var commit: String { getenv("MERGEVIT_COMMIT").map { String(cString: $0) } ?? "unknown" }
+    /// The commit, as `make` knows it, or git where the benchmark runs; nil where neither does.
+    private static let commit: String? = {
+        if let known = getenv("MERGEVIT_COMMIT") { return String(cString: known) }
+        guard let git = popen("git describe --always --dirty 2>/dev/null", "r") else { return nil }
+        defer { pclose(git) }
+        var line = [CChar](repeating: 0, count: 256)
+        guard fgets(&line, Int32(line.count), git) != nil else { return nil }
+        return String(decoding: line.prefix { $0 != 0 && $0 != 10 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }()
 
     static func line(cores: Int) -> String {
         """
-        commit \(commit), \(processor), \(cores) cores, \(ProcessorLimit.instructions), \(KernelEngine.libraryVersion), \
+        \(commit.map { "commit \($0), " } ?? "")\(processor), \(cores) cores, \(ProcessorLimit.instructions), \(KernelEngine.libraryVersion), \
         load \(load.serialized(indented: false))
         """
     }
 
     static func json(cores: Int) -> JSONObject {
         [
-            "commit": .string(commit), "processor": .string(processor), "cores": .number("\(cores)"),
+            "commit": commit.map { .string($0) } ?? .null, "processor": .string(processor),
+            "cores": .number("\(cores)"),
             "instructions": .string(ProcessorLimit.instructions), "library": .string(KernelEngine.libraryVersion),
             "load_at_start": load,
         ]

@@ -4,9 +4,10 @@ import Tensors
 import Training
 import VisionTransformers
 
-/// `make bench`: the engine and training beside the processor's limit, measured in turn in one run; then the whole command.
+/// `make bench`: the engine and training beside the processor's limit, and pictures beside their libraries, measured in turn in one
+/// run; then the whole command.
 ///
-/// Arguments name the parts that are wanted: engine, shares, training, command; `--json FILE` writes the figures there, too.
+/// Arguments name the parts that are wanted: engine, shares, training, pictures, command; `--json FILE` writes the figures there, too.
 @main
 struct Benchmarks {
     static func main() throws {
@@ -25,6 +26,12 @@ struct Benchmarks {
         let base = try BackboneConfiguration(JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
         if wants("training") { result["training"] = try training(base, threads: cores) }
         if wants("command") { result["command"] = try CommandBenchmark.run(base) }
+        // Last, because its pictures take memory, which Linux counts for programs that are started after it, too.
+        if wants("pictures") {
+            let samples = try PictureSample.all()
+            result["pictures"] = try PictureBenchmark.run(samples, cores: cores)
+            result["labelling_pictures"] = try FolderBenchmark.run(samples, cores: cores)
+        }
         result["load_at_end"] = Machine.load
         if let file { try write(JSON.object(result).serialized(), to: file) }
     }

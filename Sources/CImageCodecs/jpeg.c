@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jpeglib.h>
@@ -13,7 +14,7 @@
 #define MAXIMUM_SCANS 500
 #define MAXIMUM_SCANNED_PIXELS 5e9
 
-typedef struct {
+struct mv_jpeg_reader {
     struct jpeg_error_mgr errors;  // first, so that the library's pointer to it is a pointer to this
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
@@ -22,7 +23,10 @@ typedef struct {
     char *message;
     int status;
     unsigned scanned_components;
-} reader;
+    JSAMPARRAY scratch;  // a row as stored, where that is not RGB
+};
+
+typedef struct mv_jpeg_reader reader;
 
 static void fail(j_common_ptr jpeg, int status, const char *text) {
     reader *r = (reader *)jpeg->err;
@@ -111,26 +115,33 @@ static void open_reader(reader *r, const uint8_t *data, size_t size) {
     jpeg_read_header(&r->jpeg, TRUE);
 }
 
-int mv_jpeg_read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message) {
-    reader r;
-    memset(&r, 0, sizeof r);
-    r.message = message;
-    if (setjmp(r.jump) == 0) {
-        open_reader(&r, data, size);
+// Each call that can fail has its own setjmp, so that no jump leaves the function that the caller is in.
+int mv_jpeg_open(const uint8_t *data, size_t size, reader **result, uint32_t *width, uint32_t *height, char *message) {
+    *result = NULL;
+    reader *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        snprintf(message, MV_MESSAGE_SIZE, "out of memory");
+        return MV_NO_MEMORY;
+    }
+    r->message = message;
+    if (setjmp(r->jump) == 0) {
+        open_reader(r, data, size);
         // Each 8 x 8 block takes one bit or more, unless it is arithmetically coded.
         double blocks = 0;
-        for (int i = 0; i < r.jpeg.num_components; i++)
-            blocks += (double)r.jpeg.comp_info[i].width_in_blocks * r.jpeg.comp_info[i].height_in_blocks;
-        if (!r.jpeg.arith_code && blocks > 8.0 * (double)size) {
+        for (int i = 0; i < r->jpeg.num_components; i++)
+            blocks += (double)r->jpeg.comp_info[i].width_in_blocks * r->jpeg.comp_info[i].height_in_blocks;
+        if (!r->jpeg.arith_code && blocks > 8.0 * (double)size) {
             snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %u x %u pixels cannot be in %zu bytes",
-                     r.jpeg.image_width, r.jpeg.image_height, size);
-            r.status = MV_DAMAGED;
+                     r->jpeg.image_width, r->jpeg.image_height, size);
+            r->status = MV_DAMAGED;
         }
-        *width = r.jpeg.image_width;
-        *height = r.jpeg.image_height;
+        *width = r->jpeg.image_width;
+        *height = r->jpeg.image_height;
     }
-    jpeg_destroy_decompress(&r.jpeg);
-    return r.status;
+    int status = r->status;
+    if (status == MV_OK) *result = r;
+    else mv_jpeg_close(r);
+    return status;
 }
 
 // CMYK as Adobe stores it, inverted: each sample is 255 minus the ink. As in Pillow, k - round((255 - c) * k / 255).
@@ -144,9 +155,11 @@ static void convert_cmyk(const uint8_t *in, uint8_t *out, uint32_t count) {
     }
 }
 
-static void decode(reader *r, uint32_t width, uint32_t height, unsigned denominator, uint8_t *rgb) {
+int mv_jpeg_start(reader *r, unsigned denominator, uint32_t width, uint32_t height, char *message) {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     j_common_ptr common = (j_common_ptr)jpeg;
+    r->message = message;
+    if (setjmp(r->jump) != 0) return r->status;
     switch (jpeg->num_components) {
     case 1: jpeg->out_color_space = JCS_GRAYSCALE; break;
     case 3: jpeg->out_color_space = JCS_RGB; break;
@@ -160,32 +173,40 @@ static void decode(reader *r, uint32_t width, uint32_t height, unsigned denomina
     jpeg_start_decompress(jpeg);
     if (jpeg->output_width != width || jpeg->output_height != height)
         fail(common, MV_DAMAGED, "size differs from the header's");
-    JSAMPARRAY scratch = NULL;
     if (jpeg->num_components != 3)
-        scratch = jpeg->mem->alloc_sarray(common, JPOOL_IMAGE, width * (JDIMENSION)jpeg->output_components, 1);
-    while (jpeg->output_scanline < height) {
-        uint8_t *out = rgb + (size_t)jpeg->output_scanline * width * 3;
-        JSAMPROW row = scratch == NULL ? out : scratch[0];
-        if (jpeg_read_scanlines(jpeg, &row, 1) != 1) fail(common, MV_DAMAGED, "premature end of data");
+        r->scratch = jpeg->mem->alloc_sarray(common, JPOOL_IMAGE, width * (JDIMENSION)jpeg->output_components, 1);
+    return MV_OK;
+}
+
+int mv_jpeg_read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    r->message = message;
+    if (setjmp(r->jump) != 0) return r->status;
+    uint32_t width = jpeg->output_width;
+    for (uint32_t y = 0; y < rows; y++) {
+        uint8_t *out = rgb + (size_t)y * width * 3;
+        JSAMPROW row = r->scratch == NULL ? out : r->scratch[0];
+        if (jpeg_read_scanlines(jpeg, &row, 1) != 1) fail((j_common_ptr)jpeg, MV_DAMAGED, "premature end of data");
         if (jpeg->num_components == 4) convert_cmyk(row, out, width);
         if (jpeg->num_components == 1)
             for (uint32_t x = 0; x < width; x++) out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = row[x];
     }
-    on_progress(common);
-    if (r->scanned_components != (1u << jpeg->num_components) - 1)
-        fail(common, MV_DAMAGED, "a colour component is missing");
-    jpeg_finish_decompress(jpeg);
+    return MV_OK;
 }
 
-int mv_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, unsigned denominator,
-                   uint8_t *rgb, char *message) {
-    reader r;
-    memset(&r, 0, sizeof r);
-    r.message = message;
-    if (setjmp(r.jump) == 0) {
-        open_reader(&r, data, size);
-        decode(&r, width, height, denominator, rgb);
-    }
-    jpeg_destroy_decompress(&r.jpeg);
-    return r.status;
+int mv_jpeg_finish(reader *r, char *message) {
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    r->message = message;
+    if (setjmp(r->jump) != 0) return r->status;
+    on_progress((j_common_ptr)jpeg);
+    if (r->scanned_components != (1u << jpeg->num_components) - 1)
+        fail((j_common_ptr)jpeg, MV_DAMAGED, "a colour component is missing");
+    jpeg_finish_decompress(jpeg);
+    return MV_OK;
+}
+
+void mv_jpeg_close(reader *r) {
+    if (r == NULL) return;
+    jpeg_destroy_decompress(&r->jpeg);
+    free(r);
 }

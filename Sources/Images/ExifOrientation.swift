@@ -8,6 +8,16 @@ enum Orientation: Int, CaseIterable {
     /// Whether width and height change places.
     var swapsSides: Bool { rawValue >= Orientation.transposed.rawValue }
 
+    /// Whether going along a stored row from its left is going backwards, to the left or up, in the upright picture.
+    var reversesRows: Bool {
+        [.mirrored, .upsideDown, .transversed, .quarterLeft].contains(self)
+    }
+
+    /// Whether going down a stored column is going backwards, up or to the left, in the upright picture.
+    var reversesColumns: Bool {
+        [.upsideDown, .flipped, .quarterRight, .transversed].contains(self)
+    }
+
     /// The orientation in a JPEG file: that of the first APP1 segment holding EXIF.
     init(jpeg bytes: UnsafeRawBufferPointer) {
         self = .upright
@@ -77,6 +87,7 @@ enum Orientation: Int, CaseIterable {
 extension RGBImage {
     /// The picture turned upright.
     func turned(from orientation: Orientation) -> RGBImage {
+        if orientation == .upright { return self }
         let (w, h) = (width, height)
         // Pixel (x, y) of the result is the stored pixel at origin + x * right + y * down.
         let origin: Int
@@ -117,5 +128,12 @@ extension RGBImage {
             initialized = pixels.count
         }
         return RGBImage(width: newWidth, height: newHeight, pixels: turned)
+    }
+}
+
+extension ImageSize {
+    /// The size of the upright picture. Its own inverse.
+    func turned(from orientation: Orientation) -> ImageSize {
+        orientation.swapsSides ? ImageSize(height: width, width: height) : self
     }
 }

@@ -3,7 +3,7 @@ public import Tensors
 extension Preprocessing {
     /// The values of a picture that `apply(_:)` gave, as a model takes them: shape (1, 3, height, width), 32-bit floats.
     public func pixelValues(of image: RGBImage) -> Tensor {
-        let table = valueTable()
+        let table = PixelValueTable(self).values
         let plane = image.width * image.height
         let values = [Float](unsafeUninitializedCapacity: plane * 3) { buffer, initialized in
             image.pixels.withUnsafeBufferPointer { pixels in
@@ -17,8 +17,27 @@ extension Preprocessing {
         }
         return Tensor(shape: [1, 3, image.height, image.width], values: values)
     }
+}
 
-    /// Writes the values of a picture that `apply(_:)` gave as one row per patch.
+/// What each 8-bit sample of a picture becomes: (sample * factor - mean) / deviation in 64 bits, then rounded to 32.
+///
+/// Whoever prepares many pictures keeps one.
+public struct PixelValueTable: Sendable {
+    /// 256 values a channel.
+    let values: [Float]
+
+    /// The values of some settings.
+    public init(_ settings: Preprocessing) {
+        values = (0..<3 * 256).map { index in
+            var value = Double(index % 256) * (settings.rescaleFactor ?? 1)
+            if let normalization = settings.normalization {
+                value = (value - normalization.mean[index / 256]) / normalization.deviation[index / 256]
+            }
+            return Float(value)
+        }
+    }
+
+    /// Writes the values of a picture that `Preprocessing.apply(_:original:)` gave as one row per patch.
     ///
     /// Row `r` is patch (r / across, r % across) of the grid of `height / patchHeight` by `across = width / patchWidth`
     /// patches; column `(channel * patchHeight + y) * patchWidth + x` is one of its values. That is the order of a
@@ -39,9 +58,8 @@ extension Preprocessing {
         let area = patchHeight * patchWidth
         precondition(patches.count == down * across * 3 * area, "buffer of another size than the patches")
         guard var target = patches.baseAddress else { return }
-        let table = valueTable()
         image.pixels.withUnsafeBufferPointer { pixels in
-            table.withUnsafeBufferPointer { table in
+            values.withUnsafeBufferPointer { table in
                 guard let samples = pixels.baseAddress, let table = table.baseAddress else { return }
                 for patch in 0..<down * across {
                     let corner = (patch / across * patchHeight * image.width + patch % across * patchWidth) * 3
@@ -55,17 +73,6 @@ extension Preprocessing {
                     }
                 }
             }
-        }
-    }
-
-    /// What each 8-bit sample becomes: (sample * factor - mean) / deviation in 64 bits, then rounded; 256 values a channel.
-    func valueTable() -> [Float] {
-        (0..<3 * 256).map { index in
-            var value = Double(index % 256) * (rescaleFactor ?? 1)
-            if let normalization {
-                value = (value - normalization.mean[index / 256]) / normalization.deviation[index / 256]
-            }
-            return Float(value)
         }
     }
 }

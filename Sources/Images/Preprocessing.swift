@@ -70,12 +70,46 @@ public struct Preprocessing: Sendable, Equatable {
     public func picture(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions
     ) throws(ImageError) -> (picture: RGBImage, original: ImageSize) {
-        guard options.isFast else { return try RGBImage.decode(bytes, options: options, least: nil) }
-        return try RGBImage.decode(bytes, options: options) { original in
-            guard target != nil else { return original }
+        try RGBImage.decode(bytes, options: options, least: leastSize(options))
+    }
+
+    /// How small a smaller version of a picture may be that is decoded in its place; nil if none may.
+    private func leastSize(_ options: DecodingOptions) -> ((ImageSize) -> ImageSize)? {
+        guard options.isFast, target != nil else { return nil }
+        return { original in
             let resized = resizedSize(of: original)
             return ImageSize(height: (resized.height * 3 + 1) / 2, width: (resized.width * 3 + 1) / 2)
         }
+    }
+
+    /// Decodes a picture, resized and cropped: what `apply(_:original:)` makes of what `picture(decoding:options:)` gives.
+    ///
+    /// Rows are resized as they are decoded, so that the whole picture never takes memory, unless the file does not have
+    /// them in order (interlaced PNG).
+    ///
+    /// - Throws: `ImageError` as those two do.
+    public func prepared(
+        decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions
+    ) throws(ImageError) -> RGBImage {
+        var reader = try PictureReader(bytes)
+        try reader.start(options, least: leastSize(options))
+        let orientation = reader.orientation
+        let original = reader.stored.turned(from: orientation)
+        guard !reader.isWhole, isWithinLimit(original) else {
+            let picture = try reader.readAll()
+            return try apply(
+                picture.turned(from: reader.orientation), original: reader.stored.turned(from: reader.orientation))
+        }
+        let frame = Frame(resized: resizedSize(of: original), crop: crop)
+        var resize = RowResize(
+            reader.size.turned(from: orientation), to: frame.resized, filter: filter, rows: frame.rows.range,
+            columns: frame.columns.range, orientation: orientation)
+        var y = 0
+        try reader.readEachRow { row in
+            resize.add(row, at: y)
+            y += 1
+        }
+        return frame.filled(by: resize.finish())
     }
 
     /// The picture resized and cropped, still in 8 bits.
@@ -87,18 +121,22 @@ public struct Preprocessing: Sendable, Equatable {
     ///   `maximumSide`, as that of a very long one can.
     public func apply(_ image: RGBImage, original: ImageSize? = nil) throws(ImageError) -> RGBImage {
         let original = original ?? image.size
-        let resized = resizedSize(of: original)
-        guard crop != nil || target == nil || max(resized.height, resized.width) <= Preprocessing.maximumSide else {
+        let frame = Frame(resized: resizedSize(of: original), crop: crop)
+        guard isWithinLimit(original) else {
             throw ImageError(
                 kind: .tooLarge,
-                reason: "\(original.width) x \(original.height) pixels would be resized to \(resized.width) x "
-                    + "\(resized.height), a side over \(Preprocessing.maximumSide)")
+                reason: "\(original.width) x \(original.height) pixels would be resized to \(frame.resized.width) x "
+                    + "\(frame.resized.height), a side over \(Preprocessing.maximumSide)")
         }
-        guard let crop else { return image.resized(to: resized, filter: filter) }
-        let rows = Window(extent: resized.height, kept: crop.height)
-        let columns = Window(extent: resized.width, kept: crop.width)
-        let part = image.resized(to: resized, filter: filter, rows: rows.range, columns: columns.range)
-        return part.padded(to: crop, top: rows.padding, left: columns.padding)
+        return frame.filled(
+            by: image.resized(
+                to: frame.resized, filter: filter, rows: frame.rows.range, columns: frame.columns.range))
+    }
+
+    /// Whether the result of the resize, if it is to be had whole, has no side over `maximumSide`.
+    private func isWithinLimit(_ original: ImageSize) -> Bool {
+        let resized = resizedSize(of: original)
+        return crop != nil || target == nil || max(resized.height, resized.width) <= Preprocessing.maximumSide
     }
 
     /// The size of a picture after the resize, before the crop.
@@ -111,6 +149,26 @@ public struct Preprocessing: Sendable, Equatable {
             let scaled = Int(Double(edge * long) / Double(short))
             return image.width <= image.height
                 ? ImageSize(height: scaled, width: edge) : ImageSize(height: edge, width: scaled)
+        }
+    }
+
+    /// What is computed of a resized picture, and where it goes.
+    private struct Frame {
+        let resized: ImageSize
+        let rows: Window
+        let columns: Window
+        private let crop: ImageSize
+
+        init(resized: ImageSize, crop: ImageSize?) {
+            self.resized = resized
+            self.crop = crop ?? resized
+            rows = Window(extent: resized.height, kept: self.crop.height)
+            columns = Window(extent: resized.width, kept: self.crop.width)
+        }
+
+        /// The part on black, if it is smaller than the crop.
+        func filled(by part: RGBImage) -> RGBImage {
+            part.padded(to: crop, top: rows.padding, left: columns.padding)
         }
     }
 

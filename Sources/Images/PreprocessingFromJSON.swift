@@ -62,7 +62,7 @@ extension Preprocessing {
         } else {
             normalization = nil
         }
-        guard valueTable().allSatisfy(\.isFinite) else {
+        guard PixelValueTable(self).values.allSatisfy(\.isFinite) else {
             throw settings.failure("rescale_factor, image_mean and image_std give values beyond 32-bit floats")
         }
     }

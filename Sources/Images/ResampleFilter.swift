@@ -73,10 +73,14 @@ struct ResampleAxis {
 
     /// Weights for resizing `input` pixels to `output`, of which only `range` is wanted; as Pillow's `precompute_coeffs`.
     init(filter: ResampleFilter, input: Int, output: Int, range: Range<Int>) {
+        if filter == .nearest {
+            self.init(nearestOf: input, output: output, range: range)
+            return
+        }
         let scale = Double(input) / Double(output)
         let filterScale = max(scale, 1)
         let support = filter.support * filterScale
-        stride = min(Int(support.rounded(.up)) * 2 + 1, input)
+        let stride = min(Int(support.rounded(.up)) * 2 + 1, input)
         var starts: [Int] = []
         var counts: [Int] = []
         var weights = [Int32](repeating: 0, count: range.count * stride)
@@ -102,8 +106,39 @@ struct ResampleAxis {
             starts.append(first)
             counts.append(count)
         }
-        self.starts = starts
-        self.counts = counts
-        self.weights = weights
+        self.init(starts: starts, counts: counts, weights: weights, stride: stride)
+    }
+
+    private init(starts: [Int], counts: [Int], weights: [Int32], stride: Int) {
+        (self.starts, self.counts, self.weights, self.stride) = (starts, counts, weights, stride)
+    }
+
+    /// One whole pixel each. Pillow adds the scale up from pixel to pixel, so the same roundings happen here.
+    private init(nearestOf input: Int, output: Int, range: Range<Int>) {
+        let scale = Double(input) / Double(output)
+        var position = scale * 0.5
+        var starts: [Int] = []
+        for pixel in 0..<range.upperBound {
+            if pixel >= range.lowerBound { starts.append(min(Int(position), input - 1)) }
+            position += scale
+        }
+        let ones = [Int](repeating: 1, count: starts.count)
+        self.init(starts: starts, counts: ones, weights: ones.map { Int32($0) << 22 }, stride: 1)
+    }
+
+    /// The same for pixels that come in the other order, and a result in the other order.
+    func reversed(input: Int) -> ResampleAxis {
+        let last = starts.count - 1
+        var weights = weights
+        for row in starts.indices {
+            let count = counts[last - row]
+            for index in 0..<count {
+                weights[row * stride + index] = self.weights[(last - row) * stride + count - 1 - index]
+            }
+            for index in count..<stride { weights[row * stride + index] = 0 }
+        }
+        return ResampleAxis(
+            starts: (0..<starts.count).map { input - starts[last - $0] - counts[last - $0] },
+            counts: counts.reversed(), weights: weights, stride: stride)
     }
 }

@@ -6,6 +6,7 @@ public import VisionTransformers
 public struct PatchPreparer: ImagePreparing {
     /// What becomes of decoded pictures.
     public let preprocessing: Preprocessing
+    private let table: PixelValueTable
     private let decoding: DecodingOptions
     /// The size of the model's images.
     public let imageSize: BackboneConfiguration.Extent
@@ -21,6 +22,7 @@ public struct PatchPreparer: ImagePreparing {
     /// A preparer for a backbone's images.
     public init(_ preprocessing: Preprocessing, configuration: BackboneConfiguration, decoding: DecodingOptions) {
         self.preprocessing = preprocessing
+        table = PixelValueTable(preprocessing)
         self.decoding = decoding
         imageSize = configuration.inputSize(preprocessing)
         patchSize = configuration.patchSize
@@ -34,27 +36,37 @@ public struct PatchPreparer: ImagePreparing {
     /// - Throws: `ImageError` when it cannot be decoded or does not have the size that the model takes.
     public func pictures(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> (rgb: RGBImage, prepared: RGBImage) {
         let (rgb, original) = try preprocessing.picture(decoding: encoded, options: decoding)
-        let prepared = try preprocessing.apply(rgb, original: original)
+        return (rgb, try checked(preprocessing.apply(rgb, original: original)))
+    }
+
+    /// Decodes, prepares and checks one image, without keeping all of it where that can be avoided.
+    ///
+    /// - Returns: the picture after resizing and cropping.
+    /// - Throws: `ImageError` as `pictures(_:)` does.
+    public func picture(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> RGBImage {
+        try checked(preprocessing.prepared(decoding: encoded, options: decoding))
+    }
+
+    private func checked(_ prepared: RGBImage) throws(ImageError) -> RGBImage {
         guard prepared.height == imageSize.height, prepared.width == imageSize.width else {
             throw ImageError(
                 kind: .wrongSize,
                 reason:
                     "preprocessing gives \(prepared.height) x \(prepared.width) pixels, the model takes \(imageSize)")
         }
-        return (rgb, prepared)
+        return prepared
     }
 
     /// Decodes and prepares one image and writes its patches.
     ///
     /// - Throws: `ImageError` as `pictures(_:)` does.
     public func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
-        let prepared = try pictures(encoded).prepared
-        writePatches(of: prepared, into: output)
+        writePatches(of: try picture(encoded), into: output)
     }
 
     /// Writes the patches of a picture of the model's size, `valuesPerImage` floats.
     public func writePatches(of prepared: RGBImage, into output: UnsafeMutableBufferPointer<Float>) {
-        preprocessing.writePatches(
+        table.writePatches(
             of: prepared, patchHeight: patchSize.height, patchWidth: patchSize.width, into: output)
     }
 }

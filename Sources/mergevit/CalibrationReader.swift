@@ -30,10 +30,11 @@ struct CalibrationReader {
         _ task: String, folders: [String], classes: [String]? = nil
     ) throws -> (images: CalibrationImages, record: CalibrationRecord.Images) {
         var large: [RGBImage] = []
-        let prepared = try PreparedImages(folders.map { BytePath($0) }, preparer: preparer) { picture in
-            guard let augmentation = views?.augmentation, augmentation.crops else { return }
-            large.append(PictureViews.kept(picture, preparer: preparer, augmentation: augmentation))
+        var keep: ((RGBImage) -> Void)?
+        if let augmentation = views?.augmentation, augmentation.crops {
+            keep = { large.append(PictureViews.kept($0, preparer: preparer, augmentation: augmentation)) }
         }
+        let prepared = try PreparedImages(folders.map { BytePath($0) }, preparer: preparer, decoded: keep)
         if let first = prepared.skipped.first {
             log.warning(
                 "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
@@ -48,12 +49,11 @@ struct CalibrationReader {
                 return index
             }
         }
-        let (pictures, preprocessing, patch) = (prepared.pictures, preprocessing, base.configuration.patchSize)
+        let pictures = prepared.pictures
         let images = CalibrationImages(
             task: task, count: pictures.count, classes: known, view: view(of: large.isEmpty ? pictures : large, task)
-        ) { index, patches in
-            preprocessing.writePatches(
-                of: pictures[index], patchHeight: patch.height, patchWidth: patch.width, into: patches)
+        ) { [preparer] index, patches in
+            preparer.writePatches(of: pictures[index], into: patches)
         }
         let digest = FileDigest.sha256((pictures + large).lazy.map(\.pixels))
         return (images, .init(task: task, folders: folders, count: pictures.count, sha256: digest))

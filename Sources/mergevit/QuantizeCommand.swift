@@ -59,16 +59,15 @@ struct QuantizeCommand: ParsableCommand {
 
     private func quantize(to folder: AtomicFolder) throws {
         let bundle = try ModelBundle(folder: bundle)
-        let pictures = try pictures(bundle)
+        let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
+        let pictures = try pictures(preparer)
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
-        let patch = configuration.patchSize
         let statistics = try bundle.groups.map { group in
             try ActivationStatistics(
                 group.backbone, configuration: configuration, imageSize: configuration.inputSize(preprocessing),
                 images: pictures.count
             ) { image, patches in
-                preprocessing.writePatches(
-                    of: pictures[image], patchHeight: patch.height, patchWidth: patch.width, into: patches)
+                preparer.writePatches(of: pictures[image], into: patches)
             }
         }
         try QuantizedBundle.write(bundle, statistics, to: folder)
@@ -79,9 +78,8 @@ struct QuantizeCommand: ParsableCommand {
     }
 
     /// As many pictures of each folder as of the others, spread evenly over it.
-    private func pictures(_ bundle: ModelBundle) throws -> [RGBImage] {
+    private func pictures(_ preparer: PatchPreparer) throws -> [RGBImage] {
         let log = Warnings.logger(quiet: isQuiet)
-        let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
         return try calibration.enumerated().flatMap { index, folder in
             let prepared = try PreparedImages([RawArguments.path(folder)], preparer: preparer)
             if let first = prepared.skipped.first {

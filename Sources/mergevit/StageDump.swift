@@ -22,9 +22,7 @@ enum StageDump {
             groups, configuration: configuration, heads: heads, imageSize: configuration.inputSize(preprocessing),
             threads: 1, givesAllTokens: true)
         let patches = FloatBuffer(count: model.inputCount)
-        preprocessing.writePatches(
-            of: prepared, patchHeight: configuration.patchSize.height, patchWidth: configuration.patchSize.width,
-            into: patches.elements)
+        preparer.writePatches(of: prepared, into: patches.elements)
         var logits = [Float](repeating: 0, count: model.classCount)
         let hiddenCount = model.hiddenShape.reduce(1, *)
         var hidden = [Float](repeating: 0, count: model.groupCount * hiddenCount)

@@ -69,7 +69,8 @@ func preprocessing(_ text: String) throws -> Preprocessing {
         let (down, across) = (h / patchHeight, w / patchWidth)
         var patches = [Float](repeating: .nan, count: down * across * 3 * patchHeight * patchWidth)
         patches.withUnsafeMutableBufferPointer {
-            settings.writePatches(of: image, patchHeight: patchHeight, patchWidth: patchWidth, into: $0)
+            PixelValueTable(settings).writePatches(
+                of: image, patchHeight: patchHeight, patchWidth: patchWidth, into: $0)
         }
         var expected: [Float] = []
         for row in 0..<down {

@@ -23,20 +23,40 @@ enum {
     MV_ALPHA_IGNORE = 2,  // dropped; colours stay as stored
 };
 
+// A picture that is being decoded. The calls come in this order, each once but for the reading of rows; after a failure there is
+// nothing to do but close. `data` has to stay where it is until then.
+typedef struct mv_png_reader mv_png_reader;
+typedef struct mv_jpeg_reader mv_jpeg_reader;
+
 // Reads the size from the header. Nothing of the size of the picture is allocated; data too short to hold that many
-// pixels is refused here.
-int mv_png_read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message);
-int mv_jpeg_read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message);
+// pixels is refused here. Puts NULL into `reader` when it fails.
+int mv_png_open(const uint8_t *data, size_t size, mv_png_reader **reader, uint32_t *width, uint32_t *height,
+                char *message);
+int mv_jpeg_open(const uint8_t *data, size_t size, mv_jpeg_reader **reader, uint32_t *width, uint32_t *height,
+                 char *message);
 
-// Decodes to `rgb`, which holds width * height * 3 bytes, of the size the header gave.
-// An eXIf chunk of at most `exif_capacity` bytes is copied to `exif`, its length to `exif_size` (0 when there is none).
-int mv_png_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, int alpha, uint8_t *rgb,
-                  uint8_t *exif, size_t exif_capacity, size_t *exif_size, char *message);
+// Reads what stands before the pixels. `is_whole` becomes 1 if the picture has to be read by one call, because its pixels do
+// not come row by row or its EXIF data comes after them.
+int mv_png_start(mv_png_reader *reader, int alpha, int *is_whole, char *message);
 
-// The same for JPEG, at 1/denominator of the size (1, 2, 4 or 8): width and height are those of the header divided by it,
-// rounded up. Samples come from the lowest frequencies of each block alone, which is several times faster.
-int mv_jpeg_decode(const uint8_t *data, size_t size, uint32_t width, uint32_t height, unsigned denominator,
-                   uint8_t *rgb, char *message);
+// The same for JPEG, at 1/denominator of the size (1, 2, 4 or 8): width and height have to be those of the header divided by
+// it, rounded up. Samples come from the lowest frequencies of each block alone, which is several times faster.
+int mv_jpeg_start(mv_jpeg_reader *reader, unsigned denominator, uint32_t width, uint32_t height, char *message);
+
+// Decodes the next `rows` rows to `rgb`, which holds rows * width * 3 bytes.
+int mv_png_read_rows(mv_png_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
+int mv_jpeg_read_rows(mv_jpeg_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
+
+// Reads what stands behind the pixels, after the last row. Only when this is well was the picture what it promised.
+int mv_png_finish(mv_png_reader *reader, char *message);
+int mv_jpeg_finish(mv_jpeg_reader *reader, char *message);
+
+// The eXIf chunk that has been read so far, and its length; NULL when there is none. It is valid until the reader is closed.
+const uint8_t *mv_png_exif(mv_png_reader *reader, size_t *size);
+
+// Gives everything back, at any time. NULL is nothing.
+void mv_png_close(mv_png_reader *reader);
+void mv_jpeg_close(mv_jpeg_reader *reader);
 
 // Encodes width * height * 3 bytes as a baseline JPEG of a quality from 1 to 100 into `data`, which holds `capacity` bytes, and
 // puts its length into `size`. The same pixels give the same bytes with the same library.

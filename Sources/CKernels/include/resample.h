@@ -12,7 +12,7 @@
 #define MV_RESAMPLE_GROUP 8
 
 // Horizontal pass over one row of RGB8. Output pixel x is the sum over `taps` input pixels from starts[x], each
-// multiplied by its weight; weights[x * taps * 3 ...] holds each pixel's weight three times, once a channel.
+// multiplied by its weight, weights[x * taps ...].
 // `taps` is a multiple of MV_RESAMPLE_GROUP, and starts[x] + taps pixels are readable.
 void mv_resample_row(const uint8_t *row, const int32_t *starts, const int32_t *weights, size_t taps, size_t outputs,
                      uint8_t *out);

@@ -12,9 +12,9 @@ public struct PreparedImages: Sendable {
 
     /// Reads everything below the given paths; unusable files are left out and reported.
     ///
-    /// - Parameter decoded: shown every picture as it was decoded, before it is resized.
+    /// - Parameter decoded: shown every picture as it was decoded, before it is resized. Without it no picture is held whole.
     /// - Throws: `LabellingError` when the inputs cannot be listed.
-    public init(_ paths: [BytePath], preparer: PatchPreparer, decoded: (RGBImage) -> Void = { _ in }) throws {
+    public init(_ paths: [BytePath], preparer: PatchPreparer, decoded: ((RGBImage) -> Void)? = nil) throws {
         let lister = try InputLister(InputSource(paths: paths))
         var reader = FileReader(limit: 1 << 30)
         var path: [UInt8] = []
@@ -25,6 +25,7 @@ public struct PreparedImages: Sendable {
             let name = BytePath(path)
             do {
                 try reader.read(input, at: name) { content in
+                    guard let decoded else { return pictures.append(try preparer.picture(content)) }
                     let (rgb, prepared) = try preparer.pictures(content)
                     pictures.append(prepared)
                     decoded(rgb)

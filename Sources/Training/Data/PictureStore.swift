@@ -101,8 +101,7 @@ public struct PictureStore: Sendable {
         do {
             try reader.read(path) { content in
                 loaded.digest = FileDigest.sha256(content)
-                let (rgb, prepared) = try preparer.pictures(content)
-                loaded.picture = .success(Self.kept(rgb, prepared, preparer, kept))
+                loaded.picture = .success(try Self.kept(content, preparer, kept))
             }
         } catch {
             loaded.picture = .failure(Reason(description: "\(error)"))
@@ -110,9 +109,11 @@ public struct PictureStore: Sendable {
         return loaded
     }
 
-    private static func kept(_ rgb: RGBImage, _ prepared: RGBImage, _ preparer: PatchPreparer, _ kept: Kept) -> RGBImage
-    {
-        guard case .forCrops(let augmentation, let most) = kept else { return prepared }
+    private static func kept(
+        _ content: UnsafeRawBufferPointer, _ preparer: PatchPreparer, _ kept: Kept
+    ) throws -> RGBImage {
+        guard case .forCrops(let augmentation, let most) = kept else { return try preparer.picture(content) }
+        let (rgb, prepared) = try preparer.pictures(content)
         let shown = preparer.preprocessing.shownExtent(of: rgb)
         let input = ImageSize(height: prepared.height, width: prepared.width)
         func size(_ detail: Double) -> ImageSize {

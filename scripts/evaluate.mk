@@ -27,5 +27,5 @@ $(OUT)/%.inputs: FORCE
 	@mkdir -p $(OUT)
 	@data="$(DATA)/$*"; if [ -d "$$data/$(SPLIT)" ]; then data="$$data/$(SPLIT)"; fi; \
 	{ echo "$$data"; echo "minimum $(MIN_$*)"; \
-	  find -L "$(BUNDLE)" "$$data" -type f -printf '%p %s %T@\n' | LC_ALL=C sort; } >$@.new
+	  find -L "$(BUNDLE)" "$$data" -type d -name .packed -prune -o -type f -printf '%p %s %T@\n' | LC_ALL=C sort; } >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi

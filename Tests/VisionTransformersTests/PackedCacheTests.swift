@@ -30,6 +30,18 @@ import Testing
             try !all.isMapped && scene.logits(all) == scene.logits(scene.plan(isCached: false, givesAllTokens: true)))
     }
 
+    /// As many patches in another grid have other positions.
+    @Test func imagesOnTheirSideAreOthers() throws {
+        let scene = try PackedScene("dinov2")
+        let (wide, high) = (
+            BackboneConfiguration.Extent(height: 32, width: 64), BackboneConfiguration.Extent(height: 64, width: 32)
+        )
+        #expect(try !scene.plan(image: wide).isMapped)
+        let plan = try scene.plan(image: high)
+        let expected = try scene.plan(isCached: false, image: high)
+        #expect(!plan.isMapped && Array(plan.initialTokens.elements) == Array(expected.initialTokens.elements))
+    }
+
     @Test(.enabled(if: ForwardPrecisionTests.precisions.contains(.int8)))
     func otherStatisticsAreOtherWeights() throws {
         let scene = try PackedScene()

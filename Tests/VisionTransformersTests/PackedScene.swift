@@ -54,12 +54,13 @@ final class PackedScene: @unchecked Sendable {
     /// A plan of the checkpoint; what it packed is written when it goes.
     func plan(
         _ precision: InferencePrecision = .f32, isCached: Bool = true, givesAllTokens: Bool = false,
-        statistics: ActivationStatistics? = nil, settlingTime: Int = 0
+        statistics: ActivationStatistics? = nil, settlingTime: Int = 0,
+        image: BackboneConfiguration.Extent = .init(height: 32, width: 32)
     ) throws -> ForwardPlan {
         let checkpoint = try Checkpoint(folder: scratch.path)
         let head = try #require(try checkpoint.head(task: "label"))
         return try ForwardPlan(
-            checkpoint, checkpoint.configuration, image: .init(height: 32, width: 32), heads: [head],
+            checkpoint, checkpoint.configuration, image: image, heads: [head],
             givesFeatures: false, givesAllTokens: givesAllTokens, precision: precision, statistics: statistics,
             cache: isCached ? cache(checkpoint, statistics, settlingTime: settlingTime) : nil,
             engine: KernelEngine(), pool: WorkerPool(workers: 2))

@@ -80,7 +80,7 @@ final class ForwardPlan: Sendable {
         let read = givesAllTokens ? tokens : layout.tokens
         self.read = read
         let kernels = try PlanKernels(
-            engine, c, patches: patches, tokens: BlockTokens(all: tokens, read: read), precision)
+            engine, c, image: image, tokens: BlockTokens(all: tokens, read: read), precision)
         let weights: PlanWeights
         if let packed = cache?.weights(for: kernels, pool), let kept = try? PlanWeights(packed, kernels, c) {
             (weights, writer) = (kept, nil)

@@ -17,7 +17,7 @@ protocol ForwardBlockKernels: Sendable {
 struct PlanKernels: Sendable, CustomStringConvertible {
     /// In what numbers it multiplies.
     let precision: InferencePrecision
-    private let patches: Int
+    private let image: BackboneConfiguration.Extent
     /// What the last block computes; the others compute all.
     let tokens: BlockTokens
     /// Patches to tokens, added to what the tokens are.
@@ -31,13 +31,16 @@ struct PlanKernels: Sendable, CustomStringConvertible {
 
     /// Plans the kernels.
     ///
-    /// - Parameter tokens: what the last block computes; the others compute all.
+    /// - Parameters:
+    ///   - image: the size of images, which positions depend on.
+    ///   - tokens: what the last block computes; the others compute all.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
     init(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, patches: Int, tokens: BlockTokens,
+        _ engine: KernelEngine, _ c: BackboneConfiguration, image: BackboneConfiguration.Extent, tokens: BlockTokens,
         _ precision: InferencePrecision
     ) throws {
-        (self.precision, self.patches, self.tokens) = (precision, patches, tokens)
+        (self.precision, self.image, self.tokens) = (precision, image, tokens)
+        let patches = tokens.all - c.family.prefixTokens
         embedding = try Kernel.linear(
             engine, rows: patches, inputs: c.patchLength, outputs: c.hiddenSize, accumulates: true,
             operands: precision.stored)
@@ -60,10 +63,10 @@ struct PlanKernels: Sendable, CustomStringConvertible {
     /// Whether the library says how all packed weights lie in memory.
     var layoutsAreKnown: Bool { linear.allSatisfy { !$0.packedLayout.isEmpty } }
 
-    /// What packed weights depend on besides the model: precision, tokens, and how each layer's weights lie.
+    /// What packed weights depend on besides the model: precision, size of images, tokens, and how each layer's weights lie.
     var description: String {
         let layouts = linear.map { "\($0.implementation) \($0.packedLayout)" }
-        return "\(precision), \(precision.stored), \(patches) patches, \(tokens.read) of \(tokens.all) tokens\n"
+        return "\(precision), \(precision.stored), images of \(image), \(tokens.read) of \(tokens.all) tokens\n"
             + layouts.joined(separator: "\n")
     }
 }

@@ -104,8 +104,26 @@ import Testing
         return Finished(standardOutput: [], standardError: Array(text), exitCode: process.terminationStatus)
     }
 
+    /// A chunk of EXIF data without an entry.
+    private static let exif: [UInt8] = [
+        0x00, 0x00, 0x00, 0x0A, 0x65, 0x58, 0x49, 0x66, 0x49, 0x49, 0x2A, 0x00, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x0B, 0x9C, 0xC8, 0x40,
+    ]
+
+    /// Rows are resized as they come, so that a picture of 300 MB needs none of them.
+    @Test func anImageIsNotHeldWhole() throws {
+        try scratch.write("list", Array("\(Samples.testCase("large.png"))\n".utf8))
+        let run = try limited("ulimit -v 500000", ["--threads", "1"])
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(table(try scratch.read("out.csv")).compactMap { $0["status"] } == ["ok"])
+    }
+
     @Test func anImageForWhichThereIsNoMemoryHasItsRow() throws {
-        try scratch.write("list", Array("\(Samples.testCase("large.png"))\n\(Samples.image("signs/stop.png"))\n".utf8))
+        // EXIF data behind the pixels: all of them have to be there before it is known which way up they are.
+        var file = Array(try Data(contentsOf: URL(fileURLWithPath: Samples.testCase("large.png"))))
+        file.insert(contentsOf: Self.exif, at: file.count - 12)
+        try scratch.write("large.png", file)
+        try scratch.write("list", Array("large.png\n\(Samples.image("signs/stop.png"))\n".utf8))
         // The command itself needs about 250 MB of addresses, the picture 300 MB.
         let run = try limited("ulimit -v 500000", ["--threads", "1"])
         #expect(run.exitCode == 1, "\(run.errors)")

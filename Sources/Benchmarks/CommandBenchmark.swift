@@ -114,16 +114,11 @@ enum CommandBenchmark {
 
     static func temporaryFolder() throws -> String {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        let folder = "\(parent)/mergevit-bench-\(getpid())"
-        guard mkdir(folder, 0o755) == 0 else { throw ModelError(folder, String(cString: strerror(errno))) }
-        return folder
+        var path = Array("\(parent)/mergevit-bench-XXXXXX".utf8CString)
+        guard mkdtemp(&path) != nil else { throw ModelError(parent, String(cString: strerror(errno))) }
+        return String(decoding: path.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    private static func remove(_ folder: String) {
-        for name in [
-            "model.safetensors", "config.json", ModelBundle.headsName, ModelBundle.manifestName,
-            ModelBundle.preprocessingName,
-        ] { unlink("\(folder)/\(name)") }
-        rmdir(folder)
-    }
+    /// Removes a folder with all that is in it.
+    static func remove(_ folder: String) { _ = try? spawn("/bin/rm", ["-rf", folder]) }
 }

@@ -18,7 +18,7 @@ enum FolderBenchmark {
         }
         let folder = try CommandBenchmark.temporaryFolder()
         let bundle = "\(folder)/bundle"
-        defer { _ = try? CommandBenchmark.spawn("/bin/rm", ["-rf", folder]) }
+        defer { CommandBenchmark.remove(folder) }
         let adapters = tasks.flatMap { ["--adapter", "\($0)=samples/adapters/\($0)"] }
         try CommandBenchmark.spawn(
             binary, ["merge", "-q", "--base", "samples/base", "--scale", "0.3", "-o", bundle] + adapters)
@@ -49,7 +49,7 @@ enum FolderBenchmark {
 
     /// A folder of so many names of one file that it takes about half a second; gives their number.
     private static func fill(_ folder: String, _ sample: PictureSample) throws -> Int {
-        try CommandBenchmark.spawn("/bin/rm", ["-rf", folder])
+        CommandBenchmark.remove(folder)
         let count = sample.size.width >= 4000 ? (sample.format == "PNG" ? 8 : 24) : sample.size.width >= 640 ? 96 : 256
         guard mkdir(folder, 0o755) == 0 else { throw ModelError(folder, String(cString: strerror(errno))) }
         let first = "\(folder)/0"

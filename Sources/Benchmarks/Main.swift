@@ -4,8 +4,8 @@ import Tensors
 import Training
 import VisionTransformers
 
-/// `make bench`: the engine and training beside the processor's limit, and pictures beside their libraries, measured in turn in one
-/// run; then the whole command.
+/// `make bench`: the whole command; the engine and training beside the processor's limit, and pictures beside their libraries,
+/// measured in turn in one run.
 ///
 /// Arguments name the parts that are wanted: engine, shares, training, pictures, command; `--json FILE` writes the figures there, too.
 @main
@@ -21,12 +21,12 @@ struct Benchmarks {
         func wants(_ part: String) -> Bool { wanted.isEmpty || wanted.contains(part) }
         var result = Machine.json(cores: cores)
         print(Machine.line(cores: cores), "\n")
+        let base = try BackboneConfiguration(JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
+        // First: what a child is said to have taken at most begins with what this process has.
+        if wants("command") { result["command"] = try CommandBenchmark.run(base) }
         if wants("engine") { result["engine"] = try EngineTables.measure(cores: cores) }
         if wants("shares") { result["shares"] = try EngineTables.shares() }
-        let base = try BackboneConfiguration(JSON(parsing: Array(RandomBackbone.base16.utf8)), path: "config.json")
         if wants("training") { result["training"] = try training(base, threads: cores) }
-        if wants("command") { result["command"] = try CommandBenchmark.run(base) }
-        // Last, because its pictures take memory, which Linux counts for programs that are started after it, too.
         if wants("pictures") {
             let samples = try PictureSample.all()
             result["pictures"] = try PictureBenchmark.run(samples, cores: cores)

@@ -5,9 +5,6 @@
 #include "clones.h"
 #include "rows.h"
 
-// Adding 1.5 * 2^23 leaves the nearest whole number in the lowest bits.
-#define NEAREST 12582912.0f
-
 INLINE uint8_t nearest_byte(float x) { return (uint8_t)to_bits(x + NEAREST); }
 
 INLINE float magnitude(float x) { return x < 0 ? -x : x; }

@@ -66,13 +66,16 @@ INLINE uint16_t rounded(float value) {
 
 INLINE float widened(uint16_t value) { return from_bits((uint32_t)value << 16); }
 
-// e^x to a relative error of 3e-7 for -87 <= x <= 88, beyond which x counts as the nearer of the two. x = n ln 2 + r, and e^r is
-// a polynomial (Cephes, expf.c).
-INLINE float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    x = x > 88.0f ? 88.0f : x;
-    // Adding and taking away 1.5 * 2^23 rounds to a whole number.
-    float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+// Adding 1.5 * 2^23 leaves the nearest whole number in the lowest bits; taking it away again gives that number.
+#define NEAREST 12582912.0f
+#define LOG2_E 1.44269504f
+
+// 2^n p, where the lowest bits of `whole` are n.
+INLINE float scaled(float p, float whole) { return from_bits(to_bits(p) + (to_bits(whole) << 23)); }
+
+// e^x to a relative error of 3e-7 for -87 <= x <= 88. x = n ln 2 + r, and e^r is a polynomial (Cephes, expf.c).
+INLINE float exponential_within(float x) {
+    float whole = x * LOG2_E + NEAREST, n = whole - NEAREST;
     float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
@@ -81,7 +84,13 @@ INLINE float exponential(float x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    return p * from_bits((uint32_t)((int32_t)n + 127) << 23);
+    return scaled(p, whole);
+}
+
+// The same, where x beyond those bounds counts as the nearer of the two.
+INLINE float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    return exponential_within(x > 88.0f ? 88.0f : x);
 }
 
 #endif

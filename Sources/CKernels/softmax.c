@@ -3,28 +3,8 @@
 #include "clones.h"
 #include "rows.h"
 
-#define LOG2_E 1.44269504f
-// Adding and taking away 1.5 * 2^23 rounds to a whole number, which then stands in the lowest bits.
-#define NEAREST 12582912.0f
-
-// 2^n p, where the lowest bits of `whole` are n.
-INLINE float scaled(float p, float whole) { return from_bits(to_bits(p) + (to_bits(whole) << 23)); }
-
-// e^x for x <= 0 to a relative error of 3e-7; x below -87 counts as that. x = n ln 2 + r, and e^r is a polynomial (Cephes, expf.c).
-INLINE float exponential_of_negative(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    float whole = x * LOG2_E + NEAREST, n = whole - NEAREST;
-    float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    return scaled(p, whole);
-}
+// e^x for x <= 0; x below -87 counts as that.
+INLINE float exponential_of_negative(float x) { return exponential_within(x < -87.0f ? -87.0f : x); }
 
 // 2^t for t <= 0 to a relative error of 3e-6, a thousandth of bf16's; t below -126 counts as that. The polynomial is Taylor's.
 INLINE float power_of_two(float t) {

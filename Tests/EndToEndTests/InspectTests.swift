@@ -131,7 +131,8 @@ import Testing
             }
             let best = Double(logits.values.max() ?? 0)
             let score = 1 / logits.values.map { exp(Double($0) - best) }.reduce(0, +)
-            #expect(near("\(score)", row["\(task)_score"], 6e-7))
+            // The row's last digit is rounded, and its last block is computed for fewer tokens, in another order.
+            #expect(near("\(score)", row["\(task)_score"], 2e-6))
         }
     }
 

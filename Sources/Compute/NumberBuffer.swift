@@ -63,12 +63,10 @@ public enum NumberBuffer: Sendable {
     /// Rounds 32-bit floats into bfloat16 memory (see `BFloat16.round`). Memory of 32-bit floats is left as it is: what gives
     /// such floats writes there itself.
     ///
-    /// - Parameters:
-    ///   - count: how many.
-    ///   - offset: elements from this buffer's start.
-    public func round(_ source: UnsafePointer<Float>, count: Int, at offset: Int = 0) {
+    /// - Parameter count: how many.
+    public func round(_ source: UnsafePointer<Float>, count: Int) {
         guard case .bf16(let buffer) = self else { return }
-        BFloat16.round(source, into: buffer.base + offset, count: count)
+        BFloat16.round(source, into: buffer.base, count: count)
     }
 
     /// Fills it with 32-bit floats, rounded if need be.

@@ -23,7 +23,7 @@ extension RGBImage {
         var reader = try PictureReader(bytes)
         try reader.start(options, least: least)
         let picture = try reader.readAll()
-        return (picture.turned(from: reader.orientation), reader.stored.turned(from: reader.orientation))
+        return (picture, reader.original)
     }
 
     /// Decodes a picture from an array of bytes; see `init(decoding:options:)`.

@@ -16,6 +16,8 @@ struct PictureReader: ~Copyable {
     private(set) var size: ImageSize
     /// How what is read has to be turned. That of a PNG is known when it has been started or, if `isWhole`, finished.
     private(set) var orientation: Orientation
+    /// The size in the header, of the upright picture.
+    var original: ImageSize { stored.turned(from: orientation) }
     /// Whether all rows have to be read at once.
     private(set) var isWhole = false
 
@@ -128,7 +130,7 @@ struct PictureReader: ~Copyable {
     /// About how many bytes of rows are decoded before they are used: they are to stay in the processor's first cache.
     private static let bufferSize = 16384
 
-    /// Decodes the whole picture at once, as it is stored, and finishes it.
+    /// Decodes the whole picture at once, finishes it, and puts it upright.
     mutating func readAll() throws(ImageError) -> RGBImage {
         let count = size.width * size.height * 3
         guard PictureReader.canAllocate(count) else {
@@ -145,7 +147,7 @@ struct PictureReader: ~Copyable {
         }
         if let problem { throw problem }
         try finish()
-        return RGBImage(width: size.width, height: size.height, pixels: pixels)
+        return RGBImage(width: size.width, height: size.height, pixels: pixels).turned(from: orientation)
     }
 
     /// Whether there is memory for so many bytes. An array that gets none ends the process, so large ones are tried before.

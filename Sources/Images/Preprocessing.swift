@@ -93,14 +93,13 @@ public struct Preprocessing: Sendable, Equatable {
     ) throws(ImageError) -> RGBImage {
         var reader = try PictureReader(bytes)
         try reader.start(options, least: leastSize(options))
-        let orientation = reader.orientation
-        let original = reader.stored.turned(from: orientation)
-        guard !reader.isWhole, isWithinLimit(original) else {
+        guard !reader.isWhole, isWithinLimit(reader.original) else {
+            // The orientation may be known only when all is read.
             let picture = try reader.readAll()
-            return try apply(
-                picture.turned(from: reader.orientation), original: reader.stored.turned(from: reader.orientation))
+            return try apply(picture, original: reader.original)
         }
-        let frame = Frame(resized: resizedSize(of: original), crop: crop)
+        let orientation = reader.orientation
+        let frame = Frame(resized: resizedSize(of: reader.original), crop: crop)
         var resize = RowResize(
             reader.size.turned(from: orientation), to: frame.resized, filter: filter, rows: frame.rows.range,
             columns: frame.columns.range, orientation: orientation)

@@ -77,10 +77,11 @@ final class BundleDigest: @unchecked Sendable {
     }
 
     private func compute() throws -> String {
-        let before = known.reduce(into: [:]) { digests, known in digests.merge(known.read()) { $1 } }
+        let kept = known.map { $0.read() }
+        let before = kept.reduce(into: [:]) { $0.merge($1) { $1 } }
         let digests = try paths.map { try before[$0] ?? FileDigest.sha256($0) }
         let byPath = Dictionary(zip(paths, digests)) { $1 }
-        for known in known where known.read().count < known.count { known.keep(byPath) }
+        for (known, kept) in zip(known, kept) where kept.count < known.count { known.keep(byPath) }
         return FileDigest.sha256(digests.map { Array($0.utf8) })
     }
 }

@@ -35,6 +35,9 @@ struct TrainDataOptions: ParsableArguments {
         case crop
         case flip
         case both = "crop+flip"
+
+        var crops: Bool { self == .crop || self == .both }
+        var flips: Bool { self == .flip || self == .both }
     }
 
     func validate() throws {
@@ -62,13 +65,12 @@ struct TrainDataOptions: ParsableArguments {
     }
 
     /// Whether crops are named.
-    var asksForCrops: Bool { augment.map { [.crop, .both].contains($0) } ?? false }
+    var asksForCrops: Bool { augment?.crops ?? false }
 
     /// How training images change.
     func augmentation(_ usual: Augmentation) -> Augmentation {
         Augmentation(
-            crops: augment.map { [.crop, .both].contains($0) } ?? usual.crops,
-            flips: augment.map { [.flip, .both].contains($0) } ?? usual.flips, smallestArea: cropArea)
+            crops: augment?.crops ?? usual.crops, flips: augment?.flips ?? usual.flips, smallestArea: cropArea)
     }
 }
 

@@ -1,13 +1,3 @@
-import Glibc
-
-/// A file without a name, for it is files that are opened.
-private let descriptor: Int32 = {
-    var name = Array("/dev/shm/mergevit-fuzz-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&name)
-    unlink(name)
-    return descriptor
-}()
-
 /// libFuzzer target: the walk over a tar archive. Blocks that say "ustar" get the right checksum, so that what is behind it is
 /// reached. Compiled together with the files of Sources/Labelling that it needs.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -21,8 +11,8 @@ public func fuzzTar(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         bytes.replaceSubrange((start + 148)..<(start + 148 + digits.count), with: digits)
         bytes[start + 155] = 0
     }
-    guard ftruncate(descriptor, off_t(count)) == 0, pwrite(descriptor, bytes, count, 0) == count else { return 0 }
-    var walk = TarWalk(BytePath("/proc/self/fd/\(descriptor)"))
+    guard let file = bytes.withUnsafeBytes(MemoryFile.path) else { return 0 }
+    var walk = TarWalk(BytePath(file))
     var path: [UInt8] = []
     var steps = 0
     while let input = walk.next(into: &path) {

@@ -83,6 +83,8 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests.
+        .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: strictC),
+        .target(name: "ChildProcesses", dependencies: ["CSpawn"], path: "Tests/ChildProcesses", swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
         .testTarget(name: "ComputeTests", dependencies: ["Compute", "Tensors"], swiftSettings: strict),
         .testTarget(
@@ -96,13 +98,14 @@ let package = Package(
             name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "LabellingTests", dependencies: ["Labelling", "Images", "Tensors"], swiftSettings: strict),
+            name: "LabellingTests", dependencies: ["Labelling", "Images", "Tensors", "ChildProcesses"],
+            swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: ["Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["mergevit", "Tensors"], exclude: ["Faults"],
+            name: "EndToEndTests", dependencies: ["mergevit", "Tensors", "ChildProcesses"], exclude: ["Faults"],
             resources: [.copy("Cases")], swiftSettings: strict),
     ]
 )

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Tensors
 import Testing
@@ -35,20 +36,12 @@ struct DistillScene {
     /// Starts the merge, sends it a signal once it has left `steps` steps in a checkpoint, and waits for its end.
     func interrupted(
         _ output: String, _ arguments: [String] = short, by signal: Int32, after steps: Int
-    ) throws -> (process: Process, errors: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
-        process.arguments = Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"])
-        process.currentDirectoryURL = scratch.url
-        let errors = Pipe()
-        process.standardError = errors
-        try process.run()
-        let deadline = Date(timeIntervalSinceNow: 60)
-        while try self.steps(output) < steps, process.isRunning, Date() < deadline { usleep(1000) }
-        kill(process.processIdentifier, signal)
-        let said = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process, String(decoding: said, as: UTF8.self))
+    ) throws -> Finished {
+        let process = try startMergeVit(
+            Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"]), folder: scratch.url)
+        while try self.steps(output) < steps, process.isRunning { usleep(1000) }
+        process.send(signal)
+        return try process.finish()
     }
 
     /// How many steps the checkpoint of a run has; -1 if there is none.
@@ -162,7 +155,7 @@ struct DistillScene {
         try scene.distilled("whole")
         for steps in [0, 3, 33] {
             let run = try scene.interrupted("a", DistillScene.short + ["--resume"], by: SIGKILL, after: steps)
-            #expect(run.process.terminationReason == .uncaughtSignal)
+            #expect(run.exitCode == -SIGKILL)
         }
         #expect(try scene.steps("a") >= 33 && !scratch.entries().contains("a"))
         let end = try scene.distill("a", DistillScene.short + ["--resume"])
@@ -173,7 +166,7 @@ struct DistillScene {
 
     @Test func aMergeThatIsToldToStopSaysHowToGoOn() throws {
         let run = try scene.interrupted("a", by: SIGTERM, after: 2)
-        #expect(run.process.terminationReason == .exit && run.process.terminationStatus == 128 + SIGTERM)
+        #expect(run.exitCode == 128 + SIGTERM)
         let steps = try scene.steps("a")
         #expect(run.errors == "mergevit: stopped after step \(steps) of 34; the same command with --resume goes on\n")
         #expect(try scratch.entries() == [".a.training", "images"])

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import FoundationXML
 import Tensors
@@ -145,18 +146,13 @@ import Testing
 
     @Test(.enabled(if: Browser.path != nil, "needs chromium")) func aBrowserShowsTheReport() throws {
         _ = try evaluate(["-q", "--bundle", try Samples.six()] + Self.allData + ["-o", "report"])
-        let browser = Process()
-        browser.executableURL = URL(fileURLWithPath: try #require(Browser.path))
-        browser.arguments = [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom", "--window-size=400,800",
-            "file://\(scratch.path("report/report.html"))",
-        ]
-        let output = Pipe()
-        browser.standardOutput = output
-        browser.standardError = FileHandle.nullDevice
-        try browser.run()
-        let tree = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        browser.waitUntilExit()
+        let tree = try runProgram(
+            try #require(Browser.path),
+            [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom", "--window-size=400,800",
+                "file://\(scratch.path("report/report.html"))",
+            ]
+        ).output
         #expect(tree.contains("All tasks") && tree.contains("</html>"))
         #expect(tree.components(separatedBy: "<section").count == Samples.tasks.count + 3)
     }
@@ -277,21 +273,14 @@ import Testing
     }
 
     private func make() throws -> String {
-        let make = Process()
-        make.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        make.arguments = [
-            "make", "-f", "\(Samples.package)/scripts/evaluate.mk", "MERGEVIT=\(try mergeVitBinary())",
-            "BUNDLE=\(try Samples.six())", "DATA=data", "OUT=out",
-        ]
-        make.currentDirectoryURL = scratch.url
-        let output = Pipe()
-        make.standardOutput = output
-        make.standardError = FileHandle.nullDevice
-        try make.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        make.waitUntilExit()
-        #expect(make.terminationStatus == 0, "\(text)")
-        return text
+        let make = try runProgram(
+            "/usr/bin/env",
+            [
+                "make", "-f", "\(Samples.package)/scripts/evaluate.mk", "MERGEVIT=\(try mergeVitBinary())",
+                "BUNDLE=\(try Samples.six())", "DATA=data", "OUT=out",
+            ], folder: scratch.url)
+        #expect(make.exitCode == 0, "\(make.output)")
+        return make.output
     }
 }
 

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Glibc
 import Testing
@@ -22,12 +23,8 @@ import Testing
     static let shim: String? = {
         let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Faults/faults.c"
         guard let folder = try? Samples.place("faults") else { return nil }
-        let compiler = Process()
-        compiler.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        compiler.arguments = ["clang", "-shared", "-fPIC", "-O1", "-Wall", "-o", folder + ".so", source, "-ldl"]
-        guard (try? compiler.run()) != nil else { return nil }
-        compiler.waitUntilExit()
-        return compiler.terminationStatus == 0 ? folder + ".so" : nil
+        let compiler = ["clang", "-shared", "-fPIC", "-O1", "-Wall", "-o", folder + ".so", source, "-ldl"]
+        return (try? runProgram("/usr/bin/env", compiler))?.exitCode == 0 ? folder + ".so" : nil
     }()
 
     /// Runs the command with one system call failing.
@@ -90,18 +87,8 @@ import Testing
 
     /// What a shell makes of the command under a limit.
     func limited(_ limit: String, _ more: [String] = []) throws -> Finished {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments =
-            ["-c", "\(limit); exec \"$@\"", "sh", try mergeVitBinary()] + arguments + ["-o", "out.csv"] + more
-        process.currentDirectoryURL = scratch.url
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        let text = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Finished(standardOutput: [], standardError: Array(text), exitCode: process.terminationStatus)
+        let command = [try mergeVitBinary()] + arguments + ["-o", "out.csv"] + more
+        return try runProgram("/bin/sh", ["-c", "\(limit); exec \"$@\"", "sh"] + command, folder: scratch.url)
     }
 
     /// A chunk of EXIF data without an entry.

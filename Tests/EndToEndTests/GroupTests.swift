@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Tensors
 import Testing
@@ -102,24 +103,19 @@ import Testing
 
     /// While the second group is written, the merge is told to end. Whatever thread gets the signal, nothing is left.
     @Test(arguments: [SIGTERM, SIGINT]) func anInterruptedMergeLeavesNothing(_ number: Int32) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
-        process.arguments =
+        let process = try startMergeVit(
             ["merge", "-q", "--base", Samples.base, "-o", "out", "--groups", Samples.tasks.joined(separator: "+")]
-            + Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
-        process.currentDirectoryURL = scratch.url
-        try process.run()
-        let begun = scratch.path(".out.partial-\(process.processIdentifier)/group2")
-        let deadline = Date(timeIntervalSinceNow: 60)
-        while process.isRunning, !FileManager.default.fileExists(atPath: begun), Date() < deadline { usleep(1000) }
-        if process.isRunning { kill(process.processIdentifier, number) }
-        process.waitUntilExit()
-        #expect(process.terminationReason == .exit)
-        if process.terminationStatus == 0 {
+                + Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] },
+            folder: scratch.url)
+        let begun = scratch.path(".out.partial-\(process.identifier)/group2")
+        while process.isRunning, !FileManager.default.fileExists(atPath: begun) { usleep(1000) }
+        process.send(number)
+        let run = try process.finish()
+        if run.exitCode == 0 {
             // The folder had its name before the signal came.
             #expect(try scratch.entries() == ["out"])
         } else {
-            #expect(process.terminationStatus == 128 + number)
+            #expect(run.exitCode == 128 + number)
             #expect(try scratch.entries().isEmpty)
         }
     }

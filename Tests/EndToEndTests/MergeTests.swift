@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Tensors
 import Testing
@@ -126,15 +127,9 @@ private func adapters(_ tasks: String...) -> [String] {
         #expect(items.map { $0["name"]?.stringValue } == ["corn", "trash"])
         #expect(items.map { $0["weight"]?.doubleValue } == [-2, 1])
         // The checksum is the one that anybody's tool gives.
-        let sums = Process()
-        sums.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
-        sums.arguments = [Samples.adapter("corn") + "/adapter_model.safetensors"]
-        let output = Pipe()
-        sums.standardOutput = output
-        try sums.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        sums.waitUntilExit()
-        #expect(items[0]["sha256"]?.objectValue?["adapter_model.safetensors"]?.stringValue == String(text.prefix(64)))
+        let sums = try runProgram("/usr/bin/sha256sum", [Samples.adapter("corn") + "/adapter_model.safetensors"])
+        let sum = String(sums.output.prefix(64))
+        #expect(items[0]["sha256"]?.objectValue?["adapter_model.safetensors"]?.stringValue == sum)
         #expect(
             items[0]["sha256"]?.objectValue?.keys == [
                 "adapter_config.json", "adapter_model.safetensors", "labels.json",

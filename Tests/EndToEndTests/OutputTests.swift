@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Glibc
 import Tensors
@@ -74,40 +75,23 @@ import Testing
         ("\"$MERGEVIT\" \"$@\" 2>&1 >/dev/null <&-; echo $?", "0\n"),
     ])
     func stdoutThatCannotBeWrittenIsAnErrorUnlessNobodyReads(_ script: String, _ expected: String) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", script, "sh", "label", "-q", "--bundle", bundle, picture]
-        process.environment = ProcessInfo.processInfo.environment.merging([
-            "MERGEVIT": try mergeVitBinary(), "LC_ALL": "C",
-        ]) { $1 }
-        process.currentDirectoryURL = scratch.url
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let found = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        #expect(String(decoding: found, as: UTF8.self) == expected)
+        let shell = try runProgram(
+            "/bin/sh", ["-c", script, "sh", "label", "-q", "--bundle", bundle, picture], folder: scratch.url,
+            environment: ["MERGEVIT": try mergeVitBinary(), "LC_ALL": "C"])
+        #expect(shell.output == expected)
     }
 
     /// While it waits for its list, the run is told to end; rows are there by then, under a hidden name.
     @Test func anInterruptedRunKeepsItsRowsAndTheOldFile() throws {
         try scratch.write("out.csv", Array("old".utf8))
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
-        process.arguments = ["label", "-q", "--bundle", bundle, picture, "--files-from", "-", "-o", "out.csv"]
-        process.currentDirectoryURL = scratch.url
-        let input = Pipe()
-        process.standardInput = input
-        try process.run()
-        let partial = ".out.csv.partial"
-        let deadline = Date(timeIntervalSinceNow: 60)
-        while ((try? scratch.read(partial)) ?? []).filter({ $0 == 0x0A }).count < 2, Date() < deadline { usleep(2000) }
+        let process = try startMergeVit(
+            ["label", "-q", "--bundle", bundle, picture, "--files-from", "-", "-o", "out.csv"], keepsInputOpen: true,
+            folder: scratch.url)
+        func written() -> Int { ((try? scratch.read(".out.csv.partial")) ?? []).count { $0 == 0x0A } }
+        while written() < 2, process.isRunning { usleep(2000) }
         #expect(try scratch.read("out.csv") == Array("old".utf8))
-        kill(process.processIdentifier, SIGTERM)
-        while process.isRunning, Date() < deadline { usleep(2000) }
-        kill(process.processIdentifier, process.isRunning ? SIGKILL : 0)
-        process.waitUntilExit()
-        #expect(process.terminationReason == .exit && process.terminationStatus == 143)
+        process.send(SIGTERM)
+        #expect(try process.finish().exitCode == 143)
         #expect(try scratch.entries() == [".out.csv.journal", ".out.csv.partial", "out.csv"])
         #expect(try scratch.read("out.csv") == Array("old".utf8))
         let last = try run([picture, "--files-from", "-", "-o", "out.csv"])

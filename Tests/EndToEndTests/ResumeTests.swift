@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Glibc
 import Testing
@@ -18,13 +19,17 @@ import Testing
         arguments = ["label", "--bundle", bundle, "--threads", "1", "--files-from", "list"]
     }
 
-    func start() throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
-        process.arguments = arguments + ["-q", "-o", "out.csv"]
-        process.currentDirectoryURL = scratch.url
-        try process.run()
-        return process
+    func start() throws -> ChildProcess {
+        try startMergeVit(arguments + ["-q", "-o", "out.csv"], folder: scratch.url)
+    }
+
+    /// Starts the run and sends it a signal when it has written so many lines.
+    func interrupted(by signal: Int32, after lines: Int = 9) throws -> Finished {
+        let process = try start()
+        func written() -> Int { ((try? scratch.read(".out.csv.partial")) ?? []).count { $0 == 0x0A } }
+        while written() < lines, process.isRunning { usleep(2000) }
+        process.send(signal)
+        return try process.finish()
     }
 
     @Test func aKilledRunGoesOnToTheSameBytes() throws {
@@ -33,8 +38,8 @@ import Testing
         for _ in 0..<4 {
             let process = try start()
             usleep(UInt32.random(in: 50_000...1_600_000))
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
+            process.send(SIGKILL)
+            _ = try process.finish()
         }
         let last = try runMergeVit(arguments + ["-o", "out.csv"], folder: scratch.url)
         #expect(last.exitCode == 1, "the inputs that failed in the runs before count, too")
@@ -45,14 +50,8 @@ import Testing
 
     @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)])
     func aSignalStopsBetweenRows(_ signal: Int32, _ code: Int) throws {
-        let process = try start()
-        let deadline = Date(timeIntervalSinceNow: 60)
-        while ((try? scratch.read(".out.csv.partial")) ?? []).filter({ $0 == 0x0A }).count < 9, Date() < deadline {
-            usleep(2000)
-        }
-        kill(process.processIdentifier, signal)
-        process.waitUntilExit()
-        #expect(process.terminationReason == .exit && process.terminationStatus == code)
+        let run = try interrupted(by: signal)
+        #expect(run.exitCode == code)
         let rows = try scratch.read(".out.csv.partial")
         #expect(rows.last == 0x0A)
         let other = try runMergeVit(arguments + ["-o", "out.csv", "--top-k", "2"], folder: scratch.url)
@@ -63,12 +62,7 @@ import Testing
     }
 
     @Test func anotherModelIsRefused() throws {
-        let process = try start()
-        while ((try? scratch.read(".out.csv.partial")) ?? []).filter({ $0 == 0x0A }).count < 9, process.isRunning {
-            usleep(2000)
-        }
-        kill(process.processIdentifier, SIGTERM)
-        process.waitUntilExit()
+        _ = try interrupted(by: SIGTERM)
         let other = try Samples.only("corn")
         let run = try runMergeVit(
             ["label", "--bundle", other, "--files-from", "list", "-o", "out.csv"], folder: scratch.url)

@@ -1,67 +1,45 @@
+import ChildProcesses
 import Foundation
 
-/// What a finished process left.
-struct Finished {
-    let standardOutput: [UInt8]
-    let standardError: [UInt8]
-    let exitCode: Int32
-
-    /// stdout as text.
-    var output: String { String(decoding: standardOutput, as: UTF8.self) }
-    /// stderr as text.
-    var errors: String { String(decoding: standardError, as: UTF8.self) }
-}
-
-/// A command that could not even be started.
-struct CannotRun: Error, CustomStringConvertible {
-    let description: String
-}
-
-/// Runs the `mergevit` that was built beside these tests, and waits for its end.
+/// Starts the `mergevit` that was built beside these tests.
 ///
 /// - Parameters:
 ///   - arguments: what follows the command's name, as bytes: they need not be UTF-8.
 ///   - input: what it reads from stdin.
+///   - keepsInputOpen: whether its stdin has no end.
 ///   - folder: the folder it runs in.
 ///   - environment: variables that it gets beside those of the tests.
+func startMergeVit(
+    _ arguments: [[UInt8]], input: [UInt8] = [], keepsInputOpen: Bool = false, folder: URL? = nil,
+    environment: [String: String] = [:]
+) throws -> ChildProcess {
+    try ChildProcess(
+        try mergeVitBinary(), arguments, input: input, keepsInputOpen: keepsInputOpen, folder: folder,
+        environment: ["LC_ALL": "C", "COLUMNS": "80"].merging(environment) { $1 })
+}
+
+/// Starts `mergevit` with arguments that are text.
+func startMergeVit(_ arguments: [String], keepsInputOpen: Bool = false, folder: URL? = nil) throws -> ChildProcess {
+    try startMergeVit(arguments.map { Array($0.utf8) }, keepsInputOpen: keepsInputOpen, folder: folder)
+}
+
+/// Runs `mergevit`, and waits for its end.
 func runMergeVit(
     _ arguments: [[UInt8]], input: [UInt8] = [], folder: URL? = nil, environment: [String: String] = [:]
 ) throws -> Finished {
-    let binary = try mergeVitBinary()
-    // A shell turns the arguments back into bytes: Process would take only strings.
-    let words = arguments.map { "\"$(printf '\($0.map { byte in "\\" + octal(byte) }.joined())' && printf .)\"" }
-    let script =
-        "set --; " + words.map { "a=\($0); set -- \"$@\" \"${a%?}\"; " }.joined() + "exec \"$MERGEVIT\" \"$@\""
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-c", script]
-    process.environment = ProcessInfo.processInfo.environment.merging(
-        ["MERGEVIT": binary, "LC_ALL": "C", "COLUMNS": "80"].merging(environment) { $1 }
-    ) { $1 }
-    if let folder { process.currentDirectoryURL = folder }
-    let streams = (input: Pipe(), output: Pipe(), errors: Pipe())
-    process.standardInput = streams.input
-    process.standardOutput = streams.output
-    process.standardError = streams.errors
-    // A process that does not read its stdin must not end the tests.
-    signal(SIGPIPE, SIG_IGN)
-    try process.run()
-    let group = DispatchGroup()
-    let errors = Collected()
-    DispatchQueue.global().async(group: group) {
-        try? streams.input.fileHandleForWriting.write(contentsOf: Data(input))
-        try? streams.input.fileHandleForWriting.close()
-    }
-    DispatchQueue.global().async(group: group) { errors.set(streams.errors.fileHandleForReading.readDataToEndOfFile()) }
-    let output = streams.output.fileHandleForReading.readDataToEndOfFile()
-    group.wait()
-    process.waitUntilExit()
-    return Finished(standardOutput: Array(output), standardError: errors.bytes, exitCode: process.terminationStatus)
+    try startMergeVit(arguments, input: input, folder: folder, environment: environment).finish()
 }
 
 /// Runs `mergevit` with arguments that are text.
 func runMergeVit(_ arguments: String..., input: [UInt8] = [], folder: URL? = nil) throws -> Finished {
-    try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder)
+    try runMergeVit(arguments, input: input, folder: folder)
+}
+
+/// Runs `mergevit` with arguments that are text.
+func runMergeVit(
+    _ arguments: [String], input: [UInt8] = [], folder: URL? = nil, environment: [String: String] = [:]
+) throws -> Finished {
+    try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder, environment: environment)
 }
 
 /// The `mergevit` that was built beside these tests.
@@ -72,25 +50,4 @@ func mergeVitBinary() throws -> String {
         throw CannotRun(description: "no mergevit beside \(tests)")
     }
     return binary
-}
-
-/// Runs `mergevit` with arguments that are text.
-func runMergeVit(
-    _ arguments: [String], input: [UInt8] = [], folder: URL? = nil, environment: [String: String] = [:]
-) throws -> Finished {
-    try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder, environment: environment)
-}
-
-private final class Collected: @unchecked Sendable {
-    private let lock = NSLock()
-    private var data = Data()
-
-    var bytes: [UInt8] { lock.withLock { Array(data) } }
-
-    func set(_ data: Data) { lock.withLock { self.data = data } }
-}
-
-private func octal(_ byte: UInt8) -> String {
-    let digits = String(byte, radix: 8)
-    return String(repeating: "0", count: 3 - digits.count) + digits
 }

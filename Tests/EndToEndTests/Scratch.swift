@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Glibc
 
@@ -13,13 +14,7 @@ final class Scratch {
     deinit { Scratch.remove(url) }
 
     /// Removes a folder with all in it; FileManager cannot name what is not UTF-8.
-    static func remove(_ url: URL) {
-        let removal = Process()
-        removal.executableURL = URL(fileURLWithPath: "/bin/rm")
-        removal.arguments = ["-rf", "--", url.path]
-        guard (try? removal.run()) != nil else { return }
-        removal.waitUntilExit()
-    }
+    static func remove(_ url: URL) { _ = try? runProgram("/bin/rm", ["-rf", "--", url.path]) }
 
     /// The absolute path of something in the folder.
     func path(_ name: String) -> String { "\(url.path)/\(name)" }

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -37,12 +38,8 @@ import Testing
 
     @Test func anArchiveIsLabelledAsItsFilesAre() throws {
         let images = "\(Samples.folder)/images"
-        let tar = Process()
-        tar.executableURL = URL(fileURLWithPath: "/bin/tar")
-        tar.arguments = ["-cf", scratch.path("set.tar"), "--sort=name", "-C", images, "signs"]
-        try tar.run()
-        tar.waitUntilExit()
-        try #require(tar.terminationStatus == 0)
+        let tar = try runProgram("/bin/tar", ["-cf", scratch.path("set.tar"), "--sort=name", "-C", images, "signs"])
+        try #require(tar.exitCode == 0)
         let files = try runMergeVit("label", "-q", "--bundle", bundle, "\(images)/signs")
         let members = try runMergeVit("label", "-q", "--bundle", bundle, "set.tar", folder: scratch.url)
         #expect(files.exitCode == 0 && members.exitCode == 0)

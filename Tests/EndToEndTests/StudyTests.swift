@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import FoundationXML
 import Tensors
@@ -76,27 +77,19 @@ import Testing
         _ = try study(options)
         let whole = try files()
         try scratch.remove("study")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
-        process.arguments = arguments(options)
-        process.currentDirectoryURL = scratch.url
-        let errors = Pipe()
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        let deadline = Date(timeIntervalSinceNow: 60)
+        let process = try startMergeVit(arguments(options), folder: scratch.url)
         func results() -> Int {
             String(decoding: (try? scratch.read("study/results.jsonl")) ?? [], as: UTF8.self)
                 .components(separatedBy: "{\"result\"").count - 1
         }
-        while results() < 3, process.isRunning, Date() < deadline { usleep(1000) }
-        kill(process.processIdentifier, signal)
-        let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        while results() < 3, process.isRunning { usleep(1000) }
+        process.send(signal)
+        let stopped = try process.finish()
         // A machine that looks away for long may find it finished; then there is only nothing left to do.
-        if signal == SIGINT, process.terminationStatus != 0 {
-            #expect(process.terminationReason == .exit && process.terminationStatus == 130)
-            #expect(said.contains("mergevit: stopped with ") && said.contains("the same command goes on\n"))
+        if signal == SIGINT, stopped.exitCode != 0 {
+            #expect(stopped.exitCode == 130)
+            #expect(stopped.errors.contains("mergevit: stopped with "))
+            #expect(stopped.errors.contains("the same command goes on\n"))
         }
         let run = try study(options)
         #expect(run.errors.contains(" of 7 results are there\n"))

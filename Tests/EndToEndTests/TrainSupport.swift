@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Tensors
 import Testing
@@ -84,20 +85,12 @@ struct TrainingScene {
     /// Starts `train`, sends it a signal once it has left `steps` steps in a checkpoint, and waits for its end.
     func interrupted(
         _ output: String, _ arguments: [String] = short, by signal: Int32, after steps: Int
-    ) throws -> (process: Process, errors: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try mergeVitBinary())
-        process.arguments = Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"])
-        process.currentDirectoryURL = scratch.url
-        let errors = Pipe()
-        process.standardError = errors
-        try process.run()
-        let deadline = Date(timeIntervalSinceNow: 60)
-        while try self.steps(output) < steps, process.isRunning, Date() < deadline { usleep(1000) }
-        kill(process.processIdentifier, signal)
-        let said = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process, String(decoding: said, as: UTF8.self))
+    ) throws -> Finished {
+        let process = try startMergeVit(
+            Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"]), folder: scratch.url)
+        while try self.steps(output) < steps, process.isRunning { usleep(1000) }
+        process.send(signal)
+        return try process.finish()
     }
 
     /// How many steps the checkpoint of a run has; -1 if there is none.

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -11,12 +12,7 @@ import Testing
 
     /// Runs the system's tar in the folder.
     func tar(_ arguments: String...) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/tar")
-        process.arguments = ["-C", folder.path.description] + arguments
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0)
+        try #require(try runProgram("/bin/tar", ["-C", folder.path.description] + arguments).exitCode == 0)
     }
 
     /// Every input of an archive with its content, or the reason why there is none.

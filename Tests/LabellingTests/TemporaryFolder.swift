@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Glibc
 
@@ -15,11 +16,7 @@ final class TemporaryFolder {
 
     deinit {
         // FileManager cannot name what is not UTF-8.
-        let removal = Process()
-        removal.executableURL = URL(fileURLWithPath: "/bin/rm")
-        removal.arguments = ["-rf", "--", path.description]
-        guard (try? removal.run()) != nil else { return }
-        removal.waitUntilExit()
+        _ = try? runProgram("/bin/rm", ["-rf", "--", path.description])
     }
 
     /// The path of something in the folder.

@@ -9,7 +9,7 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test soak fuzz cluster-test check format bench bench-peers merge-table train-samples \
+.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers merge-table train-samples \
 	sample-images install clean
 
 help: ## list the targets
@@ -53,6 +53,10 @@ soak: build ## a million images in one run and 200 killed runs, for at most TIME
 
 fuzz: deps ## fuzz every reader of files for TIME=60 seconds each (docs/reliability.md)
 	scripts/fuzz "$(or $(TIME),60)"
+
+sanitize: deps ## every test under AddressSanitizer and UndefinedBehaviorSanitizer (docs/reliability.md)
+	SWIFT="$(SWIFT)" scripts/sanitize address
+	SWIFT="$(SWIFT)" scripts/sanitize undefined
 
 check: deps ## formatting, warnings as errors, import directions
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

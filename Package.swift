@@ -38,6 +38,7 @@ let package = Package(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),
         .target(name: "CProcessorLimits", cSettings: strictC),
+        .target(name: "CAllocationCount", cSettings: strictC),
         .target(
             name: "CCodecLimits", cSettings: strictC,
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
@@ -78,7 +79,7 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 "Training", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "CProcessorLimits",
-                "CCodecLimits",
+                "CCodecLimits", "CAllocationCount",
             ],
             swiftSettings: strict),
 

@@ -25,7 +25,7 @@ enum EngineTables {
 
     /// Measures and prints all of them; gives them as JSON.
     static func measure(cores: Int) throws -> JSON {
-        print("engine                  precision  batch  threads   images/s  CPU ms/image  of limit  whole model")
+        print("engine                  precision  batch  threads   images/s  CPU ms/image  of limit  whole model  allocations/batch")
         var lines: [JSON] = []
         for (name, text) in models {
             let configuration = try BackboneConfiguration(JSON(parsing: Array(text.utf8)), path: name)
@@ -38,7 +38,7 @@ enum EngineTables {
                         Text.left(name, 24), Text.left(precision.rawValue, 9), Text.right("\(batch)", 7),
                         Text.right("\(threads)", 9), Text.right(result.imagesPerSecond, 1, 11),
                         Text.right(result.processorSeconds * 1e3, 2, 14), Text.right(result.ratio, 3, 10),
-                        Text.right(result.wholeRatio, 3, 13), separator: "")
+                        Text.right(result.wholeRatio, 3, 13), Text.right(result.allocations, 1, 19), separator: "")
                     var line = result.json
                     line["model"] = .string(name)
                     line["precision"] = .string(precision.rawValue)

@@ -1,3 +1,4 @@
+import CAllocationCount
 import CProcessorLimits
 import Compute
 import Glibc
@@ -19,6 +20,8 @@ struct Measurement {
     let ratio: Double
     /// The same if the whole model's operations had been computed.
     let wholeRatio: Double
+    /// How often memory was asked for in one call of what is measured, on average.
+    let allocations: Double
 
     /// Measures something.
     ///
@@ -34,14 +37,20 @@ struct Measurement {
     ) throws {
         _ = try body()
         var (rates, limits, ratios, processor): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
+        var (calls, asked) = (0, UInt64(0))
         for _ in 0..<turns {
-            let before = try ProcessorLimit.measure(precision, threads: threads)
+            let earlier = try ProcessorLimit.measure(precision, threads: threads)
             let (start, processorStart) = (seconds(), seconds(CLOCK_PROCESS_CPUTIME_ID))
             var images = 0
-            while seconds() - start < 0.5 { images += try body() }
+            let before = mv_allocations()
+            while seconds() - start < 0.5 {
+                images += try body()
+                calls += 1
+            }
+            asked += mv_allocations() - before
             rates.append(Double(images) / (seconds() - start))
             let spent = (seconds(CLOCK_PROCESS_CPUTIME_ID) - processorStart) / Double(images)
-            let limit = try (before + ProcessorLimit.measure(precision, threads: threads)) / 2
+            let limit = try (earlier + ProcessorLimit.measure(precision, threads: threads)) / 2
             limits.append(limit)
             processor.append(spent)
             ratios.append(operations / spent / limit)
@@ -50,6 +59,7 @@ struct Measurement {
         processorSeconds = median(processor)
         limit = median(limits)
         ratio = median(ratios)
+        allocations = Double(asked) / Double(calls)
         wholeRatio = ratio * (wholeOperations ?? operations) / operations
     }
 
@@ -60,6 +70,7 @@ struct Measurement {
             "processor_seconds_per_image": .number(processorSeconds, decimals: 6),
             "limit_gigaoperations_per_second_and_core": .number(limit * 1e-9, decimals: 1),
             "ratio_to_limit": .number(ratio, decimals: 3),
+            "allocations_per_call": .number(allocations, decimals: 1),
             "ratio_to_limit_of_the_whole_model": .number(wholeRatio, decimals: 3),
         ]
     }

@@ -27,7 +27,7 @@ final class FileList {
                 throw .fileList(path: path, reason: error.description)
             }
             if case .success(let status) = FileStatus.of(descriptor: descriptor), status.isFolder {
-                close(descriptor)
+                // All properties are there, so the deinitializer closes it.
                 throw .fileList(path: path, reason: systemReason(EISDIR))
             }
         }

@@ -25,7 +25,9 @@ enum EngineTables {
 
     /// Measures and prints all of them; gives them as JSON.
     static func measure(cores: Int) throws -> JSON {
-        print("engine                  precision  batch  threads   images/s  CPU ms/image  of limit  whole model  allocations/batch")
+        print(
+            "engine                  precision  batch  threads   images/s  CPU ms/image  of limit  whole model",
+            " allocations/batch")
         var lines: [JSON] = []
         for (name, text) in models {
             let configuration = try BackboneConfiguration(JSON(parsing: Array(text.utf8)), path: name)

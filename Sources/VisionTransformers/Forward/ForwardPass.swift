@@ -25,7 +25,7 @@ final class ForwardPass {
                 try embed.run()
             }
         ]
-        blocks = try plan.blocks.map { try $0.steps(buffers) }
+        blocks = try plan.blocks.map { try $0.flatMap { try $0.steps(buffers) } }
         finalNorm = try plan.finalNormKernel.step(plan.finalNorm, buffers, .f32(buffers.final))
         features = ForwardStep(.heads) { plan.layout.gather(buffers.final, into: buffers.features) }
         heads = try plan.heads.map {

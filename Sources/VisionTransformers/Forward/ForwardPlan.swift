@@ -28,7 +28,8 @@ final class ForwardPlan: Sendable {
     /// (tokens, D): what the tokens are before the patch embedding is added.
     let initialTokens: FloatBuffer
     let embedding: Linear
-    let blocks: [any ForwardBlock]
+    /// The sublayers of each block, in their order.
+    let blocks: [[any Sublayer]]
     let finalNorm: Norm
     /// All heads as one layer, or nil when there is none.
     let heads: Linear?

@@ -37,17 +37,3 @@ struct ForwardStep {
         return step
     }
 }
-
-/// A transformer block, planned: kernels and weights, shared by all threads.
-protocol ForwardBlock: Sendable {
-    /// Binds the block to one thread's buffers.
-    func steps(_ buffers: ForwardBuffers) throws -> [ForwardStep]
-}
-
-/// The tokens that a block computes.
-struct BlockTokens: Sendable, Equatable {
-    /// All tokens: keys and values are of these.
-    let all: Int
-    /// The first so many, which are read after the block: queries and all that follows are of these.
-    let read: Int
-}

@@ -41,6 +41,6 @@ public enum InferencePrecision: String, Sendable, CaseIterable {
         }
     }
 
-    /// Whether int8 rounds a block's layers: not those of the first, whose errors all others read.
-    static func roundsBlock(_ layer: Int) -> Bool { layer > 0 }
+    /// Whether a block's linear layers are rounded to eight bits: not those of the first, whose errors all others read.
+    func roundsBlock(_ layer: Int) -> Bool { self == .int8 && layer > 0 }
 }

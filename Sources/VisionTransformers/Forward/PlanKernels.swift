@@ -1,18 +1,6 @@
 import Compute
 import Tensors
 
-/// The kernels of a block, and how its weights are brought into the layout that they want.
-protocol ForwardBlockKernels: Sendable {
-    /// The linear layers' kernels.
-    var linear: [Kernel] { get }
-    /// The largest scratch memory that any of the block's kernels wants, in elements.
-    var scratchCount: Int { get }
-    /// Folds and packs a block's weights, under names that begin with the block's.
-    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights
-    /// The block that computes with these weights.
-    func block(_ packed: PackedWeights, layer: Int) throws -> any ForwardBlock
-}
-
 /// All kernels of a forward pass but the heads'.
 struct PlanKernels: Sendable, CustomStringConvertible {
     /// In what numbers it multiplies.
@@ -22,8 +10,8 @@ struct PlanKernels: Sendable, CustomStringConvertible {
     let tokens: BlockTokens
     /// Patches to tokens, added to what the tokens are.
     let embedding: Kernel
-    /// Of each block, shared by blocks that compute the same.
-    let blocks: [any ForwardBlockKernels]
+    /// Of each block's sublayers in their order, shared by blocks that compute the same.
+    let blocks: [[any SublayerKernels]]
     /// The final layer normalization, of the tokens that are read.
     let finalNorm: NormKernel
     /// The largest scratch memory that any of them wants, in elements.
@@ -45,20 +33,20 @@ struct PlanKernels: Sendable, CustomStringConvertible {
             engine, rows: patches, inputs: c.patchLength, outputs: c.hiddenSize, accumulates: true,
             operands: precision.stored)
         finalNorm = try NormKernel(engine, c, rows: tokens.read, .f32)
-        let places = [BlockTokens(all: tokens.all, read: tokens.all), tokens]
-        let float = try places.map { try FloatBlockKernels(engine, c, $0, precision.stored) }
-        let int8 =
-            precision == .int8
-            ? try places.map { try Int8BlockKernels(engine, c, $0, stored: precision.stored) } : []
-        blocks = (0..<c.layers).map { layer -> any ForwardBlockKernels in
-            let place = layer == c.layers - 1 ? 1 : 0
-            guard !int8.isEmpty, InferencePrecision.roundsBlock(layer) else { return float[place] }
-            return int8[place]
+        let everyToken = BlockTokens(all: tokens.all, read: tokens.all)
+        var planned: [BlockKind: [any SublayerKernels]] = [:]
+        blocks = try (0..<c.layers).map { layer in
+            let kind = BlockKind(isLast: layer == c.layers - 1, isRounded: precision.roundsBlock(layer))
+            if let kernels = planned[kind] { return kernels }
+            let kernels = try kind.sublayers(engine, c, kind.isLast ? tokens : everyToken, precision.stored)
+            planned[kind] = kernels
+            return kernels
         }
-        scratchCount = ([embedding.scratchCount, finalNorm.scratchCount] + blocks.map(\.scratchCount)).max() ?? 0
+        scratchCount =
+            ([embedding.scratchCount, finalNorm.scratchCount] + blocks.joined().map(\.scratchCount)).max() ?? 0
     }
 
-    private var linear: [Kernel] { [embedding] + blocks.flatMap(\.linear) }
+    private var linear: [Kernel] { [embedding] + blocks.joined().flatMap(\.linear) }
 
     /// Whether the library says how all packed weights lie in memory.
     var layoutsAreKnown: Bool { linear.allSatisfy { !$0.packedLayout.isEmpty } }
@@ -68,5 +56,28 @@ struct PlanKernels: Sendable, CustomStringConvertible {
         let layouts = linear.map { "\($0.implementation) \($0.packedLayout)" }
         return "\(precision), \(precision.stored), images of \(image), \(tokens.read) of \(tokens.all) tokens\n"
             + layouts.joined(separator: "\n")
+    }
+}
+
+/// What blocks that share their kernels have in common.
+private struct BlockKind: Hashable {
+    /// Computes only the tokens that are read.
+    let isLast: Bool
+    /// Has its linear layers in eight bits.
+    let isRounded: Bool
+
+    /// Plans the kernels of its sublayers.
+    func sublayers(
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ stored: Precision
+    ) throws -> [any SublayerKernels] {
+        guard isRounded else {
+            return [
+                try FloatAttentionKernels(engine, c, tokens, stored), try FloatMLPKernels(engine, c, tokens, stored),
+            ]
+        }
+        return [
+            try Int8AttentionKernels(engine, c, tokens, stored: stored),
+            try Int8MLPKernels(engine, c, tokens, stored: stored),
+        ]
     }
 }

@@ -25,58 +25,49 @@ extension PlanLoader {
         packed.add(Self.finalNormName, try norm("layernorm"))
         for block in try pool.map(
             kernels.blocks.count,
-            { layer in
-                try kernels.blocks[layer].pack(self, layer: layer, statistics)
-            })
+            { layer in try kernels.blocks[layer].map { try $0.pack(self, layer: layer, statistics) } })
         {
-            packed.add(block)
+            for sublayer in block { packed.add(sublayer) }
         }
         return packed
     }
 }
 
-extension FloatBlockKernels {
+extension FloatAttentionKernels {
     func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
-        let (name, prefix) = (PlanLoader.blockName(layer), "layers.\(layer)")
-        let (gated, d) = (configuration.usesSwiGLU, configuration.hiddenSize)
+        let (name, prefix, d) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.hiddenSize)
         var packed = PackedWeights()
         packed.add("\(name).norm1", try loader.norm("\(prefix).norm1"))
         let input = try loader.plainAttentionInput(layer)
         if let query { packed.add("\(name).query", try loader.pack(input.outputs(0..<d), query)) }
         packed.add("\(name).qkv", try loader.pack(query == nil ? input : input.outputs(d..<3 * d), qkv))
-        packed.add("\(name).output", try loader.linear("\(prefix).attention.o_proj", attentionOutput))
+        packed.add("\(name).output", try loader.linear("\(prefix).attention.o_proj", output))
+        return packed
+    }
+}
+
+extension FloatMLPKernels {
+    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
+        let (name, prefix, gated) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.usesSwiGLU)
+        var packed = PackedWeights()
         packed.add("\(name).norm2", try loader.norm("\(prefix).norm2"))
         if let up { packed.add("\(name).up", try loader.linear("\(prefix).mlp.up_proj", up)) }
         packed.add("\(name).first", try loader.linear("\(prefix).mlp.\(gated ? "gate_proj" : "fc1")", first))
         packed.add("\(name).second", try loader.linear("\(prefix).mlp.\(gated ? "down_proj" : "fc2")", second))
         return packed
     }
-
-    func block(_ packed: PackedWeights, layer: Int) throws -> any ForwardBlock {
-        try FloatBlock(self, packed, layer: layer)
-    }
 }
 
-extension Int8BlockKernels {
+extension Int8AttentionKernels {
     func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
-        let (name, prefix) = (PlanLoader.blockName(layer), "layers.\(layer)")
-        let (gated, d) = (configuration.usesSwiGLU, configuration.hiddenSize)
+        let (name, prefix, d) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.hiddenSize)
         var packed = PackedWeights()
-        func plain(_ name: String) throws -> PlanLoader.Plain {
-            let name = "\(prefix).\(name)"
-            return try loader.plain(name, rowScale: loader.rowScale(of: name))
-        }
-        func folding(
-            _ place: LayerInput.Place, _ readers: [PlanLoader.Plain], _ norm: ForwardPlan.Norm
-        ) -> Int8Folding {
-            statistics?[layer, place].map { Int8Folding($0, readers: readers) } ?? Int8Folding(norm)
-        }
         var input = try loader.plainAttentionInput(layer)
-        let inputNorm = try loader.norm("\(prefix).norm1")
-        let inputFolding = folding(.attentionInput, [input], inputNorm)
-        packed.add("\(name).norm1", inputFolding.folded(inputNorm))
-        input = inputFolding.folded(reader: input)
-        var output = try plain("attention.o_proj")
+        let norm = try loader.norm("\(prefix).norm1")
+        let folding = Int8Folding(statistics?[layer, .attentionInput], readers: [input], norm)
+        packed.add("\(name).norm1", folding.folded(norm))
+        input = folding.folded(reader: input)
+        var output = try loader.plainScaled("\(prefix).attention.o_proj")
         if let measured = statistics?[layer, .attentionOutput] {
             let folding = Int8Folding(measured, readers: [output])
             input = folding.folded(writer: input)
@@ -84,23 +75,41 @@ extension Int8BlockKernels {
         }
         if let query { packed.add("\(name).query", try Int8Linear(input.outputs(0..<d), query)) }
         packed.add("\(name).qkv", try Int8Linear(query == nil ? input : input.outputs(d..<3 * d), qkv))
-        packed.add("\(name).output", try Int8Linear(output, attentionOutput))
-
-        let mlp = try (gated ? ["mlp.gate_proj", "mlp.up_proj"] : ["mlp.fc1"]).map(plain)
-        let mlpNorm = try loader.norm("\(prefix).norm2")
-        let mlpFolding = folding(.mlpInput, mlp, mlpNorm)
-        packed.add("\(name).norm2", mlpFolding.folded(mlpNorm))
-        packed.add("\(name).first", try Int8Linear(mlpFolding.folded(reader: mlp[0]), first))
-        if gated { packed.add("\(name).up", try Int8Linear(mlpFolding.folded(reader: mlp[1]), first)) }
-        packed.add(
-            "\(name).second",
-            try Int8Linear(
-                plain(gated ? "mlp.down_proj" : "mlp.fc2"), second, offset: Int8.offset(activation, isGated: gated)))
+        packed.add("\(name).output", try Int8Linear(output, self.output))
         return packed
     }
+}
 
-    func block(_ packed: PackedWeights, layer: Int) throws -> any ForwardBlock {
-        try Int8Block(self, packed, layer: layer)
+extension Int8MLPKernels {
+    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
+        let (name, prefix, gated) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.usesSwiGLU)
+        var packed = PackedWeights()
+        let readers = try (gated ? ["gate_proj", "up_proj"] : ["fc1"]).map {
+            try loader.plainScaled("\(prefix).mlp.\($0)")
+        }
+        let norm = try loader.norm("\(prefix).norm2")
+        let folding = Int8Folding(statistics?[layer, .mlpInput], readers: readers, norm)
+        packed.add("\(name).norm2", folding.folded(norm))
+        packed.add("\(name).first", try Int8Linear(folding.folded(reader: readers[0]), first))
+        if gated { packed.add("\(name).up", try Int8Linear(folding.folded(reader: readers[1]), first)) }
+        let last = try loader.plainScaled("\(prefix).mlp.\(gated ? "down_proj" : "fc2")")
+        packed.add(
+            "\(name).second", try Int8Linear(last, second, offset: Int8.offset(activation, isGated: gated)))
+        return packed
+    }
+}
+
+extension PlanLoader {
+    /// A layer with its scale of rows, as it is rounded.
+    fileprivate func plainScaled(_ name: String) throws -> Plain { try plain(name, rowScale: rowScale(of: name)) }
+}
+
+extension Int8Folding {
+    /// From measured activations if there are any, else from the normalization that gives them.
+    fileprivate init(
+        _ statistics: ActivationStatistics.Channels?, readers: [PlanLoader.Plain], _ norm: ForwardPlan.Norm
+    ) {
+        if let statistics { self.init(statistics, readers: readers) } else { self.init(norm) }
     }
 }
 

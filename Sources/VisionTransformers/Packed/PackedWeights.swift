@@ -57,7 +57,8 @@ struct PlanWeights {
     let embedding: ForwardPlan.Linear
     let initialTokens: FloatBuffer
     let finalNorm: ForwardPlan.Norm
-    let blocks: [any ForwardBlock]
+    /// Of each block, in their order.
+    let blocks: [[any Sublayer]]
 
     /// - Throws: `ModelError` when a weight is missing or does not have the size that its kernel wants.
     init(_ packed: PackedWeights, _ kernels: PlanKernels, _ configuration: BackboneConfiguration) throws {
@@ -65,6 +66,8 @@ struct PlanWeights {
         embedding = try packed.linear(ParameterNames.patchProjection, kernels.embedding)
         initialTokens = try packed.buffer(PlanLoader.initialTokensName, count: kernels.tokens.all * width)
         finalNorm = try packed.norm(PlanLoader.finalNormName, width: width)
-        blocks = try kernels.blocks.enumerated().map { try $1.block(packed, layer: $0) }
+        blocks = try kernels.blocks.enumerated().map { layer, sublayers in
+            try sublayers.map { try $0.sublayer(packed, layer: layer) }
+        }
     }
 }

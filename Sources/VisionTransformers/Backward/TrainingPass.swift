@@ -2,7 +2,7 @@ import Compute
 import Tensors
 
 /// One thread's forward pass that keeps what the backward pass needs, and that backward pass; both planned once.
-/// Running them takes no memory.
+/// Running them takes no memory but the library's small blocks for each call.
 final class TrainingPass {
     private let plan: TrainingPlan
     private let patches: FloatBuffer

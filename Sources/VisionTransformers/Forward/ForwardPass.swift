@@ -2,7 +2,7 @@ import Compute
 import Tensors
 
 /// One thread's forward pass: a planned arena of buffers and the steps that work on it, bound once.
-/// Running it takes no memory.
+/// Running it takes no memory but the library's small blocks for each call.
 final class ForwardPass {
     private let plan: ForwardPlan
     private let buffers: ForwardBuffers

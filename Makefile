@@ -9,8 +9,8 @@ TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers merge-table train-samples \
-	sample-images install clean
+.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers merge-table \
+	train-samples sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22

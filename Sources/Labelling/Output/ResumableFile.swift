@@ -51,7 +51,7 @@ public final class ResumableFile: RowOutput {
 
     deinit {
         leave()
-        close(descriptor)
+        FileLock.close(descriptor)
     }
 
     /// Opens and locks the partial file beside `path`; nil when there is a device or FIFO, which cannot be gone on with.
@@ -237,8 +237,7 @@ extension ResumableFile {
         while true {
             let descriptor = path.withCString { Glibc.open($0, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
             guard descriptor >= 0 else { throw .output(path: name, reason: systemReason(errno)) }
-            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-                let code = errno
+            if let code = FileLock.take(descriptor) {
                 close(descriptor)
                 throw .output(
                     path: name, reason: code == EWOULDBLOCK ? "another run is writing it" : systemReason(code))
@@ -250,7 +249,7 @@ extension ResumableFile {
             {
                 return descriptor
             }
-            close(descriptor)
+            FileLock.close(descriptor)
         }
     }
 }

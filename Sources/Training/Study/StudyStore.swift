@@ -32,13 +32,13 @@ final class StudyStore {
         }
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw TrainingError(path, String(cString: strerror(errno))) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard FileLock.take(descriptor) == nil else {
             throw TrainingError(folder, "another process is working on this study")
         }
         try readLines()
     }
 
-    deinit { close(descriptor) }
+    deinit { FileLock.close(descriptor) }
 
     // MARK: What is known
 

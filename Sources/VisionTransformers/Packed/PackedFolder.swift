@@ -40,8 +40,8 @@ struct PackedFolder: Sendable {
         let descriptor = openat(
             folder, partial, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, Self.isOwn(descriptor, partial, in: folder) else {
+        defer { FileLock.close(descriptor) }
+        guard FileLock.take(descriptor) == nil, Self.isOwn(descriptor, partial, in: folder) else {
             return false
         }
         guard hasSpace(for: byteCount, descriptor), ftruncate(descriptor, 0) == 0,

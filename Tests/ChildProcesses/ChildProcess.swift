@@ -86,6 +86,15 @@ package final class ChildProcess {
     /// Sends it a signal, unless it has ended.
     package func send(_ signal: Int32) { if status == nil { kill(identifier, signal) } }
 
+    /// Sends it a signal as soon as something is so, unless it has ended by then, and waits for its end.
+    ///
+    /// - Throws: `CannotRun` if it does not come, and what the question throws.
+    package func interrupted(by signal: Int32, when isDue: () throws -> Bool) throws -> Finished {
+        while try !isDue(), isRunning { usleep(1000) }
+        send(signal)
+        return try finish()
+    }
+
     /// Waits for the end of its streams and its own.
     ///
     /// - Throws: `CannotRun` if it does not come.

@@ -108,9 +108,7 @@ import Testing
                 + Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] },
             folder: scratch.url)
         let begun = scratch.path(".out.partial-\(process.identifier)/group2")
-        while process.isRunning, !FileManager.default.fileExists(atPath: begun) { usleep(1000) }
-        process.send(number)
-        let run = try process.finish()
+        let run = try process.interrupted(by: number) { FileManager.default.fileExists(atPath: begun) }
         if run.exitCode == 0 {
             // The folder had its name before the signal came.
             #expect(try scratch.entries() == ["out"])

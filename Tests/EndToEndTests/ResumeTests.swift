@@ -25,11 +25,9 @@ import Testing
 
     /// Starts the run and sends it a signal when it has written so many lines.
     func interrupted(by signal: Int32, after lines: Int = 9) throws -> Finished {
-        let process = try start()
-        func written() -> Int { ((try? scratch.read(".out.csv.partial")) ?? []).count { $0 == 0x0A } }
-        while written() < lines, process.isRunning { usleep(2000) }
-        process.send(signal)
-        return try process.finish()
+        try start().interrupted(by: signal) {
+            ((try? scratch.read(".out.csv.partial")) ?? []).count { $0 == 0x0A } >= lines
+        }
     }
 
     @Test func aKilledRunGoesOnToTheSameBytes() throws {

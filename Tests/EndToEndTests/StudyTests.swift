@@ -82,9 +82,7 @@ import Testing
             String(decoding: (try? scratch.read("study/results.jsonl")) ?? [], as: UTF8.self)
                 .components(separatedBy: "{\"result\"").count - 1
         }
-        while results() < 3, process.isRunning { usleep(1000) }
-        process.send(signal)
-        let stopped = try process.finish()
+        let stopped = try process.interrupted(by: signal) { results() >= 3 }
         // A machine that looks away for long may find it finished; then there is only nothing left to do.
         if signal == SIGINT, stopped.exitCode != 0 {
             #expect(stopped.exitCode == 130)

@@ -86,11 +86,8 @@ struct TrainingScene {
     func interrupted(
         _ output: String, _ arguments: [String] = short, by signal: Int32, after steps: Int
     ) throws -> Finished {
-        let process = try startMergeVit(
-            Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"]), folder: scratch.url)
-        while try self.steps(output) < steps, process.isRunning { usleep(1000) }
-        process.send(signal)
-        return try process.finish()
+        try startMergeVit(Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"]), folder: scratch.url)
+            .interrupted(by: signal) { try self.steps(output) >= steps }
     }
 
     /// How many steps the checkpoint of a run has; -1 if there is none.

@@ -214,7 +214,7 @@ public struct Operand: Sendable {
 }
 
 /// A kernel bound to its operands, which it keeps alive; belongs to one thread. When it runs it takes no memory but the library's
-/// five or six small blocks.
+/// small blocks.
 public final class KernelCall {
     private let handle: OpaquePointer
     private let kernel: Kernel

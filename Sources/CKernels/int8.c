@@ -9,25 +9,19 @@ INLINE uint8_t nearest_byte(float x) { return (uint8_t)to_bits(x + NEAREST); }
 
 INLINE float magnitude(float x) { return x < 0 ? -x : x; }
 
-// 127 / the largest magnitude; a row of zeros stays one.
-INLINE float centred_factor(float largest, float *row_scale) {
-    *row_scale = largest / 127;
-    return largest > 0 ? 127 / largest : 0;
-}
-
 MV_CLONES
-void mv_int8_quantize_weights(const float *restrict weight, float *restrict out, float *restrict scale,
-                              float *restrict sums, size_t outputs, size_t inputs) {
+void mv_int8_quantize_weights(const float *restrict weight, float *restrict out, float *restrict scale, size_t outputs,
+                              size_t inputs) {
     for (size_t row = 0; row < outputs; row++, weight += inputs, out += inputs) {
-        float largest = 0, sum = 0;
+        float largest = 0;
         for (size_t i = 0; i < inputs; i++) {
             float m = magnitude(weight[i]);
             largest = m > largest ? m : largest;
         }
-        float factor = centred_factor(largest, scale + row);
+        scale[row] = largest / 127;
+        // A row of zeros stays one.
+        float factor = largest > 0 ? 127 / largest : 0;
         for (size_t i = 0; i < inputs; i++) out[i] = (weight[i] * factor + NEAREST) - NEAREST;
-        for (size_t i = 0; i < inputs; i++) sum += out[i];
-        sums[row] = sum;
     }
 }
 
@@ -35,68 +29,87 @@ INLINE float value(const void *x, int bf16, size_t i) {
     return bf16 ? widened(((const uint16_t *)x)[i]) : ((const float *)x)[i];
 }
 
-INLINE void quantize(const void *x, int bf16, uint8_t *restrict q, float *row_scale, size_t rows, size_t columns) {
-    for (size_t row = 0; row < rows; row++) {
-        float lanes[MV_LANES] = {0};
-        size_t start = row * columns, i = 0;
-        for (; i + MV_LANES <= columns; i += MV_LANES)
-            for (int l = 0; l < MV_LANES; l++) {
-                float m = magnitude(value(x, bf16, start + i + (size_t)l));
-                lanes[l] = m > lanes[l] ? m : lanes[l];
-            }
-        for (; i < columns; i++) {
-            float m = magnitude(value(x, bf16, start + i));
-            lanes[0] = m > lanes[0] ? m : lanes[0];
+INLINE float lesser(float a, float b) { return a < b ? a : b; }
+INLINE float greater(float a, float b) { return a > b ? a : b; }
+
+// One row of elements start... of x.
+INLINE void quantize_row(const void *x, int bf16, size_t start, const mv_int8_rows *result, size_t row, size_t columns) {
+    float low[MV_LANES], high[MV_LANES];
+    for (int l = 0; l < MV_LANES; l++) low[l] = high[l] = value(x, bf16, start);
+    size_t i = 0;
+    for (; i + MV_LANES <= columns; i += MV_LANES)
+        for (int l = 0; l < MV_LANES; l++) {
+            float v = value(x, bf16, start + i + (size_t)l);
+            low[l] = lesser(v, low[l]);
+            high[l] = greater(v, high[l]);
         }
-        float factor = centred_factor(highest(lanes), row_scale + row);
-        for (i = 0; i < columns; i++) q[start + i] = nearest_byte(value(x, bf16, start + i) * factor + 128);
+    for (; i < columns; i++) {
+        float v = value(x, bf16, start + i);
+        low[0] = lesser(v, low[0]);
+        high[0] = greater(v, high[0]);
     }
+    for (int l = 0; l < MV_LANES; l++) low[l] = -low[l];
+    float least = -highest(low), range = highest(high) - least;
+    // A row whose elements are all the same keeps them by its offset.
+    float factor = range > 0 ? 255 / range : 0, scale = range / 255;
+    result->scale[row] = scale;
+    result->offset[row] = least + 128 * scale;
+    uint8_t *restrict q = result->bytes + row * columns;
+    for (i = 0; i < columns; i++) q[i] = nearest_byte((value(x, bf16, start + i) - least) * factor);
+}
+
+INLINE void quantize(const void *x, int bf16, const mv_int8_rows *result, size_t rows, size_t columns) {
+    for (size_t row = 0; row < rows; row++) quantize_row(x, bf16, row * columns, result, row, columns);
 }
 
 MV_CLONES
-void mv_int8_quantize(const void *x, int bf16, uint8_t *q, float *row_scale, size_t rows, size_t columns) {
+void mv_int8_quantize(const void *x, int bf16, const mv_int8_rows *result, size_t rows, size_t columns) {
     if (bf16)
-        quantize(x, 1, q, row_scale, rows, columns);
+        quantize(x, 1, result, rows, columns);
     else
-        quantize(x, 0, q, row_scale, rows, columns);
+        quantize(x, 0, result, rows, columns);
 }
 
 MV_CLONES
 void mv_int8_layer_norm(const float *restrict x, const float *restrict scale, const float *restrict shift, float epsilon,
-                        uint8_t *restrict q, float *restrict row_scale, float *restrict row, size_t rows, size_t columns) {
+                        const mv_int8_rows *result, float *restrict row, size_t rows, size_t columns) {
     for (size_t r = 0; r < rows; r++) {
         float mean, variance;
         moments(x + r * columns, columns, &mean, &variance);
         float inverse = 1 / sqrtf(variance + epsilon);
         for (size_t i = 0; i < columns; i++) row[i] = (x[r * columns + i] - mean) * inverse * scale[i] + shift[i];
-        quantize(row, 0, q + r * columns, row_scale + r, 1, columns);
+        quantize_row(row, 0, 0, result, r, columns);
     }
 }
 
+// What a layer gives for element i of a row that starts at `start`, of an input row with this scale and offset.
+INLINE float result_at(const mv_int8_layer *layer, int bf16, size_t start, size_t i, float scale, float offset) {
+    return value(layer->products, bf16, start + i) * (scale * layer->column_scale[i]) +
+           (offset * layer->column_sum[i] + layer->bias[i]);
+}
+
 MV_CLONES
-void mv_int8_dequantize(const void *restrict x, int bf16, const float *restrict row_scale,
-                        const float *restrict column_scale, const float *restrict bias, void *restrict y, size_t rows,
+void mv_int8_dequantize(const mv_int8_layer *layer, int bf16, const mv_int8_rows *source, void *restrict y, size_t rows,
                         size_t columns, size_t stride) {
+    const mv_int8_layer own = *layer;
     for (size_t row = 0; row < rows; row++) {
-        float scale = row_scale[row];
-        const uint16_t *narrow = (const uint16_t *)x + row * columns;
-        const float *wide = (const float *)x + row * columns;
-        uint16_t *narrow_out = (uint16_t *)y + row * stride;
-        float *wide_out = (float *)y + row * stride;
+        float scale = source->scale[row], offset = source->offset[row];
+        size_t start = row * columns;
+        uint16_t *restrict narrow = (uint16_t *)y + row * stride;
+        float *restrict wide = (float *)y + row * stride;
         if (bf16)
-            for (size_t i = 0; i < columns; i++)
-                narrow_out[i] = rounded(widened(narrow[i]) * (scale * column_scale[i]) + bias[i]);
+            for (size_t i = 0; i < columns; i++) narrow[i] = rounded(result_at(&own, 1, start, i, scale, offset));
         else
-            for (size_t i = 0; i < columns; i++) wide_out[i] = wide[i] * (scale * column_scale[i]) + bias[i];
+            for (size_t i = 0; i < columns; i++) wide[i] = result_at(&own, 0, start, i, scale, offset);
     }
 }
 
 MV_CLONES
-void mv_int8_add(const float *restrict x, const float *restrict row_scale, const float *restrict column_scale,
-                 const float *restrict bias, float *restrict y, size_t rows, size_t columns) {
-    for (size_t row = 0; row < rows; row++, x += columns, y += columns) {
-        float scale = row_scale[row];
-        for (size_t i = 0; i < columns; i++) y[i] += x[i] * (scale * column_scale[i]) + bias[i];
+void mv_int8_add(const mv_int8_layer *layer, const mv_int8_rows *source, float *restrict y, size_t rows, size_t columns) {
+    const mv_int8_layer own = *layer;
+    for (size_t row = 0; row < rows; row++, y += columns) {
+        float scale = source->scale[row], offset = source->offset[row];
+        for (size_t i = 0; i < columns; i++) y[i] += result_at(&own, 0, row * columns, i, scale, offset);
     }
 }
 
@@ -130,46 +143,27 @@ INLINE float activated(mv_int8_activation activation, float alpha, float x) {
     return x;
 }
 
-INLINE float result(const mv_int8_layer *layer, int bf16, size_t start, size_t i, float scale) {
-    return value(layer->products, bf16, start + i) * (scale * layer->column_scale[i]) + layer->bias[i];
-}
-
 INLINE void activate(const mv_int8_layer *first, const mv_int8_layer *up, int bf16, mv_int8_activation activation,
-                     float alpha, float offset, const float *scales, uint8_t *restrict q, float *row_scale,
-                     float *restrict row_values, size_t rows, size_t columns) {
-    const mv_int8_layer a = *first;
-    int centred = offset == MV_INT8_CENTRED;
+                     float alpha, const float *restrict factor, const mv_int8_rows *source, const mv_int8_rows *result,
+                     float *restrict values, size_t rows, size_t columns) {
+    const mv_int8_layer own = *first;
     for (size_t row = 0; row < rows; row++) {
-        float scale = scales[row];
+        float scale = source->scale[row], offset = source->offset[row];
         size_t start = row * columns;
         for (size_t i = 0; i < columns; i++)
-            row_values[i] = activated(activation, alpha, result(&a, bf16, start, i, scale));
+            values[i] = activated(activation, alpha, result_at(&own, bf16, start, i, scale, offset)) * factor[i];
         if (up)
-            for (size_t i = 0; i < columns; i++) row_values[i] *= result(up, bf16, start, i, scale);
-        if (centred) {
-            quantize(row_values, 0, q + start, row_scale + row, 1, columns);
-            continue;
-        }
-        float lanes[MV_LANES];
-        for (int l = 0; l < MV_LANES; l++) lanes[l] = -offset;
-        size_t i = 0;
-        for (; i + MV_LANES <= columns; i += MV_LANES)
-            for (int l = 0; l < MV_LANES; l++)
-                lanes[l] = row_values[i + (size_t)l] > lanes[l] ? row_values[i + (size_t)l] : lanes[l];
-        for (; i < columns; i++) lanes[0] = row_values[i] > lanes[0] ? row_values[i] : lanes[0];
-        float range = highest(lanes) + offset;
-        float factor = range > 0 ? 255 / range : 0;
-        row_scale[row] = range / 255;
-        for (i = 0; i < columns; i++) q[start + i] = nearest_byte((row_values[i] + offset) * factor);
+            for (size_t i = 0; i < columns; i++) values[i] *= result_at(up, bf16, start, i, scale, offset);
+        quantize_row(values, 0, 0, result, row, columns);
     }
 }
 
 MV_CLONES
 void mv_int8_activate(const mv_int8_layer *first, const mv_int8_layer *up, int bf16, mv_int8_activation activation,
-                      float alpha, float offset, const float *scales, uint8_t *q, float *row_scale, float *row, size_t rows,
-                      size_t columns) {
+                      float alpha, const float *factor, const mv_int8_rows *source, const mv_int8_rows *result, float *row,
+                      size_t rows, size_t columns) {
     if (bf16 && !up && activation == MV_INT8_GELU)
-        activate(first, 0, 1, MV_INT8_GELU, alpha, offset, scales, q, row_scale, row, rows, columns);
+        activate(first, 0, 1, MV_INT8_GELU, alpha, factor, source, result, row, rows, columns);
     else
-        activate(first, up, bf16, activation, alpha, offset, scales, q, row_scale, row, rows, columns);
+        activate(first, up, bf16, activation, alpha, factor, source, result, row, rows, columns);
 }

@@ -2,12 +2,12 @@ internal import CKernels
 internal import COneDNN
 public import Tensors
 
-/// Products in eight bits. Activations are unsigned bytes with a scale for each row (token), taken from the row itself while it is
-/// computed; weights are signed bytes with a scale for each output. Sums of products are whole numbers, so nothing is lost
-/// between the two roundings.
+/// Products in eight bits. Activations are unsigned bytes with a scale and an offset for each row (token), taken from the row itself
+/// while it is computed; weights are signed bytes with a scale for each output. Sums of products are whole numbers, so nothing is
+/// lost between the two roundings.
 ///
-/// A row x is `round((x + offset) / s)`, so that x is about `s q - offset`, or, centred, `round(x / s) + 128`. What the products
-/// have too much goes into the bias. All loops run on the calling thread.
+/// A row x is `round((x - least) / s)`, its range in 255 steps, so that x is about `s (q - 128) + offset`. The products are those of
+/// `q - 128`; the offset's part is the offset times the sum of an output's weights. All loops run on the calling thread.
 public enum Int8 {
     /// Whether the processor has instructions for it. Those that multiply bytes without adding in 32 bits overflow.
     public static var isSupported: Bool { mv_has_int8() != 0 }
@@ -26,83 +26,123 @@ public enum Int8 {
         public let values: FloatBuffer
         /// For each output, what they are multiplied by.
         public let scale: FloatBuffer
-        /// For each output, the sum of its values.
-        public let sums: FloatBuffer
 
-        /// Rounds a weight, (outputs, inputs).
+        /// A weight that is rounded already.
+        public init(values: FloatBuffer, scale: FloatBuffer) {
+            self.values = values
+            self.scale = scale
+        }
+
+        /// Rounds a weight, (outputs, inputs), each of its values to the nearest step.
         public init(_ weight: [Float], outputs: Int) {
             values = FloatBuffer(count: weight.count)
             scale = FloatBuffer(count: outputs)
-            sums = FloatBuffer(count: outputs)
-            mv_int8_quantize_weights(weight, values.base, scale.base, sums.base, outputs, weight.count / outputs)
+            mv_int8_quantize_weights(weight, values.base, scale.base, outputs, weight.count / outputs)
+        }
+
+        /// For each output, the sum of its whole numbers.
+        public var sums: [Float] {
+            let inputs = values.count / max(scale.count, 1)
+            return (0..<scale.count).map { values.elements[$0 * inputs..<($0 + 1) * inputs].reduce(0, +) }
         }
     }
 
     /// What makes a layer's results of its products.
     public struct Scaling: Sendable {
-        /// For each output.
+        /// For each output, what products are multiplied by, besides the row's scale.
         public let scale: FloatBuffer
+        /// For each output, the sum of its weights, which the row's offset is multiplied by.
+        public let sum: FloatBuffer
         /// For each output.
         public let bias: FloatBuffer
 
-        /// Scales and biases of a layer.
-        public init(scale: FloatBuffer, bias: FloatBuffer) {
+        /// Scales, sums and biases of a layer.
+        public init(scale: FloatBuffer, sum: FloatBuffer, bias: FloatBuffer) {
             self.scale = scale
+            self.sum = sum
             self.bias = bias
+        }
+
+        /// The scaling of a weight's products.
+        public init(_ weight: Weight, bias: FloatBuffer) {
+            let sums = zip(weight.sums, weight.scale.elements).map { $0 * $1 }
+            self.init(scale: weight.scale, sum: FloatBuffer(sums), bias: bias)
         }
     }
 
-    /// Quantised rows, (rows, columns), and the scale of each.
+    /// A layer's products with what makes its results of them.
+    public struct Products: Sendable {
+        /// (rows, columns).
+        public let values: NumberBuffer
+        /// The layer's.
+        public let scaling: Scaling
+
+        /// Products of a layer.
+        public init(_ values: NumberBuffer, _ scaling: Scaling) {
+            self.values = values
+            self.scaling = scaling
+        }
+
+        var layer: mv_int8_layer {
+            mv_int8_layer(
+                products: values.memory, column_scale: scaling.scale.base, column_sum: scaling.sum.base,
+                bias: scaling.bias.base)
+        }
+    }
+
+    /// Quantised rows, (rows, columns), and the scale and offset of each.
     public struct Rows: Sendable {
         /// The bytes.
         public let bytes: ByteBuffer
-        /// The scales.
+        /// The step of each row.
         public let scales: FloatBuffer
+        /// What the byte 128 stands for in each row.
+        public let offsets: FloatBuffer
 
         /// Takes memory for rows.
         public init(rows: Int, columns: Int) {
             bytes = ByteBuffer(count: rows * columns)
             scales = FloatBuffer(count: rows)
+            offsets = FloatBuffer(count: rows)
         }
+
+        var rows: mv_int8_rows { mv_int8_rows(bytes: bytes.base, scale: scales.base, offset: offsets.base) }
     }
 
-    /// Layer normalization with scale and shift, centred.
+    /// Layer normalization with scale and shift.
     ///
     /// - Parameter row: memory for one row.
     public static func layerNorm(
         _ source: FloatBuffer, scale: FloatBuffer, shift: FloatBuffer, epsilon: Float, into result: Rows,
         row: FloatBuffer, rows: Int
     ) {
-        mv_int8_layer_norm(
-            source.base, scale.base, shift.base, epsilon, result.bytes.base, result.scales.base, row.base, rows,
-            scale.count)
+        var result = result.rows
+        mv_int8_layer_norm(source.base, scale.base, shift.base, epsilon, &result, row.base, rows, scale.count)
     }
 
-    /// Dense rows, centred.
+    /// Dense rows.
     public static func quantize(_ source: NumberBuffer, into result: Rows, rows: Int, columns: Int) {
-        mv_int8_quantize(
-            source.memory, source.isNarrow, result.bytes.base, result.scales.base, rows, columns)
+        var result = result.rows
+        mv_int8_quantize(source.memory, source.isNarrow, &result, rows, columns)
     }
 
-    /// A layer's results of the products of quantised rows.
+    /// A layer's results.
     ///
     /// - Parameters:
     ///   - products: dense rows.
-    ///   - scales: of the rows.
+    ///   - source: the rows that were multiplied.
     ///   - result: receives rows that lie `stride` apart; stored as the products are.
     public static func dequantize(
-        _ products: NumberBuffer, _ layer: Scaling, scales: FloatBuffer, into result: Operand, rows: Int, stride: Int
+        _ products: Products, of source: Rows, into result: Operand, rows: Int, stride: Int
     ) {
+        var (layer, source) = (products.layer, source.rows)
         mv_int8_dequantize(
-            products.memory, products.isNarrow, scales.base, layer.scale.base, layer.bias.base, result.address, rows,
-            layer.scale.count, stride)
+            &layer, products.values.isNarrow, &source, result.address, rows, products.scaling.scale.count, stride)
     }
 
-    /// Adds a layer's results to dense rows, `sum`.
-    public static func add(
-        _ products: FloatBuffer, _ layer: Scaling, scales: FloatBuffer, to sum: FloatBuffer, rows: Int
-    ) {
-        mv_int8_add(
-            products.base, scales.base, layer.scale.base, layer.bias.base, sum.base, rows, layer.scale.count)
+    /// Adds a layer's results to dense rows, `sum`; products are in f32.
+    public static func add(_ products: Products, of source: Rows, to sum: FloatBuffer, rows: Int) {
+        var (layer, source) = (products.layer, source.rows)
+        mv_int8_add(&layer, &source, sum.base, rows, products.scaling.scale.count)
     }
 }

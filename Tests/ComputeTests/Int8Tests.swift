@@ -27,12 +27,10 @@ import Testing
     }
 
     /// What rows of bytes stand for, and the scale of each.
-    private static func meaning(_ rows: Int8.Rows, _ columns: Int, offset: Float? = nil) -> [(
-        values: [Float], scale: Float
-    )] {
+    private static func meaning(_ rows: Int8.Rows, _ columns: Int) -> [(values: [Float], scale: Float)] {
         (0..<rows.scales.count).map { row in
             let bytes = (row * columns..<(row + 1) * columns).map { rows.bytes.base[$0] }
-            let scale = rows.scales.base[row]
+            let (scale, offset) = (rows.scales.base[row], rows.offsets.base[row])
             return (Reference.dequantized(bytes, scale: scale, offset: offset), scale)
         }
     }
@@ -45,8 +43,9 @@ import Testing
         let result = Int8.Rows(rows: rows, columns: columns)
         Int8.quantize(source, into: result, rows: rows, columns: columns)
         for row in 0..<rows {
-            let (bytes, scale) = Reference.quantized(Array(values[row * columns..<(row + 1) * columns]), offset: nil)
+            let (bytes, scale, offset) = Reference.quantized(Array(values[row * columns..<(row + 1) * columns]))
             #expect(abs(result.scales.base[row] - scale) <= scale * 1e-6)
+            #expect(abs(result.offsets.base[row] - offset) <= scale * 1e-3)
             for column in 0..<columns {
                 #expect(abs(Int(result.bytes.base[row * columns + column]) - Int(bytes[column])) <= 1)
             }
@@ -58,10 +57,19 @@ import Testing
         }
     }
 
-    @Test func aRowOfZerosStaysOne() {
+    @Test(arguments: [0, 1.25, -3] as [Float]) func aRowOfOneValueKeepsIt(_ value: Float) {
         let result = Int8.Rows(rows: 1, columns: 20)
-        Int8.quantize(Self.buffer([Float](repeating: 0, count: 20), .f32), into: result, rows: 1, columns: 20)
-        #expect(Self.meaning(result, 20)[0].values.allSatisfy { $0 == 0 })
+        Int8.quantize(Self.buffer([Float](repeating: value, count: 20), .f32), into: result, rows: 1, columns: 20)
+        #expect(Self.meaning(result, 20)[0].values.allSatisfy { $0 == value })
+    }
+
+    /// Both ends of a row's range are bytes' ends, wherever the range lies.
+    @Test(arguments: [(-1, 3), (5, 6), (-9, -2)] as [(Float, Float)])
+    func theWholeRangeIsUsed(_ least: Float, _ most: Float) {
+        let result = Int8.Rows(rows: 1, columns: 33)
+        let values = (0..<33).map { least + (most - least) * Float($0) / 32 }
+        Int8.quantize(Self.buffer(values, .f32), into: result, rows: 1, columns: 33)
+        #expect(result.bytes.base[0] == 0 && result.bytes.base[32] == 255)
     }
 
     @Test(arguments: [(2, 7), (3, 48)]) func layerNormIsRounded(_ rows: Int, _ columns: Int) {
@@ -84,28 +92,35 @@ import Testing
     func activationsAreRounded(_ activation: Activation, _ isGated: Bool) {
         for precision in [Precision.f32, .bf16] {
             let (rows, columns) = (3, 37)
-            let scales = FloatBuffer([0.5, 1, 0.25])
+            let source = Int8.Rows(rows: rows, columns: 1)
+            for (row, scale) in [0.5, 1, 0.25].enumerated() {
+                (source.scales.base[row], source.offsets.base[row]) = (Float(scale), Float(row) - 0.5)
+            }
+            let factor = FloatBuffer(Self.noise(columns, 30).map { 1 + 0.5 * $0 })
             func products(_ seed: UInt64) -> Int8.Products {
                 Int8.Products(
                     Self.buffer(Self.noise(rows * columns, seed, scale: 900), precision),
                     Int8.Scaling(
                         scale: FloatBuffer(Self.noise(columns, seed + 1, scale: 0.01)),
+                        sum: FloatBuffer(Self.noise(columns, seed + 3)),
                         bias: FloatBuffer(Self.noise(columns, seed + 2))))
             }
             let (first, up) = (products(10), isGated ? products(20) : nil)
             let result = Int8.Rows(rows: rows, columns: columns)
             Int8.activate(
-                first, up: up, activation, scales: scales, into: result, row: FloatBuffer(count: columns), rows: rows)
+                first, up: up, activation, factor: factor, of: source, into: result, row: FloatBuffer(count: columns),
+                rows: rows)
             func value(_ layer: Int8.Products, _ row: Int, _ column: Int) -> Double {
-                let product = Double(Self.values(layer.values)[row * columns + column]) * Double(scales.base[row])
-                return product * Double(layer.scaling.scale.base[column]) + Double(layer.scaling.bias.base[column])
+                let product = Double(Self.values(layer.values)[row * columns + column] * source.scales.base[row])
+                let offset = Double(source.offsets.base[row] * layer.scaling.sum.base[column])
+                return product * Double(layer.scaling.scale.base[column]) + offset
+                    + Double(layer.scaling.bias.base[column])
             }
-            let offset = Int8.offset(activation, isGated: isGated)
-            for (row, (found, step)) in Self.meaning(result, columns, offset: offset).enumerated() {
+            for (row, (found, step)) in Self.meaning(result, columns).enumerated() {
                 for column in 0..<columns {
                     let expected =
                         Reference.apply(activation, to: value(first, row, column))
-                        * (up.map { value($0, row, column) } ?? 1)
+                        * (up.map { value($0, row, column) } ?? 1) * Double(factor.base[column])
                     #expect(abs(Double(found[column]) - expected) <= Double(step) * 0.51 + 3e-4)
                 }
             }
@@ -125,7 +140,7 @@ import Testing
                 #expect(abs(whole * rounded.scale.base[output] - value) <= rounded.scale.base[output] * 0.501)
                 sum += whole
             }
-            #expect(rounded.sums.base[output] == sum)
+            #expect(rounded.sums[output] == sum)
         }
     }
 
@@ -143,15 +158,15 @@ import Testing
         try KernelCall(
             kernel, source: Operand(source.bytes),
             weights: Operand(try kernel.pack(UnsafeBufferPointer(weight.values.elements))),
-            bias: FloatBuffer(weight.sums.elements.map { -128 * $0 }), destination: Operand(products),
+            bias: FloatBuffer(weight.sums.map { -128 * $0 }), destination: Operand(products),
             scratch: FloatBuffer(count: kernel.scratchCount)
         ).run()
-        let scaling = Int8.Scaling(scale: weight.scale, bias: FloatBuffer(Self.noise(outputs, 8)))
+        let scaling = Int8.Scaling(weight, bias: FloatBuffer(Self.noise(outputs, 8)))
+        let layer = Int8.Products(.f32(products), scaling)
         let result = FloatBuffer([Float](repeating: 0.5, count: rows * (outputs + 3)))
-        Int8.dequantize(
-            .f32(products), scaling, scales: source.scales, into: Operand(result), rows: rows, stride: outputs + 3)
+        Int8.dequantize(layer, of: source, into: Operand(result), rows: rows, stride: outputs + 3)
         let sum = FloatBuffer([Float](repeating: 0.25, count: rows * outputs))
-        Int8.add(products, scaling, scales: source.scales, to: sum, rows: rows)
+        Int8.add(layer, of: source, to: sum, rows: rows)
         let meaning = Self.meaning(source, inputs)
         for row in 0..<rows {
             for output in 0..<outputs {

@@ -68,12 +68,11 @@ struct Int8Attention: Sublayer {
         _ layer: Int8Linear, _ destination: Operand, rows: Int, _ b: ForwardBuffers, _ int8: Int8Buffers
     ) throws -> [ForwardStep] {
         let stride = 3 * kernels.configuration.hiddenSize
-        let products = b.hidden
+        let products = Int8.Products(b.hidden, layer.scaling)
         return [
-            try layer.step(int8.narrow, Operand(products), b),
+            try layer.step(int8.narrow, Operand(b.hidden), b),
             ForwardStep(.quantization) {
-                Int8.dequantize(
-                    products, layer.scaling, scales: int8.narrow.scales, into: destination, rows: rows, stride: stride)
+                Int8.dequantize(products, of: int8.narrow, into: destination, rows: rows, stride: stride)
             },
         ]
     }

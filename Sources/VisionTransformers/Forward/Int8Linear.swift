@@ -14,18 +14,19 @@ struct Int8Linear: Sendable {
         self.scaling = scaling
     }
 
-    /// Rounds and packs a layer.
-    ///
-    /// - Parameter offset: what its inputs are shifted by, or nil when they are centred.
-    init(_ plain: PlanLoader.Plain, _ kernel: Kernel, offset: Float? = nil) throws {
-        let weight = Int8.Weight(plain.weight, outputs: plain.bias.count)
-        // Inputs are too large by 128 steps when they are centred, which products take away, or by the offset, which the bias does.
-        let excess = zip(weight.sums.elements, weight.scale.elements).map { sum, scale in (offset ?? 0) * sum * scale }
+    /// Packs a rounded layer.
+    init(_ weight: Int8.Weight, bias: FloatBuffer, _ kernel: Kernel) throws {
+        // Products of bytes less 128.
         products = ForwardPlan.Linear(
             kernel: kernel, weights: try kernel.pack(UnsafeBufferPointer(weight.values.elements)),
-            bias: FloatBuffer(weight.sums.elements.map { offset == nil ? -128 * $0 : 0 }))
-        scaling = Int8.Scaling(
-            scale: weight.scale, bias: FloatBuffer(zip(plain.bias, excess).map { $0 - $1 }))
+            bias: FloatBuffer(weight.sums.map { -128 * $0 }))
+        scaling = Int8.Scaling(weight, bias: bias)
+    }
+
+    /// Rounds and packs a layer.
+    init(_ plain: PlanLoader.Plain, _ kernel: Kernel) throws {
+        try self.init(
+            Int8.Weight(plain.weight, outputs: plain.bias.count), bias: FloatBuffer(plain.bias), kernel)
     }
 
     /// Binds the products to buffers.
@@ -40,12 +41,10 @@ struct Int8Linear: Sendable {
     func addingSteps(_ rows: Int8.Rows, count: Int, _ buffers: ForwardBuffers, _ int8: Int8Buffers) throws
         -> [ForwardStep]
     {
-        let (stream, scaling) = (buffers.stream, scaling)
+        let (stream, products) = (buffers.stream, Int8.Products(.f32(int8.products), scaling))
         return [
             try step(rows, Operand(int8.products), buffers),
-            ForwardStep(.quantization) {
-                Int8.add(int8.products, scaling, scales: rows.scales, to: stream, rows: count)
-            },
+            ForwardStep(.quantization) { Int8.add(products, of: rows, to: stream, rows: count) },
         ]
     }
 }

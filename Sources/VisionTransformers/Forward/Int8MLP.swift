@@ -35,6 +35,8 @@ struct Int8MLP: Sublayer {
     private let norm: ForwardPlan.Norm
     private let up: Int8Linear?
     private let first: Int8Linear
+    /// What each hidden value is multiplied by before it is rounded.
+    private let factor: FloatBuffer
     private let second: Int8Linear
 
     init(_ kernels: Int8MLPKernels, _ packed: PackedWeights, layer: Int) throws {
@@ -43,6 +45,7 @@ struct Int8MLP: Sublayer {
         norm = try packed.norm("\(name).norm2", width: kernels.configuration.hiddenSize)
         up = kernels.configuration.usesSwiGLU ? try packed.int8("\(name).up", kernels.first) : nil
         first = try packed.int8("\(name).first", kernels.first)
+        factor = try packed.buffer("\(name).factor", count: kernels.configuration.intermediateSize)
         second = try packed.int8("\(name).second", kernels.second)
     }
 
@@ -57,12 +60,13 @@ struct Int8MLP: Sublayer {
     }
 
     private func activate(rows: Int, _ b: ForwardBuffers, _ int8: Int8Buffers) -> ForwardStep {
-        let activation = kernels.activation
+        let (activation, factor) = (kernels.activation, factor)
         let first = Int8.Products(b.hidden, first.scaling)
         let up = up.map { Int8.Products(b.up, $0.scaling) }
         return ForwardStep(.quantization) {
             Int8.activate(
-                first, up: up, activation, scales: int8.narrow.scales, into: int8.wide, row: int8.wideRow, rows: rows)
+                first, up: up, activation, factor: factor, of: int8.narrow, into: int8.wide, row: int8.wideRow,
+                rows: rows)
         }
     }
 }

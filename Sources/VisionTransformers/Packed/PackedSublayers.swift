@@ -93,8 +93,8 @@ extension Int8MLPKernels {
         packed.add("\(name).first", try Int8Linear(folding.folded(reader: readers[0]), first))
         if gated { packed.add("\(name).up", try Int8Linear(folding.folded(reader: readers[1]), first)) }
         let last = try loader.plainScaled("\(prefix).mlp.\(gated ? "down_proj" : "fc2")")
-        packed.add(
-            "\(name).second", try Int8Linear(last, second, offset: Int8.offset(activation, isGated: gated)))
+        packed.add("\(name).factor", FloatBuffer([Float](repeating: 1, count: configuration.intermediateSize)))
+        packed.add("\(name).second", try Int8Linear(last, second))
         return packed
     }
 }
@@ -118,6 +118,7 @@ extension PackedWeights {
     mutating func add(_ name: String, _ layer: Int8Linear) {
         add(name, layer.products)
         add("\(name).scale", layer.scaling.scale)
+        add("\(name).sum", layer.scaling.sum)
         add("\(name).offset", layer.scaling.bias)
     }
 
@@ -127,6 +128,7 @@ extension PackedWeights {
             products: try linear(name, kernel),
             scaling: Int8.Scaling(
                 scale: try buffer("\(name).scale", count: kernel.biasCount),
+                sum: try buffer("\(name).sum", count: kernel.biasCount),
                 bias: try buffer("\(name).offset", count: kernel.biasCount)))
     }
 }

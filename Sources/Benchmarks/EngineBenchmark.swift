@@ -21,7 +21,8 @@ struct EngineBenchmark {
             path: "benchmark")
         model = try MultitaskModel(
             RandomBackbone(configuration), configuration: configuration, heads: [head],
-            imageSize: configuration.imageSize, threads: threads, precision: precision)
+            imageSize: configuration.imageSize, threads: threads, precision: precision,
+            rounded: precision == .int8 ? RoundedBackbone.weights(configuration, threads: threads) : nil)
         (self.batch, self.threads) = (batch, min(batch, threads))
         let (t, d) = (Double(model.hiddenShape[0]), Double(configuration.hiddenSize))
         // Queries, attention, output and MLP of the tokens of the last block that are not read.

@@ -7,24 +7,6 @@
 
 INLINE uint8_t nearest_byte(float x) { return (uint8_t)to_bits(x + NEAREST); }
 
-INLINE float magnitude(float x) { return x < 0 ? -x : x; }
-
-MV_CLONES
-void mv_int8_quantize_weights(const float *restrict weight, float *restrict out, float *restrict scale, size_t outputs,
-                              size_t inputs) {
-    for (size_t row = 0; row < outputs; row++, weight += inputs, out += inputs) {
-        float largest = 0;
-        for (size_t i = 0; i < inputs; i++) {
-            float m = magnitude(weight[i]);
-            largest = m > largest ? m : largest;
-        }
-        scale[row] = largest / 127;
-        // A row of zeros stays one.
-        float factor = largest > 0 ? 127 / largest : 0;
-        for (size_t i = 0; i < inputs; i++) out[i] = (weight[i] * factor + NEAREST) - NEAREST;
-    }
-}
-
 INLINE float value(const void *x, int bf16, size_t i) {
     return bf16 ? widened(((const uint16_t *)x)[i]) : ((const float *)x)[i];
 }

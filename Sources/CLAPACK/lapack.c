@@ -39,6 +39,15 @@ int mv_dposv(int64_t n, int64_t k, double *a, double *b) {
     return (int)LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, (lapack_int)k, a, (lapack_int)n, b, (lapack_int)k);
 }
 
+int mv_dpotrf(int64_t n, double *a) {
+    if (n == 0) return 0;
+    return (int)LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, a, (lapack_int)n);
+}
+
+void mv_sgram_add(int64_t rows, int64_t n, const float *x, float *sum) {
+    cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)n, (int)rows, 1, x, (int)n, 1, sum, (int)n);
+}
+
 void mv_sgram(int64_t rows, int64_t n, const float *x, float *product) {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)n, (int)rows, 1, x, (int)n, x, (int)n, 0, product,
                 (int)n);

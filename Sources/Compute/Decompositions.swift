@@ -62,6 +62,22 @@ extension Matrix {
         return solution
     }
 
+    /// Cholesky's factor of a symmetric positive definite matrix: upper triangular R, `self = Rᵀ · R`.
+    ///
+    /// - Throws: `ComputeError` when it is not positive definite.
+    public func choleskyFactor() throws(ComputeError) -> Matrix {
+        var factor = self
+        let status = mv_dpotrf(Int64(rows), &factor.values)
+        guard status == 0 else {
+            throw ComputeError(
+                operation: "Cholesky decomposition \(rows) x \(rows)", reason: "not positive definite (code \(status))")
+        }
+        for row in 1..<max(rows, 1) {
+            for column in 0..<row { factor.values[row * columns + column] = 0 }
+        }
+        return factor
+    }
+
     /// The eigenvectors of the largest eigenvalues of a symmetric matrix, as rows, by descending eigenvalue.
     ///
     /// - Throws: `ComputeError` when LAPACK refuses, as with values that are not finite.

@@ -20,33 +20,6 @@ public enum Int8 {
         throw ComputeError(operation: "compute in int8", reason: "the processor has no AVX512_VNNI")
     }
 
-    /// A linear layer's weight in eight bits.
-    public struct Weight: Sendable {
-        /// Whole numbers of -127...127, (outputs, inputs).
-        public let values: FloatBuffer
-        /// For each output, what they are multiplied by.
-        public let scale: FloatBuffer
-
-        /// A weight that is rounded already.
-        public init(values: FloatBuffer, scale: FloatBuffer) {
-            self.values = values
-            self.scale = scale
-        }
-
-        /// Rounds a weight, (outputs, inputs), each of its values to the nearest step.
-        public init(_ weight: [Float], outputs: Int) {
-            values = FloatBuffer(count: weight.count)
-            scale = FloatBuffer(count: outputs)
-            mv_int8_quantize_weights(weight, values.base, scale.base, outputs, weight.count / outputs)
-        }
-
-        /// For each output, the sum of its whole numbers.
-        public var sums: [Float] {
-            let inputs = values.count / max(scale.count, 1)
-            return (0..<scale.count).map { values.elements[$0 * inputs..<($0 + 1) * inputs].reduce(0, +) }
-        }
-    }
-
     /// What makes a layer's results of its products.
     public struct Scaling: Sendable {
         /// For each output, what products are multiplied by, besides the row's scale.
@@ -65,8 +38,8 @@ public enum Int8 {
 
         /// The scaling of a weight's products.
         public init(_ weight: Weight, bias: FloatBuffer) {
-            let sums = zip(weight.sums, weight.scale.elements).map { $0 * $1 }
-            self.init(scale: weight.scale, sum: FloatBuffer(sums), bias: bias)
+            let sums = zip(weight.sums, weight.scale).map { Float($0) * $1 }
+            self.init(scale: FloatBuffer(weight.scale), sum: FloatBuffer(sums), bias: bias)
         }
     }
 

@@ -9,15 +9,15 @@ extension ModelBundle {
         /// The places of its tasks among the bundle's heads.
         public let tasks: [Int]
 
-        /// What is known of the backbone's activations, if `quantize` has measured them.
-        var statistics: ActivationStatistics? {
-            get throws { try ActivationStatistics(folder: backbone.folder, backbone.configuration) }
+        /// The backbone's blocks in eight bits, if `quantize` has rounded them.
+        var rounded: RoundedWeights? {
+            get throws { try RoundedWeights(folder: backbone.folder, backbone.configuration) }
         }
     }
 
-    /// Whether `quantize` has measured every backbone's activations.
+    /// Whether `quantize` has rounded every backbone.
     public var isQuantized: Bool {
-        groups.allSatisfy { access("\($0.backbone.folder)/\(ActivationStatistics.fileName)", R_OK) == 0 }
+        groups.allSatisfy { access("\($0.backbone.folder)/\(RoundedWeights.fileName)", R_OK) == 0 }
     }
 
     /// The version of the format that a bundle of several backbones has.

@@ -16,22 +16,22 @@ public final class GroupedModel {
         public let source: any ParameterSource
         /// The places of its tasks among all heads.
         public let tasks: [Int]
-        /// Of the backbone's activations; int8 is less exact without.
-        public let statistics: ActivationStatistics?
+        /// The backbone's blocks in eight bits; int8 is less exact and slower without.
+        public let rounded: RoundedWeights?
         /// Where the backbone's packed weights are kept, if they are.
         let cache: PackedCache?
 
         /// Heads with their backbone.
-        public init(_ source: any ParameterSource, tasks: [Int], statistics: ActivationStatistics? = nil) {
-            self.init(source, tasks: tasks, statistics: statistics, cache: nil)
+        public init(_ source: any ParameterSource, tasks: [Int], rounded: RoundedWeights? = nil) {
+            self.init(source, tasks: tasks, rounded: rounded, cache: nil)
         }
 
         init(
-            _ source: any ParameterSource, tasks: [Int], statistics: ActivationStatistics?, cache: PackedCache?
+            _ source: any ParameterSource, tasks: [Int], rounded: RoundedWeights?, cache: PackedCache?
         ) {
             self.source = source
             self.tasks = tasks
-            self.statistics = statistics
+            self.rounded = rounded
             self.cache = cache
         }
     }
@@ -83,7 +83,7 @@ public final class GroupedModel {
             try MultitaskModel(
                 group.source, configuration: configuration, heads: group.tasks.map { heads[$0] }, imageSize: imageSize,
                 pool: pool, givesAllTokens: givesAllTokens, precision: precision,
-                statistics: group.statistics, cache: group.cache)
+                rounded: group.rounded, cache: group.cache)
         }
         let firstModel = try model(first)
         models = try [firstModel] + groups.dropFirst().map(model)

@@ -80,9 +80,9 @@ public struct ModelBundle: Sendable {
         let (groups, heads) = groups(for: wanted)
         return try GroupedModel(
             groups.map {
-                let known = precision == .int8 ? try $0.statistics : nil
+                let rounded = precision == .int8 ? try $0.rounded : nil
                 return .init(
-                    $0.backbone, tasks: $0.tasks, statistics: known, cache: PackedCache($0.backbone, known, cache))
+                    $0.backbone, tasks: $0.tasks, rounded: rounded, cache: PackedCache($0.backbone, rounded, cache))
             }, configuration: backbone.configuration, heads: heads,
             imageSize: backbone.configuration.inputSize(preprocessing), threads: threads,
             givesAllTokens: givesAllTokens, precision: precision)

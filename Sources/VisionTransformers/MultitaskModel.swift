@@ -45,25 +45,25 @@ public final class MultitaskModel {
     ///   - givesAllTokens: whether `run` can give hidden states, and `observe` can be used. Without, the last block is computed
     ///     only for the tokens that are read.
     ///   - precision: in what numbers it multiplies.
-    ///   - statistics: of the backbone's activations; int8 is less exact without.
+    ///   - rounded: the backbone's blocks in eight bits; int8 is less exact and slower without.
     /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`; `ComputeError` when the processor has
     ///   no instructions for the precision.
     public convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, threads: Int, givesFeatures: Bool = false,
-        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, statistics: ActivationStatistics? = nil
+        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, rounded: RoundedWeights? = nil
     ) throws {
         try self.init(
             source, configuration: configuration, heads: heads, imageSize: imageSize,
             pool: WorkerPool(workers: threads), givesFeatures: givesFeatures, givesAllTokens: givesAllTokens,
-            precision: precision, statistics: statistics)
+            precision: precision, rounded: rounded)
     }
 
     /// Plans the model to be computed by threads that it may share.
     init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, pool: WorkerPool, givesFeatures: Bool = false,
-        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, statistics: ActivationStatistics? = nil,
+        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, rounded: RoundedWeights? = nil,
         cache: PackedCache? = nil
     ) throws {
         try Self.check(imageSize, configuration)
@@ -74,7 +74,7 @@ public final class MultitaskModel {
         self.pool = pool
         let plan = try ForwardPlan(
             source, configuration, image: imageSize, heads: heads, givesFeatures: givesFeatures,
-            givesAllTokens: givesAllTokens, precision: precision, statistics: statistics, cache: cache,
+            givesAllTokens: givesAllTokens, precision: precision, rounded: rounded, cache: cache,
             engine: engine, pool: pool)
         self.precision = precision
         self.givesAllTokens = givesAllTokens || plan.layout.tokens == plan.tokens

@@ -9,11 +9,11 @@ import VisionTransformers
 struct QuantizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quantize",
-        abstract: "Measure a merged model's activations, so that int8 keeps its labels.",
+        abstract: "Round a merged model to eight bits, so that it keeps its labels.",
         discussion: """
-            Writes a copy of the bundle with a small file beside the weights: the mean and the deviation of every channel \
-            that the layers read, over some images like those that are to be labelled; they need no labels. With it \
-            label --precision int8 rounds with less loss, and --precision auto takes int8.
+            Writes a copy of the bundle with a file beside the weights: every layer rounded so that its results change least \
+            on images like some that are to be labelled; they need no labels. With it label --precision int8 keeps more \
+            labels and is faster, and --precision auto takes int8.
 
             Exit codes: 0 written, 2 wrong usage, 3 the model, the images or the output cannot be used.
             """)
@@ -30,6 +30,9 @@ struct QuantizeCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
     var output: String
 
+    @Option(help: "How many threads to use (1...256; default: the number of cores).")
+    var threads: Int?
+
     @Flag(help: "Replace a bundle that is there already.")
     var force = false
 
@@ -40,6 +43,9 @@ struct QuantizeCommand: ParsableCommand {
         guard !calibration.isEmpty else { throw ValidationError("Give at least one folder to --calibration.") }
         guard (1...10_000).contains(images) else {
             throw ValidationError("--images must be from 1 to 10000, not \(images).")
+        }
+        if let threads, !(1...256).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
         }
         try RawArguments.checkText([bundle, output] + calibration)
     }
@@ -62,15 +68,15 @@ struct QuantizeCommand: ParsableCommand {
         let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
         let pictures = try pictures(preparer)
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
-        let statistics = try bundle.groups.map { group in
-            try ActivationStatistics(
+        let roundings = try bundle.groups.map { group in
+            try BackboneRounding(
                 group.backbone, configuration: configuration, imageSize: configuration.inputSize(preprocessing),
-                images: pictures.count
+                images: pictures.count, threads: threads ?? LabelModelOptions.availableCores
             ) { image, patches in
                 preparer.writePatches(of: pictures[image], into: patches)
             }
         }
-        try QuantizedBundle.write(bundle, statistics, to: folder)
+        try QuantizedBundle.write(bundle, roundings, to: folder)
         try folder.commit()
         if !isQuiet {
             StandardStream.error.write("measured \(pictures.count) images, wrote \(output)\n")

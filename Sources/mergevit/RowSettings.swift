@@ -55,15 +55,17 @@ final class BundleDigest: @unchecked Sendable {
     /// - Parameter cache: whether digests of weights are kept for the next time.
     init(_ bundle: ModelBundle, _ precision: InferencePrecision, _ cache: PackedCache.Use) {
         let checkpoints = bundle.groups.map(\.backbone)
-        let measured: [String] = checkpoints.map { "\($0.folder)/\(ActivationStatistics.fileName)" }
-        let statistics = precision == .int8 ? measured.filter { access($0, F_OK) == 0 } : []
+        let rounded = checkpoints.map { checkpoint -> [String] in
+            let path = "\(checkpoint.folder)/\(RoundedWeights.fileName)"
+            return precision == .int8 && access(path, F_OK) == 0 ? [path] : []
+        }
         let own =
             [ModelBundle.preprocessingName]
             + (bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName])
         paths =
             own.map { "\(bundle.folder)/\($0)" }
-            + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + statistics
-        known = checkpoints.compactMap { KnownDigests($0, cache) }
+            + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + rounded.joined()
+        known = zip(checkpoints, rounded).compactMap { KnownDigests($0, and: $1, cache) }
         thread = WorkerThread.start { [self] in result = Result { try compute() } }
     }
 

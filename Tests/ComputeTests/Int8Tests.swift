@@ -127,23 +127,6 @@ import Testing
         }
     }
 
-    @Test func weightsAreRoundedByOutput() {
-        let weight = Self.noise(5 * 19, 5)
-        let rounded = Int8.Weight(weight, outputs: 5)
-        for output in 0..<5 {
-            let row = weight[output * 19..<(output + 1) * 19]
-            #expect(abs(rounded.scale.base[output] - (row.map(abs).max() ?? 0) / 127) < 1e-8)
-            var sum: Float = 0
-            for (column, value) in row.enumerated() {
-                let whole = rounded.values.base[output * 19 + column]
-                #expect(whole == whole.rounded() && abs(whole) <= 127)
-                #expect(abs(whole * rounded.scale.base[output] - value) <= rounded.scale.base[output] * 0.501)
-                sum += whole
-            }
-            #expect(rounded.sums[output] == sum)
-        }
-    }
-
     /// A layer in eight bits is the product of what its rounded operands stand for.
     @Test(
         .enabled(if: Int8.isSupported, "the processor has no instructions for int8"),
@@ -157,8 +140,8 @@ import Testing
         let products = FloatBuffer(count: rows * outputs)
         try KernelCall(
             kernel, source: Operand(source.bytes),
-            weights: Operand(try kernel.pack(UnsafeBufferPointer(weight.values.elements))),
-            bias: FloatBuffer(weight.sums.map { -128 * $0 }), destination: Operand(products),
+            weights: Operand(try weight.floats.withUnsafeBufferPointer { try kernel.pack($0) }),
+            bias: FloatBuffer(weight.sums.map { Float(-128 * $0) }), destination: Operand(products),
             scratch: FloatBuffer(count: kernel.scratchCount)
         ).run()
         let scaling = Int8.Scaling(weight, bias: FloatBuffer(Self.noise(outputs, 8)))
@@ -172,7 +155,7 @@ import Testing
             for output in 0..<outputs {
                 var expected = Double(scaling.bias.base[output])
                 for input in 0..<inputs {
-                    let value = weight.values.base[output * inputs + input] * weight.scale.base[output]
+                    let value = Float(weight.values[output * inputs + input]) * weight.scale[output]
                     expected += Double(meaning[row].values[input]) * Double(value)
                 }
                 #expect(abs(Double(result.base[row * (outputs + 3) + output]) - expected) < 1e-4)

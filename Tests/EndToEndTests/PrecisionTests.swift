@@ -66,7 +66,7 @@ import Testing
         let int8 = try label(path, ["--precision", "int8"])
         #expect(try agreement(int8.standardOutput) >= 0.97)
         #expect(try label(path, ["--precision", "auto"]).standardOutput == int8.standardOutput)
-        // Without the statistics auto does not take int8.
+        // Without rounded weights auto does not take int8.
         #expect(
             try label(bundle, ["--precision", "auto"]).standardOutput
                 == label(bundle, ["--precision", "bf16"]).standardOutput)

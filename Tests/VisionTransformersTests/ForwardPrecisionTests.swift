@@ -93,33 +93,6 @@ import Testing
         #expect(throws: ModelError.self) { try model.observe(inputs, images: 1) { _, _, _, _, _, _ in } }
     }
 
-    /// What is measured only moves roundings: with statistics of any images the logits stay near, and with none of them too.
-    @Test(
-        .enabled(if: precisions.contains(.int8), "the processor has no instructions for int8"),
-        arguments: ForwardTests.models)
-    func statisticsChangeRoundingAlone(_ name: String) throws {
-        let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
-        let checkpoint = try Checkpoint(folder: caseFolder(name))
-        let inputs = ForwardTests.patches(try io.tensor("photo.pixel_values"), checkpoint.configuration)
-        let size = BackboneConfiguration.Extent(height: 32, width: 32)
-        let count = try model(name, .f32).inputCount
-        func statistics() throws -> ActivationStatistics {
-            try ActivationStatistics(checkpoint, configuration: checkpoint.configuration, imageSize: size, images: 1) {
-                _ = $1.update(fromContentsOf: inputs[$0 * count..<($0 + 1) * count])
-            }
-        }
-        let measured = try statistics()
-        #expect(try measured == statistics())
-        let model = try MultitaskModel(
-            checkpoint, configuration: checkpoint.configuration,
-            heads: [try #require(try checkpoint.head(task: "label"))], imageSize: size, threads: 1, precision: .int8,
-            statistics: measured)
-        let expected = try io.tensor("photo.logits").values
-        let found = try distance(logits(model, inputs), expected)
-        let largest = expected.map(abs).max() ?? 0
-        #expect(found < tolerance(.int8) * largest, "\(found) of \(largest)")
-    }
-
     @Test(arguments: precisions) func aProfileNamesWhatTakesTime(_ precision: InferencePrecision) throws {
         let model = try model("vit", precision)
         let times = try model.profile([Float](repeating: 0, count: model.inputCount))

@@ -43,21 +43,23 @@ import Testing
     }
 
     @Test(.enabled(if: ForwardPrecisionTests.precisions.contains(.int8)))
-    func otherStatisticsAreOtherWeights() throws {
+    func otherRoundedWeightsAreOtherWeights() throws {
         let scene = try PackedScene()
-        let checkpoint = try Checkpoint(folder: scene.scratch.path)
-        let inputs = scene.inputs
-        func statistics(_ factor: Float) throws -> ActivationStatistics {
-            try ActivationStatistics(
-                checkpoint, configuration: checkpoint.configuration, imageSize: .init(height: 32, width: 32), images: 1
+        func rounded(_ factor: Float) throws -> RoundedWeights {
+            let checkpoint = try Checkpoint(folder: scene.scratch.path)
+            try BackboneRounding(
+                checkpoint, configuration: checkpoint.configuration, imageSize: .init(height: 32, width: 32),
+                images: 1, threads: 1
             ) { _, patches in
-                for index in patches.indices { patches[index] = inputs[index] * factor }
-            }
+                for index in patches.indices { patches[index] = scene.inputs[index] * factor }
+            }.write(folder: scene.scratch.path)
+            return try #require(try RoundedWeights(folder: scene.scratch.path, checkpoint.configuration))
         }
         #expect(try !scene.plan(.int8).isMapped)
-        #expect(try !scene.plan(.int8, statistics: statistics(1)).isMapped)
-        #expect(try scene.plan(.int8, statistics: statistics(1)).isMapped)
-        #expect(try !scene.plan(.int8, statistics: statistics(2)).isMapped)
+        let first = try rounded(1)
+        #expect(try !scene.plan(.int8, rounded: first).isMapped)
+        #expect(try scene.plan(.int8, rounded: first).isMapped)
+        #expect(try !scene.plan(.int8, rounded: rounded(2)).isMapped)
     }
 
     @Test func weightsThatChangedArePackedAgain() throws {

@@ -45,24 +45,24 @@ final class PackedScene: @unchecked Sendable {
     }
 
     func cache(
-        _ checkpoint: Checkpoint, _ statistics: ActivationStatistics? = nil, _ use: PackedCache.Use = .always,
+        _ checkpoint: Checkpoint, _ rounded: RoundedWeights? = nil, _ use: PackedCache.Use = .always,
         settlingTime: Int = 0
     ) -> PackedCache? {
-        PackedCache(checkpoint, statistics, use, settlingTime: settlingTime)
+        PackedCache(checkpoint, rounded, use, settlingTime: settlingTime)
     }
 
     /// A plan of the checkpoint; what it packed is written when it goes.
     func plan(
         _ precision: InferencePrecision = .f32, isCached: Bool = true, givesAllTokens: Bool = false,
-        statistics: ActivationStatistics? = nil, settlingTime: Int = 0,
+        rounded: RoundedWeights? = nil, settlingTime: Int = 0,
         image: BackboneConfiguration.Extent = .init(height: 32, width: 32)
     ) throws -> ForwardPlan {
         let checkpoint = try Checkpoint(folder: scratch.path)
         let head = try #require(try checkpoint.head(task: "label"))
         return try ForwardPlan(
             checkpoint, checkpoint.configuration, image: image, heads: [head],
-            givesFeatures: false, givesAllTokens: givesAllTokens, precision: precision, statistics: statistics,
-            cache: isCached ? cache(checkpoint, statistics, settlingTime: settlingTime) : nil,
+            givesFeatures: false, givesAllTokens: givesAllTokens, precision: precision, rounded: rounded,
+            cache: isCached ? cache(checkpoint, rounded, settlingTime: settlingTime) : nil,
             engine: KernelEngine(), pool: WorkerPool(workers: 2))
     }
 

@@ -19,9 +19,6 @@ typedef enum {
     MV_INT8_RELU,
 } mv_int8_activation;
 
-// Weights, `outputs` dense rows of `inputs` elements: out = round(weight / scale), whole numbers of -127...127.
-void mv_int8_quantize_weights(const float *weight, float *out, float *scale, size_t outputs, size_t inputs);
-
 // Dense rows of bytes, with the scale and the offset of each.
 typedef struct {
     uint8_t *bytes;

@@ -22,6 +22,13 @@ int mv_dqr(int64_t m, int64_t n, double *a, double *r);
 /// Gives 0, or a positive code when a is not positive definite.
 int mv_dposv(int64_t n, int64_t k, double *a, double *b);
 
+/// Cholesky's factor of a symmetric positive definite a[n,n] = rᵀ r: the upper triangle of a becomes r, the rest is left.
+/// Gives 0, or a positive code when a is not positive definite.
+int mv_dpotrf(int64_t n, double *a);
+
+/// The upper triangle of sum[n,n] += xᵀ x for x[rows,n] in single precision.
+void mv_sgram_add(int64_t rows, int64_t n, const float *x, float *sum);
+
 /// product[n,n] = xᵀ x for x[rows,n] in single precision.
 void mv_sgram(int64_t rows, int64_t n, const float *x, float *product);
 

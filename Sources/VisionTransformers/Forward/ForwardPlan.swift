@@ -56,13 +56,13 @@ final class ForwardPlan: Sendable {
     /// - Parameters:
     ///   - givesFeatures: all parts of the features are read, whatever the heads read.
     ///   - givesAllTokens: all tokens are read.
-    ///   - statistics: of activations, for int8, if they are known.
+    ///   - rounded: the blocks in eight bits, for int8, if `quantize` has rounded them.
     ///   - cache: where packed weights are kept, if they are.
     /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ configuration: BackboneConfiguration, image: BackboneConfiguration.Extent,
         heads: [Head], givesFeatures: Bool, givesAllTokens: Bool, precision: InferencePrecision,
-        statistics: ActivationStatistics?, cache: PackedCache?, engine: KernelEngine, pool: WorkerPool
+        rounded: RoundedWeights?, cache: PackedCache?, engine: KernelEngine, pool: WorkerPool
     ) throws {
         let c = configuration
         let grid = c.grid(for: image)
@@ -81,13 +81,14 @@ final class ForwardPlan: Sendable {
         let read = givesAllTokens ? tokens : layout.tokens
         self.read = read
         let kernels = try PlanKernels(
-            engine, c, image: image, tokens: BlockTokens(all: tokens, read: read), precision)
+            engine, c, image: image, tokens: BlockTokens(all: tokens, read: read), precision,
+            isCalibrated: rounded != nil)
         let weights: PlanWeights
         if let packed = cache?.weights(for: kernels, pool), let kept = try? PlanWeights(packed, kernels, c) {
             (weights, writer) = (kept, nil)
         } else {
             let packed = try PlanLoader(source: source, configuration: c)
-                .pack(kernels, image: image, statistics, pool)
+                .pack(kernels, image: image, rounded, pool)
             weights = try PlanWeights(packed, kernels, c)
             writer = cache?.keep(packed, for: kernels)
         }

@@ -40,7 +40,4 @@ public enum InferencePrecision: String, Sendable, CaseIterable {
         case .int8: Precision.bf16.isSupported ? .bf16 : .f32
         }
     }
-
-    /// Whether a block's linear layers are rounded to eight bits: not those of the first, whose errors all others read.
-    func roundsBlock(_ layer: Int) -> Bool { self == .int8 && layer > 0 }
 }

@@ -14,19 +14,13 @@ struct Int8Linear: Sendable {
         self.scaling = scaling
     }
 
-    /// Packs a rounded layer.
-    init(_ weight: Int8.Weight, bias: FloatBuffer, _ kernel: Kernel) throws {
+    /// Packs a layer.
+    init(_ layer: RoundedLayer, _ kernel: Kernel) throws {
         // Products of bytes less 128.
         products = ForwardPlan.Linear(
-            kernel: kernel, weights: try kernel.pack(UnsafeBufferPointer(weight.values.elements)),
-            bias: FloatBuffer(weight.sums.map { -128 * $0 }))
-        scaling = Int8.Scaling(weight, bias: bias)
-    }
-
-    /// Rounds and packs a layer.
-    init(_ plain: PlanLoader.Plain, _ kernel: Kernel) throws {
-        try self.init(
-            Int8.Weight(plain.weight, outputs: plain.bias.count), bias: FloatBuffer(plain.bias), kernel)
+            kernel: kernel, weights: try layer.weight.floats.withUnsafeBufferPointer { try kernel.pack($0) },
+            bias: FloatBuffer(layer.weight.sums.map { Float(-128 * $0) }))
+        scaling = Int8.Scaling(layer.weight, bias: FloatBuffer(layer.bias))
     }
 
     /// Binds the products to buffers.

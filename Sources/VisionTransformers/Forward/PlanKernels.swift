@@ -22,10 +22,11 @@ struct PlanKernels: Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - image: the size of images, which positions depend on.
     ///   - tokens: what the last block computes; the others compute all.
+    ///   - isCalibrated: whether int8 has weights that `quantize` has rounded.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
     init(
         _ engine: KernelEngine, _ c: BackboneConfiguration, image: BackboneConfiguration.Extent, tokens: BlockTokens,
-        _ precision: InferencePrecision
+        _ precision: InferencePrecision, isCalibrated: Bool
     ) throws {
         (self.precision, self.image, self.tokens) = (precision, image, tokens)
         let patches = tokens.all - c.family.prefixTokens
@@ -34,13 +35,16 @@ struct PlanKernels: Sendable, CustomStringConvertible {
             operands: precision.stored)
         finalNorm = try NormKernel(engine, c, rows: tokens.read, .f32)
         let everyToken = BlockTokens(all: tokens.all, read: tokens.all)
-        var planned: [BlockKind: [any SublayerKernels]] = [:]
+        var planned: [SublayerKind: any SublayerKernels] = [:]
         blocks = try (0..<c.layers).map { layer in
-            let kind = BlockKind(isLast: layer == c.layers - 1, isRounded: precision.roundsBlock(layer))
-            if let kernels = planned[kind] { return kernels }
-            let kernels = try kind.sublayers(engine, c, kind.isLast ? tokens : everyToken, precision.stored)
-            planned[kind] = kernels
-            return kernels
+            try BlockPart.allCases.map { part in
+                let isRounded = precision == .int8 && part.isRounded(in: layer, isCalibrated: isCalibrated)
+                let kind = SublayerKind(part: part, isLast: layer == c.layers - 1, isRounded: isRounded)
+                if let kernels = planned[kind] { return kernels }
+                let kernels = try kind.kernels(engine, c, kind.isLast ? tokens : everyToken, precision.stored)
+                planned[kind] = kernels
+                return kernels
+            }
         }
         scratchCount =
             ([embedding.scratchCount, finalNorm.scratchCount] + blocks.joined().map(\.scratchCount)).max() ?? 0
@@ -59,25 +63,35 @@ struct PlanKernels: Sendable, CustomStringConvertible {
     }
 }
 
-/// What blocks that share their kernels have in common.
-private struct BlockKind: Hashable {
+/// A part of a block, in their order.
+enum BlockPart: CaseIterable {
+    case attention
+    case mlp
+
+    /// Whether int8 rounds its linear layers to eight bits: not the first attention's, whose inputs differ most from token to token and whose
+    /// errors all that follows reads; nor those of the first MLP where nobody has seen what they read.
+    func isRounded(in layer: Int, isCalibrated: Bool) -> Bool {
+        layer > 0 || self == .mlp && isCalibrated
+    }
+}
+
+/// What sublayers that share their kernels have in common.
+private struct SublayerKind: Hashable {
+    let part: BlockPart
     /// Computes only the tokens that are read.
     let isLast: Bool
     /// Has its linear layers in eight bits.
     let isRounded: Bool
 
-    /// Plans the kernels of its sublayers.
-    func sublayers(
+    /// Plans the kernels.
+    func kernels(
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ stored: Precision
-    ) throws -> [any SublayerKernels] {
-        guard isRounded else {
-            return [
-                try FloatAttentionKernels(engine, c, tokens, stored), try FloatMLPKernels(engine, c, tokens, stored),
-            ]
+    ) throws -> any SublayerKernels {
+        switch (part, isRounded) {
+        case (.attention, false): try FloatAttentionKernels(engine, c, tokens, stored)
+        case (.attention, true): try Int8AttentionKernels(engine, c, tokens, stored: stored)
+        case (.mlp, false): try FloatMLPKernels(engine, c, tokens, stored)
+        case (.mlp, true): try Int8MLPKernels(engine, c, tokens, stored: stored)
         }
-        return [
-            try Int8AttentionKernels(engine, c, tokens, stored: stored),
-            try Int8MLPKernels(engine, c, tokens, stored: stored),
-        ]
     }
 }

@@ -16,7 +16,7 @@ protocol SublayerKernels: Sendable {
     /// The largest scratch memory that any of the kernels wants, in elements.
     var scratchCount: Int { get }
     /// Folds and packs the weights, under names that begin with the block's.
-    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights
+    func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights
     /// The sublayer that computes with these weights.
     func sublayer(_ packed: PackedWeights, layer: Int) throws -> any Sublayer
 }

@@ -12,15 +12,17 @@ public struct KnownDigests: Sendable {
     private let files: [(path: String, identity: FileIdentity)]
     private let settlingTime: Int
 
-    /// The digests of a checkpoint, or nil when none are kept.
-    public init?(_ checkpoint: Checkpoint, _ use: PackedCache.Use) {
-        self.init(checkpoint, use, settlingTime: PackedCache.settlingTime)
+    /// The digests of a checkpoint's files and of others beside them, or nil when none are kept.
+    public init?(_ checkpoint: Checkpoint, and others: [String] = [], _ use: PackedCache.Use) {
+        self.init(checkpoint, and: others, use, settlingTime: PackedCache.settlingTime)
     }
 
-    init?(_ checkpoint: Checkpoint, _ use: PackedCache.Use, settlingTime: Int) {
+    init?(_ checkpoint: Checkpoint, and others: [String] = [], _ use: PackedCache.Use, settlingTime: Int) {
         guard PackedCache.isWanted(for: checkpoint, use) else { return nil }
         folder = PackedFolder(parent: checkpoint.folder)
-        files = checkpoint.files.map { ($0.path, $0.file.identity) }
+        files =
+            checkpoint.files.map { ($0.path, $0.file.identity) }
+            + others.compactMap { path in FileIdentity(path: path).map { (path, $0) } }
         self.settlingTime = settlingTime
     }
 

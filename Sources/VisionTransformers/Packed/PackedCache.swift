@@ -50,17 +50,17 @@ public struct PackedCache: Sendable {
     /// The weights' files as they were opened.
     private let files: [(path: String, identity: FileIdentity)]
     private let model: String
-    private let statistics: String
     private let settlingTime: Int
 
     /// The cache of a checkpoint's weights, or nil when it is to have none.
     ///
-    /// - Parameter statistics: of activations, if int8 knows them.
+    /// - Parameter rounded: the blocks in eight bits, if int8 reads them.
     init?(
-        _ checkpoint: Checkpoint, _ statistics: ActivationStatistics?, _ use: Use,
+        _ checkpoint: Checkpoint, _ rounded: RoundedWeights?, _ use: Use,
         settlingTime: Int = PackedCache.settlingTime
     ) {
-        let files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
+        var files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
+        if let rounded { files.append((rounded.file.path, rounded.file.file.identity)) }
         folder = PackedFolder(parent: checkpoint.folder)
         guard Self.isWanted(for: checkpoint, use) else { return nil }
         // Another build of the program may fold or round in another way.
@@ -70,15 +70,13 @@ public struct PackedCache: Sendable {
         model =
             (["program: \(program.size) bytes, \(program.modified)", "config.json: \(configuration)"]
             + files.map { "\($0.path.split(separator: "/").last ?? ""): \($0.identity)" }).joined(separator: "\n")
-        self.statistics = statistics.map { "\($0.checksum)" } ?? "none"
         self.settlingTime = settlingTime
     }
 
     /// What identifies the weights of a plan.
     private func key(_ kernels: PlanKernels) -> PackedFile.Key {
         PackedFile.Key(
-            model: model,
-            plan: "\(kernels.description)\nstatistics: \(statistics)\nmachine: \(KernelEngine.machine)")
+            model: model, plan: "\(kernels.description)\nmachine: \(KernelEngine.machine)")
     }
 
     /// A name for each precision and kind of machine, so that machines of several kinds may share a folder.

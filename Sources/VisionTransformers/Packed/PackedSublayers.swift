@@ -12,10 +12,10 @@ extension PlanLoader {
 
     /// Folds and packs all weights but the heads', blocks in parallel.
     ///
-    /// - Parameter statistics: of activations, for int8, if they are known.
+    /// - Parameter rounded: the blocks in eight bits, for int8, if `quantize` has rounded them.
     /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
     func pack(
-        _ kernels: PlanKernels, image: BackboneConfiguration.Extent, _ statistics: ActivationStatistics?,
+        _ kernels: PlanKernels, image: BackboneConfiguration.Extent, _ rounded: RoundedWeights?,
         _ pool: WorkerPool
     ) throws -> PackedWeights {
         var packed = PackedWeights()
@@ -25,7 +25,7 @@ extension PlanLoader {
         packed.add(Self.finalNormName, try norm("layernorm"))
         for block in try pool.map(
             kernels.blocks.count,
-            { layer in try kernels.blocks[layer].map { try $0.pack(self, layer: layer, statistics) } })
+            { layer in try kernels.blocks[layer].map { try $0.pack(self, layer: layer, rounded) } })
         {
             for sublayer in block { packed.add(sublayer) }
         }
@@ -34,7 +34,7 @@ extension PlanLoader {
 }
 
 extension FloatAttentionKernels {
-    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
+    func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights {
         let (name, prefix, d) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.hiddenSize)
         var packed = PackedWeights()
         packed.add("\(name).norm1", try loader.norm("\(prefix).norm1"))
@@ -47,7 +47,7 @@ extension FloatAttentionKernels {
 }
 
 extension FloatMLPKernels {
-    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
+    func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights {
         let (name, prefix, gated) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.usesSwiGLU)
         var packed = PackedWeights()
         packed.add("\(name).norm2", try loader.norm("\(prefix).norm2"))
@@ -59,57 +59,32 @@ extension FloatMLPKernels {
 }
 
 extension Int8AttentionKernels {
-    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
-        let (name, prefix, d) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.hiddenSize)
+    func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights {
+        let (name, d) = (PlanLoader.blockName(layer), configuration.hiddenSize)
+        let plain = try loader.plainAttention(layer)
+        let own = try rounded?.attention(layer, of: plain) ?? RoundedAttention(plain)
         var packed = PackedWeights()
-        var input = try loader.plainAttentionInput(layer)
-        let norm = try loader.norm("\(prefix).norm1")
-        let folding = Int8Folding(statistics?[layer, .attentionInput], readers: [input], norm)
-        packed.add("\(name).norm1", folding.folded(norm))
-        input = folding.folded(reader: input)
-        var output = try loader.plainScaled("\(prefix).attention.o_proj")
-        if let measured = statistics?[layer, .attentionOutput] {
-            let folding = Int8Folding(measured, readers: [output])
-            input = folding.folded(writer: input)
-            output = folding.folded(reader: output)
-        }
-        if let query { packed.add("\(name).query", try Int8Linear(input.outputs(0..<d), query)) }
-        packed.add("\(name).qkv", try Int8Linear(query == nil ? input : input.outputs(d..<3 * d), qkv))
-        packed.add("\(name).output", try Int8Linear(output, self.output))
+        packed.add("\(name).norm1", own.norm)
+        if let query { packed.add("\(name).query", try Int8Linear(own.input.outputs(0..<d), query)) }
+        packed.add(
+            "\(name).qkv", try Int8Linear(query == nil ? own.input : own.input.outputs(d..<3 * d), qkv))
+        packed.add("\(name).output", try Int8Linear(own.output, output))
         return packed
     }
 }
 
 extension Int8MLPKernels {
-    func pack(_ loader: PlanLoader, layer: Int, _ statistics: ActivationStatistics?) throws -> PackedWeights {
-        let (name, prefix, gated) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.usesSwiGLU)
+    func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights {
+        let name = PlanLoader.blockName(layer)
+        let plain = try loader.plainMLP(layer)
+        let own = try rounded?.mlp(layer, of: plain) ?? RoundedMLP(plain)
         var packed = PackedWeights()
-        let readers = try (gated ? ["gate_proj", "up_proj"] : ["fc1"]).map {
-            try loader.plainScaled("\(prefix).mlp.\($0)")
-        }
-        let norm = try loader.norm("\(prefix).norm2")
-        let folding = Int8Folding(statistics?[layer, .mlpInput], readers: readers, norm)
-        packed.add("\(name).norm2", folding.folded(norm))
-        packed.add("\(name).first", try Int8Linear(folding.folded(reader: readers[0]), first))
-        if gated { packed.add("\(name).up", try Int8Linear(folding.folded(reader: readers[1]), first)) }
-        let last = try loader.plainScaled("\(prefix).mlp.\(gated ? "down_proj" : "fc2")")
-        packed.add("\(name).factor", FloatBuffer([Float](repeating: 1, count: configuration.intermediateSize)))
-        packed.add("\(name).second", try Int8Linear(last, second))
+        packed.add("\(name).norm2", own.norm)
+        packed.add("\(name).first", try Int8Linear(own.first, first))
+        if let up = own.up { packed.add("\(name).up", try Int8Linear(up, first)) }
+        packed.add("\(name).factor", FloatBuffer(own.factor))
+        packed.add("\(name).second", try Int8Linear(own.second, second))
         return packed
-    }
-}
-
-extension PlanLoader {
-    /// A layer with its scale of rows, as it is rounded.
-    fileprivate func plainScaled(_ name: String) throws -> Plain { try plain(name, rowScale: rowScale(of: name)) }
-}
-
-extension Int8Folding {
-    /// From measured activations if there are any, else from the normalization that gives them.
-    fileprivate init(
-        _ statistics: ActivationStatistics.Channels?, readers: [PlanLoader.Plain], _ norm: ForwardPlan.Norm
-    ) {
-        if let statistics { self.init(statistics, readers: readers) } else { self.init(norm) }
     }
 }
 

@@ -5,31 +5,34 @@ import Tensors
 /// fit all its channels. Both are folded into what comes before and into the layers that read: nothing but rounding changes.
 ///
 /// The shift is the channel's mean, which in a Vision Transformer's residual stream may be many times its deviation. The divisor
-/// shares large deviations with large weights: the root of deviation over weight, as in SmoothQuant (Xiao et al., 2023).
+/// shares large deviations with large weights: the root of deviation over the weights' root mean square, after SmoothQuant (Xiao et al.,
+/// arXiv 2211.10438), which takes largest values.
 struct Int8Folding {
     /// For each channel.
     let shift, divisor: [Float]
 
-    /// From measured activations.
+    /// From what was seen.
     ///
     /// - Parameters:
-    ///   - statistics: of the channels.
+    ///   - moments: of the channels.
     ///   - readers: the layers that read them.
-    init(_ statistics: ActivationStatistics.Channels, readers: [PlanLoader.Plain]) {
-        let channels = statistics.mean.count
-        var largest = [Float](repeating: 0, count: channels)
+    init(_ moments: InputMoments, readers: [PlanLoader.Plain]) {
+        let channels = moments.size
+        var squares = [Float](repeating: 0, count: channels)
         for reader in readers {
-            for row in 0..<reader.bias.count {
+            for row in reader.bias.indices {
                 for channel in 0..<channels {
-                    largest[channel] = max(largest[channel], abs(reader.weight[row * channels + channel]))
+                    let weight = reader.weight[row * channels + channel]
+                    squares[channel] += weight * weight
                 }
             }
         }
-        shift = statistics.mean
+        let outputs = readers.reduce(0) { $0 + $1.bias.count }
+        let (deviations, weights) = (moments.deviation, squares.map { ($0 / Float(max(outputs, 1))).squareRoot() })
+        shift = moments.mean
         // A channel that hardly changes may still change in other images.
-        let least = Self.mean(statistics.deviation) * 1e-2
-        let leastWeight = Self.mean(largest) * 1e-2
-        divisor = zip(statistics.deviation, largest).map { deviation, weight in
+        let (least, leastWeight) = (Self.mean(deviations) * 1e-2, Self.mean(weights) * 1e-2)
+        divisor = zip(deviations, weights).map { deviation, weight in
             let (deviation, weight) = (max(deviation, least), max(weight, leastWeight))
             return weight > 0 && deviation > 0 ? (deviation / weight).squareRoot() : 1
         }
@@ -39,6 +42,15 @@ struct Int8Folding {
     init(_ norm: ForwardPlan.Norm) {
         shift = Array(norm.shift.elements)
         divisor = norm.scale.elements.map { $0 == 0 ? 1 : abs($0).squareRoot() }
+    }
+
+    private init(shift: [Float], divisor: [Float]) {
+        (self.shift, self.divisor) = (shift, divisor)
+    }
+
+    /// The division alone, where what comes before cannot shift.
+    var withoutShift: Int8Folding {
+        Int8Folding(shift: [Float](repeating: 0, count: shift.count), divisor: divisor)
     }
 
     private static func mean(_ values: [Float]) -> Float { values.reduce(0, +) / Float(max(values.count, 1)) }

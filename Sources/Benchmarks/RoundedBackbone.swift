@@ -1,0 +1,34 @@
+import Glibc
+import Synchronization
+import Tensors
+import VisionTransformers
+
+/// Random backbones as `quantize` rounds them, each made once.
+enum RoundedBackbone {
+    private static let made = Mutex<[(configuration: BackboneConfiguration, rounded: RoundedWeights)]>([])
+
+    /// The rounded backbone of a shape, for one image of noise.
+    static func weights(_ configuration: BackboneConfiguration, threads: Int) throws -> RoundedWeights {
+        try made.withLock { made in
+            if let known = made.first(where: { $0.configuration == configuration }) { return known.rounded }
+            var folder = Array("/tmp/mergevit-bench-XXXXXX".utf8CString)
+            guard mkdtemp(&folder) != nil else { throw ModelError("/tmp", String(cString: strerror(errno))) }
+            let path = folder.withUnsafeBufferPointer { String(decoding: $0.dropLast().map(UInt8.init), as: UTF8.self) }
+            defer { rmdir(path) }
+            var noise = RandomBackbone.Noise(state: 11)
+            try BackboneRounding(
+                RandomBackbone(configuration), configuration: configuration, imageSize: configuration.imageSize,
+                images: 1, threads: threads
+            ) { _, patches in
+                for index in patches.indices { patches[index] = noise.next() }
+            }.write(folder: path)
+            // The file stays mapped without its name.
+            defer { unlink("\(path)/\(RoundedWeights.fileName)") }
+            guard let rounded = try RoundedWeights(folder: path, configuration) else {
+                throw ModelError(path, "expected \(RoundedWeights.fileName), found none")
+            }
+            made.append((configuration, rounded))
+            return rounded
+        }
+    }
+}

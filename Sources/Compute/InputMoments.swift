@@ -1,0 +1,68 @@
+internal import CLAPACK
+
+/// Means and second moments of a layer's inputs, a row for each token, summed in the order in which they are added.
+/// Belongs to one thread at a time.
+public final class InputMoments {
+    /// The number of channels.
+    public let size: Int
+    /// How many rows have been added.
+    public private(set) var rows = 0
+    /// The mean of the first rows that were added. What follows is of rows less this, or channels that hardly change beside their mean
+    /// would leave nothing but rounding errors.
+    private var origin: [Float] = []
+    private var sums: [Double]
+    /// The upper triangle of Σ xᵀx.
+    private var products: [Float]
+    private var moved: [Float] = []
+
+    /// Moments of nothing yet.
+    public init(size: Int) {
+        self.size = size
+        sums = [Double](repeating: 0, count: size)
+        products = [Float](repeating: 0, count: size * size)
+    }
+
+    /// Adds dense rows of `size` elements. BLAS may use several threads, unless it is told otherwise (`BLASThreads`).
+    public func add(_ values: UnsafePointer<Float>, rows count: Int) {
+        if origin.isEmpty {
+            origin = (0..<size).map { channel in
+                let sum = (0..<count).reduce(0.0) { $0 + Double(values[$1 * size + channel]) }
+                return Float(sum / Double(max(count, 1)))
+            }
+        }
+        if moved.count < count * size { moved = [Float](repeating: 0, count: count * size) }
+        for row in 0..<count {
+            for channel in 0..<size {
+                let value = values[row * size + channel] - origin[channel]
+                moved[row * size + channel] = value
+                sums[channel] += Double(value)
+            }
+        }
+        mv_sgram_add(Int64(count), Int64(size), moved, &products)
+        rows += count
+    }
+
+    /// The mean of each channel.
+    public var mean: [Float] { zip(origin, sums).map { Float(Double($0) + $1 / Double(max(rows, 1))) } }
+
+    /// The standard deviation of each channel.
+    public var deviation: [Float] { (0..<size).map { Float(max(covariance($0, $0), 0).squareRoot()) } }
+
+    /// The covariances of channels that are divided by something each, (size, size).
+    public func covariances(dividedBy divisor: [Float]) -> Matrix {
+        var matrix = Matrix(rows: size, columns: size)
+        for row in 0..<size {
+            for column in row..<size {
+                let value = covariance(row, column) / (Double(divisor[row]) * Double(divisor[column]))
+                matrix.values[row * size + column] = value
+                matrix.values[column * size + row] = value
+            }
+        }
+        return matrix
+    }
+
+    private func covariance(_ row: Int, _ column: Int) -> Double {
+        let count = Double(max(rows, 1))
+        return Double(products[row * size + column]) / count - sums[row] / count * (sums[column] / count)
+    }
+}

@@ -1,0 +1,119 @@
+internal import CKernels
+
+extension Int8 {
+    /// A linear layer's weight in eight bits.
+    public struct Weight: Sendable, Equatable {
+        /// Whole numbers of -127...127, (outputs, inputs).
+        public let values: [Swift.Int8]
+        /// For each output, what they are multiplied by.
+        public let scale: [Float]
+
+        /// A weight that is rounded already.
+        public init(values: [Swift.Int8], scale: [Float]) {
+            self.values = values
+            self.scale = scale
+        }
+
+        /// Rounds a weight, (outputs, inputs), each of its values to the nearest step.
+        public init(_ weight: [Float], outputs: Int) {
+            let inputs = weight.count / max(outputs, 1)
+            let scale = Self.scales(weight, outputs: outputs)
+            values = [Swift.Int8](unsafeUninitializedCapacity: weight.count) { result, count in
+                mv_int8_round_weights(weight, scale, result.baseAddress, outputs, inputs)
+                count = weight.count
+            }
+            self.scale = scale
+        }
+
+        /// Rounds a weight, (outputs, inputs), so that its products with inputs like those that were seen change least.
+        ///
+        /// That is the closest point of a lattice, found by Babai's nearest plane: with moments H = Rᵀ R, R upper triangular, an error e of a row
+        /// costs ‖R e‖², and each value, from the last, is rounded after what the errors so far ask of it. It is GPTQ (Frantar et al.,
+        /// arXiv 2210.17323) in reversed order (Chen et al., arXiv 2507.18553). The inputs with the largest moments come last.
+        ///
+        /// - Parameters:
+        ///   - moments: Σ x xᵀ / n of what the layer reads, (inputs, inputs).
+        /// - Throws: `ComputeError` when the moments are not those of finite numbers.
+        public init(_ weight: [Float], outputs: Int, moments: Matrix) throws(ComputeError) {
+            let inputs = moments.rows
+            let diagonal = (0..<inputs).map { moments[$0, $0] }
+            let mean = diagonal.reduce(0, +) / Double(max(inputs, 1))
+            guard mean > 0 else {
+                self.init(weight, outputs: outputs)
+                return
+            }
+            let order = diagonal.indices.sorted { (diagonal[$0], $0) < (diagonal[$1], $1) }
+            let factor = try Self.factor(moments, order, mean)
+            let scale = Self.scales(weight, outputs: outputs)
+            let ordered = [Float](unsafeUninitializedCapacity: weight.count) { result, count in
+                for row in 0..<outputs {
+                    for (place, input) in order.enumerated() {
+                        result.initializeElement(at: row * inputs + place, to: weight[row * inputs + input])
+                    }
+                }
+                count = weight.count
+            }
+            var errors = [Float](repeating: 0, count: inputs * Int(MV_INT8_TILE))
+            var rounded = [Swift.Int8](repeating: 0, count: weight.count)
+            mv_int8_round_weights_in_turn(ordered, factor, scale, &rounded, &errors, outputs, inputs)
+            var values = rounded
+            for row in 0..<outputs {
+                for (place, input) in order.enumerated() {
+                    values[row * inputs + input] = rounded[row * inputs + place]
+                }
+            }
+            self.init(values: values, scale: scale)
+        }
+
+        /// For each output, the sum of its whole numbers.
+        public var sums: [Int] {
+            let inputs = values.count / max(scale.count, 1)
+            return scale.indices.map { row in
+                values[row * inputs..<(row + 1) * inputs].reduce(0) { $0 + Int($1) }
+            }
+        }
+
+        /// The whole numbers as kernels pack them.
+        public var floats: [Float] { values.map(Float.init) }
+
+        private static func scales(_ weight: [Float], outputs: Int) -> [Float] {
+            [Float](unsafeUninitializedCapacity: outputs) { result, count in
+                mv_int8_weight_scales(weight, result.baseAddress, outputs, weight.count / max(outputs, 1))
+                count = outputs
+            }
+        }
+
+        /// What is added to the diagonal, as a part of its mean, for inputs that were hardly seen: the first that suffices for sums
+        /// of few inputs in single precision.
+        private static let damping = [0.01, 0.1, 1]
+
+        /// The rows of R over their diagonal, inputs in another order.
+        private static func factor(_ moments: Matrix, _ order: [Int], _ mean: Double) throws(ComputeError) -> [Float] {
+            let size = order.count
+            var ordered = Matrix(rows: size, columns: size)
+            for (row, from) in order.enumerated() {
+                for (column, other) in order.enumerated() {
+                    ordered.values[row * size + column] = moments.values[from * size + other]
+                }
+            }
+            func damped(_ part: Double) -> Matrix {
+                var result = ordered
+                for place in 0..<size { result.values[place * size + place] += part * mean }
+                return result
+            }
+            var found: Matrix?
+            for part in damping.dropLast() where found == nil { found = try? damped(part).choleskyFactor() }
+            let root = if let found { found } else { try damped(damping.last ?? 1).choleskyFactor() }
+            return [Float](unsafeUninitializedCapacity: size * size) { result, count in
+                for row in 0..<size {
+                    let inverse = 1 / root.values[row * size + row]
+                    for column in 0..<size {
+                        result.initializeElement(
+                            at: row * size + column, to: Float(root.values[row * size + column] * inverse))
+                    }
+                }
+                count = size * size
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+import Compute
+import Foundation
+import Tensors
+import Testing
+
+@testable import VisionTransformers
+
+/// Backbones rounded for images that were seen: nothing but rounding changes, and the file is one of these very weights.
+@Suite(.enabled(if: InferencePrecision.int8.isSupported, "the processor has no instructions for int8"))
+struct RoundedWeightsTests {
+    let scratch: ScratchFolder
+    private let size = BackboneConfiguration.Extent(height: 32, width: 32)
+
+    init() throws { scratch = try ScratchFolder() }
+
+    /// Inputs of a case's photo, and what transformers computes of them.
+    private func photo(_ name: String, _ c: BackboneConfiguration) throws -> (inputs: [Float], logits: [Float]) {
+        let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
+        return (
+            ForwardTests.patches(try io.tensor("photo.pixel_values"), c), try io.tensor("photo.logits").values
+        )
+    }
+
+    /// Rounds a case's backbone for its photos.
+    private func round(_ name: String, threads: Int = 1) throws -> Checkpoint {
+        let checkpoint = try Checkpoint(folder: caseFolder(name))
+        let inputs = try photo(name, checkpoint.configuration).inputs
+        let grid = checkpoint.configuration.grid(for: size)
+        let count = grid.height * grid.width * checkpoint.configuration.patchLength
+        let images = inputs.count / count
+        try BackboneRounding(
+            checkpoint, configuration: checkpoint.configuration, imageSize: size, images: images, threads: threads
+        ) {
+            _ = $1.update(fromContentsOf: inputs[$0 * count..<($0 + 1) * count])
+        }.write(folder: scratch.path)
+        return checkpoint
+    }
+
+    private func rounded(_ checkpoint: Checkpoint) throws -> RoundedWeights {
+        try #require(try RoundedWeights(folder: scratch.path, checkpoint.configuration))
+    }
+
+    private func logits(_ checkpoint: Checkpoint, _ rounded: RoundedWeights?, _ inputs: [Float]) throws -> [Float] {
+        let model = try MultitaskModel(
+            checkpoint, configuration: checkpoint.configuration,
+            heads: [try #require(try checkpoint.head(task: "label"))], imageSize: size, threads: 1, precision: .int8,
+            rounded: rounded)
+        let images = inputs.count / model.inputCount
+        var logits = [Float](repeating: 0, count: images * model.classCount)
+        try model.run(inputs, images: images, logits: &logits)
+        return logits
+    }
+
+    private func squares(_ a: [Float], _ b: [Float]) -> Float {
+        zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    }
+
+    @Test(arguments: ForwardTests.models) func logitsStayNear(_ name: String) throws {
+        let checkpoint = try round(name)
+        let (inputs, expected) = try photo(name, checkpoint.configuration)
+        let found = try logits(checkpoint, rounded(checkpoint), inputs)
+        let error = (squares(found, expected) / squares(expected, expected.map { _ in 0 })).squareRoot()
+        #expect(error < 0x1p-8 * 8, "\(error)")
+    }
+
+    @Test func theSameBytesOnAnyNumberOfThreads() throws {
+        let path = "\(scratch.path)/\(RoundedWeights.fileName)"
+        _ = try round("vit")
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        _ = try round("vit", threads: 3)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
+    }
+
+    @Test func noneIsNoError() throws {
+        #expect(try RoundedWeights(folder: scratch.path, Checkpoint(folder: caseFolder("vit")).configuration) == nil)
+        let checkpoint = try Checkpoint(folder: caseFolder("vit"))
+        #expect(throws: ModelError.self) {
+            try BackboneRounding(
+                checkpoint, configuration: checkpoint.configuration, imageSize: size, images: 0, threads: 1
+            ) { _, _ in }
+        }
+    }
+
+    /// Changes one tensor of the file, or leaves it out.
+    private func change(_ name: String, metadata: [String: String]? = nil, _ values: [Float]?) throws {
+        let path = "\(scratch.path)/\(RoundedWeights.fileName)"
+        let file = try SafetensorsFile(path: path)
+        let kept = file.entries.filter { $0.name != name || values != nil }
+        let writer = try SafetensorsWriter(
+            path: path + "-new",
+            declarations: kept.map { entry in
+                let isChanged = entry.name == name
+                return .init(
+                    name: entry.name, type: isChanged ? .float32 : entry.type,
+                    shape: isChanged ? [values?.count ?? 0] : entry.shape)
+            }, metadata: metadata ?? file.metadata)
+        for entry in kept {
+            if entry.name == name, let values {
+                try writer.append(name, Tensor(shape: [values.count], values: values))
+            } else {
+                try writer.append(entry.name, bytes: file.bytes(of: entry))
+            }
+        }
+        try writer.finish()
+        #expect(rename(path + "-new", path) == 0)
+    }
+
+    private func refusal(_ checkpoint: Checkpoint) throws -> String {
+        let inputs = try photo("vit", checkpoint.configuration).inputs
+        do {
+            _ = try logits(checkpoint, rounded(checkpoint), inputs)
+            return "none"
+        } catch { return "\(error)" }
+    }
+
+    @Test func otherWeightsAreRefused() throws {
+        _ = try round("vit")
+        let other = try Checkpoint(folder: caseFolder("deit"))
+        let found = try refusal(other)
+        #expect(found.contains(RoundedWeights.fileName), "\(found)")
+        #expect(found.contains("was rounded from other weights than those beside it"), "\(found)")
+    }
+
+    @Test func damageIsNamed() throws {
+        let checkpoint = try round("vit")
+        let width = checkpoint.configuration.hiddenSize
+        let cases: [(name: String, values: [Float]?, reason: String)] = [
+            ("layers.1.attention.output.bias", nil, "no tensor \"layers.1.attention.output.bias\""),
+            ("layers.1.attention.output.bias", [1], "layers.1.attention.output.bias: expected [\(width)], found [1]"),
+            (
+                "layers.1.mlp.norm.weight", [Float](repeating: .nan, count: width),
+                "layers.1.mlp.norm.weight: expected finite numbers"
+            ),
+            ("layers.1.mlp.second.weight", [1], "layers.1.mlp.second.weight: expected I8 ["),
+        ]
+        for (name, values, reason) in cases {
+            _ = try round("vit")
+            try change(name, values)
+            let found = try refusal(checkpoint)
+            #expect(found.contains(reason), "\(found)")
+        }
+        // What an earlier version measured.
+        _ = try round("vit")
+        try change("layers.1.mlp.norm.weight", metadata: ["format": "pt"], [1])
+        let found = try refusal(checkpoint)
+        #expect(found.contains("mergevit quantize has to make it again"), "\(found)")
+    }
+}

@@ -3,26 +3,34 @@ package import VisionTransformers
 
 /// Copies of bundles with their backbones rounded to eight bits (see `RoundedWeights`).
 package enum QuantizedBundle {
-    /// Copies a bundle's files and adds each group's rounded backbone, before the folder is committed.
+    /// Copies a bundle's files, those of folders other than the groups' excepted, before the folder is committed.
     ///
-    /// - Parameters:
-    ///   - bundle: what is copied, files of folders other than the groups' excepted.
-    ///   - roundings: of the groups' backbones, in their order.
-    ///   - folder: receives the copy.
     /// - Throws: `ModelError` or `TensorFileError` naming the file that cannot be read or written.
-    package static func write(
-        _ bundle: ModelBundle, _ roundings: [BackboneRounding], to folder: AtomicFolder
-    ) throws {
-        for (index, own) in roundings.enumerated() {
-            let group = ModelBundle.groupFolder(index)
-            if let group { try folder.makeFolder(group) }
-            let prefix = group.map { "\($0)/" } ?? ""
-            let source = bundle.groups[index].backbone.folder
+    package static func copy(_ bundle: ModelBundle, to folder: AtomicFolder) throws {
+        for (index, group) in bundle.groups.enumerated() {
+            let own = ModelBundle.groupFolder(index)
+            if let own { try folder.makeFolder(own) }
+            let prefix = own.map { "\($0)/" } ?? ""
+            let source = group.backbone.folder
             for name in try SmallFiles.names(in: source).sorted() where name != RoundedWeights.fileName {
                 guard !SmallFiles.isFolder("\(source)/\(name)") else { continue }
                 try folder.copy("\(source)/\(name)", as: prefix + name)
             }
-            try own.write(folder: folder.path(group ?? "."))
+        }
+    }
+
+    /// Writes the groups' rounded backbones.
+    ///
+    /// - Parameters:
+    ///   - roundings: in the order of the groups.
+    ///   - agreement: how many labels they keep, if it is known.
+    /// - Throws: `TensorFileError` naming the file that cannot be written.
+    package static func write(
+        _ roundings: [BackboneRounding], of bundle: ModelBundle, _ agreement: LabelAgreement?, to folder: AtomicFolder
+    ) throws {
+        for (index, own) in roundings.enumerated() {
+            let tasks = bundle.groups[index].tasks.map { bundle.heads[$0].task }
+            try own.write(folder: folder.path(ModelBundle.groupFolder(index) ?? "."), agreement?.of(tasks))
         }
     }
 }

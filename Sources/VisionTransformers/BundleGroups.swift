@@ -15,9 +15,11 @@ extension ModelBundle {
         }
     }
 
-    /// Whether `quantize` has rounded every backbone.
-    public var isQuantized: Bool {
-        groups.allSatisfy { access("\($0.backbone.folder)/\(RoundedWeights.fileName)", R_OK) == 0 }
+    /// Whether `quantize` has rounded every backbone, and found that it keeps its labels.
+    ///
+    /// - Throws: `TensorFileError` when what it left is damaged.
+    public var keepsLabelsInInt8: Bool {
+        get throws { try groups.allSatisfy { try $0.rounded?.agreement?.isEnough ?? false } }
     }
 
     /// The version of the format that a bundle of several backbones has.

@@ -127,14 +127,14 @@ struct EvaluateRun {
     private func description(ofBundle folder: String) throws -> JSON {
         var object = try ModelDescription.of(folder).objectValue ?? [:]
         object["tasks"] = nil
-        object["precision"] = precisionDescription(isQuantized: try ModelBundle(folder: folder).isQuantized)
+        object["precision"] = precisionDescription(
+            try engine.precision.precision(keepsLabelsInInt8: ModelBundle(folder: folder).keepsLabelsInInt8))
         return .object(object)
     }
 
     /// The precision that was computed in, or nil for f32.
-    private func precisionDescription(isQuantized: Bool) -> JSON? {
-        let precision = engine.precision.precision(isQuantized: isQuantized)
-        return precision == .f32 ? nil : .string(precision.rawValue)
+    private func precisionDescription(_ precision: InferencePrecision) -> JSON? {
+        precision == .f32 ? nil : .string(precision.rawValue)
     }
 
     // MARK: Adapters
@@ -157,7 +157,7 @@ struct EvaluateRun {
             let model = try GroupedModel(
                 [.init(alone, tasks: [0])], configuration: base.configuration, heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: engine.threadCount,
-                precision: engine.precision.precision(isQuantized: false))
+                precision: engine.precision.precision(keepsLabelsInInt8: false))
             let evaluated = try evaluated(task, adapter.head.classes, images)
             tasks += measured(try answers(to: [evaluated], preparer, BundleClassifier(model), rows))
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]
@@ -170,7 +170,7 @@ struct EvaluateRun {
             "base": .object(["path": .string(folder), "sha256": try FileDigest.byName(files)]),
             "adapters": .array(descriptions),
         ]
-        description["precision"] = precisionDescription(isQuantized: false)
+        description["precision"] = precisionDescription(engine.precision.precision(keepsLabelsInInt8: false))
         return (tasks, .object(description))
     }
 

@@ -34,7 +34,7 @@ struct OpenedBundle {
         guard !bundle.heads.isEmpty else {
             throw ModelError(options.bundle, "a bundle without tasks has nothing to say")
         }
-        precision = options.precision.precision(isQuantized: bundle.isQuantized)
+        precision = try options.precision.precision(keepsLabelsInInt8: bundle.keepsLabelsInInt8)
         let computation = needsDigest ? BundleDigest(bundle, precision, options.cache) : nil
         classifier = BundleClassifier(
             try bundle.model(threads: options.threads, for: tasks, precision: precision, cache: options.cache))

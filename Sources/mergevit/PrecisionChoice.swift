@@ -11,13 +11,15 @@ enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
 
     /// The precision that it stands for on this processor.
     ///
-    /// - Parameter isQuantized: whether int8 knows the model's activations, without which `auto` does not take it.
-    func precision(isQuantized: Bool) -> InferencePrecision {
+    /// - Parameter keepsLabelsInInt8: whether `quantize` has found that int8 keeps the model's labels, without which `auto` does not
+    ///   take it.
+    func precision(keepsLabelsInInt8: @autoclosure () throws -> Bool) rethrows -> InferencePrecision {
         switch self {
         case .f32: .f32
         case .bf16: .bf16
         case .int8: .int8
-        case .auto: InferencePrecision.allCases.last { $0.isSupported && ($0 != .int8 || isQuantized) } ?? .f32
+        case .auto:
+            try InferencePrecision.allCases.last { try $0.isSupported && ($0 != .int8 || keepsLabelsInInt8()) } ?? .f32
         }
     }
 }

@@ -145,4 +145,58 @@ struct RoundedWeightsTests {
         let found = try refusal(checkpoint)
         #expect(found.contains("mergevit quantize has to make it again"), "\(found)")
     }
+
+    /// A case's bundle with rounded weights that keep so many of 200 labels.
+    private func keepsLabels(_ same: Int?) throws -> Bool {
+        let checkpoint = try Checkpoint(folder: caseFolder("vit"))
+        for name in ["config.json", "preprocessor_config.json", "model.safetensors"] {
+            try? FileManager.default.copyItem(
+                atPath: "\(caseFolder("vit"))/\(name)", toPath: "\(scratch.path)/\(name)")
+        }
+        let inputs = try photo("vit", checkpoint.configuration).inputs
+        let rounding = try BackboneRounding(
+            checkpoint, configuration: checkpoint.configuration, imageSize: size, images: 1, threads: 1
+        ) { _ = $1.update(fromContentsOf: inputs[..<$1.count]) }
+        let text = same.map { "{\"images\": 200, \"same_labels\": {\"label\": \(Double($0) / 200)}}" }
+        let agreement = try text.map { try #require(LabelAgreement(text: $0)) }
+        try rounding.write(folder: scratch.path, agreement)
+        let bundle = try ModelBundle(folder: scratch.path)
+        #expect(try RoundedWeights(folder: scratch.path, checkpoint.configuration)?.agreement == agreement)
+        return try bundle.keepsLabelsInInt8
+    }
+
+    @Test func onlyWhatKeepsItsLabelsIsTaken() throws {
+        #expect(try keepsLabels(198))
+        #expect(try !keepsLabels(197))
+        #expect(try !keepsLabels(nil))
+        try FileManager.default.removeItem(atPath: "\(scratch.path)/\(RoundedWeights.fileName)")
+        #expect(try !ModelBundle(folder: scratch.path).keepsLabelsInInt8)
+    }
+
+    @Test func labelsAreCompared() throws {
+        let checkpoint = try Checkpoint(folder: caseFolder("vit"))
+        let head = try #require(try checkpoint.head(task: "label"))
+        func model(_ bias: Float) throws -> GroupedModel {
+            var changed = head.bias
+            changed.values[0] += bias
+            let own = try Head(
+                task: "label", classes: head.classes, weight: head.weight, bias: changed, path: "test")
+            return try GroupedModel(
+                [.init(checkpoint, tasks: [0])], configuration: checkpoint.configuration, heads: [own],
+                imageSize: size, threads: 2)
+        }
+        let inputs = try photo("vit", checkpoint.configuration).inputs
+        func share(_ a: Float, _ b: Float) throws -> LabelAgreement {
+            try LabelAgreement(of: model(a), with: model(b), images: 3, threads: 2) {
+                _ = $1.update(fromContentsOf: inputs[..<$1.count])
+                $1[0] += Float($0)
+            }
+        }
+        let same = try share(0, 0)
+        #expect(same.images == 3 && same.mean == 1 && same.isEnough)
+        // The first class always, and never.
+        #expect(try share(1e6, -1e6).mean == 0)
+        #expect(LabelAgreement(text: same.text) == same)
+        #expect(LabelAgreement(text: "{}") == nil)
+    }
 }

@@ -12,16 +12,24 @@ public struct PreparedImages: Sendable {
 
     /// Reads everything below the given paths; unusable files are left out and reported.
     ///
-    /// - Parameter decoded: shown every picture as it was decoded, before it is resized. Without it no picture is held whole.
+    /// - Parameters:
+    ///   - spread: how many files are read at most, spread evenly over all of them; nil for every one.
+    ///   - decoded: shown every picture as it was decoded, before it is resized. Without it no picture is held whole.
     /// - Throws: `LabellingError` when the inputs cannot be listed.
-    public init(_ paths: [BytePath], preparer: PatchPreparer, decoded: ((RGBImage) -> Void)? = nil) throws {
+    public init(
+        _ paths: [BytePath], preparer: PatchPreparer, spread: Int? = nil, decoded: ((RGBImage) -> Void)? = nil
+    ) throws {
         let lister = try InputLister(InputSource(paths: paths))
+        let wanted = try spread.map { try Self.places(paths, spread: $0) }
+        var place = -1
         var reader = FileReader(limit: 1 << 30)
         var path: [UInt8] = []
         var pictures: [RGBImage] = []
         var places: [BytePath] = []
         var skipped: [(path: String, reason: String)] = []
         while let input = try lister.next(into: &path, waiting: { _ in true }) {
+            place += 1
+            if let wanted, !wanted.contains(place) { continue }
             let name = BytePath(path)
             do {
                 try reader.read(input, at: name) { content in
@@ -38,5 +46,15 @@ public struct PreparedImages: Sendable {
         self.pictures = pictures
         self.paths = places
         self.skipped = skipped
+    }
+
+    /// The places of so many files, spread evenly over all of them.
+    private static func places(_ paths: [BytePath], spread: Int) throws -> Set<Int> {
+        let lister = try InputLister(InputSource(paths: paths))
+        var path: [UInt8] = []
+        var count = 0
+        while try lister.next(into: &path, waiting: { _ in true }) != nil { count += 1 }
+        let kept = min(spread, count)
+        return Set((0..<kept).map { $0 * count / kept })
     }
 }

@@ -23,6 +23,12 @@ public struct RoundedWeights: Sendable {
         self.configuration = configuration
     }
 
+    /// What the metadata call `agreement`.
+    static let agreementName = "agreement"
+
+    /// How many labels the backbone keeps for its tasks, if `quantize` could compare them.
+    public var agreement: LabelAgreement? { file.metadata[Self.agreementName].flatMap(LabelAgreement.init(text:)) }
+
     /// A block's attention.
     ///
     /// - Throws: `ModelError` when it was rounded from something else, or does not have the block's shape.

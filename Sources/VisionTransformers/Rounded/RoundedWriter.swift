@@ -4,10 +4,12 @@ import Tensors
 extension BackboneRounding {
     /// Writes the file that `RoundedWeights` reads. The same rounding gives the same bytes.
     ///
+    /// - Parameter agreement: how many labels it keeps, if it is known.
     /// - Throws: `TensorFileError` when it cannot be written.
-    public func write(folder: String) throws {
+    public func write(folder: String, _ agreement: LabelAgreement? = nil) throws {
         var tensors: [RoundedTensor] = []
         var metadata = ["format": "mergevit int8"]
+        metadata[RoundedWeights.agreementName] = agreement?.text
         for own in attention {
             let name = "layers.\(own.layer).attention"
             metadata[name] = RoundedWeights.text(own.checksum)

@@ -1,0 +1,85 @@
+import Compute
+import Tensors
+
+/// How many labels a rounded model shares with the model in f32, on the same images.
+public struct LabelAgreement: Sendable, Equatable {
+    /// The share that a model has to keep for `--precision auto` to take it.
+    public static let least = 0.99
+
+    /// How many images were compared.
+    public let images: Int
+    /// The share of images with the same label, for each task in the order of the heads.
+    public let tasks: [(task: String, share: Double)]
+
+    /// The mean over the tasks.
+    public var mean: Double { tasks.reduce(0) { $0 + $1.share } / Double(max(tasks.count, 1)) }
+
+    /// Whether it is enough for `--precision auto`.
+    public var isEnough: Bool { !tasks.isEmpty && mean >= Self.least }
+
+    /// Compares two models with the same heads.
+    ///
+    /// - Parameters:
+    ///   - images: how many there are.
+    ///   - prepare: writes the patches of an image.
+    /// - Throws: what `prepare` throws; `ComputeError` when a kernel fails.
+    public init(
+        of rounded: GroupedModel, with exact: GroupedModel, images: Int, threads: Int,
+        prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        let (count, classes) = (rounded.inputCount, rounded.classCount)
+        let patches = FloatBuffer(count: threads * count)
+        var (found, expected) = ([Float](repeating: 0, count: threads * classes), [Float]())
+        expected = found
+        var same = [Int](repeating: 0, count: rounded.heads.count)
+        for first in stride(from: 0, to: images, by: threads) {
+            let batch = min(threads, images - first)
+            for image in 0..<batch {
+                try prepare(
+                    first + image, UnsafeMutableBufferPointer(start: patches.base + image * count, count: count))
+            }
+            try rounded.run(patches.base, images: batch, logits: &found)
+            try exact.run(patches.base, images: batch, logits: &expected)
+            for image in 0..<batch {
+                var start = image * classes
+                for (index, head) in rounded.heads.enumerated() {
+                    let own = start..<start + head.classes.count
+                    if Self.best(found[own]) == Self.best(expected[own]) { same[index] += 1 }
+                    start = own.upperBound
+                }
+            }
+        }
+        self.images = images
+        tasks = zip(rounded.heads, same).map { ($0.task, Double($1) / Double(max(images, 1))) }
+    }
+
+    private static func best(_ logits: ArraySlice<Float>) -> Int? {
+        logits.indices.max { logits[$0] < logits[$1] }.map { $0 - logits.startIndex }
+    }
+
+    /// Those of some tasks.
+    package func of(_ wanted: [String]) -> LabelAgreement {
+        LabelAgreement(images: images, tasks: tasks.filter { wanted.contains($0.task) })
+    }
+
+    private init(images: Int, tasks: [(task: String, share: Double)]) {
+        (self.images, self.tasks) = (images, tasks)
+    }
+
+    public static func == (a: LabelAgreement, b: LabelAgreement) -> Bool { a.text == b.text }
+
+    /// As a file's metadata have it.
+    var text: String {
+        let shares = tasks.reduce(into: JSONObject()) { $0[$1.task] = .double($1.share) }
+        return JSON.object(["images": .int(images), "same_labels": .object(shares)]).serialized(indented: false)
+    }
+
+    /// Reads it, or gives nil when it says nothing.
+    init?(text: String) {
+        guard let object = (try? JSON(parsing: Array(text.utf8)))?.objectValue,
+            let images = object["images"]?.intValue, let shares = object["same_labels"]?.objectValue
+        else { return nil }
+        self.images = images
+        tasks = shares.keys.map { ($0, shares[$0]?.doubleValue ?? 0) }
+    }
+}

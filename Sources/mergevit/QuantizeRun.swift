@@ -28,11 +28,14 @@ struct QuantizeRun {
     }
 
     /// As many pictures of each folder as of the others, spread evenly over it, and more between them.
+    ///
+    /// - Parameter count: how many are rounded for.
     func pictures(_ folders: [String], count: Int) throws -> Pictures {
         var result = Pictures()
         for (index, folder) in folders.enumerated() {
             let share = max(count * (index + 1) / folders.count - count * index / folders.count, 1)
-            let prepared = try PreparedImages([RawArguments.path(folder)], preparer: preparer, spread: (1 + Self.others) * share)
+            let prepared = try PreparedImages(
+                [RawArguments.path(folder)], preparer: preparer, spread: (1 + Self.others) * share)
             if let first = prepared.skipped.first {
                 log.warning(
                     "\(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)")

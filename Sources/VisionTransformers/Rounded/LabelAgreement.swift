@@ -6,10 +6,18 @@ public struct LabelAgreement: Sendable, Equatable {
     /// The share that a model has to keep for `--precision auto` to take it.
     public static let least = 0.99
 
+    /// A task's part of it.
+    public struct OfTask: Sendable, Equatable {
+        /// The task.
+        public let task: String
+        /// The share of images with the same label.
+        public let share: Double
+    }
+
     /// How many images were compared.
     public let images: Int
-    /// The share of images with the same label, for each task in the order of the heads.
-    public let tasks: [(task: String, share: Double)]
+    /// Of each task, in the order of the heads.
+    public let tasks: [OfTask]
 
     /// The mean over the tasks.
     public var mean: Double { tasks.reduce(0) { $0 + $1.share } / Double(max(tasks.count, 1)) }
@@ -50,7 +58,7 @@ public struct LabelAgreement: Sendable, Equatable {
             }
         }
         self.images = images
-        tasks = zip(rounded.heads, same).map { ($0.task, Double($1) / Double(max(images, 1))) }
+        tasks = zip(rounded.heads, same).map { OfTask(task: $0.task, share: Double($1) / Double(max(images, 1))) }
     }
 
     private static func best(_ logits: ArraySlice<Float>) -> Int? {
@@ -62,11 +70,9 @@ public struct LabelAgreement: Sendable, Equatable {
         LabelAgreement(images: images, tasks: tasks.filter { wanted.contains($0.task) })
     }
 
-    private init(images: Int, tasks: [(task: String, share: Double)]) {
+    private init(images: Int, tasks: [OfTask]) {
         (self.images, self.tasks) = (images, tasks)
     }
-
-    public static func == (a: LabelAgreement, b: LabelAgreement) -> Bool { a.text == b.text }
 
     /// As a file's metadata have it.
     var text: String {
@@ -80,6 +86,6 @@ public struct LabelAgreement: Sendable, Equatable {
             let images = object["images"]?.intValue, let shares = object["same_labels"]?.objectValue
         else { return nil }
         self.images = images
-        tasks = shares.keys.map { ($0, shares[$0]?.doubleValue ?? 0) }
+        tasks = shares.keys.map { OfTask(task: $0, share: shares[$0]?.doubleValue ?? 0) }
     }
 }

@@ -95,20 +95,18 @@ void mv_int8_add(const mv_int8_layer *layer, const mv_int8_rows *source, float *
     }
 }
 
-// x Φ(x). Φ(x) - 1/2 is x times a polynomial in x², fitted to the least largest error of the product over |x| <= 4.2; beyond
+// x Φ(x). Φ(x) - 1/2 is x times a polynomial in x², fitted to the least largest error of the product over |x| <= 3.9; beyond
 // that it counts as constant.
 INLINE float gelu(float x) {
-    float c = x < -4.2f ? -4.2f : x;
-    c = c > 4.2f ? 4.2f : c;
-    float z = c * c, p = 4.923653845745335e-11f;
-    p = p * z - 4.795512431599036e-09f;
-    p = p * z + 2.072422944365826e-07f;
-    p = p * z - 5.289468845148804e-06f;
-    p = p * z + 8.983505540527403e-05f;
-    p = p * z - 0.0010864551877602935f;
-    p = p * z + 0.009740936569869518f;
-    p = p * z - 0.06622209399938583f;
-    p = p * z + 0.39883455634117126f;
+    float c = x < -3.9f ? -3.9f : x;
+    c = c > 3.9f ? 3.9f : c;
+    float z = c * c, p = 2.6270266e-08f;
+    p = p * z - 1.7704366e-06f;
+    p = p * z + 5.1236184e-05f;
+    p = p * z - 0.00084450206f;
+    p = p * z + 0.008913742f;
+    p = p * z - 0.06486938f;
+    p = p * z + 0.39808553f;
     return x * (0.5f + c * p);
 }
 

@@ -25,9 +25,8 @@ struct EngineBenchmark {
             rounded: precision == .int8 ? RoundedBackbone.weights(configuration, threads: threads) : nil)
         (self.batch, self.threads) = (batch, min(batch, threads))
         let (t, d) = (Double(model.hiddenShape[0]), Double(configuration.hiddenSize))
-        // Queries, attention, output and MLP of the tokens of the last block that are not read.
-        let saved = 2 * (t - 1) * (2 * d * d + 2 * d * Double(configuration.intermediateSize) + 2 * t * d)
-        wholeOperations = model.operationsPerImage + saved
+        let block = t * (4 * d * d + 2 * d * Double(configuration.intermediateSize) + 2 * t * d)
+        wholeOperations = 2 * (Double(configuration.layers) * block + Double(model.inputCount) * d + 100 * d)
         var noise = RandomBackbone.Noise(state: 7)
         inputs = (0..<batch * model.inputCount).map { _ in noise.next() }
     }

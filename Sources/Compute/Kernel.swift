@@ -35,20 +35,22 @@ public final class Kernel: @unchecked Sendable {
     /// `dst[rows, outputs] = activation(src[rows, inputs] · weightᵀ + bias) · multiplier + (accumulate ? dst : 0)`.
     ///
     /// - Parameters:
+    ///   - sourceStride: distance between the rows of `src`; the number of inputs unless given.
     ///   - outputStride: distance between the rows of `dst`; the number of outputs unless given.
     ///   - multiplies: the result is multiplied by another matrix of dst's shape and stride before it is accumulated.
     ///   - operands: how `src` is stored, and `weight` once it is packed; the bias is f32.
     ///   - result: how `dst` and the matrix that it is multiplied by are stored; bf16 only with such operands.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes and precisions.
     public static func linear(
-        _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, outputStride: Int? = nil, hasBias: Bool = true,
-        activation: Activation? = nil, multiplies: Bool = false, accumulates: Bool = false,
+        _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, sourceStride: Int? = nil,
+        outputStride: Int? = nil, hasBias: Bool = true, activation: Activation? = nil, multiplies: Bool = false,
+        accumulates: Bool = false,
         operands: Precision = .f32, result: Precision = .f32
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
         (spec.operands, spec.result) = (operands.code, result.code)
         (spec.m, spec.k, spec.n) = (Int64(rows), Int64(inputs), Int64(outputs))
-        (spec.src_stride, spec.dst_stride) = (Int64(inputs), Int64(outputStride ?? outputs))
+        (spec.src_stride, spec.dst_stride) = (Int64(sourceStride ?? inputs), Int64(outputStride ?? outputs))
         spec.src_k_stride = 1
         spec.packed = 1
         spec.has_bias = hasBias ? 1 : 0

@@ -30,6 +30,18 @@ struct PlanLoader: Sendable {
                 weight: Array(weight[range.lowerBound * columns..<range.upperBound * columns]),
                 bias: Array(bias[range]))
         }
+
+        /// Outputs and inputs exchanged, without a bias.
+        var transposed: Plain {
+            let columns = weight.count / bias.count
+            var result = Plain(weight: weight, bias: [])
+            for row in bias.indices {
+                for column in 0..<columns {
+                    result.weight[column * bias.count + row] = weight[row * columns + column]
+                }
+            }
+            return result
+        }
     }
 
     /// A linear layer. `rowScale` is DINOv2's layer scale, folded into the weights: λ(Wx + b) = (λW)x + λb.
@@ -86,7 +98,7 @@ struct PlanLoader: Sendable {
     func pack(_ layer: Plain, _ kernel: Kernel) throws -> ForwardPlan.Linear {
         ForwardPlan.Linear(
             kernel: kernel, weights: try layer.weight.withUnsafeBufferPointer { try kernel.pack($0) },
-            bias: FloatBuffer(layer.bias))
+            bias: layer.bias.isEmpty ? nil : FloatBuffer(layer.bias))
     }
 
     /// (tokens, D): prefix tokens with their positions, then the positions of the patches.

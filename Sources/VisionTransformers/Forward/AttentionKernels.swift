@@ -1,24 +1,24 @@
 import Compute
 import Tensors
 
-/// Attention of all blocks: one head at a time, so that the scores of one head stay in the cache.
+/// Attention of blocks whose tokens all are read: one head at a time, so that the scores of one head stay in the cache.
 struct AttentionKernels: Sendable {
-    private let tokens: BlockTokens
+    private let tokens: Int
     private let heads: Int
     private let headSize: Int
     private let scores: Kernel
     private let mix: Kernel
 
-    init(_ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ precision: Precision) throws {
+    init(_ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ precision: Precision) throws {
         self.tokens = tokens
         (heads, headSize) = (c.heads, c.headSize)
-        let (d, stride) = (c.hiddenSize, Softmax.stride(tokens.all))
+        let (d, stride) = (c.hiddenSize, Softmax.stride(tokens))
         // Whole vectors of scores take less time than all but a few of them.
         scores = try Kernel.product(
-            engine, m: tokens.read, k: c.headSize, n: stride, sourceStride: 3 * d, otherStride: 3 * d,
+            engine, m: tokens, k: c.headSize, n: stride, sourceStride: 3 * d, otherStride: 3 * d,
             transposed: true, outputStride: stride, operands: precision)
         mix = try Kernel.product(
-            engine, m: tokens.read, k: tokens.all, n: c.headSize, sourceStride: stride, otherStride: 3 * d,
+            engine, m: tokens, k: tokens, n: c.headSize, sourceStride: stride, otherStride: 3 * d,
             transposed: false, outputStride: d, operands: precision, result: precision)
     }
 
@@ -49,7 +49,7 @@ struct AttentionKernels: Sendable {
     private func softmax(_ buffers: ForwardBuffers) -> ForwardStep {
         let (scores, probabilities, tokens) = (buffers.scores, buffers.probabilities, tokens)
         return ForwardStep(.attention) {
-            Softmax.apply(scores, into: probabilities, rows: tokens.read, columns: tokens.all)
+            Softmax.apply(scores, into: probabilities, rows: tokens, columns: tokens)
         }
     }
 }

@@ -7,15 +7,16 @@ struct ForwardBuffers {
     let patches: NumberBuffer
     /// The residual stream, (T, D).
     let stream: FloatBuffer
-    /// Normalized tokens, then attention's result, (T, D).
+    /// Normalized tokens, then attention's result, (T, D); then zeros for the tokens that are missing to whole vectors of scores.
     let normalized: NumberBuffer
     /// Queries, keys and values, (T, 3D); then zeros for the keys that are missing to whole vectors of scores.
     let qkv: NumberBuffer
-    /// One head's scores; rows of `Softmax.stride` elements.
+    /// One head's scores, or all heads' of the tokens that are read; rows of `Softmax.stride` elements.
     let scores: FloatBuffer
     /// Softmax of the scores; the same memory in f32.
     let probabilities: NumberBuffer
-    /// The MLP's first layer's result, (T, M); in int8 also the products of queries, keys and values, (T, 3D).
+    /// The MLP's first layer's result, (T, M); in int8 also the products of queries, keys and values, (T, 3D). Where few tokens
+    /// are read, what all heads multiply tokens by, and tokens that they have mixed, (2, heads · read, D).
     let hidden: NumberBuffer
     /// A gated MLP's up branch, (T, M).
     let up: NumberBuffer
@@ -32,13 +33,16 @@ struct ForwardBuffers {
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         patches = NumberBuffer(p, count: plan.patches * c.patchLength)
         stream = FloatBuffer(count: t * d)
-        normalized = NumberBuffer(p, count: t * d)
         let stride = Softmax.stride(t)
+        normalized = NumberBuffer(p, count: stride * d)
+        normalized.clear(t * d..<stride * d)
+        // Rows of all heads at once, where few tokens are read.
+        let rows = max(t, plan.read < t ? c.heads * plan.read : 0)
         qkv = NumberBuffer(p, count: stride * 3 * d)
         qkv.clear(t * 3 * d..<stride * 3 * d)
-        scores = FloatBuffer(count: t * stride)
-        probabilities = p == .f32 ? .f32(scores) : NumberBuffer(p, count: t * stride)
-        hidden = NumberBuffer(p, count: t * (plan.precision == .int8 ? max(m, 3 * d) : m))
+        scores = FloatBuffer(count: rows * stride)
+        probabilities = p == .f32 ? .f32(scores) : NumberBuffer(p, count: rows * stride)
+        hidden = NumberBuffer(p, count: max(t * (plan.precision == .int8 ? max(m, 3 * d) : m), 2 * rows * d))
         up = NumberBuffer(p, count: c.usesSwiGLU ? t * m : 0)
         if case .f32(let memory) = normalized { final = memory } else { final = FloatBuffer(count: t * d) }
         features = FloatBuffer(count: plan.layout.featureSize)

@@ -62,7 +62,7 @@ final class ForwardPass {
             }
         }
         try run(finalNorm)
-        hiddenResult?.update(from: buffers.final.base, count: buffers.final.count)
+        hiddenResult?.update(from: buffers.final.base, count: plan.tokens * plan.configuration.hiddenSize)
         guard result != nil || featuresResult != nil else { return }
         try run(features)
         featuresResult?.update(from: buffers.features.base, count: buffers.features.count)

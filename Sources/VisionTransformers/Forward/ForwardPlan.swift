@@ -51,7 +51,7 @@ final class ForwardPlan: Sendable {
 
     /// Plans the kernels and packs the weights, layers in parallel on the pool, or maps those that an earlier run has packed.
     ///
-    /// The last block computes queries and what follows only for the tokens that are read: exact, and most of a block less.
+    /// The last block is computed only for the tokens that are read (see `ReadAttentionKernels`): exact, and almost a block less.
     ///
     /// - Parameters:
     ///   - givesFeatures: all parts of the features are read, whatever the heads read.
@@ -107,12 +107,10 @@ final class ForwardPlan: Sendable {
     var operations: Double {
         let c = configuration
         let (t, d, m) = (Double(tokens), Double(c.hiddenSize), Double(c.intermediateSize))
-        /// Of a block that computes so many of the tokens.
-        func block(_ read: Double) -> Double {
-            2 * t * d * d + read * (2 * d * d + (c.usesSwiGLU ? 3 : 2) * d * m + 2 * t * d)
-        }
-        let embedding = Double(patches * c.patchLength) * d
-        return 2
-            * (block(t) * Double(c.layers - 1) + block(Double(read)) + embedding + Double(classes * layout.featureSize))
+        let attention = 2 * t * (4 * d * d + 2 * t * d)
+        let last = read < tokens ? ReadAttentionKernels.operations(c, tokens: tokens, read: read) : attention
+        let mlp = 2 * (c.usesSwiGLU ? 3 : 2) * d * m
+        let ends = 2 * Double(patches * c.patchLength * c.hiddenSize + classes * layout.featureSize)
+        return (attention + t * mlp) * Double(c.layers - 1) + last + Double(read) * mlp + ends
     }
 }

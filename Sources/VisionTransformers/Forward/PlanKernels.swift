@@ -39,9 +39,10 @@ struct PlanKernels: Sendable, CustomStringConvertible {
         blocks = try (0..<c.layers).map { layer in
             try BlockPart.allCases.map { part in
                 let isRounded = precision == .int8 && part.isRounded(in: layer, isCalibrated: isCalibrated)
-                let kind = SublayerKind(part: part, isLast: layer == c.layers - 1, isRounded: isRounded)
+                let kind = SublayerKind(
+                    part: part, tokens: layer == c.layers - 1 ? tokens : everyToken, isRounded: isRounded)
                 if let kernels = planned[kind] { return kernels }
-                let kernels = try kind.kernels(engine, c, kind.isLast ? tokens : everyToken, precision.stored)
+                let kernels = try kind.kernels(engine, c, precision.stored)
                 planned[kind] = kernels
                 return kernels
             }
@@ -78,18 +79,18 @@ enum BlockPart: CaseIterable {
 /// What sublayers that share their kernels have in common.
 private struct SublayerKind: Hashable {
     let part: BlockPart
-    /// Computes only the tokens that are read.
-    let isLast: Bool
+    let tokens: BlockTokens
     /// Has its linear layers in eight bits.
     let isRounded: Bool
 
     /// Plans the kernels.
     func kernels(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ stored: Precision
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ stored: Precision
     ) throws -> any SublayerKernels {
         switch (part, isRounded) {
-        case (.attention, false): try FloatAttentionKernels(engine, c, tokens, stored)
-        case (.attention, true): try Int8AttentionKernels(engine, c, tokens, stored: stored)
+        case (.attention, _) where tokens.read < tokens.all: try ReadAttentionKernels(engine, c, tokens, stored)
+        case (.attention, false): try FloatAttentionKernels(engine, c, tokens: tokens.all, stored)
+        case (.attention, true): try Int8AttentionKernels(engine, c, tokens: tokens.all, stored: stored)
         case (.mlp, false): try FloatMLPKernels(engine, c, tokens, stored)
         case (.mlp, true): try Int8MLPKernels(engine, c, tokens, stored: stored)
         }

@@ -22,9 +22,9 @@ protocol SublayerKernels: Sendable {
 }
 
 /// The tokens that a block computes.
-struct BlockTokens: Sendable, Equatable {
-    /// All tokens: keys and values are of these.
+struct BlockTokens: Sendable, Hashable {
+    /// All tokens, which attention reads.
     let all: Int
-    /// The first so many, which are read after the block: queries and all that follows are of these.
+    /// The first so many, which are read after the block: all else is of these.
     let read: Int
 }

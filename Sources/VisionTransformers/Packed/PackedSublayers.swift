@@ -35,13 +35,30 @@ extension PlanLoader {
 
 extension FloatAttentionKernels {
     func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights {
-        let (name, prefix, d) = (PlanLoader.blockName(layer), "layers.\(layer)", configuration.hiddenSize)
+        let (name, prefix) = (PlanLoader.blockName(layer), "layers.\(layer)")
         var packed = PackedWeights()
         packed.add("\(name).norm1", try loader.norm("\(prefix).norm1"))
-        let input = try loader.plainAttentionInput(layer)
-        if let query { packed.add("\(name).query", try loader.pack(input.outputs(0..<d), query)) }
-        packed.add("\(name).qkv", try loader.pack(query == nil ? input : input.outputs(d..<3 * d), qkv))
+        packed.add("\(name).qkv", try loader.pack(loader.plainAttentionInput(layer), qkv))
         packed.add("\(name).output", try loader.linear("\(prefix).attention.o_proj", output))
+        return packed
+    }
+}
+
+extension ReadAttentionKernels {
+    func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights {
+        let (name, d, size) = (PlanLoader.blockName(layer), configuration.hiddenSize, configuration.headSize)
+        let plain = try loader.plainAttention(layer)
+        var packed = PackedWeights()
+        packed.add("\(name).norm1", plain.norm)
+        packed.add("\(name).query", try loader.pack(plain.input.outputs(0..<d), query))
+        for head in 0..<configuration.heads {
+            let first = d + head * size
+            packed.add(
+                "\(name).key.\(head)", try loader.pack(plain.input.outputs(first..<first + size).transposed, key))
+            packed.add(
+                "\(name).value.\(head)", try loader.pack(plain.input.outputs(first + d..<first + d + size), value))
+        }
+        packed.add("\(name).output", try loader.pack(plain.output, output))
         return packed
     }
 }
@@ -60,14 +77,12 @@ extension FloatMLPKernels {
 
 extension Int8AttentionKernels {
     func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights {
-        let (name, d) = (PlanLoader.blockName(layer), configuration.hiddenSize)
+        let name = PlanLoader.blockName(layer)
         let plain = try loader.plainAttention(layer)
         let own = try rounded?.attention(layer, of: plain) ?? RoundedAttention(plain)
         var packed = PackedWeights()
         packed.add("\(name).norm1", own.norm)
-        if let query { packed.add("\(name).query", try Int8Linear(own.input.outputs(0..<d), query)) }
-        packed.add(
-            "\(name).qkv", try Int8Linear(query == nil ? own.input : own.input.outputs(d..<3 * d), qkv))
+        packed.add("\(name).qkv", try Int8Linear(own.input, qkv))
         packed.add("\(name).output", try Int8Linear(own.output, output))
         return packed
     }

@@ -44,11 +44,11 @@ struct PackedWeights: Sendable {
             scale: try buffer("\(name).scale", count: width), shift: try buffer("\(name).shift", count: width))
     }
 
-    /// The layer that a kernel with a bias computes.
+    /// The layer that a kernel computes.
     func linear(_ name: String, _ kernel: Kernel) throws -> ForwardPlan.Linear {
         ForwardPlan.Linear(
             kernel: kernel, weights: try buffer("\(name).weight", count: kernel.packedCount),
-            bias: try buffer("\(name).bias", count: kernel.biasCount))
+            bias: kernel.biasCount == 0 ? nil : try buffer("\(name).bias", count: kernel.biasCount))
     }
 }
 

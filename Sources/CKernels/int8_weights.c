@@ -8,7 +8,11 @@ INLINE float magnitude(float x) { return x < 0 ? -x : x; }
 // A row of zeros stays one.
 INLINE float inverse(float scale) { return scale > 0 ? 1 / scale : 0; }
 
-INLINE float nearest_whole(float x) { return (x + NEAREST) - NEAREST; }
+// The nearest whole number of -127...127; what is no number has to become one.
+INLINE float nearest_whole(float x) {
+    float whole = (x + NEAREST) - NEAREST;
+    return whole > 127 ? 127 : whole >= -127 ? whole : -127;
+}
 
 MV_CLONES
 void mv_int8_weight_scales(const float *restrict weight, float *restrict scale, size_t outputs, size_t inputs) {
@@ -44,7 +48,6 @@ void mv_int8_round_weights_in_turn(const float *restrict weight, const float *re
             for (size_t l = 0; l < rows; l++) {
                 size_t place = (first + l) * inputs + j;
                 float step = scale[first + l], whole = nearest_whole((weight[place] + wanted[l]) * inverse(step));
-                whole = whole < -127 ? -127 : whole > 127 ? 127 : whole;
                 out[place] = (int8_t)whole;
                 errors[j * MV_INT8_TILE + l] = weight[place] - whole * step;
             }

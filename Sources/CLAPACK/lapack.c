@@ -41,7 +41,8 @@ int mv_dposv(int64_t n, int64_t k, double *a, double *b) {
 
 int mv_dpotrf(int64_t n, double *a) {
     if (n == 0) return 0;
-    return (int)LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'U', (lapack_int)n, a, (lapack_int)n);
+    // A symmetric matrix is the same by rows and by columns; the lower factor by columns is then our upper one.
+    return (int)LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n);
 }
 
 void mv_sgram_add(int64_t rows, int64_t n, const float *x, float *sum) {

@@ -96,14 +96,17 @@ extension Int8 {
                     ordered.values[row * size + column] = moments.values[from * size + other]
                 }
             }
-            func damped(_ part: Double) -> Matrix {
-                var result = ordered
-                for place in 0..<size { result.values[place * size + place] += part * mean }
-                return result
-            }
             var found: Matrix?
-            for part in damping.dropLast() where found == nil { found = try? damped(part).choleskyFactor() }
-            let root = if let found { found } else { try damped(damping.last ?? 1).choleskyFactor() }
+            var failure: ComputeError?
+            for part in damping where found == nil {
+                for (place, from) in order.enumerated() {
+                    ordered.values[place * size + place] = moments.values[from * size + from] + part * mean
+                }
+                do throws(ComputeError) { found = try ordered.choleskyFactor() } catch { failure = error }
+            }
+            guard let root = found else {
+                throw failure ?? ComputeError(operation: "round weights", reason: "no damping")
+            }
             return [Float](unsafeUninitializedCapacity: size * size) { result, count in
                 for row in 0..<size {
                     let inverse = 1 / root.values[row * size + row]

@@ -83,8 +83,8 @@ struct LabelModelOptions: ParsableArguments {
 
 /// The options about how a model runs over images. None but the precision and those about decoding changes what comes out.
 struct EngineOptions: ParsableArguments {
-    @Option(help: "How many images the model sees at once (1...256).")
-    var batchSize = 8
+    @Option(help: "How many images the model sees at once (1...256; default: 8 for each thread, 256 at most).")
+    var batchSize: Int?
 
     @Option(help: "How many threads to use (1...256; default: the number of cores).")
     var threads: Int?
@@ -96,7 +96,7 @@ struct EngineOptions: ParsableArguments {
         help: """
             What is multiplied: f32 gives the numbers of transformers; bf16 and int8 are up to two and four times as fast, need \
             a processor with instructions for them, and change few labels; auto is the fastest that there is, int8 only for a \
-            model that quantize has measured.
+            model of which quantize has found that it keeps its labels.
             """)
     var precision = PrecisionChoice.f32
 
@@ -121,11 +121,12 @@ struct EngineOptions: ParsableArguments {
 
     /// The same for a run.
     var labellingOptions: LabellingOptions {
-        LabellingOptions(batchSize: batchSize, threads: threadCount, timeout: Double(timeout))
+        LabellingOptions(
+            batchSize: batchSize ?? min(8 * threadCount, 256), threads: threadCount, timeout: Double(timeout))
     }
 
     func validate() throws {
-        guard (1...256).contains(batchSize) else {
+        if let batchSize, !(1...256).contains(batchSize) {
             throw ValidationError("--batch-size must be from 1 to 256, not \(batchSize).")
         }
         if let threads, !(1...256).contains(threads) {

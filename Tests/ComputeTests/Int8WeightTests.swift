@@ -112,6 +112,15 @@ import Testing
         #expect(zeros.values.allSatisfy { $0 == 0 })
     }
 
+    /// Numbers of a broken checkpoint, which is told elsewhere.
+    @Test func whatIsNoNumberBecomesOne() throws {
+        for value in [Float.nan, .infinity, -.infinity] {
+            #expect(Int8.Weight([value, 1], outputs: 1).values.allSatisfy { $0 >= -127 })
+            let moments = Matrix.diagonal([1, 2])
+            #expect(try Int8.Weight([1, value], outputs: 1, moments: moments).values.allSatisfy { $0 >= -127 })
+        }
+    }
+
     @Test func momentsThatAreNoNumbersAreRefused() {
         var moments = Matrix.diagonal([1, 1])
         moments[0, 1] = .nan

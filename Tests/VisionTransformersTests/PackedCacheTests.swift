@@ -60,6 +60,11 @@ import Testing
         #expect(try !scene.plan(.int8, rounded: first).isMapped)
         #expect(try scene.plan(.int8, rounded: first).isMapped)
         #expect(try !scene.plan(.int8, rounded: rounded(2)).isMapped)
+        // The weights of other precisions are still those of the model.
+        #expect(try !scene.isUsed(.f32))
+        let next = try rounded(3)
+        #expect(try !scene.plan(.int8, rounded: next).isMapped && scene.isUsed(.f32))
+        #expect(try scene.plan(.int8, rounded: next).isMapped)
     }
 
     @Test func weightsThatChangedArePackedAgain() throws {

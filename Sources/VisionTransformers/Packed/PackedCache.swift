@@ -47,9 +47,10 @@ public struct PackedCache: Sendable {
     static let settlingTime = 1_000_000_000
 
     private let folder: PackedFolder
-    /// The weights' files as they were opened.
+    /// The weights' files as they were opened, and that of the rounded blocks.
     private let files: [(path: String, identity: FileIdentity)]
     private let model: String
+    private let rounded: String
     private let settlingTime: Int
 
     /// The cache of a checkpoint's weights, or nil when it is to have none.
@@ -59,14 +60,14 @@ public struct PackedCache: Sendable {
         _ checkpoint: Checkpoint, _ rounded: RoundedWeights?, _ use: Use,
         settlingTime: Int = PackedCache.settlingTime
     ) {
-        var files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
-        if let rounded { files.append((rounded.file.path, rounded.file.file.identity)) }
+        let files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
         folder = PackedFolder(parent: checkpoint.folder)
         guard Self.isWanted(for: checkpoint, use) else { return nil }
         // Another build of the program may fold or round in another way.
         guard let program = FileIdentity(path: "/proc/self/exe") else { return nil }
         let configuration = checksum(checkpoint.configurationFile.serialized(indented: false))
-        self.files = files
+        self.files = files + (rounded.map { [($0.file.path, $0.file.file.identity)] } ?? [])
+        self.rounded = rounded.map { "\($0.file.file.identity)" } ?? "none"
         model =
             (["program: \(program.size) bytes, \(program.modified)", "config.json: \(configuration)"]
             + files.map { "\($0.path.split(separator: "/").last ?? ""): \($0.identity)" }).joined(separator: "\n")
@@ -76,7 +77,8 @@ public struct PackedCache: Sendable {
     /// What identifies the weights of a plan.
     private func key(_ kernels: PlanKernels) -> PackedFile.Key {
         PackedFile.Key(
-            model: model, plan: "\(kernels.description)\nmachine: \(KernelEngine.machine)")
+            model: model,
+            plan: "\(kernels.description)\nrounded: \(rounded)\nmachine: \(KernelEngine.machine)")
     }
 
     /// A name for each precision and kind of machine, so that machines of several kinds may share a folder.

@@ -13,6 +13,8 @@ public struct BackboneRounding: Sendable {
     private(set) var attention: [Part<RoundedAttention>] = []
     private(set) var mlp: [Part<RoundedMLP>] = []
 
+    /// How many blocks are rounded at the same time: each takes a few matrices of the MLP's width in double precision.
+    private static let mostAtATime = 8
     /// What moments may take at a time; more blocks than fit are measured in several passes over the images.
     private static let largestMoments = 2 << 30
 
@@ -34,6 +36,7 @@ public struct BackboneRounding: Sendable {
         let pool = try WorkerPool(workers: threads)
         let model = try MultitaskModel(
             source, configuration: configuration, heads: [], imageSize: imageSize, pool: pool, givesAllTokens: true)
+        let rounders = try WorkerPool(workers: min(threads, Self.mostAtATime))
         let loader = PlanLoader(source: source, configuration: configuration)
         let atATime = max(Self.largestMoments / BlockMoments.byteCount(configuration), 1)
         for first in stride(from: 0, to: configuration.layers, by: atATime) {
@@ -41,14 +44,14 @@ public struct BackboneRounding: Sendable {
             let moments = try model.moments(of: layers, images: images, pool, prepare: prepare)
             // Parts by themselves, so that few blocks keep all threads busy.
             try BLASThreads.single {
-                attention += try pool.map(BlockPart.attention.rounded(layers)) { layer in
+                attention += try rounders.map(BlockPart.attention.rounded(layers)) { layer in
                     let (plain, own) = (try loader.plainAttention(layer), moments[layer - layers.lowerBound])
                     return Part(
                         layer: layer,
                         rounded: try RoundedAttention(plain, read: own.attentionInput, attended: own.attentionOutput),
                         checksum: plain.checksum)
                 }
-                mlp += try pool.map(BlockPart.mlp.rounded(layers)) { layer in
+                mlp += try rounders.map(BlockPart.mlp.rounded(layers)) { layer in
                     let (plain, own) = (try loader.plainMLP(layer), moments[layer - layers.lowerBound])
                     return Part(
                         layer: layer, rounded: try RoundedMLP(plain, read: own.mlpInput, hidden: own.mlpHidden),

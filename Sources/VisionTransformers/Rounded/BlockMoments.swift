@@ -39,6 +39,9 @@ extension LayerInput.Place {
 }
 
 extension MultitaskModel {
+    /// What the inputs of the images that are computed at the same time may take.
+    private static let largestInputs = 1 << 30
+
     /// Measures what the layers of some blocks read over images.
     ///
     /// Images are computed in parallel, then each place is added to by one thread in the order of the images: the bits are the same
@@ -56,10 +59,12 @@ extension MultitaskModel {
         let (tokens, c) = (hiddenShape[0], configuration)
         let moments = layers.map { _ in BlockMoments(c) }
         let places = layers.flatMap { layer in LayerInput.Place.allCases.map { (layer: layer, place: $0) } }
-        let seen = (0..<workers).map { _ in places.map { FloatBuffer(count: tokens * $0.place.columns(c)) } }
-        let patches = FloatBuffer(count: workers * inputCount)
-        for first in stride(from: 0, to: images, by: workers) {
-            let count = min(workers, images - first)
+        let bytes = places.reduce(0) { $0 + tokens * $1.place.columns(c) * MemoryLayout<Float>.size }
+        let batch = min(workers, max(Self.largestInputs / bytes, 1))
+        let seen = (0..<batch).map { _ in places.map { FloatBuffer(count: tokens * $0.place.columns(c)) } }
+        let patches = FloatBuffer(count: batch * inputCount)
+        for first in stride(from: 0, to: images, by: batch) {
+            let count = min(batch, images - first)
             for image in 0..<count {
                 let own = UnsafeMutableBufferPointer(start: patches.base + image * inputCount, count: inputCount)
                 try prepare(first + image, own)

@@ -75,6 +75,7 @@ public struct RoundedWeights: Sendable {
             let found = file.entry(weight).map { "\($0.type.rawValue) \($0.shape)" } ?? "none"
             throw ModelError(file.path, "\(weight): expected I8 [\(outputs), \(inputs)], found \(found)")
         }
+        defer { file.file.release(entry.range) }
         let values = Array(file.bytes(of: entry).bindMemory(to: Swift.Int8.self))
         return RoundedLayer(
             weight: Int8.Weight(values: values, scale: try numbers("\(name).scale", outputs)),

@@ -11,8 +11,8 @@ struct QuantizeCommand: ParsableCommand {
         discussion: """
             Writes a copy of the bundle with a file beside the weights: every layer rounded so that its results change least \
             on images like some that are to be labelled; they need no labels. With it label --precision int8 keeps more \
-            labels and is faster. As many other images tell how many labels stay as they are in f32: with 99 % and more \
-            --precision auto takes int8.
+            labels and is faster. Up to four times as many other images tell how many labels stay as they are in f32: with 99 % \
+            and more --precision auto takes int8.
 
             Exit codes: 0 written, 2 wrong usage, 3 the model, the images or the output cannot be used.
             """)

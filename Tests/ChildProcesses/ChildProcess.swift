@@ -80,7 +80,11 @@ package final class ChildProcess {
     /// Whether it has not ended; what it has written by then is taken from its pipes.
     package var isRunning: Bool {
         exchange(milliseconds: 0)
-        return !hasEnded(WNOHANG)
+        if status == nil {
+            var found: Int32 = 0
+            if waitpid(identifier, &found, WNOHANG) == identifier { status = found }
+        }
+        return status == nil
     }
 
     /// Sends it a signal, unless it has ended.
@@ -116,14 +120,6 @@ package final class ChildProcess {
         return Finished(
             standardOutput: collected[0], standardError: collected[1],
             exitCode: status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F))
-    }
-
-    private func hasEnded(_ options: Int32) -> Bool {
-        if status == nil {
-            var found: Int32 = 0
-            if waitpid(identifier, &found, options) == identifier { status = found }
-        }
-        return status != nil
     }
 
     /// Writes and reads what can be at once, after waiting for so long until something can.

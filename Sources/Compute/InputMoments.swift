@@ -13,7 +13,6 @@ public final class InputMoments {
     private var sums: [Double]
     /// The upper triangle of Σ xᵀx.
     private var products: [Float]
-    private var moved: [Float] = []
 
     /// Moments of nothing yet.
     public init(size: Int) {
@@ -30,7 +29,7 @@ public final class InputMoments {
                 return Float(sum / Double(max(count, 1)))
             }
         }
-        if moved.count < count * size { moved = [Float](repeating: 0, count: count * size) }
+        var moved = [Float](repeating: 0, count: count * size)
         for row in 0..<count {
             for channel in 0..<size {
                 let value = values[row * size + channel] - origin[channel]

@@ -39,13 +39,12 @@ extension LayerInput.Place {
 }
 
 extension MultitaskModel {
-    /// What the inputs of the images that are computed at the same time may take.
-    private static let largestInputs = 1 << 30
+    /// What the inputs of the images that are added together may take.
+    private static let largestInputs = 1 << 29
 
     /// Measures what the layers of some blocks read over images.
     ///
-    /// Images are computed in parallel, then each place is added to by one thread in the order of the images: the bits are the same
-    /// on any number of threads.
+    /// Some images are computed in parallel, then each place is added to by one thread: the bits are the same on any number of threads.
     ///
     /// - Parameters:
     ///   - layers: the blocks.
@@ -60,8 +59,8 @@ extension MultitaskModel {
         let moments = layers.map { _ in BlockMoments(c) }
         let places = layers.flatMap { layer in LayerInput.Place.allCases.map { (layer: layer, place: $0) } }
         let bytes = places.reduce(0) { $0 + tokens * $1.place.columns(c) * MemoryLayout<Float>.size }
-        let batch = min(workers, max(Self.largestInputs / bytes, 1))
-        let seen = (0..<batch).map { _ in places.map { FloatBuffer(count: tokens * $0.place.columns(c)) } }
+        let batch = min(images, max(Self.largestInputs / bytes, 1))
+        let seen = places.map { FloatBuffer(count: batch * tokens * $0.place.columns(c)) }
         let patches = FloatBuffer(count: batch * inputCount)
         for first in stride(from: 0, to: images, by: batch) {
             let count = min(batch, images - first)
@@ -71,13 +70,13 @@ extension MultitaskModel {
             }
             try observe(patches.base, images: count) { image, layer, place, values, _, _ in
                 guard let index = places.firstIndex(where: { $0.layer == layer && $0.place == place }) else { return }
-                seen[image][index].base.update(from: values, count: seen[image][index].count)
+                let size = seen[index].count / batch
+                (seen[index].base + image * size).update(from: values, count: size)
             }
             BLASThreads.single {
                 pool.forEach(places.count) { _, index in
                     let (layer, place) = places[index]
-                    let own = moments[layer - layers.lowerBound][place]
-                    for image in 0..<count { own.add(seen[image][index].base, rows: tokens) }
+                    moments[layer - layers.lowerBound][place].add(seen[index].base, rows: count * tokens)
                 }
             }
         }

@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 import Tensors
 import VisionTransformers
@@ -11,10 +10,9 @@ enum RoundedBackbone {
     static func weights(_ configuration: BackboneConfiguration, threads: Int) throws -> RoundedWeights {
         try made.withLock { made in
             if let known = made.first(where: { $0.configuration == configuration }) { return known.rounded }
-            var folder = Array("/tmp/mergevit-bench-XXXXXX".utf8CString)
-            guard mkdtemp(&folder) != nil else { throw ModelError("/tmp", String(cString: strerror(errno))) }
-            let path = folder.withUnsafeBufferPointer { String(decoding: $0.dropLast().map(UInt8.init), as: UTF8.self) }
-            defer { rmdir(path) }
+            let path = try CommandBenchmark.temporaryFolder()
+            // The file stays mapped without its name.
+            defer { CommandBenchmark.remove(path) }
             var noise = RandomBackbone.Noise(state: 11)
             try BackboneRounding(
                 RandomBackbone(configuration), configuration: configuration, imageSize: configuration.imageSize,
@@ -22,8 +20,6 @@ enum RoundedBackbone {
             ) { _, patches in
                 for index in patches.indices { patches[index] = noise.next() }
             }.write(folder: path)
-            // The file stays mapped without its name.
-            defer { unlink("\(path)/\(RoundedWeights.fileName)") }
             guard let rounded = try RoundedWeights(folder: path, configuration) else {
                 throw ModelError(path, "expected \(RoundedWeights.fileName), found none")
             }

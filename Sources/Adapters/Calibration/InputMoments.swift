@@ -16,10 +16,10 @@ extension Calibrator {
         let tokens = model.hiddenShape[0]
         let keys = Self.keys(of: modules, layers: base.configuration.layers)
         let numbers = Dictionary(uniqueKeysWithValues: keys.enumerated().map { ($1, $0) })
-        let sums = keys.map { GramMatrix(size: $0.columns(base.configuration)) }
+        let sums = keys.map { GramMatrix(size: $0.place.columns(base.configuration)) }
         let pool = try WorkerPool(workers: threads)
         let seen = (0..<model.workers).map { _ in
-            keys.map { FloatBuffer(count: tokens * $0.columns(base.configuration)) }
+            keys.map { FloatBuffer(count: tokens * $0.place.columns(base.configuration)) }
         }
         try BLASThreads.single {
             try images.forEachBatch(model, batch: model.workers) { patches, count in
@@ -45,10 +45,6 @@ extension Calibrator {
     private struct Key: Hashable {
         let layer: Int
         let place: LayerInput.Place
-
-        func columns(_ c: BackboneConfiguration) -> Int {
-            place == .mlpHidden ? c.intermediateSize : c.hiddenSize
-        }
     }
 
     private static func keys(of modules: Set<String>, layers: Int) -> [Key] {

@@ -39,16 +39,6 @@ struct RoundedLayer: Sendable {
             return layer.bias[row] + change
         }
     }
-
-    /// Some of the outputs alone.
-    func outputs(_ range: Range<Int>) -> RoundedLayer {
-        let inputs = weight.values.count / max(bias.count, 1)
-        return RoundedLayer(
-            weight: Int8.Weight(
-                values: Array(weight.values[range.lowerBound * inputs..<range.upperBound * inputs]),
-                scale: Array(weight.scale[range])),
-            bias: Array(bias[range]))
-    }
 }
 
 /// A block's attention in eight bits, with what is folded into it.

@@ -27,6 +27,8 @@ public struct Adapter: Sendable {
     package let files: [String]
     /// The file of class names that the user named, or nil.
     let labels: String?
+    /// The activation that the user named, or nil; the head has it in any case.
+    let givenActivation: HeadActivation?
     /// By the canonical names of the modules.
     let updates: [String: LowRank]
     /// Parameters that were trained whole, by canonical name.
@@ -61,24 +63,31 @@ public struct Adapter: Sendable {
     ///   - task: the task's name.
     ///   - path: the folder or file.
     ///   - labels: a file with the class names, or nil to look beside the adapter.
+    ///   - activation: what the head was trained for, or nil to find it as `AdapterActivation` does.
     ///   - base: the checkpoint that it was trained on.
     /// - Throws: `ModelError` or `TensorFileError` naming the key, tensor or module that is unknown, missing or misshapen.
-    public init(task: String, path: String, labels: String? = nil, base: Checkpoint) throws {
+    public init(
+        task: String, path: String, labels: String? = nil, activation: HeadActivation? = nil, base: Checkpoint
+    ) throws {
         let source = try AdapterSource(path)
         var reader = try AdapterReader(source, base: base)
         try reader.read()
         let linear = try reader.head()
         let names = try ClassNames.find(labels: labels, folder: source.folder, classes: linear.bias.count)
+        let found = try AdapterActivation.find(
+            given: activation, labels: labels, folder: source.folder, base: base, outputs: linear.bias.count)
         self.task = task
         self.path = path
         self.labels = labels
-        files = source.files + (names?.file.map { [$0] } ?? [])
+        givenActivation = activation
+        let named = [names?.file, found.file].compactMap(\.self)
+        files = source.files + (named.count == 2 && named[0] == named[1] ? [named[0]] : named)
         updates = reader.updates
         replaced = reader.replaced
         hasPlaceholderNames = names == nil
         head = try Head(
             task: task, classes: names?.names ?? Head.placeholderNames(linear.bias.count), weight: linear.weight,
-            bias: linear.bias, path: source.weights.path)
+            bias: linear.bias, activation: found.activation, path: source.weights.path)
         let configuration = source.configuration
         traits = [
             configuration?.isRankStabilized == true ? "rsLoRA" : nil, configuration?.isDoRA == true ? "DoRA" : nil,

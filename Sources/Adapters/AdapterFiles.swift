@@ -32,14 +32,21 @@ struct AdapterFiles {
         let configuration = AdapterConfigurationWriter(base: base, names: names)
             .json(modules.map { ($0.module, $0.a.shape[0]) }, scaling: scaling, hasHead: head != nil)
         try target.write("adapter_config.json", configuration.serialized())
-        if let head { try target.write("labels.json", Self.labels(head).serialized()) }
+        if let head { try target.write("labels.json", Self.labels(head, base: base).serialized()) }
     }
 
-    /// The class names as `labels.json` has them.
-    static func labels(_ head: Head) -> JSON {
-        .object([
+    /// The class names as `labels.json` has them, with `problem_type` unless the head is the softmax that it is taken for
+    /// without.
+    static func labels(_ head: Head, base: Checkpoint) -> JSON {
+        var object: JSONObject = [
             "id2label": .object(
                 head.classes.enumerated().reduce(into: JSONObject()) { $0["\($1.offset)"] = .string($1.element) })
-        ])
+        ]
+        let type = try? ProblemType.read(base.configurationFile, path: base.folder)
+        let usual = type.map { HeadActivation($0, outputs: head.classes.count) }
+        if head.activation != .softmax || usual != .softmax {
+            object[ProblemType.key] = .string(head.activation.problemType.rawValue)
+        }
+        return .object(object)
     }
 }

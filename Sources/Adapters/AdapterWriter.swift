@@ -71,7 +71,8 @@ public enum AdapterWriter {
                     heads.flatMap { [("\($0.task).weight", $0.weight), ("\($0.task).bias", $0.bias)] },
                     to: target.path(ModelBundle.headsName))
                 for head in heads {
-                    try target.write("labels.\(head.task).json", AdapterFiles.labels(head).serialized())
+                    let labels = AdapterFiles.labels(head, base: merged.base)
+                    try target.write("labels.\(head.task).json", labels.serialized())
                 }
             }
             try target.write(

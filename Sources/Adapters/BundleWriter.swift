@@ -111,11 +111,8 @@ public enum BundleWriter {
         let isGrouped = groups.count > 1
         var manifest: JSONObject = [
             "format": "mergevit-bundle",
-            "format_version": .int(isGrouped ? ModelBundle.groupedFormatVersion : ModelBundle.formatVersion),
-            "tasks": .array(
-                heads.map { head in
-                    .object(["name": .string(head.task), "classes": .array(head.classes.map(JSON.string))])
-                }),
+            "format_version": .int(ModelBundle.formatVersion(of: heads, isGrouped: isGrouped)),
+            "tasks": .array(heads.map(task)),
         ]
         if isGrouped {
             manifest["groups"] = .array(groups.map { .array($0.heads.map { .string($0.task) }) })
@@ -123,5 +120,11 @@ public enum BundleWriter {
         manifest["recipe"] = try Recipe.json(
             groups.map(\.merged), order: heads.map(\.task), calibration: calibration)
         return .object(manifest)
+    }
+
+    private static func task(_ head: Head) -> JSON {
+        var task: JSONObject = ["name": .string(head.task), "classes": .array(head.classes.map(JSON.string))]
+        if head.activation != .softmax { task["activation"] = .string(head.activation.rawValue) }
+        return .object(task)
     }
 }

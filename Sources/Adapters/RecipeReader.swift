@@ -14,17 +14,21 @@ struct RecipeReader {
         }
         let isGrouped = manifest["groups"] != nil
         let formats = [
-            "mergevit-bundle": isGrouped ? ModelBundle.groupedFormatVersion : ModelBundle.formatVersion,
-            "mergevit-adapter": 1,
+            "mergevit-bundle": [
+                isGrouped ? ModelBundle.groupedFormatVersion : ModelBundle.formatVersion,
+                ModelBundle.activationFormatVersion,
+            ],
+            "mergevit-adapter": [1],
         ]
         let format = manifest["format"]?.stringValue ?? "none"
-        guard let version = formats[format] else {
+        guard let versions = formats[format] else {
             throw ModelError(
                 path, "format: expected \(formats.keys.sorted().joined(separator: " or ")), found \(format)")
         }
-        guard manifest["format_version"]?.intValue == version else {
+        guard let version = manifest["format_version"]?.intValue, versions.contains(version) else {
+            let expected = versions.map(String.init).joined(separator: " or ")
             let found = manifest["format_version"]?.serialized(indented: false) ?? "none"
-            throw ModelError(path, "format_version: expected \(version), found \(found)")
+            throw ModelError(path, "format_version: expected \(expected), found \(found)")
         }
         try check(manifest, has: ["format", "format_version", "tasks", "groups", "recipe"], in: "the manifest")
         let groups = try manifest["groups"].map { value in

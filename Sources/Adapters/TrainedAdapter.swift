@@ -22,10 +22,11 @@ public struct TrainedAdapter: Sendable {
     ///   - dropout: the part of the inputs of B·A that was dropped.
     ///   - task: the task's name.
     ///   - classes: the class names in the order of the logits.
+    ///   - activation: what the head was trained for.
     /// - Throws: `ModelError` naming a parameter that is missing or left over.
     public init(
         parameters: [(name: String, tensor: Tensor)], alpha: Double? = nil, isRankStabilized: Bool = false,
-        dropout: Double = 0, task: String, classes: [String]
+        dropout: Double = 0, task: String, classes: [String], activation: HeadActivation = .softmax
     ) throws {
         var byName = Dictionary(parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         func take(_ name: String) throws -> Tensor {
@@ -35,7 +36,8 @@ public struct TrainedAdapter: Sendable {
             return tensor
         }
         head = try Head(
-            task: task, classes: classes, weight: take("classifier.weight"), bias: take("classifier.bias"), path: task)
+            task: task, classes: classes, weight: take("classifier.weight"), bias: take("classifier.bias"),
+            activation: activation, path: task)
         let ending = ".lora_A.weight"
         let modules = parameters.map(\.name).filter { $0.hasSuffix(ending) }.map { String($0.dropLast(ending.count)) }
         updates = try modules.sorted(by: Interference.isBefore).map {
@@ -77,7 +79,7 @@ public struct TrainedAdapter: Sendable {
                 try writeSafetensors(
                     [("classifier.weight", head.weight), ("classifier.bias", head.bias)],
                     to: target.path("head.safetensors"))
-                try target.write("labels.json", AdapterFiles.labels(head).serialized())
+                try target.write("labels.json", AdapterFiles.labels(head, base: base).serialized())
             } else {
                 try AdapterFiles(base: base, names: names).write(updates, scaling: scaling, head: head, to: target)
             }

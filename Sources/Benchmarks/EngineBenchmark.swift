@@ -18,7 +18,7 @@ struct EngineBenchmark {
         let head = try Head(
             task: "all", classes: Head.placeholderNames(100),
             weight: Tensor(shape: [100, configuration.hiddenSize], repeating: 0.01), bias: Tensor(shape: [100]),
-            path: "benchmark")
+            activation: .softmax, path: "benchmark")
         model = try MultitaskModel(
             RandomBackbone(configuration), configuration: configuration, heads: [head],
             imageSize: configuration.imageSize, threads: threads, precision: precision,

@@ -80,7 +80,7 @@ public struct BundleClassifier: MultitaskClassifying {
     /// Wraps a model.
     public init(_ model: GroupedModel) {
         self.model = model
-        tasks = model.heads.map { TaskLabels(name: $0.task, classes: $0.classes) }
+        tasks = model.heads.map { TaskLabels(name: $0.task, classes: $0.classes, activation: $0.activation) }
     }
 
     /// Computes logits of shape (images, classes of all tasks).

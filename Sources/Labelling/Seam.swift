@@ -1,14 +1,19 @@
+public import VisionTransformers
+
 /// What one head answers: its task's name and its classes, in the order of its logits.
 public struct TaskLabels: Sendable, Equatable {
     /// The task's name, as columns are named after it.
     public let name: String
     /// The class names, one a logit.
     public let classes: [String]
+    /// What turns the logits into an answer.
+    public let activation: HeadActivation
 
     /// A task and its classes.
-    public init(name: String, classes: [String]) {
+    public init(name: String, classes: [String], activation: HeadActivation = .softmax) {
         self.name = name
         self.classes = classes
+        self.activation = activation
     }
 }
 

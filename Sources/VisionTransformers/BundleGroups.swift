@@ -53,11 +53,12 @@ extension ModelBundle {
         -> [Group]
     {
         let object = manifest.objectValue
-        guard object?["format_version"]?.intValue == groupedFormatVersion else {
-            guard object?["groups"] == nil else {
-                throw ModelError(path, "groups: expected only with format_version \(groupedFormatVersion)")
-            }
+        let version = object?["format_version"]?.intValue
+        guard version == groupedFormatVersion || object?["groups"] != nil else {
             return [Group(backbone: first, tasks: Array(heads.indices))]
+        }
+        guard version != formatVersion else {
+            throw ModelError(path, "groups: expected only with format_version \(groupedFormatVersion) and later")
         }
         return try places(object?["groups"], path, tasks: heads.map(\.task)).enumerated().map { index, tasks in
             guard let name = groupFolder(index) else { return Group(backbone: first, tasks: tasks) }

@@ -10,11 +10,15 @@ public struct Head: Sendable, Equatable {
     public var weight: Tensor
     /// The bias, (classes).
     public var bias: Tensor
+    /// What turns the logits into an answer.
+    public var activation: HeadActivation
 
     /// A head whose shapes have been checked.
     ///
     /// - Throws: `ModelError` about `path` when the shapes and the number of class names do not agree.
-    public init(task: String, classes: [String], weight: Tensor, bias: Tensor, path: String) throws {
+    public init(
+        task: String, classes: [String], weight: Tensor, bias: Tensor, activation: HeadActivation, path: String
+    ) throws {
         guard weight.shape.count == 2, bias.shape == [weight.shape[0]], weight.shape[0] > 0 else {
             throw ModelError(
                 path, "head of \(task): weight \(weight.shape) and bias \(bias.shape) are not those of a linear layer")
@@ -27,6 +31,7 @@ public struct Head: Sendable, Equatable {
         self.classes = classes
         self.weight = weight
         self.bias = bias
+        self.activation = activation
     }
 
     /// Names for classes that nobody named, as Hugging Face gives them: LABEL_0, LABEL_1 ...
@@ -78,7 +83,8 @@ public struct Head: Sendable, Equatable {
 extension Checkpoint {
     /// The checkpoint's own classification head, or nil when it has none.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` when the head does not fit the backbone or its class names.
+    /// - Throws: `ModelError` or `TensorFileError` when the head does not fit the backbone or its class names, or its
+    ///   `problem_type` is not known.
     public func head(task: String) throws -> Head? {
         var parameters: [String: Tensor] = [:]
         for name in storedTensors.flatMap(\.parameters) where ParameterNames.isHead(name) {
@@ -89,7 +95,9 @@ extension Checkpoint {
         }
         let path = folder + "/config.json"
         let names = try BackboneConfiguration.classNames(configurationFile, path: path)
+        let activation = HeadActivation(try ProblemType.read(configurationFile, path: path), outputs: bias.count)
         return try Head(
-            task: task, classes: names ?? Head.placeholderNames(bias.count), weight: weight, bias: bias, path: path)
+            task: task, classes: names ?? Head.placeholderNames(bias.count), weight: weight, bias: bias,
+            activation: activation, path: path)
     }
 }

@@ -22,6 +22,9 @@ public struct ModelBundle: Sendable {
 
     /// The version of the format that a bundle of one backbone has.
     public static let formatVersion = 1
+    /// The version of the format that a bundle with a head other than a softmax has. Earlier versions of this program, which
+    /// would answer with a softmax, refuse it.
+    public static let activationFormatVersion = 3
     /// The manifest's file name; a folder with it is a bundle.
     public static let manifestName = "bundle.json"
     /// The file of the heads.
@@ -104,11 +107,11 @@ public struct ModelBundle: Sendable {
         _ manifest: JSON, _ path: String, folder: String, _ configuration: BackboneConfiguration
     ) throws -> [Head] {
         guard let object = manifest.objectValue else { throw ModelError(path, "expected an object") }
-        let version = object["format_version"]?.intValue
-        guard version == formatVersion || version == groupedFormatVersion else {
+        let versions = formatVersion...activationFormatVersion
+        guard let version = object["format_version"]?.intValue, versions.contains(version) else {
             let found = object["format_version"]?.shown ?? "none"
             throw ModelError(
-                path, "format_version: expected \(formatVersion) or \(groupedFormatVersion), found \(found)")
+                path, "format_version: expected \(formatVersion) to \(activationFormatVersion), found \(found)")
         }
         guard let tasks = object["tasks"]?.arrayValue else { throw ModelError(path, "no \"tasks\" array") }
         let file = try SafetensorsFile(path: "\(folder)/\(headsName)")
@@ -121,6 +124,7 @@ public struct ModelBundle: Sendable {
             guard names.insert(name).inserted else { throw ModelError(path, "tasks: \"\(name)\" stands twice") }
             let labels = classes.compactMap(\.stringValue)
             guard labels.count == classes.count else { throw ModelError(path, "classes of \(name): expected strings") }
+            let activation = try activation(task.objectValue?["activation"], of: name, path)
             let weight = try file.tensor("\(name).weight")
             let widths = configuration.headWidths
             guard weight.shape.count == 2, widths.contains(weight.shape[1]) else {
@@ -130,13 +134,30 @@ public struct ModelBundle: Sendable {
             let bias = try file.tensor("\(name).bias")
             try weight.checkFinite("\(name).weight", path: file.path)
             try bias.checkFinite("\(name).bias", path: file.path)
-            return try Head(task: name, classes: labels, weight: weight, bias: bias, path: file.path)
+            return try Head(
+                task: name, classes: labels, weight: weight, bias: bias, activation: activation, path: file.path)
         }
         let expected = Set(names.flatMap { ["\($0).weight", "\($0).bias"] })
         if let extra = file.entries.first(where: { !expected.contains($0.name) }) {
             throw ModelError(file.path, "tensor \"\(extra.name)\" belongs to no task of bundle.json")
         }
         return heads
+    }
+
+    /// A task's `activation` in the manifest at `path`: softmax unless it says otherwise.
+    private static func activation(_ value: JSON?, of task: String, _ path: String) throws -> HeadActivation {
+        guard let value else { return .softmax }
+        guard let activation = value.stringValue.flatMap(HeadActivation.init(rawValue:)) else {
+            throw ModelError(
+                path, "activation of \(task): expected one of \(HeadActivation.names), found \(value.shown)")
+        }
+        return activation
+    }
+
+    /// The version of the format that a bundle of some heads has.
+    package static func formatVersion(of heads: [Head], isGrouped: Bool) -> Int {
+        guard heads.allSatisfy({ $0.activation == .softmax }) else { return activationFormatVersion }
+        return isGrouped ? groupedFormatVersion : formatVersion
     }
 }
 

@@ -97,6 +97,7 @@ struct EvaluateRun {
             guard let known = classifier.tasks.first(where: { $0.name == task }) else {
                 throw LabellingError.unknownTask(name: task, known: classifier.tasks.map(\.name))
             }
+            try known.activation.requireSoftmax(task: task, for: "evaluate")
             return try evaluated(task, known.classes, images)
         }
         return try answers(to: tasks, preparer, classifier, rows)
@@ -158,6 +159,7 @@ struct EvaluateRun {
                 [.init(alone, tasks: [0])], configuration: base.configuration, heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: engine.threadCount,
                 precision: engine.precision.precision(keepsLabelsInInt8: false))
+            try adapter.head.activation.requireSoftmax(task: task, for: "evaluate")
             let evaluated = try evaluated(task, adapter.head.classes, images)
             tasks += measured(try answers(to: [evaluated], preparer, BundleClassifier(model), rows))
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]

@@ -31,7 +31,7 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         head = try Head(
             task: "t", classes: ["a", "b", "c"],
             weight: Tensor(shape: [3, 6], values: (0..<18).map { _ in 2 * noise.next() }),
-            bias: Tensor(shape: [3], values: [0.1, -0.2, 0.3]), path: "test")
+            bias: Tensor(shape: [3], values: [0.1, -0.2, 0.3]), activation: .softmax, path: "test")
     }
 
     /// Rows of noise.

@@ -155,6 +155,6 @@ import Testing
         let manifest = String(decoding: try scratch.read("out/bundle.json"), as: UTF8.self)
         try scratch.write("out/bundle.json", Array(manifest.replacing(": 2", with: ": 1").utf8))
         #expect(
-            try said() == "mergevit: error: out/bundle.json: groups: expected only with format_version 2\n")
+            try said() == "mergevit: error: out/bundle.json: groups: expected only with format_version 2 and later\n")
     }
 }

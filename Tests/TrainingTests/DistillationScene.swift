@@ -37,7 +37,7 @@ struct DistillationScene {
             task: name, classes: ["a", "b", "c"],
             weight: Tensor(
                 shape: [3, c.hiddenSize], values: (0..<3 * c.hiddenSize).map { _ in Float(generator.nextNormal()) }),
-            bias: Tensor(shape: [3], values: [0.1, -0.2, 0.3]), path: name)
+            bias: Tensor(shape: [3], values: [0.1, -0.2, 0.3]), activation: .softmax, path: name)
         let teacher = Noisy(base: base, seed: seed, size: size)
         return DistillationTask(
             name: name, head: head, images: Array(0..<images),

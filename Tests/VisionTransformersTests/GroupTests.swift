@@ -140,7 +140,7 @@ import Testing
     @Test func groupsAndVersionBelongTogether() throws {
         #expect(
             try said(#"[["a"], ["b"]]"#, version: 1)
-                == "FOLDER/bundle.json: groups: expected only with format_version 2")
+                == "FOLDER/bundle.json: groups: expected only with format_version 2 and later")
         var draft = draft
         draft.manifest["format_version"] = .int(2)
         #expect(try draft.said() == "FOLDER/bundle.json: groups: expected an array of arrays of task names")

@@ -180,7 +180,8 @@ struct RoundedWeightsTests {
             var changed = head.bias
             changed.values[0] += bias
             let own = try Head(
-                task: "label", classes: head.classes, weight: head.weight, bias: changed, path: "test")
+                task: "label", classes: head.classes, weight: head.weight, bias: changed, activation: .softmax,
+                path: "test")
             return try GroupedModel(
                 [.init(checkpoint, tasks: [0])], configuration: checkpoint.configuration, heads: [own],
                 imageSize: size, threads: 2)

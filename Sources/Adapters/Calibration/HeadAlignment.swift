@@ -95,7 +95,8 @@ public struct HeadAlignment: Sendable {
         return try Head(
             task: head.task, classes: head.classes,
             weight: Tensor(shape: [classes, inputs], values: weight.values.map { Float($0) }),
-            bias: Tensor(shape: [classes], values: bias.map { Float($0) }), path: "head alignment")
+            bias: Tensor(shape: [classes], values: bias.map { Float($0) }), activation: head.activation,
+            path: "head alignment")
     }
 }
 

@@ -45,6 +45,7 @@ extension StudyJob {
             if adapter.hasPlaceholderNames {
                 throw TrainingError(adapter.path, "has no class names (labels.json), by which images are told right")
             }
+            for item in [adapter, alone] { try item.head.activation.requireSoftmax(task: task.name, for: "study") }
             let head = try StudyMaterial.matched(alone, to: adapter.head)
             for (kind, item) in [("adapter", adapter), ("head", alone)] {
                 var value = JSONObject()

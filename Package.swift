@@ -70,7 +70,7 @@ let package = Package(
         .executableTarget(
             name: "mergevit",
             dependencies: [
-                "Training", "Adapters", "Labelling", "VisionTransformers", "Images", "Tensors",
+                "Training", "Adapters", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

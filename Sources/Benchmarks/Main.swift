@@ -11,7 +11,7 @@ import VisionTransformers
 @main
 struct Benchmarks {
     static func main() throws {
-        let cores = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        let cores = AvailableProcessors.count
         var wanted = Array(CommandLine.arguments.dropFirst())
         var file: String?
         if let flag = wanted.firstIndex(of: "--json"), flag + 1 < wanted.count {

@@ -5,6 +5,15 @@ import Synchronization
 public enum BLASThreads {
     private static let state = Mutex((users: 0, before: 1))
 
+    /// Keeps BLAS from using more threads than there are processors available: it knows the affinity, but no quota.
+    public static func limit() {
+        state.withLock { state in
+            guard state.users == 0 else { return }
+            let before = Int(mv_blas_threads(1))
+            _ = mv_blas_threads(Int32(min(before, AvailableProcessors.count)))
+        }
+    }
+
     /// Runs something with single-threaded BLAS, as code wants that calls it from several threads: those that BLAS starts
     /// for each call would only be in their way.
     public static func single<Result>(_ body: () throws -> Result) rethrows -> Result {

@@ -37,7 +37,7 @@ struct CalibrationOptions: ParsableArguments {
     )
     var maxDrop: Double?
 
-    @Option(help: "How many threads compute images (1...256; default: the number of cores).")
+    @Option(help: "How many threads compute images (1...256; default: the processors available to the process).")
     var threads: Int?
 
     /// The scales that `--tune` chooses from.

@@ -1,5 +1,5 @@
 public import ArgumentParser
-import Glibc
+import Compute
 public import Images
 public import Labelling
 public import VisionTransformers
@@ -78,7 +78,8 @@ struct LabelModelOptions: ParsableArguments {
 
     func validate() throws { try RawArguments.checkText([bundle]) }
 
-    static var availableCores: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 256) }
+    /// The threads that are used unless specified: one for each processor that this process may use.
+    static var availableCores: Int { min(AvailableProcessors.count, 256) }
 }
 
 /// The options about how a model runs over images. None but the precision and those about decoding changes what comes out.
@@ -86,7 +87,7 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "How many images the model sees at once (1...256; default: 8 for each thread, 256 at most).")
     var batchSize: Int?
 
-    @Option(help: "How many threads to use (1...256; default: the number of cores).")
+    @Option(help: "How many threads to use (1...256; default: the processors available to the process).")
     var threads: Int?
 
     @Option(help: "Give a file up when no byte of it has come for so many seconds (1...86400).")

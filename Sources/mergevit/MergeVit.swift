@@ -1,4 +1,5 @@
 import ArgumentParser
+import Compute
 import Glibc
 
 /// The command.
@@ -25,6 +26,7 @@ struct MergeVit: ParsableCommand {
     private static func run() -> Int32 {
         StandardStream.keepPlaces()
         Interruption.ignoreBrokenPipes()
+        BLASThreads.limit()
         let arguments = RawArguments.current()
         if MethodList.isAsked(arguments) {
             StandardStream.output.write(MethodList.text)

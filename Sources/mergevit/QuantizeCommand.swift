@@ -29,7 +29,7 @@ struct QuantizeCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
     var output: String
 
-    @Option(help: "How many threads to use (1...256; default: the number of cores).")
+    @Option(help: "How many threads to use (1...256; default: the processors available to the process).")
     var threads: Int?
 
     @Flag(help: "Replace a bundle that is there already.")

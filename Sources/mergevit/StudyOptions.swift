@@ -106,7 +106,7 @@ struct StudyRunOptions: ParsableArguments {
     @Option(help: "The most memory for decoded images, in MiB.")
     var imageMemory = 4096
 
-    @Option(help: "How many threads to use (1...256; default: the number of cores).")
+    @Option(help: "How many threads to use (1...256; default: the processors available to the process).")
     var threads: Int?
 
     @OptionGroup var decoding: DecodingArguments

@@ -42,7 +42,7 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Steps between checkpoints within an epoch.")
     var checkpointSteps: Int?
 
-    @Option(help: "How many threads to use (1...256; default: the number of cores).")
+    @Option(help: "How many threads to use (1...256; default: the processors available to the process).")
     var threads: Int?
 
     @Option(help: "Write a line of JSON for every step and epoch to this file.")

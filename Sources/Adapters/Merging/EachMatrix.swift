@@ -1,5 +1,4 @@
 import Compute
-import Glibc
 import Synchronization
 
 /// One task's change of one parameter, its weight folded in.
@@ -59,8 +58,7 @@ struct TaskMatrices: Sendable {
         _ body: @Sendable (_ item: Int, _ name: String, _ parts: [TaskPart]) throws -> Result
     ) throws -> [Result] {
         let results = Mutex([Int: Swift.Result<Result, any Error>]())
-        let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        let pool = try WorkerPool(workers: min(cores, parameters.count))
+        let pool = try WorkerPool(workers: min(AvailableProcessors.count, parameters.count))
         BLASThreads.single {
             pool.forEach(parameters.count) { _, item in
                 let result = Swift.Result { try body(item, parameters[item].name, parameters[item].parts) }

@@ -1,7 +1,7 @@
 #ifndef MV_CHECKSUM_H
 #define MV_CHECKSUM_H
 
-// A checksum that finds damage, not malice, at the speed of memory.
+// A checksum that detects damage, not malice, at memory speed.
 
 #include <stddef.h>
 #include <stdint.h>

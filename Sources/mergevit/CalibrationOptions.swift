@@ -102,7 +102,7 @@ struct CalibrationOptions: ParsableArguments {
         guard let found = record.calibration else { return nil }
         let reader = try reader(base, record.groups.map(\.rule), log)
         let images = try found.images.map { item in
-            let images = try reader.images(item.task, folders: item.folders)
+            let images = try reader.images(item.task, folders: item.folders, isRecorded: true)
             guard images.record.sha256 == item.sha256 else {
                 throw ModelError(
                     item.folders.joined(separator: ", "),

@@ -25,10 +25,15 @@ struct CalibrationReader {
 
     /// A task's images, and what a recipe says of them.
     ///
-    /// - Parameter classes: the task's classes, if each image lies in a folder with the name of its class.
+    /// - Parameters:
+    ///   - folders: where the images are; of one that is divided into splits the training images are taken.
+    ///   - classes: the task's classes, if each image lies in a folder with the name of its class.
+    ///   - isRecorded: whether the folders are those of a recipe, which are taken as they are.
     func images(
-        _ task: String, folders: [String], classes: [String]? = nil
+        _ task: String, folders: [String], classes: [String]? = nil, isRecorded: Bool = false
     ) throws -> (images: CalibrationImages, record: CalibrationRecord.Images) {
+        let folders =
+            isRecorded ? folders : try folders.map { try Self.fitted($0, classesAreKnown: classes != nil, log) }
         var large: [RGBImage] = []
         var keep: ((RGBImage) -> Void)?
         if let augmentation = views?.augmentation, augmentation.crops {
@@ -57,6 +62,16 @@ struct CalibrationReader {
         }
         let digest = FileDigest.sha256((pictures + large).lazy.map(\.pixels))
         return (images, .init(task: task, folders: folders, count: pictures.count, sha256: digest))
+    }
+
+    /// The folder whose images something may be fitted to: of one that is divided into splits that of the training images.
+    ///
+    /// - Throws: `LabellingError.labelledImages` when it has none, or looks divided but is not understood.
+    static func fitted(_ folder: String, classesAreKnown: Bool = false, _ log: Logger) throws -> String {
+        guard let splits = try SplitFolder(BytePath(folder), classesAreKnown: classesAreKnown) else { return folder }
+        let training = try splits.required(.training)
+        log.warning("\(folder) is divided into \(splits); only the images of \(training) are looked at")
+        return training.description
     }
 
     private func view(of pictures: [RGBImage], _ task: String) -> CalibrationImages.View? {

@@ -104,7 +104,7 @@ struct LabelledDataOptions: ParsableArguments {
     ///
     /// - Parameter needsFiles: whether the files that a table names have to be there.
     func images(needsFiles: Bool = true) throws -> [(task: String, images: LabelledImages)] {
-        try data.map { ($0.name, try LabelledImages(RawArguments.path($0.value), needsFiles: needsFiles)) }
+        try data.map { ($0.name, try LabelledImages(measuredOn: RawArguments.path($0.value), needsFiles: needsFiles)) }
     }
 
     /// Warns of classes that the head does not have and of those without images, or refuses the former.

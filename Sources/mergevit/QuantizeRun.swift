@@ -32,6 +32,7 @@ struct QuantizeRun {
     /// - Parameter count: how many are rounded for.
     func pictures(_ folders: [String], count: Int) throws -> Pictures {
         var result = Pictures()
+        let folders = try folders.map { try CalibrationReader.fitted($0, log) }
         for (index, folder) in folders.enumerated() {
             let share = max(count * (index + 1) / folders.count - count * index / folders.count, 1)
             let prepared = try PreparedImages(

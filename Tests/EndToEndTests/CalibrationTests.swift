@@ -45,6 +45,37 @@ import Testing
         #expect(try !scratch.entries().contains("fourth"))
     }
 
+    @Test func testImagesOfAFolderOfSplitsAreNotLookedAt() throws {
+        for (part, name) in [("Train", "train"), ("valid", "val"), ("test", "test")] {
+            for class_ in ["stop", "yield"] {
+                for index in 0..<12 {
+                    try scratch.write("s/\(part)/\(class_)/\(name)\(index).png", TrainingScene.stripes(true, index))
+                }
+            }
+        }
+        let arguments = ["--adapter", "stripes=\(Samples.adapter("aerial"))", "--tune", "-o"]
+        let run = try merge(arguments + ["a", "--calibration", "s"], in: scratch)
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(
+            run.errors.contains(
+                "warning: s is divided into Train, valid and test; only the images of s/Train are looked at"))
+        let calibration = try #require(try recipe("a")["calibration"]?.objectValue)
+        let images = try #require(calibration["images"]?.arrayValue?.first?.objectValue)
+        #expect(images["count"]?.intValue == 24 && images["folders"] == .array(["s/Train"]))
+        #expect(try runMergeVit("merge", "--recipe", "a/bundle.json", "-o", "b", folder: scratch.url).exitCode == 0)
+        try scratch.remove("s/Train")
+        for option in ["--calibration", "--labelled"] {
+            let refused = try merge(arguments + ["c", option, "stripes=s"], in: scratch)
+            #expect(refused.exitCode == 3 && refused.output.isEmpty)
+            #expect(
+                refused.errors == "mergevit: error: s: is divided into valid and test, and has no training images: "
+                    + "expected a folder train\n")
+        }
+        let rounded = try runMergeVit(
+            "quantize", "--bundle", "a", "--calibration", "s", "-o", "q", folder: scratch.url)
+        #expect(rounded.exitCode == 3 && rounded.errors.contains("s: is divided into valid and test"))
+    }
+
     @Test func everyParameterThatIsNotFixedIsChosen() throws {
         let run = try merged(["--method", "core-ties", "--calibration", "images", "--tune-all", "-o", "free"])
         #expect(run.exitCode == 0 && run.errors.hasPrefix("traffic, aerial: scale "), "\(run.errors)")

@@ -40,6 +40,34 @@ import Testing
             failure("d", .fraction(0.2)) == "d/val: has the validation images; --val-fraction is for data without them")
     }
 
+    @Test(arguments: [
+        ("Train", "valid", "Test"), ("training", "DEV", "holdout"), ("train_set", "validation", "testing"),
+    ])
+    func theTwoPartsHaveOneOfTheirUsualNames(training: String, validation: String, test: String) throws {
+        try write("d/\(training)", ["b": 3, "a": 2])
+        try write("d/\(validation)", ["b": 2])
+        try write("d/\(test)", ["a": 1, "b": 1])
+        let data = try data("d")
+        #expect(data.classes == ["a", "b"] && data.training.count == 5 && data.validation.count == 2)
+        #expect((data.training + data.validation).allSatisfy { !"\($0.path)".contains("/\(test)/") })
+        try write("e", ["a": 4, "b": 4])
+        #expect(try self.data("e", .data(BytePath(folder["d"]))).validation == data.validation)
+    }
+
+    @Test func whatLooksLikeSplitsButIsNoneIsRefused() throws {
+        try write("extra/train", ["a": 2, "b": 2])
+        try write("extra/models", ["a": 2, "b": 2])
+        #expect(failure("extra")?.hasPrefix("extra: looks divided into splits (train), but models is none") == true)
+        try write("only/valid", ["a": 2, "b": 2])
+        try write("only/test", ["a": 2, "b": 2])
+        #expect(
+            failure("only")
+                == "only: is divided into valid and test, and has no training images: expected a folder train")
+        try write("folds/1", ["a": 2, "b": 2])
+        try write("folds/2", ["a": 2, "b": 2])
+        #expect(failure("folds")?.contains("they look like parts of a data set, not like classes") == true)
+    }
+
     @Test func aFolderTrainAmongOtherClassesIsAClass() throws {
         try write("d", ["train": 4, "plane": 4, "val": 4])
         #expect(try data("d").classes == ["plane", "train", "val"])

@@ -76,7 +76,7 @@ public struct InputReading: Sendable, Equatable {
     func takes(_ path: [UInt8]) -> Bool { endings?.contains(InputReading.ending(path)) ?? true }
 
     /// What stands after the last dot of a name, in lower case; empty where there is none.
-    private static func ending(_ path: [UInt8]) -> String {
+    static func ending(_ path: [UInt8]) -> String {
         guard let mark = path.lastIndex(where: { $0 == UInt8(ascii: ".") || $0 == slash }), path[mark] != slash else {
             return ""
         }

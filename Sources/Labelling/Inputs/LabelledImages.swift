@@ -36,20 +36,32 @@ public struct LabelledImages: Sendable, Equatable {
         }
     }
 
+    /// Reads the images that a model is measured on: as `init(_:needsFiles:)` does, but never those of several splits.
+    ///
+    /// - Throws: `LabellingError.labelledImages` also for a folder that is divided into splits, with the one that may be meant.
+    public init(measuredOn path: BytePath, needsFiles: Bool = true) throws(LabellingError) {
+        if let splits = try SplitFolder(path, classesAreKnown: true) {
+            let meant = splits.folder(.test) ?? splits.folder(.validation) ?? splits.folder(.training)
+            throw .labelledImages(path: path, reason: "is divided into \(splits): did you mean \(meant ?? path)?")
+        }
+        try self.init(path, needsFiles: needsFiles)
+    }
+
     /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries are left out.
     ///
     /// - Throws: `LabellingError.labelledImages` when a folder cannot be listed or holds nothing, a file stands outside the
     ///   class folders, or a class's name is not UTF-8.
     public init(folder: BytePath) throws(LabellingError) {
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: folder, reason: reason) }
-        let (folders, strays) = try LabelledImages.entries(of: folder)
-        guard strays.isEmpty else {
+        let contents = try FolderContents(folder)
+        guard contents.files.isEmpty else {
+            let strays = contents.files.map { "\(BytePath($0))" }
             throw failure("expected a folder for each class, found \(LabelledImages.some(strays)) beside them")
         }
-        guard !folders.isEmpty else { throw failure("expected a folder for each class, found none") }
+        guard !contents.folders.isEmpty else { throw failure("expected a folder for each class, found none") }
         var classes: [String] = []
         var items: [Item] = []
-        for name in folders.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+        for name in contents.folders.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
             let path = folder.appending(name)
             guard let text = String(validating: name, as: UTF8.self) else {
                 throw .labelledImages(path: path, reason: "a class is named by its folder, whose name must be UTF-8")
@@ -82,33 +94,6 @@ public struct LabelledImages: Sendable, Equatable {
         let moved = classes.map { places[$0] ?? 0 }
         return LabelledImages(
             source: source, classes: others, items: items.map { Item(path: $0.path, class: moved[$0.class]) })
-    }
-
-    /// The names of the folders in a folder, hidden ones left out; none for what is not a folder that can be listed.
-    public static func folders(in path: BytePath) -> [String] {
-        ((try? entries(of: path))?.folders ?? []).map { String(decoding: $0, as: UTF8.self) }
-    }
-
-    /// The folders and files of a folder.
-    private static func entries(of folder: BytePath) throws(LabellingError) -> (folders: [[UInt8]], files: [String]) {
-        let listing: FolderListing
-        do throws(SystemError) { listing = try FolderListing(folder) } catch {
-            throw .labelledImages(path: folder, reason: "cannot list the folder: \(error)")
-        }
-        if let failure = listing.failure {
-            throw .labelledImages(path: folder, reason: "cannot list the folder: \(failure)")
-        }
-        var folders: [[UInt8]] = []
-        var files: [String] = []
-        for index in listing.entries.indices {
-            let name = Array(listing.name(index))
-            if listing.entries[index].isFolder {
-                folders.append(name)
-            } else {
-                files.append(BytePath(name).description)
-            }
-        }
-        return (folders, files)
     }
 
     /// The first few names, and how many more there are.

@@ -13,11 +13,11 @@ public struct TrainingData: Sendable, Equatable {
 
     /// Where the validation images come from.
     public enum Validation: Sendable, Equatable {
-        /// `DIR/val` where there is one, else a tenth of the training images.
+        /// The validation images of a divided folder, else a tenth of the training images.
         case usual
         /// This part of the training images, from 0 (none) to below 1.
         case fraction(Double)
-        /// A folder of class folders, or a table.
+        /// A folder of class folders or one that is divided, or a table.
         case data(BytePath)
     }
 
@@ -26,14 +26,16 @@ public struct TrainingData: Sendable, Equatable {
 
     /// Lists the images.
     ///
-    /// `DIR/{train,val}/<class>/...` if DIR has a folder `train` and no others but `val` and `test`, which is not read;
-    /// else `DIR/<class>/...`; or a table with the columns path and label.
+    /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`, whose test images are not read; else `DIR/<class>/...`; or a table
+    /// with the columns path and label.
     ///
-    /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used; `TrainingError` when there is
+    /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used, and for a folder that looks divided
+    ///   into splits but is not understood; `TrainingError` when there is
     ///   one class alone, or a class has validation images but none to learn from.
     public init(_ path: BytePath, validation: Validation = .usual, seed: UInt64) throws {
-        let folders = TrainingData.splits(path)
-        let images = try folders.map { try LabelledImages(folder: $0.training) } ?? LabelledImages(path)
+        let splits = try SplitFolder(path)
+        if splits == nil { try SplitFolder.checkClasses(of: path) }
+        let images = try splits.map { try LabelledImages(folder: $0.required(.training)) } ?? LabelledImages(path)
         source = path
         classes = images.classes
         guard classes.count > 1 else {
@@ -43,17 +45,18 @@ public struct TrainingData: Sendable, Equatable {
         switch validation {
         case .data(let other):
             training = images.items
-            self.validation = try TrainingData.validation(LabelledImages(other), classes)
+            let folder = try SplitFolder(other)?.required(.validation)
+            self.validation = try TrainingData.validation(LabelledImages(folder ?? other), classes)
             return
         case .usual:
-            if let folder = folders?.validation {
+            if let folder = splits?.folder(.validation) {
                 training = images.items
                 self.validation = try TrainingData.validation(LabelledImages(folder: folder), classes)
                 return
             }
             fraction = Self.usualFraction
         case .fraction(let given):
-            if let folder = folders?.validation {
+            if let folder = splits?.folder(.validation) {
                 throw TrainingError("\(folder)", "has the validation images; --val-fraction is for data without them")
             }
             fraction = given
@@ -72,13 +75,5 @@ public struct TrainingData: Sendable, Equatable {
                 "\(images.source)", "classes without training images: \(unknown.joined(separator: ", "))")
         }
         return try images.indexed(by: classes).items
-    }
-
-    /// The folders `train` and `val` of a folder that is split into them; nil if it is not.
-    private static func splits(_ path: BytePath) -> (training: BytePath, validation: BytePath?)? {
-        let folders = LabelledImages.folders(in: path)
-        guard folders.contains("train"), folders.allSatisfy(["train", "val", "test"].contains) else { return nil }
-        func folder(_ name: String) -> BytePath { path.appending(Array(name.utf8)) }
-        return (folder("train"), folders.contains("val") ? folder("val") : nil)
     }
 }

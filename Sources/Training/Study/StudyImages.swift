@@ -22,12 +22,11 @@ struct StudyImages {
     ///   on.
     init(_ task: StudyJob.Task, seed: UInt64) throws {
         name = task.name
-        let folders = LabelledImages.folders(in: task.data)
-        func folder(_ name: String) -> BytePath { task.data.appending(Array(name.utf8)) }
-        let hasTest = folders.contains("test")
-        training = hasTest && !folders.contains("train") ? nil : try TrainingData(task.data, seed: seed)
-        if hasTest {
-            (measured, split) = (try LabelledImages(folder: folder("test")), "test")
+        let splits = try SplitFolder(task.data)
+        let test = splits?.folder(.test)
+        training = test != nil && splits?.folder(.training) == nil ? nil : try TrainingData(task.data, seed: seed)
+        if let test {
+            (measured, split) = (try LabelledImages(folder: test), "test")
         } else if let training, !training.validation.isEmpty {
             measured = LabelledImages(source: training.source, classes: training.classes, items: training.validation)
             split = "val"

@@ -47,6 +47,9 @@ public struct Adapter: Sendable {
     /// What is unusual about it, in words: "rsLoRA" and "DoRA".
     public let traits: [String]
 
+    /// How the base that it is read for differs from the one that it was trained over.
+    public let baseDifference: BaseDifference
+
     /// The parameters that it changes, by canonical name.
     var changedParameters: Set<String> {
         var names = Set(replaced.keys)
@@ -65,11 +68,16 @@ public struct Adapter: Sendable {
     ///   - labels: a file with the class names, or nil to look beside the adapter.
     ///   - activation: what the head was trained for, or nil to find it as `AdapterActivation` does.
     ///   - base: the checkpoint that it was trained on.
-    /// - Throws: `ModelError` or `TensorFileError` naming the key, tensor or module that is unknown, missing or misshapen.
+    ///   - allowsOtherBase: whether it is read even if its folder tells that it was trained over other weights.
+    /// - Throws: `ModelError` or `TensorFileError` naming the key, tensor or module that is unknown, missing or misshapen, or
+    ///   that the adapter was trained over another base.
     public init(
-        task: String, path: String, labels: String? = nil, activation: HeadActivation? = nil, base: Checkpoint
+        task: String, path: String, labels: String? = nil, activation: HeadActivation? = nil, base: Checkpoint,
+        allowsOtherBase: Bool = false
     ) throws {
         let source = try AdapterSource(path)
+        baseDifference = try source.recordedBase().difference(from: base)
+        if !allowsOtherBase { try baseDifference.check(path, base) }
         var reader = try AdapterReader(source, base: base)
         try reader.read()
         let linear = try reader.head()
@@ -95,6 +103,51 @@ public struct Adapter: Sendable {
     }
 }
 
+extension Adapter {
+    /// Why it is wrong over the base that it was read for, in words; nil unless its folder tells so.
+    public var otherBase: String? { baseDifference.weights.map { "\(path) was trained over another base (\($0))" } }
+
+    /// What a user should know before it is merged: that the base is not quite, or not at all, the one that it was trained
+    /// over, and that it changes nothing.
+    ///
+    /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
+    public func warnings(over base: Checkpoint) throws -> [String] {
+        var warnings = (otherBase.map { [$0] } ?? []) + baseDifference.warnings
+        if try !changedParameters.isEmpty && changesNothing(in: base) {
+            warnings.append("\(path) changes nothing: its updates are all zero")
+        }
+        return warnings
+    }
+
+    /// Whether every parameter of the base stays as it is.
+    ///
+    /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
+    func changesNothing(in base: Checkpoint) throws -> Bool {
+        try changedParameters.sorted().allSatisfy { name in
+            try change(name, of: base.parameter(name))?.isZero ?? true
+        }
+    }
+}
+
+extension BaseDifference {
+    /// Refuses other weights, and a merged model unless the adapter was trained over it.
+    ///
+    /// - Throws: `ModelError` about the adapter at `path`.
+    func check(_ path: String, _ base: Checkpoint) throws {
+        if let weights {
+            throw ModelError(
+                path,
+                "was trained over another base (\(weights)); give the base that it was trained over, or "
+                    + "--allow-other-base to use it all the same")
+        }
+        guard !isSameBase, let merged = try MergedBase(folder: base.folder) else { return }
+        throw ModelError(
+            base.folder,
+            "\(merged.description), and nothing tells that \(path) was trained over it"
+                + (merged.origin.map { "; the base that it was merged over is \($0)" } ?? ""))
+    }
+}
+
 /// The files of an adapter.
 struct AdapterSource {
     let folder: String
@@ -102,6 +155,8 @@ struct AdapterSource {
     let configuration: AdapterConfiguration?
     let configurationPath: String
     let files: [String]
+    /// Whether a folder was named, and not a file.
+    let isFolder: Bool
 
     init(_ path: String) throws {
         var status = stat()
@@ -113,9 +168,11 @@ struct AdapterSource {
             folder = path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
             (weights, configuration) = (try SafetensorsFile(path: path), nil)
             (configurationPath, files) = (path, [path])
+            isFolder = false
             return
         }
         folder = path
+        isFolder = true
         configurationPath = path + "/adapter_config.json"
         let names = ["adapter_model.safetensors", "head.safetensors"]
         guard let name = names.first(where: { access("\(path)/\($0)", F_OK) == 0 }) else {
@@ -135,5 +192,15 @@ struct AdapterSource {
             configuration = nil
             files = [weights.path]
         }
+    }
+
+    /// What stands beside the weights of the base that they were trained over.
+    ///
+    /// - Throws: `ModelError` when one of our records is not understood.
+    func recordedBase() throws -> RecordedBase {
+        // A file that was taken out of its folder, or stands among others, has no record of its own.
+        let name = RecipeReader.lastPart(weights.path)
+        let isOurs = isFolder || ["adapter_model.safetensors", "head.safetensors"].contains(name)
+        return try RecordedBase(folder: isOurs ? folder : "", name: configuration?.baseName)
     }
 }

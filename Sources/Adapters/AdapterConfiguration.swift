@@ -16,6 +16,8 @@ struct AdapterConfiguration: Sendable, Equatable {
     let isDoRA: Bool
     /// Which modules the adapter was made for.
     let targets: TargetModules
+    /// The base that it was made for, as PEFT was given it: a name or a path. Nil when nothing is said.
+    let baseName: String?
 
     /// A value for the modules whose path matches a pattern.
     struct ModulePattern<Value: Sendable & Equatable>: Sendable, Equatable {
@@ -88,6 +90,7 @@ struct AdapterConfiguration: Sendable, Equatable {
         isRankStabilized = try file.boolean("use_rslora")
         isDoRA = try file.boolean("use_dora")
         targets = try TargetModules(object, path: path)
+        baseName = object["base_model_name_or_path"]?.stringValue
     }
 }
 

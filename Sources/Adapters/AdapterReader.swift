@@ -92,13 +92,22 @@ struct AdapterReader {
         guard part[keyPath: member] == nil, part.spelling == spelling else {
             throw failure("tensor \"\(key)\": a second tensor for \(module)")
         }
-        part[keyPath: member] = try source.weights.tensor(key)
+        part[keyPath: member] = try tensor(key)
         parts[module] = part
+    }
+
+    /// A tensor of the file.
+    ///
+    /// - Throws: `ModelError` naming the file, the tensor and the first element that is not a finite number.
+    private func tensor(_ key: String) throws -> Tensor {
+        let tensor = try source.weights.tensor(key)
+        try tensor.checkFinite(key, path: source.weights.path)
+        return tensor
     }
 
     /// A tensor that stands for a whole parameter: a head's, a trained bias, or a module in `modules_to_save`.
     private mutating func replace(_ name: String, _ key: String) throws {
-        let tensor = try source.weights.tensor(key)
+        let tensor = try tensor(key)
         let bare = ["weight", "bias"].contains(name) && source.configuration == nil
         let parameter =
             bare ? "classifier.\(name)" : ParameterNames.canonical(name.replacing(".base_layer.", with: "."))

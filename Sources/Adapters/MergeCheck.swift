@@ -44,8 +44,12 @@ public struct MergeCheck: Sendable {
 
     /// Looks at a base and adapters; whatever is wrong with one does not keep it from looking at the others.
     ///
-    /// - Parameter measures: whether the interference is measured, too.
-    public init(base folder: String, adapters candidates: [Candidate], measures: Bool = true) {
+    /// - Parameters:
+    ///   - allowsOtherBase: whether an adapter of another base is worth a note only.
+    ///   - measures: whether the interference is measured, too.
+    public init(
+        base folder: String, adapters candidates: [Candidate], allowsOtherBase: Bool = false, measures: Bool = true
+    ) {
         var findings: [Finding] = []
         func obstacle(_ subject: String, _ message: String) {
             findings.append(Finding(isObstacle: true, subject: subject, message: message))
@@ -57,7 +61,12 @@ public struct MergeCheck: Sendable {
             }
         }
         let base = attempt("base") { try Checkpoint(folder: folder) }
-        _ = attempt("base") { try ModelBundle.preprocessing(folder) }
+        if let base { _ = attempt("base") { try base.checkFinite() } }
+        // Without a model it can at least be said whether the settings are understood.
+        _ = attempt("base") {
+            if let base { try ModelBundle.check(base, heads: []) } else { _ = try ModelBundle.preprocessing(folder) }
+        }
+        _ = attempt("base") { try MergedBase.refuse(folder) }
         var names: Set<String> = []
         var adapters: [Adapter] = []
         for candidate in candidates {
@@ -70,12 +79,12 @@ public struct MergeCheck: Sendable {
                 continue
             }
             do {
-                let adapter = try Adapter(task: name, path: candidate.path, labels: candidate.labels, base: base)
-                if let bad = adapter.firstNotFinite {
-                    obstacle(name, "\(candidate.path): \(bad) holds values that are not finite numbers")
-                } else {
-                    adapters.append(adapter)
+                let adapter = try Adapter(
+                    task: name, path: candidate.path, labels: candidate.labels, base: base, allowsOtherBase: true)
+                if let difference = adapter.otherBase {
+                    findings.append(Finding(isObstacle: !allowsOtherBase, subject: name, message: difference))
                 }
+                adapters.append(adapter)
             } catch {
                 let problems = MergeCheck.problems(candidate, base: base)
                 var said: Set<String> = []
@@ -89,7 +98,7 @@ public struct MergeCheck: Sendable {
         self.base = base
         self.adapters = adapters
         self.interference = interference
-        self.findings = findings + MergeCheck.notes(adapters, interference)
+        self.findings = findings + (base.map { MergeCheck.notes(adapters, over: $0) } ?? [])
     }
 
     /// The most that is listed of what is wrong with one adapter's tensors.
@@ -111,21 +120,22 @@ public struct MergeCheck: Sendable {
     }
 
     /// What is worth knowing of the adapters that can be read.
-    private static func notes(_ adapters: [Adapter], _ interference: Interference?) -> [Finding] {
+    private static func notes(_ adapters: [Adapter], over base: Checkpoint) -> [Finding] {
         var notes: [Finding] = []
         func note(_ subject: String, _ message: String) {
             notes.append(Finding(isObstacle: false, subject: subject, message: message))
         }
-        for (index, adapter) in adapters.enumerated() {
+        for adapter in adapters {
             for trait in adapter.traits { note(adapter.task, "\(trait); its true change is merged") }
             if adapter.hasPlaceholderNames {
                 note(adapter.task, "no class names; they will be LABEL_0, LABEL_1 ... (--labels)")
             }
             if adapter.changedParameters.isEmpty {
                 note(adapter.task, "a head alone, trained on the base as it is")
-            } else if let interference, interference.norms[index] == 0 {
+            } else if (try? adapter.changesNothing(in: base)) == true {
                 note(adapter.task, "changes nothing: its updates are all zero")
             }
+            for warning in adapter.baseDifference.warnings { note(adapter.task, warning) }
         }
         let adapted = adapters.filter { !$0.changedParameters.isEmpty }
         if Set(adapted.map(\.modules)).count > 1 {
@@ -136,6 +146,13 @@ public struct MergeCheck: Sendable {
         if Set(adapted.map(\.ranks)).count > 1 {
             let ranks = adapted.map { "\($0.task) \($0.ranks.map(String.init).joined(separator: "/"))" }
             note("adapters", "have different ranks: \(ranks.joined(separator: ", "))")
+        }
+        let names = adapters.compactMap { adapter in adapter.baseDifference.name.map { (adapter.task, $0) } }
+        for name in names.map(\.1.recorded).reduce(into: [String](), { if !$0.contains($1) { $0.append($1) } }) {
+            let same = names.filter { $0.1.recorded == name }
+            note(
+                same.map(\.0).joined(separator: ", "),
+                "made for \(name) by adapter_config.json, the base is \(same[0].1.found)")
         }
         return notes
     }
@@ -149,17 +166,5 @@ extension Adapter {
                 module.split(separator: ".").filter { $0 != "layers" && Int($0) == nil }.joined(separator: ".")
             }
         ).sorted()
-    }
-
-    /// The first of its tensors that has a value that is not a finite number.
-    fileprivate var firstNotFinite: String? {
-        for (module, update) in updates.sorted(by: { $0.key < $1.key }) {
-            let vectors = [update.a.values, update.b.values, update.magnitude ?? [], update.biasB ?? []]
-            if !update.scale.isFinite || !vectors.allSatisfy({ $0.allSatisfy(\.isFinite) }) { return module }
-        }
-        if !head.weight.values.allSatisfy(\.isFinite) || !head.bias.values.allSatisfy(\.isFinite) {
-            return "the head"
-        }
-        return replaced.sorted { $0.key < $1.key }.first { !$0.value.values.allSatisfy(\.isFinite) }?.key
     }
 }

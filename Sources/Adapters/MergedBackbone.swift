@@ -105,13 +105,26 @@ public struct MergedBackbone: ParameterSource {
         guard let change = unscaled[name]?.scaled(by: scale) else { return original }
         let merged = original.adding(change)
         guard merged.values.allSatisfy(\.isFinite) else {
-            throw ModelError(base.folder, "\(name): the merge gives values that are not finite numbers")
+            throw overflow(name, original)
         }
         return merged
     }
 
     /// Gives the memory behind the base's parameter back to the system.
     public func release(_ name: String) { base.release(name) }
+
+    /// The error of a value that is not finite: of the adapter whose own change is too large, or else of the merge.
+    private func overflow(_ name: String, _ original: Tensor) -> ModelError {
+        let reason = "\(name): the merge gives values that are not finite numbers"
+        for item in adapters {
+            guard let change = item.adapter.change(name, of: original),
+                !original.adding(change).values.allSatisfy(\.isFinite)
+            else { continue }
+            return ModelError(item.adapter.path, "its change is too large for 32-bit floats: \(reason)")
+        }
+        let paths = adapters.map(\.adapter.path).joined(separator: ", ")
+        return ModelError(paths.isEmpty ? base.folder : paths, reason)
+    }
 }
 
 extension MergedBackbone {

@@ -1,4 +1,5 @@
 import Crypto
+import Synchronization
 public import Tensors
 package import VisionTransformers
 
@@ -75,11 +76,15 @@ extension Recipe {
 
 /// Checksums of files.
 public enum FileDigest {
-    /// The SHA-256 of a file's content as 64 hexadecimal digits.
+    /// What was computed already, by path: a base is compared with what adapters were trained over, then stands in a recipe.
+    private static let known = Mutex<[String: (identity: FileIdentity, digest: String)]>([:])
+
+    /// The SHA-256 of a file's content as 64 hexadecimal digits. A file that has not changed is read once.
     ///
     /// - Throws: `TensorFileError` when the file cannot be read.
     public static func sha256(_ path: String) throws(TensorFileError) -> String {
         let file = try MappedFile(path: path)
+        if let entry = known.withLock({ $0[path] }), entry.identity == file.identity { return entry.digest }
         let block = 1 << 24
         var hash = SHA256()
         for start in stride(from: 0, to: file.bytes.count, by: block) {
@@ -87,7 +92,9 @@ public enum FileDigest {
             hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
             file.release(range)
         }
-        return hexadecimal(hash.finalize())
+        let digest = hexadecimal(hash.finalize())
+        known.withLock { $0[path] = (file.identity, digest) }
+        return digest
     }
 
     /// The SHA-256 of some bytes one after the other, as 64 hexadecimal digits.

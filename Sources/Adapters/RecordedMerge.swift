@@ -179,14 +179,17 @@ public struct RecordedMerge: Sendable {
 
     /// Verifies the files and opens them.
     ///
+    /// - Parameter allowsOtherBase: whether adapters are read even if they were trained over another base.
     /// - Throws: as `verify`, `Checkpoint.init` and `Adapter.init`; `ModelError` naming a file that would be read now and was not when
     ///   the recipe was made.
-    public func open() throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
+    public func open(allowsOtherBase: Bool = false) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
         try verify()
         let base = try Checkpoint(folder: base.path)
         try checkNothingNew(Recipe.files(of: base), among: self.base.digests.map(\.name))
         let adapters = try items.map { item in
-            let adapter = try Adapter(task: item.name, path: item.files.path, labels: item.labels, base: base)
+            let adapter = try Adapter(
+                task: item.name, path: item.files.path, labels: item.labels, base: base,
+                allowsOtherBase: allowsOtherBase)
             let names = item.files.digests.map { name, _ in
                 if let labels = item.labels, name == item.labelsName { return labels }
                 return RecipeReader.place(of: name, in: item.files.path)

@@ -80,6 +80,16 @@ public final class Checkpoint: ParameterSource {
         return Tensor(shape: shape, values: Array(tensor.values[place.branch * part..<(place.branch + 1) * part]))
     }
 
+    /// Checks that every element of every tensor is a finite number; reads all weights.
+    ///
+    /// - Throws: `ModelError` naming the file, the tensor and the first element that is not; `TensorFileError`.
+    public func checkFinite() throws {
+        for stored in storedTensors {
+            try stored.file.tensor(stored.entry.name).checkFinite(stored.entry.name, path: stored.file.path)
+            stored.file.file.release(stored.entry.range)
+        }
+    }
+
     /// Whether there is a parameter of that name.
     public func hasParameter(_ name: String) -> Bool { places[name] != nil }
 

@@ -66,6 +66,22 @@ public struct ModelBundle: Sendable {
         return try Preprocessing(json: JSON(contentsOf: path), path: path)
     }
 
+    /// Checks that images can be labelled with a backbone and heads: that preprocessing beside it is understood and gives
+    /// images that the backbone takes, and that every head reads what the backbone gives.
+    ///
+    /// Whoever writes a model calls this first, so that nothing is written that `label` refuses.
+    ///
+    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` with the words of `label`.
+    public static func check(_ backbone: Checkpoint, heads: [Head]) throws {
+        let configuration = backbone.configuration
+        try MultitaskModel.check(configuration.inputSize(preprocessing(backbone.folder)), configuration)
+        for head in heads where !configuration.headWidths.contains(head.weight.shape[1]) {
+            let known = configuration.headWidths.map(String.init).joined(separator: " or ")
+            throw ModelError(
+                head.task, "the head reads \(head.weight.shape[1]) features, the backbone gives \(known)")
+        }
+    }
+
     /// Plans the model for the images that the preprocessing gives.
     ///
     /// - Parameters:

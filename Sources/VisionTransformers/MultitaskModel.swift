@@ -105,6 +105,7 @@ public final class MultitaskModel {
                 "preprocessor_config.json",
                 "gives images of \(imageSize), which are \(grid) patches; expected at most \(maximumPatches)")
         }
+        try PositionEmbeddings.check(imageSize, configuration)
     }
 
     /// Computes a batch of any size.

@@ -108,15 +108,8 @@ struct PlanLoader: Sendable {
         let prefix = configuration.family.prefixTokens
         let d = configuration.hiddenSize
         var table = try source.parameter("embeddings.position_embeddings")
-        let stored = configuration.grid(for: configuration.imageSize)
-        if configuration.interpolatesPositions, stored != grid || image.height != image.width {
-            let side = Int(Double(stored.height * stored.width).squareRoot())
-            guard side * side == stored.height * stored.width else {
-                throw ModelError(
-                    "config.json",
-                    "image_size \(configuration.imageSize): position embeddings that do not make a square cannot be resampled"
-                )
-            }
+        if PositionEmbeddings.areResampled(for: image, configuration) {
+            try PositionEmbeddings.check(image, configuration)
             table = PositionEmbeddings.resampled(table, prefix: prefix, grid: grid)
         }
         let names = ["embeddings.cls_token", "embeddings.distillation_token"]

@@ -3,6 +3,30 @@ import Tensors
 
 /// Position embeddings resampled for another patch grid, as DINOv2 does for images of another size.
 enum PositionEmbeddings {
+    /// Whether a model resamples its position embeddings for images of a size.
+    static func areResampled(
+        for image: BackboneConfiguration.Extent, _ configuration: BackboneConfiguration
+    ) -> Bool {
+        configuration.interpolatesPositions
+            && (configuration.grid(for: configuration.imageSize) != configuration.grid(for: image)
+                || image.height != image.width)
+    }
+
+    /// Checks that the position embeddings can be resampled if they have to be.
+    ///
+    /// - Throws: `ModelError` when they do not make a square.
+    static func check(_ image: BackboneConfiguration.Extent, _ configuration: BackboneConfiguration) throws {
+        guard areResampled(for: image, configuration) else { return }
+        let stored = configuration.grid(for: configuration.imageSize)
+        let side = Int(Double(stored.height * stored.width).squareRoot())
+        guard side * side == stored.height * stored.width else {
+            throw ModelError(
+                "config.json",
+                "image_size \(configuration.imageSize): position embeddings that do not make a square cannot be resampled"
+            )
+        }
+    }
+
     /// Resamples the patch positions, keeping those of the prefix tokens.
     ///
     /// The same as PyTorch's bicubic `interpolate` without antialiasing and with `align_corners` false: convolution with

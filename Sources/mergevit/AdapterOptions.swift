@@ -24,6 +24,8 @@ struct AdapterOptions: ParsableArguments {
     @Option(name: .customLong("weight"), help: "The weight of an adapter, as NAME=W (default 1); may be repeated.")
     var weights: [NamedValue] = []
 
+    @OptionGroup var otherBase: OtherBaseOption
+
     func validate() throws {
         try RawArguments.checkText(
             [base, recipe].compactMap(\.self) + (adapters + labels).flatMap { [$0.name, $0.value] })
@@ -45,19 +47,47 @@ struct AdapterOptions: ParsableArguments {
         }
     }
 
-    /// Opens the base and reads the adapters; warns of those without class names.
-    func open(_ log: Logger) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
+    /// Opens the base and reads the adapters; warns of what a user should know of them.
+    ///
+    /// - Parameter force: whether the user insists, so that adapters of another base are used with a warning.
+    func open(_ log: Logger, force: Bool) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
         let checkpoint = try Checkpoint(folder: base ?? "")
+        try MergedBase.refuse(checkpoint.folder)
+        try ModelBundle.check(checkpoint, heads: [])
         let opened = try adapters.map { named in
             let adapter = try Adapter(
-                task: named.name, path: named.value, labels: labels.value(of: named.name), base: checkpoint)
+                task: named.name, path: named.value, labels: labels.value(of: named.name), base: checkpoint,
+                allowsOtherBase: force || otherBase.isAllowed)
             if adapter.hasPlaceholderNames {
                 log.warning(
                     "\(named.name): no class names beside \(named.value); they will be LABEL_0, LABEL_1 ... (--labels)")
             }
             return WeightedAdapter(adapter, weight: weights.value(of: named.name).flatMap(Double.init) ?? 1)
         }
+        try otherBase.warn(of: opened.map(\.adapter), over: checkpoint, log)
         return (checkpoint, opened)
+    }
+}
+
+/// The option that lets adapters be used over another base than they were trained over.
+struct OtherBaseOption: ParsableArguments {
+    @Flag(
+        name: .customLong("allow-other-base"),
+        help: "Use adapters even if their training.json tells that they were trained over other weights.")
+    var isAllowed = false
+
+    /// Warns of what a user should know of adapters. That one is used over another base is said even to those who want it
+    /// quiet, unless they asked for it by this option: --force has another purpose, too.
+    func warn(of adapters: [Adapter], over base: Checkpoint, _ log: Logger) throws {
+        for adapter in adapters {
+            for warning in try adapter.warnings(over: base) {
+                if warning == adapter.otherBase, !isAllowed {
+                    StandardStream.error.write("mergevit: warning: \(adapter.task): \(warning)\n")
+                } else {
+                    log.warning("\(adapter.task): \(warning)")
+                }
+            }
+        }
     }
 }
 
@@ -101,7 +131,9 @@ struct NamedValue: ExpressibleByArgument {
                 throw ValidationError("\(option) \(value.name)=... is given twice.")
             }
             if let names, !names.contains(value.name) {
-                throw ValidationError("\(option) \(value.name)=...: there is no --adapter of that name.")
+                throw ValidationError(
+                    "\(option) \(value.name)=...: there is no --adapter of that name"
+                        + (names.isEmpty ? "." : "; there are \(names.joined(separator: ", "))."))
             }
         }
     }

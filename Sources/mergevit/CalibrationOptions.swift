@@ -62,6 +62,23 @@ struct CalibrationOptions: ParsableArguments {
         if let alignRank, alignRank < 1 { throw ValidationError("--align-rank must be at least 1, not \(alignRank).") }
     }
 
+    /// Checks that images are given for tasks that there are.
+    ///
+    /// - Throws: `ValidationError` naming the tasks.
+    func check(tasks: [String]) throws {
+        let named = folders.compactMap(Self.named).map { ("--calibration", $0.name) }
+        for (option, name) in named + labelled.map({ ("--labelled", $0.name) }) where !tasks.contains(name) {
+            let known = tasks.isEmpty ? "there are none" : "there are \(tasks.joined(separator: ", "))"
+            let hint = option == "--calibration" ? " For a folder with = in its name write ./\(name)=..." : ""
+            throw ValidationError("\(option) \(name)=...: there is no task of that name; \(known).\(hint)")
+        }
+    }
+
+    /// A folder for one task; nil for one for all, whose path may hold a = behind a slash.
+    private static func named(_ folder: String) -> NamedValue? {
+        NamedValue(argument: folder).flatMap { $0.name.contains("/") ? nil : $0 }
+    }
+
     /// Whether there is anything to do with calibration images.
     var isUsed: Bool { align || isTuned || maxDrop != nil }
 
@@ -124,7 +141,7 @@ struct CalibrationOptions: ParsableArguments {
     /// The folders of a task: its own, and those for all.
     private func places(of task: String) -> [String] {
         folders.compactMap { folder in
-            guard let named = NamedValue(argument: folder) else { return folder }
+            guard let named = Self.named(folder) else { return folder }
             return named.name == task ? named.value : nil
         }
     }

@@ -25,6 +25,8 @@ struct CheckCommand: ParsableCommand {
     @Option(name: .customLong("labels"), help: "The class names of an adapter, as NAME=FILE; may be repeated.")
     var labels: [NamedValue] = []
 
+    @OptionGroup var otherBase: OtherBaseOption
+
     @Flag(help: "Everything as JSON.")
     var json = false
 
@@ -37,7 +39,8 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         let check = MergeCheck(
             base: base,
-            adapters: adapters.map { .init(name: $0.name, path: $0.value, labels: labels.value(of: $0.name)) })
+            adapters: adapters.map { .init(name: $0.name, path: $0.value, labels: labels.value(of: $0.name)) },
+            allowsOtherBase: otherBase.isAllowed)
         StandardStream.output.write(json ? CheckReport.json(check).serialized() : CheckReport.text(check))
         if !check.isPossible { throw ExitCode(Exit.unusable) }
     }

@@ -17,6 +17,8 @@ struct EvaluatedOptions: ParsableArguments {
     @Option(name: .customLong("labels"), help: "The class names of an adapter, as NAME=FILE; may be repeated.")
     var labels: [NamedValue] = []
 
+    @OptionGroup var otherBase: OtherBaseOption
+
     @Option(help: "A CSV or TSV that label wrote; no model is run.")
     var predictions: String?
 
@@ -52,6 +54,7 @@ struct EvaluatedOptions: ParsableArguments {
             [bundle, base, predictions].compactMap(\.self) + compare
                 + (adapters + labels).flatMap { [$0.name, $0.value] })
         guard (base != nil) == !adapters.isEmpty else { throw ValidationError("--base and --adapter go together.") }
+        guard base != nil || !otherBase.isAllowed else { throw ValidationError("--allow-other-base needs --base.") }
         try NamedValue.check(adapters, option: "--adapter")
         for adapter in adapters {
             do { try ModelBundle.checkTaskName(adapter.name, path: "--adapter") } catch {

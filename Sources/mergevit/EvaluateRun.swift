@@ -153,7 +153,8 @@ struct EvaluateRun {
         for (task, images) in try data.images() {
             let adapter = try Adapter(
                 task: task, path: subject.adapters.value(of: task) ?? "", labels: subject.labels.value(of: task),
-                base: base)
+                base: base, allowsOtherBase: subject.otherBase.isAllowed)
+            try subject.otherBase.warn(of: [adapter], over: base, log)
             let alone = try MergedBackbone(adapter, aloneOver: base)
             let model = try GroupedModel(
                 [.init(alone, tasks: [0])], configuration: base.configuration, heads: [adapter.head],

@@ -38,7 +38,15 @@ struct MergeCommand: ParsableCommand {
     @Flag(name: .customLong("list-methods"), help: "List the merge methods and their parameters, and do nothing else.")
     var listsMethods = false
 
-    @Flag(help: "Replace a bundle, or merged adapter, that is there already.")
+    @Flag(
+        name: .customLong("base-alone"),
+        help: "Without --adapter: write the base as a bundle whose task is its own head.")
+    var baseAlone = false
+
+    @Flag(
+        help:
+            "Replace a bundle, or merged adapter, that is there already, and merge adapters of another base with a warning."
+    )
     var force = false
 
     @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
@@ -47,6 +55,7 @@ struct MergeCommand: ParsableCommand {
     func validate() throws {
         try RawArguments.checkText([output])
         if input.recipe != nil {
+            guard !baseAlone else { throw ValidationError("--base-alone: the --recipe says what is merged.") }
             guard !method.isGiven else {
                 throw ValidationError("--method, --from, --steps, --scale, --set and --seed: the --recipe has them.")
             }
@@ -57,6 +66,13 @@ struct MergeCommand: ParsableCommand {
             }
             return
         }
+        guard input.adapters.isEmpty == baseAlone else {
+            throw ValidationError(
+                baseAlone
+                    ? "--base-alone goes without --adapter."
+                    : "Give at least one --adapter NAME=DIR, or --base-alone to write the base with its own head.")
+        }
+        try calibration.check(tasks: input.adapters.map(\.name))
         _ = try grouping.names(among: input.adapters.map(\.name))
         guard grouping.groups == nil || calibration.maxDrop == nil else {
             throw ValidationError("--groups sets the groups, --max-drop finds them: give one.")
@@ -83,7 +99,10 @@ struct MergeCommand: ParsableCommand {
         let report: (String) -> Void = { if !isQuiet { StandardStream.error.write($0 + "\n") } }
         if let recipe = input.recipe {
             var recorded = try input.recorded(recipe)
-            let (base, adapters) = try recorded.open()
+            try calibration.check(tasks: recorded.adapters)
+            let (base, adapters) = try recorded.open(allowsOtherBase: force || input.otherBase.isAllowed)
+            try ModelBundle.check(base, heads: adapters.map(\.adapter.head))
+            try input.otherBase.warn(of: adapters.map(\.adapter), over: base, log)
             let trainer = try trainer(recorded.groups.map(\.rule))
             let images = try calibration.calibrator(again: &recorded, base: base, adapters: adapters, log: log)
             var run = MergeRun(base: base, adapters: adapters, calibration: images, trainer: trainer, report: report)
@@ -92,7 +111,10 @@ struct MergeCommand: ParsableCommand {
         }
         var choice = try method.chosen()
         choice.isTuned = calibration.isTuned
-        let (base, adapters) = try input.open(log)
+        let (base, adapters) = try input.open(log, force: force)
+        if baseAlone, try base.head(task: ModelBundle.plainTask) == nil {
+            throw ModelError(base.folder, "has no classifier, so the bundle would have no task; give an --adapter")
+        }
         let names = adapters.map(\.adapter.task)
         let split = try grouping.groups == nil ? nil : grouping.names(among: names)
         let trainer = try trainer(split?.map { _ in choice.rule } ?? [choice.rule])
@@ -147,7 +169,6 @@ struct MergeCommand: ParsableCommand {
             Interruption().watch(discard)
         }
         DistillOptions.finish(output, groups: groups.count)
-        if heads.isEmpty { log.warning("\(output) has no tasks: no adapter was given, and the base has no head") }
         say(groups, heads.map { "\($0.task) (\($0.classes.count))" }.joined(separator: ", "))
     }
 

@@ -64,8 +64,10 @@ struct QuantizeCommand: ParsableCommand {
 
     private func quantize(to folder: AtomicFolder) throws {
         let log = Warnings.logger(quiet: isQuiet)
+        let bundle = try ModelBundle(folder: bundle)
+        try ModelBundle.check(bundle.backbone, heads: bundle.heads)
         let run = QuantizeRun(
-            try ModelBundle(folder: bundle), threads: threads ?? LabelModelOptions.availableCores, log)
+            bundle, threads: threads ?? LabelModelOptions.availableCores, log)
         let pictures = try run.pictures(calibration, count: images)
         var status = StatusLine(isQuiet: isQuiet)
         let agreement = try run.run(pictures, to: folder, &status)

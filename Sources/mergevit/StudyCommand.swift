@@ -71,6 +71,7 @@ struct StudyCommand: ParsableCommand {
         job.headEpochs = options.headEpochs
         job.seed = options.seed
         job.imageMemory = options.imageMemory << 20
+        job.allowsOtherBase = options.otherBase.isAllowed
         job.decoding = options.decoding.options
         job.threads = options.threads ?? LabelModelOptions.availableCores
         job.version = MergeVit.versionNumber

@@ -111,6 +111,8 @@ struct StudyRunOptions: ParsableArguments {
 
     @OptionGroup var decoding: DecodingArguments
 
+    @OptionGroup var otherBase: OtherBaseOption
+
     @Option(help: "How many samples the intervals of means on the page are computed from; 0 for no such intervals.")
     var bootstrap = 1000
 

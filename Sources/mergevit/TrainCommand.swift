@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Labelling
+import Logging
 import Training
 import VisionTransformers
 
@@ -74,6 +75,10 @@ struct TrainCommand: ParsableCommand {
 
     func run() throws {
         let job = try job()
+        if let merged = try MergedBase(folder: base) {
+            Warnings.logger(quiet: isQuiet)
+                .notice("\(base) \(merged.description); the head will fit its backbone alone")
+        }
         let (interruption, request) = (Interruption(), Interruption.Request())
         interruption.request(request)
         let journal = try log.map { try TrainLog(RawArguments.path($0), appends: resume) }

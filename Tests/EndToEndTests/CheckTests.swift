@@ -173,7 +173,7 @@ private let sixAdapters = Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples
                 && run.errors.contains(" of the change's energy kept, least in "))
         #expect(try scratch.entries("cut").contains("labels.trash.json"))
         let bias = try runMergeVit(
-            ["merge", "--base", Samples.base, "--as", "adapter", "-o", "none"], folder: scratch.url)
+            ["merge", "--base", Samples.base, "--base-alone", "--as", "adapter", "-o", "none"], folder: scratch.url)
         #expect(bias.exitCode == 3 && bias.errors.contains("the merge changes nothing"))
     }
 }

@@ -136,17 +136,6 @@ private func adapters(_ tasks: String...) -> [String] {
             ])
     }
 
-    @Test func aMergedBackboneCanBeTheNextBase() throws {
-        let corn = try merged("corn", adapters("corn"))
-        try merged("trash", adapters("trash"))
-        let run = try runMergeVit(
-            ["merge", "-q", "--base", "corn", "-o", "both"] + adapters("trash"), folder: scratch.url)
-        #expect(run.exitCode == 0)
-        let stepwise = try values(scratch.path("both/model.safetensors"))
-        #expect(distance(stepwise, try merged("at once", adapters("corn", "trash"))) < 1e-6)
-        #expect(distance(stepwise, corn) > 1e-3)
-    }
-
     /// Three adapters at the default scale are worth a word; a scale that was asked for is not.
     @Test func addingUpManyAdaptersAsTheyAreIsSpokenOf() throws {
         let three = adapters("corn", "trash", "aerial")
@@ -177,7 +166,7 @@ private func adapters(_ tasks: String...) -> [String] {
                 == "merged 6 adapters by sum at scale 1.0 into heads: "
                 + Samples.tasks.map { "\($0) (\(Samples.classes[$0] ?? 0))" }.joined(separator: ", ") + "\n")
         // The base itself, whatever the scale.
-        let plain = try merge(["-q", "-o", "plain"], in: scratch)
+        let plain = try merge(["-q", "--base-alone", "-o", "plain"], in: scratch)
         #expect(plain.exitCode == 0)
         #expect(try scratch.read("heads/model.safetensors") == scratch.read("plain/model.safetensors"))
         let rows = table(try label(scratch.path("heads"), ["images"], folder: Samples.folder))
@@ -188,23 +177,21 @@ private func adapters(_ tasks: String...) -> [String] {
     }
 
     @Test func withoutAdaptersTheBasesOwnHeadIsTheTask() throws {
-        let run = try merge(["-o", "plain"], in: scratch)
+        let run = try merge(["--base-alone", "-o", "plain"], in: scratch)
         #expect(run.exitCode == 0)
         #expect(run.errors == "merged 0 adapters by sum at scale 1.0 into plain: label (200)\n")
         let merged = try label(scratch.path("plain"), ["images"], folder: Samples.folder)
         #expect(merged == (try label(Samples.base, ["images"], folder: Samples.folder)))
     }
 
-    @Test func aBaseWithoutAHeadGivesNoTasksAndAWarning() throws {
-        #expect(
-            try merge(["-q", "-o", "corn"] + ["--adapter", "corn=\(Samples.adapter("corn"))"], in: scratch).exitCode
-                == 0)
-        let run = try runMergeVit(["merge", "--base", "corn", "-o", "none"], folder: scratch.url)
-        #expect(run.exitCode == 0)
-        #expect(run.errors.hasPrefix("mergevit: warning: none has no tasks"))
-        let labelled = try runMergeVit(["label", "--bundle", "none", "x"], folder: scratch.url)
-        #expect(labelled.exitCode == 3 && labelled.standardOutput.isEmpty)
-        #expect(labelled.errors == "mergevit: error: none: a bundle without tasks has nothing to say\n")
+    @Test func aBaseWithoutAHeadGivesNoBundle() throws {
+        try scratch.copy(Samples.only("corn"), to: "headless")
+        try scratch.remove("headless/bundle.json")
+        let run = try runMergeVit(
+            ["merge", "--base", "headless", "--base-alone", "-o", "none"], folder: scratch.url)
+        #expect(run.exitCode == 3)
+        #expect(run.errors.hasPrefix("mergevit: error: headless: has no classifier, so the bundle would have no task"))
+        #expect(try scratch.entries() == ["headless"])
     }
 
     @Test func namesThatNobodyGaveArePlaceholdersWithAWarning() throws {
@@ -242,8 +229,8 @@ private func adapters(_ tasks: String...) -> [String] {
     init() throws { scratch = try Scratch() }
 
     @Test(arguments: [
-        (["--weight", "maize=1"], "--weight maize=...: there is no --adapter of that name."),
-        (["--labels", "maize=x"], "--labels maize=...: there is no --adapter of that name."),
+        (["--weight", "maize=1"], "--weight maize=...: there is no --adapter of that name; there are corn."),
+        (["--labels", "maize=x"], "--labels maize=...: there is no --adapter of that name; there are corn."),
         (["--weight", "corn=heavy"], "--weight corn=heavy: expected a finite number."),
         (["--weight", "corn=inf"], "--weight corn=inf: expected a finite number."),
         (["--weight", "corn=1", "--weight", "corn=2"], "--weight corn=... is given twice."),
@@ -305,13 +292,13 @@ private func adapters(_ tasks: String...) -> [String] {
 
     @Test func badBasesAreNamed() throws {
         for (base, named) in [("nowhere", "nowhere/config.json"), (Samples.adapter("corn"), "corn/config.json")] {
-            let run = try runMergeVit(["merge", "--base", base, "-o", "out"], folder: scratch.url)
+            let run = try runMergeVit(["merge", "--base", base, "--base-alone", "-o", "out"], folder: scratch.url)
             #expect(run.exitCode == 3 && run.errors.contains("\(named): No such file or directory"), "\(run.errors)")
         }
         // Found out only when the weights are written already.
         try scratch.copy(Samples.base, to: "base")
         try scratch.remove("base/preprocessor_config.json")
-        let run = try runMergeVit(["merge", "--base", "base", "-o", "out"], folder: scratch.url)
+        let run = try runMergeVit(["merge", "--base", "base", "--base-alone", "-o", "out"], folder: scratch.url)
         #expect(run.exitCode == 3)
         #expect(run.errors == "mergevit: error: base/preprocessor_config.json: No such file or directory\n")
         #expect(try scratch.entries() == ["base"])
@@ -323,7 +310,7 @@ private func adapters(_ tasks: String...) -> [String] {
             ("none/out", "none/out: cannot be written: No such file or directory"),
             ("file", "file: is there already; --force replaces it"), ("/proc/x", "/proc/x: cannot be written: "),
         ] {
-            let run = try merge(["-o", place], in: scratch)
+            let run = try merge(["--base-alone", "-o", place], in: scratch)
             #expect(run.exitCode == 3 && run.errors.hasPrefix("mergevit: error: \(reason)"), "\(run.errors)")
         }
         #expect(try scratch.entries() == ["file"])

@@ -18,6 +18,7 @@ extension TrainingJob {
     public func run(progress: TrainingProgress) throws -> Outcome {
         try lora?.precision.check()
         let checkpoint = try Checkpoint(folder: base)
+        try checkBase(checkpoint)
         let configuration = checkpoint.configuration
         let adaptation = try lora?.adaptation(of: configuration)
         try TrainedAdapter.check(
@@ -53,6 +54,28 @@ extension TrainingJob {
                 kept: preparation.run.keptRecord, epochs: preparation.run.records.count, skipped: record.images.skipped)
         } catch is ToldToStop {
             return .stopped(steps: run?.steps ?? 0, of: run?.totalSteps ?? 0)
+        }
+    }
+
+    /// Checks that what is trained over the base can be used.
+    ///
+    /// - Throws: `ModelError` when images cannot be labelled with it, or it is a merged model: over its backbone a head can be
+    ///   trained, but an adapter could not be merged without losing the tasks that are there.
+    private func checkBase(_ checkpoint: Checkpoint) throws {
+        try ModelBundle.check(checkpoint, heads: [])
+        guard let merged = try MergedBase(folder: base) else { return }
+        let origin = merged.origin.map { ", \($0)" } ?? ""
+        guard lora == nil else {
+            throw ModelError(
+                base,
+                "\(merged.description), and an adapter over it could not be merged with them; train over the base that it "
+                    + "was made of\(origin), or a head alone (--head-only)")
+        }
+        guard merged.groups == 1 else {
+            throw ModelError(
+                base,
+                "\(merged.description) in \(merged.groups) backbones; train over the base that they were made of\(origin)"
+            )
         }
     }
 

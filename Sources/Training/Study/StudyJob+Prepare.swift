@@ -40,8 +40,9 @@ extension StudyJob {
             try train(task, images, store, pool: reader.pool, tell)
         }
         let opened = try zip(tasks, images).map { task, images in
-            let adapter = try Adapter(task: task.name, path: place(of: task, isHead: false), base: base)
-            let alone = try Adapter(task: task.name, path: place(of: task, isHead: true), base: base)
+            let (adapter, alone) = (
+                try open(task, isHead: false, over: base, tell), try open(task, isHead: true, over: base, tell)
+            )
             if adapter.hasPlaceholderNames {
                 throw TrainingError(adapter.path, "has no class names (labels.json), by which images are told right")
             }
@@ -77,6 +78,14 @@ extension StudyJob {
                 name: measured.name, adapter: adapter, head: head, images: images, pictures: pictures)
         }
         return StudyMaterial(base: base, preparer: reader.preparer, tasks: parts)
+    }
+
+    /// Opens a task's adapter, or its head alone, and tells what a user should know of it.
+    private func open(_ task: Task, isHead: Bool, over base: Checkpoint, _ tell: Tell) throws -> Adapter {
+        let adapter = try Adapter(
+            task: task.name, path: place(of: task, isHead: isHead), base: base, allowsOtherBase: allowsOtherBase)
+        for warning in try adapter.warnings(over: base) { try tell(.note("\(task.name): \(warning)")) }
+        return adapter
     }
 
     /// The images of every task that scales and heads are fitted on.

@@ -16,6 +16,8 @@ extension StudyJob {
     /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `LabellingError`, `ComputeError` naming what cannot be used.
     public func run(progress: StudyProgress) throws -> Outcome {
         let checkpoint = try Checkpoint(folder: base)
+        try MergedBase.refuse(base)
+        try ModelBundle.check(checkpoint, heads: [])
         let preparer = PatchPreparer(
             try ModelBundle.preprocessing(base), configuration: checkpoint.configuration, decoding: decoding)
         // The place first: one that cannot be written should be known before images are read.

@@ -42,6 +42,8 @@ public struct StudyJob: Sendable {
     public var seed: UInt64 = 0
     /// The most memory that decoded images may take, in bytes.
     public var imageMemory = 4 << 30
+    /// Whether adapters and heads are used even if they were trained over another base.
+    public var allowsOtherBase = false
     /// How images are decoded.
     public var decoding = DecodingOptions()
     /// How many images are computed at the same time.

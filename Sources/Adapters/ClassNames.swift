@@ -41,7 +41,12 @@ enum ClassNames {
             let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
             let bytes = file.bytes.dropFirst(file.bytes.starts(with: mark) ? mark.count : 0)
             guard let text = String(validating: bytes, as: UTF8.self) else { throw ModelError(path, "not UTF-8") }
-            return text.split(whereSeparator: \.isNewline).map(String.init)
+            // White space at the ends of a line is never meant.
+            return text.split(whereSeparator: \.isNewline).compactMap { line in
+                let start = line.drop(while: \.isWhitespace)
+                guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return nil }
+                return String(start[...last])
+            }
         }
         let json = try JSON(contentsOf: path)
         if let array = json.arrayValue {

@@ -16,7 +16,7 @@ struct CalibrationOptions: ParsableArguments {
 
     @Option(
         name: .customLong("labelled"),
-        help: "Labelled images of a task, as NAME=DIR with a folder for each class, to tune by; may be repeated.")
+        help: "Labelled images of a task to tune by, as NAME=DIR of class folders or NAME=FILE.csv; may be repeated.")
     var labelled: [NamedValue] = []
 
     @Flag(help: "Align each head with the merged backbone on the calibration images.")

@@ -26,8 +26,8 @@ struct CalibrationReader {
     /// A task's images, and what a recipe says of them.
     ///
     /// - Parameters:
-    ///   - folders: where the images are; of one that is divided into splits the training images are taken.
-    ///   - classes: the task's classes, if each image lies in a folder with the name of its class.
+    ///   - folders: where the images are, or tables that name them; of one that is divided into splits the training images are taken.
+    ///   - classes: the task's classes, if the images are labelled: by folders, or by a table.
     ///   - isRecorded: whether the folders are those of a recipe, which are taken as they are.
     func images(
         _ task: String, folders: [String], classes: [String]? = nil, isRecorded: Bool = false
@@ -39,21 +39,23 @@ struct CalibrationReader {
         if let augmentation = views?.augmentation, augmentation.crops {
             keep = { large.append(PictureViews.kept($0, preparer: preparer, augmentation: augmentation)) }
         }
-        let prepared = try PreparedImages(folders.map { BytePath($0) }, preparer: preparer, decoded: keep)
+        let labelled = try folders.map { folder in
+            let path = BytePath(folder)
+            let isRead = classes != nil || LabelledTable.isTable(path) && InputReading.isTable(path)
+            return isRead ? try LabelledImages(path, for: .training, LabelledReading(task: task)) : nil
+        }
+        for note in labelled.compactMap(\.?.notes).joined() where classes != nil { log.warning("\(task): \(note)") }
+        let paths: [BytePath] = zip(folders, labelled).flatMap { (folder, images) -> [BytePath] in
+            if let images, LabelledTable.isTable(images.source) { return images.items.map(\.path) }
+            return [BytePath(folder)]
+        }
+        let prepared = try PreparedImages(paths, preparer: preparer, decoded: keep)
         if let first = prepared.skipped.first {
             log.warning(
                 "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
             )
         }
-        let known = try classes.map { names in
-            try prepared.paths.map { path in
-                let folder = String(decoding: path.parent.lastComponent, as: UTF8.self)
-                guard let index = names.firstIndex(of: folder) else {
-                    throw ModelError(path.description, "\"\(folder)\" is no class of the task \"\(task)\"")
-                }
-                return index
-            }
-        }
+        let known = try classes.map { try Self.classes(of: prepared.paths, labelled.compactMap(\.self), $0, task) }
         let pictures = prepared.pictures
         let images = CalibrationImages(
             task: task, count: pictures.count, classes: known, view: view(of: large.isEmpty ? pictures : large, task)
@@ -62,6 +64,23 @@ struct CalibrationReader {
         }
         let digest = FileDigest.sha256((pictures + large).lazy.map(\.pixels))
         return (images, .init(task: task, folders: folders, count: pictures.count, sha256: digest))
+    }
+
+    /// The place of each image's class among those of the task.
+    private static func classes(
+        of paths: [BytePath], _ labelled: [LabelledImages], _ names: [String], _ task: String
+    ) throws -> [Int] {
+        var known: [BytePath: Int] = [:]
+        for images in labelled {
+            if let unknown = images.classes.first(where: { !names.contains($0) }) {
+                throw ModelError(images.source.description, "\"\(unknown)\" is no class of the task \"\(task)\"")
+            }
+            for item in try images.indexed(by: names).items { known[item.path] = item.class }
+        }
+        return try paths.map { path in
+            guard let label = known[path] else { throw ModelError(path.description, "has no label") }
+            return label
+        }
     }
 
     /// The folder whose images something may be fitted to: of one that is divided into splits that of the training images.

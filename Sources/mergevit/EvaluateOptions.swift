@@ -73,6 +73,8 @@ struct LabelledDataOptions: ParsableArguments {
             "A task's labelled images, as TASK=DIR of class folders or TASK=FILE.csv with path,label; may be repeated.")
     var data: [NamedValue] = []
 
+    @OptionGroup var reading: LabelledReadingOptions
+
     @Flag(help: "Refuse data with classes that the head does not have, rather than leave them out.")
     var strict = false
 
@@ -105,9 +107,16 @@ struct LabelledDataOptions: ParsableArguments {
 
     /// The labelled images of all tasks.
     ///
-    /// - Parameter needsFiles: whether the files that a table names have to be there.
-    func images(needsFiles: Bool = true) throws -> [(task: String, images: LabelledImages)] {
-        try data.map { ($0.name, try LabelledImages(measuredOn: RawArguments.path($0.value), needsFiles: needsFiles)) }
+    /// - Parameters:
+    ///   - needsFiles: whether the files that a table names have to be there.
+    ///   - log: where notes about how they were read go.
+    func images(needsFiles: Bool = true, _ log: Logger) throws -> [(task: String, images: LabelledImages)] {
+        try data.map { item in
+            let reading = reading.reading(item.name, needsFiles: needsFiles)
+            let images = try LabelledImages(measuredOn: RawArguments.path(item.value), reading)
+            for note in images.notes { log.warning("\(item.name): \(note)") }
+            return (item.name, images)
+        }
     }
 
     /// Warns of classes that the head does not have and of those without images, or refuses the former.

@@ -20,7 +20,7 @@ struct EvaluateRun {
         let model: JSON
         switch try subject.subject() {
         case .bundle(let folder), .pair(let folder, _):
-            tasks = try measured(answers(of: folder, images: data.images(), rows: rows))
+            tasks = try measured(answers(of: folder, images: data.images(log), rows: rows))
             model = try description(ofBundle: folder)
         case .adapters(let base):
             (tasks, model) = try adapters(subject, base: base, rows: rows)
@@ -37,7 +37,7 @@ struct EvaluateRun {
 
     /// Measures two models on the same images.
     func comparison(_ first: String, _ second: String) throws -> Comparison {
-        let images = try data.images()
+        let images = try data.images(log)
         try checkClasses(of: first, second)
         let ours = try answers(of: first, images: images, rows: nil)
         let others = try answers(of: second, images: images, rows: nil)
@@ -150,7 +150,7 @@ struct EvaluateRun {
             preprocessing, configuration: base.configuration, decoding: engine.decoding.options)
         var tasks: [TaskEvaluation] = []
         var descriptions: [JSON] = []
-        for (task, images) in try data.images() {
+        for (task, images) in try data.images(log) {
             let adapter = try Adapter(
                 task: task, path: subject.adapters.value(of: task) ?? "", labels: subject.labels.value(of: task),
                 base: base, allowsOtherBase: subject.otherBase.isAllowed)
@@ -181,7 +181,7 @@ struct EvaluateRun {
 
     private func predictions(_ path: BytePath, rows: AnswerRows?) throws -> [TaskEvaluation] {
         let file = try PredictionsFile(path)
-        return try data.images(needsFiles: false).flatMap { task, images in
+        return try data.images(needsFiles: false, log).flatMap { task, images in
             let (evaluated, answers) = try file.answers(to: task, images: images, rows: rows)
             try data.check(evaluated, log)
             for missing in answers.missing { log.warning("\(task): \(missing)") }

@@ -15,9 +15,7 @@ struct InputOptions: ParsableArguments {
     @Flag(help: "Entries of the list are no folders, as mergevit list writes it; they are not looked at beforehand.")
     var asListed = false
 
-    @Option(
-        help: "Of folders and archives take only files with these endings, separated by commas, such as jpg,jpeg,png.")
-    var endings: String?
+    @OptionGroup var endings: EndingsOption
 
     /// Where everything comes from.
     func source(separator: FileListSource.Separator, archives: InputReading.Archives) -> InputSource {
@@ -25,12 +23,8 @@ struct InputOptions: ParsableArguments {
             FileListSource(name == "-" ? .standardInput : .file(RawArguments.path(name)), separator: separator)
         }
         let reading = InputReading(
-            opensListedFolders: !asListed, archives: archives, endings: endingNames.map { Set($0) })
+            opensListedFolders: !asListed, archives: archives, endings: endings.names)
         return InputSource(paths: inputs.map(RawArguments.path), list: list, reading: reading)
-    }
-
-    private var endingNames: [String]? {
-        endings?.split(separator: ",", omittingEmptySubsequences: false).map { $0.lowercased() }
     }
 
     /// Checks what the options mean together.
@@ -39,9 +33,54 @@ struct InputOptions: ParsableArguments {
             throw ValidationError("No inputs: give files or folders, or --files-from.")
         }
         guard filesFrom != nil || !asListed else { throw ValidationError("--as-listed needs --files-from.") }
-        guard endingNames?.contains(where: { $0.isEmpty || $0.contains(".") || $0.contains("/") }) != true else {
+    }
+}
+
+/// The option that leaves files out by their endings.
+struct EndingsOption: ParsableArguments {
+    @Option(
+        help: "Of folders and archives take only files with these endings, separated by commas, such as jpg,jpeg,png.")
+    var endings: String?
+
+    /// The endings in lower case; nil for all files.
+    var names: Set<String>? { list.map { Set($0) } }
+
+    private var list: [String]? {
+        endings?.split(separator: ",", omittingEmptySubsequences: false).map { $0.lowercased() }
+    }
+
+    func validate() throws {
+        guard list?.contains(where: { $0.isEmpty || $0.contains(".") || $0.contains("/") }) != true else {
             throw ValidationError("--endings must be endings without dots, separated by single commas.")
         }
+    }
+}
+
+/// The options about how folders and tables of labelled images are read.
+struct LabelledReadingOptions: ParsableArguments {
+    @OptionGroup var endings: EndingsOption
+
+    @Option(
+        help: "The folder that paths in tables start at (default: the table's, or the current one if no file is there)."
+    )
+    var root: String?
+
+    @Option(help: "The column of tables with the paths (default: path, or another usual name).")
+    var pathColumn: String?
+
+    @Option(help: "The column of tables with the labels (default: label, the task's name, or another usual name).")
+    var labelColumn: String?
+
+    /// How the images of a task are read.
+    ///
+    /// - Parameter needsFiles: whether the files that a table names have to be there.
+    func reading(_ task: String, needsFiles: Bool = true) -> LabelledReading {
+        var reading = LabelledReading(task: task)
+        (reading.pathColumn, reading.labelColumn) = (pathColumn, labelColumn)
+        reading.root = root.map(RawArguments.path)
+        reading.endings = endings.names
+        reading.needsFiles = needsFiles
+        return reading
     }
 }
 

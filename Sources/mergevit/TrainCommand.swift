@@ -75,14 +75,15 @@ struct TrainCommand: ParsableCommand {
 
     func run() throws {
         let job = try job()
+        let warnings = Warnings.logger(quiet: isQuiet)
         if let merged = try MergedBase(folder: base) {
-            Warnings.logger(quiet: isQuiet)
-                .notice("\(base) \(merged.description); the head will fit its backbone alone")
+            warnings.notice("\(base) \(merged.description); the head will fit its backbone alone")
         }
+        for note in job.data.notes { warnings.warning("\(note)") }
         let (interruption, request) = (Interruption(), Interruption.Request())
         interruption.request(request)
         let journal = try log.map { try TrainLog(RawArguments.path($0), appends: resume) }
-        var display = TrainDisplay(Warnings.logger(quiet: isQuiet), isQuiet: isQuiet)
+        var display = TrainDisplay(warnings, isQuiet: isQuiet)
         let outcome = try job.run { event in
             display.show(event)
             journal?.write(event)
@@ -104,7 +105,8 @@ struct TrainCommand: ParsableCommand {
 
     private func job() throws -> TrainingJob {
         var job = TrainingJob(
-            base: base, data: try input.list(seed: options.seed), task: task, output: output, lora: try adapter.lora)
+            base: base, data: try input.list(task, seed: options.seed), task: task, output: output,
+            lora: try adapter.lora)
         options.apply(to: &job)
         job.augmentation = input.augmentation(job.augmentation)
         job.imageMemory = input.imageMemory << 20

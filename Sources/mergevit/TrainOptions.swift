@@ -7,9 +7,12 @@ public import Training
 struct TrainDataOptions: ParsableArguments {
     @Option(
         help: """
-            Labelled images: DIR/{train,val}/<class>/..., DIR/<class>/..., or a CSV or TSV with the columns path and label.
+            Labelled images: DIR/{train,val}/<class>/..., DIR/<class>/..., or a CSV or TSV with the columns path and label, or \
+            one that label wrote.
             """)
     var data: String
+
+    @OptionGroup var reading: LabelledReadingOptions
 
     @Option(help: "Validation images: DIR/<class>/..., or a CSV or TSV.")
     var valData: String?
@@ -56,12 +59,12 @@ struct TrainDataOptions: ParsableArguments {
     }
 
     /// Lists the images.
-    func list(seed: UInt64) throws -> TrainingData {
+    func list(_ task: String, seed: UInt64) throws -> TrainingData {
         let validation: TrainingData.Validation =
             if let valData { .data(RawArguments.path(valData)) } else if let valFraction {
                 .fraction(valFraction)
             } else { .usual }
-        return try TrainingData(RawArguments.path(data), validation: validation, seed: seed)
+        return try TrainingData(RawArguments.path(data), validation: validation, reading.reading(task), seed: seed)
     }
 
     /// Whether crops are named.

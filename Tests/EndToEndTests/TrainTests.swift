@@ -177,13 +177,56 @@ import Testing
             ("one", "one: one class alone, \"a\"; expected at least two"),
             ("v", "v/val: classes without training images: left"),
             ("d", "d/train/empty: the class has no images"),
-            ("t.csv", "t.csv: 1 of 2 files are not there: x"),
+            ("t.csv", "t.csv: 1 of 2 files are not there: x (--root DIR names the folder that paths start at)"),
             ("gone", "gone: No such file or directory"),
         ] {
             let run = try scene.train("a", ["--data", data])
             #expect(run.exitCode == 3 && run.errors == "mergevit: error: \(reason)\n")
         }
         #expect(!(try scratch.entries().contains(".a.training")))
+    }
+
+    /// The user story: label, correct the table by hand, and learn from, measure on and tune by what it says now.
+    @Test func aTableThatLabelWroteGoesBack() throws {
+        let quick = ["--head-only", "--epochs", "1", "-q"]
+        try scene.trained("first", ["--epochs", "1"])
+        let merge = ["merge", "--base", Samples.base, "--adapter", "stripes=first"]
+        #expect(try runMergeVit(merge + ["-q", "-o", "bundle"], folder: scratch.url).exitCode == 0)
+        try scratch.write("d/train/down/bad.png", [1])
+        let labelled = try runMergeVit(
+            "label", "-q", "--bundle", "bundle", "d/train", "-o", "out/labels.csv", folder: scratch.url)
+        #expect(labelled.exitCode == 3 && labelled.errors.contains("out/labels.csv"))
+        try scratch.write("out/x", [])
+        for format in ["csv", "tsv"] {
+            let run = try runMergeVit(
+                "label", "--bundle", "bundle", "d/train", "--format", format, "-o", "out/labels.\(format)",
+                folder: scratch.url)
+            #expect(run.exitCode == 1, "\(run.errors)")
+            // Every label is corrected to what the folder says, as a spreadsheet saves it.
+            let lines = String(decoding: try scratch.read("out/labels.\(format)"), as: UTF8.self).split(separator: "\n")
+            let mark = format == "csv" ? "," : "\t"
+            let corrected = lines.map { line -> String in
+                var cells = line.split(separator: Character(mark), omittingEmptySubsequences: false).map(String.init)
+                if cells[1] == "ok" { cells[2] = cells[0].contains("/down/") ? "down" : "across" }
+                return cells.joined(separator: format == "csv" ? ";" : mark)
+            }
+            try scratch.write(
+                "out/t.\(format)", Array(("\u{FEFF}" + corrected.joined(separator: "\r\n") + "\r\n").utf8))
+            let data = "out/t.\(format)"
+            try scene.trained("back-\(format)", ["--data", data] + quick)
+            let loud = try scene.train("loud-\(format)", ["--data", data, "--head-only", "--epochs", "1"])
+            #expect(loud.errors.hasPrefix("mergevit: warning: \(data): left out rows: 1 with an error\n"))
+            #expect(loud.errors.contains("mergevit: warning: \(data): its paths are taken from the current folder\n"))
+            let measured = try runMergeVit(
+                "evaluate", "-q", "--bundle", "bundle", "--data", "stripes=\(data)", folder: scratch.url)
+            #expect(measured.exitCode == 0 && measured.output.contains("stripes      24 "), "\(measured.output)")
+            let tuned = try runMergeVit(
+                merge + ["-q", "--tune", "--labelled", "stripes=\(data)", "-o", "tuned-\(format)"], folder: scratch.url)
+            #expect(tuned.exitCode == 0, "\(tuned.errors)")
+            let again = try runMergeVit(
+                "merge", "--recipe", "tuned-\(format)/bundle.json", "-o", "again-\(format)", folder: scratch.url)
+            #expect(again.exitCode == 0, "\(again.errors)")
+        }
     }
 
     @Test func placesThatCannotBeUsedAreNamed() throws {

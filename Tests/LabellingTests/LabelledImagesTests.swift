@@ -16,9 +16,11 @@ import Testing
     /// The reason why a path cannot be read as labelled images.
     private func reason(_ name: String) -> String? {
         do throws(LabellingError) {
-            _ = try LabelledImages(folder[name])
+            _ = try LabelledImages(measuredOn: folder[name])
             return nil
-        } catch { return error.description.replacing("\(folder.path)/", with: "") }
+        } catch {
+            return error.description.replacing("\(folder.path)/", with: "").replacing("\(folder.path)", with: ".")
+        }
     }
 
     @Test func aFolderGivesClassesAndFilesInByteOrder() throws {
@@ -27,7 +29,7 @@ import Testing
         ] {
             try folder.write(name)
         }
-        let images = try LabelledImages(folder["d"])
+        let images = try LabelledImages(measuredOn: folder["d"])
         #expect(images.classes == ["B", "a", "a-b", "b"])
         #expect(
             items(images) == ["d/B/z B", "d/a/y a", "d/a-b/x a-b", "d/b/10.png b", "d/b/2.png b", "d/b/sub/1.png b"])
@@ -43,6 +45,9 @@ import Testing
         #expect(reason("empty") == "empty/b: the class has no images")
         try folder.write("bytes/.hidden")
         #expect(folder["bytes"].appending([0xFF]).withCString { mkdir($0, 0o755) } == 0)
+        try folder.write("double/a/1")
+        try folder.write("double/a /1")
+        #expect(reason("double") == "double/a : the name of this class is that of another folder")
         #expect(reason("bytes") == "bytes/\u{FFFD}: a class is named by its folder, whose name must be UTF-8")
         #expect(reason("gone") == "gone: No such file or directory")
     }
@@ -53,7 +58,7 @@ import Testing
             "t/a.csv",
             "\u{FEFF}label,path\r\nbee,1\r\n\r\n\"ant\",\"x,y\"\n\"a \"\"b\"\"\",in/2\nbee,\"q\"\"\nz\"\nbee,\(folder["t/1"])"
         )
-        let images = try LabelledImages(folder["t/a.csv"])
+        let images = try LabelledImages(measuredOn: folder["t/a.csv"])
         #expect(images.classes == ["a \"b\"", "ant", "bee"])
         #expect(items(images) == ["t/1 bee", "t/x,y ant", "t/in/2 a \"b\"", "t/q\"\nz bee", "t/1 bee"])
     }
@@ -61,16 +66,28 @@ import Testing
     @Test func aHeaderWithATabMakesATableTabSeparated() throws {
         try folder.write("a,b")
         try folder.write("t.tsv", "path\tlabel\na,b\tant, bee\n")
-        #expect(try items(LabelledImages(folder["t.tsv"])) == ["a,b ant, bee"])
+        #expect(try items(LabelledImages(measuredOn: folder["t.tsv"])) == ["a,b ant, bee"])
     }
+
+    private static let expected = "expected a header with the columns path and label"
+    private static let advice = "--path-column and --label-column name others"
+    private static let places =
+        "; looked in . and in the current folder (--root DIR names the folder that paths start at)"
 
     @Test(arguments: [
         ("", "the file is empty"),
         ("path,label\n", "the table has no rows"),
-        ("path\n1\n", "expected a header with path and label, found \"path\""),
-        ("path,path\n1,2\n", "expected a header with path and label, found \"path,path\""),
-        ("path,class\n1,2\n", "unknown column \"class\"; expected a header with path and label"),
-        ("path,label,label\n", "expected a header with path and label, found \"path,label,label\""),
+        ("path\n1\n", "\(Self.expected), found \"path\"; \(Self.advice)"),
+        ("path,path\n1,2\n", "more than one column may have the paths: \"path,path\"; --path-column NAME chooses one"),
+        ("path,notes\n1,2\n", "\(Self.expected), found \"path,notes\"; \(Self.advice)"),
+        (
+            "path,label,label\n",
+            "more than one column may have the labels: \"label,label\"; --label-column NAME chooses one"
+        ),
+        ("path,label,split\n1,a,train\n1,a,\n", "line 3: the split \"\" is none of train, val and test"),
+        ("path,status,label\n1,ok,\n2,error: no,a\n", "no row has a label: 1 with an error and 1 without a label"),
+        ("\u{1}PNG", "is no table: expected CSV or TSV, whose first line names the columns"),
+        ("{\"path\":1}\n", "JSON Lines are not read here: expected CSV or TSV (label --format csv)"),
         ("path,label\n1,a\n1,a,b\n", "line 3: expected 2 cells, found 3"),
         ("path,label\n1\n", "line 2: expected 2 cells, found 1"),
         ("path,label\n,a\n", "line 2: the path is empty or holds a NUL"),
@@ -79,8 +96,8 @@ import Testing
         ("path,label\n1,\"a\n", "line 2: a quoted cell has no end, or goes on after its end"),
         ("path,label\n1,\"a\"b\n", "line 2: a quoted cell has no end, or goes on after its end"),
         ("path,label\n\"1\",\"a\nb\"\n1,c\n", "line 4: 1 is \"c\" here and \"a\nb\" on line 2"),
-        ("path,label\n1,a\nx,a\n.,b\n", "2 of 3 files are not there: x, ."),
-        ("path,label\n5,a\n6,a\n7,a\n8,b\n", "4 of 4 files are not there: 5, 6, 7 and 1 more"),
+        ("path,label\n1,a\nx,a\n.,b\n", "2 of 3 files are not there: x, .\(Self.places)"),
+        ("path,label\n5,a\n6,a\n7,a\n8,b\n", "4 of 4 files are not there: 5, 6, 7 and 1 more\(Self.places)"),
     ])
     func aTableThatIsWrongIsRefused(content: String, expected: String) throws {
         try folder.write("1")
@@ -92,14 +109,14 @@ import Testing
         let name: [UInt8] = [0xFE, 0xFF]
         try folder.write(name, [1])
         try folder.write(Array("t.csv".utf8), Array("path,label\n".utf8) + name + Array(",a\n".utf8))
-        #expect(try LabelledImages(folder["t.csv"]).items.map(\.path) == [folder[name]])
+        #expect(try LabelledImages(measuredOn: folder["t.csv"]).items.map(\.path) == [folder[name]])
         try folder.write(Array("u.csv".utf8), Array("label,path\n".utf8) + name + Array(",1\n".utf8))
         #expect(reason("u.csv") == "u.csv: line 2: the label is not UTF-8")
     }
 
     @Test func classesCanBeCountedAsAModelCountsThem() throws {
         for name in ["d/a/1", "d/b/2"] { try folder.write(name) }
-        let images = try LabelledImages(folder["d"])
+        let images = try LabelledImages(measuredOn: folder["d"])
         let moved = try images.indexed(by: ["c", "b", "a"])
         #expect(moved.classes == ["c", "b", "a"])
         #expect(items(moved) == items(images))

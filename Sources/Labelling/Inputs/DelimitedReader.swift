@@ -1,7 +1,8 @@
-/// Reads the rows of a CSV (RFC 4180) or TSV: what `DelimitedCells` writes.
+/// Reads the rows of a CSV (RFC 4180) or TSV: what `DelimitedCells` writes, or spreadsheets do.
 ///
 /// Cells are bytes. Lines end in a line feed, with or without a carriage return before it; empty lines are left out, and so
-/// is a byte order mark. A table whose first line holds a tab is a TSV.
+/// is a byte order mark. The first of comma, semicolon and tab that the first line has outside of quotes separates cells,
+/// unless the first line is `sep=` and the separator, which spreadsheets read and which is left out, too.
 struct DelimitedReader {
     private let bytes: [UInt8]
     private let delimiter: UInt8
@@ -11,9 +12,21 @@ struct DelimitedReader {
     /// A reader at the start of a table.
     init(_ bytes: [UInt8]) {
         self.bytes = bytes
-        let header = bytes.prefix { $0 != 0x0A }
-        delimiter = header.contains(UInt8(ascii: "\t")) ? UInt8(ascii: "\t") : UInt8(ascii: ",")
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
+        let first = bytes[position...].prefix { $0 != 0x0A && $0 != 0x0D }
+        let separators = Array(",;\t".utf8)
+        if first.count == 5, first.starts(with: "sep=".utf8), let last = first.last, separators.contains(last) {
+            delimiter = last
+            position = first.endIndex
+            return
+        }
+        var isQuoted = false
+        let header = bytes[position...].prefix { $0 != 0x0A }
+        delimiter =
+            header.first { byte in
+                if byte == UInt8(ascii: "\"") { isQuoted.toggle() }
+                return !isQuoted && separators.contains(byte)
+            } ?? UInt8(ascii: ",")
     }
 
     /// The next row and the number of its first line; nil at the end.

@@ -75,6 +75,9 @@ public struct InputReading: Sendable, Equatable {
     /// Whether a file of a folder or archive is an input.
     func takes(_ path: [UInt8]) -> Bool { endings?.contains(InputReading.ending(path)) ?? true }
 
+    /// Whether a file is a table by its name.
+    public static func isTable(_ path: BytePath) -> Bool { ["csv", "tsv"].contains(ending(path.bytes)) }
+
     /// What stands after the last dot of a name, in lower case; empty where there is none.
     static func ending(_ path: [UInt8]) -> String {
         guard let mark = path.lastIndex(where: { $0 == UInt8(ascii: ".") || $0 == slash }), path[mark] != slash else {

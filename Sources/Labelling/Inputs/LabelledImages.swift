@@ -18,44 +18,72 @@ public struct LabelledImages: Sendable, Equatable {
     /// The images: of a folder by class and then in byte order of their paths, of a table in its order.
     public let items: [Item]
 
+    /// What a user ought to know of how they were read, a sentence each.
+    public let notes: [String]
+
     /// Images from their parts. The caller guarantees that every item's class is among the classes.
-    public init(source: BytePath, classes: [String], items: [Item]) {
-        (self.source, self.classes, self.items) = (source, classes, items)
+    public init(source: BytePath, classes: [String], items: [Item], notes: [String] = []) {
+        (self.source, self.classes, self.items, self.notes) = (source, classes, items, notes)
     }
 
-    /// Reads a folder of class folders, or a table of paths and labels (see `init(table:)`), as the path leads to one or the
-    /// other.
+    /// Reads a folder of class folders (`init(folder:endings:)`), or a `LabelledTable`.
     ///
-    /// - Parameter needsFiles: whether the files that a table names have to be there.
-    /// - Throws: `LabellingError.labelledImages` as the two do.
-    public init(_ path: BytePath, needsFiles: Bool = true) throws(LabellingError) {
+    /// - Parameter split: what the images are for: of a table that tells splits apart, only those of this one are taken.
+    /// - Throws: `LabellingError.labelledImages` as the two do, or when a table has no images of the split.
+    public init(
+        _ path: BytePath, for split: DataSplit, _ reading: LabelledReading = LabelledReading()
+    ) throws(LabellingError) {
         switch FileStatus.of(path) {
         case .failure(let error): throw .labelledImages(path: path, reason: "\(error)")
-        case .success(let status):
-            self = status.isFolder ? try .init(folder: path) : try .init(table: path, needsFiles: needsFiles)
+        case .success(let status) where status.isFolder: self = try .init(folder: path, endings: reading.endings)
+        case .success:
+            let table = try LabelledTable(path, reading)
+            self = table.images([split])
+            guard !items.isEmpty else {
+                throw .labelledImages(
+                    path: path, reason: "no row is of the \(split.rawValue) images, which are wanted here")
+            }
         }
     }
 
-    /// Reads the images that a model is measured on: as `init(_:needsFiles:)` does, but never those of several splits.
+    /// Reads the images that a model is measured on: as `init(_:for:_:)` does, but never those of several splits.
     ///
     /// - Throws: `LabellingError.labelledImages` also for a folder that is divided into splits, with the one that may be meant.
-    public init(measuredOn path: BytePath, needsFiles: Bool = true) throws(LabellingError) {
+    public init(
+        measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading()
+    ) throws(LabellingError) {
         if let splits = try SplitFolder(path, classesAreKnown: true) {
             let meant = splits.folder(.test) ?? splits.folder(.validation) ?? splits.folder(.training)
             throw .labelledImages(path: path, reason: "is divided into \(splits): did you mean \(meant ?? path)?")
         }
-        try self.init(path, needsFiles: needsFiles)
+        guard case .success(let status) = FileStatus.of(path), !status.isFolder else {
+            self = try .init(path, for: .test, reading)
+            return
+        }
+        let table = try LabelledTable(path, reading)
+        let splits = [DataSplit.test, .validation, .training].filter(table.splits.contains)
+        let images = table.images(splits.first.map { [$0] })
+        guard splits.count > 1 else {
+            self = images
+            return
+        }
+        self.init(
+            source: path, classes: images.classes, items: images.items,
+            notes: images.notes + ["\(path): only its \(splits[0].rawValue) images are measured on"])
     }
 
-    /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries are left out.
+    /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries and what systems leave in
+    /// folders are left out. A class has its folder's name without white space at its ends.
     ///
+    /// - Parameter endings: the endings of files that are images, in lower case; nil for all files.
     /// - Throws: `LabellingError.labelledImages` when a folder cannot be listed or holds nothing, a file stands outside the
-    ///   class folders, or a class's name is not UTF-8.
-    public init(folder: BytePath) throws(LabellingError) {
+    ///   class folders, or a class's name is not UTF-8, or that of another class.
+    public init(folder: BytePath, endings: Set<String>? = nil) throws(LabellingError) {
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: folder, reason: reason) }
         let contents = try FolderContents(folder)
-        guard contents.files.isEmpty else {
-            let strays = contents.files.map { "\(BytePath($0))" }
+        let reading = InputReading(endings: endings)
+        let strays = contents.files.filter(reading.takes).map { "\(BytePath($0))" }
+        guard strays.isEmpty else {
             throw failure("expected a folder for each class, found \(LabelledImages.some(strays)) beside them")
         }
         guard !contents.folders.isEmpty else { throw failure("expected a folder for each class, found none") }
@@ -63,8 +91,13 @@ public struct LabelledImages: Sendable, Equatable {
         var items: [Item] = []
         for name in contents.folders.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
             let path = folder.appending(name)
-            guard let text = String(validating: name, as: UTF8.self) else {
+            guard let text = String(validating: name, as: UTF8.self).map(ClassName.trimmed) else {
                 throw .labelledImages(path: path, reason: "a class is named by its folder, whose name must be UTF-8")
+            }
+            guard !text.isEmpty, !classes.contains(text) else {
+                throw .labelledImages(
+                    path: path, reason: "the name of this class is \(text.isEmpty ? "empty" : "that of another folder")"
+                )
             }
             let before = items.count
             var walk = FolderWalk(path)
@@ -73,12 +106,14 @@ public struct LabelledImages: Sendable, Equatable {
                 if case .unreadable(let reason) = input {
                     throw .labelledImages(path: BytePath(file), reason: reason)
                 }
+                guard reading.takes(file) else { continue }
                 items.append(Item(path: BytePath(file), class: classes.count))
             }
             guard items.count > before else { throw .labelledImages(path: path, reason: "the class has no images") }
             classes.append(text)
         }
-        self.init(source: folder, classes: classes, items: items)
+        let warning = ClassName.warning(of: classes).map { ["\(folder): \($0)"] }
+        self.init(source: folder, classes: classes, items: items, notes: warning ?? [])
     }
 
     /// The same images with the places of other class names.
@@ -93,7 +128,8 @@ public struct LabelledImages: Sendable, Equatable {
         }
         let moved = classes.map { places[$0] ?? 0 }
         return LabelledImages(
-            source: source, classes: others, items: items.map { Item(path: $0.path, class: moved[$0.class]) })
+            source: source, classes: others, items: items.map { Item(path: $0.path, class: moved[$0.class]) },
+            notes: notes)
     }
 
     /// The first few names, and how many more there are.

@@ -1,55 +1,117 @@
-extension LabelledImages {
+/// A table of images and their labels: a CSV or TSV that a person, a program, or `label` has written.
+///
+/// Quoting is that of RFC 4180; cells are separated by what comes first in the header of comma, semicolon and tab. `TableColumns` has
+/// the names of columns; others are left aside. Labels have no white space at their ends.
+public struct LabelledTable: Sendable {
+    /// One image.
+    struct Row: Sendable {
+        var path: BytePath
+        let label: String
+        /// The split that the table says it belongs to.
+        let split: DataSplit?
+        let line: Int
+    }
+
+    /// The file.
+    public let path: BytePath
+    /// The images that have a label, in the order of the table.
+    private(set) var rows: [Row]
+    /// What a user ought to know of how it was read, a sentence each.
+    public private(set) var notes: [String] = []
+
     /// The largest table that is read, in bytes.
     static let largestTable = 1 << 30
 
-    /// Reads a CSV or TSV with the columns `path` and `label`, in either order, and one row an image.
+    /// Reads a table.
     ///
-    /// Quoting is that of RFC 4180; a header with a tab makes it a TSV. Paths are bytes, relative ones start at the table's
-    /// folder. The classes are the labels, in byte order.
-    ///
-    /// - Parameter needsFiles: whether the files have to be there.
-    /// - Throws: `LabellingError.labelledImages` when the table is damaged, has other columns, an empty path or label, a
-    ///   label that is not UTF-8, one path with two labels, no rows, or names files that are not there.
-    public init(table: BytePath, needsFiles: Bool = true) throws(LabellingError) {
+    /// - Throws: `LabellingError.labelledImages` when it is damaged, has not the columns, an empty path, an empty label that no status
+    ///   explains, a label that is not UTF-8, one path with two labels, no rows, or names files that are not there.
+    public init(_ table: BytePath, _ reading: LabelledReading = LabelledReading()) throws(LabellingError) {
+        path = table
+        rows = []
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: table, reason: reason) }
-        var cells = DelimitedReader(try LabelledImages.content(of: table))
-        let columns = try LabelledImages.columns(&cells, table)
-        let hasFolder = table.bytes.contains(slash)
-        var rows: [(path: BytePath, label: String)] = []
-        var lines: [BytePath: (row: Int, line: Int)] = [:]
+        var cells = DelimitedReader(try LabelledTable.content(of: table))
+        let header = try cells.next(table)?.cells.map { String(decoding: $0, as: UTF8.self) } ?? []
+        let columns = try TableColumns(header, reading, table: table)
+        var content: [(cells: [[UInt8]], line: Int)] = []
+        var (failed, empty) = (0, 0)
         while let row = try cells.next(table) {
-            guard row.cells.count == 2 else {
-                throw failure("line \(row.line): expected 2 cells, found \(row.cells.count)")
-            }
-            let (name, label) = (row.cells[columns.path], row.cells[columns.label])
-            guard !name.isEmpty, !name.contains(0) else {
-                throw failure("line \(row.line): the path is empty or holds a NUL")
-            }
-            guard !label.isEmpty else { throw failure("line \(row.line): the label is empty") }
-            guard let text = String(validating: label, as: UTF8.self) else {
-                throw failure("line \(row.line): the label is not UTF-8")
-            }
-            let path = name.first == slash || !hasFolder ? BytePath(name) : table.parent.appending(name)
-            if let other = lines[path], rows[other.row].label != text {
+            guard row.cells.contains(where: { !$0.isEmpty }) else { continue }
+            guard row.cells.count == header.count else {
                 throw failure(
-                    "line \(row.line): \(path) is \"\(text)\" here and \"\(rows[other.row].label)\" on line \(other.line)"
+                    "line \(row.line): expected \(header.count) cell\(header.count == 1 ? "" : "s"), found \(row.cells.count)"
                 )
             }
-            lines[path] = (rows.count, row.line)
-            rows.append((path, text))
+            if let status = columns.status, row.cells[status].starts(with: "error".utf8) {
+                failed += 1
+                continue
+            }
+            if let (task, rank) = columns.answer {
+                guard row.cells[task].elementsEqual((reading.task ?? "").utf8), row.cells[rank] == [UInt8(ascii: "1")]
+                else { continue }
+            }
+            if columns.allowsEmptyLabels, LabelledTable.text(row.cells[columns.label])?.isEmpty == true {
+                empty += 1
+                continue
+            }
+            content.append(row)
         }
-        guard !rows.isEmpty else { throw failure("the table has no rows") }
-        let missing =
-            !needsFiles
-            ? [] : rows.filter { (try? FileStatus.of($0.path).get().isFolder) != false }.map(\.path.description)
-        guard missing.isEmpty else {
-            throw failure("\(missing.count) of \(rows.count) files are not there: \(LabelledImages.some(missing))")
+        guard columns.answer == nil || !content.isEmpty || failed + empty > 0 else {
+            throw failure("no row is about the task \"\(reading.task ?? "")\"")
         }
-        let classes = Set(rows.map(\.label)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
-        self.init(
-            source: table, classes: classes, items: rows.map { Item(path: $0.path, class: places[$0.label] ?? 0) })
+        let split = try LabelledTable.splitColumn(columns, header, content, table)
+        for row in content { rows.append(try LabelledTable.row(row, columns, split, table)) }
+        let left = [(failed, "with an error"), (empty, "without a label")].filter { $0.0 > 0 }
+        let leftOut = left.map { "\($0.0) \($0.1)" }.joined(separator: " and ")
+        guard !rows.isEmpty else {
+            throw failure(left.isEmpty ? "the table has no rows" : "no row has a label: \(leftOut)")
+        }
+        if !left.isEmpty { notes.append("\(table): left out rows: \(leftOut)") }
+        try place(reading)
+        try checkLabels()
     }
+
+    /// Whether a path is a file, which is read as a table where labelled images are wanted.
+    public static func isTable(_ path: BytePath) -> Bool {
+        if case .success(let status) = FileStatus.of(path) { !status.isFolder } else { false }
+    }
+
+    /// The labelled images of some splits; of a table that knows no splits all.
+    public func images(_ splits: Set<DataSplit>? = nil) -> LabelledImages {
+        let chosen =
+            splits == nil ? rows : rows.filter { row in row.split.map { splits?.contains($0) == true } ?? true }
+        let classes = Set(chosen.map(\.label)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        return LabelledImages(
+            source: path, classes: classes, items: chosen.map { .init(path: $0.path, class: places[$0.label] ?? 0) },
+            notes: notes + (ClassName.warning(of: classes).map { ["\(path): \($0)"] } ?? []))
+    }
+
+    /// The splits that the table tells its images apart by; empty when it does not.
+    public var splits: Set<DataSplit> { Set(rows.compactMap(\.split)) }
+
+    private static func row(
+        _ row: (cells: [[UInt8]], line: Int), _ columns: TableColumns, _ split: Int?, _ table: BytePath
+    ) throws(LabellingError) -> Row {
+        func failure(_ reason: String) -> LabellingError {
+            .labelledImages(path: table, reason: "line \(row.line): \(reason)")
+        }
+        let name = row.cells[columns.path]
+        guard !name.isEmpty, !name.contains(0) else { throw failure("the path is empty or holds a NUL") }
+        guard let label = text(row.cells[columns.label]) else { throw failure("the label is not UTF-8") }
+        guard !label.isEmpty else { throw failure("the label is empty") }
+        return Row(
+            path: BytePath(name), label: label, split: split.flatMap { LabelledTable.split(row.cells[$0]) },
+            line: row.line)
+    }
+
+    /// A cell as text without white space at its ends; nil if it is not UTF-8.
+    private static func text(_ cell: [UInt8]) -> String? {
+        String(validating: cell, as: UTF8.self).map(ClassName.trimmed)
+    }
+
+    /// The split that a cell names.
+    private static func split(_ cell: [UInt8]) -> DataSplit? { text(cell).flatMap { DataSplit(name: $0) } }
 
     private static func content(of table: BytePath) throws(LabellingError) -> [UInt8] {
         var reader = FileReader(limit: largestTable)
@@ -60,21 +122,72 @@ extension LabelledImages {
         return content
     }
 
-    /// The places of the two columns.
-    private static func columns(
-        _ cells: inout DelimitedReader, _ table: BytePath
-    ) throws(LabellingError) -> (path: Int, label: Int) {
-        let header = try cells.next(table)?.cells.map { String(decoding: $0, as: UTF8.self) } ?? []
-        if let unknown = header.first(where: { $0 != "path" && $0 != "label" }) {
-            throw .labelledImages(
-                path: table, reason: "unknown column \"\(unknown)\"; expected a header with path and label")
+    /// The column that says which split each image belongs to, by its name, or because its cells are names of several splits and nothing
+    /// else.
+    ///
+    /// - Throws: `LabellingError.labelledImages` when it has such a name and other cells.
+    private static func splitColumn(
+        _ columns: TableColumns, _ header: [String], _ rows: [(cells: [[UInt8]], line: Int)], _ table: BytePath
+    ) throws(LabellingError) -> Int? {
+        for column in columns.splits where !rows.isEmpty {
+            let isNamed = TableColumns.isAboutSplits(header[column])
+            let odd = rows.first { split($0.cells[column]) == nil }
+            guard let odd else {
+                let kinds = Set(rows.compactMap { split($0.cells[column]) })
+                if isNamed || kinds.count > 1 { return column }
+                continue
+            }
+            if isNamed {
+                throw .labelledImages(
+                    path: table,
+                    reason:
+                        "line \(odd.line): the \(header[column]) \"\(text(odd.cells[column]) ?? "")\" is none of train, val "
+                        + "and test")
+            }
         }
-        guard header.count == 2, let path = header.firstIndex(of: "path"), let label = header.firstIndex(of: "label")
-        else {
+        return nil
+    }
+
+    /// Checks that no image has two labels.
+    private func checkLabels() throws(LabellingError) {
+        var first: [BytePath: Row] = [:]
+        for row in rows {
+            guard let other = first.updateValue(row, forKey: row.path), other.label != row.label else { continue }
             throw .labelledImages(
-                path: table,
-                reason: "expected a header with path and label, found \"\(header.joined(separator: ","))\"")
+                path: path,
+                reason:
+                    "line \(row.line): \(row.path) is \"\(row.label)\" here and \"\(other.label)\" on line \(other.line)"
+            )
         }
-        return (path, label)
+    }
+}
+
+// MARK: Where the images are
+
+extension LabelledTable {
+    /// Finds the folder that relative paths start at: the one that was named; else the table's, or if not one file is there but some are
+    /// in the current folder, that.
+    private mutating func place(_ reading: LabelledReading) throws(LabellingError) {
+        let hasFolder = path.bytes.contains(slash)
+        let own: BytePath? = hasFolder ? path.parent : nil
+        var places = reading.root.map { [Optional($0)] } ?? [own]
+        if reading.root == nil, hasFolder { places.append(nil) }
+        let found = places.map { place in rows.map { LabelledTable.path($0.path, in: place) } }
+        let missing = found.map { paths in paths.filter { (try? FileStatus.of($0).get().isFolder) != false } }
+        let chosen = missing.count > 1 && missing[0].count == rows.count && missing[1].count < rows.count ? 1 : 0
+        for index in rows.indices { rows[index].path = found[chosen][index] }
+        if chosen == 1 { notes.append("\(path): its paths are taken from the current folder") }
+        guard reading.needsFiles, !missing[chosen].isEmpty else { return }
+        let looked = reading.root ?? own
+        let elsewhere = chosen == 0 && places.count > 1 ? "; looked in \(looked ?? path) and in the current folder" : ""
+        throw .labelledImages(
+            path: path,
+            reason: "\(missing[chosen].count) of \(rows.count) files are not there: "
+                + "\(LabelledImages.some(missing[chosen].map(\.description)))\(elsewhere)"
+                + (reading.root == nil ? " (--root DIR names the folder that paths start at)" : ""))
+    }
+
+    private static func path(_ name: BytePath, in folder: BytePath?) -> BytePath {
+        name.bytes.first == slash ? name : folder?.appending(name.bytes) ?? name
     }
 }

@@ -10,10 +10,12 @@ public struct TrainingData: Sendable, Equatable {
     public let training: [LabelledImages.Item]
     /// What is only looked at after each epoch; may be empty.
     public let validation: [LabelledImages.Item]
+    /// What a user ought to know of how they were read, a sentence each.
+    public let notes: [String]
 
     /// Where the validation images come from.
     public enum Validation: Sendable, Equatable {
-        /// The validation images of a divided folder, else a tenth of the training images.
+        /// The validation images of a divided folder or table, else a tenth of the training images.
         case usual
         /// This part of the training images, from 0 (none) to below 1.
         case fraction(Double)
@@ -26,45 +28,70 @@ public struct TrainingData: Sendable, Equatable {
 
     /// Lists the images.
     ///
-    /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`, whose test images are not read; else `DIR/<class>/...`; or a table
-    /// with the columns path and label.
+    /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`; else `DIR/<class>/...`; or a `LabelledTable`, which may tell splits
+    /// apart, too. Test images are not taken.
     ///
     /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used, and for a folder that looks divided
     ///   into splits but is not understood; `TrainingError` when there is
     ///   one class alone, or a class has validation images but none to learn from.
-    public init(_ path: BytePath, validation: Validation = .usual, seed: UInt64) throws {
-        let splits = try SplitFolder(path)
-        if splits == nil { try SplitFolder.checkClasses(of: path) }
-        let images = try splits.map { try LabelledImages(folder: $0.required(.training)) } ?? LabelledImages(path)
+    public init(
+        _ path: BytePath, validation: Validation = .usual, _ reading: LabelledReading = LabelledReading(), seed: UInt64
+    ) throws {
+        let parts = try Parts(path, reading)
+        let images = parts.training
         source = path
         classes = images.classes
         guard classes.count > 1 else {
             throw TrainingError("\(images.source)", "one class alone, \"\(classes[0])\"; expected at least two")
         }
         let fraction: Double
+        var held = parts.validation
         switch validation {
         case .data(let other):
-            training = images.items
             let folder = try SplitFolder(other)?.required(.validation)
-            self.validation = try TrainingData.validation(LabelledImages(folder ?? other), classes)
-            return
-        case .usual:
-            if let folder = splits?.folder(.validation) {
-                training = images.items
-                self.validation = try TrainingData.validation(LabelledImages(folder: folder), classes)
-                return
-            }
-            fraction = Self.usualFraction
+            held = try LabelledImages(folder ?? other, for: .validation, reading)
+            fraction = 0
+        case .usual: fraction = Self.usualFraction
         case .fraction(let given):
-            if let folder = splits?.folder(.validation) {
-                throw TrainingError("\(folder)", "has the validation images; --val-fraction is for data without them")
+            if let held {
+                throw TrainingError(
+                    "\(held.source)", "has the validation images; --val-fraction is for data without them")
             }
             fraction = given
+        }
+        notes = images.notes + (held?.notes ?? []).filter { !images.notes.contains($0) }
+        if let held {
+            (training, self.validation) = (images.items, try TrainingData.validation(held, classes))
+            return
         }
         (training, self.validation) =
             fraction > 0
             ? StratifiedSplit.split(images.items, classes: classes.count, fraction: fraction, seed: seed)
             : (images.items, [])
+    }
+
+    /// What a folder or table has for training, and for validation if it says so itself.
+    private struct Parts {
+        let training: LabelledImages
+        let validation: LabelledImages?
+
+        init(_ path: BytePath, _ reading: LabelledReading) throws(LabellingError) {
+            func folder(_ path: BytePath) throws(LabellingError) -> LabelledImages {
+                try LabelledImages(folder: path, endings: reading.endings)
+            }
+            if let splits = try SplitFolder(path) {
+                training = try folder(splits.required(.training))
+                validation =
+                    if let path = splits.folder(.validation) { try folder(path) } else { nil }
+                return
+            }
+            try SplitFolder.checkClasses(of: path)
+            training = try LabelledImages(path, for: .training, reading)
+            validation =
+                if LabelledTable.isTable(path), try LabelledTable(path, reading).splits.contains(.validation) {
+                    try LabelledImages(path, for: .validation, reading)
+                } else { nil }
+        }
     }
 
     /// The validation images, their classes counted as the training images count them.

@@ -22,17 +22,28 @@ struct StudyImages {
     ///   on.
     init(_ task: StudyJob.Task, seed: UInt64) throws {
         name = task.name
+        let reading = LabelledReading(task: task.name)
         let splits = try SplitFolder(task.data)
         let test = splits?.folder(.test)
-        training = test != nil && splits?.folder(.training) == nil ? nil : try TrainingData(task.data, seed: seed)
-        if let test {
-            (measured, split) = (try LabelledImages(folder: test), "test")
+        let hasTestRows =
+            try LabelledTable.isTable(task.data) && LabelledTable(task.data, reading).splits.contains(.test)
+        training =
+            test != nil && splits?.folder(.training) == nil
+            ? nil : try TrainingData(task.data, reading, seed: seed)
+        if test != nil || hasTestRows {
+            (measured, split) = (try LabelledImages(test ?? task.data, for: .test, reading), "test")
         } else if let training, !training.validation.isEmpty {
             measured = LabelledImages(source: training.source, classes: training.classes, items: training.validation)
             split = "val"
         } else {
             throw TrainingError("\(task.data)", "no images to measure on: expected a folder test or val")
         }
+    }
+
+    /// What a user ought to know of how they were read, a sentence each.
+    var notes: [String] {
+        let notes = training?.notes ?? []
+        return notes + measured.notes.filter { !notes.contains($0) }
     }
 
     /// The images that may be trained on and looked at.

@@ -33,6 +33,7 @@ extension StudyJob {
         _ store: StudyStore, base: Checkpoint, reader: inout PictureReader, _ tell: Tell
     ) throws -> StudyMaterial {
         let images = try tasks.map { try StudyImages($0, seed: seed) }
+        for images in images { for note in images.notes { try tell(.note("\(images.name): \(note)")) } }
         for images in images where images.split != "test" {
             try tell(.note("\(images.name): there is no folder test; it is measured on \(images.split)"))
         }

@@ -86,7 +86,8 @@ let package = Package(
         // Tests.
         .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: strictC),
         .target(name: "ChildProcesses", dependencies: ["CSpawn"], path: "Tests/ChildProcesses", swiftSettings: strict),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: strict),
+        .testTarget(
+            name: "TensorsTests", dependencies: ["Tensors"], resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(name: "ComputeTests", dependencies: ["Compute", "Tensors"], swiftSettings: strict),
         .testTarget(
             name: "ImagesTests", dependencies: ["Images", "Tensors"], exclude: ["make_cases.py"],

@@ -60,7 +60,7 @@ public struct Adapter: Sendable {
         return names
     }
 
-    /// Reads a PEFT folder, a folder with only a head, or a safetensors file with only a head.
+    /// Reads a PEFT folder, a folder with only a head, or a file with only a head.
     ///
     /// - Parameters:
     ///   - task: the task's name.
@@ -151,22 +151,25 @@ extension BaseDifference {
 /// The files of an adapter.
 struct AdapterSource {
     let folder: String
-    let weights: SafetensorsFile
+    let weights: any TensorFile
     let configuration: AdapterConfiguration?
     let configurationPath: String
     let files: [String]
     /// Whether a folder was named, and not a file.
     let isFolder: Bool
 
+    /// The names of weights in a folder, the first that is there is read.
+    static let names = ["adapter_model.safetensors", "adapter_model.bin", "head.safetensors", "head.bin"]
+
     init(_ path: String) throws {
         var status = stat()
         guard stat(path, &status) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
         guard status.st_mode & S_IFMT == S_IFDIR else {
-            guard path.hasSuffix(".safetensors") else {
-                throw ModelError(path, "expected a PEFT folder, or a .safetensors file with a head")
+            guard TensorFiles.hasEnding(path) else {
+                throw ModelError(path, "expected a PEFT folder, or a .safetensors or .bin file with a head")
             }
             folder = path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
-            (weights, configuration) = (try SafetensorsFile(path: path), nil)
+            (weights, configuration) = (try TensorFiles.open(path), nil)
             (configurationPath, files) = (path, [path])
             isFolder = false
             return
@@ -174,17 +177,11 @@ struct AdapterSource {
         folder = path
         isFolder = true
         configurationPath = path + "/adapter_config.json"
-        let names = ["adapter_model.safetensors", "head.safetensors"]
-        guard let name = names.first(where: { access("\(path)/\($0)", F_OK) == 0 }) else {
-            if access(path + "/adapter_model.bin", F_OK) == 0 {
-                throw ModelError(
-                    path + "/adapter_model.bin",
-                    "weights in Python's pickle format are not read, because opening them can run code; save the adapter "
-                        + "again with model.save_pretrained(FOLDER, safe_serialization=True)")
-            }
-            throw ModelError(path, "neither adapter_model.safetensors nor head.safetensors is there")
+        guard let name = Self.names.first(where: { access("\(path)/\($0)", F_OK) == 0 }) else {
+            throw ModelError(
+                path, "neither adapter_model.safetensors nor adapter_model.bin nor head.safetensors is there")
         }
-        weights = try SafetensorsFile(path: "\(path)/\(name)")
+        weights = try TensorFiles.open("\(path)/\(name)")
         if access(configurationPath, F_OK) == 0 {
             configuration = try AdapterConfiguration(JSON(contentsOf: configurationPath), path: configurationPath)
             files = [configurationPath, weights.path]

@@ -3,6 +3,9 @@ import VisionTransformers
 
 /// What an adapter is, without the base that it was trained on.
 public enum AdapterDescription {
+    /// The names that an adapter's or head's weights have in its folder.
+    public static let weightNames = AdapterSource.names
+
     /// Describes a PEFT folder or a head.
     ///
     /// - Throws: `ModelError` or `TensorFileError` when it cannot be read or is not understood.

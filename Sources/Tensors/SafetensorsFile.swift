@@ -3,18 +3,9 @@
 /// Format: an unsigned 64-bit little-endian header length, that many bytes of JSON, then the data. The header maps names to
 /// `{"dtype", "shape", "data_offsets"}`. Everything a hostile file can say is refused: lengths beyond the file, shapes that
 /// overflow, offsets that overlap or leave gaps, duplicate names, unknown element types.
-public final class SafetensorsFile: Sendable {
+public final class SafetensorsFile: TensorFile {
     /// One tensor as the header describes it.
-    public struct Entry: Sendable, Equatable {
-        /// The tensor's name.
-        public let name: String
-        /// How an element is stored.
-        public let type: ElementType
-        /// The extents, outermost first.
-        public let shape: [Int]
-        /// Where the data lies in the file.
-        public let range: Range<Int>
-    }
+    public typealias Entry = TensorEntry
 
     /// The longest header accepted, as in the format's reference implementation.
     public static let maximumHeaderLength = 100_000_000
@@ -41,34 +32,17 @@ public final class SafetensorsFile: Sendable {
         indices = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
     }
 
-    /// The path of the file.
-    public var path: String { file.path }
-
     /// The description of a tensor, or nil if there is none of that name.
     public func entry(_ name: String) -> Entry? { indices[name].map { entries[$0] } }
-
-    /// The stored bytes of a tensor. Valid while this object lives.
-    public func bytes(of entry: Entry) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
-    }
-
-    /// A tensor's elements as 32-bit floats.
-    ///
-    /// - Throws: `TensorFileError` when there is no such tensor or its elements are not floating-point numbers.
-    public func tensor(_ name: String) throws(TensorFileError) -> Tensor {
-        guard let entry = entry(name) else { throw TensorFileError(path: path, reason: "no tensor \"\(name)\"") }
-        guard let values = entry.type.floats(from: bytes(of: entry)) else {
-            throw TensorFileError(
-                path: path, reason: "tensor \"\(name)\": expected F32, F16, BF16 or F64, found \(entry.type.rawValue)")
-        }
-        return Tensor(shape: entry.shape, values: values)
-    }
 
     private struct HeaderError: Error { let reason: String }
 
     private static func parse(
         _ bytes: UnsafeRawBufferPointer
     ) throws(HeaderError) -> (entries: [Entry], metadata: [String: String]) {
+        if let kind = ForeignFile.description(bytes) {
+            throw HeaderError(reason: "not a safetensors file: it is \(kind)")
+        }
         guard bytes.count >= 8 else {
             throw HeaderError(reason: "not a safetensors file: \(bytes.count) bytes are too few")
         }

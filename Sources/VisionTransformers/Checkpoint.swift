@@ -9,16 +9,16 @@ public protocol ParameterSource: Sendable {
     func release(_ name: String)
 }
 
-/// A Hugging Face checkpoint folder: `config.json` and `model.safetensors`, or shards with an index.
+/// A Hugging Face checkpoint folder: `config.json` and `model.safetensors` or `pytorch_model.bin`, or shards with an index.
 ///
 /// Opening maps the files and checks every name and shape; data is read when a parameter is asked for.
 public final class Checkpoint: ParameterSource {
     /// One tensor as it is stored, and the parameters that it holds.
     public struct StoredTensor: Sendable {
         /// The shard.
-        public let file: SafetensorsFile
+        public let file: any TensorFile
         /// The tensor's place and shape in it.
-        public let entry: SafetensorsFile.Entry
+        public let entry: TensorEntry
         /// The canonical names of what it holds: one, or the branches of a fused weight in the order of their rows.
         public let parameters: [String]
     }
@@ -31,8 +31,8 @@ public final class Checkpoint: ParameterSource {
     public let configuration: BackboneConfiguration
     /// The tensors in the order of the files.
     public let storedTensors: [StoredTensor]
-    /// The safetensors files, shards in the order of the index.
-    public let files: [SafetensorsFile]
+    /// The files of the weights, shards in the order of the index.
+    public let files: [any TensorFile]
     private let places: [String: (tensor: Int, branch: Int)]
 
     /// Opens a checkpoint folder.
@@ -142,37 +142,37 @@ public final class Checkpoint: ParameterSource {
 }
 
 extension Checkpoint {
-    /// Finds and opens the safetensors files of a folder, each with the entries that belong to the checkpoint.
+    /// Finds and opens the files of weights in a folder, safetensors before `pytorch_model.bin`, each with the entries that belong to the checkpoint.
     private static func open(
         _ folder: String
-    ) throws -> [(file: SafetensorsFile, entries: [SafetensorsFile.Entry])] {
-        let single = folder + "/model.safetensors"
-        let index = single + ".index.json"
-        if access(single, F_OK) == 0 {
-            let file = try SafetensorsFile(path: single)
-            return [(file, file.entries)]
+    ) throws -> [(file: any TensorFile, entries: [TensorEntry])] {
+        for single in ["model.safetensors", "pytorch_model.bin"] {
+            let path = "\(folder)/\(single)"
+            if access(path, F_OK) == 0 {
+                let file = try TensorFiles.open(path)
+                return [(file, file.entries)]
+            }
+            let index = path + ".index.json"
+            if access(index, F_OK) == 0 { return try openShards(folder, index: index) }
         }
-        if access(index, F_OK) == 0 { return try openShards(folder, index: index) }
-        for old in ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "pytorch_model.pt"]
-        where access(folder + "/" + old, F_OK) == 0 {
-            throw ModelError("\(folder)/\(old)", pickleAdvice)
+        for other in ["model.pt", "model.pth", "model.bin", "pytorch_model.pt", "pytorch_model.pth"]
+        where access("\(folder)/\(other)", F_OK) == 0 {
+            throw ModelError(
+                "\(folder)/\(other)", "not a name that transformers gives weights: rename the file to pytorch_model.bin"
+            )
         }
-        throw ModelError(folder, "neither model.safetensors nor model.safetensors.index.json is there")
+        throw ModelError(
+            folder,
+            "neither model.safetensors nor model.safetensors.index.json is there, nor the same of pytorch_model.bin")
     }
-
-    /// What to do about weights in Python's pickle format, which can run code when it is opened.
-    static let pickleAdvice =
-        "weights in Python's pickle format are not read, because opening them can run code; convert the folder with: "
-        + "python -c \"from transformers import AutoModelForImageClassification as M; "
-        + "M.from_pretrained('FOLDER').save_pretrained('NEW')\""
 
     private static func openShards(
         _ folder: String, index path: String
-    ) throws -> [(file: SafetensorsFile, entries: [SafetensorsFile.Entry])] {
+    ) throws -> [(file: any TensorFile, entries: [TensorEntry])] {
         guard let map = try JSON(contentsOf: path).objectValue?["weight_map"]?.objectValue else {
             throw ModelError(path, "no \"weight_map\" object")
         }
-        var shards: [(file: SafetensorsFile, entries: [SafetensorsFile.Entry])] = []
+        var shards: [(file: any TensorFile, entries: [TensorEntry])] = []
         var positions: [String: Int] = [:]
         for (name, value) in map.members {
             guard let shard = value.stringValue, !shard.isEmpty, !shard.contains("/"), shard != ".." else {
@@ -184,7 +184,7 @@ extension Checkpoint {
             } else {
                 position = shards.count
                 positions[shard] = position
-                shards.append((try SafetensorsFile(path: "\(folder)/\(shard)"), []))
+                shards.append((try TensorFiles.open("\(folder)/\(shard)"), []))
             }
             guard let entry = shards[position].file.entry(name) else {
                 throw ModelError("\(folder)/\(shard)", "no tensor \"\(name)\", which the index places here")

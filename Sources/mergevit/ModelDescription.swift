@@ -12,14 +12,15 @@ enum ModelDescription {
     static func of(_ path: String) throws -> JSON {
         func has(_ name: String) -> Bool { access("\(path)/\(name)", F_OK) == 0 }
         if ModelBundle.isBundle(path) { return try bundle(path) }
-        if has("adapter_config.json") || has("adapter_model.safetensors") || has("head.safetensors") {
+        if has("adapter_config.json") || AdapterDescription.weightNames.contains(where: has) {
             return try AdapterDescription.json(path)
         }
         if has("config.json") { return try checkpoint(path) }
-        if path.hasSuffix(".safetensors") { return try tensors(path) }
+        if !SmallFiles.isFolder(path), TensorFiles.hasEnding(path) { return try tensors(path) }
         guard access(path, F_OK) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
         throw ModelError(
-            path, "expected a folder with bundle.json, adapter_config.json or config.json, or a .safetensors file")
+            path,
+            "expected a folder with bundle.json, adapter_config.json or config.json, or a .safetensors or .bin file")
     }
 
     private static func checkpoint(_ path: String) throws -> JSON {
@@ -61,13 +62,14 @@ enum ModelDescription {
     }
 
     private static func tensors(_ path: String) throws -> JSON {
-        let file = try SafetensorsFile(path: path)
+        let file = try TensorFiles.open(path)
         var entries = JSONObject()
         for entry in file.entries {
             entries[entry.name] = .string("\(entry.type.rawValue) \(entry.shape)")
         }
         return .object([
-            "kind": "safetensors", "path": .string(path), "tensors": .object(entries),
+            "kind": .string(file is SafetensorsFile ? "safetensors" : "torch.save"), "path": .string(path),
+            "tensors": .object(entries),
             "sha256": try FileDigest.byName([path]),
         ])
     }

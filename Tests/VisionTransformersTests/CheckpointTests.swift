@@ -83,14 +83,17 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
         }
     }
 
-    @Test(arguments: ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.pt"])
-    func pickledWeightsAreRefusedWithAdvice(_ name: String) throws {
+    @Test(arguments: [
+        ("pytorch_model.bin", "not a zip archive"), ("pytorch_model.bin.index.json", "not valid JSON"),
+        ("pytorch_model.pt", "rename the file to pytorch_model.bin"),
+    ])
+    func whatIsNoFileOfTorchSaveIsRefusedWithAdvice(_ name: String, _ reason: String) throws {
         let folder = try CheckpointDraft().written()
         try folder.remove("model.safetensors")
         #expect(message { _ = try Checkpoint(folder: folder.path) }.contains("neither model.safetensors nor"))
         try folder.write(name, "\u{80}")
         let said = message { _ = try Checkpoint(folder: folder.path) }
-        #expect(said.hasPrefix("\(folder.path)/\(name): ") && said.contains("save_pretrained"), "\(said)")
+        #expect(said.hasPrefix("\(folder.path)/\(name): ") && said.contains(reason), "\(said)")
     }
 
     @Test func missingAndBrokenFilesAreNamed() throws {

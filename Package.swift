@@ -31,7 +31,7 @@ let package = Package(
         .target(
             name: "CImageCodecs",
             cSettings: strictC,
-            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
+            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("z")]),
         .target(name: "CKernels", cSettings: strictC),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
         .target(

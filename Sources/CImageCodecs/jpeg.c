@@ -16,6 +16,7 @@
 
 struct mv_jpeg_reader {
     struct jpeg_error_mgr errors;  // first, so that the library's pointer to it is a pointer to this
+    const uint8_t *data;
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     struct jpeg_decompress_struct jpeg;
@@ -23,6 +24,8 @@ struct mv_jpeg_reader {
     char *message;
     int status;
     unsigned scanned_components;
+    int has_header, is_cut;
+    size_t checked;  // no left-over bytes before this place are counted again
     JSAMPARRAY scratch;  // a row as stored, where that is not RGB
 };
 
@@ -51,6 +54,31 @@ static void fail_with_library_message(j_common_ptr jpeg) {
     fail(jpeg, status, text + skip);
 }
 
+// How many bytes before a place are zeros or all ones.
+static size_t padding_before(const uint8_t *place, const uint8_t *start) {
+    const uint8_t *p = place;
+    while (p > start && (p[-1] == 0 || p[-1] == 0xFF)) p--;
+    return (size_t)(place - p);
+}
+
+// Whether bytes that were left over before a restart marker can be padding. The library has read the marker, but may not yet say
+// so; and it counts in what it had read ahead, and passed over without a word, at earlier restart markers.
+static int is_padding(reader *r, int count, int marker) {
+    const uint8_t *place = r->source.next_input_byte, *start = r->data + r->checked;
+    if (place - start >= 2 && place[-1] == marker && place[-2] == 0xFF) place -= 2;
+    size_t padding = padding_before(place, start);
+    r->checked = (size_t)(place - r->data);
+    for (const uint8_t *p = place - 2; padding < (size_t)count && p >= start; p--) {
+        if (p[0] != 0xFF || p[1] == 0) continue;
+        if (p[1] == 0xDA) break;
+        if (p[1] < 0xD0 || p[1] > 0xD7) continue;
+        size_t earlier = padding_before(p, start);
+        // The last byte of the interval may itself be all ones, which is written as FF 00.
+        padding += earlier >= 2 && p[-(ptrdiff_t)earlier] == 0xFF && p[1 - (ptrdiff_t)earlier] == 0 ? earlier - 2 : earlier;
+    }
+    return padding >= (size_t)count;
+}
+
 // Warnings that leave every pixel as encoded pass; the others mean that the library made pixels up.
 static void on_message(j_common_ptr jpeg, int level) {
     if (level >= 0) return;
@@ -61,25 +89,36 @@ static void on_message(j_common_ptr jpeg, int level) {
     case JWRN_NOT_SEQUENTIAL:
     case JWRN_TOO_MUCH_DATA: return;
     case JWRN_EXTRANEOUS_DATA: {
-        // Before a restart marker left-over data means that the interval was misread; elsewhere it is padding.
-        int marker = jpeg->err->msg_parm.i[1];
-        if (marker < 0xD0 || marker > 0xD7) return;
+        // Before a restart marker left-over data means that the interval was misread, unless it can be nothing but padding.
+        int count = jpeg->err->msg_parm.i[0], marker = jpeg->err->msg_parm.i[1];
+        if (marker < 0xD0 || marker > 0xD7 || is_padding((reader *)jpeg->err, count, marker)) return;
     }
     }
+    if (jpeg->err->msg_code == JWRN_HIT_MARKER && ((reader *)jpeg->err)->is_cut)
+        fail(jpeg, MV_DAMAGED, "premature end of data");
     fail_with_library_message(jpeg);
 }
 
 static void on_output(j_common_ptr jpeg) { (void)jpeg; }
 static void on_source_event(j_decompress_ptr jpeg) { (void)jpeg; }
 
+static void fail_at_end(j_decompress_ptr jpeg) { fail((j_common_ptr)jpeg, MV_DAMAGED, "premature end of data"); }
+
+// Where the data ends without an end marker, the library is given one. If bits of a pixel are missing it warns of that, which is
+// an error; mv_jpeg_finish asks for scans that are missing. The arithmetic decoder does not warn.
 static boolean on_empty(j_decompress_ptr jpeg) {
-    fail((j_common_ptr)jpeg, MV_DAMAGED, "premature end of data");
-    return FALSE;
+    static const uint8_t end_marker[2] = {0xFF, JPEG_EOI};
+    reader *r = (reader *)jpeg->err;
+    if (!r->has_header || jpeg->arith_code) fail_at_end(jpeg);
+    r->is_cut = 1;
+    jpeg->src->next_input_byte = end_marker;
+    jpeg->src->bytes_in_buffer = sizeof end_marker;
+    return TRUE;
 }
 
 static void on_skip(j_decompress_ptr jpeg, long count) {
     if (count <= 0) return;
-    if ((size_t)count > jpeg->src->bytes_in_buffer) on_empty(jpeg);
+    if ((size_t)count > jpeg->src->bytes_in_buffer) fail_at_end(jpeg);
     jpeg->src->next_input_byte += count;
     jpeg->src->bytes_in_buffer -= (size_t)count;
 }
@@ -109,10 +148,12 @@ static void open_reader(reader *r, const uint8_t *data, size_t size) {
                                          .skip_input_data = on_skip,
                                          .resync_to_restart = jpeg_resync_to_restart,
                                          .term_source = on_source_event};
+    r->data = data;
     r->jpeg.src = &r->source;
     r->progress.progress_monitor = on_progress;
     r->jpeg.progress = &r->progress;
     jpeg_read_header(&r->jpeg, TRUE);
+    r->has_header = 1;
 }
 
 // Each call that can fail has its own setjmp, so that no jump leaves the function that the caller is in.
@@ -194,6 +235,15 @@ int mv_jpeg_read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
     return MV_OK;
 }
 
+// Whether every coefficient of a progressive picture has come to its last bit, so that no scan can be missing.
+static int has_every_bit(const struct jpeg_decompress_struct *jpeg) {
+    if (!jpeg->progressive_mode) return 1;
+    for (int component = 0; component < jpeg->num_components; component++)
+        for (int i = 0; i < DCTSIZE2; i++)
+            if (jpeg->coef_bits[component][i] != 0) return 0;
+    return 1;
+}
+
 int mv_jpeg_finish(reader *r, char *message) {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     r->message = message;
@@ -201,6 +251,9 @@ int mv_jpeg_finish(reader *r, char *message) {
     on_progress((j_common_ptr)jpeg);
     if (r->scanned_components != (1u << jpeg->num_components) - 1)
         fail((j_common_ptr)jpeg, MV_DAMAGED, "a colour component is missing");
+    // After a single scan there is nothing more to come, whatever stands there.
+    if (!jpeg_has_multiple_scans(jpeg) && !jpeg->arith_code) return MV_OK;
+    if (r->is_cut && !has_every_bit(jpeg)) fail_at_end(jpeg);
     jpeg_finish_decompress(jpeg);
     return MV_OK;
 }

@@ -5,11 +5,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
+
+// A part of what libpng reads.
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+} piece;
+
+enum { BEFORE_TRANSPARENCY, TRANSPARENCY, UP_TO_PIXELS, END, PIECES };
 
 struct mv_png_reader {
     const uint8_t *data;
-    size_t size;
-    size_t position;
+    // What libpng gets to see: the file up to the end of its pixels, with a tRNS chunk that it takes, and IEND.
+    piece pieces[PIECES];
+    int piece;
+    size_t position;  // in that piece
+    uint8_t transparency[12 + 256];
+    int has_all_rows;
     jmp_buf jump;
     char *message;
     int status;
@@ -18,7 +31,7 @@ struct mv_png_reader {
     png_byte *row;  // a row as stored, where that is not RGB8
     uint32_t width, height;
     int channels, depth, alpha;
-    int is_interlaced, has_late_exif;
+    int is_interlaced;
 };
 
 typedef struct mv_png_reader reader;
@@ -30,15 +43,28 @@ static void on_error(png_structp png, png_const_charp text) {
     longjmp(r->jump, 1);
 }
 
-// libpng drops a chunk it warns about. That is harmless for all but tRNS, whose loss would change pixels.
+// libpng drops a chunk it warns about. That is harmless for all but tRNS, whose loss would change pixels: of a sample only the
+// low bits count, an alpha channel makes the chunk void, and the first of several is the one that counts.
 static void on_warning(png_structp png, png_const_charp text) {
-    if (strncmp(text, "tRNS", 4) == 0) on_error(png, text);
+    if (strstr(text, "tRNS") == NULL) return;
+    static const char *const harmless[] = {"tRNS chunk has out-of-range samples for bit_depth",
+                                           "tRNS: invalid with alpha channel", "tRNS: duplicate"};
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        if (strcmp(text, harmless[i]) == 0) return;
+    on_error(png, text);
 }
 
+// A chunk never lies in two pieces, nor does what libpng asks for.
 static void on_read(png_structp png, png_bytep out, size_t length) {
     reader *r = png_get_io_ptr(png);
-    if (length > r->size - r->position) png_error(png, "premature end of data");
-    memcpy(out, r->data + r->position, length);
+    while (r->piece < END && r->position == r->pieces[r->piece].size) {
+        r->piece++;
+        r->position = 0;
+    }
+    if (r->piece == END && !r->has_all_rows) png_error(png, "premature end of data");
+    const piece *p = &r->pieces[r->piece];
+    if (length > p->size - r->position) png_error(png, "premature end of data");
+    memcpy(out, p->data + r->position, length);
     r->position += length;
 }
 
@@ -46,28 +72,58 @@ static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-// Whether every chunk's length, up to IEND or the end of the data, lies within the data. libpng takes memory by that length before
-// it finds out that the data is shorter. Notes whether there is an eXIf chunk behind the first IDAT.
-static int chunks_fit(const uint8_t *data, size_t size, int *has_late_exif) {
-    size_t position = 8;
-    int has_data = 0;
-    // libpng reads a length and a name, 8 bytes; 4 of checksum have to follow what they announce.
+static void put_big_endian(uint8_t *p, uint32_t value) {
+    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+static int is_chunk(const uint8_t *chunk, const char *name) { return memcmp(chunk + 4, name, 4) == 0; }
+
+// More entries than the palette belong to no colour, and none at all to all of them; libpng would drop either chunk.
+static void fit_transparency(reader *r, const uint8_t *chunk, uint32_t length, uint32_t colours) {
+    if (length != 0 && length <= colours) return;
+    uint32_t checksum = (uint32_t)crc32(crc32(0, NULL, 0), chunk + 4, length + 4);
+    if (checksum != big_endian(chunk + 8 + length)) return;  // libpng says so
+    piece *rest = &r->pieces[UP_TO_PIXELS];
+    const uint8_t *end = rest->data + rest->size, *next = chunk + 12 + length;
+    r->pieces[BEFORE_TRANSPARENCY] = (piece){rest->data, (size_t)(chunk - rest->data)};
+    *rest = (piece){next, (size_t)(end - next)};
+    if (length == 0) return;
+    uint8_t *fitting = r->transparency;
+    put_big_endian(fitting, colours);
+    memcpy(fitting + 4, chunk + 4, 4 + colours);
+    put_big_endian(fitting + 8 + colours, (uint32_t)crc32(crc32(0, NULL, 0), fitting + 4, colours + 4));
+    r->pieces[TRANSPARENCY] = (piece){fitting, 12 + colours};
+}
+
+// Finds the pieces. Every chunk up to the end of the pixels has to lie within the data: libpng takes memory by its length before
+// it finds out that the data is shorter. What stands behind the pixels is not libpng's: damage there harms no pixel.
+static int find_pieces(reader *r, size_t size) {
+    static const uint8_t end_chunk[12] = {0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82};
+    const uint8_t *data = r->data, *transparency = NULL;
+    uint32_t most = data[25] == PNG_COLOR_TYPE_PALETTE && data[24] <= 8 ? 1u << data[24] : 0, colours = 0;
+    size_t position = 8, end = 0;
     while (size - position >= 8) {
+        const uint8_t *chunk = data + position;
+        int is_data = is_chunk(chunk, "IDAT");
+        if (end != 0 && !is_data) break;
+        if (is_chunk(chunk, "IEND")) break;
         size_t rest = size - position;
-        uint32_t length = big_endian(data + position);
+        uint32_t length = big_endian(chunk);
         if (rest < 12 || length > rest - 12) return 0;
-        const uint8_t *name = data + position + 4;
-        if (memcmp(name, "IEND", 4) == 0) break;
-        if (memcmp(name, "IDAT", 4) == 0) has_data = 1;
-        if (has_data && memcmp(name, "eXIf", 4) == 0) *has_late_exif = 1;
+        if (is_chunk(chunk, "PLTE") && colours == 0) colours = length / 3 < most ? length / 3 : most;
+        if (is_chunk(chunk, "tRNS") && transparency == NULL && colours != 0) transparency = chunk;
         position += 12 + (size_t)length;
+        if (is_data) end = position;
     }
+    if (end == 0) end = size;  // no pixels: libpng says so
+    r->pieces[UP_TO_PIXELS] = (piece){data, end};
+    r->pieces[END] = (piece){end_chunk, sizeof end_chunk};
+    if (transparency != NULL) fit_transparency(r, transparency, big_endian(transparency), colours);
     return 1;
 }
 
-// Checks the header and the lengths of the chunks; libpng has no part in it.
-static int read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, int *has_late_exif,
-                     char *message) {
+// Checks the header; libpng has no part in it.
+static int read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message) {
     if (size < 8 + 8 + 13 + 4) {
         snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
         return MV_DAMAGED;
@@ -87,10 +143,6 @@ static int read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t
     if ((double)w * (double)h * (double)(depth * samples) / 8 > 1032.0 * (double)size) {
         snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %lu x %lu pixels cannot be in %zu bytes",
                  (unsigned long)w, (unsigned long)h, size);
-        return MV_DAMAGED;
-    }
-    if (!chunks_fit(data, size, has_late_exif)) {
-        snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
         return MV_DAMAGED;
     }
     *width = (uint32_t)w;
@@ -125,7 +177,7 @@ static void convert_row(const png_byte *in, uint32_t count, int channels, int de
 }
 
 static const png_byte skipped_chunks[] =
-    "bKGD\0cHRM\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt";
+    "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt";
 
 static int no_memory(char *message) {
     snprintf(message, MV_MESSAGE_SIZE, "out of memory");
@@ -134,16 +186,18 @@ static int no_memory(char *message) {
 
 int mv_png_open(const uint8_t *data, size_t size, reader **result, uint32_t *width, uint32_t *height, char *message) {
     *result = NULL;
-    int has_late_exif = 0;
-    int status = read_size(data, size, width, height, &has_late_exif, message);
+    int status = read_size(data, size, width, height, message);
     if (status != MV_OK) return status;
     reader *r = calloc(1, sizeof *r);
     if (r == NULL) return no_memory(message);
     r->data = data;
-    r->size = size;
+    if (!find_pieces(r, size)) {
+        free(r);
+        snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
+        return MV_DAMAGED;
+    }
     r->width = *width;
     r->height = *height;
-    r->has_late_exif = has_late_exif;
     *result = r;
     return MV_OK;
 }
@@ -158,7 +212,7 @@ int mv_png_start(reader *r, int alpha, int *is_whole, char *message) {
     png_infop info = r->info = png_create_info_struct(png);
     if (info == NULL) return no_memory(message);
     png_set_read_fn(png, r, on_read);
-    // A wrong checksum anywhere is damage: the chunk may have been tRNS or eXIf, whose loss changes pixels.
+    // A wrong checksum up to the pixels is damage: the chunk may have been tRNS or eXIf, whose loss changes pixels.
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(png, INT32_MAX, INT32_MAX);
     png_set_chunk_cache_max(png, 128);
@@ -178,7 +232,7 @@ int mv_png_start(reader *r, int alpha, int *is_whole, char *message) {
         r->row = malloc(png_get_rowbytes(png, info));
         if (r->row == NULL) return no_memory(message);
     }
-    *is_whole = r->is_interlaced || r->has_late_exif;
+    *is_whole = r->is_interlaced;
     return MV_OK;
 }
 
@@ -214,17 +268,9 @@ int mv_png_read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
 int mv_png_finish(reader *r, char *message) {
     r->message = message;
     if (setjmp(r->jump) != 0) return r->status;
+    r->has_all_rows = 1;
     png_read_end(r->png, r->info);
     return MV_OK;
-}
-
-const uint8_t *mv_png_exif(reader *r, size_t *size) {
-    png_uint_32 length = 0;
-    png_bytep chunk = NULL;
-    *size = 0;
-    if (png_get_eXIf_1(r->png, r->info, &length, &chunk) == 0) return NULL;
-    *size = length;
-    return chunk;
 }
 
 void mv_png_close(reader *r) {

@@ -28,12 +28,15 @@ public struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     public let reason: String
     /// The settings file, for problems of kind `settings`.
     public let path: String?
+    /// What the file is instead, such as "a WebP picture", for problems of kind `unknownFormat` where that is known.
+    public let format: String?
 
     /// Describes a problem.
-    public init(kind: Kind, reason: String, path: String? = nil) {
+    public init(kind: Kind, reason: String, path: String? = nil, format: String? = nil) {
         self.kind = kind
         self.reason = reason
         self.path = path
+        self.format = format
     }
 
     /// The reason, after the path if there is one.

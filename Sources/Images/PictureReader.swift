@@ -14,12 +14,13 @@ struct PictureReader: ~Copyable {
     let stored: ImageSize
     /// The size of what is read: smaller than `stored` if a fraction has been asked for.
     private(set) var size: ImageSize
-    /// How what is read has to be turned. That of a PNG is known when it has been started or, if `isWhole`, finished.
+    /// How what is read has to be turned. That of a PNG is known when it has been started.
     private(set) var orientation: Orientation
     /// The size in the header, of the upright picture.
     var original: ImageSize { stored.turned(from: orientation) }
     /// Whether all rows have to be read at once.
     private(set) var isWhole = false
+    private let bytes: UnsafeRawBufferPointer
 
     /// Reads the header.
     ///
@@ -40,6 +41,7 @@ struct PictureReader: ~Copyable {
             defer { message.deallocate() }
             throw codec.problem(status, message)
         }
+        self.bytes = bytes
         self.codec = codec
         self.handle = handle
         self.message = message
@@ -68,7 +70,7 @@ struct PictureReader: ~Copyable {
             var whole: CInt = 0
             try check(mv_png_start(handle, options.alpha.code, &whole, message))
             isWhole = whole != 0
-            orientation = readOrientation()
+            orientation = try Orientation(png: bytes)
         case .jpeg:
             var denominator = 1
             if let least = least?(stored.turned(from: orientation)).turned(from: orientation) {
@@ -101,12 +103,10 @@ struct PictureReader: ~Copyable {
         }
     }
 
-    /// Reads what stands behind the pixels. Only after this is the picture known to be sound.
+    /// Checks that the pixels have ended as they should. Only after this is the picture known to be sound.
     mutating func finish() throws(ImageError) {
         switch codec {
-        case .png:
-            try check(mv_png_finish(handle, message))
-            orientation = readOrientation()
+        case .png: try check(mv_png_finish(handle, message))
         case .jpeg: try check(mv_jpeg_finish(handle, message))
         }
     }
@@ -158,16 +158,6 @@ struct PictureReader: ~Copyable {
         return memory != nil
     }
 
-    /// An eXIf chunk beyond this is not looked at; a JPEG segment cannot be longer either.
-    private static let longestEXIF = 65536
-
-    /// What the eXIf chunk of a PNG says, if there has been one.
-    private func readOrientation() -> Orientation {
-        var count = 0
-        guard let exif = mv_png_exif(handle, &count), count <= PictureReader.longestEXIF else { return .upright }
-        return Orientation(tiff: UnsafeRawBufferPointer(start: exif, count: count))
-    }
-
     private func check(_ status: CInt) throws(ImageError) {
         if Int(status) != MV_OK { throw codec.problem(status, message) }
     }
@@ -179,15 +169,12 @@ private enum Codec: String {
     case jpeg = "JPEG"
 
     init(for bytes: UnsafeRawBufferPointer) throws(ImageError) {
-        if bytes.isEmpty { throw ImageError(kind: .empty, reason: "empty file") }
         if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
             self = .png
         } else if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
             self = .jpeg
         } else {
-            let start = bytes.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16, uppercase: true) }
-            throw ImageError(
-                kind: .unknownFormat, reason: "neither PNG nor JPEG (starts with \(start.joined(separator: " ")))")
+            throw FileKind.problem(with: bytes)
         }
     }
 

@@ -94,7 +94,6 @@ public struct Preprocessing: Sendable, Equatable {
         var reader = try PictureReader(bytes)
         try reader.start(options, least: leastSize(options))
         guard !reader.isWhole, isWithinLimit(reader.original) else {
-            // The orientation may be known only when all is read.
             let picture = try reader.readAll()
             return try apply(picture, original: reader.original)
         }

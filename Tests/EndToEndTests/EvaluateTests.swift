@@ -176,7 +176,7 @@ import Testing
         try scratch.copy(scratch.path("good.jpg"), to: "data/common_rust/good.jpg")
         let run = try evaluate(["--bundle", try Samples.six(), "--data", "corn=data", "-o", "report"], expecting: 1)
         #expect(
-            run.errors.contains("corn: 1 of 2 image(s) have no answer, the first data/common_rust/bad.png: neither"))
+            run.errors.contains("corn: 1 of 2 image(s) have no answer, the first data/common_rust/bad.png: not a picture"))
         let corn = try #require(tasks("report")["corn"])
         #expect(corn["failed"]?.intValue == 1 && corn["answered"]?.intValue == 1)
         #expect(corn["failures"]?.arrayValue?[0].objectValue?["path"]?.stringValue == "data/common_rust/bad.png")

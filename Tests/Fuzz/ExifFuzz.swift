@@ -1,8 +1,10 @@
-/// libFuzzer target: the orientation in EXIF data, alone and within a JPEG file. Compiled together with Sources/Images.
+/// libFuzzer target: the orientation in EXIF data, alone and within JPEG and PNG files, and in XMP. Compiled together with Sources/Images.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOrientation(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = UnsafeRawBufferPointer(start: data, count: count)
-    _ = Orientation(tiff: bytes)
+    _ = Orientation.recorded(inEXIF: bytes)
+    _ = Orientation.recorded(inXMP: bytes)
     _ = Orientation(jpeg: bytes)
+    _ = try? Orientation(png: bytes)
     return 0
 }

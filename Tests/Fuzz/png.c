@@ -20,10 +20,6 @@ static void decode(mv_png_reader *reader, size_t size, uint32_t width, uint32_t 
         if (y + rows == height) mv_png_finish(reader, message);
     }
     free(rgb);
-    size_t exif_size = 0;
-    const uint8_t *exif = mv_png_exif(reader, &exif_size);
-    volatile uint8_t last = exif == NULL || exif_size == 0 ? 0 : exif[exif_size - 1];
-    (void)last;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

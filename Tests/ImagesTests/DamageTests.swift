@@ -18,13 +18,101 @@ import Testing
         return files
     }()
 
+    /// How many bytes at the end of a file carry no pixel: IEND, or the end marker of a JPEG.
+    static func bytesBehindPixels(_ name: String) -> Int { name.hasPrefix("PNG") ? 12 : 2 }
+
     @Test(arguments: files.keys.sorted())
-    func refusesEveryTruncation(_ name: String) throws {
+    func refusesEveryTruncationOfThePixels(_ name: String) throws {
         let file = try #require(DamageTests.files[name])
-        #expect(failure(file) == nil)
+        let whole = try RGBImage(decoding: file)
         for length in 0..<file.count {
-            #expect(failure(Array(file[..<length])) != nil, "cut to \(length) of \(file.count) bytes")
+            let cut = Array(file[..<length])
+            if length < file.count - DamageTests.bytesBehindPixels(name) {
+                #expect(failure(cut) != nil, "cut to \(length) of \(file.count) bytes")
+            } else {
+                #expect(try RGBImage(decoding: cut) == whole, "cut to \(length) of \(file.count) bytes")
+            }
         }
+    }
+
+    @Test(arguments: [
+        "420", "422", "444", "cmyk", "gray", "optimized", "progressive", "restarts", "rgb", "ycck", "exif6",
+    ])
+    func readsAJPEGWithoutItsEndMarker(_ name: String) throws {
+        let file = try Cases.bytes("jpeg", "\(name).jpg")
+        let whole = try RGBImage(decoding: file)
+        let body = Array(file.dropLast(2))
+        let trailer: [UInt8] = [0, 0, 1, 10] + Array("SEFH".utf8) + [UInt8](repeating: 0, count: 200)
+        for end in [[], [0xFF], trailer] as [[UInt8]] {
+            #expect(try RGBImage(decoding: body + end) == whole)
+            // A byte that is missing is made up from the trailer, if there is one.
+            #expect(failure(body.dropLast() + end) != nil || end == trailer)
+        }
+        guard name != "progressive" else { return }
+        // What follows the only scan may look like anything, such as another frame.
+        let noise = Array(try Cases.bytes("jpeg", "tiny_progressive.jpg").dropFirst(2))
+        #expect(try RGBImage(decoding: body + [0, 0] + noise) == whole)
+    }
+
+    @Test func aProgressiveJPEGWithoutItsLastScanNeedsAnEndMarker() throws {
+        let file = try Cases.bytes("jpeg", "tiny_progressive.jpg")
+        for scan in (0..<file.count - 1).filter({ file[$0] == 0xFF && file[$0 + 1] == 0xDA }).dropFirst() {
+            #expect(failure(Array(file[..<scan])) != nil)
+        }
+    }
+
+    @Test func readsAPNGWhoseEndIsDamaged() throws {
+        for source in PNGSource.all {
+            let whole = source.expected(.white)
+            let file = Array(source.encoded().dropLast(12))
+            let comment = PNGSource.chunk("tEXt", Array("Title".utf8) + [0, 65])
+            let late = PNGSource.chunk("tRNS", [UInt8](repeating: 0, count: source.channels == 3 ? 6 : 2))
+            let ends: [[UInt8]] = [
+                comment, comment.dropLast(4) + [0, 0, 0, 0], comment.dropLast(3), [0, 0, 0, 0] + Array("IEND".utf8),
+                PNGSource.chunk("IEND", []).dropLast(1) + [0], late, [1, 2, 3], [UInt8](repeating: 255, count: 500),
+            ]
+            for end in ends { #expect(try RGBImage(decoding: file + end) == whole, "\(source), \(end)") }
+            #expect(failure(file.dropLast()) != nil)
+        }
+    }
+
+    /// Transparency that libpng warns of, or drops.
+    @Test func readsTransparencyThatIsOddButClear() throws {
+        for source in PNGSource.all where !source.isInterlaced {
+            var odd = source
+            func same(_ transparency: [Int], _ expected: RGBImage) throws {
+                odd.transparency = transparency
+                #expect(try RGBImage(decoding: odd.encoded()) == expected, "\(source), \(transparency)")
+            }
+            switch (source.colorType, source.transparency) {
+            case (0, let key?) where source.depth < 16, (2, let key?) where source.depth < 16:
+                // Only the low bits of a sample count.
+                try same(key.map { $0 | (0x5500 << source.depth & 0xFFFF) }, source.expected(.white))
+                odd.transparency = key
+                odd.extra = [("tRNS", [UInt8](repeating: 0, count: key.count * 2))]
+                #expect(try RGBImage(decoding: odd.encoded()) == source.expected(.white), "the first of two counts")
+            case (3, let alphas?):
+                let full = alphas + [Int](repeating: 255, count: source.palette.count - alphas.count)
+                try same(full + [0, 128, 7], source.expected(.white))
+                odd.transparency = nil
+                try same([], odd.expected(.white))
+            case (4, _), (6, _):
+                odd.extra = [("tRNS", [UInt8](repeating: 0, count: source.colorType == 4 ? 2 : 6))]
+                #expect(try RGBImage(decoding: odd.encoded()) == source.expected(.white))
+            default: continue
+            }
+        }
+    }
+
+    @Test func refusesTransparencyThatReadersTakeDifferently() throws {
+        var source = try #require(PNGSource.all.first { $0.colorType == 2 && $0.depth == 8 && $0.transparency == nil })
+        for length in [0, 2, 8] {
+            source.extra = [("tRNS", [UInt8](repeating: 0, count: length))]
+            #expect(failure(source.encoded())?.reason.hasPrefix("PNG: tRNS: ") == true)
+        }
+        // A palette that is only a suggestion, behind the transparency: libpng would drop that.
+        source.extra = [("tRNS", [0, 1, 0, 2, 0, 3]), ("PLTE", [1, 2, 3])]
+        #expect(failure(source.encoded())?.reason.contains("tRNS") == true)
     }
 
     @Test(arguments: files.keys.filter { $0.hasPrefix("PNG") }.sorted())
@@ -64,7 +152,7 @@ import Testing
 
     @Test func namesTheDamage() throws {
         var png = PNGSource.all[8].encoded()
-        #expect(failure(Array(png.dropLast(12)))?.reason == "PNG: premature end of data")
+        #expect(failure(Array(png.dropLast(13)))?.reason == "PNG: premature end of data")
         png[png.count - 13] ^= 1
         #expect(failure(png)?.reason == "PNG: IDAT: CRC error")
         let jpeg = try Cases.bytes("jpeg", "444.jpg")
@@ -98,7 +186,10 @@ import Testing
         let padded = file.dropLast(2) + [0, 0, 0, 0xFF, 0xD9]
         #expect(try RGBImage(decoding: Array(padded)) == RGBImage(decoding: file))
         let restart = try #require((0..<file.count - 1).first { file[$0] == 0xFF && file[$0 + 1] == 0xD0 })
-        let misread = file[..<restart] + [0, 0, 0] + file[restart...]
+        for padding in [[0, 0, 0], [0xFF, 0, 0, 0, 0xFF], [UInt8](repeating: 0, count: 50)] as [[UInt8]] {
+            #expect(try RGBImage(decoding: file[..<restart] + padding + file[restart...]) == RGBImage(decoding: file))
+        }
+        let misread = file[..<restart] + [0, 1, 0] + file[restart...]
         #expect(failure(Array(misread))?.reason.hasPrefix("JPEG: 3 extraneous bytes before marker") == true)
         let lost = file[..<restart] + file[(restart + 2)...]
         #expect(failure(Array(lost)) != nil)

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct OrientationTests {
     /// A TIFF structure with one directory entry, little-endian.
-    static func exif(type: UInt8 = 3, count: UInt8 = 1, value: UInt8, entries: UInt8 = 1) -> [UInt8] {
+    static func exif(type: UInt8 = 3, count: UInt8 = 1, value: UInt8 = 1, entries: UInt8 = 1) -> [UInt8] {
         [0x49, 0x49, 0x2A, 0, 8, 0, 0, 0, entries, 0]
             + [0x12, 0x01, type, 0, count, 0, 0, 0, value, 0, 0, 0] + [0, 0, 0, 0]
     }
@@ -46,18 +46,53 @@ import Testing
     }
 
     @Test func readsNumbersOfEveryWidth() throws {
-        for type in [1, 3, 4] as [UInt8] {
-            #expect(
-                try RGBImage(decoding: OrientationTests.jpeg(exif: OrientationTests.exif(type: type, value: 6))).width
-                    == 12)
+        for type in [3, 4, 6, 8, 9, 13] as [UInt8] {
+            for count in [1, 2, 4] as [UInt8] where count * (type == 3 || type == 8 ? 2 : type == 6 ? 1 : 4) <= 4 {
+                let exif = OrientationTests.exif(type: type, count: count, value: 6)
+                #expect(try RGBImage(decoding: OrientationTests.jpeg(exif: exif)).width == 12, "type \(type), \(count)")
+            }
         }
+        // Values that do not fit the entry are elsewhere: unsigned longs, 64 bits, rationals, doubles.
+        let values: [(UInt8, UInt8, [UInt8])] = [
+            (4, 3, [6, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]), (16, 1, [6, 0, 0, 0, 0, 0, 0, 0]),
+            (5, 1, [12, 0, 0, 0, 2, 0, 0, 0]), (10, 1, [6, 0, 0, 0, 1, 0, 0, 0]),
+            (12, 1, [0, 0, 0, 0, 0, 0, 0x18, 0x40]),
+        ]
+        for (type, count, value) in values {
+            let exif = OrientationTests.exif(type: type, count: count, value: 26) + value
+            #expect(try RGBImage(decoding: OrientationTests.jpeg(exif: exif)).width == 12, "type \(type)")
+            #expect(try RGBImage(decoding: OrientationTests.jpeg(exif: exif.dropLast())).width == 16, "type \(type)")
+        }
+    }
+
+    @Test func readsWhatEncodersWriteWrongly() throws {
+        let exif = OrientationTests.exif(value: 6)
+        let header = Array("Exif\0\0".utf8)
+        let big: [UInt8] = [0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]
+        let forms: [[UInt8]] = [
+            header + exif, header + header + exif, [0x49, 0x49, 0, 0x2A] + exif.dropFirst(4),
+            [0x4D, 0x4D, 0x2A, 0] + big, [0x4D, 0x4D, 0, 0x2A] + big,
+        ]
+        var source = PNGSource(colorType: 0, depth: 8, width: 3, height: 2, samples: [1, 2, 3, 4, 5, 6])
+        for form in forms {
+            #expect(try RGBImage(decoding: OrientationTests.jpeg(exif: form)).width == 12, "\(form)")
+            source.extra = [("eXIf", form)]
+            #expect(try RGBImage(decoding: source.encoded()).width == 2, "\(form)")
+        }
+        source.extra = [("eXIf", exif + [UInt8](repeating: 0, count: 100_000))]
+        #expect(try RGBImage(decoding: source.encoded()).width == 2)
+        // Of two entries the first counts, as in Pillow 13.
+        let two = exif.prefix(8) + [2, 0] + exif[10..<22] + OrientationTests.exif(value: 1)[10..<22] + [0, 0, 0, 0]
+        #expect(try RGBImage(decoding: OrientationTests.jpeg(exif: Array(two))).width == 12)
     }
 
     @Test func takesHostileEXIFForUpright() throws {
         let good = OrientationTests.exif(value: 6)
         var hostile: [[UInt8]] = [
             [], [0x49], Array("II".utf8), OrientationTests.exif(value: 0), OrientationTests.exif(value: 9),
-            OrientationTests.exif(type: 2, value: 6), OrientationTests.exif(count: 2, value: 6),
+            OrientationTests.exif(type: 2, value: 6), OrientationTests.exif(type: 1, value: 6),
+            OrientationTests.exif(type: 7, value: 6), OrientationTests.exif(count: 0, value: 6),
+            OrientationTests.exif(type: 99, value: 6), OrientationTests.exif(count: 200, value: 6),
             [0x49, 0x49, 0x2A, 0, 0, 0, 0, 0], [0x49, 0x49, 0x2A, 0, 0xFF, 0xFF, 0xFF, 0xFF],
             [0x4D, 0x4D, 0, 0x2A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [0x49, 0x49, 0x2A, 0, 8, 0, 0, 0, 0xFF, 0xFF],
         ]

@@ -15,6 +15,8 @@ struct PNGSource: CustomStringConvertible {
     var transparency: [Int]?
     /// Further chunks before IDAT.
     var extra: [(String, [UInt8])] = []
+    /// Further chunks behind IDAT.
+    var behind: [(String, [UInt8])] = []
 
     var channels: Int { [0: 1, 2: 3, 3: 1, 4: 2, 6: 4][colorType] ?? 0 }
 
@@ -104,15 +106,6 @@ struct PNGSource: CustomStringConvertible {
                 data += PNGSource.packed(row, depth)
             }
         }
-        var stream: [UInt8] = [0x78, 0x01]
-        for start in stride(from: 0, to: data.count, by: 65535) {
-            let block = data[start..<min(start + 65535, data.count)]
-            let length = UInt16(block.count)
-            stream.append(start + 65535 >= data.count ? 1 : 0)
-            for value in [length, ~length] { stream += [UInt8(value & 255), UInt8(value >> 8)] }
-            stream += block
-        }
-        stream += PNGSource.bigEndian(PNGSource.adler32(data))
         var file: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
         let size = PNGSource.bigEndian(UInt32(width)) + PNGSource.bigEndian(UInt32(height))
         file += PNGSource.chunk("IHDR", size + [UInt8(depth), colorType, 0, 0, isInterlaced ? 1 : 0])
@@ -121,7 +114,22 @@ struct PNGSource: CustomStringConvertible {
             file += PNGSource.chunk("tRNS", PNGSource.packed(transparency, colorType == 3 ? 8 : 16))
         }
         for (name, content) in extra { file += PNGSource.chunk(name, content) }
-        return file + PNGSource.chunk("IDAT", stream) + PNGSource.chunk("IEND", [])
+        file += PNGSource.chunk("IDAT", PNGSource.packed(data))
+        for (name, content) in behind { file += PNGSource.chunk(name, content) }
+        return file + PNGSource.chunk("IEND", [])
+    }
+
+    /// Data as a zlib stream, in stored blocks.
+    static func packed(_ data: [UInt8]) -> [UInt8] {
+        var stream: [UInt8] = [0x78, 0x01]
+        for start in stride(from: 0, to: max(data.count, 1), by: 65535) {
+            let block = data[start..<min(start + 65535, data.count)]
+            let length = UInt16(block.count)
+            stream.append(start + 65535 >= data.count ? 1 : 0)
+            for value in [length, ~length] { stream += [UInt8(value & 255), UInt8(value >> 8)] }
+            stream += block
+        }
+        return stream + bigEndian(adler32(data))
     }
 
     static func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {

@@ -36,7 +36,7 @@ int mv_jpeg_open(const uint8_t *data, size_t size, mv_jpeg_reader **reader, uint
                  char *message);
 
 // Reads what stands before the pixels. `is_whole` becomes 1 if the picture has to be read by one call, because its pixels do
-// not come row by row or its EXIF data comes after them.
+// not come row by row.
 int mv_png_start(mv_png_reader *reader, int alpha, int *is_whole, char *message);
 
 // The same for JPEG, at 1/denominator of the size (1, 2, 4 or 8): width and height have to be those of the header divided by
@@ -47,12 +47,9 @@ int mv_jpeg_start(mv_jpeg_reader *reader, unsigned denominator, uint32_t width, 
 int mv_png_read_rows(mv_png_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
 int mv_jpeg_read_rows(mv_jpeg_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
 
-// Reads what stands behind the pixels, after the last row. Only when this is well was the picture what it promised.
+// Checks, after the last row, that the pixels have ended as they should. Only when this is well was the picture what it promised.
 int mv_png_finish(mv_png_reader *reader, char *message);
 int mv_jpeg_finish(mv_jpeg_reader *reader, char *message);
-
-// The eXIf chunk that has been read so far, and its length; NULL when there is none. It is valid until the reader is closed.
-const uint8_t *mv_png_exif(mv_png_reader *reader, size_t *size);
 
 // Gives everything back, at any time. NULL is nothing.
 void mv_png_close(mv_png_reader *reader);
@@ -62,5 +59,12 @@ void mv_jpeg_close(mv_jpeg_reader *reader);
 // puts its length into `size`. The same pixels give the same bytes with the same library.
 int mv_jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, int quality, uint8_t *data, size_t capacity,
                    size_t *size, char *message);
+
+// Unpacks a zlib stream into `out`, and puts the number of bytes into `count`. A stream that is cut short gives what is there.
+// MV_DAMAGED where it is not zlib's, MV_UNSUPPORTED where it holds more than `capacity` bytes.
+int mv_inflate(const uint8_t *data, size_t size, uint8_t *out, size_t capacity, size_t *count);
+
+// The CRC-32 of a PNG chunk's name and content.
+uint32_t mv_crc32(const uint8_t *data, size_t size);
 
 #endif

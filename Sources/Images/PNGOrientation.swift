@@ -1,0 +1,159 @@
+import CImageCodecs
+
+extension Orientation {
+    /// The orientation of a PNG file by its chunks, before or behind the pixels: eXIf, or ImageMagick's raw profiles of EXIF data as
+    /// text, or an XMP packet. Of several chunks of one kind the last counts, as in Pillow.
+    ///
+    /// - Throws: `ImageError` where such a chunk has a wrong checksum, or holds more than `PNGText.mostBytes` when unpacked.
+    init(png bytes: UnsafeRawBufferPointer) throws(ImageError) {
+        let chunks = try PNGMetadata(bytes)
+        var exif = chunks.exif.map { [UInt8]($0) }
+        if exif == nil { exif = try chunks.rawEXIF?.profile() }
+        var xmp = try chunks.xmp?.unpacked()
+        if exif == nil || xmp == nil {
+            for text in chunks.rawProfiles.reversed() {
+                guard let profile = try text.profile() else { continue }
+                if profile.starts(with: Orientation.xmpHeader) {
+                    xmp = xmp ?? Array(profile.dropFirst(Orientation.xmpHeader.count))
+                } else if profile.starts(with: Orientation.exifHeader) {
+                    exif = exif ?? profile
+                } else {
+                    xmp = xmp ?? profile
+                }
+            }
+        }
+        self = (exif ?? []).withUnsafeBytes { exif in (xmp ?? []).withUnsafeBytes { Orientation(exif: exif, xmp: $0) } }
+    }
+}
+
+/// The chunks of a PNG file that may speak of its orientation.
+private struct PNGMetadata {
+    /// EXIF data: an eXIf chunk, or text named "exif".
+    private(set) var exif: UnsafeRawBufferPointer?
+    /// EXIF data in hexadecimal digits.
+    private(set) var rawEXIF: PNGText?
+    private(set) var xmp: PNGText?
+    /// Other metadata in hexadecimal digits: the last few.
+    private(set) var rawProfiles: [PNGText] = []
+
+    init(_ bytes: UnsafeRawBufferPointer) throws(ImageError) {
+        var position = 8
+        while bytes.count - position >= 12 {
+            let length = Int(PNGMetadata.number(bytes, at: position))
+            guard length <= bytes.count - position - 12 else { return }
+            let chunk = UnsafeRawBufferPointer(rebasing: bytes[position + 4..<position + 8 + length])
+            if chunk.starts(with: Array("IEND".utf8)) { return }
+            if note(chunk) {
+                let checksum = mv_crc32(chunk.bindMemory(to: UInt8.self).baseAddress, chunk.count)
+                guard checksum == PNGMetadata.number(bytes, at: position + 8 + length) else {
+                    let name = String(decoding: chunk.prefix(4), as: UTF8.self)
+                    throw ImageError(kind: .damaged, reason: "PNG: \(name): CRC error")
+                }
+            }
+            position += 12 + length
+        }
+    }
+
+    private static func number(_ bytes: UnsafeRawBufferPointer, at position: Int) -> UInt32 {
+        bytes[position..<position + 4].reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    /// Takes a chunk, its name in front. Returns whether it may speak of the orientation.
+    private mutating func note(_ chunk: UnsafeRawBufferPointer) -> Bool {
+        let content = UnsafeRawBufferPointer(rebasing: chunk.dropFirst(4))
+        if chunk.starts(with: Array("eXIf".utf8)) {
+            exif = content
+            return true
+        }
+        guard let text = PNGText(chunkName: chunk.prefix(4), content) else { return false }
+        switch text.keyword {
+        case "exif":
+            guard text.isPlain else { return false }
+            exif = text.data
+        case "XML:com.adobe.xmp": xmp = text
+        case "Raw profile type exif": rawEXIF = text
+        case "Raw profile type APP1", "Raw profile type xmp":
+            rawProfiles.append(text)
+            if rawProfiles.count > 4 { rawProfiles.removeFirst() }
+        default: return false
+        }
+        return true
+    }
+}
+
+/// A chunk of text in a PNG file: tEXt, zTXt or iTXt.
+private struct PNGText {
+    let keyword: String
+    /// The text, as it is stored.
+    let data: UnsafeRawBufferPointer
+    /// Whether it is stored as it is.
+    var isPlain: Bool { !isCompressed }
+    private let isCompressed: Bool
+
+    /// The most bytes that text about the orientation may have when unpacked; Pillow allows 1 MiB.
+    static let mostBytes = 16 << 20
+
+    init?(chunkName: Slice<UnsafeRawBufferPointer>, _ content: UnsafeRawBufferPointer) {
+        guard let end = content.prefix(80).firstIndex(of: 0) else { return nil }
+        keyword = String(decoding: content[..<end], as: UTF8.self)
+        var rest = content[(end + 1)...]
+        switch String(decoding: chunkName, as: UTF8.self) {
+        case "tEXt": isCompressed = false
+        case "zTXt":
+            guard rest.popFirst() == 0 else { return nil }
+            isCompressed = true
+        case "iTXt":
+            guard let flag = rest.popFirst(), let method = rest.popFirst(), flag == 0 || method == 0 else { return nil }
+            isCompressed = flag != 0
+            // The language, and the keyword in it.
+            for _ in 0..<2 {
+                guard let end = rest.firstIndex(of: 0) else { return nil }
+                rest = rest[(end + 1)...]
+            }
+        default: return nil
+        }
+        data = UnsafeRawBufferPointer(rebasing: rest)
+    }
+
+    /// The text; nil where it cannot be unpacked.
+    func unpacked() throws(ImageError) -> [UInt8]? {
+        guard isCompressed else { return [UInt8](data) }
+        var status = CInt(MV_OK)
+        // Deflate expands at most 1032-fold.
+        let capacity = min(PNGText.mostBytes, data.count * 1032 + 1)
+        let text = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, initialized in
+            status = mv_inflate(
+                data.bindMemory(to: UInt8.self).baseAddress, data.count, buffer.baseAddress, capacity, &initialized)
+        }
+        switch Int(status) {
+        case MV_OK: return text
+        case MV_DAMAGED: return nil
+        case MV_NO_MEMORY: throw ImageError(kind: .outOfMemory, reason: "PNG: out of memory")
+        default:
+            throw ImageError(
+                kind: .unsupported,
+                reason: "PNG: text \"\(keyword)\" of more than \(PNGText.mostBytes) bytes when unpacked")
+        }
+    }
+
+    /// The bytes of a raw profile: a name, a number of bytes, and that many bytes in hexadecimal digits, between white space.
+    func profile() throws(ImageError) -> [UInt8]? {
+        guard let text = try unpacked() else { return nil }
+        var rest = text[...].drop(while: PNGText.isSpace)
+        // The name may have spaces: it is a line.
+        guard let line = rest.firstIndex(of: 0x0A) else { return nil }
+        rest = rest[line...].drop(while: PNGText.isSpace)
+        let digits = rest.prefix { (0x30...0x39).contains($0) }
+        guard let count = Int(String(decoding: digits, as: UTF8.self)) else { return nil }
+        var bytes: [UInt8] = []
+        var high: UInt8?
+        for character in rest.dropFirst(digits.count) where !PNGText.isSpace(character) {
+            guard bytes.count < count, let digit = Character(UnicodeScalar(character)).hexDigitValue else { break }
+            if let first = high { bytes.append(first << 4 | UInt8(digit)) }
+            high = high == nil ? UInt8(digit) : nil
+        }
+        return bytes
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+}

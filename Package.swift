@@ -100,7 +100,8 @@ let package = Package(
             name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "LabellingTests", dependencies: ["Labelling", "Images", "Tensors", "ChildProcesses"],
+            name: "LabellingTests",
+            dependencies: ["Labelling", "VisionTransformers", "Images", "Tensors", "ChildProcesses"],
             swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",

@@ -214,10 +214,10 @@ struct LabelOutputOptions: ParsableArguments {
     @Option(help: "wide: a row for each file; long: a row for each file, task and rank.")
     var layout = RowOptions.Layout.wide
 
-    @Option(help: "How many answers to give for each task, the best first (1...1000).")
+    @Option(help: "How many answers to give for each task with a softmax, the best first (1...1000).")
     var topK = 1
 
-    @Option(help: "prob: softmax probabilities; logit: the model's own values; none: labels alone.")
+    @Option(help: "prob: probabilities by softmax or sigmoid; logit: the model's own values; none: labels alone.")
     var scores = RowOptions.Scores.prob
 
     @Flag(help: "Write the score of every class.")
@@ -226,8 +226,16 @@ struct LabelOutputOptions: ParsableArguments {
     @Option(help: "Only these tasks, separated by commas.")
     var tasks: String?
 
-    @Option(help: "Leave a label empty whose probability is below this (0...1).")
-    var threshold: Double?
+    @Option(
+        name: .customLong("threshold"),
+        help: """
+            The least probability of a label (0...1), for all tasks or as TASK=0.3; may be repeated. Below it the label of a \
+            task with a softmax is left empty; the labels of a task with a sigmoid are those that reach it (default 0.5).
+            """)
+    var thresholds: [ThresholdArgument] = []
+
+    @Option(help: "What separates the labels of a task with a sigmoid in wide csv and tsv (default: |).")
+    var labelSeparator: String?
 
     @Flag(help: "Guard paths and labels that a spreadsheet would take for formulas, by an apostrophe before them.")
     var csvSafe = false
@@ -253,7 +261,9 @@ struct LabelOutputOptions: ParsableArguments {
         options.topK = topK
         options.allScores = allScores
         options.tasks = taskNames
-        options.threshold = threshold
+        options.threshold = thresholds.first { $0.task == nil }?.value
+        for threshold in thresholds { if let task = threshold.task { options.thresholds[task] = threshold.value } }
+        options.labelSeparator = labelSeparator ?? RowOptions.usualSeparator
         options.guardsFormulas = csvSafe
         options.currentFolder = absolute ? try BytePath.currentFolder() : nil
         return options
@@ -265,8 +275,20 @@ struct LabelOutputOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...1000).contains(topK) else { throw ValidationError("--top-k must be from 1 to 1000, not \(topK).") }
-        if let threshold, !(threshold >= 0 && threshold <= 1) {
-            throw ValidationError("--threshold must be from 0 to 1, not \(threshold).")
+        var limited: Set<String?> = []
+        for threshold in thresholds {
+            guard threshold.value >= 0, threshold.value <= 1 else {
+                throw ValidationError("--threshold must be from 0 to 1, not \(threshold.value).")
+            }
+            guard limited.insert(threshold.task).inserted else {
+                throw ValidationError("--threshold \(threshold.task.map { "\($0)=..." } ?? "") is given twice.")
+            }
+        }
+        if let labelSeparator {
+            guard format != .jsonl, layout == .wide else {
+                throw ValidationError("--label-separator is about the wide layout of csv and tsv.")
+            }
+            try RawArguments.checkText([labelSeparator])
         }
         guard !allScores || scores != .none else {
             throw ValidationError("--all-scores and --scores none contradict each other.")
@@ -276,6 +298,21 @@ struct LabelOutputOptions: ParsableArguments {
         }
         guard !csvSafe || format != .jsonl else { throw ValidationError("--csv-safe is about csv and tsv.") }
         guard output != nil || !restart else { throw ValidationError("--restart needs -o.") }
+    }
+}
+
+/// A threshold for all tasks, or for one as TASK=VALUE.
+struct ThresholdArgument: ExpressibleByArgument {
+    let task: String?
+    let value: Double
+
+    init?(argument: String) {
+        let sign = argument.lastIndex(of: "=")
+        guard let value = Double(sign.map { argument[argument.index(after: $0)...] } ?? argument[...]),
+            sign != argument.startIndex
+        else { return nil }
+        task = sign.map { String(argument[..<$0]) }
+        self.value = value
     }
 }
 

@@ -15,6 +15,14 @@ struct RowSettings {
     let bundle: String
     let precision: InferencePrecision
 
+    /// The threshold, or those of single tasks with it.
+    private var threshold: JSON {
+        let all = rows.threshold.map(JSON.double) ?? .null
+        guard !rows.thresholds.isEmpty else { return all }
+        let single = rows.thresholds.sorted { $0.key < $1.key }
+        return .array([all] + single.map { .object([$0.key: .double($0.value)]) })
+    }
+
     /// The settings by name, as the journal keeps them.
     var json: JSONObject {
         [
@@ -26,7 +34,8 @@ struct RowSettings {
             "--top-k": .int(rows.topK),
             "--all-scores": .bool(rows.allScores),
             "--tasks": rows.tasks.map { .array($0.map(JSON.string)) } ?? .null,
-            "--threshold": rows.threshold.map(JSON.double) ?? .null,
+            "--threshold": threshold,
+            "--label-separator": .string(rows.labelSeparator),
             "--csv-safe": .bool(rows.guardsFormulas),
             "--absolute": .bool(rows.currentFolder != nil),
             "--alpha": .string(decoding.alpha.rawValue),

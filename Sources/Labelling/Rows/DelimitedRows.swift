@@ -1,3 +1,5 @@
+import VisionTransformers
+
 /// One row a file: `path,status` and each task's columns.
 struct WideRows: RowEncoder {
     let cells: DelimitedCells
@@ -5,18 +7,22 @@ struct WideRows: RowEncoder {
     let topK: Int
     let hasScores: Bool
     let allScores: Bool
+    let separator: LabelSeparator
 
     /// The column names. Names of tasks and classes can make two the same; whoever opens the file checks that.
-    var columns: [[UInt8]] {
-        var columns = [Array("path".utf8), Array("status".utf8)]
-        for task in tasks {
-            for rank in 1...topK {
-                let column = rank == 1 ? task.name : task.name + Array("_\(rank)".utf8)
-                columns.append(column)
-                if hasScores { columns.append(column + Array("_score".utf8)) }
-            }
-            if allScores { columns += task.classes.map { task.name + [UInt8(ascii: ":")] + $0 } }
+    var columns: [[UInt8]] { [Array("path".utf8), Array("status".utf8)] + tasks.flatMap(columns) }
+
+    private func columns(of task: SelectedTask) -> [[UInt8]] {
+        guard task.activation != .identity else {
+            return task.classes.count == 1 ? [task.name] : task.classes.map(task.column)
         }
+        var columns: [[UInt8]] = []
+        for rank in 1...(task.activation == .softmax ? topK : 1) {
+            let column = rank == 1 ? task.name : task.name + Array("_\(rank)".utf8)
+            columns.append(column)
+            if hasScores { columns.append(column + Array("_score".utf8)) }
+        }
+        if allScores { columns += task.classes.map(task.column) }
         return columns
     }
 
@@ -27,8 +33,7 @@ struct WideRows: RowEncoder {
         bytes.append(cells.delimiter)
         cells.append(status, to: &bytes)
         for task in tasks {
-            let count = topK * (hasScores ? 2 : 1) + (allScores ? task.classes.count : 0)
-            bytes.append(contentsOf: repeatElement(cells.delimiter, count: count))
+            bytes.append(contentsOf: repeatElement(cells.delimiter, count: columns(of: task).count))
         }
         bytes.append(0x0A)
     }
@@ -38,13 +43,15 @@ struct WideRows: RowEncoder {
         bytes.append(cells.delimiter)
         cells.append(status, to: &bytes)
         for (task, answer) in zip(tasks, answers) {
-            for rank in 0..<topK {
-                let index = rank < answer.ranks.count ? answer.ranks[rank] : nil
-                bytes.append(cells.delimiter)
-                if let index, !answer.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
-                guard hasScores else { continue }
-                bytes.append(cells.delimiter)
-                if let index { ScoreFormatter.append(answer.scores[index], to: &bytes) }
+            switch task.activation {
+            case .softmax: appendRanks(task, answer, to: &bytes)
+            case .sigmoid: appendSet(task, answer, to: &bytes)
+            case .identity:
+                for value in answer.scores {
+                    bytes.append(cells.delimiter)
+                    ValueFormatter.append(value, to: &bytes)
+                }
+                continue
             }
             guard allScores else { continue }
             for score in answer.scores {
@@ -53,6 +60,32 @@ struct WideRows: RowEncoder {
             }
         }
         bytes.append(0x0A)
+    }
+
+    private func appendRanks(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+        for rank in 0..<topK {
+            let index = rank < answer.ranks.count ? answer.ranks[rank] : nil
+            bytes.append(cells.delimiter)
+            if let index, !answer.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
+            guard hasScores else { continue }
+            bytes.append(cells.delimiter)
+            if let index { ScoreFormatter.append(answer.scores[index], to: &bytes) }
+        }
+    }
+
+    /// The labels of a task with a sigmoid in one cell, their scores in another.
+    private func appendSet(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+        bytes.append(cells.delimiter)
+        cells.append(separator.join(answer.ranks) { task.classes[$0][...] }, to: &bytes)
+        guard hasScores else { return }
+        bytes.append(cells.delimiter)
+        let scores = separator.join(answer.ranks) { index in
+            var score: [UInt8] = []
+            ScoreFormatter.append(answer.scores[index], to: &score)
+            return score[...]
+        }
+        // One score is a number; several are text, which a minus would make a formula.
+        if answer.ranks.count > 1 { cells.append(scores, to: &bytes) } else { bytes += scores }
     }
 }
 
@@ -63,38 +96,54 @@ struct LongRows: RowEncoder {
     let hasScores: Bool
     let allScores: Bool
 
+    /// Whether there is a column for scores: the values of heads without activation stand there in any case.
+    private var hasScoreColumn: Bool { hasScores || tasks.contains { $0.activation == .identity } }
+
     func appendHeader(to bytes: inout [UInt8]) {
-        let columns = ["path", "status", "task", "rank", "label"] + (hasScores ? ["score"] : [])
+        let columns = ["path", "status", "task", "rank", "label"] + (hasScoreColumn ? ["score"] : [])
         cells.appendLine(columns.map { Array($0.utf8) }, to: &bytes)
     }
 
     func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8]) {
-        cells.append(path, to: &bytes)
-        bytes.append(cells.delimiter)
-        cells.append(status, to: &bytes)
-        bytes.append(contentsOf: repeatElement(cells.delimiter, count: hasScores ? 4 : 3))
-        bytes.append(0x0A)
+        appendStart(path, status, [], to: &bytes)
+        appendEnd(to: &bytes)
     }
 
     func append(path: [UInt8], status: [UInt8], answers: [TaskAnswer], to bytes: inout [UInt8]) {
         for (task, answer) in zip(tasks, answers) {
+            if answer.ranks.isEmpty {
+                // No label is an answer, too.
+                appendStart(path, status, task.name, to: &bytes)
+                appendEnd(to: &bytes)
+            }
             for (rank, index) in answer.ranks.enumerated() {
-                cells.append(path, to: &bytes)
-                bytes.append(cells.delimiter)
-                cells.append(status, to: &bytes)
-                bytes.append(cells.delimiter)
-                cells.append(task.name, to: &bytes)
-                bytes.append(cells.delimiter)
+                appendStart(path, status, task.name, to: &bytes)
                 bytes.append(contentsOf: String(rank + 1).utf8)
                 bytes.append(cells.delimiter)
                 // With every class written, the label says whose score this is, rather than what the answer is.
                 if allScores || !answer.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
-                if hasScores {
-                    bytes.append(cells.delimiter)
+                if hasScoreColumn { bytes.append(cells.delimiter) }
+                if task.activation == .identity {
+                    ValueFormatter.append(answer.scores[index], to: &bytes)
+                } else if hasScores {
                     ScoreFormatter.append(answer.scores[index], to: &bytes)
                 }
                 bytes.append(0x0A)
             }
         }
+    }
+
+    /// Appends the cells before the rank.
+    private func appendStart(_ path: [UInt8], _ status: [UInt8], _ task: [UInt8], to bytes: inout [UInt8]) {
+        for cell in [path, status, task] {
+            cells.append(cell, to: &bytes)
+            bytes.append(cells.delimiter)
+        }
+    }
+
+    /// Appends empty cells from the rank on.
+    private func appendEnd(to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: repeatElement(cells.delimiter, count: hasScoreColumn ? 2 : 1))
+        bytes.append(0x0A)
     }
 }

@@ -1,3 +1,5 @@
+import VisionTransformers
+
 /// JSON Lines: one object a file, `{"path":…,"status":…,"tasks":{…}}`.
 struct JSONLineRows: RowEncoder {
     let tasks: [SelectedTask]
@@ -21,15 +23,28 @@ struct JSONLineRows: RowEncoder {
             if index > 0 { bytes.append(comma) }
             JSONText.append(task.name, to: &bytes)
             bytes.append(contentsOf: ":{".utf8)
-            if let best = answer.ranks.first { append(best, task, answer, to: &bytes) }
-            if topK > 1 { appendTop(task, answer, to: &bytes) }
-            if allScores { appendScores(task, answer, to: &bytes) }
+            append(task, answer, to: &bytes)
             bytes.append(UInt8(ascii: "}"))
         }
         bytes.append(contentsOf: "}}\n".utf8)
     }
 
     private var comma: UInt8 { UInt8(ascii: ",") }
+
+    /// Appends the members of a task's object.
+    private func append(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+        switch task.activation {
+        case .softmax:
+            if let best = answer.ranks.first { append(best, task, answer, to: &bytes) }
+            if topK > 1 { appendList(answer.ranks.prefix(topK), ",\"top\":[", task, answer, to: &bytes) }
+        case .sigmoid: appendList(answer.ranks[...], "\"labels\":[", task, answer, to: &bytes)
+        case .identity:
+            return appendObject("\"values\":{", task, answer, to: &bytes) { ValueFormatter.append($0, to: &$1) }
+        }
+        if allScores {
+            appendObject(",\"scores\":{", task, answer, to: &bytes) { ScoreFormatter.append($0, to: &$1) }
+        }
+    }
 
     private func append(_ index: Int, _ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: #""label":"#.utf8)
@@ -43,9 +58,12 @@ struct JSONLineRows: RowEncoder {
         ScoreFormatter.append(answer.scores[index], to: &bytes)
     }
 
-    private func appendTop(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: #","top":["#.utf8)
-        for (rank, index) in answer.ranks.prefix(topK).enumerated() {
+    /// Appends an array of classes with their scores.
+    private func appendList(
+        _ ranks: ArraySlice<Int>, _ start: String, _ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]
+    ) {
+        bytes.append(contentsOf: start.utf8)
+        for (rank, index) in ranks.enumerated() {
             bytes.append(contentsOf: (rank > 0 ? ",{" : "{").utf8)
             append(index, task, answer, to: &bytes)
             bytes.append(UInt8(ascii: "}"))
@@ -53,13 +71,17 @@ struct JSONLineRows: RowEncoder {
         bytes.append(UInt8(ascii: "]"))
     }
 
-    private func appendScores(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: #","scores":{"#.utf8)
+    /// Appends an object of every class and its number.
+    private func appendObject(
+        _ start: String, _ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8],
+        _ append: (Double, inout [UInt8]) -> Void
+    ) {
+        bytes.append(contentsOf: start.utf8)
         for (index, score) in answer.scores.enumerated() {
             if index > 0 { bytes.append(comma) }
             JSONText.append(task.classes[index], to: &bytes)
             bytes.append(UInt8(ascii: ":"))
-            ScoreFormatter.append(score, to: &bytes)
+            append(score, &bytes)
         }
         bytes.append(UInt8(ascii: "}"))
     }

@@ -1,3 +1,5 @@
+import VisionTransformers
+
 /// What the rows hold and how they are written.
 public struct RowOptions: Sendable, Equatable {
     /// A file format.
@@ -10,7 +12,8 @@ public struct RowOptions: Sendable, Equatable {
         case wide, long
     }
 
-    /// What a score is: the softmax probability, the logit as the model gives it, or left out.
+    /// What a score is: the probability, the logit as the model gives it, or left out. The values of a head without activation
+    /// are no scores.
     public enum Scores: String, Sendable, CaseIterable {
         case prob, logit, none
     }
@@ -21,18 +24,28 @@ public struct RowOptions: Sendable, Equatable {
     public var layout = Layout.wide
     /// What a score is.
     public var scores = Scores.prob
-    /// How many answers a task gives, the best first.
+    /// How many answers a task with a softmax gives, the best first.
     public var topK = 1
     /// Whether the score of every class is written.
     public var allScores = false
     /// The tasks to write, by name; nil for all. They are written in the model's order.
     public var tasks: [String]?
-    /// The probability below which a task's answer is withheld.
+    /// The probability below which the answer of a task with a softmax is withheld, and from which on a class with a sigmoid
+    /// is among the labels; nil for no threshold and for `sigmoidThreshold`.
     public var threshold: Double?
+    /// The same for single tasks, by name.
+    public var thresholds: [String: Double] = [:]
+    /// What separates the labels of a task with a sigmoid in a cell.
+    public var labelSeparator = RowOptions.usualSeparator
     /// Whether paths and labels that a spreadsheet would take for formulas are guarded against that.
     public var guardsFormulas = false
     /// The folder that relative paths are made absolute with; nil to leave paths as they are.
     public var currentFolder: BytePath?
+
+    /// The probability from which on a class with a sigmoid is among the labels, unless another is given.
+    public static let sigmoidThreshold = 0.5
+    /// What separates labels unless something else is given: what pandas' `str.get_dummies` expects.
+    public static let usualSeparator = "|"
 
     /// CSV with one row a file and every task's best class with its probability.
     public init() {}
@@ -42,6 +55,12 @@ public struct RowOptions: Sendable, Equatable {
 struct SelectedTask {
     let name: [UInt8]
     let classes: [[UInt8]]
+    let activation: HeadActivation
+    /// The least probability of a label; nil for none.
+    let threshold: Double?
     /// Where the task's logits stand among those of all tasks.
     let logits: Range<Int>
+
+    /// The column of one class or output.
+    func column(_ name: [UInt8]) -> [UInt8] { self.name + [UInt8(ascii: ":")] + name }
 }

@@ -1,3 +1,5 @@
+import VisionTransformers
+
 /// How one file format writes its rows.
 protocol RowEncoder {
     /// Appends what the file begins with.
@@ -27,7 +29,8 @@ public final class RowWriter {
     private let options: RowOptions
     private let tasks: [SelectedTask]
     private let encoder: any RowEncoder
-    private let ranksNeeded: Int
+    /// Whether every class has its rank.
+    private let ranksAll: Bool
     private var answers: [TaskAnswer]
 
     /// A writer for the rows of a model.
@@ -39,7 +42,8 @@ public final class RowWriter {
         guard !options.allScores || options.scores != .none else {
             throw .options("all scores and no scores cannot both be written")
         }
-        let tasks = try RowWriter.select(all, options.tasks)
+        let tasks = try RowWriter.select(all, options)
+        try RowWriter.check(options, tasks)
         let hasScores = options.scores != .none
         let cells = DelimitedCells(
             delimiter: UInt8(ascii: options.format == .tsv ? "\t" : ","), guardsFormulas: options.guardsFormulas)
@@ -47,17 +51,19 @@ public final class RowWriter {
         case (.jsonl, _):
             encoder = JSONLineRows(
                 tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
-            for task in tasks where options.allScores { try RowWriter.check(task.classes, "classes") }
+            for task in tasks where options.allScores || task.activation == .identity {
+                try RowWriter.check(task.classes, "classes")
+            }
         case (_, .wide):
             let rows = WideRows(
-                cells: cells, tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
+                cells: cells, tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores,
+                separator: try LabelSeparator(options.labelSeparator, for: tasks))
             try RowWriter.check(rows.columns, "columns")
             encoder = rows
         case (_, .long):
             encoder = LongRows(cells: cells, tasks: tasks, hasScores: hasScores, allScores: options.allScores)
         }
-        let everyRank = options.allScores && options.layout == .long && options.format != .jsonl
-        ranksNeeded = everyRank ? Int.max : options.topK
+        ranksAll = options.allScores && options.layout == .long && options.format != .jsonl
         answers = tasks.map { _ in TaskAnswer() }
         self.options = options
         self.tasks = tasks
@@ -86,9 +92,15 @@ public final class RowWriter {
         }
         var below: [UInt8] = []
         for (index, task) in tasks.enumerated() {
-            answers[index].rank(
-                UnsafeBufferPointer(rebasing: logits[task.logits]), count: ranksNeeded, scores: options.scores,
-                threshold: options.threshold)
+            let own = UnsafeBufferPointer(rebasing: logits[task.logits])
+            switch task.activation {
+            case .softmax:
+                answers[index].rank(
+                    own, count: ranksAll ? .max : options.topK, scores: options.scores, threshold: task.threshold)
+            case .sigmoid:
+                answers[index].pick(own, scores: options.scores, threshold: ranksAll ? nil : task.threshold)
+            case .identity: answers[index].take(own)
+            }
             if answers[index].isBelowThreshold { below += [UInt8(ascii: " ")] + task.name }
         }
         let status = below.isEmpty ? Array("ok".utf8) : Array("below threshold:".utf8) + below
@@ -115,8 +127,9 @@ public final class RowWriter {
         return folder.appending(Array(rest)).bytes
     }
 
-    private static func select(_ all: [TaskLabels], _ names: [String]?) throws(LabellingError) -> [SelectedTask] {
-        for name in names ?? [] where !all.contains(where: { $0.name == name }) {
+    private static func select(_ all: [TaskLabels], _ options: RowOptions) throws(LabellingError) -> [SelectedTask] {
+        let names = options.tasks
+        for name in (names ?? []) + options.thresholds.keys.sorted() where !all.contains(where: { $0.name == name }) {
             throw .unknownTask(name: name, known: all.map(\.name))
         }
         var selected: [SelectedTask] = []
@@ -126,13 +139,39 @@ public final class RowWriter {
             start = logits.upperBound
             guard names?.contains(task.name) ?? true else { continue }
             guard !task.classes.isEmpty else { throw .options("task \"\(task.name)\" has no classes") }
+            let usual = task.activation == .sigmoid ? RowOptions.sigmoidThreshold : nil
             selected.append(
                 SelectedTask(
-                    name: Array(task.name.utf8), classes: task.classes.map { Array($0.utf8) }, logits: logits))
+                    name: Array(task.name.utf8), classes: task.classes.map { Array($0.utf8) },
+                    activation: task.activation,
+                    threshold: task.activation == .identity
+                        ? nil : options.thresholds[task.name] ?? options.threshold ?? usual,
+                    logits: logits))
         }
         guard !selected.isEmpty else { throw .options("there is no task to write") }
         try check(selected.map(\.name), "tasks")
         return selected
+    }
+
+    /// Refuses options that no task has a use for.
+    private static func check(_ options: RowOptions, _ tasks: [SelectedTask]) throws(LabellingError) {
+        for name in options.thresholds.keys.sorted() {
+            guard let task = tasks.first(where: { $0.name == Array(name.utf8) }) else {
+                throw .options("a threshold for task \"\(name)\", which is not written")
+            }
+            guard task.activation != .identity else {
+                throw .options(
+                    "a threshold for task \"\(name)\", whose head has no activation: it gives no probabilities")
+            }
+        }
+        if options.threshold != nil, tasks.allSatisfy({ $0.activation == .identity }) {
+            throw .options("a threshold, but no task gives probabilities: their heads have no activation")
+        }
+        if options.topK > 1, !tasks.contains(where: { $0.activation == .softmax }) {
+            throw .options(
+                "the \(options.topK) best answers are asked for, but no task has a softmax; the labels of a task with a "
+                    + "sigmoid are those that reach the threshold")
+        }
     }
 
     /// Refuses names that come twice: a reader could not tell them apart.

@@ -2,9 +2,10 @@ import Glibc
 
 /// One task's answer for one image: its classes by rank, and their scores. Its storage is used again for every image.
 struct TaskAnswer {
-    /// Class indices, best first; of equal logits the lower index is the better. Only as many as are needed.
+    /// Class indices, best first; of equal logits the lower index is the better. Only as many as are needed. Without an
+    /// activation all outputs in their order.
     private(set) var ranks: [Int] = []
-    /// The score of every class, by class index.
+    /// The score of every class, or the value of every output, by its index.
     private(set) var scores: [Double] = []
     /// Whether the best class's probability is below the threshold.
     private(set) var isBelowThreshold = false
@@ -42,5 +43,39 @@ struct TaskAnswer {
         for index in scores.indices {
             scores[index] = kind == .logit ? Double(logits[index]) : scores[index] / total
         }
+    }
+
+    /// Takes the classes whose probability is at least a threshold.
+    ///
+    /// Probabilities are the logistic function in double precision.
+    ///
+    /// - Parameters:
+    ///   - logits: the logits of this task's classes, finite.
+    ///   - threshold: the least probability; nil to take every class.
+    mutating func pick(_ logits: UnsafeBufferPointer<Float>, scores kind: RowOptions.Scores, threshold: Double?) {
+        ranks.removeAll(keepingCapacity: true)
+        scores.removeAll(keepingCapacity: true)
+        isBelowThreshold = false
+        for (index, logit) in logits.enumerated() {
+            let probability = TaskAnswer.sigmoid(Double(logit))
+            if probability >= threshold ?? 0 { ranks.append(index) }
+            scores.append(kind == .logit ? Double(logit) : probability)
+        }
+        ranks.sort { logits[$0] > logits[$1] || (logits[$0] == logits[$1] && $0 < $1) }
+    }
+
+    /// Takes the outputs as they are.
+    mutating func take(_ outputs: UnsafeBufferPointer<Float>) {
+        ranks.removeAll(keepingCapacity: true)
+        scores.removeAll(keepingCapacity: true)
+        isBelowThreshold = false
+        ranks.append(contentsOf: outputs.indices)
+        scores.append(contentsOf: outputs.lazy.map(Double.init))
+    }
+
+    /// 1 / (1 + exp(-x)), without overflow.
+    static func sigmoid(_ logit: Double) -> Double {
+        let power = exp(-logit.magnitude)
+        return logit < 0 ? power / (1 + power) : 1 / (1 + power)
     }
 }

@@ -39,7 +39,7 @@ public final class AdapterTrainer: TrainableClassifier {
 
     private let backbone: TrainableBackbone
     private let head: LinearHead
-    private let loss: CrossEntropy
+    private let loss: ClassificationLoss
     private let optimizer: Optimizer
     private let seed: UInt64
     private let dropout: Bool
@@ -53,6 +53,7 @@ public final class AdapterTrainer: TrainableClassifier {
     ///   - classes: how many the head tells apart.
     ///   - adaptation: what is adapted, and how.
     ///   - optimizer: AdamW's settings; the decay is of everything that is trained.
+    ///   - labels: the sets of labels, where an image may show several; then a batch's classes are places of sets.
     ///   - labelSmoothing: ε of the loss, from 0 to 1.
     ///   - precision: how the operands of the backbone's products are stored (see `TrainableBackbone`); the head is f32.
     ///   - seed: of initial values and dropout.
@@ -61,10 +62,11 @@ public final class AdapterTrainer: TrainableClassifier {
     /// - Throws: `ModelError` naming what does not fit; `TensorFileError`, `ComputeError`.
     public init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
-        classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(), labelSmoothing: Double = 0,
-        precision: Precision = .f32, seed: UInt64, initial: [String: Tensor] = [:], threads: Int
+        classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(),
+        labels: LabelTargets? = nil, labelSmoothing: Double = 0, precision: Precision = .f32, seed: UInt64,
+        initial: [String: Tensor] = [:], threads: Int
     ) throws {
-        loss = try CrossEntropy(labelSmoothing: labelSmoothing)
+        loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
         let parts = configuration.family.classifierParts
         head = try LinearHead(classes: classes, features: configuration.hiddenSize * parts)
         guard adaptation.rank > 0 else { throw ModelError("rank", "expected at least 1, found \(adaptation.rank)") }
@@ -97,7 +99,7 @@ public final class AdapterTrainer: TrainableClassifier {
 
     /// Computes the loss of a batch, and its gradients into the tensors.
     func gradients(_ batch: TrainingBatch) throws -> StepOutcome {
-        let parts = try BatchLoss(batch, classCount: head.classes)
+        let parts = try BatchLoss(batch, targets: loss.targetCount(classes: head.classes))
         if memory.images < parts.images {
             memory = BatchMemory(images: parts.images, features: head.features, classes: head.classes)
         }

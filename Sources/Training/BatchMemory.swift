@@ -27,16 +27,16 @@ final class BatchMemory: Sendable {
 
     /// Computes an image's logits, loss and gradient from its features, by default those that are kept here.
     func evaluate(
-        _ image: Int, _ head: LinearHead, _ loss: CrossEntropy, _ batch: BatchLoss,
+        _ image: Int, _ head: LinearHead, _ loss: ClassificationLoss, _ batch: BatchLoss,
         features: UnsafePointer<Float>? = nil
     ) {
         let own = logits.base + image * classes
         head.logits(features ?? UnsafePointer(self.features(image)), into: own)
+        let target = batch.batch.classes[image]
         results.base[image] = ImageResult(
             loss: loss.evaluate(
-                own, classes: classes, own: batch.batch.classes[image], weight: batch.share(image),
-                gradient: logitGradient(image)),
-            answer: head.answer(own))
+                own, classes: classes, own: target, weight: batch.share(image), gradient: logitGradient(image)),
+            isRight: loss.isRight(own, classes: classes, own: target))
     }
 
     /// What the batch came to.
@@ -44,14 +44,14 @@ final class BatchMemory: Sendable {
     /// - Throws: `ModelError` when the loss is not finite.
     func outcome(_ batch: BatchLoss, step: Int) throws -> StepOutcome {
         let own = UnsafeBufferPointer(start: results.base, count: batch.images)
-        return try batch.outcome(own.map(\.loss), answers: own.map(\.answer), step: step)
+        return try batch.outcome(own.map(\.loss), correct: own.count(where: \.isRight), step: step)
     }
 }
 
-/// An image's loss, and the class that it was given.
+/// An image's loss, and whether it was given what it shows.
 struct ImageResult {
     var loss = 0.0
-    var answer = 0
+    var isRight = false
 }
 
 /// Memory for results of many images; who writes where is the owner's business.

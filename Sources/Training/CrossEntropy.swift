@@ -54,12 +54,13 @@ struct BatchLoss {
 
     /// Checks a batch.
     ///
-    /// - Throws: `ModelError` when there is no image, a class is not one of the head's, or weights do not fit.
-    init(_ batch: TrainingBatch, classCount: Int) throws {
+    /// - Parameter targets: how many classes, or sets of labels, an image can be of.
+    /// - Throws: `ModelError` when there is no image, a class is not one of them, or weights do not fit.
+    init(_ batch: TrainingBatch, targets: Int) throws {
         (self.batch, images) = (batch, batch.classes.count)
         guard images > 0 else { throw ModelError("batch", "expected at least one image") }
-        if let wrong = batch.classes.first(where: { !(0..<classCount).contains($0) }) {
-            throw ModelError("batch", "expected classes 0 to \(classCount - 1), found \(wrong)")
+        if let wrong = batch.classes.first(where: { !(0..<targets).contains($0) }) {
+            throw ModelError("batch", "expected classes 0 to \(targets - 1), found \(wrong)")
         }
         guard let weights = batch.weights else {
             total = Double(images)
@@ -81,13 +82,13 @@ struct BatchLoss {
     ///
     /// - Parameters:
     ///   - losses: each image's, not weighted.
-    ///   - answers: the class that each image was given.
+    ///   - correct: how many images were given what they show.
     /// - Throws: `ModelError` when the loss is not finite.
-    func outcome(_ losses: [Double], answers: [Int], step: Int) throws -> StepOutcome {
+    func outcome(_ losses: [Double], correct: Int, step: Int) throws -> StepOutcome {
         let loss = losses.indices.reduce(0) { $0 + share($1) * losses[$1] }
         guard loss.isFinite else {
             throw ModelError("step \(step)", "the loss is \(loss); a smaller learning rate may help")
         }
-        return StepOutcome(loss: loss, correct: zip(answers, batch.classes).count { $0 == $1 })
+        return StepOutcome(loss: loss, correct: correct)
     }
 }

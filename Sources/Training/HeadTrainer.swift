@@ -11,7 +11,7 @@ public final class HeadTrainer: TrainableClassifier {
     public var classCount: Int { head.classes }
 
     private let head: LinearHead
-    private let loss: CrossEntropy
+    private let loss: ClassificationLoss
     private let optimizer: Optimizer
     private var memory: BatchMemory
 
@@ -21,15 +21,16 @@ public final class HeadTrainer: TrainableClassifier {
     ///   - features: how many the head reads.
     ///   - classes: how many it tells apart.
     ///   - optimizer: AdamW's settings.
+    ///   - labels: the sets of labels, where an image may show several; then a batch's classes are places of sets.
     ///   - labelSmoothing: ε of the loss, from 0 to 1.
     ///   - seed: of initial values.
     ///   - initial: values to begin with instead, by the names of `parameters`.
     /// - Throws: `ModelError` naming what does not fit.
     public init(
-        features: Int, classes: Int, optimizer: AdamW = AdamW(), labelSmoothing: Double = 0, seed: UInt64,
-        initial: [String: Tensor] = [:]
+        features: Int, classes: Int, optimizer: AdamW = AdamW(), labels: LabelTargets? = nil,
+        labelSmoothing: Double = 0, seed: UInt64, initial: [String: Tensor] = [:]
     ) throws {
-        loss = try CrossEntropy(labelSmoothing: labelSmoothing)
+        loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
         head = try LinearHead(classes: classes, features: features)
         self.optimizer = Optimizer(head.tensors, optimizer)
         memory = BatchMemory(images: 0, features: 0, classes: classes)
@@ -50,7 +51,7 @@ public final class HeadTrainer: TrainableClassifier {
 
     /// Computes the loss of a batch, and its gradients into the tensors.
     func gradients(_ batch: TrainingBatch) throws -> StepOutcome {
-        let parts = try BatchLoss(batch, classCount: head.classes)
+        let parts = try BatchLoss(batch, targets: loss.targetCount(classes: head.classes))
         if memory.images < parts.images {
             memory = BatchMemory(images: parts.images, features: 0, classes: head.classes)
         }

@@ -4,7 +4,7 @@ public import Tensors
 public struct TrainingBatch {
     /// (images, `inputCount`), valid during the step.
     public let inputs: UnsafePointer<Float>
-    /// The class of each image, as the head counts them.
+    /// The class of each image, as the head counts them; the place of its set of labels where it may show several.
     public let classes: [Int]
     /// How much each image's loss counts; every image counts 1 if there are none.
     public let weights: [Float]?
@@ -19,7 +19,7 @@ public struct TrainingBatch {
 public struct StepOutcome: Sendable, Equatable {
     /// The mean loss, in nats: Σ w·loss / Σ w.
     public let loss: Double
-    /// How many images were given their own class.
+    /// How many images were given their own class, or all their labels and no others.
     public let correct: Int
 
     /// The outcome of a step.

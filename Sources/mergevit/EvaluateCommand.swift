@@ -30,8 +30,10 @@ struct EvaluateCommand: ParsableCommand {
                 throw ValidationError("Each --adapter needs a --data of its name; alone: \(lone).")
             }
         }
-        if !subject.compare.isEmpty, !data.minimums.isEmpty {
-            throw ValidationError("--min-accuracy does not go with --compare.")
+        for (option, values) in [("--min-accuracy", data.minimums), ("--min-map", data.minimumPrecisions)] {
+            guard subject.compare.isEmpty || values.isEmpty else {
+                throw ValidationError("\(option) does not go with --compare.")
+            }
         }
     }
 
@@ -78,7 +80,7 @@ struct EvaluateCommand: ParsableCommand {
             try folder.commit()
         }
         StandardStream.output.write(EvaluationText.table(evaluation))
-        let poor = evaluation.tasks.filter { !$0.isAccurateEnough }
+        let poor = evaluation.tasks.filter { !$0.isGoodEnough }
         for task in poor { log.error("\(EvaluationText.shortfall(task))") }
         return evaluation.failures == 0 && poor.isEmpty
     }

@@ -18,6 +18,13 @@ struct EvaluatedOptions: ParsableArguments {
     var labels: [NamedValue] = []
 
     @OptionGroup var otherBase: OtherBaseOption
+    @Option(
+        name: .customLong("activation"),
+        help: """
+            With --adapter or --predictions: what a head's answers are, as NAME=softmax, NAME=sigmoid (any number of labels) or \
+            NAME=none (values); may be repeated.
+            """)
+    var activations: [NamedValue] = []
 
     @Option(help: "A CSV or TSV that label wrote; no model is run.")
     var predictions: String?
@@ -62,6 +69,19 @@ struct EvaluatedOptions: ParsableArguments {
             }
         }
         try NamedValue.check(labels, option: "--labels", among: adapters.map(\.name))
+        guard activations.isEmpty || base != nil || predictions != nil else {
+            throw ValidationError("--activation goes with --adapter and --predictions; a merged model has its own.")
+        }
+        try NamedValue.check(activations, option: "--activation", among: base != nil ? adapters.map(\.name) : nil)
+        for given in activations where HeadActivation(rawValue: given.value) == nil {
+            throw ValidationError(
+                "--activation \(given.name)=\(given.value): expected one of \(HeadActivation.names).")
+        }
+    }
+
+    /// The activation that is given for a task, if any.
+    func activation(of task: String) -> HeadActivation? {
+        activations.value(of: task).flatMap(HeadActivation.init(rawValue:))
     }
 }
 
@@ -69,11 +89,24 @@ struct EvaluatedOptions: ParsableArguments {
 struct LabelledDataOptions: ParsableArguments {
     @Option(
         name: .customLong("data"),
-        help:
-            "A task's labelled images, as TASK=DIR of class folders or TASK=FILE.csv with path,label; may be repeated.")
+        help: """
+            A task's labelled images, as TASK=DIR of class folders or TASK=FILE.csv with path,label; may be repeated. Where \
+            images show several labels, or values, it is a table.
+            """)
     var data: [NamedValue] = []
 
     @OptionGroup var reading: LabelledReadingOptions
+
+    @Option(
+        name: .customLong("threshold"),
+        help: """
+            The least probability of a label where images show several (0...1; default: 0.5, with --predictions the labels in \
+            the file), for all tasks or as TASK=0.3; may be repeated.
+            """)
+    var thresholds: [ThresholdArgument] = []
+
+    @Option(help: "What separates the labels of a cell where images show several (default: |).")
+    var labelSeparator: String?
 
     @Flag(help: "Refuse data with classes that the head does not have, rather than leave them out.")
     var strict = false
@@ -83,6 +116,11 @@ struct LabelledDataOptions: ParsableArguments {
         help: "The least accuracy of a task (0...1), as TASK=0.9; below it the exit code is 1. May be repeated.")
     var minimums: [NamedValue] = []
 
+    @Option(
+        name: .customLong("min-map"),
+        help: "The same for the mean average precision of a task whose images show several labels.")
+    var minimumPrecisions: [NamedValue] = []
+
     /// The names of the tasks.
     var tasks: [String] { data.map(\.name) }
 
@@ -90,32 +128,111 @@ struct LabelledDataOptions: ParsableArguments {
         guard !data.isEmpty else { throw ValidationError("Give at least one --data TASK=DIR.") }
         try RawArguments.checkText(data.map(\.name) + minimums.map(\.name))
         try NamedValue.check(data, option: "--data")
-        try NamedValue.check(minimums, option: "--min-accuracy")
-        for minimum in minimums {
-            guard tasks.contains(minimum.name) else {
-                throw ValidationError("--min-accuracy \(minimum.name)=...: there is no --data of that name.")
-            }
-            guard let value = Double(minimum.value), (0...1).contains(value) else {
-                throw ValidationError(
-                    "--min-accuracy \(minimum.name)=\(minimum.value): expected a number from 0 to 1.")
+        for (option, values) in [("--min-accuracy", minimums), ("--min-map", minimumPrecisions)] {
+            try NamedValue.check(values, option: option)
+            for minimum in values {
+                guard tasks.contains(minimum.name) else {
+                    throw ValidationError("\(option) \(minimum.name)=...: there is no --data of that name.")
+                }
+                guard let value = Double(minimum.value), (0...1).contains(value) else {
+                    throw ValidationError(
+                        "\(option) \(minimum.name)=\(minimum.value): expected a number from 0 to 1.")
+                }
             }
         }
+        try ThresholdArgument.check(thresholds)
+        for case let task? in thresholds.map(\.task) where !tasks.contains(task) {
+            throw ValidationError("--threshold \(task)=...: there is no --data of that name.")
+        }
+        if let labelSeparator { try SeparatorArgument.check(labelSeparator) }
     }
 
-    /// The least accuracy that is asked of a task, if any.
-    func minimum(of task: String) -> Double? { minimums.value(of: task).flatMap(Double.init) }
+    /// What separates the labels of a cell.
+    var separator: String { labelSeparator ?? MultiLabelImages.usualSeparator }
 
-    /// The labelled images of all tasks.
+    /// The least accuracy or mean average precision that is asked of a task, if any.
+    func minimum(of task: String) -> Double? {
+        (minimums.value(of: task) ?? minimumPrecisions.value(of: task)).flatMap(Double.init)
+    }
+
+    /// The least probability of a label that is given for a task, if any.
+    func threshold(of task: String) -> Double? {
+        (thresholds.first { $0.task == task } ?? thresholds.first { $0.task == nil })?.value
+    }
+
+    /// The path of a task's data.
+    private func path(of task: String) -> BytePath { RawArguments.path(data.value(of: task) ?? "") }
+
+    /// The labelled images of a task whose images show one class.
     ///
     /// - Parameters:
     ///   - needsFiles: whether the files that a table names have to be there.
     ///   - log: where notes about how they were read go.
-    func images(needsFiles: Bool = true, _ log: Logger) throws -> [(task: String, images: LabelledImages)] {
-        try data.map { item in
-            let reading = reading.reading(item.name, needsFiles: needsFiles)
-            let images = try LabelledImages(measuredOn: RawArguments.path(item.value), reading)
-            for note in images.notes { log.warning("\(item.name): \(note)") }
-            return (item.name, images)
+    func classImages(of task: String, needsFiles: Bool = true, _ log: Logger) throws -> LabelledImages {
+        let images = try LabelledImages(
+            measuredOn: path(of: task), reading.reading(task, needsFiles: needsFiles))
+        for note in images.notes { log.warning("\(task): \(note)") }
+        return images
+    }
+
+    /// The labelled images of a task whose images show any number of labels.
+    func labelImages(of task: String, needsFiles: Bool = true, _ log: Logger) throws -> MultiLabelImages {
+        let images = try MultiLabelImages(
+            measuredOn: path(of: task), reading.reading(task, needsFiles: needsFiles), separator: separator)
+        for note in images.notes { log.warning("\(task): \(note)") }
+        return images
+    }
+
+    /// The images of a task with a value for each output.
+    func values(of task: String, outputs: [String], needsFiles: Bool = true, _ log: Logger) throws -> ImageValues {
+        let images = try ImageValues(
+            measuredOn: path(of: task), reading.reading(task, needsFiles: needsFiles), task: task, outputs: outputs)
+        for note in images.notes { log.warning("\(task): \(note)") }
+        return images
+    }
+
+    /// The images of a task as its head answers them. Warns of classes that do not fit.
+    func evaluationTask(of head: TaskLabels, _ log: Logger) throws -> EvaluationTask {
+        let task =
+            switch head.activation {
+            case .softmax:
+                try EvaluationTask(name: head.name, classes: head.classes, images: classImages(of: head.name, log))
+            case .sigmoid:
+                try EvaluationTask(name: head.name, classes: head.classes, images: labelImages(of: head.name, log))
+            case .identity:
+                EvaluationTask(name: head.name, images: try values(of: head.name, outputs: head.classes, log))
+            }
+        try check(task, log)
+        return task
+    }
+
+    /// Checks that the options are about metrics that the tasks' heads have.
+    ///
+    /// - Throws: `LabellingError.options` naming the option and the task.
+    func checkOptions(_ heads: [(task: String, activation: HeadActivation)]) throws {
+        for (task, activation) in heads {
+            if minimums.value(of: task) != nil, activation != .softmax {
+                throw LabellingError.options(
+                    "--min-accuracy \(task)=...: the head has activation \(activation.rawValue), so there is no top-1 accuracy"
+                        + (activation == .sigmoid ? "; --min-map \(task)=... sets a least mean average precision" : ""))
+            }
+            if minimumPrecisions.value(of: task) != nil, activation != .sigmoid {
+                throw LabellingError.options(
+                    "--min-map \(task)=...: the head has activation \(activation.rawValue); mean average precision is for "
+                        + "images of several labels"
+                        + (activation == .softmax ? "; --min-accuracy \(task)=... sets a least accuracy" : ""))
+            }
+            if thresholds.contains(where: { $0.task == task }), activation != .sigmoid {
+                throw LabellingError.options(
+                    "--threshold \(task)=...: the head has activation \(activation.rawValue); thresholds are for images of "
+                        + "several labels")
+            }
+        }
+        for (option, isGiven) in [("--threshold", !thresholds.isEmpty), ("--label-separator", labelSeparator != nil)] {
+            guard !isGiven || heads.contains(where: { $0.activation == .sigmoid }) else {
+                throw LabellingError.options(
+                    "\(option) is for images of several labels; no task has a head with a sigmoid")
+            }
         }
     }
 
@@ -125,7 +242,9 @@ struct LabelledDataOptions: ParsableArguments {
             let names = task.unknown.map { "\"\($0.name)\" (\($0.images))" }.joined(separator: ", ")
             let message = "\(task.name): the head has no class \(names)"
             guard !strict else { throw LabellingError.labelledImages(path: task.source, reason: message) }
-            log.warning("\(message); \(task.unknownImages) image(s) left out")
+            log.warning(
+                "\(message); \(task.activation == .sigmoid ? "these labels" : "\(task.unknownImages) image(s)") left out"
+            )
         }
         let empty = task.classesWithoutImages
         if !empty.isEmpty {
@@ -170,4 +289,19 @@ struct ReportOptions: ParsableArguments {
 
     /// The same for the metrics.
     var bootstrapOptions: BootstrapOptions { BootstrapOptions(resamples: bootstrap, seed: seed) }
+}
+
+extension ThresholdArgument {
+    /// Checks that thresholds are probabilities, and that none is given twice.
+    static func check(_ thresholds: [ThresholdArgument]) throws {
+        var limited: Set<String?> = []
+        for threshold in thresholds {
+            guard threshold.value >= 0, threshold.value <= 1 else {
+                throw ValidationError("--threshold must be from 0 to 1, not \(threshold.value).")
+            }
+            guard limited.insert(threshold.task).inserted else {
+                throw ValidationError("--threshold \(threshold.task.map { "\($0)=..." } ?? "") is given twice.")
+            }
+        }
+    }
 }

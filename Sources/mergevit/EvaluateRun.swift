@@ -20,12 +20,12 @@ struct EvaluateRun {
         let model: JSON
         switch try subject.subject() {
         case .bundle(let folder), .pair(let folder, _):
-            tasks = try measured(answers(of: folder, images: data.images(log), rows: rows))
+            tasks = try measured(answers(of: folder, rows: rows))
             model = try description(ofBundle: folder)
         case .adapters(let base):
             (tasks, model) = try adapters(subject, base: base, rows: rows)
         case .predictions(let path):
-            tasks = try predictions(path, rows: rows)
+            tasks = try predictions(path, subject, rows: rows)
             model = .object([
                 "kind": "predictions", "path": .string(path.description),
                 "sha256": .string(try FileDigest.sha256(path.description)),
@@ -37,10 +37,9 @@ struct EvaluateRun {
 
     /// Measures two models on the same images.
     func comparison(_ first: String, _ second: String) throws -> Comparison {
-        let images = try data.images(log)
         try checkClasses(of: first, second)
-        let ours = try answers(of: first, images: images, rows: nil)
-        let others = try answers(of: second, images: images, rows: nil)
+        let ours = try answers(of: first, rows: nil)
+        let others = try answers(of: second, rows: nil)
         let tasks = try zip(ours, others).map { a, b in
             guard let moved = b.answers.reindexed(from: b.task.classes, to: a.task.classes) else {
                 throw ModelError(second, "the classes of \(a.task.name) are not those that it has in \(first)")
@@ -61,6 +60,7 @@ struct EvaluateRun {
             guard let head = ours.first(where: { $0.task == task }),
                 let other = others.first(where: { $0.task == task })
             else { continue }
+            for head in [head, other] { try head.activation.requireSoftmax(task: task, for: "evaluate --compare") }
             guard Set(head.classes) == Set(other.classes) else {
                 throw ModelError(second, "the classes of \(task) are not those that it has in \(first)")
             }
@@ -73,7 +73,7 @@ struct EvaluateRun {
         answered.map { task, answers in
             warn(of: answers, task)
             return TaskEvaluation(
-                task, answers, minimumAccuracy: data.minimum(of: task.name), bootstrap: report.bootstrapOptions)
+                task, answers, minimum: data.minimum(of: task.name), bootstrap: report.bootstrapOptions)
         }
     }
 
@@ -89,31 +89,31 @@ struct EvaluateRun {
 
     // MARK: Merged models
 
-    private func answers(
-        of bundle: String, images: [(task: String, images: LabelledImages)], rows: AnswerRows?
-    ) throws -> [Answered] {
-        let (preparer, classifier) = try openBundle(engine.bundleOptions(bundle), for: data.tasks)
-        let tasks = try images.map { task, images in
-            guard let known = classifier.tasks.first(where: { $0.name == task }) else {
-                throw LabellingError.unknownTask(name: task, known: classifier.tasks.map(\.name))
+    private func answers(of bundle: String, rows: AnswerRows?) throws -> [Answered] {
+        // The data before the model is packed: what cannot be used should be known at once.
+        let heads = try ModelBundle(folder: bundle).heads
+        let known = try data.tasks.map { task in
+            guard let head = heads.first(where: { $0.task == task }) else {
+                throw LabellingError.unknownTask(name: task, known: heads.map(\.task))
             }
-            try known.activation.requireSoftmax(task: task, for: "evaluate")
-            return try evaluated(task, known.classes, images)
+            return TaskLabels(name: task, classes: head.classes, activation: head.activation)
         }
+        let tasks = try evaluationTasks(of: known)
+        let (preparer, classifier) = try openBundle(engine.bundleOptions(bundle), for: data.tasks)
         return try answers(to: tasks, preparer, classifier, rows)
     }
 
-    private func evaluated(_ name: String, _ classes: [String], _ images: LabelledImages) throws -> EvaluationTask {
-        let task = try EvaluationTask(name: name, classes: classes, images: images)
-        try data.check(task, log)
-        return task
+    private func evaluationTasks(of heads: [TaskLabels]) throws -> [EvaluationTask] {
+        try data.checkOptions(heads.map { ($0.name, $0.activation) })
+        return try heads.map { try data.evaluationTask(of: $0, log) }
     }
 
     private func answers(
         to tasks: [EvaluationTask], _ preparer: any ImagePreparing, _ classifier: any MultitaskClassifying,
         _ rows: AnswerRows?
     ) throws -> [Answered] {
-        let plan = EvaluationPlan(tasks)
+        let thresholds = tasks.compactMap { task in data.threshold(of: task.name).map { (task.name, $0) } }
+        let plan = EvaluationPlan(tasks, thresholds: Dictionary(uniqueKeysWithValues: thresholds))
         var display = ProgressDisplay(plan.source, isShown: !report.isQuiet && StandardStream.error.isTerminal)
         defer { display.finish() }
         let (answers, progress) = try evaluate(
@@ -148,21 +148,29 @@ struct EvaluateRun {
         let preprocessing = try ModelBundle.preprocessing(folder)
         let preparer = PatchPreparer(
             preprocessing, configuration: base.configuration, decoding: engine.decoding.options)
+        func adapter(_ task: String) throws -> Adapter {
+            try Adapter(
+                task: task, path: subject.adapters.value(of: task) ?? "", labels: subject.labels.value(of: task),
+                activation: subject.activation(of: task), base: base,
+                allowsOtherBase: subject.otherBase.isAllowed)
+        }
+        // All data and adapters before the first one answers: what cannot be used should be known at once.
+        let evaluated = try evaluationTasks(
+            of: data.tasks.map { task in
+                let head = try adapter(task).head
+                return TaskLabels(name: task, classes: head.classes, activation: head.activation)
+            })
         var tasks: [TaskEvaluation] = []
         var descriptions: [JSON] = []
-        for (task, images) in try data.images(log) {
-            let adapter = try Adapter(
-                task: task, path: subject.adapters.value(of: task) ?? "", labels: subject.labels.value(of: task),
-                base: base, allowsOtherBase: subject.otherBase.isAllowed)
+        for task in evaluated {
+            let adapter = try adapter(task.name)
             try subject.otherBase.warn(of: [adapter], over: base, log)
             let alone = try MergedBackbone(adapter, aloneOver: base)
             let model = try GroupedModel(
                 [.init(alone, tasks: [0])], configuration: base.configuration, heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: engine.threadCount,
                 precision: engine.precision.precision(keepsLabelsInInt8: false))
-            try adapter.head.activation.requireSoftmax(task: task, for: "evaluate")
-            let evaluated = try evaluated(task, adapter.head.classes, images)
-            tasks += measured(try answers(to: [evaluated], preparer, BundleClassifier(model), rows))
+            tasks += measured(try answers(to: [task], preparer, BundleClassifier(model), rows))
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]
             description["class_names"] = nil
             descriptions.append(.object(description))
@@ -179,10 +187,33 @@ struct EvaluateRun {
 
     // MARK: Answers written earlier
 
-    private func predictions(_ path: BytePath, rows: AnswerRows?) throws -> [TaskEvaluation] {
-        let file = try PredictionsFile(path)
-        return try data.images(needsFiles: false, log).flatMap { task, images in
-            let (evaluated, answers) = try file.answers(to: task, images: images, rows: rows)
+    private func predictions(
+        _ path: BytePath, _ subject: EvaluatedOptions, rows: AnswerRows?
+    ) throws -> [TaskEvaluation] {
+        let heads = data.tasks.map { (task: $0, activation: subject.activation(of: $0) ?? .softmax) }
+        for given in subject.activations where !data.tasks.contains(given.name) {
+            throw LabellingError.options("--activation \(given.name)=...: there is no --data of that name")
+        }
+        try data.checkOptions(heads)
+        let reading = PredictionsReading(
+            tasks: data.tasks, activations: Dictionary(uniqueKeysWithValues: heads.map { ($0.task, $0.activation) }),
+            separator: data.separator)
+        let file = try PredictionsFile(path, reading: reading)
+        return try heads.flatMap { task, activation in
+            let (evaluated, answers) =
+                switch activation {
+                case .softmax:
+                    try file.answers(to: task, images: data.classImages(of: task, needsFiles: false, log), rows: rows)
+                case .sigmoid:
+                    try file.answers(
+                        to: task, images: data.labelImages(of: task, needsFiles: false, log),
+                        threshold: data.threshold(of: task), rows: rows)
+                case .identity:
+                    try file.answers(
+                        to: task,
+                        images: data.values(of: task, outputs: file.outputs(of: task), needsFiles: false, log),
+                        rows: rows)
+                }
             try data.check(evaluated, log)
             for missing in answers.missing { log.warning("\(task): \(missing)") }
             return measured([(evaluated, answers)])

@@ -1,13 +1,29 @@
 import Labelling
+import VisionTransformers
 
 /// What `evaluate` says on stdout.
 enum EvaluationText {
-    /// The tasks of an evaluation, a line each, numbers in percent but for the log loss.
+    /// The tasks of an evaluation, a line each, in a table for each kind of task.
     static func table(_ evaluation: Evaluation) -> String {
+        let tables = [
+            (HeadActivation.softmax, classTable), (.sigmoid, labelTable), (.identity, valueTable),
+        ].compactMap { activation, table in
+            let tasks = evaluation.tasks.filter { $0.task.activation == activation }
+            return tasks.isEmpty ? nil : table(tasks)
+        }
+        var text = tables.joined(separator: "\n")
+        if evaluation.tasks.count(where: { $0.metrics != nil }) > 1, let mean = evaluation.meanAccuracy {
+            text += "mean top-1: \(percent(mean))\n"
+        }
+        return text
+    }
+
+    /// Tasks whose images show one class, numbers in percent but for the log loss.
+    private static func classTable(_ tasks: [TaskEvaluation]) -> String {
         var rows = [
             ["task", "images", "top-1", "95 % interval", "top-5", "macro F1", "balanced", "calibration", "log loss"]
         ]
-        for evaluated in evaluation.tasks {
+        for evaluated in tasks {
             let (task, metrics) = (evaluated.task, evaluated.metrics)
             rows.append(
                 [task.name, "\(metrics?.images ?? 0)", percent(metrics?.top1.value), range(metrics?.top1)]
@@ -16,9 +32,37 @@ enum EvaluationText {
                         metrics?.balancedAccuracy.value, metrics?.calibrationError?.value,
                     ].map(percent) + [metrics?.logLoss.map { NumberText.fixed($0.value, 3) } ?? "-"])
         }
-        var text = TextTable.aligned(rows, left: [0])
-        if evaluation.tasks.count > 1, let mean = evaluation.meanAccuracy { text += "mean top-1: \(percent(mean))\n" }
-        return text
+        return TextTable.aligned(rows, left: [0])
+    }
+
+    /// Tasks whose images show several labels, numbers in percent.
+    private static func labelTable(_ tasks: [TaskEvaluation]) -> String {
+        var rows = [
+            ["task", "images", "mAP", "95 % interval", "micro F1", "macro F1", "precision", "recall", "exact match"]
+        ]
+        for evaluated in tasks {
+            let estimates = evaluated.estimates.map(\.estimate)
+            rows.append(
+                [evaluated.task.name, "\(evaluated.images)", percent(estimates[0]?.value), range(estimates[0])]
+                    + estimates.dropFirst().map { percent($0?.value) })
+        }
+        return TextTable.aligned(rows, left: [0])
+    }
+
+    /// The outputs of tasks whose images show values, a line each.
+    private static func valueTable(_ tasks: [TaskEvaluation]) -> String {
+        var rows = [["task", "output", "images", "MAE", "95 % interval", "RMSE", "R2"]]
+        for evaluated in tasks {
+            var errors: [RegressionMetrics.Errors?] = evaluated.task.classes.map { _ in nil }
+            if case .values(let metrics) = evaluated.result { errors = metrics.perOutput }
+            for (output, errors) in zip(evaluated.task.classes, errors) {
+                let interval = errors?.mae.interval.map { "\(number($0.low)) to \(number($0.high))" }
+                rows.append(
+                    [evaluated.task.name, output, "\(evaluated.images)", number(errors?.mae.value), interval ?? "-"]
+                        + [errors?.rmse.value, errors?.r2?.value].map(number))
+            }
+        }
+        return TextTable.aligned(rows, left: [0, 1])
     }
 
     /// The tasks of a comparison, a line each.
@@ -36,13 +80,19 @@ enum EvaluationText {
         return TextTable.aligned(rows, left: [0, 9])
     }
 
-    /// Why a task is not accurate enough.
+    /// Why a task is not good enough.
     static func shortfall(_ evaluated: TaskEvaluation) -> String {
-        let minimum = evaluated.minimumAccuracy ?? 0
-        guard let found = evaluated.metrics?.top1.value else {
-            return "\(evaluated.task.name): no image was answered, --min-accuracy is \(minimum)"
-        }
-        return "\(evaluated.task.name): top-1 accuracy \(NumberText.fixed(found, 4)) is below --min-accuracy \(minimum)"
+        let (name, minimum) = (evaluated.task.name, evaluated.minimum ?? 0)
+        let isMultiLabel = evaluated.task.activation == .sigmoid
+        let option = isMultiLabel ? "--min-map" : "--min-accuracy"
+        guard evaluated.images > 0 else { return "\(name): no image was answered, \(option) is \(minimum)" }
+        let metric = isMultiLabel ? "mean average precision" : "top-1 accuracy"
+        guard let found = evaluated.score else { return "\(name): \(metric) is not known, \(option) is \(minimum)" }
+        return "\(name): \(metric) \(NumberText.fixed(found, 4)) is below \(option) \(minimum)"
+    }
+
+    private static func number(_ value: Double?) -> String {
+        value.map { ascii(NumberText.significant($0)) } ?? "-"
     }
 
     private static func percent(_ value: Double?) -> String {
@@ -54,6 +104,8 @@ enum EvaluationText {
         return "\(percent(interval.low)) to \(percent(interval.high))"
     }
 
-    /// With a plain minus sign, so that programs read the number too.
-    private static func ascii(_ text: String) -> String { text.replacing("\u{2212}", with: "-") }
+    /// With a plain minus sign and no spaces between thousands, so that programs read the number too.
+    private static func ascii(_ text: String) -> String {
+        text.replacing("\u{2212}", with: "-").replacing("\u{202F}", with: "")
+    }
 }

@@ -275,15 +275,7 @@ struct LabelOutputOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...1000).contains(topK) else { throw ValidationError("--top-k must be from 1 to 1000, not \(topK).") }
-        var limited: Set<String?> = []
-        for threshold in thresholds {
-            guard threshold.value >= 0, threshold.value <= 1 else {
-                throw ValidationError("--threshold must be from 0 to 1, not \(threshold.value).")
-            }
-            guard limited.insert(threshold.task).inserted else {
-                throw ValidationError("--threshold \(threshold.task.map { "\($0)=..." } ?? "") is given twice.")
-            }
-        }
+        try ThresholdArgument.check(thresholds)
         if let labelSeparator {
             guard format != .jsonl, layout == .wide else {
                 throw ValidationError("--label-separator is about the wide layout of csv and tsv.")

@@ -83,7 +83,8 @@ struct TrainCommand: ParsableCommand {
         let (interruption, request) = (Interruption(), Interruption.Request())
         interruption.request(request)
         let journal = try log.map { try TrainLog(RawArguments.path($0), appends: resume) }
-        var display = TrainDisplay(warnings, isQuiet: isQuiet)
+        if let warning = input.warning(of: job.data) { warnings.warning("\(warning)") }
+        var display = TrainDisplay(warnings, isQuiet: isQuiet, isMultiLabel: job.data.labels != nil)
         let outcome = try job.run { event in
             display.show(event)
             journal?.write(event)

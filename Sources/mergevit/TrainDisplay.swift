@@ -8,6 +8,7 @@ struct TrainDisplay {
     private static let named = 10
 
     private var status: StatusLine
+    private let right: String
     private var skipped = 0
     /// When the steps of this process began, and how many had been taken before.
     private var begun: (time: Double, steps: Int)?
@@ -16,8 +17,9 @@ struct TrainDisplay {
     private var epoch = (images: 0, time: 0.0)
     private var last: StepReport?
 
-    init(_ log: Logger, isQuiet: Bool) {
+    init(_ log: Logger, isQuiet: Bool, isMultiLabel: Bool = false) {
         status = StatusLine(log, isQuiet: isQuiet)
+        right = isMultiLabel ? "exact match" : "accuracy"
     }
 
     /// Shows an event.
@@ -48,7 +50,9 @@ struct TrainDisplay {
     static func summary(_ task: String, _ output: String, kept: EpochRecord?, epochs: Int, skipped: Int) -> String {
         var text = "trained \(task) into \(output)"
         if let kept {
-            let accuracy = kept.validationAccuracy.map { "\(tenths(100 * $0)) % of the validation images right" }
+            let accuracy =
+                kept.validationMeanAveragePrecision.map { "mAP \(tenths(100 * $0)) % on the validation images" }
+                ?? kept.validationAccuracy.map { "\(tenths(100 * $0)) % of the validation images right" }
             text += ": epoch \(kept.epoch) of \(epochs)" + (accuracy.map { ", \($0)" } ?? "")
         }
         if skipped > 0 { text += "; \(skipped) image\(skipped == 1 ? "" : "s") left out" }
@@ -61,19 +65,21 @@ struct TrainDisplay {
         if begun == nil { begun = (now, report.step) }
         epoch.images += report.images
         last = report
-        let pace = pace(now, report, finished: false)
-        status.update(
+        let text =
             "epoch \(report.epoch) of \(report.epochs), step \(report.step) of \(report.steps): loss "
-                + "\(thousandths(report.epochLoss)), accuracy \(tenths(100 * report.epochAccuracy)) %"
-                + pace)
+            + "\(thousandths(report.epochLoss)), \(right) \(tenths(100 * report.epochAccuracy)) %"
+            + pace(now, report, finished: false)
+        status.update(text)
     }
 
     private mutating func show(_ record: EpochRecord, _ isBest: Bool) {
         let now = status.elapsed
         var text =
-            "epoch \(record.epoch): loss \(thousandths(record.loss)), accuracy \(tenths(100 * record.accuracy)) %"
+            "epoch \(record.epoch): loss \(thousandths(record.loss)), \(right) \(tenths(100 * record.accuracy)) %"
         if let loss = record.validationLoss, let accuracy = record.validationAccuracy {
-            text += "; validation \(thousandths(loss)), \(tenths(100 * accuracy)) %\(isBest ? ", the best so far" : "")"
+            let precision = record.validationMeanAveragePrecision.map { "mAP \(tenths(100 * $0)) %" }
+            text += "; validation \(thousandths(loss)), \(precision ?? "\(tenths(100 * accuracy)) %")"
+            if isBest { text += ", the best so far" }
         }
         if let last { text += pace(now, last, finished: true) }
         epoch = (0, now)

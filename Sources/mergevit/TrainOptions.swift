@@ -14,6 +14,17 @@ struct TrainDataOptions: ParsableArguments {
 
     @OptionGroup var reading: LabelledReadingOptions
 
+    @Flag(
+        name: .customLong("multi-label"),
+        help: """
+            An image may have any number of labels: the data are a table whose label cells hold labels joined by |, or \
+            nothing. Trains a sigmoid for each label by binary cross entropy.
+            """)
+    var isMultiLabel = false
+
+    @Option(help: "With --multi-label: what stands between the labels of a cell (default: |).")
+    var labelSeparator: String?
+
     @Option(help: "Validation images: DIR/<class>/..., or a CSV or TSV.")
     var valData: String?
 
@@ -50,6 +61,10 @@ struct TrainDataOptions: ParsableArguments {
         guard valData == nil || valFraction == nil else {
             throw ValidationError("--val-data has the validation images, --val-fraction holds some back: give one.")
         }
+        if let labelSeparator {
+            guard isMultiLabel else { throw ValidationError("--label-separator needs --multi-label.") }
+            try SeparatorArgument.check(labelSeparator)
+        }
         guard cropArea > 0, cropArea <= 1 else {
             throw ValidationError("--crop-area must be above 0 and at most 1, not \(cropArea).")
         }
@@ -64,7 +79,22 @@ struct TrainDataOptions: ParsableArguments {
             if let valData { .data(RawArguments.path(valData)) } else if let valFraction {
                 .fraction(valFraction)
             } else { .usual }
-        return try TrainingData(RawArguments.path(data), validation: validation, reading.reading(task), seed: seed)
+        let path = RawArguments.path(data)
+        let reading = reading.reading(task)
+        guard isMultiLabel else { return try TrainingData(path, validation: validation, reading, seed: seed) }
+        return try TrainingData(
+            multiLabel: path, separator: labelSeparator ?? MultiLabelImages.usualSeparator, validation: validation,
+            reading, seed: seed)
+    }
+
+    /// A warning about data of which most labels hold a separator, though each counts as one label; nil for others.
+    func warning(of data: TrainingData) -> String? {
+        let separator = MultiLabelImages.usualSeparator
+        let items = data.training + data.validation
+        let joined = data.labels != nil ? 0 : items.count { data.classes[$0.class].contains(separator) }
+        guard 2 * joined > items.count else { return nil }
+        return "\(data.source): \(joined) of \(items.count) labels contain \"\(separator)\" and are taken as one class "
+            + "each; --multi-label trains a head that gives an image several labels"
     }
 
     /// Whether crops are named.
@@ -168,13 +198,20 @@ struct TrainRunOptions: ParsableArguments {
     @Option(help: "How the learning rate goes on: cosine or constant.")
     var schedule = LearningRateSchedule.Shape.cosine
 
-    @Option(help: "How much of the target is spread over all classes (default: 0.05; with --head-only 0.4).")
+    @Option(
+        help:
+            "How much of the target is spread over all classes (default: 0.05; with --head-only 0.4; with --multi-label 0)."
+    )
     var labelSmoothing: Double?
 
     @Option(help: "What initial values, order, augmentation and dropout are drawn from.")
     var seed: UInt64 = 0
 
-    @Flag(help: "Weigh the loss so that every class counts the same, however many images it has.")
+    @Flag(
+        help: """
+            Weigh the loss so that every class counts the same, however many images it has; with --multi-label so that a \
+            label's presence counts as much as its absence.
+            """)
     var balance = false
 
     @Option(help: "The most optimiser steps.")

@@ -69,7 +69,7 @@ func malformation(_ page: String) -> String? {
         }
         answers.failures = [.init(path: task.items[images - 1].path, reason: Self.hostile)]
         let evaluated = TaskEvaluation(
-            task, answers, minimumAccuracy: 0.99, bootstrap: BootstrapOptions(resamples: 20))
+            task, answers, minimum: 0.99, bootstrap: BootstrapOptions(resamples: 20))
         return Evaluation(
             tasks: [evaluated], bootstrap: BootstrapOptions(resamples: 20), version: "0",
             model: .object(["path": .string(Self.hostile), "list": .array([.object(["<b>": .null]), .int(1)])]))

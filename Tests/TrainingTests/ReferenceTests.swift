@@ -92,7 +92,9 @@ func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float
     }
 
     /// The trainer of the reference's adapter.
-    func trainer(_ run: ReferenceRun, precision: Precision = .f32, threads: Int) throws -> AdapterTrainer {
+    func trainer(
+        _ run: ReferenceRun, labels: LabelTargets? = nil, precision: Precision = .f32, threads: Int
+    ) throws -> AdapterTrainer {
         let initial = try ReferenceRun.tensors("lora_init/adapter_model.safetensors")
         let settings = try #require(
             try JSON(contentsOf: ReferenceRun.file("lora_init/adapter_config.json")).objectValue)
@@ -104,7 +106,7 @@ func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float
                     String($0.dropLast(".lora_A.weight".count))
                 }.sorted(),
                 rank: rank, alpha: try #require(settings["lora_alpha"]?.doubleValue)),
-            optimizer: run.optimizer, precision: precision, seed: 1, initial: initial, threads: threads)
+            optimizer: run.optimizer, labels: labels, precision: precision, seed: 1, initial: initial, threads: threads)
     }
 
     @Test(arguments: [1, 2])

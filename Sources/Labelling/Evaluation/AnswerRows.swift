@@ -1,7 +1,8 @@
 /// The rows of `predictions.csv`: what was answered for every image of every task, beside what it shows.
 ///
 /// `path,task,status,true_label,true_score,true_rank,label,score,label_2,score_2 ...` up to the fifth answer. Scores are
-/// probabilities. Cells that are not known are empty, and so are all from `true_score` on when there is no answer.
+/// probabilities. Cells that are not known are empty, and so are all from `true_score` on when there is no answer. Where an
+/// image shows labels or values, they stand in one cell, separated by `|`, and so do what was answered and its scores.
 public final class AnswerRows {
     /// How many answers a row gives, the best first.
     static let answersShown = 5
@@ -18,46 +19,73 @@ public final class AnswerRows {
         cells.appendLine(columns.map { Array($0.utf8) }, to: &bytes)
     }
 
-    /// One row.
+    /// The row of an image that shows a class.
     ///
     /// - Parameters:
-    ///   - answer: what was answered, or the reason why nothing was.
     ///   - best: the best answers, best first, with their probabilities where they are known.
     ///   - trueScore: the probability of the true class, if it is known.
     func append(
-        path: BytePath, task: EvaluationTask, truth: Int, answer: Result<ScoredAnswer, ReasonForNone>,
+        path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: ScoredAnswer,
         best: some Sequence<(class: Int, score: Double?)>, trueScore: Double?
     ) {
-        func cell(_ text: some Collection<UInt8>) {
-            bytes.append(cells.delimiter)
-            cells.append(text, to: &bytes)
+        append(
+            path, task, item, status: "ok", trueScore: trueScore.map { Self.text([$0]) } ?? "",
+            rank: answer.rank.map(String.init) ?? "",
+            answers: best.prefix(AnswerRows.answersShown).map { place, score in
+                (task.classes[place], score.map { Self.text([$0]) } ?? "")
+            })
+    }
+
+    /// The row of an image that shows labels.
+    func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: LabelAnswer) {
+        func scores(_ labels: [Int]) -> String {
+            answer.scores.isEmpty ? "" : Self.text(labels.map { answer.scores[$0] })
         }
-        func score(_ score: Double?) {
-            bytes.append(cells.delimiter)
-            if let score { ScoreFormatter.append(score, to: &bytes) }
-        }
+        let label = answer.predicted.map { task.classes[$0] }.joined(separator: MultiLabelImages.usualSeparator)
+        append(
+            path, task, item, status: "ok", trueScore: scores(answer.truth),
+            answers: [(label, scores(answer.predicted))])
+    }
+
+    /// The row of an image that shows values.
+    func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: ValueAnswer) {
+        let values = answer.predicted.map { Float($0).description }
+        append(
+            path, task, item, status: "ok",
+            answers: [(values.joined(separator: MultiLabelImages.usualSeparator), "")])
+    }
+
+    /// The row of an image without an answer.
+    func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, failure: String) {
+        append(path, task, item, status: "error: \(failure)", answers: [])
+    }
+
+    private func append(
+        _ path: BytePath, _ task: EvaluationTask, _ item: EvaluationTask.Item, status: String, trueScore: String = "",
+        rank: String = "", answers: [(label: String, score: String)]
+    ) {
         cells.append(path.bytes, to: &bytes)
-        cell(task.name.utf8)
-        switch answer {
-        case .failure(let failure):
-            cell("error: \(failure.reason)".utf8)
-            cell(task.classes[truth].utf8)
-            bytes.append(contentsOf: repeatElement(cells.delimiter, count: 2 + 2 * AnswerRows.answersShown))
-        case .success(let answer):
-            cell("ok".utf8)
-            cell(task.classes[truth].utf8)
-            score(trueScore)
-            cell((answer.rank.map(String.init) ?? "").utf8)
-            var shown = 0
-            for (place, probability) in best.prefix(AnswerRows.answersShown) {
-                cell(task.classes[place].utf8)
-                score(probability)
-                shown += 1
+        for cell in [task.name, status, task.shown(by: item), trueScore, rank] {
+            bytes.append(cells.delimiter)
+            cells.append(cell.utf8, to: &bytes)
+        }
+        for place in 0..<AnswerRows.answersShown {
+            for cell in place < answers.count ? [answers[place].label, answers[place].score] : ["", ""] {
+                bytes.append(cells.delimiter)
+                cells.append(cell.utf8, to: &bytes)
             }
-            let empty = 2 * max(AnswerRows.answersShown - shown, 0)
-            bytes.append(contentsOf: repeatElement(cells.delimiter, count: empty))
         }
         bytes.append(0x0A)
+    }
+
+    /// Scores as `label` writes them, separated.
+    private static func text(_ scores: [Double]) -> String {
+        var bytes: [UInt8] = []
+        for (index, score) in scores.enumerated() {
+            if index > 0 { bytes += MultiLabelImages.usualSeparator.utf8 }
+            ScoreFormatter.append(score, to: &bytes)
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Writes what is in the buffer.
@@ -68,9 +96,4 @@ public final class AnswerRows {
         defer { bytes.removeAll(keepingCapacity: true) }
         try output.write(bytes)
     }
-}
-
-/// Why an image has no answer.
-struct ReasonForNone: Error, Equatable {
-    let reason: String
 }

@@ -1,4 +1,5 @@
 public import Tensors
+import VisionTransformers
 
 /// One task's images, answers and metrics.
 public struct TaskEvaluation: Sendable {
@@ -7,25 +8,70 @@ public struct TaskEvaluation: Sendable {
     /// What was answered.
     public let answers: TaskAnswers
     /// How well; nil when not one image was answered.
-    public let metrics: TaskMetrics?
-    /// The least accuracy that is asked for, if any.
-    public let minimumAccuracy: Double?
+    public let result: Result?
+    /// The least accuracy that is asked for, or where images show labels the least mean average precision; nil for none.
+    public let minimum: Double?
+
+    /// How well a task was answered.
+    public enum Result: Sendable, Equatable {
+        case classes(TaskMetrics)
+        case labels(MultiLabelMetrics)
+        case values(RegressionMetrics)
+    }
 
     /// Measures the answers of a task.
+    ///
+    /// - Parameter minimum: the least accuracy that is asked for, or where images show labels the least mean average precision.
     public init(
-        _ task: EvaluationTask, _ answers: TaskAnswers, minimumAccuracy: Double? = nil,
+        _ task: EvaluationTask, _ answers: TaskAnswers, minimum: Double? = nil,
         bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
         self.task = task
         self.answers = answers
-        self.minimumAccuracy = minimumAccuracy
-        metrics = TaskMetrics(
-            task: task.name, classes: task.classes.count, answers: answers.known, ranksKnown: answers.ranksKnown,
-            bootstrap: bootstrap)
+        self.minimum = minimum
+        let (name, classes) = (task.name, task.classes.count)
+        result =
+            switch task.truths {
+            case .classes:
+                TaskMetrics(
+                    task: name, classes: classes, answers: answers.known, ranksKnown: answers.ranksKnown,
+                    bootstrap: bootstrap
+                ).map(Result.classes)
+            case .labels:
+                MultiLabelMetrics(
+                    task: name, classes: classes, answers: answers.labels.compactMap(\.self), bootstrap: bootstrap
+                ).map(Result.labels)
+            case .values:
+                RegressionMetrics(
+                    task: name, outputs: classes, answers: answers.values.compactMap(\.self), bootstrap: bootstrap
+                ).map(Result.values)
+            }
     }
 
-    /// Whether the accuracy is at least what is asked for.
-    public var isAccurateEnough: Bool { minimumAccuracy.map { (metrics?.top1.value ?? 0) >= $0 } ?? true }
+    /// How well, where images show a class.
+    public var metrics: TaskMetrics? { if case .classes(let metrics) = result { metrics } else { nil } }
+
+    /// How many images were answered.
+    public var images: Int {
+        switch result {
+        case nil: 0
+        case .classes(let metrics): metrics.images
+        case .labels(let metrics): metrics.images
+        case .values(let metrics): metrics.images
+        }
+    }
+
+    /// What a minimum is compared with: the accuracy or the mean average precision; nil when it is not known.
+    public var score: Double? {
+        switch result {
+        case .classes(let metrics): metrics.top1.value
+        case .labels(let metrics): metrics.meanAveragePrecision?.value
+        case .values, nil: nil
+        }
+    }
+
+    /// Whether the accuracy or mean average precision is at least what is asked for.
+    public var isGoodEnough: Bool { minimum.map { (score ?? 0) >= $0 } ?? true }
 }
 
 /// What was measured, of which model, and how: all that a report says.
@@ -80,29 +126,68 @@ extension Evaluation {
 
 extension TaskEvaluation {
     /// The metrics of the task as a whole, by name, in the order in which they are written.
-    var estimates: [(name: String, estimate: Estimate?)] {
-        [
-            ("top1", metrics?.top1), ("top5", metrics?.top5), ("macro_f1", metrics?.macroF1),
-            ("balanced_accuracy", metrics?.balancedAccuracy),
-            ("expected_calibration_error", metrics?.calibrationError), ("log_loss", metrics?.logLoss),
-        ]
+    public var estimates: [(name: String, estimate: Estimate?)] {
+        switch task.truths {
+        case .classes:
+            return [
+                ("top1", metrics?.top1), ("top5", metrics?.top5), ("macro_f1", metrics?.macroF1),
+                ("balanced_accuracy", metrics?.balancedAccuracy),
+                ("expected_calibration_error", metrics?.calibrationError), ("log_loss", metrics?.logLoss),
+            ]
+        case .labels:
+            var metrics: MultiLabelMetrics?
+            if case .labels(let found) = result { metrics = found }
+            return [
+                ("map", metrics?.meanAveragePrecision), ("micro_f1", metrics?.microF1), ("macro_f1", metrics?.macroF1),
+                ("micro_precision", metrics?.microPrecision), ("micro_recall", metrics?.microRecall),
+                ("exact_match", metrics?.exactMatch),
+            ]
+        case .values:
+            guard case .values(let found) = result else { return [("mae", nil), ("rmse", nil), ("r2", nil)] }
+            return found.mean.estimates
+        }
     }
 
     fileprivate var json: JSON {
         var object: JSONObject = [
             "name": .string(task.name), "data": .string(task.source.description),
-            "images": .int(task.items.count), "answered": .int(metrics?.images ?? 0),
-            "failed": .int(answers.failures.count), "classes": .int(task.classes.count),
-            "classes_without_images": .array(task.classesWithoutImages.map(JSON.string)),
-            "unknown_images": .int(task.unknownImages),
-            "unknown_classes": .object(
-                task.unknown.reduce(into: JSONObject()) { $0[$1.name] = .int($1.images) }),
+            "images": .int(task.items.count), "answered": .int(images),
+            "failed": .int(answers.failures.count),
         ]
+        if task.activation != .softmax { object["activation"] = .string(task.activation.rawValue) }
+        if task.activation == .identity {
+            object["outputs"] = .int(task.classes.count)
+        } else {
+            object["classes"] = .int(task.classes.count)
+            object["classes_without_images"] = .array(task.classesWithoutImages.map(JSON.string))
+            object["unknown_images"] = .int(task.unknownImages)
+            object["unknown_classes"] = .object(
+                task.unknown.reduce(into: JSONObject()) { $0[$1.name] = .int($1.images) })
+        }
+        if task.activation == .sigmoid { object["threshold"] = answers.threshold.map(JSON.double) ?? .null }
         for (name, estimate) in estimates { object[name] = estimate.map(\.json) ?? .null }
-        object["minimum_accuracy"] = minimumAccuracy.map(JSON.double) ?? .null
-        object["is_accurate_enough"] = .bool(isAccurateEnough)
+        switch task.activation {
+        case .softmax:
+            object["minimum_accuracy"] = minimum.map(JSON.double) ?? .null
+            object["is_accurate_enough"] = .bool(isGoodEnough)
+        case .sigmoid:
+            object["minimum_map"] = minimum.map(JSON.double) ?? .null
+            object["is_good_enough"] = .bool(isGoodEnough)
+        case .identity: break
+        }
         object["missing"] = .array(answers.missing.map(JSON.string))
-        if let metrics {
+        switch result {
+        case nil: break
+        case .labels(let metrics):
+            object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0) })
+        case .values(let metrics):
+            object["per_output"] = .array(
+                zip(task.classes, metrics.perOutput).map { name, errors in
+                    var output: JSONObject = ["output": .string(name)]
+                    for (key, estimate) in errors.estimates { output[key] = estimate.map(\.json) ?? .null }
+                    return .object(output)
+                })
+        case .classes(let metrics):
             object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0) })
             object["confusion_matrix"] = .object([
                 "classes": .array(task.classes.map(JSON.string)),
@@ -134,6 +219,22 @@ extension TaskMetrics.PerClass {
             "f1": f1.map(JSON.double) ?? .null,
         ])
     }
+}
+
+extension MultiLabelMetrics.PerClass {
+    fileprivate func json(_ name: String) -> JSON {
+        .object([
+            "class": .string(name), "support": .int(support), "predicted": .int(predicted), "hits": .int(hits),
+            "average_precision": averagePrecision.map(JSON.double) ?? .null,
+            "precision": precision.map(\.json) ?? .null, "recall": recall.map(\.json) ?? .null,
+            "f1": f1.map(JSON.double) ?? .null,
+        ])
+    }
+}
+
+extension RegressionMetrics.Errors {
+    /// The errors by name, in the order in which they are written.
+    var estimates: [(name: String, estimate: Estimate?)] { [("mae", mae), ("rmse", rmse), ("r2", r2)] }
 }
 
 extension Calibration {

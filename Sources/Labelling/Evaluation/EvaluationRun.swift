@@ -7,9 +7,13 @@ public struct EvaluationPlan: Sendable {
     public let source: InputSource
     /// For each file, the items that it is: the places of their tasks, and theirs in the tasks.
     fileprivate let uses: [[(task: Int, item: Int)]]
+    /// For each task the least probability of a label where images show several.
+    fileprivate let thresholds: [Double]
 
     /// Plans a run over some tasks.
-    public init(_ tasks: [EvaluationTask]) {
+    ///
+    /// - Parameter thresholds: the least probability of a label by the name of the task, unless the usual one.
+    public init(_ tasks: [EvaluationTask], thresholds: [String: Double] = [:]) {
         var places: [BytePath: Int] = [:]
         var files: [BytePath] = []
         var uses: [[(task: Int, item: Int)]] = []
@@ -26,6 +30,7 @@ public struct EvaluationPlan: Sendable {
         }
         self.tasks = tasks
         self.uses = uses
+        self.thresholds = tasks.map { thresholds[$0.name] ?? RowOptions.sigmoidThreshold }
         source = InputSource(files: files)
     }
 }
@@ -60,23 +65,23 @@ private final class EvaluationSink: AnswerSink {
     private var ranked = TaskAnswer()
 
     init(_ plan: EvaluationPlan, _ tasks: [TaskLabels], _ rows: AnswerRows?) throws(LabellingError) {
-        var known: [String: Range<Int>] = [:]
+        var known: [String: (task: TaskLabels, logits: Range<Int>)] = [:]
         var start = 0
         for task in tasks {
-            known[task.name] = start..<start + task.classes.count
+            known[task.name] = (task, start..<start + task.classes.count)
             start += task.classes.count
         }
         var ranges: [Range<Int>] = []
         for task in plan.tasks {
-            guard let range = known[task.name], range.count == task.classes.count else {
-                throw .unknownTask(name: task.name, known: tasks.map(\.name))
-            }
-            ranges.append(range)
+            guard let found = known[task.name], found.logits.count == task.classes.count,
+                found.task.activation == task.activation
+            else { throw .unknownTask(name: task.name, known: tasks.map(\.name)) }
+            ranges.append(found.logits)
         }
         self.ranges = ranges
         self.plan = plan
         self.rows = rows
-        answers = plan.tasks.map { TaskAnswers(count: $0.items.count) }
+        answers = zip(plan.tasks, plan.thresholds).map { TaskAnswers(to: $0, threshold: $1) }
     }
 
     func appendFailure(path: [UInt8], reason: String) {
@@ -91,20 +96,42 @@ private final class EvaluationSink: AnswerSink {
             let task = plan.tasks[use.task]
             let item = task.items[use.item]
             let own = UnsafeBufferPointer(rebasing: logits[ranges[use.task]])
-            guard let answer = ScoredAnswer(truth: item.truth, logits: own) else {
+            guard own.allSatisfy(\.isFinite), answer(use, item, task, own) else {
                 fail(use, RowWriter.notFiniteReason)
                 outcome = .notFinite
                 continue
             }
-            answers[use.task].answers[use.item] = answer
-            guard let rows else { continue }
-            ranked.rank(own, count: AnswerRows.answersShown, scores: .prob, threshold: nil)
-            let scores = ranked.scores
-            rows.append(
-                path: item.path, task: task, truth: item.truth, answer: .success(answer),
-                best: ranked.ranks.lazy.map { (class: $0, score: scores[$0]) }, trueScore: scores[item.truth])
         }
         return outcome
+    }
+
+    /// Takes an image's answer; whether there is one.
+    private func answer(
+        _ use: (task: Int, item: Int), _ item: EvaluationTask.Item, _ task: EvaluationTask,
+        _ logits: UnsafeBufferPointer<Float>
+    ) -> Bool {
+        switch task.truths {
+        case .classes:
+            guard let answer = ScoredAnswer(truth: item.truth, logits: logits) else { return false }
+            answers[use.task].answers[use.item] = answer
+            guard let rows else { return true }
+            ranked.rank(logits, count: AnswerRows.answersShown, scores: .prob, threshold: nil)
+            let scores = ranked.scores
+            rows.append(
+                path: item.path, task: task, item: item, answer: answer,
+                best: ranked.ranks.lazy.map { (class: $0, score: scores[$0]) }, trueScore: scores[item.truth])
+        case .labels(let sets):
+            ranked.pick(logits, scores: .prob, threshold: plan.thresholds[use.task])
+            let answer = LabelAnswer(
+                truth: sets[item.truth], predicted: ranked.ranks.sorted(), scores: ranked.scores)
+            answers[use.task].labels[use.item] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+        case .values(let values):
+            let answer = ValueAnswer(truth: values[item.truth], predicted: logits.map(Double.init))
+            answers[use.task].values[use.item] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+        }
+        return true
     }
 
     func flush(_ progress: LabellingProgress) throws(LabellingError) { try rows?.flush() }
@@ -113,8 +140,6 @@ private final class EvaluationSink: AnswerSink {
         let task = plan.tasks[use.task]
         let item = task.items[use.item]
         answers[use.task].failures.append(.init(path: item.path, reason: reason))
-        rows?.append(
-            path: item.path, task: task, truth: item.truth, answer: .failure(ReasonForNone(reason: reason)), best: [],
-            trueScore: nil)
+        rows?.append(path: item.path, task: task, item: item, failure: reason)
     }
 }

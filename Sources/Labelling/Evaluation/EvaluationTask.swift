@@ -1,14 +1,27 @@
-/// The images that one task is evaluated on, with their classes by their places in the head.
+public import VisionTransformers
+
+/// The images that one task is evaluated on, with what they show: a class, any number of labels, or values.
 ///
 /// Classes are matched by name. A class of the data that the head does not have cannot be answered: its images are counted
-/// and left out. A class of the head without images is allowed.
+/// and left out; where images show several labels, it is only the label that is left out. A class of the head without
+/// images is allowed.
 public struct EvaluationTask: Sendable, Equatable {
     /// One image.
     public struct Item: Sendable, Equatable {
         /// The image's file.
         public let path: BytePath
-        /// The place of its class in the head.
+        /// What it shows: the place of its class in the head, or of its labels or values in `truths`.
         public let truth: Int
+    }
+
+    /// What images show.
+    public enum Truths: Sendable, Equatable {
+        /// One class each.
+        case classes
+        /// Any number of labels each: the different sets of them, by ascending places in the head.
+        case labels([[Int]])
+        /// A value for each output: the values of each image.
+        case values([[Double]])
     }
 
     /// A class that the head does not have.
@@ -21,8 +34,10 @@ public struct EvaluationTask: Sendable, Equatable {
 
     /// The task's name.
     public let name: String
-    /// The head's class names, in the order of its logits.
+    /// The head's class names, in the order of its logits; the names of its outputs where images show values.
     public let classes: [String]
+    /// What images show.
+    public let truths: Truths
     /// The folder or table that names the images.
     public let source: BytePath
     /// The images whose class the head has, in the order of the data.
@@ -35,12 +50,12 @@ public struct EvaluationTask: Sendable, Equatable {
     /// - Throws: `LabellingError.labelledImages` when not one class is the head's.
     public init(name: String, classes: [String], images: LabelledImages) throws(LabellingError) {
         let places = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        let truths = images.classes.map { places[$0] }
+        let own = images.classes.map { places[$0] }
         var counts = Array(repeating: 0, count: images.classes.count)
         var items: [Item] = []
         for item in images.items {
             counts[item.class] += 1
-            if let truth = truths[item.class] { items.append(Item(path: item.path, truth: truth)) }
+            if let truth = own[item.class] { items.append(Item(path: item.path, truth: truth)) }
         }
         guard !items.isEmpty else {
             throw .labelledImages(
@@ -50,22 +65,80 @@ public struct EvaluationTask: Sendable, Equatable {
         }
         self.name = name
         self.classes = classes
+        truths = .classes
         source = images.source
         self.items = items
-        unknown = images.classes.indices.filter { truths[$0] == nil }.map {
+        unknown = images.classes.indices.filter { own[$0] == nil }.map {
             UnknownClass(name: images.classes[$0], images: counts[$0])
+        }
+    }
+
+    /// Matches images of any number of labels with a head's classes.
+    ///
+    /// - Throws: `LabellingError.labelledImages` when not one label is the head's.
+    public init(name: String, classes: [String], images: MultiLabelImages) throws(LabellingError) {
+        let counts = images.counts
+        let unknown = images.classes.indices.filter { !classes.contains(images.classes[$0]) }
+        guard unknown.count < images.classes.count else {
+            throw .labelledImages(
+                path: images.source,
+                reason: "none of its labels (\(LabelledImages.some(images.classes))) is one of \(name)'s: "
+                    + LabelledImages.some(classes))
+        }
+        let matched = images.indexed(by: classes)
+        self.name = name
+        self.classes = classes
+        truths = .labels(matched.sets)
+        source = images.source
+        items = matched.items.map { Item(path: $0.path, truth: $0.class) }
+        self.unknown = unknown.map { UnknownClass(name: images.classes[$0], images: counts[$0]) }
+    }
+
+    /// Images with a value for each output of a head.
+    public init(name: String, images: ImageValues) {
+        self.name = name
+        classes = images.outputs
+        truths = .values(images.values)
+        source = images.source
+        items = images.paths.enumerated().map { Item(path: $1, truth: $0) }
+        unknown = []
+    }
+
+    /// The activation of the heads that such images are for.
+    public var activation: HeadActivation {
+        switch truths {
+        case .classes: .softmax
+        case .labels: .sigmoid
+        case .values: .identity
         }
     }
 
     /// The head's classes that no image shows.
     public var classesWithoutImages: [String] {
         var isShown = Array(repeating: false, count: classes.count)
-        for item in items { isShown[item.truth] = true }
+        for item in items {
+            switch truths {
+            case .classes: isShown[item.truth] = true
+            case .labels(let sets): for label in sets[item.truth] { isShown[label] = true }
+            case .values: return []
+            }
+        }
         return classes.indices.filter { !isShown[$0] }.map { classes[$0] }
     }
 
-    /// How many images of unknown classes there are.
-    public var unknownImages: Int { unknown.reduce(0) { $0 + $1.images } }
+    /// How many images are left out because they are of unknown classes.
+    public var unknownImages: Int { truths == .classes ? unknown.reduce(0) { $0 + $1.images } : 0 }
+
+    /// What an image shows, as one text.
+    func shown(by item: Item) -> String {
+        switch truths {
+        case .classes: classes[item.truth]
+        case .labels(let sets):
+            sets[item.truth].map { classes[$0] }.joined(separator: MultiLabelImages.usualSeparator)
+        case .values(let values):
+            values[item.truth].map { "\($0)" }.joined(separator: MultiLabelImages.usualSeparator)
+        }
+    }
 }
 
 /// What came of the images of a task.
@@ -78,8 +151,14 @@ public struct TaskAnswers: Sendable, Equatable {
         public let reason: String
     }
 
-    /// The answers in the order of the task's items; nil for an image that has none.
-    public internal(set) var answers: [ScoredAnswer?]
+    /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or values.
+    public internal(set) var answers: [ScoredAnswer?] = []
+    /// The same where images show labels.
+    public internal(set) var labels: [LabelAnswer?] = []
+    /// The same where images show values.
+    public internal(set) var values: [ValueAnswer?] = []
+    /// The least probability of a label; nil where the labels were chosen before.
+    public internal(set) var threshold: Double?
     /// The images without an answer, in the same order.
     public internal(set) var failures: [Failure] = []
     /// How many of the best answers are known for each image.
@@ -87,8 +166,21 @@ public struct TaskAnswers: Sendable, Equatable {
     /// What cannot be computed from these answers, and why, in sentences.
     public internal(set) var missing: [String] = []
 
-    /// No answers yet, for so many images.
+    /// No answers yet, for so many images of one class each.
     init(count: Int) { answers = Array(repeating: nil, count: count) }
+
+    /// No answers yet to the images of a task.
+    ///
+    /// - Parameter threshold: the least probability of a label, if they are still to be chosen.
+    init(to task: EvaluationTask, threshold: Double? = nil) {
+        switch task.truths {
+        case .classes: answers = Array(repeating: nil, count: task.items.count)
+        case .labels:
+            labels = Array(repeating: nil, count: task.items.count)
+            self.threshold = threshold
+        case .values: values = Array(repeating: nil, count: task.items.count)
+        }
+    }
 
     /// The answers that there are.
     public var known: [ScoredAnswer] { answers.compactMap(\.self) }

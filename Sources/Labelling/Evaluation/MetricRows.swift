@@ -16,8 +16,8 @@ struct TextRows {
 }
 
 extension Evaluation {
-    /// `metrics.csv`: `task,class,metric,value,low,high`, a row a number. `class` is empty for what is about the whole task; cells
-    /// of what is not known are empty.
+    /// `metrics.csv`: `task,class,metric,value,low,high`, a row a number. `class` is empty for what is about the whole task, and the
+    /// output's name where images show values; cells of what is not known are empty.
     public var csv: [UInt8] {
         var rows = TextRows(["task", "class", "metric", "value", "low", "high"])
         for evaluated in tasks {
@@ -36,13 +36,29 @@ extension Evaluation {
             add("failed", count: evaluated.answers.failures.count)
             add("unknown_images", count: task.unknownImages)
             for (name, estimate) in evaluated.estimates { add(name, estimate) }
-            guard let metrics = evaluated.metrics else { continue }
-            for (name, found) in zip(task.classes, metrics.perClass) {
-                add("support", class: name, count: found.support)
-                add("predicted", class: name, count: found.predicted)
-                add("precision", class: name, found.precision)
-                add("recall", class: name, found.recall)
-                add("f1", class: name, found.f1.map { Estimate($0, nil) })
+            switch evaluated.result {
+            case nil: break
+            case .classes(let metrics):
+                for (name, found) in zip(task.classes, metrics.perClass) {
+                    add("support", class: name, count: found.support)
+                    add("predicted", class: name, count: found.predicted)
+                    add("precision", class: name, found.precision)
+                    add("recall", class: name, found.recall)
+                    add("f1", class: name, found.f1.map { Estimate($0, nil) })
+                }
+            case .labels(let metrics):
+                for (name, found) in zip(task.classes, metrics.perClass) {
+                    add("support", class: name, count: found.support)
+                    add("predicted", class: name, count: found.predicted)
+                    add("average_precision", class: name, found.averagePrecision.map { Estimate($0, nil) })
+                    add("precision", class: name, found.precision)
+                    add("recall", class: name, found.recall)
+                    add("f1", class: name, found.f1.map { Estimate($0, nil) })
+                }
+            case .values(let metrics):
+                for (name, errors) in zip(task.classes, metrics.perOutput) {
+                    for (metric, estimate) in errors.estimates { add(metric, class: name, estimate) }
+                }
             }
         }
         return rows.bytes

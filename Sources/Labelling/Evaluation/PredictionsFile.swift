@@ -10,10 +10,12 @@ public struct PredictionsFile {
 
     /// Reads a CSV or TSV, wide or long.
     ///
-    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes.
-    public init(_ path: BytePath) throws(LabellingError) {
+    /// - Parameter reading: how the tasks' answers are to be read.
+    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes, or a task's columns are not
+    ///   those of its activation.
+    public init(_ path: BytePath, reading: PredictionsReading = PredictionsReading()) throws(LabellingError) {
         folder = try BytePath.currentFolder()
-        table = try PredictionsTable(path, in: folder)
+        table = try PredictionsTable(path, in: folder, reading: reading)
     }
 
     /// The names of the tasks in it.
@@ -26,45 +28,165 @@ public struct PredictionsFile {
     ///
     /// - Parameter rows: where every answer is written, if anywhere.
     /// - Returns: the task with the classes that are known, and its answers. An image that has no row is among the failures.
-    /// - Throws: `LabellingError.unknownTask`; `LabellingError.predictions` when a label is not among the classes, or not one
-    ///   of the images is in the file.
+    /// - Throws: `LabellingError.unknownTask`; `LabellingError.predictions` when a label is not among the classes, the scores
+    ///   are not those of a softmax, or not one of the images is in the file.
     public func answers(
         to name: String, images: LabelledImages, rows: AnswerRows? = nil
     ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
+        let given = try task(name)
+        try checkSoftmax(given, images.classes)
+        let answered = ScoredTask(given, isLong: table.isLong, dataClasses: images.classes)
+        let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
+        var answers = TaskAnswers(to: task)
+        answers.ranksKnown = answered.ranksKnown
+        answers.missing = answered.missing
+        try collect(given, task, &answers, rows) { entry, index, answers throws(LabellingError) in
+            let item = task.items[index]
+            switch answered.answer(entry, truth: item.truth) {
+            case .unknownLabel(let label): throw unknown(label, item)
+            case .withheld: return "its label was withheld (below the threshold)"
+            case .scored(let answer, let best, let trueScore):
+                answers.answers[index] = answer
+                rows?.append(
+                    path: item.path, task: task, item: item, answer: answer, best: best, trueScore: trueScore)
+                return nil
+            }
+        }
+        return (task, answers)
+    }
+
+    /// The answers of a head with a sigmoid to the images of a task.
+    ///
+    /// The labels are those in the file, or with a threshold those whose scores reach it.
+    ///
+    /// - Parameters:
+    ///   - threshold: the least probability of a label; nil to take the labels that are in the file.
+    ///   - rows: where every answer is written, if anywhere.
+    /// - Returns: the task and its answers, as for images of one class.
+    /// - Throws: `LabellingError` as for images of one class, and when a threshold is given but not all scores are known.
+    public func answers(
+        to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: AnswerRows? = nil
+    ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
+        let given = try task(name)
+        let answered = LabelledTask(given, isLong: table.isLong, dataClasses: images.classes, threshold: threshold)
+        guard threshold == nil || answered.hasEveryScore else {
+            throw .predictions(
+                path: table.path,
+                reason:
+                    "the labels of \(name) were chosen when it was written; --threshold needs the scores of all classes: "
+                    + "label with --all-scores")
+        }
+        let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
+        guard case .labels(let sets) = task.truths else { return (task, TaskAnswers(to: task)) }
+        var answers = TaskAnswers(to: task, threshold: answered.threshold)
+        answers.missing = answered.missing
+        try collect(given, task, &answers, rows) { entry, index, answers throws(LabellingError) in
+            let item = task.items[index]
+            if let label = answered.unknownLabel(entry) { throw unknown(label, item) }
+            let answer = answered.answer(entry, truth: sets[item.truth])
+            answers.labels[index] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            return nil
+        }
+        return (task, answers)
+    }
+
+    /// The names of the outputs of a head without activation; the task's name where there is one that has none in the file.
+    public func outputs(of name: String) throws(LabellingError) -> [String] {
+        let given = try task(name)
+        if !given.classes.isEmpty { return given.classes }
+        return table.isLong ? given.entries.values.first?.labels ?? [name] : [name]
+    }
+
+    /// The values of a head without activation for the images of a task.
+    ///
+    /// - Parameters:
+    ///   - images: true values of the outputs that `outputs(of:)` names.
+    ///   - rows: where every answer is written, if anywhere.
+    /// - Returns: the task and its answers, as for images of one class.
+    /// - Throws: `LabellingError` as for images of one class.
+    public func answers(
+        to name: String, images: ImageValues, rows: AnswerRows? = nil
+    ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
+        let given = try task(name)
+        let task = EvaluationTask(name: name, images: images)
+        var answers = TaskAnswers(to: task)
+        try collect(given, task, &answers, rows) { entry, index, answers throws(LabellingError) in
+            let item = task.items[index]
+            let found = table.isLong ? entry.scores.compactMap(\.self) : entry.everyScore
+            guard found.count == images.outputs.count, !table.isLong || entry.labels == images.outputs else {
+                throw .predictions(
+                    path: table.path,
+                    reason: "\(item.path): expected the values of \(images.outputs.joined(separator: ", "))")
+            }
+            // A model's values are 32-bit floats, written such that they read back.
+            let answer = ValueAnswer(
+                truth: images.values[item.truth], predicted: found.map { Double(Float($0)) })
+            answers.values[index] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            return nil
+        }
+        return (task, answers)
+    }
+
+    private func task(_ name: String) throws(LabellingError) -> PredictionsTable.Task {
         guard let given = table.tasks.first(where: { $0.name == name }) else {
             throw .unknownTask(name: name, known: tasks)
         }
-        let answered = ScoredTask(given, isLong: table.isLong, dataClasses: images.classes)
-        let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
-        var answers = TaskAnswers(count: task.items.count)
-        answers.ranksKnown = answered.ranksKnown
-        answers.missing = answered.missing
+        return given
+    }
+
+    private func unknown(_ label: String, _ item: EvaluationTask.Item) -> LabellingError {
+        .predictions(
+            path: table.path,
+            reason: "\(item.path): the label \"\(label)\" is none of the classes that have scores")
+    }
+
+    /// Refuses what is of a head with a sigmoid but is to be read as that of a softmax.
+    private func checkSoftmax(_ task: PredictionsTable.Task, _ classes: [String]) throws(LabellingError) {
+        let separator = table.reading.separator
+        let known = Set(classes + task.classes)
+        let isJoined = task.entries.values.contains { entry in
+            entry.labels.contains { label in
+                !known.contains(label) && label.contains(separator)
+                    && MultiLabelImages.labels(label, separator: separator)?.allSatisfy(known.contains) == true
+            }
+        }
+        let isIndependent =
+            !task.classes.isEmpty && !task.entries.isEmpty
+            && task.entries.values.allSatisfy { $0.everyScore.allSatisfy { (0...1).contains($0) } }
+            && task.entries.values.contains {
+                abs($0.everyScore.reduce(0, +) - 1) > 1e-6 * Double(task.classes.count + 1)
+            }
+        guard isJoined || isIndependent else { return }
+        throw .predictions(
+            path: table.path,
+            reason: isJoined
+                ? "cells of \(task.name) hold several labels; say so by --activation \(task.name)=sigmoid"
+                : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent labels: say so "
+                    + "by --activation \(task.name)=sigmoid")
+    }
+
+    /// Goes through the images of a task.
+    ///
+    /// - Parameter take: takes an image's answer; gives the reason if it is none.
+    private func collect(
+        _ given: PredictionsTable.Task, _ task: EvaluationTask, _ answers: inout TaskAnswers, _ rows: AnswerRows?,
+        _ take: (PredictionsTable.Entry, _ index: Int, inout TaskAnswers) throws(LabellingError) -> String?
+    ) throws(LabellingError) {
         var isAnyThere = false
         for (index, item) in task.items.enumerated() {
             let image = item.path.normalized(in: folder)
             var reason = table.failures[image] ?? "no row in the predictions"
             if let entry = given.entries[image] {
                 isAnyThere = true
-                switch answered.answer(entry, truth: item.truth) {
-                case .unknownLabel(let label):
-                    throw .predictions(
-                        path: table.path,
-                        reason: "\(item.path): the label \"\(label)\" is none of the classes that have scores")
-                case .withheld: reason = "its label was withheld (below the threshold)"
-                case .scored(let answer, let best, let trueScore):
-                    answers.answers[index] = answer
-                    rows?.append(
-                        path: item.path, task: task, truth: item.truth, answer: .success(answer), best: best,
-                        trueScore: trueScore)
-                    continue
-                }
+                guard let failure = try take(entry, index, &answers) else { continue }
+                reason = failure
             } else if table.failures[image] != nil {
                 isAnyThere = true
             }
             answers.failures.append(.init(path: item.path, reason: reason))
-            rows?.append(
-                path: item.path, task: task, truth: item.truth, answer: .failure(ReasonForNone(reason: reason)),
-                best: [], trueScore: nil)
+            rows?.append(path: item.path, task: task, item: item, failure: reason)
         }
         guard isAnyThere else {
             throw .predictions(
@@ -73,7 +195,6 @@ public struct PredictionsFile {
                     + "\(task.items.first?.path.description ?? "")")
         }
         try rows?.flush()
-        return (task, answers)
     }
 }
 

@@ -1,12 +1,15 @@
+import VisionTransformers
+
 /// What `label` wrote into a CSV or TSV, wide or long, as it stands there: see docs/csv-format.md.
 struct PredictionsTable {
     /// What one row, or the rows of one image, say of one task.
     struct Entry: Equatable {
-        /// The classes in the order of their ranks, as far as they are given; empty where the label was withheld.
+        /// The classes in the order of their ranks, as far as they are given; empty where the label was withheld. Of a head with
+        /// a sigmoid the labels that were given; of one without activation the outputs that are named.
         var labels: [String] = []
         /// The scores that stand beside them; nil where there are none.
         var scores: [Double?] = []
-        /// The scores of all classes, in the order of their columns; empty without such columns.
+        /// The scores of all classes, or the values of all outputs, in the order of their columns; empty without such columns.
         var everyScore: [Double] = []
     }
 
@@ -14,7 +17,9 @@ struct PredictionsTable {
     struct Task {
         /// The task's name.
         let name: String
-        /// The classes that have a column each; empty without such columns.
+        /// What its head's answers are.
+        let activation: HeadActivation
+        /// The classes or outputs that have a column each; empty without such columns.
         let classes: [String]
         /// By the image's normalized path.
         var entries: [BytePath: Entry] = [:]
@@ -28,6 +33,8 @@ struct PredictionsTable {
     private(set) var failures: [BytePath: String] = [:]
     /// Whether all classes may be given as ranks.
     let isLong: Bool
+    /// How the tasks' answers are to be read.
+    let reading: PredictionsReading
 
     /// Larger tables are refused.
     private static let largest = 1 << 32
@@ -35,8 +42,9 @@ struct PredictionsTable {
     /// Reads a table.
     ///
     /// - Parameter folder: the folder that relative paths start at.
-    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes.
-    init(_ path: BytePath, in folder: BytePath) throws(LabellingError) {
+    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes, or a task's columns are not
+    ///   those of its activation.
+    init(_ path: BytePath, in folder: BytePath, reading: PredictionsReading) throws(LabellingError) {
         var content: [UInt8] = []
         var reader = FileReader(limit: PredictionsTable.largest)
         do { try reader.read(path) { content = Array($0) } } catch {
@@ -52,10 +60,14 @@ struct PredictionsTable {
                     + "\"\(LabelledImages.some(header))\"")
         }
         self.path = path
+        self.reading = reading
         isLong = header.starts(with: ["path", "status", "task", "rank", "label"])
         tasks = []
         let columns = isLong ? [] : try PredictionsTable.columns(header, path)
-        tasks = columns.map { Task(name: $0.task, classes: $0.classes) }
+        for columns in columns where reading.reads(columns.task) { try reading.check(columns, path) }
+        tasks = columns.map {
+            Task(name: $0.task, activation: reading.activation(of: $0.task), classes: $0.classes)
+        }
         while let row = try rows.next(path) {
             guard row.cells.count == header.count else {
                 throw fault(row.line, "expected \(header.count) cells, found \(row.cells.count)")
@@ -85,11 +97,11 @@ struct PredictionsTable {
     // MARK: One row an image
 
     /// Where the cells of one task stand.
-    private struct Columns {
+    struct Columns {
         let task: String
-        var labels: [Int]
+        var labels: [Int] = []
         /// Beside each label, or nil.
-        var scores: [Int?]
+        var scores: [Int?] = []
         var everyScore: [Int] = []
         var classes: [String] = []
     }
@@ -103,11 +115,14 @@ struct PredictionsTable {
             return next - 1
         }
         while next < header.count {
-            let task = header[next]
-            var columns = Columns(task: task, labels: [next], scores: [])
-            next += 1
-            columns.scores.append(takes("\(task)_score"))
-            while let label = takes("\(task)_\(columns.labels.count + 1)") {
+            // A head of several outputs without activation has a column for each, and none for a label.
+            let task = header[next].firstIndex(of: ":").map { String(header[next][..<$0]) } ?? header[next]
+            var columns = Columns(task: task)
+            if let label = takes(task) {
+                columns.labels.append(label)
+                columns.scores.append(takes("\(task)_score"))
+            }
+            while !columns.labels.isEmpty, let label = takes("\(task)_\(columns.labels.count + 1)") {
                 columns.labels.append(label)
                 columns.scores.append(takes("\(header[label])_score"))
             }
@@ -127,19 +142,101 @@ struct PredictionsTable {
     private mutating func addImage(
         _ row: (cells: [[UInt8]], line: Int), _ image: BytePath, _ columns: [Columns]
     ) throws(LabellingError) {
-        for (task, columns) in columns.enumerated() {
-            var entry = Entry()
-            for (label, score) in zip(columns.labels, columns.scores) {
-                let name = String(decoding: row.cells[label], as: UTF8.self)
-                guard !name.isEmpty else { continue }
-                entry.labels.append(name)
-                entry.scores.append(try score.map { (place) throws(LabellingError) in try number(row, place) })
-            }
-            for place in columns.everyScore { entry.everyScore.append(try number(row, place)) }
+        for (task, columns) in columns.enumerated() where reading.reads(columns.task) {
+            let entry =
+                switch tasks[task].activation {
+                case .softmax: try rankedEntry(row, columns)
+                case .sigmoid: try labelEntry(row, columns)
+                case .identity:
+                    Entry(everyScore: try numbers(row, columns.labels + columns.everyScore))
+                }
             if let other = tasks[task].entries.updateValue(entry, forKey: image), other != entry {
                 throw fault(row.line, "\(image) has another answer on an earlier line")
             }
         }
+    }
+
+    /// The classes of a head with a softmax by their ranks.
+    private func rankedEntry(
+        _ row: (cells: [[UInt8]], line: Int), _ columns: Columns
+    ) throws(LabellingError) -> Entry {
+        var entry = Entry()
+        for (label, score) in zip(columns.labels, columns.scores) {
+            let name = String(decoding: row.cells[label], as: UTF8.self)
+            guard !name.isEmpty else {
+                try checkWithheld(row, label, columns.task)
+                continue
+            }
+            entry.labels.append(name)
+            entry.scores.append(
+                try score.map { (place) throws(LabellingError) in
+                    try checkSingle(row, place, columns.task)
+                    return try number(row, place)
+                })
+        }
+        entry.everyScore = try numbers(row, columns.everyScore)
+        return entry
+    }
+
+    /// Checks that a label that is not there was withheld: a head with a softmax always has one.
+    private func checkWithheld(
+        _ row: (cells: [[UInt8]], line: Int), _ column: Int, _ task: String
+    ) throws(LabellingError) {
+        guard row.cells[1] == Array("ok".utf8) else { return }
+        throw fault(
+            row.line,
+            "column \(column + 1) has no label; where an image may have none, say so by --activation \(task)=sigmoid")
+    }
+
+    /// Checks that a cell does not hold several scores, as only a head with a sigmoid has.
+    private func checkSingle(
+        _ row: (cells: [[UInt8]], line: Int), _ column: Int, _ task: String
+    ) throws(LabellingError) {
+        let text = String(decoding: row.cells[column], as: UTF8.self)
+        guard text.contains(reading.separator) else { return }
+        throw fault(
+            row.line, "column \(column + 1) holds several scores; say so by --activation \(task)=sigmoid")
+    }
+
+    /// The labels of a head with a sigmoid, which share a cell, and their scores.
+    private func labelEntry(
+        _ row: (cells: [[UInt8]], line: Int), _ columns: Columns
+    ) throws(LabellingError) -> Entry {
+        func parts(_ column: Int) throws(LabellingError) -> [String] {
+            let text = String(decoding: row.cells[column], as: UTF8.self)
+            guard let parts = MultiLabelImages.labels(text, separator: reading.separator) else {
+                throw fault(row.line, "column \(column + 1): an empty part in \"\(text)\"")
+            }
+            return parts
+        }
+        var entry = Entry()
+        for (label, score) in zip(columns.labels, columns.scores) {
+            entry.labels = try parts(label)
+            guard let score else {
+                entry.scores = entry.labels.map { _ in nil }
+                continue
+            }
+            for part in try parts(score) {
+                guard let value = Double(part), value.isFinite else {
+                    throw fault(row.line, "expected scores in column \(score + 1), found \"\(part)\"")
+                }
+                entry.scores.append(value)
+            }
+            guard entry.scores.count == entry.labels.count else {
+                throw fault(
+                    row.line, "\(entry.labels.count) labels in column \(label + 1), \(entry.scores.count) scores")
+            }
+        }
+        entry.everyScore = try numbers(row, columns.everyScore)
+        return entry
+    }
+
+    private func numbers(
+        _ row: (cells: [[UInt8]], line: Int), _ columns: [Int]
+    ) throws(LabellingError) -> [Double] {
+        var numbers: [Double] = []
+        for column in columns { numbers.append(try number(row, column)) }
+        return numbers
     }
 
     private func number(_ row: (cells: [[UInt8]], line: Int), _ column: Int) throws(LabellingError) -> Double {
@@ -156,12 +253,23 @@ struct PredictionsTable {
         let (name, rank) = (
             String(decoding: row.cells[2], as: UTF8.self), String(decoding: row.cells[3], as: UTF8.self)
         )
-        guard !name.isEmpty, let rank = Int(rank), rank >= 1 else {
-            throw fault(row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"")
-        }
         let task = tasks.firstIndex { $0.name == name } ?? tasks.count
-        if task == tasks.count { tasks.append(Task(name: name, classes: [])) }
+        let activation = reading.activation(of: name)
+        if task == tasks.count { tasks.append(Task(name: name, activation: activation, classes: [])) }
+        guard reading.reads(name) else { return }
         let label = String(decoding: row.cells[4], as: UTF8.self)
+        // No label is an answer of a head with a sigmoid.
+        if activation == .sigmoid, !name.isEmpty, rank.isEmpty, label.isEmpty {
+            guard tasks[task].entries.updateValue(Entry(), forKey: image) ?? Entry() == Entry() else {
+                throw fault(row.line, "\(image) has another answer on an earlier line")
+            }
+            return
+        }
+        guard !name.isEmpty, let rank = Int(rank), rank >= 1 else {
+            let hint =
+                name.isEmpty || !rank.isEmpty ? "" : "; --activation \(name)=sigmoid if an image may have no label"
+            throw fault(row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"\(hint)")
+        }
         let score = row.cells.count > 5 ? try number(row, 5) : nil
         var entry = tasks[task].entries[image] ?? Entry()
         if rank <= entry.labels.count {
@@ -172,6 +280,7 @@ struct PredictionsTable {
         }
         // A label that was withheld is an empty cell.
         guard !label.isEmpty || entry.labels.isEmpty else { return }
+        if label.isEmpty { try checkWithheld(row, 4, name) }
         if !label.isEmpty {
             guard rank == entry.labels.count + 1 else {
                 throw fault(row.line, "rank \(rank) of \(name) comes after rank \(entry.labels.count)")

@@ -61,15 +61,11 @@ public struct LabelledImages: Sendable, Equatable {
             return
         }
         let table = try LabelledTable(path, reading)
-        let splits = [DataSplit.test, .validation, .training].filter(table.splits.contains)
-        let images = table.images(splits.first.map { [$0] })
-        guard splits.count > 1 else {
-            self = images
-            return
-        }
+        let measured = table.measuredSplit
+        let images = table.images((measured?.split).map { [$0] })
         self.init(
             source: path, classes: images.classes, items: images.items,
-            notes: images.notes + ["\(path): only its \(splits[0].rawValue) images are measured on"])
+            notes: images.notes + [measured?.note].compactMap(\.self))
     }
 
     /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries and what systems leave in

@@ -13,6 +13,11 @@ public struct LabelledReading: Sendable, Equatable {
     /// The endings, in lower case and without a dot, of the files of folders that are images; nil for all files.
     public var endings: Set<String>?
 
+    /// What separates the labels of a cell where an image may have several; nil where it has one.
+    var labelSeparator: String?
+    /// Where images have values rather than labels, for each of them the names that its column may have; empty for labels.
+    var valueColumns: [[String]] = []
+
     /// Files are looked for, with any ending.
     public init(task: String? = nil) { self.task = task }
 }

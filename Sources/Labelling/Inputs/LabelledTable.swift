@@ -6,7 +6,10 @@ public struct LabelledTable: Sendable {
     /// One image.
     struct Row: Sendable {
         var path: BytePath
+        /// The label; several labels as the cell has them, or several values with commas between them.
         let label: String
+        /// The values, where images have values rather than labels.
+        let values: [Double]
         /// The split that the table says it belongs to.
         let split: DataSplit?
         let line: Int
@@ -50,7 +53,9 @@ public struct LabelledTable: Sendable {
                 guard row.cells[task].elementsEqual((reading.task ?? "").utf8), row.cells[rank] == [UInt8(ascii: "1")]
                 else { continue }
             }
-            if columns.allowsEmptyLabels, LabelledTable.text(row.cells[columns.label])?.isEmpty == true {
+            if columns.allowsEmptyLabels, reading.labelSeparator == nil,
+                LabelledTable.text(row.cells[columns.label])?.isEmpty == true
+            {
                 empty += 1
                 continue
             }
@@ -60,7 +65,7 @@ public struct LabelledTable: Sendable {
             throw failure("no row is about the task \"\(reading.task ?? "")\"")
         }
         let split = try LabelledTable.splitColumn(columns, header, content, table)
-        for row in content { rows.append(try LabelledTable.row(row, columns, split, table)) }
+        for row in content { rows.append(try LabelledTable.row(row, columns, split, table, reading)) }
         let left = [(failed, "with an error"), (empty, "without a label")].filter { $0.0 > 0 }
         let leftOut = left.map { "\($0.0) \($0.1)" }.joined(separator: " and ")
         guard !rows.isEmpty else {
@@ -68,7 +73,7 @@ public struct LabelledTable: Sendable {
         }
         if !left.isEmpty { notes.append("\(table): left out rows: \(leftOut)") }
         try place(reading)
-        try checkLabels()
+        if reading.labelSeparator == nil { try checkLabels() }
     }
 
     /// Whether a path is a file, which is read as a table where labelled images are wanted.
@@ -78,8 +83,7 @@ public struct LabelledTable: Sendable {
 
     /// The labelled images of some splits; of a table that knows no splits all.
     public func images(_ splits: Set<DataSplit>? = nil) -> LabelledImages {
-        let chosen =
-            splits == nil ? rows : rows.filter { row in row.split.map { splits?.contains($0) == true } ?? true }
+        let chosen = rows(of: splits)
         let classes = Set(chosen.map(\.label)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
         return LabelledImages(
@@ -87,21 +91,48 @@ public struct LabelledTable: Sendable {
             notes: notes + (ClassName.warning(of: classes).map { ["\(path): \($0)"] } ?? []))
     }
 
+    /// The rows of some splits; of a table that knows no splits all.
+    func rows(of splits: Set<DataSplit>?) -> [Row] {
+        splits == nil ? rows : rows.filter { row in row.split.map { splits?.contains($0) == true } ?? true }
+    }
+
+    /// The split that a model is measured on, and a note if the table has others; nil for a table that knows no splits.
+    var measuredSplit: (split: DataSplit, note: String?)? {
+        let known = [DataSplit.test, .validation, .training].filter(splits.contains)
+        return known.first.map {
+            ($0, known.count > 1 ? "\(path): only its \($0.rawValue) images are measured on" : nil)
+        }
+    }
+
     /// The splits that the table tells its images apart by; empty when it does not.
     public var splits: Set<DataSplit> { Set(rows.compactMap(\.split)) }
 
     private static func row(
-        _ row: (cells: [[UInt8]], line: Int), _ columns: TableColumns, _ split: Int?, _ table: BytePath
+        _ row: (cells: [[UInt8]], line: Int), _ columns: TableColumns, _ split: Int?, _ table: BytePath,
+        _ reading: LabelledReading
     ) throws(LabellingError) -> Row {
         func failure(_ reason: String) -> LabellingError {
             .labelledImages(path: table, reason: "line \(row.line): \(reason)")
         }
         let name = row.cells[columns.path]
         guard !name.isEmpty, !name.contains(0) else { throw failure("the path is empty or holds a NUL") }
-        guard let label = text(row.cells[columns.label]) else { throw failure("the label is not UTF-8") }
-        guard !label.isEmpty else { throw failure("the label is empty") }
+        var texts: [String] = []
+        for column in columns.values.isEmpty ? [columns.label] : columns.values {
+            guard let text = text(row.cells[column]) else { throw failure("the label is not UTF-8") }
+            texts.append(text)
+        }
+        var values: [Double] = []
+        for text in texts where !columns.values.isEmpty {
+            guard let value = Double(text), value.isFinite else {
+                throw failure("expected a number, found \"\(text)\"")
+            }
+            values.append(value)
+        }
+        let label = texts.joined(separator: ", ")
+        guard !label.isEmpty || reading.labelSeparator != nil else { throw failure("the label is empty") }
         return Row(
-            path: BytePath(name), label: label, split: split.flatMap { LabelledTable.split(row.cells[$0]) },
+            path: BytePath(name), label: label, values: values,
+            split: split.flatMap { LabelledTable.split(row.cells[$0]) },
             line: row.line)
     }
 

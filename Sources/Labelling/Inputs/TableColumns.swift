@@ -2,8 +2,10 @@
 struct TableColumns {
     /// The place of the images' paths.
     let path: Int
-    /// The place of the labels.
+    /// The place of the labels, or of the first value.
     let label: Int
+    /// The places of the values, where images have values rather than labels.
+    let values: [Int]
     /// The place of what `label` says came of an image; nil in other tables.
     let status: Int?
     /// The places of task and rank, if there is a row for each of an image's answers.
@@ -61,8 +63,24 @@ struct TableColumns {
                 try usual(Self.pathNames, "paths", "--path-column")
             }
         let isOfAnswers = lower.starts(with: ["path", "status", "task", "rank", "label"])
+        var values: [Int] = []
+        for candidates in reading.valueColumns where reading.valueColumns.count > 1 || reading.labelColumn == nil {
+            let found = names.indices.filter { candidates.contains(names[$0]) }
+            guard found.count == 1 else {
+                throw failure(
+                    "expected one column of \(candidates.map { "\"\($0)\"" }.joined(separator: " or ")), found "
+                        + "\(found.isEmpty ? TableColumns.list(names) : TableColumns.list(found.map { names[$0] }))"
+                        + (reading.valueColumns.count == 1 ? "; --label-column NAME chooses one" : ""))
+            }
+            values += found
+        }
+        guard !isOfAnswers || (reading.valueColumns.isEmpty && reading.labelSeparator == nil) else {
+            throw failure("has a row per answer: where an image has several labels or values, expected a row per image")
+        }
         let label: Int?
-        if let column = reading.labelColumn {
+        if let first = values.first {
+            label = first
+        } else if let column = reading.labelColumn {
             label = try named(column, "--label-column")
         } else {
             let own = isOfAnswers ? nil : reading.task.flatMap { task in names.firstIndex(of: task) }
@@ -83,9 +101,10 @@ struct TableColumns {
                     + "--path-column and --label-column name others")
         }
         (path, self.label) = (place, label)
+        self.values = values.isEmpty && !reading.valueColumns.isEmpty ? [label] : values
         status = lower.firstIndex(of: "status")
         answer = isOfAnswers && reading.labelColumn == nil ? (2, 3) : nil
-        let others = names.indices.filter { $0 != place && $0 != label }
+        let others = names.indices.filter { $0 != place && $0 != label && !values.contains($0) }
         splits =
             others.filter { Self.splitNames.contains(lower[$0]) }
             + others.filter { !Self.splitNames.contains(lower[$0]) }

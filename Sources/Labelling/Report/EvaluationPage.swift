@@ -1,8 +1,12 @@
 public import Images
 import Tensors
+import VisionTransformers
 
 /// The page of an evaluation: a table of all tasks, a section for each, and where the numbers come from.
 public struct EvaluationPage {
+    /// A task and the anchor of its section.
+    typealias Row = (anchor: String, evaluation: TaskEvaluation)
+
     private let evaluation: Evaluation
     private let command: String
     private let thumbnail: Thumbnail
@@ -30,7 +34,9 @@ public struct EvaluationPage {
                     [("tasks", "All tasks")] + sections + [("provenance", "Provenance")])
             }
             ReportPage.section("tasks", "All tasks", isFirst: true) {
-                overview(sections.map(\.0))
+                if !rows(.softmax).isEmpty { overview(rows(.softmax)) }
+                if !rows(.sigmoid).isEmpty { labelOverview(rows(.sigmoid)) }
+                if !rows(.identity).isEmpty { valueOverview(rows(.identity)) }
                 HTML.element("p", ["class": "muted"]) { "Small: 95 % intervals. \(method)" }
             }
             for (task, section) in zip(tasks, sections) {
@@ -42,6 +48,11 @@ public struct EvaluationPage {
         }
     }
 
+    /// The tasks of an activation with the anchors of their sections.
+    private func rows(_ activation: HeadActivation) -> [Row] {
+        evaluation.tasks.enumerated().filter { $1.task.activation == activation }.map { ("task-\($0 + 1)", $1) }
+    }
+
     private var subtitle: String {
         let images = evaluation.tasks.reduce(0) { $0 + $1.task.items.count }
         let path = evaluation.model.objectValue?["path"]?.stringValue ?? ""
@@ -49,7 +60,7 @@ public struct EvaluationPage {
             "\(path.isEmpty ? "" : "\(path): ")\(NumberText.count(evaluation.tasks.count, "task")), "
             + NumberText.count(images, "image")
         if evaluation.failures > 0 { text += ", \(NumberText.count(evaluation.failures)) without an answer" }
-        if evaluation.tasks.count > 1, let mean = evaluation.meanAccuracy {
+        if rows(.softmax).count > 1, let mean = evaluation.meanAccuracy {
             text += ". Mean top-1 accuracy of the tasks: \(NumberText.percent(mean))"
         }
         return text
@@ -61,40 +72,23 @@ public struct EvaluationPage {
             ? "of all else from \(NumberText.count(evaluation.bootstrap.resamples)) bootstrap samples "
                 + "(seed \(evaluation.bootstrap.seed))" : "none of all else"
         return
-            "Wilson's of accuracies, \(means). Means over classes are over those with images; calibration error over "
-            + "\(Calibration.defaultBins) bins of equal width."
+            "Wilson's of \(rows(.sigmoid).isEmpty ? "accuracies" : "accuracies, exact matches, precision and recall"), \(means). "
+            + "Means over classes are over those with images; calibration error over \(Calibration.defaultBins) bins of "
+            + "equal width."
     }
 
-    private func overview(_ anchors: [String]) -> HTML {
-        func cell(_ estimate: Estimate?, _ text: (Double) -> String) -> HTML {
-            .element("td") {
-                estimate.map { text($0.value) } ?? "–"
-                if let interval = estimate?.interval {
-                    HTML.element("small") { "\(text(interval.low))–\(text(interval.high))" }
-                }
-            }
-        }
-        func percent(_ value: Double) -> String { NumberText.fixed(100 * value, 1) }
-        return ReportPage.table(
+    private func overview(_ rows: [Row]) -> HTML {
+        ReportPage.table(
             "overview",
             columns: [
                 "task", "top-1, %", "0 to 100 %", "top-5, %", "macro F1, %", "balanced, %", "calibration error, %",
                 "log loss", "images", "failed",
             ], text: [0, 2]
         ) {
-            for (evaluated, anchor) in zip(evaluation.tasks, anchors) {
+            for (anchor, evaluated) in rows {
                 let metrics = evaluated.metrics
                 HTML.element("tr") {
-                    HTML.element("th", ["scope": "row", "class": "text"]) {
-                        HTML.element("a", ["href": "#\(anchor)"]) { evaluated.task.name }
-                        if let minimum = evaluated.minimumAccuracy {
-                            let isReached = evaluated.isAccurateEnough
-                            HTML.void("br")
-                            HTML.element("small", ["class": isReached ? "good" : "bad"]) {
-                                "\(isReached ? "✓ at least" : "✗ below") \(NumberText.percent(minimum))"
-                            }
-                        }
-                    }
+                    heading(anchor, evaluated)
                     cell(metrics?.top1, percent)
                     HTML.element("td", ["class": "text"]) { if let top1 = metrics?.top1 { interval(top1) } }
                     cell(evaluated.task.classes.count > 5 ? metrics?.top5 : nil, percent)
@@ -102,8 +96,7 @@ public struct EvaluationPage {
                     cell(metrics?.balancedAccuracy, percent)
                     cell(metrics?.calibrationError, percent)
                     cell(metrics?.logLoss) { NumberText.fixed($0, 3) }
-                    HTML.element("td") { NumberText.count(evaluated.task.items.count) }
-                    HTML.element("td") { NumberText.count(evaluated.answers.failures.count) }
+                    counts(evaluated)
                 }
             }
         }

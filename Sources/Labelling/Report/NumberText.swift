@@ -13,6 +13,15 @@ package enum NumberText {
         return sign + grouped(String(padded.dropLast(decimals))) + "." + padded.suffix(decimals)
     }
 
+    /// A number of any size with four significant digits, at most six decimals.
+    package static func significant(_ value: Double) -> String {
+        guard value != 0, value.isFinite else { return value == 0 ? "0" : "\(value)" }
+        var (decimals, size) = (3, abs(value))
+        while size < 1, decimals < 6 { (size, decimals) = (size * 10, decimals + 1) }
+        while size >= 10, decimals > 0 { (size, decimals) = (size / 10, decimals - 1) }
+        return fixed(value, decimals)
+    }
+
     /// A share as a percentage.
     static func percent(_ share: Double, _ decimals: Int = 1) -> String { fixed(100 * share, decimals) + "\u{202F}%" }
 

@@ -1,4 +1,5 @@
 import Images
+import VisionTransformers
 
 /// What a report says of one task.
 struct TaskSection {
@@ -7,43 +8,70 @@ struct TaskSection {
     let identifier: String
     let thumbnail: Thumbnail
 
-    private var task: EvaluationTask { evaluation.task }
+    var task: EvaluationTask { evaluation.task }
 
     /// The section.
     var html: HTML {
         ReportPage.section(identifier, task.name) {
             HTML.element("p", ["class": "lede"]) { summary }
-            if let metrics = evaluation.metrics {
+            switch evaluation.result {
+            case nil: ReportPage.notes(notes)
+            case .classes(let metrics):
                 facts(metrics)
                 ReportPage.notes(notes)
                 confusion(metrics)
                 charts(metrics)
                 classes(metrics)
                 mistakes
-            } else {
+            case .labels(let metrics):
+                facts(metrics)
                 ReportPage.notes(notes)
+                labels(metrics)
+                labelMistakes
+            case .values(let metrics):
+                facts(metrics)
+                ReportPage.notes(notes)
+                outputs(metrics)
+                largestErrors(metrics)
             }
             failures
         }
     }
 
     private var summary: String {
-        guard let metrics = evaluation.metrics else {
-            return "None of \(NumberText.count(task.items.count, "image")) of \(task.source) was answered."
+        let images = NumberText.count(evaluation.images, "image")
+        switch evaluation.result {
+        case nil: return "None of \(NumberText.count(task.items.count, "image")) of \(task.source) was answered."
+        case .classes(let metrics):
+            let right = metrics.perClass.reduce(0) { $0 + $1.hits }
+            return "\(NumberText.count(right)) of \(images) right, in "
+                + "\(NumberText.count(task.classes.count, "class", "classes")). Images: \(task.source)"
+        case .labels(let metrics):
+            let exact = evaluation.answers.labels.count { $0?.isExact == true }
+            let given = metrics.perClass.reduce(0) { $0 + $1.predicted }
+            return "\(NumberText.count(exact)) of \(images) were given all their labels and no others; "
+                + "\(NumberText.count(given, "label")) of \(NumberText.count(task.classes.count, "class", "classes")) given, "
+                + "\(chosen). Images: \(task.source)"
+        case .values:
+            return "\(NumberText.count(task.classes.count, "output")) for \(images). Images: \(task.source)"
         }
-        let right = metrics.perClass.reduce(0) { $0 + $1.hits }
-        return "\(NumberText.count(right)) of \(NumberText.count(metrics.images, "image")) right, in "
-            + "\(NumberText.count(task.classes.count, "class", "classes")). Images: \(task.source)"
+    }
+
+    /// How labels were chosen.
+    private var chosen: String {
+        evaluation.answers.threshold.map { "those of a probability of at least \($0)" } ?? "as they are in the file"
+    }
+
+    /// A share with its interval.
+    func percent(_ name: String, _ estimate: Estimate?) -> HTML {
+        guard let estimate else { return ReportPage.fact(name, "–", "not known") }
+        return ReportPage.fact(
+            name, NumberText.percent(estimate.value),
+            estimate.interval.map { NumberText.range($0) { NumberText.fixed(100 * $0, 1) } })
     }
 
     private func facts(_ metrics: TaskMetrics) -> HTML {
-        func percent(_ name: String, _ estimate: Estimate?, _ detail: String? = nil) -> HTML {
-            guard let estimate else { return ReportPage.fact(name, "–", detail ?? "not known") }
-            return ReportPage.fact(
-                name, NumberText.percent(estimate.value),
-                detail ?? estimate.interval.map { NumberText.range($0) { NumberText.fixed(100 * $0, 1) } })
-        }
-        return .element("dl", ["class": "facts"]) {
+        .element("dl", ["class": "facts"]) {
             percent("Top-1 accuracy", metrics.top1)
             if task.classes.count > 5 { percent("Top-5 accuracy", metrics.top5) }
             percent("Macro F1", metrics.macroF1)
@@ -62,9 +90,10 @@ struct TaskSection {
     /// What is to be known before the numbers are trusted.
     private var notes: [String] {
         var notes: [String] = []
-        if let minimum = evaluation.minimumAccuracy {
-            let state = evaluation.isAccurateEnough ? "reached" : "missed"
-            notes.append("The accuracy asked for, \(NumberText.percent(minimum)), is \(state).")
+        if let minimum = evaluation.minimum {
+            let state = evaluation.isGoodEnough ? "reached" : "missed"
+            let name = task.activation == .sigmoid ? "mean average precision" : "accuracy"
+            notes.append("The \(name) asked for, \(NumberText.percent(minimum)), is \(state).")
         }
         let failed = evaluation.answers.failures.count
         if failed > 0 {

@@ -12,6 +12,8 @@ public struct TrainingData: Sendable, Equatable {
     public let validation: [LabelledImages.Item]
     /// What a user ought to know of how they were read, a sentence each.
     public let notes: [String]
+    /// The sets of labels, where an image may show several; then an item's `class` is the place of its set.
+    public internal(set) var labels: LabelTargets?
 
     /// Where the validation images come from.
     public enum Validation: Sendable, Equatable {

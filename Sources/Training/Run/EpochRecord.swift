@@ -8,20 +8,24 @@ public struct EpochRecord: Sendable, Equatable {
     public let steps: Int
     /// The mean loss over its training images as they were met, in nats.
     public let loss: Double
-    /// How many of 1 of them were given their class.
+    /// The share of them that was given its class, or all its labels and no others.
     public let accuracy: Double
     /// The mean cross entropy over the validation images at its end, in nats; nil without them.
     public let validationLoss: Double?
-    /// How many of 1 of them were given their class.
+    /// The share of them that was given its class, or all its labels and no others.
     public let validationAccuracy: Double?
+    /// The mean average precision of the validation images, where images may show several labels.
+    public var validationMeanAveragePrecision: Double?
 
-    /// Whether this is a better result than another: higher accuracy on the validation images, or the same and lower loss.
+    /// What epochs are compared by: the mean average precision where images may show several labels, else the accuracy.
+    private var score: Double? { validationMeanAveragePrecision ?? validationAccuracy }
+
+    /// Whether this is a better result than another: a higher score on the validation images, or the same and lower loss.
     /// Without validation images the later one is.
     func isBetter(than other: EpochRecord) -> Bool {
-        guard let accuracy = validationAccuracy, let loss = validationLoss,
-            let otherAccuracy = other.validationAccuracy, let otherLoss = other.validationLoss
+        guard let score, let loss = validationLoss, let otherScore = other.score, let otherLoss = other.validationLoss
         else { return epoch > other.epoch }
-        return accuracy > otherAccuracy || (accuracy == otherAccuracy && loss < otherLoss)
+        return score > otherScore || (score == otherScore && loss < otherLoss)
     }
 
     /// The record as `training.json`, checkpoints and logs hold it.
@@ -31,6 +35,7 @@ public struct EpochRecord: Sendable, Equatable {
         ]
         object["val_loss"] = validationLoss.map(JSON.double)
         object["val_accuracy"] = validationAccuracy.map(JSON.double)
+        object["val_map"] = validationMeanAveragePrecision.map(JSON.double)
         return .object(object)
     }
 }
@@ -45,6 +50,7 @@ extension EpochRecord {
         self.init(
             epoch: epoch, steps: steps, loss: loss, accuracy: accuracy,
             validationLoss: json.objectValue?["val_loss"]?.doubleValue,
-            validationAccuracy: json.objectValue?["val_accuracy"]?.doubleValue)
+            validationAccuracy: json.objectValue?["val_accuracy"]?.doubleValue,
+            validationMeanAveragePrecision: json.objectValue?["val_map"]?.doubleValue)
     }
 }

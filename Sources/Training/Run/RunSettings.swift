@@ -2,7 +2,7 @@ public import Tensors
 
 /// Which epoch's parameters a run results in.
 public enum KeptEpoch: String, Sendable, CaseIterable {
-    /// That with the highest accuracy on the validation images.
+    /// That with the highest accuracy on the validation images, or the highest mean average precision.
     case best
     /// The last. With a falling learning rate it is an average over the steps before, and no choice among many epochs by few
     /// images makes the result depend on chance.
@@ -24,7 +24,7 @@ public struct RunSettings: Sendable, Equatable {
     /// What order and augmentation are drawn from.
     public var seed: UInt64 = 0
     /// Whether every class counts as much as any other: an image's loss is weighted by images / (classes · images of its
-    /// class).
+    /// class). Where images may show several labels, each label's presence counts as much as its absence.
     public var balances = false
     /// The most optimiser steps, or nil.
     public var maximumSteps: Int?

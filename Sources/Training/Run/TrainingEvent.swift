@@ -37,6 +37,6 @@ public struct StepReport: Sendable, Equatable {
     public let loss: Double
     /// The mean loss of the epoch so far.
     public let epochLoss: Double
-    /// How many of 1 images of the epoch so far were given their class.
+    /// The share of the epoch's images so far that was given its class, or all its labels and no others.
     public let epochAccuracy: Double
 }

@@ -31,9 +31,10 @@ extension TrainingJob {
         let pictures = try read(preparer, pool, tell)
         let record = try TrainingRecord(
             self, base: base, training: pictures.training, validation: pictures.validation)
+        let labels = try labels(of: pictures.training)
         let run =
-            try adaptation.map { try adapterRun(base, $0, preparer, pictures, pool) }
-            ?? headRun(base, preparer, pictures, pool, tell)
+            try adaptation.map { try adapterRun(base, $0, preparer, pictures, labels, pool) }
+            ?? headRun(base, preparer, pictures, labels, pool, tell)
         return Preparation(run: run, record: record)
     }
 
@@ -66,7 +67,7 @@ extension TrainingJob {
                 "\(training.pictures.count) training images take \(bytes >> 20) MiB, as small as the model takes them; "
                     + "--image-memory allows \(imageMemory >> 20)")
         }
-        let there = Set(training.classes)
+        let there = Set(training.classes).reduce(into: Set<Int>()) { $0.formUnion(data.shown(by: $1)) }
         if let empty = data.classes.indices.first(where: { !there.contains($0) }) {
             throw TrainingError("\(data.source)", "no training image of \"\(data.classes[empty])\" can be used")
         }
@@ -78,26 +79,44 @@ extension TrainingJob {
         return Pictures(training: training, validation: validation)
     }
 
+    /// The sets of labels, where an image may show several; with weights if the classes are balanced.
+    ///
+    /// - Throws: `TrainingError` when a label that all images have is to be balanced.
+    private func labels(of training: PictureStore) throws(TrainingError) -> LabelTargets? {
+        guard var labels = data.labels, settings.balances else { return data.labels }
+        let weights = labels.balance(training.classes, classes: data.classes.count)
+        if let label = weights.firstIndex(of: 0) {
+            throw TrainingError(
+                "\(data.source)",
+                "--balance: every training image has the label \"\(data.classes[label])\", so that there is no image "
+                    + "without it to balance it with")
+        }
+        labels.positiveWeights = weights
+        return labels
+    }
+
     /// A run of an adapter and a head.
     private func adapterRun(
         _ base: Checkpoint, _ adaptation: LowRankAdaptation, _ preparer: PatchPreparer, _ pictures: Pictures,
-        _ pool: WorkerPool
+        _ labels: LabelTargets?, _ pool: WorkerPool
     ) throws -> TrainingRun {
         func examples(_ store: PictureStore, _ augmentation: Augmentation) -> PictureExamples {
             PictureExamples(store, preparer: preparer, augmentation: augmentation, seed: settings.seed)
         }
         let classifier = try AdapterTrainer(
             base, configuration: base.configuration, imageSize: preparer.imageSize, classes: data.classes.count,
-            adaptation: adaptation, optimizer: AdamW(weightDecay: weightDecay), labelSmoothing: labelSmoothing,
-            precision: lora?.precision ?? .f32, seed: settings.seed, threads: threads)
+            adaptation: adaptation, optimizer: AdamW(weightDecay: weightDecay), labels: labels,
+            labelSmoothing: labelSmoothing, precision: lora?.precision ?? .f32, seed: settings.seed, threads: threads)
         return TrainingRun(
             classifier, training: examples(pictures.training, augmentation),
-            validation: pictures.validation.map { examples($0, Augmentation()) }, settings: settings, pool: pool)
+            validation: pictures.validation.map { examples($0, Augmentation()) }, labels: labels, settings: settings,
+            pool: pool)
     }
 
     /// A run of a head alone, over features that are computed here.
     private func headRun(
-        _ base: Checkpoint, _ preparer: PatchPreparer, _ pictures: Pictures, _ pool: WorkerPool,
+        _ base: Checkpoint, _ preparer: PatchPreparer, _ pictures: Pictures, _ labels: LabelTargets?,
+        _ pool: WorkerPool,
         _ tell: (TrainingEvent) throws -> Void
     ) throws -> TrainingRun {
         let extractor = try FeatureExtractor(base, preparer: preparer, threads: threads)
@@ -117,10 +136,10 @@ extension TrainingJob {
         }
         let classifier = try HeadTrainer(
             features: extractor.width, classes: data.classes.count, optimizer: AdamW(weightDecay: weightDecay),
-            labelSmoothing: labelSmoothing, seed: settings.seed)
+            labels: labels, labelSmoothing: labelSmoothing, seed: settings.seed)
         return TrainingRun(
             classifier, training: try examples(pictures.training, mirrored: augmentation.flips),
-            validation: try pictures.validation.map { try examples($0, mirrored: false) }, settings: settings,
-            pool: pool)
+            validation: try pictures.validation.map { try examples($0, mirrored: false) }, labels: labels,
+            settings: settings, pool: pool)
     }
 }

@@ -46,7 +46,7 @@ extension TrainingJob {
             let trained = try TrainedAdapter(
                 parameters: preparation.run.keptParameters, alpha: adaptation?.alpha,
                 isRankStabilized: adaptation?.isRankStabilized ?? false, dropout: adaptation?.dropout ?? 0,
-                task: task, classes: data.classes)
+                task: task, classes: data.classes, activation: data.labels == nil ? .softmax : .sigmoid)
             try trained.write(
                 to: output, base: checkpoint, names: names, record: record.json(preparation.run), replaces: replaces)
             checkpoints.remove()

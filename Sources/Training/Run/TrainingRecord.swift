@@ -7,7 +7,7 @@ struct TrainingRecord {
     let job: TrainingJob
     /// The SHA-256 of each of the base's files.
     let base: JSON
-    /// The SHA-256 over the class names and every file's class and SHA-256.
+    /// The SHA-256 over the class names, the sets of labels if there are any, and every file's class or set and SHA-256.
     let dataDigest: String
     /// Images that are trained on, looked at after each epoch, and left out.
     let images: (training: Int, validation: Int, skipped: Int)
@@ -19,7 +19,8 @@ struct TrainingRecord {
         self.job = job
         self.base = try FileDigest.byName(Recipe.files(of: base))
         let classes = JSON.array(job.data.classes.map(JSON.string)).serialized(indented: false)
-        let text = "\(classes)\ntraining\n\(training.fingerprint)validation\n\(validation?.fingerprint ?? "")"
+        let sets = job.data.labels.map { "labels \($0.sets)\n" } ?? ""
+        let text = "\(classes)\n\(sets)training\n\(training.fingerprint)validation\n\(validation?.fingerprint ?? "")"
         dataDigest = Array(text.utf8).withUnsafeBytes { FileDigest.sha256($0) }
         images = (
             training.pictures.count, validation?.pictures.count ?? 0,
@@ -39,9 +40,12 @@ struct TrainingRecord {
 
     /// What `training.json` says of a run that is over.
     func json(_ run: TrainingRun) -> JSON {
-        .object([
+        var object: JSONObject = [
             "format": "mergevit-training", "format_version": .int(1), "version": .string(job.version),
             "task": .string(job.task),
+        ]
+        if job.data.labels != nil { object[ProblemType.key] = .string(ProblemType.multiLabel.rawValue) }
+        let rest: JSONObject = [
             "base": .object(["path": .string(job.base), "sha256": base]),
             "data": .object([
                 "path": .string("\(job.data.source)"), "classes": .int(job.data.classes.count),
@@ -53,7 +57,9 @@ struct TrainingRecord {
             "best_epoch": run.bestRecord.map { .int($0.epoch) } ?? .null,
             "kept_epoch": run.keptRecord.map { .int($0.epoch) } ?? .null,
             "curve": .array(run.records.map(\.json)),
-        ])
+        ]
+        for (key, value) in rest.members { object[key] = value }
+        return .object(object)
     }
 
     /// Everything that changes the result besides base and data, by the names of the options.
@@ -65,6 +71,7 @@ struct TrainingRecord {
         options["crop_area"] = job.augmentation.crops ? .double(job.augmentation.smallestArea) : .null
         options["image_memory"] = job.augmentation.crops ? .int(job.imageMemory >> 20) : .null
         options["head_only"] = .bool(job.lora == nil)
+        if job.data.labels != nil { options["multi_label"] = .bool(true) }
         guard let lora = job.lora else { return options }
         options["rank"] = .int(lora.rank)
         options["alpha"] = .double(lora.alpha ?? Double(lora.rank))

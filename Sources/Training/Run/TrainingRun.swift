@@ -1,4 +1,5 @@
 public import Compute
+import Labelling
 public import Tensors
 import VisionTransformers
 
@@ -16,6 +17,7 @@ public final class TrainingRun {
     private let schedule: LearningRateSchedule
     private let stepsPerEpoch: Int
     private let classWeights: [Float]?
+    private let labels: LabelTargets?
     private let inputs: FloatBuffer
     private var order: (epoch: Int, images: [Int]) = (-1, [])
     private var state = RunState()
@@ -27,11 +29,12 @@ public final class TrainingRun {
     ///   - classifier: what is trained.
     ///   - training: what it learns from; not empty.
     ///   - validation: what the best epoch is chosen by; nil makes the last the best.
+    ///   - labels: the sets of labels, where an image may show several; then the examples' classes are places of sets.
     ///   - settings: how it is trained.
     ///   - pool: the threads that make inputs.
     public init(
         _ classifier: any TrainableClassifier, training: any Examples, validation: (any Examples)?,
-        settings: RunSettings, pool: WorkerPool
+        labels: LabelTargets? = nil, settings: RunSettings, pool: WorkerPool
     ) {
         (self.classifier, self.training, self.settings, self.pool) = (classifier, training, settings, pool)
         self.validation = validation.flatMap { $0.classes.isEmpty ? nil : $0 }
@@ -40,8 +43,10 @@ public final class TrainingRun {
         schedule = LearningRateSchedule(
             settings.schedule, peak: settings.learningRate, warmup: settings.warmup,
             steps: settings.steps(images: images))
+        self.labels = labels
         classWeights =
-            settings.balances ? Self.balance(training.classes, classes: classifier.classCount) : nil
+            settings.balances && labels == nil
+            ? Self.balance(training.classes, classes: classifier.classCount) : nil
         inputs = FloatBuffer(count: settings.batchSize * classifier.inputCount)
     }
 
@@ -131,7 +136,7 @@ public final class TrainingRun {
         let record = EpochRecord(
             epoch: state.records.count + 1, steps: state.steps, loss: state.lossSum / Double(max(state.seen, 1)),
             accuracy: Double(state.correct) / Double(max(state.seen, 1)), validationLoss: judged?.loss,
-            validationAccuracy: judged?.accuracy)
+            validationAccuracy: judged?.accuracy, validationMeanAveragePrecision: judged?.meanAveragePrecision)
         let isBest = bestRecord.map(record.isBetter) ?? true
         state.records.append(record)
         (state.lossSum, state.correct, state.seen) = (0, 0, 0)
@@ -149,11 +154,16 @@ public final class TrainingRun {
         }
     }
 
-    /// The mean cross entropy over examples, and how many of 1 are given their class: the first of the largest logits.
-    private func judge(_ examples: any Examples) throws -> (loss: Double, accuracy: Double) {
+    /// The mean cross entropy over examples, the share that is given its class or all its labels and no others, and where an
+    /// image may show several labels the mean average precision; 0 if none shows one.
+    private func judge(
+        _ examples: any Examples
+    ) throws -> (loss: Double, accuracy: Double, meanAveragePrecision: Double?) {
         let (images, classes) = (examples.classes.count, classifier.classCount)
         let logits = FloatBuffer(count: settings.batchSize * classes)
-        let entropy = try CrossEntropy(labelSmoothing: 0)
+        let entropy = try ClassificationLoss(
+            labels: labels.map { LabelTargets(sets: $0.sets) }, classes: classes, labelSmoothing: 0)
+        var scores: [[Double]] = []
         let unused = FloatBuffer(count: classes)
         var (loss, correct) = (0.0, 0)
         for start in stride(from: 0, to: images, by: settings.batchSize) {
@@ -161,14 +171,16 @@ public final class TrainingRun {
             fill(batch, examples, epoch: 0)
             try classifier.predict(inputs.base, images: batch.count, logits: logits.base)
             for (place, example) in batch.enumerated() {
-                let row = UnsafeBufferPointer(start: logits.base + place * classes, count: classes)
-                loss += entropy.evaluate(
-                    logits.base + place * classes, classes: classes, own: examples.classes[example], weight: 1,
-                    gradient: unused.base)
-                if row.firstIndex(of: row.max() ?? 0) == examples.classes[example] { correct += 1 }
+                let (row, own) = (logits.base + place * classes, examples.classes[example])
+                loss += entropy.evaluate(row, classes: classes, own: own, weight: 1, gradient: unused.base)
+                if entropy.isRight(row, classes: classes, own: own) { correct += 1 }
+                if labels != nil { scores.append((0..<classes).map { Double(row[$0]) }) }
             }
         }
         guard loss.isFinite else { throw ModelError("validation", "the loss is not a finite number") }
-        return (loss / Double(images), Double(correct) / Double(images))
+        let precision = labels.map { labels in
+            meanAveragePrecision(scores: scores, labels: examples.classes.map { labels.sets[$0] }) ?? 0
+        }
+        return (loss / Double(images), Double(correct) / Double(images), precision)
     }
 }

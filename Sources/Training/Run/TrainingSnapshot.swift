@@ -4,7 +4,7 @@ import Tensors
 struct RunState: Equatable, Sendable {
     /// Optimiser steps taken.
     var steps = 0
-    /// Of the epoch under way: the sum of the images' losses, how many were given their class, how many there were.
+    /// Of the epoch under way: the sum of the images' losses, how many were given what they show, how many there were.
     var lossSum = 0.0
     var correct = 0
     var seen = 0

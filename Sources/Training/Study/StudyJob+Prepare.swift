@@ -32,6 +32,7 @@ extension StudyJob {
     func material(
         _ store: StudyStore, base: Checkpoint, reader: inout PictureReader, _ tell: Tell
     ) throws -> StudyMaterial {
+        try checkGiven(base)
         let images = try tasks.map { try StudyImages($0, seed: seed) }
         for images in images { for note in images.notes { try tell(.note("\(images.name): \(note)")) } }
         for images in images where images.split != "test" {
@@ -87,6 +88,17 @@ extension StudyJob {
             task: task.name, path: place(of: task, isHead: isHead), base: base, allowsOtherBase: allowsOtherBase)
         for warning in try adapter.warnings(over: base) { try tell(.note("\(task.name): \(warning)")) }
         return adapter
+    }
+
+    /// Opens the adapters and heads that are given, so that what cannot be used is known before anything is trained.
+    private func checkGiven(_ base: Checkpoint) throws {
+        for task in tasks {
+            for path in [task.adapter, task.head].compactMap(\.self) {
+                let adapter = try Adapter(
+                    task: task.name, path: path, base: base, allowsOtherBase: allowsOtherBase)
+                try adapter.head.activation.requireSoftmax(task: task.name, for: "study")
+            }
+        }
     }
 
     /// The images of every task that scales and heads are fitted on.

@@ -38,6 +38,7 @@ let package = Package(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),
         .target(name: "CProcessorLimits", cSettings: strictC),
+        .target(name: "CExtendedAttributes", cSettings: strictC),
         .target(name: "CAllocationCount", cSettings: strictC),
         .target(
             name: "CCodecLimits", cSettings: strictC,
@@ -58,7 +59,8 @@ let package = Package(
         .target(
             name: "Labelling",
             dependencies: [
-                "VisionTransformers", "Images", "Tensors", .product(name: "Crypto", package: "swift-crypto"),
+                "CExtendedAttributes", "VisionTransformers", "Images", "Tensors",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(

@@ -4,6 +4,10 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
     case output(path: BytePath, reason: String)
     /// What an earlier run has left is not of this run.
     case resume(partial: BytePath, reason: String)
+    /// An input that was named is not there.
+    case input(path: BytePath, reason: String)
+    /// There are no inputs.
+    case noInputs(String)
     /// The list of files cannot be read.
     case fileList(path: BytePath, reason: String)
     /// Labelled images, or the table that names them, cannot be used.
@@ -32,7 +36,8 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
         case .labelledImages(let path, let reason), .predictions(let path, let reason): "\(path): \(reason)"
         case .unknownTask(let name, let known):
             "the model has no task \"\(name)\"; its tasks are: \(known.joined(separator: ", "))"
-        case .options(let reason), .shards(let reason): reason
+        case .input(let path, let reason): "\(path): \(reason)"
+        case .options(let reason), .shards(let reason), .noInputs(let reason): reason
         case .model(let reason): "the model failed: \(reason)"
         case .system(let reason): reason
         case .outputClosed: "nobody reads the output any more"

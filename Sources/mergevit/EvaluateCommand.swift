@@ -13,14 +13,15 @@ struct EvaluateCommand: ParsableCommand {
             (--predictions), or two models against each other (--compare). Classes are matched by name. Accuracies go to \
             stdout, all else to the report that -o names.
 
-            Exit codes: 0 measured, 1 some images could not be labelled or an accuracy is below --min-accuracy, 2 wrong \
-            usage, 3 the model, the data or the report cannot be used.
+            Exit codes: 0 measured; 1 more images could not be labelled than --max-failed allows; 2 wrong usage; 3 the model, the data \
+            or the report cannot be used; 4 an accuracy is below --min-accuracy, whether or not images failed.
             """)
 
     @OptionGroup var subject: EvaluatedOptions
     @OptionGroup var data: LabelledDataOptions
     @OptionGroup var engine: EngineOptions
     @OptionGroup var report: ReportOptions
+    @OptionGroup var tolerance: FailureOptions
 
     func validate() throws {
         if subject.base != nil {
@@ -43,16 +44,16 @@ struct EvaluateCommand: ParsableCommand {
         let folder = try report.output.map { try ReportFolder($0, replaces: report.force) }
         interruption.watch { folder?.discard() ?? true }
         do {
-            let isAllWell = try evaluate(folder)
-            if !isAllWell { throw ExitCode(Exit.someFailed) }
+            let code = try evaluate(folder)
+            if code != Exit.allWell { throw ExitCode(code) }
         } catch {
             folder?.discard()
             throw error
         }
     }
 
-    /// Evaluates and writes the report; whether every image was labelled and every accuracy is high enough.
-    private func evaluate(_ folder: ReportFolder?) throws -> Bool {
+    /// Evaluates and writes the report; the exit code, which says whether enough images were labelled, and well enough.
+    private func evaluate(_ folder: ReportFolder?) throws -> Int32 {
         let log = Warnings.logger(quiet: report.isQuiet)
         let run = EvaluateRun(data: data, engine: engine, report: report, log: log)
         if case .pair(let first, let second) = try subject.subject() {
@@ -67,7 +68,8 @@ struct EvaluateCommand: ParsableCommand {
                 try folder.commit()
             }
             StandardStream.output.write(EvaluationText.table(comparison))
-            return comparison.failures == 0
+            let first = comparison.tasks.lazy.flatMap { $0.answers.lazy.flatMap(\.failures) }.first
+            return code(comparison.failures, of: comparison.tasks.reduce(0) { $0 + $1.task.items.count }, first, log)
         }
         let rowFile = try folder?.open("predictions.csv")
         let evaluation = try run.evaluation(of: subject, rows: rowFile.map(AnswerRows.init))
@@ -82,6 +84,17 @@ struct EvaluateCommand: ParsableCommand {
         StandardStream.output.write(EvaluationText.table(evaluation))
         let poor = evaluation.tasks.filter { !$0.isGoodEnough }
         for task in poor { log.error("\(EvaluationText.shortfall(task))") }
-        return evaluation.failures == 0 && poor.isEmpty
+        let first = evaluation.tasks.lazy.flatMap(\.answers.failures).first
+        let code = code(
+            evaluation.failures, of: evaluation.tasks.reduce(0) { $0 + $1.task.items.count }, first, log)
+        return poor.isEmpty ? code : Exit.notAccurateEnough
+    }
+
+    /// The exit code by how many images have no answer, of which it tells if there are too many.
+    private func code(_ failed: Int, of total: Int, _ first: TaskAnswers.Failure?, _ log: Logger) -> Int32 {
+        guard failed > 0, !tolerance.allows(failed, of: total) else { return Exit.allWell }
+        let example = first.map { "; the first: \($0.path): \($0.reason)" } ?? ""
+        log.error("\(failed) of \(total) images \(failed == 1 ? "has" : "have") no answer\(example)")
+        return Exit.someFailed
     }
 }

@@ -113,7 +113,7 @@ struct LabelledDataOptions: ParsableArguments {
 
     @Option(
         name: .customLong("min-accuracy"),
-        help: "The least accuracy of a task (0...1), as TASK=0.9; below it the exit code is 1. May be repeated.")
+        help: "The least accuracy of a task (0...1), as TASK=0.9; below it the exit code is 4. May be repeated.")
     var minimums: [NamedValue] = []
 
     @Option(

@@ -5,12 +5,14 @@ import Labelling
 enum Exit {
     /// Everything was labelled.
     static let allWell: Int32 = 0
-    /// Some inputs have no labels, and their rows say why; or a model is not as accurate as was asked for.
+    /// More inputs have no labels than --max-failed allows; their rows say why.
     static let someFailed: Int32 = 1
     /// The command line makes no sense.
     static let usage: Int32 = 2
-    /// The model, the inputs' list or the output cannot be used.
+    /// The model, the inputs or the output cannot be used.
     static let unusable: Int32 = 3
+    /// A model is not as accurate as was asked for.
+    static let notAccurateEnough: Int32 = 4
 }
 
 /// Turns whatever a command throws into words on stderr and an exit code. Nothing else does.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Labelling
+import Logging
 
 /// `mergevit gather`.
 struct GatherCommand: ParsableCommand {
@@ -8,7 +9,8 @@ struct GatherCommand: ParsableCommand {
         abstract: "Put the shards of a run together.",
         discussion: """
             Writes the very bytes that one run over all inputs writes, from the files of label --shard in any order, after \
-            checking by their manifests that they are of one run, complete, and unchanged.
+            checking by their manifests that they are of one run, complete, and unchanged. An output that exists is replaced if it is \
+            as mergevit wrote it, else only with --force; it is no shard even if it is named as one.
 
             Exit codes: 0 written, 2 wrong usage, 3 a shard is missing, foreign or damaged, or the output cannot be \
             written.
@@ -23,14 +25,22 @@ struct GatherCommand: ParsableCommand {
     @Flag(help: "Take a stretch of the run instead of all of it; the result can be gathered again.")
     var partial = false
 
+    @Flag(help: "Replace the output even if it was changed after mergevit wrote it, or if something else wrote it.")
+    var force = false
+
     @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
     var isQuiet = false
 
     func run() throws {
         let interruption = Interruption()
-        let gathered = try GatheredShards(shards.map(RawArguments.path), isPartial: partial)
         let path = RawArguments.path(output)
-        let file = try OutputFile.replacing(path)
+        let paths = shards.map(RawArguments.path)
+        let parts = paths.filter { !$0.isSameFile(as: path) }
+        if parts.count < paths.count {
+            Warnings.logger(quiet: isQuiet).warning("\(path) is the output, and is not taken for a shard")
+        }
+        let gathered = try GatheredShards(parts, isPartial: partial)
+        let file = try OutputFile.replacing(path, force: force)
         interruption.watch { file.discard() }
         let manifest: RunManifest
         do {
@@ -45,7 +55,7 @@ struct GatherCommand: ParsableCommand {
         let failed = manifest.rows.failed > 0 ? "; \(manifest.rows.failed) failed" : ""
         let whole = manifest.part.count == manifest.inputs ? "" : " of \(manifest.inputs)"
         StandardStream.error.write(
-            "gathered the rows of \(manifest.part.count)\(whole) inputs from \(shards.count) "
-                + "file\(shards.count == 1 ? "" : "s")\(failed)\n")
+            "gathered the rows of \(manifest.part.count)\(whole) inputs from \(parts.count) "
+                + "file\(parts.count == 1 ? "" : "s")\(failed)\n")
     }
 }

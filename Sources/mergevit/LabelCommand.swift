@@ -11,16 +11,18 @@ struct LabelCommand: ParsableCommand {
             Every input gets one row, in the order of the inputs; files of a folder come in byte order of their paths. A \
             file that cannot be labelled has the reason in its row's status.
 
-            With -o, a run that was stopped or killed goes on with the same command, to the same bytes.
+            With -o FILE, a run that was stopped or killed resumes with the same command, to the same bytes. A FILE that exists is \
+            replaced if it is as mergevit wrote it, else only with --force.
 
-            Exit codes: 0 all labelled, 1 some inputs failed, 2 wrong usage, 3 the model, a list of inputs or the output \
-            cannot be used, 130 or 143 stopped by a signal.
+            Exit codes: 0 all labelled, or no more failed than --max-failed allows; 1 more inputs failed; 2 wrong usage; 3 the model, \
+            a named input, the list of inputs or the output cannot be used, or there is nothing to label; 130 or 143 stopped by a signal.
             """)
 
     @OptionGroup var input: LabelInputOptions
     @OptionGroup var model: LabelModelOptions
     @OptionGroup var sharding: ShardOptions
     @OptionGroup var output: LabelOutputOptions
+    @OptionGroup var tolerance: FailureOptions
 
     /// Seconds that a batch may take after a signal; a file system that hangs must not keep the command alive.
     private static let grace: UInt32 = 20
@@ -29,28 +31,37 @@ struct LabelCommand: ParsableCommand {
         let rowOptions = try output.rowOptions()
         let (interruption, request) = (Interruption(), Interruption.Request())
         interruption.request(request, grace: LabelCommand.grace)
-        // The output first: a place that cannot be written should be known before the model is read.
+        // Inputs and output first: what is not there and what cannot be written should be known before the model is read.
         let path = output.output.map(RawArguments.path)
-        if let path, let file = try ResumableFile.open(path, sync: output.fsync) {
-            try label(to: file, rowOptions, request)
+        let source = input.source.excluding(path.map { [$0, RunManifest.path(of: $0)] } ?? [])
+        try input.all.check(source)
+        if let ending = output.unknownEnding {
+            log.warning("the ending .\(ending) says nothing about the format; writing CSV (--format chooses)")
+        }
+        if let path, let file = try ResumableFile.open(path, sync: output.fsync, force: output.force) {
+            try label(source, to: file, rowOptions, request)
         } else if sharding.writesManifest {
             throw ValidationError("--shard and --manifest need -o with the name of a file.")
         } else {
-            let file = if let path { try OutputFile.replacing(path) } else { OutputFile.standardOutput() }
+            let file =
+                if let path { try OutputFile.replacing(path, force: output.force) } else { OutputFile.standardOutput() }
             let model = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks)
-            let result = try label(input.source, to: file, with: model, rowOptions, request)
+            let result = try label(source, to: file, with: model, rowOptions, request)
+            if !result.isStopped { try checkNotEmpty(source, result) }
             try finish(result, request, goesOn: false)
         }
     }
 
     /// Labels into a file, after what an earlier run has left of it.
-    private func label(to file: ResumableFile, _ rowOptions: RowOptions, _ request: Interruption.Request) throws {
+    private func label(
+        _ source: InputSource, to file: ResumableFile, _ rowOptions: RowOptions, _ request: Interruption.Request
+    ) throws {
         do {
             let opened = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks, needsDigest: true)
             let settings = RowSettings(
                 rows: rowOptions, decoding: model.engine.decoding.options, bundle: opened.digest ?? "",
                 precision: opened.precision)
-            guard let part = try RunPart(input.source, sharding, isStopped: { request.number != nil }) else {
+            guard let part = try RunPart(source, sharding, isStopped: { request.number != nil }) else {
                 throw ExitCode(128 + (request.number ?? 0))
             }
             switch try file.begin(part.binding(settings), restart: output.restart) {
@@ -60,6 +71,7 @@ struct LabelCommand: ParsableCommand {
             }
             let result = try label(part.source, to: file, with: opened, rowOptions, request)
             if !result.isStopped {
+                try checkNotEmpty(source, result)
                 if sharding.writesManifest {
                     let rows = try RowWriter(tasks: opened.classifier.tasks, options: rowOptions)
                     try part.manifest(settings, file, header: rows.header, result).write(beside: file.name)
@@ -91,10 +103,16 @@ struct LabelCommand: ParsableCommand {
             if result.loops > 0 {
                 log.warning("left out \(result.loops) folder link(s) that lead back to a folder above them")
             }
-            if result.done == 0 { log.warning("there was nothing to label") }
         }
         if !output.isQuiet, !result.isStopped { StandardStream.error.write(display.summary(result)) }
         return result
+    }
+
+    /// Checks that there was something to do, which is not known beforehand of a list that can be read only once.
+    private func checkNotEmpty(_ source: InputSource, _ result: LabellingProgress) throws {
+        guard result.done == 0, sharding.part == nil else { return }
+        guard input.all.allowEmpty else { throw source.emptyError }
+        log.warning("there was nothing to label")
     }
 
     /// Turns the result into an exit code.
@@ -104,7 +122,14 @@ struct LabelCommand: ParsableCommand {
             log.notice("stopped after \(result.done) inputs\(advice)")
             throw ExitCode(128 + (request.number ?? 0))
         }
-        if result.failed > 0 { throw ExitCode(Exit.someFailed) }
+        guard result.failed > 0 else { return }
+        let text = FailureText.sentence(result, hasEndings: input.all.endings.names != nil)
+        guard !tolerance.allows(result.failed, of: result.done) else {
+            log.warning("\(text)")
+            return
+        }
+        log.error("\(text)")
+        throw ExitCode(Exit.someFailed)
     }
 
     private var log: Logger { Warnings.logger(quiet: output.isQuiet) }

@@ -12,6 +12,9 @@ struct InputOptions: ParsableArguments {
     @Option(name: .customLong("files-from"), help: "Read further inputs from a file, one a line; - is stdin.")
     var filesFrom: String?
 
+    @Flag(help: "Having nothing to do is no error, as when a folder is empty.")
+    var allowEmpty = false
+
     @Flag(help: "Entries of the list are no folders, as mergevit list writes it; they are not looked at beforehand.")
     var asListed = false
 
@@ -25,6 +28,12 @@ struct InputOptions: ParsableArguments {
         let reading = InputReading(
             opensListedFolders: !asListed, archives: archives, endings: endings.names)
         return InputSource(paths: inputs.map(RawArguments.path), list: list, reading: reading)
+    }
+
+    /// Checks that there is something to do, as far as that can be told before it is done.
+    func check(_ source: InputSource) throws {
+        try source.checkPaths()
+        if !allowEmpty, try source.isEmpty() { throw source.emptyError }
     }
 
     /// Checks what the options mean together.
@@ -208,8 +217,11 @@ struct LabelOutputOptions: ParsableArguments {
     @Option(name: [.customShort("o"), .customLong("output")], help: "Write to this file instead of stdout.")
     var output: String?
 
-    @Option(help: "csv, tsv or jsonl.")
-    var format = RowOptions.Format.csv
+    @Flag(help: "Replace FILE even if it was changed after mergevit wrote it, or if something else wrote it.")
+    var force = false
+
+    @Option(help: "csv, tsv or jsonl (default: what FILE ends in, else csv).")
+    var format: RowOptions.Format?
 
     @Option(help: "wide: a row for each file; long: a row for each file, task and rank.")
     var layout = RowOptions.Layout.wide
@@ -255,7 +267,7 @@ struct LabelOutputOptions: ParsableArguments {
     /// How the rows look.
     func rowOptions() throws -> RowOptions {
         var options = RowOptions()
-        options.format = format
+        options.format = try chosenFormat
         options.layout = layout
         options.scores = scores
         options.topK = topK
@@ -288,8 +300,66 @@ struct LabelOutputOptions: ParsableArguments {
         guard taskNames.map({ !$0.contains("") }) ?? true else {
             throw ValidationError("--tasks has an empty name; names are separated by single commas.")
         }
-        guard !csvSafe || format != .jsonl else { throw ValidationError("--csv-safe is about csv and tsv.") }
+        guard try !csvSafe || chosenFormat != .jsonl else { throw ValidationError("--csv-safe is about csv and tsv.") }
         guard output != nil || !restart else { throw ValidationError("--restart needs -o.") }
+        guard output != nil || !force else { throw ValidationError("--force needs -o.") }
+    }
+
+    /// The format that is asked for by name or by the ending of the output's name.
+    private var chosenFormat: RowOptions.Format {
+        get throws {
+            guard let output, let ending = OutputEnding(output) else { return format ?? .csv }
+            switch ending {
+            case .rows(let own):
+                guard let format, format != own else { return own }
+                throw ValidationError("-o \(output) and --format \(format.rawValue) contradict each other.")
+            case .other(let ending):
+                guard let format else {
+                    throw ValidationError(
+                        "-o \(output): \(ending) is not written; expected csv, tsv or jsonl, or --format with one of them."
+                    )
+                }
+                return format
+            case .unknown: return format ?? .csv
+            }
+        }
+    }
+
+    /// The ending of the output's name if it says nothing about the format.
+    var unknownEnding: String? {
+        guard format == nil, let output, case .unknown(let ending) = OutputEnding(output) else { return nil }
+        return ending
+    }
+}
+
+/// What the ending of an output's name says about its format.
+private enum OutputEnding {
+    case rows(RowOptions.Format)
+    /// Something that label does not write.
+    case other(String)
+    case unknown(String)
+
+    private static let others: Set<Substring> = [
+        "json", "parquet", "feather", "arrow", "xlsx", "xls", "ods", "gz", "bz2", "xz", "zst", "zip", "tar", "tgz",
+        "db", "sqlite",
+        "sqlite3", "duckdb", "h5", "hdf5", "npy", "npz", "pkl", "pickle", "html", "htm", "xml", "yaml", "yml", "md",
+        "png", "jpg",
+        "jpeg",
+    ]
+
+    /// Nil for a name without an ending.
+    init?(_ path: String) {
+        let name = path.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+        guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return nil }
+        let ending = name[name.index(after: dot)...]
+        switch ending.lowercased() {
+        case "": return nil
+        case "csv": self = .rows(.csv)
+        case "tsv", "tab": self = .rows(.tsv)
+        case "jsonl", "ndjson": self = .rows(.jsonl)
+        case let lower where Self.others.contains(lower[...]): self = .other(String(ending))
+        default: self = .unknown(String(ending))
+        }
     }
 }
 

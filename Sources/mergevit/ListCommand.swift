@@ -11,7 +11,9 @@ struct ListCommand: ParsableCommand {
             --files-from FILE --as-listed agree on their inputs, even while the folders change. An archive is one \
             entry, which stands for its members when the list is read.
 
-            Exit codes: 0 written, 2 wrong usage, 3 the inputs or the output cannot be used.
+            A FILE of -o that exists is replaced if it is as mergevit wrote it, else only with --force.
+
+            Exit codes: 0 written, 2 wrong usage, 3 a named input is not there, there is nothing to list, or the output cannot be used.
             """)
 
     @OptionGroup var input: InputOptions
@@ -19,18 +21,23 @@ struct ListCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .customLong("output")], help: "Write to this file instead of stdout.")
     var output: String?
 
+    @Flag(help: "Replace FILE even if it was changed after mergevit wrote it, or if something else wrote it.")
+    var force = false
+
     @Flag(name: [.customShort("0"), .customLong("null")], help: "Separate by NULs, in what is read and written.")
     var isNullSeparated = false
 
     func run() throws {
         let interruption = Interruption()
-        let file =
-            if let output { try OutputFile.replacing(RawArguments.path(output)) } else { OutputFile.standardOutput() }
+        let path = output.map(RawArguments.path)
+        let source = input.source(separator: isNullSeparated ? .nul : .newline, archives: .none)
+            .excluding(path.map { [$0] } ?? [])
+        try input.check(source)
+        let file = if let path { try OutputFile.replacing(path, force: force) } else { OutputFile.standardOutput() }
         interruption.watch { file.discard() }
         do {
-            try InputListing.write(
-                input.source(separator: isNullSeparated ? .nul : .newline, archives: .none), to: file,
-                separator: isNullSeparated ? .nul : .newline)
+            let count = try InputListing.write(source, to: file, separator: isNullSeparated ? .nul : .newline)
+            guard count > 0 || input.allowEmpty else { throw source.emptyError }
             try file.commit()
         } catch {
             file.discard()
@@ -38,5 +45,8 @@ struct ListCommand: ParsableCommand {
         }
     }
 
-    func validate() throws { try input.check() }
+    func validate() throws {
+        try input.check()
+        guard output != nil || !force else { throw ValidationError("--force needs -o.") }
+    }
 }

@@ -33,6 +33,7 @@ struct MergeVit: ParsableCommand {
             return Exit.allWell
         }
         do {
+            if let mistake = HelpFlag.mistake(in: arguments) { throw ValidationError(mistake) }
             var command = try parseAsRoot(arguments)
             try command.run()
             return Exit.allWell

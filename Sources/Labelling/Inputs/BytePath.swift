@@ -43,6 +43,14 @@ public struct BytePath: Sendable, Hashable, CustomStringConvertible {
         return BytePath([slash] + Array(parts.joined(separator: [slash])))
     }
 
+    /// Whether both lead to one file that is there.
+    public func isSameFile(as other: BytePath) -> Bool {
+        guard case .success(let own) = FileStatus.of(self), case .success(let status) = FileStatus.of(other) else {
+            return false
+        }
+        return own.isSameFile(as: status)
+    }
+
     /// The current folder.
     ///
     /// - Throws: `LabellingError.system` when it is gone or cannot be named.
@@ -76,7 +84,7 @@ func systemReason(_ code: Int32) -> String {
 }
 
 /// What `stat` tells of a path.
-struct FileStatus {
+struct FileStatus: Sendable, Equatable {
     let device: UInt
     let inode: UInt
     let size: Int

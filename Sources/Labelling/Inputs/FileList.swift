@@ -2,7 +2,9 @@ import Glibc
 
 /// Reads paths from a list, separated by newlines or NULs, as they come.
 ///
-/// The bytes between separators are the path, whatever they are; empty entries are left out.
+/// The bytes between separators are the path, whatever they are; empty entries are left out. In a list of lines, as Windows' programs
+/// write them, a byte order mark before the first and a carriage return at the end of one are no part of the path, unless there
+/// is a file of just that name.
 final class FileList {
     /// Told while the list has nothing to give (true, again and again) and when it goes on (false). Answers whether to
     /// go on waiting.
@@ -16,6 +18,7 @@ final class FileList {
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
     private var rest = 0..<0
     private var isAtEnd = false
+    private var isAtStart = true
 
     /// Opens the list.
     init(_ source: FileListSource) throws(LabellingError) {
@@ -43,11 +46,15 @@ final class FileList {
         entry.removeAll(keepingCapacity: true)
         while true {
             if rest.isEmpty {
-                guard try fill(waiting) else { return !entry.isEmpty }
+                guard try fill(waiting) else {
+                    trim(&entry)
+                    return !entry.isEmpty
+                }
             }
             if let end = buffer[rest].firstIndex(of: separator) {
                 entry.append(contentsOf: buffer[rest.lowerBound..<end])
                 rest = (end + 1)..<rest.upperBound
+                trim(&entry)
                 if !entry.isEmpty { return true }
             } else {
                 entry.append(contentsOf: buffer[rest])
@@ -56,6 +63,20 @@ final class FileList {
             guard entry.count <= FileList.longestEntry else {
                 throw fault("an entry is longer than a path can be; is it a list of paths, one a \(source.separator)?")
             }
+        }
+    }
+
+    /// Takes from an entry of a list of lines what is no part of the path.
+    private func trim(_ entry: inout [UInt8]) {
+        guard source.separator == .newline else { return }
+        let hasMark = isAtStart && entry.starts(with: [0xEF, 0xBB, 0xBF])
+        isAtStart = false
+        guard hasMark || entry.last == 0x0D else { return }
+        if case .success = FileStatus.of(BytePath(entry)) { return }
+        if hasMark { entry.removeFirst(3) }
+        if entry.last == 0x0D {
+            if hasMark, case .success = FileStatus.of(BytePath(entry)) { return }
+            entry.removeLast()
         }
     }
 
@@ -77,6 +98,11 @@ final class FileList {
             guard count >= 0 else { throw fault(systemReason(errno)) }
             rest = 0..<count
             isAtEnd = count == 0
+            let isUTF16 =
+                count > 3 && [[0xFF, 0xFE], [0xFE, 0xFF]].contains(Array(buffer[..<2])) && buffer[..<4].contains(0)
+            guard !isAtStart || source.separator == .nul || !isUTF16 else {
+                throw fault("it is text in UTF-16; save it as UTF-8")
+            }
             return !isAtEnd
         }
     }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The entries of one folder that are not hidden, sorted, with their names packed into one array.
+/// The entries of one folder but those with a `LeftOutName`, sorted, with their names packed into one array.
 ///
 /// The order is git's: by bytes, a folder as if its name ended in "/". So a walk over it meets whole paths in byte order.
 struct FolderListing {
@@ -20,7 +20,9 @@ struct FolderListing {
     private(set) var failure: SystemError?
 
     /// Reads the folder's entries.
-    init(_ path: BytePath) throws(SystemError) {
+    ///
+    /// - Parameter excluded: files that are left out under whatever name.
+    init(_ path: BytePath, excluding excluded: [FileStatus] = []) throws(SystemError) {
         let descriptor = try openPatiently(path, O_DIRECTORY)
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), let folder = fdopendir(descriptor)
         else {
@@ -34,7 +36,12 @@ struct FolderListing {
         errno = 0
         while let entry = readdir(folder) {
             let name = UnsafeRawPointer(entry) + (MemoryLayout<dirent>.offset(of: \.d_name) ?? 19)
-            add(name.assumingMemoryBound(to: CChar.self), type: Int(entry.pointee.d_type), in: descriptor)
+            add(name.assumingMemoryBound(to: CChar.self), type: Int(entry.pointee.d_type), in: descriptor) {
+                inode, device in
+                excluded.contains {
+                    $0.inode == inode ?? UInt(entry.pointee.d_ino) && $0.device == device ?? status.device
+                }
+            }
             errno = 0
         }
         if errno != 0 { failure = SystemError(code: errno) }
@@ -47,14 +54,23 @@ struct FolderListing {
         return names[entry.start..<(entry.start + Int(entry.count))]
     }
 
-    private mutating func add(_ name: UnsafePointer<CChar>, type: Int, in descriptor: Int32) {
-        guard name[0] != CChar(bitPattern: UInt8(ascii: ".")) else { return }
+    /// Adds an entry unless it is left out.
+    ///
+    /// - Parameter isExcluded: told number and device of the file that a link leads to; nil for an entry that is no link.
+    private mutating func add(
+        _ name: UnsafePointer<CChar>, type: Int, in descriptor: Int32, isExcluded: (UInt?, UInt?) -> Bool
+    ) {
+        let count = strlen(name)
+        guard !LeftOutName.contains(UnsafeRawBufferPointer(start: name, count: count)) else { return }
         var isFolder = type == Int(DT_DIR)
         if type == Int(DT_LNK) || type == Int(DT_UNKNOWN) {
             var status = stat()
-            isFolder = fstatat(descriptor, name, &status, 0) == 0 && status.st_mode & S_IFMT == S_IFDIR
+            let isThere = fstatat(descriptor, name, &status, 0) == 0
+            isFolder = isThere && status.st_mode & S_IFMT == S_IFDIR
+            if isThere, isExcluded(UInt(status.st_ino), UInt(status.st_dev)) { return }
+        } else if isExcluded(nil, nil) {
+            return
         }
-        let count = strlen(name)
         entries.append(Entry(start: names.count, count: Int32(count), isFolder: isFolder))
         names.append(contentsOf: UnsafeRawBufferPointer(start: name, count: count))
     }

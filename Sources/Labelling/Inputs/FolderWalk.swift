@@ -12,12 +12,16 @@ struct FolderWalk {
     private var levels: [Level] = []
     private var path: BytePath
     private var pending: SystemError?
+    private let excluded: [FileStatus]
     /// How many links back to a folder above were left out.
     private(set) var loops = 0
 
     /// Starts at a folder, which need not be readable: then the walk has one step, with the reason.
-    init(_ root: BytePath) {
+    ///
+    /// - Parameter excluded: files that are passed over.
+    init(_ root: BytePath, excluding excluded: [FileStatus] = []) {
         path = root
+        self.excluded = excluded
         enter()
     }
 
@@ -50,7 +54,7 @@ struct FolderWalk {
     /// Opens the folder at `path`, unless it is one that the walk is inside of already.
     private mutating func enter() {
         do {
-            let listing = try FolderListing(path)
+            let listing = try FolderListing(path, excluding: excluded)
             guard !levels.contains(where: { $0.listing.device == listing.device && $0.listing.inode == listing.inode })
             else {
                 loops += 1

@@ -11,6 +11,7 @@ final class InputLister {
     private var nextPath = 0
     private let list: FileList?
     private let reading: InputReading
+    private let excluded: [FileStatus]
     private var walk: Walk?
     private var finishedLoops = 0
     /// Inputs to go past, and then to give.
@@ -20,6 +21,7 @@ final class InputLister {
     init(_ source: InputSource) throws(LabellingError) {
         paths = source.paths
         reading = source.reading
+        excluded = source.excluded
         list = if let list = source.list { try FileList(list) } else { nil }
         (toSkip, toGive) = source.part.map { ($0.lowerBound, $0.count) } ?? (0, .max)
     }
@@ -70,7 +72,7 @@ final class InputLister {
             }
             if path.contains(0) { return .unreadable(reason: "the path holds a NUL byte") }
             if opensFolders, case .success(let status) = FileStatus.of(BytePath(path)), status.isFolder {
-                walk = .folder(FolderWalk(BytePath(path)))
+                walk = .folder(FolderWalk(BytePath(path), excluding: excluded))
             } else if reading.isArchive(path) {
                 walk = .archive(TarWalk(BytePath(path)))
             } else {
@@ -83,6 +85,7 @@ final class InputLister {
     private func nextOfWalk(into path: inout [UInt8]) -> ListedInput? {
         while true {
             let input: ListedInput?
+            var isMember = false
             switch walk {
             case nil: return nil
             case .folder(var folder):
@@ -93,10 +96,11 @@ final class InputLister {
             case .archive(var archive):
                 walk = nil
                 input = archive.next(into: &path)
+                isMember = archive.isAtMember
                 if input != nil { walk = .archive(archive) }
             }
             guard let input else { return nil }
-            if case .unreadable = input { return input }
+            if case .unreadable = input, !isMember { return input }
             if reading.takes(path) { return input }
         }
     }

@@ -2,14 +2,17 @@
 public enum InputListing {
     /// Writes the paths of all inputs, each followed by the separator.
     ///
+    /// - Returns: how many there are.
     /// - Throws: `LabellingError.fileList` when a list cannot be read, or a path holds a line break and lines are written;
     ///   `LabellingError.output`.
+    @discardableResult
     public static func write(
         _ source: InputSource, to output: OutputFile, separator: FileListSource.Separator
-    ) throws(LabellingError) {
+    ) throws(LabellingError) -> Int {
         let lister = try InputLister(source)
         var path: [UInt8] = []
         var block: [UInt8] = []
+        var count = 0
         while try lister.next(into: &path, waiting: { _ in true }) != nil {
             guard !path.contains(separator.rawValue) else {
                 throw .fileList(
@@ -17,9 +20,11 @@ public enum InputListing {
             }
             block += path
             block.append(separator.rawValue)
+            count += 1
             if block.count >= 1 << 16 { try flush(&block, to: output) }
         }
         try flush(&block, to: output)
+        return count
     }
 
     private static func flush(_ block: inout [UInt8], to output: OutputFile) throws(LabellingError) {

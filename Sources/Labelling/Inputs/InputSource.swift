@@ -1,3 +1,5 @@
+import Glibc
+
 /// A list of paths to read: where it is, and what stands between its entries.
 public struct FileListSource: Sendable, Equatable {
     /// Where the list comes from.
@@ -97,6 +99,8 @@ public struct InputSource: Sendable, Equatable {
     public let reading: InputReading
     /// The inputs that are wanted, by number; nil for all.
     public var part: Range<Int>?
+    /// Files that are no inputs where they lie in a folder: what the run itself writes.
+    private(set) var excluded: [FileStatus] = []
 
     /// Inputs by name, by a list, or both.
     public init(paths: [BytePath], list: FileListSource? = nil, reading: InputReading = InputReading()) {
@@ -108,6 +112,42 @@ public struct InputSource: Sendable, Equatable {
     /// Exactly these files.
     init(files: [BytePath]) {
         self.init(paths: files, reading: InputReading(opensNamedFolders: false, archives: .none))
+    }
+
+    /// The same but for the files that a run writes, as far as they are there: standard output and standard error, and those at some
+    /// paths.
+    public func excluding(_ outputs: [BytePath]) -> InputSource {
+        var source = self
+        let files = outputs.map(FileStatus.of) + [STDOUT_FILENO, STDERR_FILENO].map(FileStatus.of(descriptor:))
+        source.excluded = files.compactMap { try? $0.get() }.filter(\.isRegular)
+        return source
+    }
+
+    /// Checks that the files and folders that are named are there; entries of a list are rows whatever they are.
+    ///
+    /// - Throws: `LabellingError.input` naming the first that is not.
+    public func checkPaths() throws(LabellingError) {
+        for path in paths {
+            guard case .failure(let error) = FileStatus.of(path) else { continue }
+            if [ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG].contains(error.code) {
+                throw .input(path: path, reason: "\(error)")
+            }
+        }
+    }
+
+    /// Whether there is not one input; false if that cannot be told without using a list up.
+    public func isEmpty() throws(LabellingError) -> Bool {
+        guard isRepeatable else { return false }
+        var path: [UInt8] = []
+        return try InputLister(self).next(into: &path, waiting: { _ in true }) == nil
+    }
+
+    /// The error about a source without inputs.
+    public var emptyError: LabellingError {
+        let names = paths.prefix(3).map(\.description) + (list == nil ? [] : ["the list"])
+        let others = reading.endings == nil ? "" : " with the --endings"
+        return .noInputs(
+            "there is no file\(others) in \(names.joined(separator: ", ")); --allow-empty takes that for right")
     }
 
     /// Whether the inputs can be gone through a second time, which a list from a pipe cannot.

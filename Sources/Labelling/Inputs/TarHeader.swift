@@ -9,7 +9,9 @@ struct TarHeader {
     enum Kind: Equatable {
         case file
         case folder
-        case link
+        case symbolicLink
+        /// Another name of an earlier member.
+        case hardLink
         /// A device or FIFO.
         case special
         case sparse
@@ -17,13 +19,17 @@ struct TarHeader {
         case extended
         /// A GNU long name for the next member.
         case longName
-        /// Something about the archive or a link's target, that no member depends on.
+        /// A GNU long target for the next member, a link.
+        case longLink
+        /// Something about the archive, that no member depends on.
         case ignored
     }
 
     let kind: Kind
     /// The name that the header itself holds.
     let name: [UInt8]
+    /// What a link leads to, as far as the header itself holds it.
+    let linkName: [UInt8]
     /// The number of bytes that follow.
     let size: Int
 
@@ -41,21 +47,24 @@ struct TarHeader {
             name = Array(block[345..<500].prefix { $0 != 0 }) + [slash] + name
         }
         self.name = name
+        linkName = Array(block[157..<257].prefix { $0 != 0 })
         switch block[156] {
         case 0 where name.last == slash: kind = .folder
         case 0, UInt8(ascii: "0"), UInt8(ascii: "7"): kind = .file
-        case UInt8(ascii: "1"), UInt8(ascii: "2"): kind = .link
+        case UInt8(ascii: "1"): kind = .hardLink
+        case UInt8(ascii: "2"): kind = .symbolicLink
         case UInt8(ascii: "3"), UInt8(ascii: "4"), UInt8(ascii: "6"): kind = .special
         case UInt8(ascii: "5"), UInt8(ascii: "D"): kind = .folder
         case UInt8(ascii: "S"): kind = .sparse
         case UInt8(ascii: "x"): kind = .extended
         case UInt8(ascii: "L"): kind = .longName
-        case UInt8(ascii: "g"), UInt8(ascii: "K"), UInt8(ascii: "V"): kind = .ignored
+        case UInt8(ascii: "K"): kind = .longLink
+        case UInt8(ascii: "g"), UInt8(ascii: "V"): kind = .ignored
         // POSIX: what is not known is a file.
         default: kind = .file
         }
         // Links and the like may tell the size of what they lead to; no data follows them.
-        self.size = kind == .link || kind == .special ? 0 : size
+        self.size = [.symbolicLink, .hardLink, .special].contains(kind) ? 0 : size
     }
 
     /// The sum of all bytes, with spaces in the place of the sum itself; some old programs added them up as signed.
@@ -98,6 +107,8 @@ struct TarHeader {
 struct PaxRecords {
     /// The member's name, if it is given.
     private(set) var path: [UInt8]?
+    /// What a link leads to, if it is given.
+    private(set) var linkPath: [UInt8]?
     /// The number of its bytes, if it is given.
     private(set) var size: Int?
     /// Whether the data is that of a sparse file.
@@ -117,6 +128,7 @@ struct PaxRecords {
             let value = record[(equals + 1)...]
             switch String(decoding: record[..<equals], as: UTF8.self) {
             case "path": path = Array(value)
+            case "linkpath": linkPath = Array(value)
             case "size":
                 guard let number = Int(String(decoding: value, as: UTF8.self)), (0..<(1 << 60)).contains(number) else {
                     return nil

@@ -55,14 +55,19 @@ final class OpenArchive: Sendable {
 
 /// A walk over the files in one tar archive, in their order: from header to header, without reading what lies between.
 ///
-/// A member's path is the archive's, a slash and its name. Folders are passed over; links, devices and sparse files are inputs
-/// that cannot be read, with the reason. What is wrong with the archive itself is one more such input, named as the archive.
+/// A member's path is the archive's, a slash and its name. Folders and members with a `LeftOutName` in their path are passed over. A
+/// hard link is the earlier member that it names. Symbolic links, devices and sparse files are inputs that cannot be read, with the
+/// reason. What is wrong with the archive itself is one more such input, named as the archive.
 struct TarWalk {
     private let path: BytePath
     private let archive: OpenArchive?
     /// Where the next header is; nil at the end.
     private var position: Int? = 0
     private var pending: String?
+    /// The members so far by their names, which hard links lead to; nil until there is one.
+    private var known: [[UInt8]: ListedInput]?
+    /// Whether the walk is at a member rather than at what is wrong with the archive.
+    private(set) var isAtMember = false
 
     /// Longer than any path can be, short enough that a hostile archive does not fill the memory.
     private static let longestRecord = 1 << 20
@@ -76,15 +81,24 @@ struct TarWalk {
         }
     }
 
+    /// A walk over the same archive from its beginning, which knows all members that it has passed.
+    private init(again walk: TarWalk) {
+        (path, archive) = (walk.path, walk.archive)
+        known = [:]
+    }
+
     /// Goes to the next member, whose path it puts into `output`; nil at the end.
     mutating func next(into output: inout [UInt8]) -> ListedInput? {
         do {
-            if let (name, input) = try member() {
+            while let (name, input) = try member() {
+                if LeftOutName.isOn(name) { continue }
+                isAtMember = true
                 output.replaceSubrange(output.indices, with: path.bytes)
                 if !name.isEmpty { output += [slash] + name }
                 return input
             }
         } catch { pending = "\(error)" }
+        isAtMember = false
         guard let reason = pending else { return nil }
         (pending, position) = (nil, nil)
         output.replaceSubrange(output.indices, with: path.bytes)
@@ -93,7 +107,8 @@ struct TarWalk {
 
     private mutating func member() throws -> (name: [UInt8], input: ListedInput)? {
         guard let archive else { return nil }
-        var longName: [UInt8]?
+        let first = position
+        var (longName, longLink): ([UInt8]?, [UInt8]?)
         var records: PaxRecords?
         while let start = position {
             position = nil
@@ -105,29 +120,56 @@ struct TarWalk {
             let isWhole = data + size <= archive.size
             if isWhole { position = data + padded }
             switch header.kind {
-            case .ignored, .folder, .longName, .extended:
+            case .ignored, .folder, .longName, .longLink, .extended:
                 guard isWhole else { throw damage("it ends within the member at byte \(start)") }
-                if header.kind == .longName {
-                    longName = Array(try bytes(data, size, archive).prefix { $0 != 0 })
-                } else if header.kind == .extended {
+                switch header.kind {
+                case .longName: longName = Array(try bytes(data, size, archive).prefix { $0 != 0 })
+                case .longLink: longLink = Array(try bytes(data, size, archive).prefix { $0 != 0 })
+                case .extended:
                     guard let read = PaxRecords(try bytes(data, size, archive)) else {
                         throw damage("the pax header at byte \(start) makes no sense")
                     }
                     records = read
-                } else {
-                    (longName, records) = (nil, nil)
+                default: (longName, longLink, records) = (nil, nil, nil)
                 }
-            case .file, .link, .special, .sparse:
+            case .file, .hardLink, .symbolicLink, .special, .sparse:
                 let name = records?.path ?? longName ?? header.name
                 guard !name.isEmpty else { throw damage("the member at byte \(start) has no name") }
-                return (name, input(header.kind, records, ArchiveMember(archive: archive, offset: data, size: size)))
+                let found: ListedInput
+                if header.kind == .hardLink {
+                    found = try linked(to: records?.linkPath ?? longLink ?? header.linkName, before: first)
+                } else {
+                    found = input(header.kind, records, ArchiveMember(archive: archive, offset: data, size: size))
+                }
+                if known != nil { known?[TarWalk.plain(name)] = found }
+                return (name, found)
             }
         }
         return nil
     }
 
+    /// The member that a hard link names, which comes before the link.
+    private mutating func linked(to name: [UInt8], before end: Int?) throws -> ListedInput {
+        if known == nil {
+            var pass = TarWalk(again: self)
+            while pass.position != end, try pass.member() != nil {}
+            known = pass.known ?? [:]
+        }
+        let target = String(decoding: name, as: UTF8.self)
+        switch known?[TarWalk.plain(name)] {
+        case nil: return .unreadable(reason: "a hard link to \(target), which the archive does not hold before it")
+        case .unreadable(let reason): return .unreadable(reason: "a hard link to \(target): \(reason)")
+        case let found?: return found
+        }
+    }
+
+    /// A member's name without what does not matter: "." and empty parts.
+    private static func plain(_ name: [UInt8]) -> [UInt8] {
+        Array(name.split(separator: slash).filter { !$0.elementsEqual(".".utf8) }.joined(separator: [slash]))
+    }
+
     private func input(_ kind: TarHeader.Kind, _ records: PaxRecords?, _ member: ArchiveMember) -> ListedInput {
-        if kind == .link { return .unreadable(reason: "a link inside an archive, which is not followed") }
+        if kind == .symbolicLink { return .unreadable(reason: "a link inside an archive, which is not followed") }
         if kind == .special { return .unreadable(reason: "not a regular file") }
         if kind == .sparse || records?.isSparse == true {
             return .unreadable(reason: "a sparse file inside an archive, which cannot be read")

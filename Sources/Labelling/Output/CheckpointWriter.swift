@@ -22,7 +22,7 @@ final class CheckpointWriter: @unchecked Sendable {
         var checkpoint: RunCheckpoint {
             RunCheckpoint(
                 bytes: bytes, inputs: point.inputs, failed: point.failed, belowThreshold: point.belowThreshold,
-                rows: rows.text, paths: point.paths.text)
+                rows: rows.text, paths: point.paths.text, failures: point.failures)
         }
     }
 

@@ -15,13 +15,18 @@ public struct RunCheckpoint: Sendable, Equatable {
     let rows: String
     /// The `InputDigest` of the inputs.
     let paths: String
+    /// Of what kinds the failed ones are; nothing where an older version has written the journal.
+    var failures = FailureCounts()
 
     /// The checkpoint as its line has it.
     var object: JSONObject {
-        [
+        var object: JSONObject = [
             "inputs": .int(inputs), "failed": .int(failed), "below_threshold": .int(belowThreshold),
             "bytes": .int(bytes), "rows_sha256": .string(rows), "paths_sha256": .string(paths),
         ]
+        guard failed > 0 else { return object }
+        object["failures"] = failures.json
+        return object
     }
 }
 
@@ -33,6 +38,28 @@ extension RunCheckpoint {
             let rows = object["rows_sha256"]?.stringValue, let paths = object["paths_sha256"]?.stringValue
         else { return nil }
         self.init(bytes: bytes, inputs: inputs, failed: failed, belowThreshold: below, rows: rows, paths: paths)
+        failures = FailureCounts(object["failures"]?.objectValue ?? [:])
+    }
+}
+
+extension FailureCounts {
+    /// The counts as a journal keeps them.
+    fileprivate var json: JSON {
+        var object = JSONObject()
+        for (kind, count) in kinds { object[kind.rawValue] = .int(count) }
+        var all: JSONObject = ["kinds": .object(object)]
+        if let first { all["first"] = .array([.string(first.path.description), .string(first.reason)]) }
+        return .object(all)
+    }
+
+    /// Counts from a journal; what is not understood is left aside, as it is only told.
+    fileprivate init(_ object: JSONObject) {
+        self.init()
+        for kind in InputFailure.Kind.allCases {
+            kinds[kind] = object["kinds"]?.objectValue?[kind.rawValue]?.intValue
+        }
+        let first = object["first"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        if first.count == 2 { self.first = (BytePath(first[0]), first[1]) }
     }
 }
 

@@ -14,6 +14,7 @@ public final class OutputFile: Sendable {
     private let name: BytePath
     private let descriptor: Int32
     private let state: Mutex<State>
+    private let digest = Mutex(RunningDigest())
 
     private enum State {
         /// Written where it is: standard output, a device, a FIFO.
@@ -41,11 +42,14 @@ public final class OutputFile: Sendable {
 
     /// Opens the output at `path`; a symbolic link stays one, and the file it leads to is replaced.
     ///
-    /// - Throws: `LabellingError.output` when it cannot be created there.
-    public static func replacing(_ path: BytePath) throws(LabellingError) -> OutputFile {
+    /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else wrote.
+    /// - Throws: `LabellingError.output` when it cannot be created there, or there is a file that is not to be replaced.
+    public static func replacing(_ path: BytePath, force: Bool = true) throws(LabellingError) -> OutputFile {
         switch try OutputPlace(path) {
-        case .special: try inPlace(path)
-        case .file(let target, let mode): try beside(target, name: path, mode: mode)
+        case .special: return try inPlace(path)
+        case .file(let target, let mode):
+            if !force { try WrittenMark.check(path) }
+            return try beside(target, name: path, mode: mode)
         }
     }
 
@@ -54,6 +58,14 @@ public final class OutputFile: Sendable {
     /// - Throws: `LabellingError.outputClosed` when a pipe has no reader left, else `LabellingError.output`.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
         try writeAll(bytes, to: descriptor, name: name)
+        if isBeside { digest.withLock { $0.add(bytes) } }
+    }
+
+    /// Whether it is written beside its place.
+    private var isBeside: Bool {
+        state.withLock { state in
+            if case .partial = state { true } else { false }
+        }
     }
 
     /// Puts the file in its place, once all is written.
@@ -63,6 +75,7 @@ public final class OutputFile: Sendable {
         let code: Int32 = state.withLock { state in
             if case .discarded = state { return ECANCELED }
             guard case .partial(let file) = state else { return 0 }
+            WrittenMark.set(digest.withLock(\.text), on: descriptor)
             guard fsync(descriptor) == 0 else { return errno }
             let renamed = file.path.withCString { from in file.target.withCString { to in rename(from, to) } }
             guard renamed == 0 else { return errno }

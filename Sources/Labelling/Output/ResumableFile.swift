@@ -56,9 +56,14 @@ public final class ResumableFile: RowOutput {
 
     /// Opens and locks the partial file beside `path`; nil when there is a device or FIFO, which cannot be gone on with.
     ///
-    /// - Throws: `LabellingError.output` when it cannot be created there, or another run is writing it.
-    public static func open(_ path: BytePath, sync policy: SyncPolicy) throws(LabellingError) -> ResumableFile? {
+    /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else wrote.
+    /// - Throws: `LabellingError.output` when it cannot be created there, another run is writing it, or there is a file that is not to
+    ///   be replaced.
+    public static func open(
+        _ path: BytePath, sync policy: SyncPolicy, force: Bool = true
+    ) throws(LabellingError) -> ResumableFile? {
         guard case .file(let target, let mode) = try OutputPlace(path) else { return nil }
+        if !force { try WrittenMark.check(path) }
         return try ResumableFile(path, target: target, mode: mode, policy: policy)
     }
 
@@ -129,6 +134,7 @@ public final class ResumableFile: RowOutput {
     public func commit() throws(LabellingError) {
         guard let writer = takeWriter() else { return }
         try writer.finish()
+        WrittenMark.set(written.rows, on: descriptor)
         guard policy == .never || fsync(descriptor) == 0 else { throw .output(path: name, reason: systemReason(errno)) }
         guard partial.withCString({ from in target.withCString { to in rename(from, to) } }) == 0 else {
             throw .output(path: name, reason: systemReason(errno))

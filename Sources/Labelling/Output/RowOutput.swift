@@ -32,6 +32,8 @@ public struct RunPoint: Sendable, Equatable {
     public internal(set) var inputs = 0
     /// Those whose row says why they have no labels.
     public internal(set) var failed = 0
+    /// Of what kinds these are, and which was the first.
+    public internal(set) var failures = FailureCounts()
     /// Those with a task whose best answer is below the threshold.
     public internal(set) var belowThreshold = 0
     /// The paths of these inputs, in order.

@@ -1,3 +1,6 @@
+import Glibc
+import Images
+
 /// The threads that list, read and prepare the inputs and put them into the ring.
 ///
 /// They take turns at the lister, so inputs enter the ring in order; the rest of the work they do side by side.
@@ -92,17 +95,46 @@ final class DecodeWorkers: Sendable {
         }
     }
 
-    /// Reads and prepares one input; the reason if that fails.
+    /// Reads and prepares one input; what went wrong if that fails.
     private static func prepare(
         _ slot: SlotRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
-    ) -> String? {
+    ) -> InputFailure? {
         do {
             try reader.read(input, at: BytePath(slot.path), watchedBy: slot.activity) {
                 try preparer.prepare($0, into: slot.values)
             }
             return nil
         } catch {
-            return "\(error)"
+            return InputFailure(error)
+        }
+    }
+}
+
+extension InputFailure {
+    /// The failure that an error of reading or preparing a file is.
+    init(_ error: any Error) {
+        let kind: Kind =
+            switch error {
+            case let error as FileReader.Failure: error.kind
+            case let error as SystemError: [ENOENT, ENOTDIR].contains(error.code) ? .missing : .unreadable
+            case let error as ImageError: Kind(of: error)
+            default: .other
+            }
+        self.init(kind, "\(error)")
+    }
+}
+
+extension InputFailure.Kind {
+    /// The kind that a problem with a picture is.
+    fileprivate init(of error: ImageError) {
+        switch error.kind {
+        case .empty: self = .empty
+        case .unknownFormat: self = .otherFormat
+        case .damaged: self = .damaged
+        case .unsupported: self = .unsupported
+        case .tooLarge: self = .tooLarge
+        case .wrongSize: self = .wrongSize
+        default: self = .other
         }
     }
 }

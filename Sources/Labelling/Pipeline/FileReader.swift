@@ -5,6 +5,11 @@ package struct FileReader: ~Copyable {
     /// Why a file cannot be read, in words for its row.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
+        var kind = InputFailure.Kind.unreadable
+
+        init(description: String, kind: InputFailure.Kind = .unreadable) {
+            (self.description, self.kind) = (description, kind)
+        }
     }
 
     /// A buffer that grew beyond this for one file is given back after it.
@@ -101,9 +106,9 @@ package struct FileReader: ~Copyable {
         return count
     }
 
-    private var empty: Failure { Failure(description: "the file is empty") }
+    private var empty: Failure { Failure(description: "the file is empty", kind: .empty) }
 
-    private var tooLarge: Failure { Failure(description: "the file is larger than \(limit) bytes") }
+    private var tooLarge: Failure { Failure(description: "the file is larger than \(limit) bytes", kind: .tooLarge) }
 
     private mutating func reserve(_ wanted: Int) throws {
         guard wanted > capacity else { return }
@@ -118,7 +123,7 @@ package struct FileReader: ~Copyable {
         case .failure(let error):
             var link = stat()
             if error.code == ENOENT, path.withCString({ lstat($0, &link) }) == 0 {
-                throw Failure(description: "a symbolic link that leads nowhere")
+                throw Failure(description: "a symbolic link that leads nowhere", kind: .missing)
             }
             throw error
         case .success(let status):

@@ -26,6 +26,8 @@ public struct LabellingProgress: Sendable, Equatable {
     public internal(set) var resumed = 0
     /// Those whose row says why they have no labels.
     public internal(set) var failed = 0
+    /// Of what kinds these are, and which was the first.
+    public internal(set) var failures = FailureCounts()
     /// Those with a task whose best answer is below the threshold.
     public internal(set) var belowThreshold = 0
     /// How many inputs there are, once they are all listed.
@@ -100,6 +102,7 @@ extension LabellingProgress {
         self.init()
         (done, resumed) = (checkpoint.inputs, checkpoint.inputs)
         failed = checkpoint.failed
+        failures = checkpoint.failures
         belowThreshold = checkpoint.belowThreshold
     }
 }
@@ -130,7 +133,8 @@ private final class RowSink<Output: RowOutput>: AnswerSink {
         try rows.flush(to: output)
         try output.note(
             RunPoint(
-                inputs: progress.done, failed: progress.failed, belowThreshold: progress.belowThreshold, paths: paths))
+                inputs: progress.done, failed: progress.failed, failures: progress.failures,
+                belowThreshold: progress.belowThreshold, paths: paths))
     }
 }
 
@@ -181,7 +185,7 @@ private struct BatchEngine: ~Copyable {
     let logits: UnsafeMutableBufferPointer<Float>
     /// The paths of the batch, and why an input has no image; kept from batch to batch for their storage.
     var paths: [[UInt8]] = []
-    var failures: [String?] = []
+    var failures: [InputFailure?] = []
     var progress: LabellingProgress
 
     init(
@@ -225,22 +229,27 @@ private struct BatchEngine: ~Copyable {
         }
         var image = 0
         for index in slots.indices {
-            if let reason = failures[index] {
-                sink.appendFailure(path: paths[index], reason: reason)
-                progress.failed += 1
+            if let failure = failures[index] {
+                sink.appendFailure(path: paths[index], reason: failure.reason)
+                fail(paths[index], failure)
                 continue
             }
             let answer = UnsafeBufferPointer(rebasing: logits[(image * classes)..<((image + 1) * classes)])
             switch sink.append(path: paths[index], logits: answer) {
             case .labelled: break
             case .belowThreshold: progress.belowThreshold += 1
-            case .notFinite: progress.failed += 1
+            case .notFinite: fail(paths[index], InputFailure(.notFinite, RowWriter.notFiniteReason))
             }
             image += 1
         }
         progress.done += slots.count
         progress.total = ring.total.map { $0 + progress.resumed }
         return true
+    }
+
+    private mutating func fail(_ path: [UInt8], _ failure: InputFailure) {
+        progress.failed += 1
+        progress.failures.add(path, failure)
     }
 
     /// Copies images side by side for the model and keeps what the rows need, so that the slots can be filled again

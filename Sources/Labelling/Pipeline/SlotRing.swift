@@ -14,7 +14,7 @@ final class SlotRing: @unchecked Sendable {
         /// The prepared image.
         let values: UnsafeMutableBufferPointer<Float>
         /// Why there is no image.
-        var failure: String?
+        var failure: InputFailure?
         /// Where reading the input's file is.
         let activity = ReadActivity()
         fileprivate var isDone = false
@@ -86,7 +86,7 @@ final class SlotRing: @unchecked Sendable {
     }
 
     /// Hands a claimed slot to the engine, as an image or, with a reason, without; false when the worker has been given up.
-    func finish(_ slot: Slot, failure: String? = nil) -> Bool {
+    func finish(_ slot: Slot, failure: InputFailure? = nil) -> Bool {
         monitor.locked {
             guard !slot.isAbandoned else { return false }
             slot.failure = failure
@@ -197,7 +197,8 @@ final class SlotRing: @unchecked Sendable {
             slot.isAbandoned = true
             let substitute = Slot(values: valuesPerImage)
             substitute.path = slot.path
-            substitute.failure = "reading the file took too long: no byte in \(Int(timeout)) s"
+            substitute.failure = InputFailure(
+                .unreadable, "reading the file took too long: no byte in \(Int(timeout)) s")
             substitute.isDone = true
             slots[index] = substitute
             doneInRing += 1

@@ -1,0 +1,56 @@
+/// Why an input has no labels: in words for its row, and of which kind for the count at the end.
+public struct InputFailure: Sendable, Equatable {
+    /// What sort of problem it is.
+    public enum Kind: String, Sendable, CaseIterable {
+        /// No file, or a link that leads nowhere.
+        case missing
+        /// The system or the archive does not give its bytes, or it is no regular file.
+        case unreadable
+        /// There are no bytes at all.
+        case empty
+        /// What it holds is no picture, or one in a format that is not read.
+        case otherFormat
+        /// Cut short or corrupt.
+        case damaged
+        /// The picture uses something that is not supported.
+        case unsupported
+        /// More pixels or bytes than allowed.
+        case tooLarge
+        /// Not the size that the model takes.
+        case wrongSize
+        /// The model gave a value that is not finite.
+        case notFinite
+        /// Anything else.
+        case other
+    }
+
+    /// What sort of problem it is.
+    public let kind: Kind
+    /// The problem in words.
+    public let reason: String
+
+    /// A problem of some kind.
+    public init(_ kind: Kind, _ reason: String) { (self.kind, self.reason) = (kind, reason) }
+}
+
+/// How many inputs have no labels, by kind, and which was the first.
+public struct FailureCounts: Sendable, Equatable {
+    /// The number of each kind that there is.
+    public internal(set) var kinds: [InputFailure.Kind: Int] = [:]
+    /// The first in the order of the inputs, with its path.
+    public internal(set) var first: (path: BytePath, reason: String)?
+
+    /// No failures.
+    public init() {}
+
+    /// Counts another one.
+    mutating func add(_ path: [UInt8], _ failure: InputFailure) {
+        kinds[failure.kind, default: 0] += 1
+        if first == nil { first = (BytePath(path), failure.reason) }
+    }
+
+    /// Whether both say the same.
+    public static func == (a: FailureCounts, b: FailureCounts) -> Bool {
+        a.kinds == b.kinds && a.first?.path == b.first?.path && a.first?.reason == b.first?.reason
+    }
+}

@@ -11,7 +11,8 @@ public struct LabelTargets: Sendable, Equatable {
     /// Targets without weights.
     public init(sets: [[Int]]) { self.sets = sets }
 
-    /// The weight of each label that makes its presence count as much as its absence: images without it / images with it.
+    /// The weight of each label that makes its presence count as much as its absence: images without it / images with
+    /// it.
     ///
     /// - Parameters:
     ///   - images: the place of each image's set.
@@ -24,8 +25,8 @@ public struct LabelTargets: Sendable, Equatable {
     }
 }
 
-/// Binary cross entropy between the sigmoid of each logit and whether the image shows its label, the mean over the labels:
-/// one image's part of PyTorch's `BCEWithLogitsLoss`.
+/// Binary cross entropy between the sigmoid of each logit and whether the image shows its label, the mean over the
+/// labels: one image's part of PyTorch's `BCEWithLogitsLoss`.
 ///
 /// With label smoothing ε the target is 1 - ε/2 for the labels of an image and ε/2 for the others.
 struct BinaryCrossEntropy: Sendable {
@@ -36,7 +37,8 @@ struct BinaryCrossEntropy: Sendable {
 
     /// The loss for some targets.
     ///
-    /// - Throws: `ModelError` when the smoothing is not from 0 to 1, a label is not one of the classes, or weights do not fit.
+    /// - Throws: `ModelError` when the smoothing is not from 0 to 1, a label is not one of the classes, or weights do
+    ///   not fit.
     init(_ targets: LabelTargets, classes: Int, labelSmoothing: Double) throws {
         guard (0...1).contains(labelSmoothing) else {
             throw ModelError("label smoothing", "expected 0 to 1, found \(labelSmoothing)")
@@ -93,7 +95,8 @@ struct BinaryCrossEntropy: Sendable {
     }
 }
 
-/// What training minimises: cross entropy where an image is of one class, binary cross entropy where it may show several.
+/// What training minimises: cross entropy where an image is of one class, binary cross entropy where it may show
+/// several.
 enum ClassificationLoss: Sendable {
     case softmax(CrossEntropy)
     case sigmoid(BinaryCrossEntropy)

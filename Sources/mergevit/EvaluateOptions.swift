@@ -21,8 +21,8 @@ struct EvaluatedOptions: ParsableArguments {
     @Option(
         name: .customLong("activation"),
         help: """
-            With --adapter or --predictions: what a head's answers are, as NAME=softmax, NAME=sigmoid (any number of labels) or \
-            NAME=none (values); may be repeated.
+            With --adapter or --predictions: what a head's answers are, as NAME=softmax, NAME=sigmoid (any number of \
+            labels) or NAME=none (values); may be repeated.
             """)
     var activations: [NamedValue] = []
 
@@ -90,8 +90,8 @@ struct LabelledDataOptions: ParsableArguments {
     @Option(
         name: .customLong("data"),
         help: """
-            A task's labelled images, as TASK=DIR of class folders or TASK=FILE.csv with path,label; may be repeated. Where \
-            images show several labels, or values, it is a table.
+            A task's labelled images, as TASK=DIR of class folders or TASK=FILE.csv with path,label; may be repeated. \
+            Where images show several labels, or values, it is a table.
             """)
     var data: [NamedValue] = []
 
@@ -100,8 +100,8 @@ struct LabelledDataOptions: ParsableArguments {
     @Option(
         name: .customLong("threshold"),
         help: """
-            The least probability of a label where images show several (0...1; default: 0.5, with --predictions the labels in \
-            the file), for all tasks or as TASK=0.3; may be repeated.
+            The least probability of a label where images show several (0...1; default: 0.5, with --predictions the \
+            labels in the file), for all tasks or as TASK=0.3; may be repeated.
             """)
     var thresholds: [ThresholdArgument] = []
 
@@ -211,21 +211,20 @@ struct LabelledDataOptions: ParsableArguments {
     /// - Throws: `LabellingError.options` naming the option and the task.
     func checkOptions(_ heads: [(task: String, activation: HeadActivation)]) throws {
         for (task, activation) in heads {
+            let head = "the head has activation \(activation.rawValue)"
             if minimums.value(of: task) != nil, activation != .softmax {
                 throw LabellingError.options(
-                    "--min-accuracy \(task)=...: the head has activation \(activation.rawValue), so there is no top-1 accuracy"
+                    "--min-accuracy \(task)=...: \(head), so there is no top-1 accuracy"
                         + (activation == .sigmoid ? "; --min-map \(task)=... sets a least mean average precision" : ""))
             }
             if minimumPrecisions.value(of: task) != nil, activation != .sigmoid {
                 throw LabellingError.options(
-                    "--min-map \(task)=...: the head has activation \(activation.rawValue); mean average precision is for "
-                        + "images of several labels"
+                    "--min-map \(task)=...: \(head); mean average precision is for images of several labels"
                         + (activation == .softmax ? "; --min-accuracy \(task)=... sets a least accuracy" : ""))
             }
             if thresholds.contains(where: { $0.task == task }), activation != .sigmoid {
                 throw LabellingError.options(
-                    "--threshold \(task)=...: the head has activation \(activation.rawValue); thresholds are for images of "
-                        + "several labels")
+                    "--threshold \(task)=...: \(head); thresholds are for images of several labels")
             }
         }
         for (option, isGiven) in [("--threshold", !thresholds.isEmpty), ("--label-separator", labelSeparator != nil)] {
@@ -242,9 +241,8 @@ struct LabelledDataOptions: ParsableArguments {
             let names = task.unknown.map { "\"\($0.name)\" (\($0.images))" }.joined(separator: ", ")
             let message = "\(task.name): the head has no class \(names)"
             guard !strict else { throw LabellingError.labelledImages(path: task.source, reason: message) }
-            log.warning(
-                "\(message); \(task.activation == .sigmoid ? "these labels" : "\(task.unknownImages) image(s)") left out"
-            )
+            let what = task.activation == .sigmoid ? "these labels" : "\(task.unknownImages) image(s)"
+            log.warning("\(message); \(what) left out")
         }
         let empty = task.classesWithoutImages
         if !empty.isEmpty {

@@ -199,9 +199,10 @@ struct TrainRunOptions: ParsableArguments {
     var schedule = LearningRateSchedule.Shape.cosine
 
     @Option(
-        help:
-            "How much of the target is spread over all classes (default: 0.05; with --head-only 0.4; with --multi-label 0)."
-    )
+        help: """
+            How much of the target is spread over all classes (default: 0.05; with --head-only 0.4; with --multi-label \
+            0).
+            """)
     var labelSmoothing: Double?
 
     @Option(help: "What initial values, order, augmentation and dropout are drawn from.")
@@ -209,8 +210,8 @@ struct TrainRunOptions: ParsableArguments {
 
     @Flag(
         help: """
-            Weigh the loss so that every class counts the same, however many images it has; with --multi-label so that a \
-            label's presence counts as much as its absence.
+            Weigh the loss so that every class counts the same, however many images it has; with --multi-label so that \
+            a label's presence counts as much as its absence.
             """)
     var balance = false
 

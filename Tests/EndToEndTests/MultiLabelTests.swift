@@ -24,8 +24,8 @@ import Testing
                         let isStripe = hasStripes && (x + variant) / 3 % 2 == 0
                         return isStripe ? (ground, ground &+ 80, ground &+ 80) : (ground, ground, ground)
                     })
-                table +=
-                    "\(name),\([isBright ? "bright" : nil, hasStripes ? "striped" : nil].compactMap(\.self).joined(separator: "|"))\n"
+                let labels = [isBright ? "bright" : nil, hasStripes ? "striped" : nil].compactMap(\.self)
+                table += "\(name),\(labels.joined(separator: "|"))\n"
             }
             try scratch.write("m/\(part).csv", Array(table.utf8))
         }

@@ -188,6 +188,13 @@ import VisionTransformers
         #expect(throws: LabellingError.self) { try images([("1", "")]) }
     }
 
+    @Test func anotherSeparatorIsWarnedOf() throws {
+        #expect(try images([("1", "a"), ("2", "a|b"), ("3", "c;d")]).notes == [])
+        let notes = try images([("1", "a;b"), ("2", "a"), ("3", "b;c"), ("4", "")]).notes
+        #expect(notes.count == 1 && notes[0].contains("most hold \";\"; --label-separator"))
+        #expect(try images([("1", "a|b"), ("2", "a|c")], separator: ";").notes.count == 1)
+    }
+
     @Test func labelsThatAHeadDoesNotHaveAreLeftOut() throws {
         let task = try EvaluationTask(
             name: "t", classes: ["z", "b", "a"], images: images([("1", "a|x"), ("2", "x"), ("3", "a|b")]))

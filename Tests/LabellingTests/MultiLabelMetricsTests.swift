@@ -12,8 +12,8 @@ private struct MadeUpNumbers {
     }
 }
 
-/// Forty images with five labels of which the last is never there, then twenty with two values. What is expected of them was
-/// computed with scikit-learn 1.8.
+/// Forty images with five labels of which the last is never there, then twenty with two values. What is expected of
+/// them was computed with scikit-learn 1.8.
 private enum MadeUpLabels {
     static let answers: [LabelAnswer] = drawn.labels
     static let values: [ValueAnswer] = drawn.values

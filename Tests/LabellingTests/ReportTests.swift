@@ -111,6 +111,62 @@ func malformation(_ page: String) -> String? {
         #expect(!page.contains("<script") && !page.contains("http"))
     }
 
+    /// A task of several labels, of which one is never shown, and one of values, with names that want to be markup.
+    private func otherTasks() throws -> Evaluation {
+        let source = BytePath("/data/\(Self.hostile)")
+        func path(_ index: Int) -> BytePath { source.appending(Array("\(index)<i>".utf8)) }
+        let classes = (0..<4).map { "\(Self.hostile)\($0)" }
+        let images = try MultiLabelImages(
+            source: source,
+            rows: (0..<20).map { (path($0), $0 % 4 == 3 ? "" : "\(classes[0])|\(classes[$0 % 3])|<stranger>", $0) },
+            separator: "|")
+        let task = try EvaluationTask(name: Self.hostile, classes: classes, images: images)
+        guard case .labels(let sets) = task.truths else { throw CannotTest() }
+        var answers = TaskAnswers(to: task, threshold: 0.5)
+        for (index, item) in task.items.enumerated().dropLast() {
+            let scores = (0..<4).map { Double((index * 7 + $0 * 5) % 11) / 10 }
+            answers.labels[index] = LabelAnswer(
+                truth: sets[item.truth], predicted: (0..<4).filter { scores[$0] >= 0.5 }, scores: scores)
+        }
+        answers.failures = [.init(path: path(19), reason: Self.hostile)]
+        let values = EvaluationTask(
+            name: "<v>",
+            images: ImageValues(
+                source: source, outputs: ["<a>", "b"], paths: (0..<9).map(path),
+                values: (0..<9).map { [Double($0), 1000 * Double($0 * $0)] }))
+        var found = TaskAnswers(to: values)
+        for index in 0..<9 { found.values[index] = ValueAnswer(truth: [Double(index), 5], predicted: [2, -3000]) }
+        let bootstrap = BootstrapOptions(resamples: 20)
+        return Evaluation(
+            tasks: [
+                TaskEvaluation(task, answers, minimum: 0.99, bootstrap: bootstrap),
+                TaskEvaluation(values, found, bootstrap: bootstrap), TaskEvaluation(task, TaskAnswers(to: task)),
+                TaskEvaluation(values, TaskAnswers(to: values)),
+            ], bootstrap: bootstrap, version: "0", model: .null)
+    }
+
+    private struct CannotTest: Error {}
+
+    @Test func labelsAndValuesHavePagesToo() throws {
+        let evaluation = try otherTasks()
+        let page = EvaluationPage(evaluation, command: Self.hostile, decoding: DecodingOptions()).text
+        #expect(malformation(page) == nil)
+        for forbidden in ["<script", "<stranger", "<i>", "<a>", "<v>", "http:", "url(", "src=\"/", ">nan", "\"nan"] {
+            #expect(!page.contains(forbidden), "\(forbidden)")
+        }
+        for expected in ["mAP, %", "Most confident mistakes", "wrongly given", "missed", "Largest errors", "R²"] {
+            #expect(page.contains(expected), "\(expected)")
+        }
+        #expect(!page.contains("Confusion matrix"))
+        let tasks = try #require(evaluation.json.objectValue?["tasks"]?.arrayValue).compactMap(\.objectValue)
+        #expect(tasks.map { $0["activation"]?.stringValue } == ["sigmoid", "none", "sigmoid", "none"])
+        #expect(tasks[0]["is_good_enough"] == .bool(false) && tasks[0]["minimum_map"]?.doubleValue == 0.99)
+        #expect(tasks[1]["per_output"]?.arrayValue?[1].objectValue?["r2"] == .null)
+        #expect(tasks[2]["map"] == .null && tasks[3]["mae"] == .null)
+        let rows = String(decoding: evaluation.csv, as: UTF8.self)
+        #expect(rows.contains(",average_precision,") && rows.contains("<v>,b,rmse,"))
+    }
+
     @Test func metricsAreStrictJSON() throws {
         let json = try evaluation().json
         let text = json.serialized()

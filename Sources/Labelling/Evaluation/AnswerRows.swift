@@ -1,8 +1,9 @@
 /// The rows of `predictions.csv`: what was answered for every image of every task, beside what it shows.
 ///
-/// `path,task,status,true_label,true_score,true_rank,label,score,label_2,score_2 ...` up to the fifth answer. Scores are
-/// probabilities. Cells that are not known are empty, and so are all from `true_score` on when there is no answer. Where an
-/// image shows labels or values, they stand in one cell, separated by `|`, and so do what was answered and its scores.
+/// `path,task,status,true_label,true_score,true_rank,label,score,label_2,score_2 ...` up to the fifth answer. Scores
+/// are probabilities. Cells that are not known are empty, and so are all from `true_score` on when there is no answer.
+/// Where an image shows labels or values, they stand in one cell, separated by `|`, and so do what was answered and its
+/// scores.
 public final class AnswerRows {
     /// How many answers a row gives, the best first.
     static let answersShown = 5

@@ -1,8 +1,8 @@
 /// Average precision: how well scores put the images that show a class before those that do not.
 ///
-/// AP = Σ (R_n − R_{n−1})·P_n over the thresholds n from the highest score to the lowest, with the precision P_n and the
-/// recall R_n of all images at or above the threshold: no interpolation, and images of equal score count together, as
-/// scikit-learn's `average_precision_score` has it.
+/// AP = Σ (R_n − R_{n−1})·P_n over the thresholds n from the highest score to the lowest, with the precision P_n and
+/// the recall R_n of all images at or above the threshold: no interpolation, and images of equal score count together,
+/// as scikit-learn's `average_precision_score` has it.
 struct AveragePrecision {
     /// The images by falling score.
     private let order: [Int32]

@@ -9,7 +9,8 @@ public struct TaskEvaluation: Sendable {
     public let answers: TaskAnswers
     /// How well; nil when not one image was answered.
     public let result: Result?
-    /// The least accuracy that is asked for, or where images show labels the least mean average precision; nil for none.
+    /// The least accuracy that is asked for, or where images show labels the least mean average precision; nil for
+    /// none.
     public let minimum: Double?
 
     /// How well a task was answered.
@@ -21,7 +22,8 @@ public struct TaskEvaluation: Sendable {
 
     /// Measures the answers of a task.
     ///
-    /// - Parameter minimum: the least accuracy that is asked for, or where images show labels the least mean average precision.
+    /// - Parameter minimum: the least accuracy that is asked for, or where images show labels the least mean average
+    ///   precision.
     public init(
         _ task: EvaluationTask, _ answers: TaskAnswers, minimum: Double? = nil,
         bootstrap: BootstrapOptions = BootstrapOptions()

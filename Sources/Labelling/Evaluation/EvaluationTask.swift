@@ -151,7 +151,8 @@ public struct TaskAnswers: Sendable, Equatable {
         public let reason: String
     }
 
-    /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or values.
+    /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or
+    /// values.
     public internal(set) var answers: [ScoredAnswer?] = []
     /// The same where images show labels.
     public internal(set) var labels: [LabelAnswer?] = []

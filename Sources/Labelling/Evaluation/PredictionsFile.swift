@@ -11,8 +11,8 @@ public struct PredictionsFile {
     /// Reads a CSV or TSV, wide or long.
     ///
     /// - Parameter reading: how the tasks' answers are to be read.
-    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes, or a task's columns are not
-    ///   those of its activation.
+    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes, or a task's columns
+    ///   are not those of its activation.
     public init(_ path: BytePath, reading: PredictionsReading = PredictionsReading()) throws(LabellingError) {
         folder = try BytePath.currentFolder()
         table = try PredictionsTable(path, in: folder, reading: reading)
@@ -28,8 +28,8 @@ public struct PredictionsFile {
     ///
     /// - Parameter rows: where every answer is written, if anywhere.
     /// - Returns: the task with the classes that are known, and its answers. An image that has no row is among the failures.
-    /// - Throws: `LabellingError.unknownTask`; `LabellingError.predictions` when a label is not among the classes, the scores
-    ///   are not those of a softmax, or not one of the images is in the file.
+    /// - Throws: `LabellingError.unknownTask`; `LabellingError.predictions` when a label is not among the classes, the
+    ///   scores are not those of a softmax, or not one of the images is in the file.
     public func answers(
         to name: String, images: LabelledImages, rows: AnswerRows? = nil
     ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
@@ -63,7 +63,8 @@ public struct PredictionsFile {
     ///   - threshold: the least probability of a label; nil to take the labels that are in the file.
     ///   - rows: where every answer is written, if anywhere.
     /// - Returns: the task and its answers, as for images of one class.
-    /// - Throws: `LabellingError` as for images of one class, and when a threshold is given but not all scores are known.
+    /// - Throws: `LabellingError` as for images of one class, and when a threshold is given but not all scores are
+    ///   known.
     public func answers(
         to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: AnswerRows? = nil
     ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
@@ -73,8 +74,8 @@ public struct PredictionsFile {
             throw .predictions(
                 path: table.path,
                 reason:
-                    "the labels of \(name) were chosen when it was written; --threshold needs the scores of all classes: "
-                    + "label with --all-scores")
+                    "the labels of \(name) were chosen when it was written; --threshold needs the scores of all "
+                    + "classes: label with --all-scores")
         }
         let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
         guard case .labels(let sets) = task.truths else { return (task, TaskAnswers(to: task)) }
@@ -91,7 +92,8 @@ public struct PredictionsFile {
         return (task, answers)
     }
 
-    /// The names of the outputs of a head without activation; the task's name where there is one that has none in the file.
+    /// The names of the outputs of a head without activation; the task's name where there is one that has none in the
+    /// file.
     public func outputs(of name: String) throws(LabellingError) -> [String] {
         let given = try task(name)
         if !given.classes.isEmpty { return given.classes }
@@ -163,8 +165,8 @@ public struct PredictionsFile {
             path: table.path,
             reason: isJoined
                 ? "cells of \(task.name) hold several labels; say so by --activation \(task.name)=sigmoid"
-                : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent labels: say so "
-                    + "by --activation \(task.name)=sigmoid")
+                : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent labels: "
+                    + "say so by --activation \(task.name)=sigmoid")
     }
 
     /// Goes through the images of a task.

@@ -61,8 +61,8 @@ struct LabelledTask {
     private let places: [String: Int]
     private let areProbabilities: Bool
 
-    /// - Parameter threshold: the least probability of a label; nil to take the labels that are in the file. A long file with all
-    ///   scores does not tell them; then it is the usual threshold.
+    /// - Parameter threshold: the least probability of a label; nil to take the labels that are in the file. A long
+    ///   file with all scores does not tell them; then it is the usual threshold.
     init(_ task: PredictionsTable.Task, isLong: Bool, dataClasses: [String], threshold: Double?) {
         let entries = task.entries.values
         let labels = Set(entries.lazy.flatMap(\.labels))
@@ -86,7 +86,8 @@ struct LabelledTask {
             ? []
             : [
                 "mean average precision needs the scores of all classes: label with --all-scores",
-                "the head's classes are not known, those of the data and of the answers are taken: label with --all-scores",
+                "the head's classes are not known, those of the data and of the answers are taken: label with "
+                    + "--all-scores",
             ]
     }
 

@@ -4,12 +4,13 @@ import VisionTransformers
 struct PredictionsTable {
     /// What one row, or the rows of one image, say of one task.
     struct Entry: Equatable {
-        /// The classes in the order of their ranks, as far as they are given; empty where the label was withheld. Of a head with
-        /// a sigmoid the labels that were given; of one without activation the outputs that are named.
+        /// The classes in the order of their ranks, as far as they are given; empty where the label was withheld. Of a
+        /// head with a sigmoid the labels that were given; of one without activation the outputs that are named.
         var labels: [String] = []
         /// The scores that stand beside them; nil where there are none.
         var scores: [Double?] = []
-        /// The scores of all classes, or the values of all outputs, in the order of their columns; empty without such columns.
+        /// The scores of all classes, or the values of all outputs, in the order of their columns; empty without such
+        /// columns.
         var everyScore: [Double] = []
     }
 
@@ -42,8 +43,8 @@ struct PredictionsTable {
     /// Reads a table.
     ///
     /// - Parameter folder: the folder that relative paths start at.
-    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes, or a task's columns are not
-    ///   those of its activation.
+    /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes, or a task's columns
+    ///   are not those of its activation.
     init(_ path: BytePath, in folder: BytePath, reading: PredictionsReading) throws(LabellingError) {
         var content: [UInt8] = []
         var reader = FileReader(limit: PredictionsTable.largest)

@@ -11,8 +11,8 @@ public struct ImageValues: Sendable, Equatable {
     /// What a user ought to know of how they were read, a sentence each.
     public let notes: [String]
 
-    /// Images from their parts. The caller guarantees that there are as many rows of values as paths, and in each as many
-    /// values as outputs.
+    /// Images from their parts. The caller guarantees that there are as many rows of values as paths, and in each as
+    /// many values as outputs.
     public init(source: BytePath, outputs: [String], paths: [BytePath], values: [[Double]], notes: [String] = []) {
         (self.source, self.outputs, self.paths, self.values) = (source, outputs, paths, values)
         self.notes = notes
@@ -20,11 +20,11 @@ public struct ImageValues: Sendable, Equatable {
 
     /// Reads the images of a table that a model is measured on: of one that tells splits apart those of one split.
     ///
-    /// Each output has a column of its name, or `TASK:OUTPUT` as `label` writes it. The only output of a head may as well be in
-    /// `value`, `label`, `target` or a column of the task's name.
+    /// Each output has a column of its name, or `TASK:OUTPUT` as `label` writes it. The only output of a head may as
+    /// well be in `value`, `label`, `target` or a column of the task's name.
     ///
-    /// - Throws: `LabellingError.labelledImages` as `LabelledTable` does, for a folder, when an output has not exactly one such
-    ///   column, and for cells that are no numbers.
+    /// - Throws: `LabellingError.labelledImages` as `LabelledTable` does, for a folder, when an output has not exactly
+    ///   one such column, and for cells that are no numbers.
     public init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading(), task: String, outputs: [String]
     ) throws(LabellingError) {

@@ -15,7 +15,8 @@ public struct LabelledReading: Sendable, Equatable {
 
     /// What separates the labels of a cell where an image may have several; nil where it has one.
     var labelSeparator: String?
-    /// Where images have values rather than labels, for each of them the names that its column may have; empty for labels.
+    /// Where images have values rather than labels, for each of them the names that its column may have; empty for
+    /// labels.
     var valueColumns: [[String]] = []
 
     /// Files are looked for, with any ending.

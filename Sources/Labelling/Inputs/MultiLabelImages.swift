@@ -17,11 +17,11 @@ public struct MultiLabelImages: Sendable, Equatable {
     /// A row of a table: an image and the text of its label cell.
     typealias Row = (path: BytePath, label: String, line: Int)
 
-    /// Takes the cells of a table apart. White space around a label does not count. An image with several rows has the labels of
-    /// all of them; one with an empty cell has none.
+    /// Takes the cells of a table apart. White space around a label does not count. An image with several rows has the
+    /// labels of all of them; one with an empty cell has none.
     ///
-    /// - Throws: `LabellingError.labelledImages` when nothing stands between two separators, an image has an empty cell and another
-    ///   that is not, or no row has a label.
+    /// - Throws: `LabellingError.labelledImages` when nothing stands between two separators, an image has an empty cell
+    ///   and another that is not, or no row has a label.
     init(source: BytePath, rows: [Row], separator: String, notes: [String] = []) throws(LabellingError) {
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: source, reason: reason) }
         var places: [BytePath: Int] = [:]
@@ -49,7 +49,8 @@ public struct MultiLabelImages: Sendable, Equatable {
         let numbers = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
         self.init(
             source: source, classes: classes,
-            notes: notes + (ClassName.warning(of: classes).map { ["\(source): \($0)"] } ?? []),
+            notes: notes + (ClassName.warning(of: classes).map { ["\(source): \($0)"] } ?? [])
+                + Self.warnings(of: images.map(\.labels), source: source, separator: separator),
             images: images.map { ($0.path, $0.labels.compactMap { numbers[$0] }.sorted()) })
     }
 
@@ -67,6 +68,21 @@ public struct MultiLabelImages: Sendable, Equatable {
             return LabelledImages.Item(path: path, class: places[labels] ?? 0)
         }
         (self.source, self.classes, self.sets, self.notes) = (source, classes, sets, notes)
+    }
+
+    /// A warning where no cell holds the separator but most hold another one.
+    private static func warnings(of images: [Set<String>], source: BytePath, separator: String) -> [String] {
+        guard images.allSatisfy({ $0.count < 2 }) else { return [] }
+        let labels = images.compactMap(\.first)
+        let other = ["|", ",", ";"].first { text in
+            text != separator && 2 * labels.count { $0.contains(text) } > labels.count
+        }
+        return other.map {
+            [
+                "\(source): no label cell holds the separator \"\(separator)\", but most hold \"\($0)\"; "
+                    + "--label-separator names another separator"
+            ]
+        } ?? []
     }
 
     /// The labels of a cell, trimmed; none for an empty cell, nil when one of several is empty.

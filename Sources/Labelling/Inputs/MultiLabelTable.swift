@@ -2,7 +2,8 @@ extension MultiLabelImages {
     /// Reads the images of a table that a model is measured on: of one that tells splits apart those of one split.
     ///
     /// - Parameter separator: what separates the labels of a cell.
-    /// - Throws: `LabellingError.labelledImages` as `LabelledTable` does, for a folder, and for cells that cannot be taken apart.
+    /// - Throws: `LabellingError.labelledImages` as `LabelledTable` does, for a folder, and for cells that cannot be
+    ///   taken apart.
     public init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading(), separator: String
     ) throws(LabellingError) {

@@ -71,10 +71,10 @@ public struct EvaluationPage {
             evaluation.bootstrap.resamples > 0
             ? "of all else from \(NumberText.count(evaluation.bootstrap.resamples)) bootstrap samples "
                 + "(seed \(evaluation.bootstrap.seed))" : "none of all else"
+        let shares = rows(.sigmoid).isEmpty ? "accuracies" : "accuracies and exact matches"
         return
-            "Wilson's of \(rows(.sigmoid).isEmpty ? "accuracies" : "accuracies, exact matches, precision and recall"), \(means). "
-            + "Means over classes are over those with images; calibration error over \(Calibration.defaultBins) bins of "
-            + "equal width."
+            "Wilson's of \(shares), \(means). Means over classes are over those with images; calibration error over "
+            + "\(Calibration.defaultBins) bins of equal width."
     }
 
     private func overview(_ rows: [Row]) -> HTML {

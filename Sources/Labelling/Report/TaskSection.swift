@@ -48,10 +48,10 @@ struct TaskSection {
                 + "\(NumberText.count(task.classes.count, "class", "classes")). Images: \(task.source)"
         case .labels(let metrics):
             let exact = evaluation.answers.labels.count { $0?.isExact == true }
-            let given = metrics.perClass.reduce(0) { $0 + $1.predicted }
-            return "\(NumberText.count(exact)) of \(images) were given all their labels and no others; "
-                + "\(NumberText.count(given, "label")) of \(NumberText.count(task.classes.count, "class", "classes")) given, "
-                + "\(chosen). Images: \(task.source)"
+            let given = NumberText.count(metrics.perClass.reduce(0) { $0 + $1.predicted }, "label")
+            let classes = NumberText.count(task.classes.count, "class", "classes")
+            return "\(NumberText.count(exact)) of \(images) were given all their labels and no others; \(given) of "
+                + "\(classes) given, \(chosen). Images: \(task.source)"
         case .values:
             return "\(NumberText.count(task.classes.count, "output")) for \(images). Images: \(task.source)"
         }

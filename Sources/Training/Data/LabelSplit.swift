@@ -2,13 +2,13 @@ import Labelling
 import Tensors
 
 extension StratifiedSplit {
-    /// Splits images of which each may show several labels; the same seed and items give the same parts, both in the order of
-    /// the items.
+    /// Splits images of which each may show several labels; the same seed and items give the same parts, both in the
+    /// order of the items.
     ///
-    /// The labels have their turns from the rarest to the most common. Of a label with n images, n · fraction rounded are to be
-    /// held back, at least 1 and at most n - 1; images that are held back already for a rarer label count. The others are
-    /// drawn from the rest, first from those without a rarer label. An image that is a label's last one to learn from is not
-    /// held back. Images without any label come at the end, as if that were a label.
+    /// The labels have their turns from the rarest to the most common. Of a label with n images, n · fraction rounded
+    /// are to be held back, at least 1 and at most n - 1; images that are held back already for a rarer label count.
+    /// The others are drawn from the rest, first from those without a rarer label. An image that is a label's last one
+    /// to learn from is not held back. Images without any label come at the end, as if that were a label.
     static func split(
         _ items: [LabelledImages.Item], sets: [[Int]], classes: Int, fraction: Double, seed: UInt64
     ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {

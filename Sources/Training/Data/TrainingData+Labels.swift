@@ -1,13 +1,14 @@
 public import Labelling
 
 extension TrainingData {
-    /// Lists the images of a table whose rows have any number of labels. Of one that tells splits apart, test images are not taken.
+    /// Lists the images of a table whose rows have any number of labels. Of one that tells splits apart, test images
+    /// are not taken.
     ///
     /// What is held back for validation is drawn label by label (see `StratifiedSplit`).
     ///
     /// - Parameter separator: what separates the labels of a cell.
-    /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used; `TrainingError` when the validation
-    ///   images have a label that no training image has, or every image has the only label.
+    /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used; `TrainingError` when the
+    ///   validation images have a label that no training image has, or every image has the only label.
     public init(
         multiLabel path: BytePath, separator: String, validation: Validation = .usual,
         _ reading: LabelledReading = LabelledReading(), seed: UInt64
@@ -18,8 +19,8 @@ extension TrainingData {
         if classes.count == 1, images.sets.allSatisfy({ !$0.isEmpty }) {
             throw TrainingError(
                 "\(path)",
-                "every image has the only label, \"\(classes[0])\"; a yes/no head needs images without it, which have an "
-                    + "empty label cell")
+                "every image has the only label, \"\(classes[0])\"; a yes/no head needs images without it, "
+                    + "which have an empty label cell")
         }
         var held = table.splits.contains(.validation) ? try table.labels([.validation], separator: separator) : nil
         var fraction = Self.usualFraction

@@ -20,8 +20,8 @@ public struct EpochRecord: Sendable, Equatable {
     /// What epochs are compared by: the mean average precision where images may show several labels, else the accuracy.
     private var score: Double? { validationMeanAveragePrecision ?? validationAccuracy }
 
-    /// Whether this is a better result than another: a higher score on the validation images, or the same and lower loss.
-    /// Without validation images the later one is.
+    /// Whether this is a better result than another: a higher score on the validation images, or the same and lower
+    /// loss. Without validation images the later one is.
     func isBetter(than other: EpochRecord) -> Bool {
         guard let score, let loss = validationLoss, let otherScore = other.score, let otherLoss = other.validationLoss
         else { return epoch > other.epoch }

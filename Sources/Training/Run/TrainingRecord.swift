@@ -7,7 +7,8 @@ struct TrainingRecord {
     let job: TrainingJob
     /// The SHA-256 of each of the base's files.
     let base: JSON
-    /// The SHA-256 over the class names, the sets of labels if there are any, and every file's class or set and SHA-256.
+    /// The SHA-256 over the class names, the sets of labels if there are any, and every file's class or set and
+    /// SHA-256.
     let dataDigest: String
     /// Images that are trained on, looked at after each epoch, and left out.
     let images: (training: Int, validation: Int, skipped: Int)

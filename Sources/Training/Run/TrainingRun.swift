@@ -154,8 +154,8 @@ public final class TrainingRun {
         }
     }
 
-    /// The mean cross entropy over examples, the share that is given its class or all its labels and no others, and where an
-    /// image may show several labels the mean average precision; 0 if none shows one.
+    /// The mean cross entropy over examples, the share that is given its class or all its labels and no others, and
+    /// where an image may show several labels the mean average precision; 0 if none shows one.
     private func judge(
         _ examples: any Examples
     ) throws -> (loss: Double, accuracy: Double, meanAveragePrecision: Double?) {

@@ -14,7 +14,7 @@ struct EvaluateCommand: ParsableCommand {
             stdout, all else to the report that -o names.
 
             Exit codes: 0 measured; 1 more images could not be labelled than --max-failed allows; 2 wrong usage; 3 the model, the data \
-            or the report cannot be used; 4 an accuracy is below --min-accuracy, whether or not images failed.
+            or the report cannot be used; 4 an accuracy is below --min-accuracy or --min-map, whether or not images failed.
             """)
 
     @OptionGroup var subject: EvaluatedOptions

@@ -7,12 +7,13 @@ enum AdapterActivation {
     /// What was found.
     struct Found {
         let activation: HeadActivation
-        /// The file beside the adapter that says it, if one does.
+        /// The file beside the adapter that it depends on, if on one.
         let file: String?
     }
 
     /// Finds the activation: the one that the user names, else by the `problem_type` in the file of class names or in a
-    /// `config.json` beside the adapter, else by that of the base, as for the base's own head.
+    /// `config.json` beside the adapter, else by that of the base, as for the base's own head. An adapter that `mergevit train`
+    /// wrote without a `problem_type` has a softmax.
     ///
     /// - Parameters:
     ///   - given: the activation that the user names, if any.
@@ -29,20 +30,35 @@ enum AdapterActivation {
             }
             return Found(activation: given, file: nil)
         }
+        if let found = try beside(labels: labels, folder: folder, outputs: outputs) { return found }
+        let type = try ProblemType.read(base.configurationFile, path: "\(base.folder)/config.json")
+        let activation = HeadActivation(type, outputs: outputs)
+        // What `mergevit train` wrote says everything else than a softmax in labels.json.
+        let record = "\(folder)/\(TrainedAdapter.recordName)"
+        if activation != .softmax, outputs > 1,
+            (try? JSON(contentsOf: record))?.objectValue?["format"] == "mergevit-training"
+        {
+            return Found(activation: .softmax, file: record)
+        }
+        return Found(activation: activation, file: nil)
+    }
+
+    /// The activation that a file beside the adapter says, or nil when none does.
+    ///
+    /// - Throws: as `find`.
+    static func beside(labels: String?, folder: String, outputs: Int) throws -> Found? {
         let said = try files(labels: labels, folder: folder).compactMap { path in
             try ProblemType.read(JSON(contentsOf: path), path: path).map { (type: $0, path: path) }
         }
-        if let first = said.first {
-            if let other = said.first(where: { $0.type != first.type }) {
-                throw ModelError(
-                    first.path,
-                    "problem_type is \(first.type.rawValue) here, \(other.type.rawValue) in \(other.path); say which by "
-                        + "--activation TASK=\(first.type.activation(outputs: outputs).rawValue)")
-            }
-            return Found(activation: first.type.activation(outputs: outputs), file: first.path)
+        guard let first = said.first else { return nil }
+        let activation = HeadActivation(first.type, outputs: outputs)
+        if let other = said.first(where: { $0.type != first.type }) {
+            throw ModelError(
+                first.path,
+                "problem_type is \(first.type.rawValue) here, \(other.type.rawValue) in \(other.path); say which by "
+                    + "--activation TASK=\(activation.rawValue)")
         }
-        let type = try ProblemType.read(base.configurationFile, path: "\(base.folder)/config.json")
-        return Found(activation: HeadActivation(type, outputs: outputs), file: nil)
+        return Found(activation: activation, file: first.path)
     }
 
     /// The JSON files beside an adapter that may have a `problem_type`. Recipes tell files by the last part of their names,

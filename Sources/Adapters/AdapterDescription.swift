@@ -40,6 +40,11 @@ public enum AdapterDescription {
             object["adapted_kinds"] = .array(Set(modules.map(kind)).sorted().map(JSON.string))
         }
         if !others.isEmpty { object["trained_parameters"] = .array(others) }
+        if let outputs = classes,
+            let found = try AdapterActivation.beside(labels: nil, folder: source.folder, outputs: outputs)
+        {
+            object["activation"] = .string(found.activation.rawValue)
+        }
         object["classes"] = .int(classes ?? 0)
         object["class_names"] = labels.map { .array($0.names.map(JSON.string)) } ?? .null
         object["tensors"] = .int(source.weights.entries.count)

@@ -21,12 +21,15 @@ public struct MergeCheck: Sendable {
         public let path: String
         /// The file of its class names, or nil.
         public let labels: String?
+        /// The activation of its head, or nil to find it.
+        public let activation: HeadActivation?
 
         /// An adapter as it was named.
-        public init(name: String, path: String, labels: String? = nil) {
+        public init(name: String, path: String, labels: String? = nil, activation: HeadActivation? = nil) {
             self.name = name
             self.path = path
             self.labels = labels
+            self.activation = activation
         }
     }
 
@@ -80,7 +83,8 @@ public struct MergeCheck: Sendable {
             }
             do {
                 let adapter = try Adapter(
-                    task: name, path: candidate.path, labels: candidate.labels, base: base, allowsOtherBase: true)
+                    task: name, path: candidate.path, labels: candidate.labels, activation: candidate.activation,
+                    base: base, allowsOtherBase: true)
                 if let difference = adapter.otherBase {
                     findings.append(Finding(isObstacle: !allowsOtherBase, subject: name, message: difference))
                 }
@@ -129,6 +133,9 @@ public struct MergeCheck: Sendable {
             for trait in adapter.traits { note(adapter.task, "\(trait); its true change is merged") }
             if adapter.hasPlaceholderNames {
                 note(adapter.task, "no class names; they will be LABEL_0, LABEL_1 ... (--labels)")
+            }
+            if adapter.head.activation != .softmax {
+                note(adapter.task, "the activation of its head is \(adapter.head.activation.rawValue) (--activation)")
             }
             if adapter.changedParameters.isEmpty {
                 note(adapter.task, "a head alone, trained on the base as it is")

@@ -47,6 +47,7 @@ package enum Recipe {
                     "path": .string(item.adapter.path),
                 ]
                 members["labels"] = item.adapter.labels.map(JSON.string)
+                members["activation"] = item.adapter.givenActivation.map { .string($0.rawValue) }
                 members["sha256"] = try FileDigest.byName(item.adapter.files)
                 return .object(members)
             })

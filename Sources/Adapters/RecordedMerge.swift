@@ -22,6 +22,8 @@ public struct RecordedMerge: Sendable {
         var labels: String?
         /// The last part of the name that the file of class names had, if the user named one.
         let labelsName: String?
+        /// The activation of the head, if the user named it.
+        let activation: HeadActivation?
     }
 
     /// A backbone of the bundle.
@@ -68,15 +70,22 @@ public struct RecordedMerge: Sendable {
         }
         items = try adapters.map { adapter in
             guard let adapter else { throw ModelError(path, "adapters: expected objects") }
-            try reader.check(adapter, has: ["name", "weight", "path", "labels", "sha256"], in: "adapters")
+            try reader.check(
+                adapter, has: ["name", "weight", "path", "labels", "activation", "sha256"], in: "adapters")
             guard let weight = adapter["weight"]?.doubleValue, weight.isFinite else {
                 throw ModelError(path, "adapters: weight: expected a number")
             }
             let labels = try adapter["labels"].map { _ in try reader.text(adapter, "labels", in: "adapters") }
+            let activation = try adapter["activation"].map { value in
+                guard let activation = value.stringValue.flatMap(HeadActivation.init(rawValue:)) else {
+                    throw ModelError(path, "adapters: activation: expected one of \(HeadActivation.names)")
+                }
+                return activation
+            }
             return Item(
                 name: try reader.text(adapter, "name", in: "adapters"), weight: weight,
                 files: try reader.files(adapter, in: "adapters"), labels: labels,
-                labelsName: labels.map(RecipeReader.lastPart))
+                labelsName: labels.map(RecipeReader.lastPart), activation: activation)
         }
         let names = items.map(\.name)
         do { try BundleGroup.checkGroups(groups ?? [names], of: names) } catch { throw ModelError(path, "\(error)") }
@@ -188,7 +197,7 @@ public struct RecordedMerge: Sendable {
         try checkNothingNew(Recipe.files(of: base), among: self.base.digests.map(\.name))
         let adapters = try items.map { item in
             let adapter = try Adapter(
-                task: item.name, path: item.files.path, labels: item.labels, base: base,
+                task: item.name, path: item.files.path, labels: item.labels, activation: item.activation, base: base,
                 allowsOtherBase: allowsOtherBase)
             let names = item.files.digests.map { name, _ in
                 if let labels = item.labels, name == item.labelsName { return labels }

@@ -54,11 +54,6 @@ public enum ProblemType: String, Sendable, CaseIterable {
     case singleLabel = "single_label_classification"
     case multiLabel = "multi_label_classification"
 
-    /// The activation of a head that was trained for it.
-    ///
-    /// - Parameter outputs: the number of the head's outputs.
-    public func activation(outputs: Int) -> HeadActivation { HeadActivation(self, outputs: outputs) }
-
     /// The key that says it.
     public static let key = "problem_type"
 

@@ -21,6 +21,14 @@ struct AdapterOptions: ParsableArguments {
     @Option(name: .customLong("labels"), help: "The class names of an adapter, as NAME=FILE; may be repeated.")
     var labels: [NamedValue] = []
 
+    @Option(
+        name: .customLong("activation"),
+        help: """
+            What an adapter's head was trained for, as NAME=softmax, NAME=sigmoid (several labels for an image) or NAME=none (a \
+            regression); may be repeated. Default: problem_type beside the adapter, else that of the base.
+            """)
+    var activations: [NamedValue] = []
+
     @Option(name: .customLong("weight"), help: "The weight of an adapter, as NAME=W (default 1); may be repeated.")
     var weights: [NamedValue] = []
 
@@ -36,12 +44,14 @@ struct AdapterOptions: ParsableArguments {
         }
         guard recipe == nil else {
             if !weights.isEmpty { throw ValidationError("--weight: the --recipe has the weights.") }
+            if !activations.isEmpty { throw ValidationError("--activation: the --recipe has the activations.") }
             return try NamedValue.check(labels, option: "--labels")
         }
         if base == nil { throw ValidationError("Missing expected argument '--base <base>'") }
         for (option, values) in [("--labels", labels), ("--weight", weights)] {
             try NamedValue.check(values, option: option, among: names)
         }
+        try NamedValue.checkActivations(activations, among: names)
         for weight in weights where Double(weight.value)?.isFinite != true {
             throw ValidationError("--weight \(weight.name)=\(weight.value): expected a finite number.")
         }
@@ -56,7 +66,8 @@ struct AdapterOptions: ParsableArguments {
         try ModelBundle.check(checkpoint, heads: [])
         let opened = try adapters.map { named in
             let adapter = try Adapter(
-                task: named.name, path: named.value, labels: labels.value(of: named.name), base: checkpoint,
+                task: named.name, path: named.value, labels: labels.value(of: named.name),
+                activation: activations.activation(of: named.name), base: checkpoint,
                 allowsOtherBase: force || otherBase.isAllowed)
             if adapter.hasPlaceholderNames {
                 log.warning(
@@ -139,7 +150,21 @@ struct NamedValue: ExpressibleByArgument {
     }
 }
 
+extension NamedValue {
+    /// Checks the values of `--activation`.
+    static func checkActivations(_ values: [NamedValue], among names: [String]) throws {
+        try check(values, option: "--activation", among: names)
+        for value in values where HeadActivation(rawValue: value.value) == nil {
+            throw ValidationError(
+                "--activation \(value.name)=\(value.value): expected one of \(HeadActivation.names).")
+        }
+    }
+}
+
 extension [NamedValue] {
+    /// The activation given for a name, or nil.
+    func activation(of name: String) -> HeadActivation? { value(of: name).flatMap(HeadActivation.init) }
+
     /// The value given for a name, or nil.
     func value(of name: String) -> String? { first { $0.name == name }?.value }
 }

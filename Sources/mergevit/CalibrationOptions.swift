@@ -96,6 +96,7 @@ struct CalibrationOptions: ParsableArguments {
         let images = try adapters.map { item in
             let task = item.adapter.task
             if let folder = labelled.value(of: task) {
+                try item.adapter.head.activation.requireSoftmax(task: task, for: "--labelled")
                 return try reader.images(task, folders: [folder], classes: item.adapter.head.classes)
             }
             return try reader.images(task, folders: places(of: task))

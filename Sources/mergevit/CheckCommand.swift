@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Tensors
+import VisionTransformers
 
 /// `mergevit check`.
 struct CheckCommand: ParsableCommand {
@@ -25,6 +26,11 @@ struct CheckCommand: ParsableCommand {
     @Option(name: .customLong("labels"), help: "The class names of an adapter, as NAME=FILE; may be repeated.")
     var labels: [NamedValue] = []
 
+    @Option(
+        name: .customLong("activation"),
+        help: "What an adapter's head was trained for, as NAME=softmax, sigmoid or none; may be repeated.")
+    var activations: [NamedValue] = []
+
     @OptionGroup var otherBase: OtherBaseOption
 
     @Flag(help: "Everything as JSON.")
@@ -34,12 +40,17 @@ struct CheckCommand: ParsableCommand {
         try RawArguments.checkText([base] + (adapters + labels).flatMap { [$0.name, $0.value] })
         guard !adapters.isEmpty else { throw ValidationError("Give at least one --adapter NAME=DIR.") }
         try NamedValue.check(labels, option: "--labels", among: adapters.map(\.name))
+        try NamedValue.checkActivations(activations, among: adapters.map(\.name))
     }
 
     func run() throws {
         let check = MergeCheck(
             base: base,
-            adapters: adapters.map { .init(name: $0.name, path: $0.value, labels: labels.value(of: $0.name)) },
+            adapters: adapters.map {
+                .init(
+                    name: $0.name, path: $0.value, labels: labels.value(of: $0.name),
+                    activation: activations.activation(of: $0.name))
+            },
             allowsOtherBase: otherBase.isAllowed)
         StandardStream.output.write(json ? CheckReport.json(check).serialized() : CheckReport.text(check))
         if !check.isPossible { throw ExitCode(Exit.unusable) }

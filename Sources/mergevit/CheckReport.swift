@@ -70,7 +70,9 @@ enum CheckReport {
                 check.adapters.map { adapter in
                     .object([
                         "name": .string(adapter.task), "path": .string(adapter.path),
-                        "classes": .int(adapter.head.classes.count), "ranks": .array(adapter.ranks.map(JSON.int)),
+                        "classes": .int(adapter.head.classes.count),
+                        "activation": .string(adapter.head.activation.rawValue),
+                        "ranks": .array(adapter.ranks.map(JSON.int)),
                         "modules": .array(adapter.modules.map(JSON.string)),
                         "traits": .array(adapter.traits.map(JSON.string)),
                     ])

@@ -298,7 +298,8 @@ extension ThresholdArgument {
                 throw ValidationError("--threshold must be from 0 to 1, not \(threshold.value).")
             }
             guard limited.insert(threshold.task).inserted else {
-                throw ValidationError("--threshold \(threshold.task.map { "\($0)=..." } ?? "") is given twice.")
+                let name = threshold.task.map { " \($0)=..." } ?? ""
+                throw ValidationError("--threshold\(name) is given twice.")
             }
         }
     }

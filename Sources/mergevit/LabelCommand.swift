@@ -1,6 +1,7 @@
 import ArgumentParser
 import Labelling
 import Logging
+import VisionTransformers
 
 /// `mergevit label`.
 struct LabelCommand: ParsableCommand {
@@ -92,6 +93,13 @@ struct LabelCommand: ParsableCommand {
         _ request: Interruption.Request
     ) throws -> LabellingProgress {
         let rows = try RowWriter(tasks: model.classifier.tasks, options: rowOptions)
+        for task in model.classifier.tasks where task.activation == .softmax && task.classes.count == 1 {
+            log.warning(
+                """
+                \(task.name): a softmax over one class is 1 for every image; merge again, or say "activation": "sigmoid" in \
+                bundle.json
+                """)
+        }
         var display = ProgressDisplay(source, isShown: !output.isQuiet && StandardStream.error.isTerminal)
         defer { display.finish() }
         let result = try Labelling.label(

@@ -169,7 +169,13 @@ struct MergeCommand: ParsableCommand {
             Interruption().watch(discard)
         }
         DistillOptions.finish(output, groups: groups.count)
-        say(groups, heads.map { "\($0.task) (\($0.classes.count))" }.joined(separator: ", "))
+        say(groups, heads.map(Self.described).joined(separator: ", "))
+    }
+
+    /// A head's task with the number of its classes, and its activation unless that is a softmax.
+    private static func described(_ head: Head) -> String {
+        let activation = head.activation == .softmax ? "" : ", activation \(head.activation.rawValue)"
+        return "\(head.task) (\(head.classes.count)\(activation))"
     }
 
     private func say(_ groups: [BundleGroup], _ what: String) {

@@ -124,9 +124,11 @@ struct MergeRun {
             let (before, after) = (
                 Self.rounded(100 * result.before.sameLabel), Self.rounded(100 * result.after.sameLabel)
             )
-            report(
-                "\(result.head.task): aligned on \(result.images) images; labels as its single adapter's on \(before) % of "
-                    + "the held-out before, \(after) % after")
+            let compared =
+                result.head.activation == .identity
+                ? "R² with its single adapter's values \(before / 100) on the held-out before, \(after / 100) after"
+                : "labels as its single adapter's on \(before) % of the held-out before, \(after) % after"
+            report("\(result.head.task): aligned on \(result.images) images; \(compared)")
         }
         record?.add(results)
         return BundleGroup(merged, heads: results.map(\.head))

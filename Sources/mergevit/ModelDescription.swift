@@ -108,7 +108,8 @@ enum ModelDescription {
         .array(
             heads.map { head in
                 .object([
-                    "name": .string(head.task), "features": .int(head.weight.shape[1]),
+                    "name": .string(head.task), "activation": .string(head.activation.rawValue),
+                    "features": .int(head.weight.shape[1]),
                     "classes": .array(head.classes.map(JSON.string)),
                 ])
             })

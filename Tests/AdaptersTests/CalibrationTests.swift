@@ -24,7 +24,7 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
 }
 
 @Suite struct HeadAlignmentTests {
-    let head: Head
+    var head: Head
 
     init() throws {
         var noise = Noise(state: 3)
@@ -74,6 +74,56 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         let low = try HeadAlignment(rank: 1).align(head, merged: (mixed(fitted), mixed(held)), single: (fitted, held))
         #expect(low.after.divergence > result.after.divergence)
         #expect(low.after.divergence < low.before.divergence)
+    }
+}
+
+/// How near answers are by the kind of head.
+@Suite struct AgreementTests {
+    /// The agreement of logits with a single adapter's, three of each image.
+    private func agreement(_ activation: HeadActivation, _ given: [Float], _ wanted: [Float]) throws -> Agreement {
+        let head = try Head(
+            task: "t", classes: ["a", "b", "c"], weight: Tensor(shape: [3, 3], values: [1, 0, 0, 0, 1, 0, 0, 0, 1]),
+            bias: Tensor(shape: [3]), activation: activation, path: "test")
+        func table(_ values: [Float]) -> FeatureTable { FeatureTable(rows: values.count / 3, width: 3, values: values) }
+        return Agreement(head, table(given), teacher: head, table(wanted))
+    }
+
+    private let given: [Float] = [0.5, 0.25, -2, 3, -1, 1, 0, 2, 0.5]
+    private let wanted: [Float] = [-0.5, 1, -1, 2, -1.5, 0.5, 1, 2, 0.75]
+
+    @Test func ofClassesTheBestCounts() throws {
+        let found = try agreement(.softmax, given, wanted)
+        #expect(abs(found.sameLabel - 2.0 / 3) < 1e-12 && abs(found.divergence - 0.129_647) < 1e-6)
+    }
+
+    @Test func ofSetsAllClassesCount() throws {
+        let found = try agreement(.sigmoid, given, wanted)
+        #expect(abs(found.sameLabel - 2.0 / 3) < 1e-12 && abs(found.divergence - 0.157_812) < 1e-6)
+        // One class of an image on the other side of a half is another answer, though the best is the same.
+        #expect(try agreement(.sigmoid, [3, -1, 1], [3, -1, -1]).sameLabel == 0)
+        #expect(try agreement(.softmax, [3, -1, 1], [3, -1, -1]).sameLabel == 1)
+    }
+
+    @Test func ofValuesTheShareOfTheirVarianceCounts() throws {
+        let found = try agreement(.identity, given, wanted)
+        #expect(abs(found.sameLabel - 0.398_358) < 1e-6 && abs(found.divergence - 0.902_463) < 1e-6)
+        let same = try agreement(.identity, wanted, wanted)
+        #expect(same.sameLabel == 1 && same.divergence == 0)
+        // Values that never change are not to be divided by.
+        let constant = try agreement(.identity, [1, 1, 1, 1, 1, 2], [1, 1, 1, 1, 1, 1])
+        #expect(constant.divergence.isFinite && constant.sameLabel < 1)
+    }
+
+    @Test(arguments: [HeadActivation.sigmoid, .identity])
+    func alignedHeadsKeepTheirActivation(_ activation: HeadActivation) throws {
+        var tests = try HeadAlignmentTests()
+        tests.head.activation = activation
+        let (fitted, held) = (tests.noiseTable(200, 6, seed: 1), tests.noiseTable(50, 6, seed: 2))
+        let shifted = FeatureTable(rows: 200, width: 6, values: fitted.values.map { 0.5 * $0 + 1 })
+        let other = FeatureTable(rows: 50, width: 6, values: held.values.map { 0.5 * $0 + 1 })
+        let result = try HeadAlignment().align(tests.head, merged: (shifted, other), single: (fitted, held))
+        #expect(result.head.activation == activation && result.after.sameLabel > 0.99)
+        #expect(result.before.sameLabel < 0.9 && result.after.divergence < result.before.divergence / 100)
     }
 }
 

@@ -30,14 +30,16 @@ struct DistillationScene {
     }
 
     /// A task with noise images, a random head, and a single adapter of its own.
-    func task(_ name: String, seed: UInt64, size: Double = 0.05, images: Int = 12) throws -> DistillationTask {
+    func task(
+        _ name: String, seed: UInt64, size: Double = 0.05, images: Int = 12, activation: HeadActivation = .softmax
+    ) throws -> DistillationTask {
         let c = base.configuration
         var generator = SplitMix64(seed: seed, name: "head")
         let head = try Head(
             task: name, classes: ["a", "b", "c"],
             weight: Tensor(
                 shape: [3, c.hiddenSize], values: (0..<3 * c.hiddenSize).map { _ in Float(generator.nextNormal()) }),
-            bias: Tensor(shape: [3], values: [0.1, -0.2, 0.3]), activation: .softmax, path: name)
+            bias: Tensor(shape: [3], values: [0.1, -0.2, 0.3]), activation: activation, path: name)
         let teacher = Noisy(base: base, seed: seed, size: size)
         return DistillationTask(
             name: name, head: head, images: Array(0..<images),
@@ -47,6 +49,7 @@ struct DistillationScene {
                 for index in patches.indices { patches[index] = Float(0.5 * generator.nextNormal() + brightness) }
             },
             variances: [Double](repeating: 20, count: c.family.featureParts),
+            outputVariances: activation == .identity ? [2, 0.5, 3] : [],
             teacher: {
                 try MultitaskModel(
                     teacher, configuration: c, heads: [], imageSize: c.imageSize, threads: 2, givesFeatures: true)

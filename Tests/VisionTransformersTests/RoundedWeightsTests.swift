@@ -176,19 +176,19 @@ struct RoundedWeightsTests {
     @Test func labelsAreCompared() throws {
         let checkpoint = try Checkpoint(folder: caseFolder("vit"))
         let head = try #require(try checkpoint.head(task: "label"))
-        func model(_ bias: Float) throws -> GroupedModel {
+        func model(_ bias: Float, _ activation: HeadActivation) throws -> GroupedModel {
             var changed = head.bias
             changed.values[0] += bias
             let own = try Head(
-                task: "label", classes: head.classes, weight: head.weight, bias: changed, activation: .softmax,
+                task: "label", classes: head.classes, weight: head.weight, bias: changed, activation: activation,
                 path: "test")
             return try GroupedModel(
                 [.init(checkpoint, tasks: [0])], configuration: checkpoint.configuration, heads: [own],
                 imageSize: size, threads: 2)
         }
         let inputs = try photo("vit", checkpoint.configuration).inputs
-        func share(_ a: Float, _ b: Float) throws -> LabelAgreement {
-            try LabelAgreement(of: model(a), with: model(b), images: 3, threads: 2) {
+        func share(_ a: Float, _ b: Float, _ activation: HeadActivation = .softmax) throws -> LabelAgreement {
+            try LabelAgreement(of: model(a, activation), with: model(b, activation), images: 3, threads: 2) {
                 _ = $1.update(fromContentsOf: inputs[..<$1.count])
                 $1[0] += Float($0)
             }
@@ -197,6 +197,12 @@ struct RoundedWeightsTests {
         #expect(same.images == 3 && same.mean == 1 && same.isEnough)
         // The first class always, and never.
         #expect(try share(1e6, -1e6).mean == 0)
+        // Of several labels that are the same one is enough to be different; without an activation errors count.
+        for activation in [HeadActivation.sigmoid, .identity] {
+            #expect(try share(0, 0, activation).mean == 1)
+            #expect(try share(1e6, -1e6, activation).mean == 0)
+        }
+        #expect(try share(-1e6, -2e6, .sigmoid).mean == 1 && share(-1e6, -2e6, .identity).mean == 0)
         #expect(LabelAgreement(text: same.text) == same)
         #expect(LabelAgreement(text: "{}") == nil)
     }

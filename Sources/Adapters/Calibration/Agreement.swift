@@ -3,22 +3,55 @@ import VisionTransformers
 
 /// How far a model's answers are from those of a task's single adapter, on the same images.
 public struct Agreement: Sendable, Equatable {
-    /// The share of images whose best class is the same.
+    /// The share of images with the same answer: the same best class or, with a sigmoid, the same set of classes whose
+    /// probability is at least a half. Without an activation, where no two answers are the same, R² of the values, at least 0.
     public let sameLabel: Double
-    /// The mean Kullback-Leibler divergence of the single adapter's probabilities from the model's, in nats.
+    /// The mean Kullback-Leibler divergence of the single adapter's answers from the model's, in nats: of its
+    /// probabilities, with a sigmoid summed over the classes; without an activation of normal distributions around the
+    /// values with the variance that the single adapter's have over the images.
     public let divergence: Double
 
     /// Compares a head on a merge's features with the task's own head on its single adapter's.
     init(_ head: Head, _ merged: FeatureTable, teacher: Head, _ single: FeatureTable) {
+        switch teacher.activation {
+        case .softmax: self.init(rows: merged.rows, { merged.logits($0, head) }, { single.logits($0, teacher) })
+        case .sigmoid: self.init(sets: merged.rows, { merged.logits($0, head) }, { single.logits($0, teacher) })
+        case .identity: self.init(values: merged.rows, { merged.logits($0, head) }, { single.logits($0, teacher) })
+        }
+    }
+
+    private init(rows: Int, _ given: (Int) -> [Double], _ wanted: (Int) -> [Double]) {
         var (same, sum) = (0, 0.0)
-        for row in 0..<merged.rows {
-            let (wanted, given) = (single.logits(row, teacher), merged.logits(row, head))
+        for row in 0..<rows {
+            let (wanted, given) = (wanted(row), given(row))
             if Self.best(wanted) == Self.best(given) { same += 1 }
             let (p, q) = (Self.logProbabilities(wanted), Self.logProbabilities(given))
             for index in p.indices { sum += exp(p[index]) * (p[index] - q[index]) }
         }
-        sameLabel = Double(same) / Double(max(merged.rows, 1))
-        divergence = sum / Double(max(merged.rows, 1))
+        sameLabel = Double(same) / Double(max(rows, 1))
+        divergence = sum / Double(max(rows, 1))
+    }
+
+    private init(sets rows: Int, _ given: (Int) -> [Double], _ wanted: (Int) -> [Double]) {
+        var (same, sum) = (0, 0.0)
+        for row in 0..<rows {
+            let (wanted, given) = (wanted(row), given(row))
+            if zip(wanted, given).allSatisfy({ ($0 >= 0) == ($1 >= 0) }) { same += 1 }
+            sum += zip(wanted, given).reduce(0) { $0 + BinaryDivergence($1.0, from: $1.1).value }
+        }
+        sameLabel = Double(same) / Double(max(rows, 1))
+        divergence = sum / Double(max(rows, 1))
+    }
+
+    private init(values rows: Int, _ given: (Int) -> [Double], _ wanted: (Int) -> [Double]) {
+        var errors: [ValueErrors] = []
+        for row in 0..<rows {
+            let (wanted, given) = (wanted(row), given(row))
+            if errors.isEmpty { errors = wanted.map { _ in ValueErrors() } }
+            for index in errors.indices { errors[index].add(given[index], expected: wanted[index]) }
+        }
+        sameLabel = ValueErrors.share(errors)
+        divergence = errors.reduce(0) { $0 + $1.relative / 2 }
     }
 
     /// The mean cross entropy of a head's answers with the true classes, in nats.

@@ -1,4 +1,4 @@
-import VisionTransformers
+public import VisionTransformers
 
 extension Calibrator {
     /// The variance of each part of the features (see `BackboneFamily.featureParts`) that a task's single adapter gives of the task's
@@ -21,6 +21,20 @@ extension Calibrator {
                     return total + squares / rows - (sum / rows) * (sum / rows)
                 }
             }
+        }
+    }
+
+    /// The variance of each output of a task's own head over what the single adapter gives of the images that are fitted.
+    ///
+    /// - Parameter limit: how many images are looked at.
+    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError`.
+    public func outputVariances(of head: Head, limit: Int = 200) throws -> [Double] {
+        let table = try single(head.task, limit).fitted
+        let outputs = (0..<table.rows).map { table.logits($0, head) }
+        let count = Double(max(table.rows, 1))
+        return head.classes.indices.map { output in
+            let mean = outputs.reduce(0) { $0 + $1[output] } / count
+            return outputs.reduce(0) { $0 + ($1[output] - mean) * ($1[output] - mean) } / count
         }
     }
 }

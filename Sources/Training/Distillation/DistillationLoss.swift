@@ -7,7 +7,9 @@ import VisionTransformers
 ///     Σ over parts of the features ‖f - f_t‖² / variance  +  w · T² · KL(p_t ‖ p),
 ///
 /// with p the softmax over the logits divided by the temperature T. The factor T² keeps gradients as large as those of T = 1
-/// (Hinton et al., 2015, arXiv 1503.02531, section 2).
+/// (Hinton et al., 2015, arXiv 1503.02531, section 2). With a sigmoid KL is the sum over the classes of that of each yes or no;
+/// without an activation it is that of normal distributions around the values with the variance that the single adapter's have
+/// over the images.
 struct DistillationLoss {
     /// What one image, or the mean of several, came to.
     struct Value: Sendable, Equatable {
@@ -15,12 +17,17 @@ struct DistillationLoss {
         var distance = 0.0
         /// KL(p_t ‖ p) at the temperature, in nats.
         var divergence = 0.0
-        /// 1 when both give the image the same class, else 0.
+        /// 1 when both give the image the same class, or set of classes, else 0. Without an activation what is left of 1 without
+        /// the squared error as a share of the variance.
         var sameLabel = 0.0
     }
 
     /// The task's head; it reads the first of the features, of the merge and of the single adapter.
     let head: LinearHead
+    /// What turns its logits into an answer.
+    let activation: HeadActivation
+    /// Without an activation the variance of each of the single adapter's outputs.
+    let outputVariances: [Double]
     /// 1 / variance of each part of the features.
     let weights: [Float]
     /// w.
@@ -35,6 +42,7 @@ struct DistillationLoss {
     /// - Throws: `ModelError` when the head is far too large.
     init(_ task: DistillationTask, settings: DistillationSettings, features: Int) throws {
         head = try LinearHead(task.head)
+        (activation, outputVariances) = (task.head.activation, task.outputVariances)
         weights = task.variances.map { Float(1 / $0) }
         (divergenceWeight, temperature) = (settings.divergenceWeight, settings.temperature)
         self.features = features
@@ -78,17 +86,57 @@ struct DistillationLoss {
             let logits = teacher + classes
             head.logits(wanted, into: teacher)
             head.logits(own, into: logits)
-            var value = Value(sameLabel: head.answer(teacher) == head.answer(logits) ? 1 : 0)
-            let (first, second) = (logSum(teacher), logSum(logits))
-            for index in 0..<classes {
-                let p = Double(teacher[index]) / temperature - first
-                let q = Double(logits[index]) / temperature - second
-                value.divergence += exp(p) * (p - q)
-                logits[index] = Float(share * divergenceWeight * temperature * (exp(q) - exp(p)))
-            }
+            let value =
+                switch activation {
+                case .softmax: classLoss(logits, teacher, share: share)
+                case .sigmoid: setLoss(logits, teacher, share: share)
+                case .identity: valueLoss(logits, teacher, share: share)
+                }
             head.featureGradient(logits, into: gradient)
             return value
         }
+    }
+
+    /// The loss of one class of several; the logits become their gradient, as in the others.
+    private func classLoss(
+        _ logits: UnsafeMutablePointer<Float>, _ teacher: UnsafePointer<Float>, share: Double
+    ) -> Value {
+        var value = Value(sameLabel: head.answer(teacher) == head.answer(logits) ? 1 : 0)
+        let (first, second) = (logSum(teacher), logSum(logits))
+        for index in 0..<head.classes {
+            let p = Double(teacher[index]) / temperature - first
+            let q = Double(logits[index]) / temperature - second
+            value.divergence += exp(p) * (p - q)
+            logits[index] = Float(share * divergenceWeight * temperature * (exp(q) - exp(p)))
+        }
+        return value
+    }
+
+    private func setLoss(
+        _ logits: UnsafeMutablePointer<Float>, _ teacher: UnsafePointer<Float>, share: Double
+    ) -> Value {
+        var value = Value(sameLabel: 1)
+        for index in 0..<head.classes {
+            if (teacher[index] >= 0) != (logits[index] >= 0) { value.sameLabel = 0 }
+            let divergence = BinaryDivergence(
+                Double(teacher[index]) / temperature, from: Double(logits[index]) / temperature)
+            value.divergence += divergence.value
+            logits[index] = Float(share * divergenceWeight * temperature * divergence.gradient)
+        }
+        return value
+    }
+
+    private func valueLoss(
+        _ logits: UnsafeMutablePointer<Float>, _ teacher: UnsafePointer<Float>, share: Double
+    ) -> Value {
+        var error = 0.0
+        for index in 0..<head.classes {
+            let difference = Double(logits[index]) - Double(teacher[index])
+            error += difference * difference / outputVariances[index]
+            logits[index] = Float(share * divergenceWeight * difference / outputVariances[index])
+        }
+        return Value(
+            divergence: error / (2 * temperature * temperature), sameLabel: max(0, 1 - error / Double(head.classes)))
     }
 
     /// log Σ exp(logit / T).

@@ -13,6 +13,8 @@ struct DistillationTask {
     let view: CalibrationImages.View
     /// The variance of each part of the single adapter's features, summed over the part's elements.
     let variances: [Double]
+    /// The variance of each of the single adapter's outputs if the head has no activation, else empty.
+    var outputVariances: [Double] = []
     /// Plans the single adapter's model, which gives features.
     let teacher: () throws -> MultitaskModel
 }
@@ -29,8 +31,13 @@ extension DistillationTask {
             throw ModelError(
                 task, "the single adapter's features are the same for all calibration images, or not finite")
         }
+        let outputs = adapter.head.activation == .identity ? try calibrator.outputVariances(of: adapter.head) : []
+        guard outputs.allSatisfy({ $0 > 0 && $0.isFinite }) else {
+            throw ModelError(
+                task, "the single adapter gives all calibration images the same value, or not a finite one")
+        }
         self.init(
             name: task, head: adapter.head, images: images.indices(heldOut: false), view: images.view,
-            variances: variances, teacher: { try calibrator.singleModel(task).model })
+            variances: variances, outputVariances: outputs, teacher: { try calibrator.singleModel(task).model })
     }
 }

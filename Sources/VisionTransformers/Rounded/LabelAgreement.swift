@@ -2,6 +2,9 @@ import Compute
 import Tensors
 
 /// How many labels a rounded model shares with the model in f32, on the same images.
+///
+/// The labels of a head with a sigmoid are the same if all the classes are whose probability is at least a half. A head without
+/// activation has R² of the values in the place of a share, at least 0.
 public struct LabelAgreement: Sendable, Equatable {
     /// The share that a model has to keep for `--precision auto` to take it.
     public static let least = 0.99
@@ -10,7 +13,7 @@ public struct LabelAgreement: Sendable, Equatable {
     public struct OfTask: Sendable, Equatable {
         /// The task.
         public let task: String
-        /// The share of images with the same label.
+        /// The share of images with the same labels, or R² of the values.
         public let share: Double
     }
 
@@ -40,6 +43,7 @@ public struct LabelAgreement: Sendable, Equatable {
         var (found, expected) = ([Float](repeating: 0, count: threads * classes), [Float]())
         expected = found
         var same = [Int](repeating: 0, count: rounded.heads.count)
+        var errors = rounded.heads.map { head in head.classes.map { _ in ValueErrors() } }
         for first in stride(from: 0, to: images, by: threads) {
             let batch = min(threads, images - first)
             for image in 0..<batch {
@@ -52,13 +56,25 @@ public struct LabelAgreement: Sendable, Equatable {
                 var start = image * classes
                 for (index, head) in rounded.heads.enumerated() {
                     let own = start..<start + head.classes.count
-                    if Self.best(found[own]) == Self.best(expected[own]) { same[index] += 1 }
                     start = own.upperBound
+                    switch head.activation {
+                    case .softmax: if Self.best(found[own]) == Self.best(expected[own]) { same[index] += 1 }
+                    case .sigmoid: if own.allSatisfy({ (found[$0] >= 0) == (expected[$0] >= 0) }) { same[index] += 1 }
+                    case .identity:
+                        for (output, place) in own.enumerated() {
+                            errors[index][output].add(Double(found[place]), expected: Double(expected[place]))
+                        }
+                    }
                 }
             }
         }
         self.images = images
-        tasks = zip(rounded.heads, same).map { OfTask(task: $0.task, share: Double($1) / Double(max(images, 1))) }
+        tasks = rounded.heads.enumerated().map { index, head in
+            let share =
+                head.activation == .identity
+                ? ValueErrors.share(errors[index]) : Double(same[index]) / Double(max(images, 1))
+            return OfTask(task: head.task, share: share)
+        }
     }
 
     private static func best(_ logits: ArraySlice<Float>) -> Int? {

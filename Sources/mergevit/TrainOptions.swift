@@ -87,13 +87,15 @@ struct TrainDataOptions: ParsableArguments {
             reading, seed: seed)
     }
 
-    /// A warning about data of which most labels hold a separator, though each counts as one label; nil for others.
+    /// A warning about data whose labels seem to be several each, though each counts as one; nil for others.
     func warning(of data: TrainingData) -> String? {
         let separator = MultiLabelImages.usualSeparator
-        let items = data.training + data.validation
-        let joined = data.labels != nil ? 0 : items.count { data.classes[$0.class].contains(separator) }
-        guard 2 * joined > items.count else { return nil }
-        return "\(data.source): \(joined) of \(items.count) labels contain \"\(separator)\" and are taken as one class "
+        guard data.labels == nil else { return nil }
+        let labels = (data.training + data.validation).map { data.classes[$0.class] }
+        guard MultiLabelImages.areJoined(labels, by: separator) else { return nil }
+        let joined = labels.count { $0.contains(separator) }
+        return
+            "\(data.source): \(joined) of \(labels.count) labels contain \"\(separator)\" and are taken as one class "
             + "each; --multi-label trains a head that gives an image several labels"
     }
 

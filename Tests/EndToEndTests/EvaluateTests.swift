@@ -159,11 +159,11 @@ import Testing
 
     // MARK: Exit codes
 
-    @Test func tooLowAnAccuracyIsExitCodeOneAndTheReportIsThere() throws {
+    @Test func tooLowAnAccuracyIsExitCodeFourAndTheReportIsThere() throws {
         let arguments = [
             "--bundle", try Samples.six(), "--data", "clothing=\(Self.labels("clothing"))", "-o", "report",
         ]
-        let run = try evaluate(arguments + ["--min-accuracy", "clothing=0.99"], expecting: 1)
+        let run = try evaluate(arguments + ["--min-accuracy", "clothing=0.99"], expecting: 4)
         #expect(run.errors.contains("clothing: top-1 accuracy 0.7500 is below --min-accuracy 0.99"))
         #expect(try tasks("report")["clothing"]?["is_accurate_enough"] == .bool(false))
         _ = try evaluate(arguments + ["--force", "--min-accuracy", "clothing=0.75"])
@@ -176,7 +176,8 @@ import Testing
         try scratch.copy(scratch.path("good.jpg"), to: "data/common_rust/good.jpg")
         let run = try evaluate(["--bundle", try Samples.six(), "--data", "corn=data", "-o", "report"], expecting: 1)
         #expect(
-            run.errors.contains("corn: 1 of 2 image(s) have no answer, the first data/common_rust/bad.png: not a picture"))
+            run.errors.contains(
+                "corn: 1 of 2 image(s) have no answer, the first data/common_rust/bad.png: not a picture"))
         let corn = try #require(tasks("report")["corn"])
         #expect(corn["failed"]?.intValue == 1 && corn["answered"]?.intValue == 1)
         #expect(corn["failures"]?.arrayValue?[0].objectValue?["path"]?.stringValue == "data/common_rust/bad.png")

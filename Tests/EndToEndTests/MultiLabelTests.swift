@@ -141,6 +141,17 @@ import Testing
         #expect(folder.errors.contains("d/val: is a folder"))
     }
 
+    @Test func aStudyRefusesItBeforeAnythingIsTrained() throws {
+        try scene.trained("h", Self.headAlone + ["--epochs", "1"])
+        let run = try runMergeVit(
+            "study", "--base", Samples.base, "--task", "down=d", "--task", "tags=d,,h", "-o", "s", folder: scratch.url)
+        #expect(run.exitCode == 3)
+        #expect(
+            run.errors
+                == "mergevit: error: tags: study supports heads with activation softmax; the head of this task has "
+                + "sigmoid\n", "\(run.errors)")
+    }
+
     @Test func predictionsAreReadAsWhatTheyAre() throws {
         try scene.trained("h", Self.headAlone)
         let rows = try label(scratch.path(try merged("h")), ["--endings", "png", "m"], folder: scratch.url.path)

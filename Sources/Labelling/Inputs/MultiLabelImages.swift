@@ -70,16 +70,24 @@ public struct MultiLabelImages: Sendable, Equatable {
         (self.source, self.classes, self.sets, self.notes) = (source, classes, sets, notes)
     }
 
-    /// A warning where no cell holds the separator but most hold another one.
+    /// Whether labels look as if several of them were joined by a separator: most hold it, or one is made of others.
+    public static func areJoined(_ labels: [String], by separator: String) -> Bool {
+        let known = Set(labels)
+        let joined = labels.filter { $0.contains(separator) }
+        return 2 * joined.count > labels.count
+            || joined.contains { Self.labels($0, separator: separator)?.allSatisfy(known.contains) == true }
+    }
+
+    /// A warning where no cell holds the separator but labels seem to be joined by another one.
     private static func warnings(of images: [Set<String>], source: BytePath, separator: String) -> [String] {
         guard images.allSatisfy({ $0.count < 2 }) else { return [] }
         let labels = images.compactMap(\.first)
         let other = ["|", ",", ";"].first { text in
-            text != separator && 2 * labels.count { $0.contains(text) } > labels.count
+            text != separator && areJoined(labels, by: text)
         }
         return other.map {
             [
-                "\(source): no label cell holds the separator \"\(separator)\", but most hold \"\($0)\"; "
+                "\(source): no label cell holds the separator \"\(separator)\", but some hold \"\($0)\"; "
                     + "--label-separator names another separator"
             ]
         } ?? []

@@ -63,8 +63,11 @@ struct TableColumns {
                 try usual(Self.pathNames, "paths", "--path-column")
             }
         let isOfAnswers = lower.starts(with: ["path", "status", "task", "rank", "label"])
+        if reading.valueColumns.count > 1, let column = reading.labelColumn {
+            throw failure("--label-column \(column): the \(reading.valueColumns.count) outputs have a column each")
+        }
         var values: [Int] = []
-        for candidates in reading.valueColumns where reading.valueColumns.count > 1 || reading.labelColumn == nil {
+        for candidates in reading.valueColumns where reading.labelColumn == nil {
             let found = names.indices.filter { candidates.contains(names[$0]) }
             guard found.count == 1 else {
                 throw failure(

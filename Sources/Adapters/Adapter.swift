@@ -5,7 +5,7 @@ public import VisionTransformers
 /// One task's adapter as PEFT saves it: low-rank updates of some modules, replaced parameters, a head, class names.
 /// A task trained with its head alone is an adapter without updates.
 public struct Adapter: Sendable {
-    /// The low-rank update of one linear layer or convolution: ΔW = scale · B·A.
+    /// The low-rank update of one linear layer or convolution: ΔW = scale · B·A, less what was taken out of the weight.
     struct LowRank: Sendable {
         /// (r, inputs); of a convolution (r, channels, height, width).
         var a: Tensor
@@ -17,6 +17,8 @@ public struct Adapter: Sendable {
         var magnitude: [Float]?
         /// What is added to the bias, before scaling, or nil.
         var biasB: [Float]?
+        /// What was taken out of the base's weight before training, or nil.
+        var taken: StartingPoint.Part?
     }
 
     /// The task's name.
@@ -31,6 +33,8 @@ public struct Adapter: Sendable {
     let givenActivation: HeadActivation?
     /// By the canonical names of the modules.
     let updates: [String: LowRank]
+    /// The modules of which it is not certain what PEFT took out of the base's weights.
+    let ambiguous: [String]
     /// Parameters that were trained whole, by canonical name.
     let replaced: [String: Tensor]
     /// The head.
@@ -44,7 +48,7 @@ public struct Adapter: Sendable {
     /// The modules that it updates, by canonical name.
     public var modules: [String] { updates.keys.sorted() }
 
-    /// What is unusual about it, in words: "rsLoRA" and "DoRA".
+    /// What is unusual about it, in words: "rsLoRA", "DoRA", "PiSSA" and "OLoRA".
     public let traits: [String]
 
     /// How the base that it is read for differs from the one that it was trained over.
@@ -91,6 +95,7 @@ public struct Adapter: Sendable {
         let named = [names?.file, found.file].compactMap(\.self)
         files = source.files + (named.count == 2 && named[0] == named[1] ? [named[0]] : named)
         updates = reader.updates
+        ambiguous = reader.ambiguous
         replaced = reader.replaced
         hasPlaceholderNames = names == nil
         head = try Head(
@@ -99,6 +104,7 @@ public struct Adapter: Sendable {
         let configuration = source.configuration
         traits = [
             configuration?.isRankStabilized == true ? "rsLoRA" : nil, configuration?.isDoRA == true ? "DoRA" : nil,
+            configuration?.start?.name,
         ].compactMap(\.self)
     }
 }
@@ -107,12 +113,20 @@ extension Adapter {
     /// Why it is wrong over the base that it was read for, in words; nil unless its folder tells so.
     public var otherBase: String? { baseDifference.weights.map { "\(path) was trained over another base (\($0))" } }
 
+    /// That PEFT may have found another part of the base's weights than is found here, in words; nil when it may not.
+    var ambiguity: String? {
+        guard let first = ambiguous.first else { return nil }
+        return "the part of the base that \(traits.last ?? "") begins with is not certain in \(first)"
+            + (ambiguous.count > 1 ? " and \(ambiguous.count - 1) more" : "")
+            + ": its singular values tie, or columns depend on each other"
+    }
+
     /// What a user should know before it is merged: that the base is not quite, or not at all, the one that it was trained
     /// over, and that it changes nothing.
     ///
     /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
     public func warnings(over base: Checkpoint) throws -> [String] {
-        var warnings = (otherBase.map { [$0] } ?? []) + baseDifference.warnings
+        var warnings = (otherBase.map { [$0] } ?? []) + baseDifference.warnings + (ambiguity.map { [$0] } ?? [])
         if try !changedParameters.isEmpty && changesNothing(in: base) {
             warnings.append("\(path) changes nothing: its updates are all zero")
         }
@@ -197,7 +211,7 @@ struct AdapterSource {
     func recordedBase() throws -> RecordedBase {
         // A file that was taken out of its folder, or stands among others, has no record of its own.
         let name = RecipeReader.lastPart(weights.path)
-        let isOurs = isFolder || ["adapter_model.safetensors", "head.safetensors"].contains(name)
+        let isOurs = isFolder || Self.names.contains(name)
         return try RecordedBase(folder: isOurs ? folder : "", name: configuration?.baseName)
     }
 }

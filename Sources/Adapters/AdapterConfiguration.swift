@@ -16,6 +16,8 @@ struct AdapterConfiguration: Sendable, Equatable {
     let isDoRA: Bool
     /// Which modules the adapter was made for.
     let targets: TargetModules
+    /// What was taken out of the base's weights before training; nil when they were left as they are.
+    let start: StartingPoint?
     /// The base that it was made for, as PEFT was given it: a name or a path. Nil when nothing is said.
     let baseName: String?
 
@@ -52,6 +54,27 @@ struct AdapterConfiguration: Sendable, Equatable {
         "fan_in_fan_out", "init_lora_weights", "target_modules", "exclude_modules", "layers_to_transform",
     ]
 
+    /// What an initialisation took out of the base's weights, or nil.
+    ///
+    /// - Throws: `ModelError` when it cannot be computed from the adapter and the base.
+    private static func start(_ value: String?, path: String) throws -> StartingPoint? {
+        guard let value, !safeInitialisations.contains(value) else { return nil }
+        if let start = StartingPoint(value) { return start }
+        let way =
+            "convert the adapter when saving it (path_initial_model_for_weight_conversion), and save the head beside it, "
+            + "which PEFT leaves out of a converted file"
+        guard !value.hasPrefix("pissa_niter_") else {
+            throw ModelError(
+                path,
+                "init_lora_weights \"\(value)\" takes a part out of the base's weights that is drawn at random whenever PEFT "
+                    + "loads the adapter, so its delta cannot be known; train with \"pissa\", or \(way)")
+        }
+        throw ModelError(
+            path,
+            "init_lora_weights \"\(value)\" changes the base weights, so the adapter's B·A alone is not its delta; \(way)"
+        )
+    }
+
     /// Initialisations that leave the base as it is, so that B·A is the whole delta.
     private static let safeInitialisations: Set<String> = ["gaussian", "eva", "orthogonal"]
 
@@ -67,12 +90,7 @@ struct AdapterConfiguration: Sendable, Equatable {
         guard try !file.boolean("fan_in_fan_out") else {
             throw ModelError(path, "fan_in_fan_out: transposed weights are not those of a Vision Transformer")
         }
-        if let value = object["init_lora_weights"]?.stringValue, !Self.safeInitialisations.contains(value) {
-            throw ModelError(
-                path,
-                "init_lora_weights \"\(value)\" changes the base weights, so the adapter's B·A alone is not its delta; "
-                    + "convert the adapter when saving it (path_initial_model_for_weight_conversion)")
-        }
+        start = try Self.start(object["init_lora_weights"]?.stringValue, path: path)
         let bias = object["bias"]?.stringValue ?? "none"
         guard ["none", "all", "lora_only"].contains(bias) else {
             throw ModelError(path, "bias: expected none, all or lora_only, found \"\(bias)\"")

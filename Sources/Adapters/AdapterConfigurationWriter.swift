@@ -52,41 +52,43 @@ struct AdapterConfigurationWriter {
     /// - Parameters:
     ///   - modules: the adapted modules by canonical name, with their ranks.
     ///   - scaling: how B·A is scaled; with an α of its own all ranks are the same.
-    ///   - hasHead: whether the head is in the file.
-    func json(_ modules: [(module: String, rank: Int)], scaling: AdapterScaling, hasHead: Bool) -> JSON {
+    ///   - head: the head that is in the file, if one is.
+    func json(
+        _ modules: [(module: String, rank: Int)], scaling: AdapterScaling, head: TransformersClassifier?
+    ) -> JSON {
         let family = base.configuration.family
         let ranks = modules.map { (path: names.path(of: $0.module, family: family), rank: $0.rank) }
         let counts = Dictionary(ranks.map { ($0.rank, 1) }, uniquingKeysWith: +)
         let common = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
-        let pattern = JSON.object(
-            ranks.filter { $0.rank != common }.reduce(into: JSONObject()) { $0[$1.path] = .int($1.rank) })
+        let pattern = ranks.filter { $0.rank != common }.reduce(into: JSONObject()) { $0[$1.path] = .int($1.rank) }
         let alpha = scaling.alpha.map { alpha in
             alpha.rounded() == alpha && abs(alpha) < 1e9 ? JSON.int(Int(alpha)) : JSON.double(alpha)
         }
-        return .object([
-            "alpha_pattern": pattern,
-            "auto_mapping": .null,
+        // With the class that PEFT loads the base by, and without keys at their defaults that older versions do not know.
+        var object: JSONObject = [
+            "auto_mapping": .object([
+                "base_model_class": .string(head?.architecture ?? family.classifierArchitecture),
+                "parent_library": .string(family.transformersModule),
+            ]),
             "base_model_name_or_path": .string(base.folder),
             "bias": "none",
-            "exclude_modules": .null,
             "fan_in_fan_out": .bool(false),
             "inference_mode": .bool(true),
             "init_lora_weights": .bool(true),
-            "layers_pattern": .null,
-            "layers_to_transform": .null,
             "lora_alpha": alpha ?? .int(common),
-            "lora_bias": .bool(false),
             "lora_dropout": .double(scaling.dropout),
-            "modules_to_save": hasHead ? .array(["classifier"]) : .null,
+            "modules_to_save": head.map { .array($0.modules.map(JSON.string)) } ?? .null,
             "peft_type": "LORA",
             "r": .int(common),
-            "rank_pattern": pattern,
-            "revision": .null,
             "target_modules": .array(targets(Set(ranks.map(\.path))).map(JSON.string)),
             "task_type": .null,
-            "use_dora": .bool(false),
-            "use_rslora": .bool(scaling.isRankStabilized),
-        ])
+        ]
+        if !pattern.keys.isEmpty {
+            object["alpha_pattern"] = .object(pattern)
+            object["rank_pattern"] = .object(pattern)
+        }
+        if scaling.isRankStabilized { object["use_rslora"] = .bool(true) }
+        return .object(object)
     }
 
     /// Names that select these modules and no others: the last part of the path where that does, else the whole path.

@@ -11,7 +11,7 @@ struct AdapterFiles {
     /// - Parameters:
     ///   - modules: the low-rank updates by the canonical names of their modules: A (r, inputs), B (outputs, r).
     ///   - scaling: how B·A is scaled.
-    ///   - head: the head that goes into `modules_to_save`.
+    ///   - head: the head that goes into `modules_to_save`; a class of transformers has to read what it reads.
     ///   - target: the folder.
     /// - Throws: `TensorFileError`, `ModelError` when the disk refuses.
     func write(
@@ -24,13 +24,11 @@ struct AdapterFiles {
             tensors.append(("\(path).lora_A.weight", module.a))
             tensors.append(("\(path).lora_B.weight", module.b))
         }
-        if let head {
-            tensors.append(("base_model.model.classifier.weight", head.weight))
-            tensors.append(("base_model.model.classifier.bias", head.bias))
-        }
+        let classifier = head.flatMap { TransformersClassifier($0, configuration: base.configuration) }
+        tensors += (classifier?.parameters ?? []).map { ("base_model.model.\($0.name)", $0.tensor) }
         try writeSafetensors(tensors, to: target.path("adapter_model.safetensors"))
         let configuration = AdapterConfigurationWriter(base: base, names: names)
-            .json(modules.map { ($0.module, $0.a.shape[0]) }, scaling: scaling, hasHead: head != nil)
+            .json(modules.map { ($0.module, $0.a.shape[0]) }, scaling: scaling, head: classifier)
         try target.write("adapter_config.json", configuration.serialized())
         if let head { try target.write("labels.json", Self.labels(head, base: base).serialized()) }
     }

@@ -1,3 +1,4 @@
+import Compute
 import Tensors
 import VisionTransformers
 
@@ -7,6 +8,8 @@ struct AdapterReader {
     private let base: Checkpoint
     private(set) var updates: [String: Adapter.LowRank] = [:]
     private(set) var replaced: [String: Tensor] = [:]
+    /// The modules whose starting point is not certain (see `StartingPoint.Part`).
+    private(set) var ambiguous: [String] = []
     private var headParameters: [String: Tensor] = [:]
 
     /// The parts of a module's low-rank update while they are collected.
@@ -141,7 +144,9 @@ struct AdapterReader {
         guard a.shape.count >= 2, b.shape.count == a.shape.count, a.shape[0] == b.shape[1],
             b.shape.dropFirst(2).allSatisfy({ $0 == 1 })
         else { throw failure("\(part.spelling): lora_A \(a.shape) and lora_B \(b.shape) do not fit together") }
-        let rank = configuration.rank(path: part.spelling)
+        var rank = configuration.rank(path: part.spelling)
+        // A part of a weight has no larger rank than the weight.
+        if configuration.start != nil { rank = min(rank, b.shape[0], a.shape.dropFirst().reduce(1, *)) }
         guard a.shape[0] == rank else {
             throw failure("\(part.spelling): rank \(rank) by adapter_config.json, \(a.shape[0]) in lora_A")
         }
@@ -165,10 +170,30 @@ struct AdapterReader {
         guard part.biasB == nil || base.hasParameter(bias) else {
             throw failure("\(part.spelling).lora_B.bias: the base has no bias that it could be added to")
         }
-        let update = Adapter.LowRank(
+        var update = Adapter.LowRank(
             a: a, b: b, scale: configuration.scale(path: part.spelling), magnitude: part.magnitude?.values,
             biasB: part.biasB?.values)
+        if let start = configuration.start { update.taken = try taken(start, module, part.spelling, update) }
         if isHead { try adaptHead(module, update) } else { try split(module, update) }
+    }
+
+    /// What was taken out of a module's weight before training.
+    private mutating func taken(
+        _ start: StartingPoint, _ module: String, _ spelling: String, _ update: Adapter.LowRank
+    ) throws -> StartingPoint.Part {
+        guard update.a.shape.count == 2 else {
+            throw failure("\(spelling): \(start.name) is for linear layers, this is a convolution")
+        }
+        guard update.scale > 0 else {
+            throw failure("\(spelling): \(start.name) needs a scale above 0, found \(update.scale)")
+        }
+        // A fused weight was taken apart as one.
+        let weights = try (ParameterNames.branches(of: module) ?? [module]).map {
+            Matrix(weight: try base.parameter("\($0).weight"))
+        }
+        let part = try start.part(of: .stacked(weights), rank: update.a.shape[0], scale: update.scale)
+        if part.isAmbiguous { ambiguous.append(module) }
+        return part
     }
 
     private func baseShape(_ module: String, _ spelling: String) throws -> [Int]? {
@@ -190,6 +215,7 @@ struct AdapterReader {
                     shape: [rows, rank],
                     values: Array(update.b.values[range.lowerBound * rank..<range.upperBound * rank]))
                 part.magnitude = update.magnitude.map { Array($0[range]) }
+                if let taken = update.taken { part.taken?.b = taken.b.rows(range) }
                 part.biasB = update.biasB.map { Array($0[range]) }
             }
             guard updates.updateValue(part, forKey: branch) == nil else { throw failure("two updates of \(branch)") }

@@ -59,7 +59,10 @@ public enum AdapterWriter {
         try names.check(modules.map(\.module), family: family, path: folder)
         let heads = merged.adapters.map(\.adapter.head)
         for head in heads { try ModelBundle.checkTaskName(head.task, path: folder) }
-        let own = heads.count == 1 && heads[0].weight.shape[1] == classifierWidth(merged.base) ? heads[0] : nil
+        let own = heads.first.flatMap { head in
+            heads.count == 1 && TransformersClassifier(head, configuration: merged.base.configuration) != nil
+                ? head : nil
+        }
         let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: kind)
         started { target.discard() }
         do {
@@ -97,11 +100,6 @@ public enum AdapterWriter {
         return Result(
             heads: heads, modules: modules.count, ranks: (ranks.min() ?? 0)...(ranks.max() ?? 0),
             energy: whole > 0 ? 1 - lost / whole : 1, worst: worst.map { ($0.module, $0.energy) })
-    }
-
-    /// The width of what transformers' `classifier` of the family reads.
-    private static func classifierWidth(_ base: Checkpoint) -> Int {
-        base.configuration.hiddenSize * base.configuration.family.classifierParts
     }
 }
 

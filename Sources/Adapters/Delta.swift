@@ -14,12 +14,19 @@ extension Adapter.LowRank {
 
     /// What the update adds to a weight.
     ///
-    /// LoRA adds scale · B·A. DoRA's weight is m · (W₀ + scale · B·A) / ‖W₀ + scale · B·A‖ with the norm of each output's
-    /// row, so its change is that minus W₀.
+    /// LoRA adds scale · B·A, less what was taken out of W₀ before training. With ΔV for that, DoRA's weight is
+    /// m · (W₀ + ΔV) / ‖W₀ + ΔV‖ with the norm of each output's row, so its change is that minus W₀.
     func change(of weight: Tensor) -> Change {
         let (b, a) = factors
-        guard let magnitude else { return Change(shape: weight.shape, .lowRank(b: b, a: a, scale: scale)) }
+        guard let magnitude else {
+            guard let taken else { return Change(shape: weight.shape, .lowRank(b: b, a: a, scale: scale)) }
+            // Of rank 2r, and still known by its factors.
+            return Change(
+                shape: weight.shape,
+                .lowRank(b: .side(bySide: [scale * b, -1 * taken.b]), a: .stacked([a, taken.a]), scale: 1))
+        }
         var delta = scale * (b * a)
+        if let taken { delta = delta - taken.b * taken.a }
         for row in magnitude.indices {
             let range = row * delta.columns..<(row + 1) * delta.columns
             var squares = 0.0

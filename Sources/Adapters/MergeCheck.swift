@@ -142,7 +142,9 @@ public struct MergeCheck: Sendable {
             } else if (try? adapter.changesNothing(in: base)) == true {
                 note(adapter.task, "changes nothing: its updates are all zero")
             }
-            for warning in adapter.baseDifference.warnings { note(adapter.task, warning) }
+            for warning in adapter.baseDifference.warnings + [adapter.ambiguity].compactMap(\.self) {
+                note(adapter.task, warning)
+            }
         }
         let adapted = adapters.filter { !$0.changedParameters.isEmpty }
         if Set(adapted.map(\.modules)).count > 1 {

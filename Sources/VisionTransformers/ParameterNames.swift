@@ -59,7 +59,7 @@ public enum ParameterNames {
     }
 
     /// Whether a parameter is part of some checkpoints but of no answer: it is kept, and not computed with.
-    static func isUnused(_ canonical: String) -> Bool {
+    public static func isUnused(_ canonical: String) -> Bool {
         canonical == "embeddings.mask_token" || canonical.hasPrefix("pooler.dense.")
     }
 }

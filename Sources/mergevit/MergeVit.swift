@@ -11,7 +11,8 @@ struct MergeVit: ParsableCommand {
         version: versionNumber,
         subcommands: [
             TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, ListCommand.self,
-            GatherCommand.self, EvaluateCommand.self, StudyCommand.self, QuantizeCommand.self, InspectCommand.self,
+            GatherCommand.self, EvaluateCommand.self, StudyCommand.self, QuantizeCommand.self, ExportCommand.self,
+            InspectCommand.self,
         ])
 
     /// The version.

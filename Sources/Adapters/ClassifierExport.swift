@@ -1,0 +1,102 @@
+import Tensors
+package import VisionTransformers
+
+/// Writes one task of a bundle as a Hugging Face classification checkpoint, which
+/// `AutoModelForImageClassification.from_pretrained` loads.
+package enum ClassifierExport {
+    /// The file that says where the checkpoint came from; a folder with it is one that this type wrote.
+    package static let recordName = "export.json"
+    /// What such a folder is called.
+    package static let kind = "an exported classifier"
+
+    /// Writes the files of a task, before the folder is committed.
+    ///
+    /// - Parameters:
+    ///   - bundle: the bundle.
+    ///   - task: the name of one of its tasks.
+    ///   - folder: receives `config.json`, `model.safetensors`, `preprocessor_config.json` and `export.json`.
+    /// - Returns: the class of transformers, and the head.
+    /// - Throws: `ModelError` when there is no such task, or no class of transformers reads what its head reads;
+    ///   `TensorFileError` when a file cannot be read or written.
+    package static func write(
+        _ bundle: ModelBundle, task: String, to folder: AtomicFolder
+    ) throws -> (architecture: String, head: Head) {
+        guard let place = bundle.heads.firstIndex(where: { $0.task == task }),
+            let group = bundle.groups.first(where: { $0.tasks.contains(place) })
+        else { throw ModelError(bundle.folder, "has no task \"\(task)\"") }
+        let (head, backbone) = (bundle.heads[place], group.backbone)
+        guard let classifier = TransformersClassifier(head, configuration: backbone.configuration) else {
+            throw refusal(head, backbone)
+        }
+        try writeWeights(backbone, classifier, to: folder.path("model.safetensors"))
+        try folder.write("config.json", configuration(backbone, head, classifier).serialized())
+        let preprocessing = "\(bundle.folder)/\(ModelBundle.preprocessingName)"
+        try folder.write(ModelBundle.preprocessingName, JSON(contentsOf: preprocessing).serialized())
+        var files = ["\(backbone.folder)/config.json", preprocessing] + backbone.files.map(\.path)
+        if bundle.manifest != nil {
+            files += [ModelBundle.headsName, ModelBundle.manifestName].map { "\(bundle.folder)/\($0)" }
+        }
+        try folder.write(
+            recordName,
+            JSON.object([
+                "format": "mergevit-export", "format_version": .int(1), "task": .string(task),
+                "bundle": .object(["path": .string(bundle.folder), "sha256": try FileDigest.byName(files)]),
+            ])
+            .serialized())
+        return (classifier.architecture, head)
+    }
+
+    /// The backbone under the names of its file with the prefix of a model with a head, then the head.
+    private static func writeWeights(
+        _ backbone: Checkpoint, _ classifier: TransformersClassifier, to path: String
+    ) throws {
+        let family = backbone.configuration.family
+        // Classes with a head have no pooler; DINOv2's alone have a mask token.
+        let stored = backbone.storedTensors.filter { tensor in
+            tensor.parameters.allSatisfy { name in
+                !ParameterNames.isHead(name)
+                    && (!ParameterNames.isUnused(name) || (family == .dinov2 && name.hasSuffix("mask_token")))
+            }
+        }
+        let names = stored.map { "\(family.rawValue).\(ParameterNames.withoutPrefix($0.entry.name))" }
+        let writer = try SafetensorsWriter(
+            path: path,
+            declarations: zip(stored, names).map { .init(name: $1, shape: $0.entry.shape) }
+                + classifier.parameters.map { .init(name: $0.name, shape: $0.tensor.shape) })
+        for (tensor, name) in zip(stored, names) {
+            var values: [Float] = []
+            for parameter in tensor.parameters {
+                values += try backbone.parameter(parameter).values
+                backbone.release(parameter)
+            }
+            try writer.append(name, Tensor(shape: tensor.entry.shape, values: values))
+        }
+        for (name, tensor) in classifier.parameters { try writer.append(name, tensor) }
+        try writer.finish()
+    }
+
+    /// The backbone's `config.json` as that of a classifier in 32-bit floats.
+    private static func configuration(
+        _ backbone: Checkpoint, _ head: Head, _ classifier: TransformersClassifier
+    ) -> JSON {
+        var object = backbone.configurationFile.objectValue ?? [:]
+        object["num_labels"] = nil
+        object["architectures"] = .array([.string(classifier.architecture)])
+        for key in ["dtype", "torch_dtype"] where object[key] != nil { object[key] = .string("float32") }
+        let classes = head.classes.enumerated()
+        object["id2label"] = .object(classes.reduce(into: JSONObject()) { $0["\($1.offset)"] = .string($1.element) })
+        object["label2id"] = .object(classes.reduce(into: JSONObject()) { $0[$1.element] = .int($1.offset) })
+        object[ProblemType.key] = .string(head.activation.problemType.rawValue)
+        return .object(object)
+    }
+
+    private static func refusal(_ head: Head, _ backbone: Checkpoint) -> ModelError {
+        let configuration = backbone.configuration
+        let family = configuration.family
+        return ModelError(
+            head.task,
+            "the head was aligned with the merged backbone and reads \(head.weight.shape[1]) features, the mean of the "
+                + "patch tokens among them; \(family.classifierArchitecture) reads "
+                + "\(configuration.hiddenSize * family.classifierParts). Merge without --align to export it")
+    }
+}

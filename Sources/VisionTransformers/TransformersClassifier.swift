@@ -1,0 +1,63 @@
+public import Tensors
+
+/// A head as the parameters of the class that transformers has for image classification with a family's backbone.
+public struct TransformersClassifier: Sendable {
+    /// The class: `ViTForImageClassification` and the like.
+    public let architecture: String
+    /// The head's parameters by their names in that class.
+    public let parameters: [(name: String, tensor: Tensor)]
+
+    /// The modules of the parameters, for `modules_to_save`.
+    public var modules: [String] {
+        parameters.filter { $0.name.hasSuffix(".weight") }.map { String($0.name.dropLast(".weight".count)) }
+    }
+
+    /// The parameters of a head, or nil when no class of the family reads what the head does, as with heads that were aligned with a
+    /// merged backbone.
+    ///
+    /// DeiT's two classifiers, averaged, are one head here (see `Head.linear`); their halves are taken apart again, exactly.
+    public init?(_ head: Head, configuration: BackboneConfiguration) {
+        let (family, width) = (configuration.family, configuration.hiddenSize)
+        let columns = head.weight.shape[1]
+        if family == .deit, columns == 2 * width {
+            architecture = "DeiTForImageClassificationWithTeacher"
+            parameters = [("cls_classifier", 0), ("distillation_classifier", width)].flatMap { name, start in
+                let values = head.classes.indices.flatMap { row in
+                    head.weight.values[row * columns + start..<row * columns + start + width].map { $0 * 2 }
+                }
+                return [
+                    ("\(name).weight", Tensor(shape: [head.classes.count, width], values: values)),
+                    ("\(name).bias", head.bias),
+                ]
+            }
+            return
+        }
+        let expected = width * family.classifierParts
+        guard columns <= expected, columns % width == 0 else { return nil }
+        architecture = family.classifierArchitecture
+        var weight = head.weight
+        if columns < expected {
+            weight = Tensor(shape: [head.classes.count, expected])
+            for row in head.classes.indices {
+                weight.values.replaceSubrange(
+                    row * expected..<row * expected + columns,
+                    with: head.weight.values[row * columns..<(row + 1) * columns])
+            }
+        }
+        parameters = [("classifier.weight", weight), ("classifier.bias", head.bias)]
+    }
+}
+
+extension BackboneFamily {
+    /// The class that transformers has for image classification, with one classifier.
+    public var classifierArchitecture: String {
+        switch self {
+        case .vit: "ViTForImageClassification"
+        case .deit: "DeiTForImageClassification"
+        case .dinov2: "Dinov2ForImageClassification"
+        }
+    }
+
+    /// The module of transformers that has the family's classes.
+    public var transformersModule: String { "transformers.models.\(rawValue).modeling_\(rawValue)" }
+}

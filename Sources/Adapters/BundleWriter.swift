@@ -80,7 +80,8 @@ public enum BundleWriter {
         let writer = try SafetensorsWriter(
             path: path,
             declarations: zip(stored, names).map { .init(name: $1, shape: $0.entry.shape) })
-        for (tensor, name) in zip(stored, names) {
+        for (index, (tensor, name)) in zip(stored, names).enumerated() {
+            try LongWork.report("writing tensors", index, of: stored.count)
             var values: [Float] = []
             for parameter in tensor.parameters {
                 values += try merged.parameter(parameter).values

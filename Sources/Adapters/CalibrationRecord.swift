@@ -30,12 +30,15 @@ public struct CalibrationRecord: Sendable {
     public let tune: String?
     /// The drop in percent that the groups were found for, if they were.
     public let maxDrop: Double?
+    /// The tasks whose heads a recipe says were not aligned, because that made them no better; nil if it is to be decided.
+    public let keptHeads: Set<String>?
     /// How well each task was aligned, in the order of alignment.
     private var alignments: [HeadAlignment.Result] = []
 
     /// A record without alignments.
     public init(images: [Images], align: Bool, alignRank: Int?, tune: String?, maxDrop: Double?) {
         (self.images, self.align, self.alignRank, self.tune, self.maxDrop) = (images, align, alignRank, tune, maxDrop)
+        keptHeads = nil
     }
 
     /// Adds how well tasks were aligned.
@@ -58,11 +61,13 @@ public struct CalibrationRecord: Sendable {
         guard align else { return .object(object) }
         var tasks = JSONObject()
         for result in alignments {
-            tasks[result.head.task] = .object([
+            var task: JSONObject = [
                 "images": .int(result.images), "ridge": .double(result.ridge),
                 "same_label_before": .double(result.before.sameLabel), "same_label": .double(result.after.sameLabel),
                 "divergence": .double(result.after.divergence),
-            ])
+            ]
+            if result.isKept { task["aligned"] = .bool(false) }
+            tasks[result.head.task] = .object(task)
         }
         object["tasks"] = .object(tasks)
         return .object(object)
@@ -95,5 +100,13 @@ public struct CalibrationRecord: Sendable {
         }
         tune = object["tune"]?.stringValue
         maxDrop = object["max_drop"]?.doubleValue
+        keptHeads = Set(
+            try (object["tasks"]?.objectValue?.members ?? []).compactMap { task, value in
+                guard let aligned = value.objectValue?["aligned"] else { return nil }
+                guard let aligned = aligned.boolValue else {
+                    throw ModelError(reader.path, "\(place): tasks: \(task): aligned: expected true or false")
+                }
+                return aligned ? nil : task
+            })
     }
 }

@@ -1,3 +1,4 @@
+import Tensors
 public import VisionTransformers
 
 /// How much the changes of several tasks get in each other's way: measured for every parameter that two tasks change and
@@ -86,7 +87,8 @@ public struct Interference: Sendable {
         var places = [[Place]](repeating: [], count: indices.count)
         var squares = [(Double, Double)](repeating: (0, 0), count: indices.count)
         var norms = [Double](repeating: 0, count: tasks.count)
-        for parameter in parameters.sorted(by: Interference.isBefore) {
+        for (done, parameter) in parameters.sorted(by: Interference.isBefore).enumerated() {
+            try LongWork.report("comparing layers", done, of: parameters.count)
             let parts = try tasks.indices.map {
                 try change($0, parameter).map { try FactoredChange($0, of: parameter) }
             }

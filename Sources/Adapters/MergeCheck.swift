@@ -72,7 +72,8 @@ public struct MergeCheck: Sendable {
         _ = attempt("base") { try MergedBase.refuse(folder) }
         var names: Set<String> = []
         var adapters: [Adapter] = []
-        for candidate in candidates {
+        for (index, candidate) in candidates.enumerated() {
+            LongWork.note("reading adapters", index, of: candidates.count)
             let name = candidate.name
             if !names.insert(name).inserted { obstacle(name, "\(candidate.path): a second adapter of this name") }
             _ = attempt(name) { try ModelBundle.checkTaskName(name, path: candidate.path) }

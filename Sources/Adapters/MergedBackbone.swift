@@ -62,10 +62,12 @@ public struct MergedBackbone: ParameterSource {
         self.settings = settings
         start = nil
         let modules = Set(adapters.flatMap(\.adapter.modules))
-        let tasks = try adapters.map { item in
-            try item.adapter.changes(
-                of: base, weight: item.weight,
-                inputMoments: method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
+        let tasks = try adapters.enumerated().map { index, item in
+            try LongWork.part("computing deltas", index, of: adapters.count) {
+                try item.adapter.changes(
+                    of: base, weight: item.weight,
+                    inputMoments: method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
+            }
         }
         unscaled = try method.merge(tasks, settings.atScaleOne)
     }

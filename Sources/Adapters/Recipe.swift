@@ -80,15 +80,19 @@ public enum FileDigest {
     /// What was computed already, by path: a base is compared with what adapters were trained over, then stands in a recipe.
     private static let known = Mutex<[String: (identity: FileIdentity, digest: String)]>([:])
 
-    /// The SHA-256 of a file's content as 64 hexadecimal digits. A file that has not changed is read once.
+    /// The SHA-256 of a file's content as 64 hexadecimal digits. A file that has not changed is read once; of a
+    /// large one, long work reports the MiB that are done.
     ///
-    /// - Throws: `TensorFileError` when the file cannot be read.
-    public static func sha256(_ path: String) throws(TensorFileError) -> String {
+    /// - Throws: `TensorFileError` when the file cannot be read; `ToldToStop`.
+    public static func sha256(_ path: String) throws -> String {
         let file = try MappedFile(path: path)
         if let entry = known.withLock({ $0[path] }), entry.identity == file.identity { return entry.digest }
         let block = 1 << 24
         var hash = SHA256()
         for start in stride(from: 0, to: file.bytes.count, by: block) {
+            if file.bytes.count > 4 * block {
+                try LongWork.report("hashing MiB", start >> 20, of: file.bytes.count >> 20)
+            }
             let range = start..<min(start + block, file.bytes.count)
             hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
             file.release(range)
@@ -119,8 +123,8 @@ public enum FileDigest {
 
     /// The SHA-256 of files, by the last part of their names.
     ///
-    /// - Throws: `TensorFileError` when a file cannot be read.
-    public static func byName(_ paths: [String]) throws(TensorFileError) -> JSON {
+    /// - Throws: `TensorFileError` when a file cannot be read; `ToldToStop`.
+    public static func byName(_ paths: [String]) throws -> JSON {
         var object = JSONObject()
         for path in paths {
             let name = path.split(separator: "/").last.map(String.init) ?? path

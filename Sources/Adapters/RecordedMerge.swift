@@ -165,21 +165,23 @@ public struct RecordedMerge: Sendable {
     ///   every file that is missing.
     public func verify() throws {
         var wrong: [String] = []
-        func check(_ path: String, _ expected: String) {
+        func check(_ path: String, _ expected: String) throws(ToldToStop) {
             do {
                 let found = try FileDigest.sha256(path)
                 if found != expected {
                     wrong.append("\(path): not the file that was merged: expected SHA-256 \(expected), found \(found)")
                 }
+            } catch let error as ToldToStop {
+                throw error
             } catch { wrong.append("\(error)") }
         }
-        for (name, digest) in base.digests { check("\(base.path)/\(name)", digest) }
+        for (name, digest) in base.digests { try check("\(base.path)/\(name)", digest) }
         for item in items {
             for (name, digest) in item.files.digests {
                 if let labels = item.labels, name == item.labelsName {
-                    check(labels, digest)
+                    try check(labels, digest)
                 } else {
-                    check(RecipeReader.place(of: name, in: item.files.path), digest)
+                    try check(RecipeReader.place(of: name, in: item.files.path), digest)
                 }
             }
         }
@@ -195,7 +197,8 @@ public struct RecordedMerge: Sendable {
         try verify()
         let base = try Checkpoint(folder: base.path)
         try checkNothingNew(Recipe.files(of: base), among: self.base.digests.map(\.name))
-        let adapters = try items.map { item in
+        let adapters = try items.enumerated().map { index, item in
+            try LongWork.report("reading adapters", index, of: items.count)
             let adapter = try Adapter(
                 task: item.name, path: item.files.path, labels: item.labels, activation: item.activation, base: base,
                 allowsOtherBase: allowsOtherBase)

@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Logging
+import Tensors
 import VisionTransformers
 
 /// The options that name a base and adapters.
@@ -64,7 +65,8 @@ struct AdapterOptions: ParsableArguments {
         let checkpoint = try Checkpoint(folder: base ?? "")
         try MergedBase.refuse(checkpoint.folder)
         try ModelBundle.check(checkpoint, heads: [])
-        let opened = try adapters.map { named in
+        let opened = try adapters.enumerated().map { index, named in
+            try LongWork.report("reading adapters", index, of: adapters.count)
             let adapter = try Adapter(
                 task: named.name, path: named.value, labels: labels.value(of: named.name),
                 activation: activations.activation(of: named.name), base: checkpoint,

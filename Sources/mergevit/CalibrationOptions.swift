@@ -93,19 +93,37 @@ struct CalibrationOptions: ParsableArguments {
         base: Checkpoint, adapters: [WeightedAdapter], merge: MethodOptions.Choice, aligns: Bool, log: Logger
     ) throws -> (Calibrator, CalibrationRecord) {
         let reader = try reader(base, [merge.rule], log)
-        let images = try adapters.map { item in
+        let images = try adapters.enumerated().map { index, item in
             let task = item.adapter.task
-            if let folder = labelled.value(of: task) {
-                try item.adapter.head.activation.requireSoftmax(task: task, for: "--labelled")
-                return try reader.images(task, folders: [folder], classes: item.adapter.head.classes)
+            return try LongWork.part("reading tasks", index, of: adapters.count) {
+                if let folder = labelled.value(of: task) {
+                    try item.adapter.head.activation.requireSoftmax(task: task, for: "--labelled")
+                    return try reader.images(task, folders: [folder], classes: item.adapter.head.classes)
+                }
+                return try reader.images(task, folders: places(of: task))
             }
-            return try reader.images(task, folders: places(of: task))
         }
         let record = CalibrationRecord(
             images: images.map(\.record), align: align || maxDrop != nil || aligns, alignRank: alignRank,
             tune: isTuned || merge.choosesScale ? (labelled.isEmpty ? "agreement" : "labels") : nil, maxDrop: maxDrop)
+        if record.align { Self.warnOfFew(images.map(\.images), log) }
         return (try reader.calibrator(adapters, images.map(\.images)), record)
     }
+
+    /// Warns of tasks with so few held-out images that they hardly tell whether alignment helps.
+    private static func warnOfFew(_ images: [CalibrationImages], _ log: Logger) {
+        let few = images.map { (task: $0.task, count: $0.indices(heldOut: true).count) }.filter { $0.count < enough }
+        guard !few.isEmpty else { return }
+        let counts = few.map { "\($0.task) \($0.count)" }.joined(separator: ", ")
+        log.warning(
+            """
+            fewer than \(enough) held-out images, one in \(CalibrationImages.holdOutEvery) of a task's, tell little about \
+            whether its aligned head is better: \(counts)
+            """)
+    }
+
+    /// Held-out images of a task that are enough to tell whether alignment helps.
+    private static let enough = 50
 
     /// The images that a recipe tells of, from where they were or `--calibration` says that they are.
     func calibrator(
@@ -119,8 +137,10 @@ struct CalibrationOptions: ParsableArguments {
         }
         guard let found = record.calibration else { return nil }
         let reader = try reader(base, record.groups.map(\.rule), log)
-        let images = try found.images.map { item in
-            let images = try reader.images(item.task, folders: item.folders, isRecorded: true)
+        let images = try found.images.enumerated().map { index, item in
+            let images = try LongWork.part("reading tasks", index, of: found.images.count) {
+                try reader.images(item.task, folders: item.folders, isRecorded: true)
+            }
             guard images.record.sha256 == item.sha256 else {
                 throw ModelError(
                     item.folders.joined(separator: ", "),

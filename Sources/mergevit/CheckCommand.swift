@@ -44,14 +44,16 @@ struct CheckCommand: ParsableCommand {
     }
 
     func run() throws {
-        let check = MergeCheck(
-            base: base,
-            adapters: adapters.map {
-                .init(
-                    name: $0.name, path: $0.value, labels: labels.value(of: $0.name),
-                    activation: activations.activation(of: $0.name))
-            },
-            allowsOtherBase: otherBase.isAllowed)
+        let check = showingStages(isQuiet: false) {
+            MergeCheck(
+                base: base,
+                adapters: adapters.map {
+                    .init(
+                        name: $0.name, path: $0.value, labels: labels.value(of: $0.name),
+                        activation: activations.activation(of: $0.name))
+                },
+                allowsOtherBase: otherBase.isAllowed)
+        }
         StandardStream.output.write(json ? CheckReport.json(check).serialized() : CheckReport.text(check))
         if !check.isPossible { throw ExitCode(Exit.unusable) }
     }

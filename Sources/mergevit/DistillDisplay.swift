@@ -1,12 +1,12 @@
 import Labelling
 import Training
 
-/// How a distillation goes: a line of the terminal that is written over, and a line for every tenth of the steps.
+/// How a distillation goes: the status line, and a line for every tenth of the steps.
 struct DistillDisplay {
     /// Lines that stay.
     private static let lines = 10
 
-    private var status: StatusLine
+    private let status: StatusLine
     /// When the steps of this process began, and how many had been taken before.
     private var begun: (time: Double, steps: Int)?
     /// Sums since the last line that stays.
@@ -21,35 +21,38 @@ struct DistillDisplay {
         switch event {
         case .resumed(let steps):
             begun = (status.elapsed, steps)
-            status.say("going on after step \(steps)")
+            status.say("resuming after step \(steps)")
         case .step(let report): show(report)
         }
     }
 
-    /// Takes the terminal's line away.
-    mutating func finish() {
+    /// Takes the status line away.
+    func finish() {
         status.clear()
     }
 
     private mutating func show(_ report: DistillationReport) {
-        let begun = begun ?? (0, 0)
+        // The first step comes after the single adapters have answered for the steps up to the next round.
+        let begun = begun ?? (status.elapsed, report.step)
         self.begun = begun
         sums.steps += 1
         sums.distance += report.distance
         sums.divergence += report.divergence
         sums.sameLabel += report.sameLabel
         let count = Double(sums.steps)
-        var text = "step \(report.step)" + (report.steps.map { " of \($0)" } ?? "")
-        text += ": features \(thousandths(sums.distance / count)) of their variance away"
-        text += ", answers \(thousandths(sums.divergence / count)) nats"
-        text += ", \(tenths(100 * sums.sameLabel / count)) % of labels the same"
+        var text = StatusText(
+            "step \(report.step)" + (report.steps.map { " of \($0)" } ?? ""),
+            "features \(thousandths(sums.distance / count)) of their variance away",
+            "answers \(thousandths(sums.divergence / count)) nats",
+            "\(tenths(100 * sums.sameLabel / count)) % of labels the same")
         if let steps = report.steps, steps > report.step, report.step > begun.steps {
             let pace = (status.elapsed - begun.time) / Double(report.step - begun.steps)
-            text += "; \(clock(Double(steps - report.step) * pace)) left"
+            text.left = Double(steps - report.step) * pace
         }
         let isDue = report.steps.map { $0 == report.step || report.step % max($0 / Self.lines, 1) == 0 } ?? false
-        guard isDue else { return status.update(text) }
-        status.say(text)
+        guard isDue else { return status.update { text } }
+        let left = text.left.map { "; \(clock($0)) left" } ?? ""
+        status.say("\(text.parts[0]): \(text.parts.dropFirst().joined(separator: ", "))\(left)")
         sums = (0, 0, 0, 0)
     }
 }

@@ -23,33 +23,29 @@ struct DistillRunner {
         distillation.checkpointSeconds = options.checkpointSeconds
         distillation.checkpointSteps = options.checkpointSteps
         let request = Interruption.Request()
-        Interruption().request(request)
+        Interruption.asks(request, advice: TrainCommand.advice)
         var display = DistillDisplay(isQuiet: isQuiet)
         let images = Dictionary(record.images.map { ($0.task, $0.sha256) }) { $1 }
-        let outcome = try distillation.train(start, images: images) { event in
-            display.show(event)
-            return request.number == nil
+        let outcome = try showingStages(isQuiet: isQuiet, isStopped: { request.number != nil }) {
+            try distillation.train(start, images: images) { event in
+                display.show(event)
+                return request.number == nil
+            }
         }
         display.finish()
         switch outcome {
         case .stopped(let steps, let total):
-            Self.sayHowToGoOn("after step \(steps)" + (total.map { " of \($0)" } ?? ""))
-            throw ExitCode(128 + (request.number ?? 0))
+            throw Interruption.stopped(
+                by: request,
+                steps > 0 ? "after step \(steps)" + (total.map { " of \($0)" } ?? "") : "before the first step",
+                advice: steps > 0 || options.resume ? TrainCommand.advice : Interruption.nothingWritten)
         case .finished(let merged):
-            if let number = request.number {
-                Self.sayHowToGoOn("after the last step")
-                throw ExitCode(128 + number)
+            if request.number != nil {
+                throw Interruption.stopped(by: request, "after the last step", advice: TrainCommand.advice)
             }
             // All that is lost from here on is what follows training; the last checkpoint has the rest.
-            Interruption().watch {
-                Self.sayHowToGoOn("after training")
-                return true
-            }
+            Interruption.ends(advice: TrainCommand.advice)
             return merged
         }
-    }
-
-    private static func sayHowToGoOn(_ place: String) {
-        StandardStream.error.write("mergevit: stopped \(place); the same command with --resume goes on\n")
     }
 }

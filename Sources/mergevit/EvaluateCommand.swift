@@ -39,12 +39,11 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let interruption = Interruption()
         // The folder first: a place that cannot be written should be known before the model is read.
         let folder = try report.output.map { try ReportFolder($0, replaces: report.force) }
-        interruption.watch { folder?.discard() ?? true }
+        Interruption.ends { folder?.discard() ?? true }
         do {
-            let code = try evaluate(folder)
+            let code = try showingStages(isQuiet: report.isQuiet) { try evaluate(folder) }
             if code != Exit.allWell { throw ExitCode(code) }
         } catch {
             folder?.discard()

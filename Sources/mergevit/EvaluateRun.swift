@@ -114,7 +114,7 @@ struct EvaluateRun {
     ) throws -> [Answered] {
         let thresholds = tasks.compactMap { task in data.threshold(of: task.name).map { (task.name, $0) } }
         let plan = EvaluationPlan(tasks, thresholds: Dictionary(uniqueKeysWithValues: thresholds))
-        var display = ProgressDisplay(plan.source, isShown: !report.isQuiet && StandardStream.error.isTerminal)
+        var display = ProgressDisplay(plan.source, isShown: !report.isQuiet)
         defer { display.finish() }
         let (answers, progress) = try evaluate(
             plan, preparer: preparer, classifier: classifier, rows: rows, options: engine.labellingOptions

@@ -32,7 +32,6 @@ struct GatherCommand: ParsableCommand {
     var isQuiet = false
 
     func run() throws {
-        let interruption = Interruption()
         let path = RawArguments.path(output)
         let paths = shards.map(RawArguments.path)
         let parts = paths.filter { !$0.isSameFile(as: path) }
@@ -41,10 +40,10 @@ struct GatherCommand: ParsableCommand {
         }
         let gathered = try GatheredShards(parts, isPartial: partial)
         let file = try OutputFile.replacing(path, force: force)
-        interruption.watch { file.discard() }
+        Interruption.ends { file.discard() }
         let manifest: RunManifest
         do {
-            manifest = try gathered.write(to: file)
+            manifest = try showingStages(isQuiet: isQuiet) { try gathered.write(to: file) }
             try manifest.write(beside: path)
             try file.commit()
         } catch {

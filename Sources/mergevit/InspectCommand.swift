@@ -51,12 +51,14 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         if let path {
-            let description = try ModelDescription.of(path)
+            let description = try showingStages(isQuiet: false) { try ModelDescription.of(path) }
             StandardStream.output.write(json ? description.serialized() : ModelDescription.text(description))
         } else if let image, let dump {
-            try StageDump.write(
-                model: bundle.map(StageDump.Model.bundle) ?? .base(base ?? ""), image: image,
-                decoding: decoding.options, to: dump)
+            try showingStages(isQuiet: false) {
+                try StageDump.write(
+                    model: bundle.map(StageDump.Model.bundle) ?? .base(base ?? ""), image: image,
+                    decoding: decoding.options, to: dump)
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Labelling
 import Logging
+import Tensors
 import VisionTransformers
 
 /// `mergevit label`.
@@ -29,9 +30,23 @@ struct LabelCommand: ParsableCommand {
     private static let grace: UInt32 = 20
 
     func run() throws {
+        let request = Interruption.Request()
+        let advice = output.output == nil ? Interruption.nothingWritten : Self.advice
+        Interruption.asks(request, advice: advice, grace: LabelCommand.grace)
+        do {
+            try showingStages(isQuiet: !output.showsProgress, isStopped: { request.number != nil }) {
+                try run(request)
+            }
+        } catch is ToldToStop {
+            throw Interruption.stopped(by: request, "before the first input", advice: advice)
+        }
+    }
+
+    /// How to resume.
+    private static let advice = "to resume, run the same command"
+
+    private func run(_ request: Interruption.Request) throws {
         let rowOptions = try output.rowOptions()
-        let (interruption, request) = (Interruption(), Interruption.Request())
-        interruption.request(request, grace: LabelCommand.grace)
         // Inputs and output first: what is not there and what cannot be written should be known before the model is read.
         let path = output.output.map(RawArguments.path)
         let source = input.source.excluding(path.map { [$0, RunManifest.path(of: $0)] } ?? [])
@@ -63,11 +78,11 @@ struct LabelCommand: ParsableCommand {
                 rows: rowOptions, decoding: model.engine.decoding.options, bundle: opened.digest ?? "",
                 precision: opened.precision)
             guard let part = try RunPart(source, sharding, isStopped: { request.number != nil }) else {
-                throw ExitCode(128 + (request.number ?? 0))
+                throw ToldToStop()
             }
             switch try file.begin(part.binding(settings), restart: output.restart) {
             case .fresh: break
-            case .goesOn(let inputs): log.notice("going on after \(inputs) inputs, whose rows are in \(file.partial)")
+            case .goesOn(let inputs): log.notice("resuming after \(inputs) inputs, whose rows are in \(file.partial)")
             case .startsOver: log.warning("\(file.partial): its journal is damaged; beginning anew")
             }
             let result = try label(part.source, to: file, with: opened, rowOptions, request)
@@ -100,7 +115,7 @@ struct LabelCommand: ParsableCommand {
                 bundle.json
                 """)
         }
-        var display = ProgressDisplay(source, isShown: !output.isQuiet && StandardStream.error.isTerminal)
+        var display = ProgressDisplay(source, isShown: output.showsProgress)
         defer { display.finish() }
         let result = try Labelling.label(
             source, preparer: model.preparer, classifier: model.classifier, rows: rows, output: file,
@@ -126,9 +141,10 @@ struct LabelCommand: ParsableCommand {
     /// Turns the result into an exit code.
     private func finish(_ result: LabellingProgress, _ request: Interruption.Request, goesOn: Bool) throws {
         if result.isStopped {
-            let advice = goesOn ? "; the same command goes on" : ""
-            log.notice("stopped after \(result.done) inputs\(advice)")
-            throw ExitCode(128 + (request.number ?? 0))
+            throw Interruption.stopped(
+                by: request, "after \(result.done) inputs",
+                advice: goesOn
+                    ? Self.advice : output.output == nil ? "what was written is not all" : Interruption.nothingWritten)
         }
         guard result.failed > 0 else { return }
         let text = FailureText.sentence(result, hasEndings: input.all.endings.names != nil)

@@ -264,6 +264,9 @@ struct LabelOutputOptions: ParsableArguments {
     @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
     var isQuiet = false
 
+    /// Whether there is a status line: not where rows go to a terminal.
+    var showsProgress: Bool { !isQuiet && (output != nil || !StandardStream.output.isTerminal) }
+
     /// How the rows look.
     func rowOptions() throws -> RowOptions {
         var options = RowOptions()

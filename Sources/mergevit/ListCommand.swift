@@ -28,15 +28,16 @@ struct ListCommand: ParsableCommand {
     var isNullSeparated = false
 
     func run() throws {
-        let interruption = Interruption()
         let path = output.map(RawArguments.path)
         let source = input.source(separator: isNullSeparated ? .nul : .newline, archives: .none)
             .excluding(path.map { [$0] } ?? [])
         try input.check(source)
         let file = if let path { try OutputFile.replacing(path, force: force) } else { OutputFile.standardOutput() }
-        interruption.watch { file.discard() }
+        Interruption.ends { file.discard() }
         do {
-            let count = try InputListing.write(source, to: file, separator: isNullSeparated ? .nul : .newline)
+            let count = try showingStages(isQuiet: output == nil && StandardStream.output.isTerminal) {
+                try InputListing.write(source, to: file, separator: isNullSeparated ? .nul : .newline)
+            }
             guard count > 0 || input.allowEmpty else { throw source.emptyError }
             try file.commit()
         } catch {

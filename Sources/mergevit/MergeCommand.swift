@@ -94,7 +94,9 @@ struct MergeCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
+    func run() throws { try showingStages(isQuiet: isQuiet) { try merge() } }
+
+    private func merge() throws {
         let log = Warnings.logger(quiet: isQuiet)
         let report: (String) -> Void = { if !isQuiet { StandardStream.error.write($0 + "\n") } }
         if let recipe = input.recipe {
@@ -156,18 +158,18 @@ struct MergeCommand: ParsableCommand {
     }
 
     private func write(_ groups: [BundleGroup], order: [String]?, _ record: CalibrationRecord?, _ log: Logger) throws {
+        let isTrained = groups.contains { $0.merged.method.isTrained }
+        let advice = isTrained ? TrainCommand.advice : Interruption.nothingWritten
         if form.kind == .adapter, let merged = groups.first?.merged {
             let result = try AdapterWriter.write(
                 merged, to: output, rank: form.rank, names: form.keyNames, calibration: record, replaces: force
-            ) { discard in Interruption().watch(discard) }
+            ) { discard in Interruption.ends(advice: advice, cleanup: discard) }
             DistillOptions.finish(output, groups: groups.count)
             return say(groups, OutputForm.summary(result))
         }
         let heads = try BundleWriter.write(
             groups: groups, order: order, calibration: record, to: output, replaces: force
-        ) { discard in
-            Interruption().watch(discard)
-        }
+        ) { discard in Interruption.ends(advice: advice, cleanup: discard) }
         DistillOptions.finish(output, groups: groups.count)
         say(groups, heads.map(Self.described).joined(separator: ", "))
     }

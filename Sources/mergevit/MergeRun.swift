@@ -115,7 +115,7 @@ struct MergeRun {
     /// A merge with its heads, aligned if they are to be.
     private mutating func aligned(_ merged: MergedBackbone) throws -> BundleGroup {
         guard let calibrator, let record, record.align else { return try BundleGroup(merged) }
-        return group(merged, try calibrator.align(merged, rank: record.alignRank))
+        return group(merged, try calibrator.align(merged, rank: record.alignRank, keeping: record.keptHeads))
     }
 
     /// A merge with its aligned heads, which are reported and recorded.
@@ -124,11 +124,20 @@ struct MergeRun {
             let (before, after) = (
                 Self.rounded(100 * result.before.sameLabel), Self.rounded(100 * result.after.sameLabel)
             )
-            let compared =
-                result.head.activation == .identity
-                ? "R² with its single adapter's values \(before / 100) on the held-out before, \(after / 100) after"
-                : "labels as its single adapter's on \(before) % of the held-out before, \(after) % after"
-            report("\(result.head.task): aligned on \(result.images) images; \(compared)")
+            let (name, images) = (result.head.task, result.images)
+            if result.head.activation == .identity {
+                let share = "R² with its single adapter's values \(before / 100) on the held-out"
+                report(
+                    result.isKept
+                        ? "\(name): not aligned: \(share) as it is, \(after / 100) aligned on \(images) images"
+                        : "\(name): aligned on \(images) images; \(share) before, \(after / 100) after")
+            } else {
+                let share = "labels as its single adapter's on \(before) % of the held-out"
+                report(
+                    result.isKept
+                        ? "\(name): not aligned: \(share) as it is, \(after) % aligned on \(images) images"
+                        : "\(name): aligned on \(images) images; \(share) before, \(after) % after")
+            }
         }
         record?.add(results)
         return BundleGroup(merged, heads: results.map(\.head))

@@ -26,6 +26,7 @@ struct MergeVit: ParsableCommand {
     /// Runs the command; its exit code.
     private static func run() -> Int32 {
         StandardStream.keepPlaces()
+        Interruption.begin()
         Interruption.ignoreBrokenPipes()
         BLASThreads.limit()
         let arguments = RawArguments.current()
@@ -37,6 +38,7 @@ struct MergeVit: ParsableCommand {
             if let mistake = HelpFlag.mistake(in: arguments) { throw ValidationError(mistake) }
             var command = try parseAsRoot(arguments)
             try command.run()
+            StatusOutput.standardError.clear()
             return Exit.allWell
         } catch {
             Interruption.awaitEnd()

@@ -1,22 +1,29 @@
 import Glibc
 import Labelling
 
-/// How far the command has come, on a line of the terminal that is written over, and in a sentence at the end.
+/// How far the command has come through its inputs, on the status line, and in a sentence at the end.
 struct ProgressDisplay {
-    private let counter: InputCounter?
-    private var status: StatusLine
+    private let source: InputSource
+    private let isShown: Bool
+    private let status: StatusLine
+    /// Begins to count when the status line is first shown: short runs, and those without a reader, need no total.
+    private var counter: InputCounter?
 
     /// A display; one that is not shown writes nothing and counts no inputs.
     init(_ source: InputSource, isShown: Bool) {
-        counter = isShown ? InputCounter(source) : nil
-        status = StatusLine(isQuiet: !isShown, isUpdated: isShown)
+        (self.source, self.isShown) = (source, isShown)
+        status = StatusLine(isQuiet: !isShown)
     }
 
     /// Shows where the run is, unless that was shown a moment ago.
     mutating func update(_ progress: LabellingProgress) {
-        guard let counter else { return }
-        let seconds = status.elapsed
-        status.update(Self.line(progress, total: progress.total ?? counter.total, seconds: seconds))
+        var counter = counter
+        status.update(isNew: counter == nil) {
+            let found = counter ?? InputCounter(source)
+            counter = found
+            return Self.line(progress, total: progress.total ?? found.total, seconds: status.elapsed)
+        }
+        self.counter = counter
     }
 
     /// Takes the line away and stops counting.
@@ -36,14 +43,14 @@ struct ProgressDisplay {
         return text + "\n"
     }
 
-    private static func line(_ progress: LabellingProgress, total: Int?, seconds: Double) -> String {
-        var text = "\(progress.done)"
+    private static func line(_ progress: LabellingProgress, total: Int?, seconds: Double) -> StatusText {
         let done = progress.done - progress.resumed
-        if let total, total >= progress.done { text += " of \(total)" }
-        text += " images, \(rate(done, seconds)) images/s"
-        if progress.failed > 0 { text += ", \(progress.failed) failed" }
+        var place = "\(progress.done)"
+        if let total, total >= progress.done { place += " of \(total)" }
+        var text = StatusText("\(place) images", "\(rate(done, seconds)) images/s")
+        if progress.failed > 0 { text.parts.append("\(progress.failed) failed") }
         if let total, total > progress.done, done > 0 {
-            text += ", \(clock(Double(total - progress.done) * seconds / Double(done))) left"
+            text.left = Double(total - progress.done) * seconds / Double(done)
         }
         return text
     }

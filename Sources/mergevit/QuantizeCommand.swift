@@ -50,12 +50,11 @@ struct QuantizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        let interruption = Interruption()
         // The folder first: a place that cannot be written should be known before images are read.
         let folder = try AtomicFolder(output, replaces: force)
-        interruption.watch { folder.discard() }
+        Interruption.ends { folder.discard() }
         do {
-            try quantize(to: folder)
+            try showingStages(isQuiet: isQuiet) { try quantize(to: folder) }
         } catch {
             folder.discard()
             throw error
@@ -69,10 +68,8 @@ struct QuantizeCommand: ParsableCommand {
         let run = QuantizeRun(
             bundle, threads: threads ?? LabelModelOptions.availableCores, log)
         let pictures = try run.pictures(calibration, count: images)
-        var status = StatusLine(isQuiet: isQuiet)
-        let agreement = try run.run(pictures, to: folder, &status)
+        let agreement = try run.run(pictures, to: folder)
         try folder.commit()
-        status.clear()
         if let agreement, !agreement.isEnough {
             log.warning(
                 "fewer than \(Self.percent(LabelAgreement.least)) of the labels are kept: --precision auto will not take int8"

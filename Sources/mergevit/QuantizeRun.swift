@@ -2,6 +2,7 @@ import Adapters
 import Images
 import Labelling
 import Logging
+import Tensors
 import VisionTransformers
 
 /// What `mergevit quantize` does.
@@ -35,8 +36,10 @@ struct QuantizeRun {
         let folders = try folders.map { try CalibrationReader.fitted($0, log) }
         for (index, folder) in folders.enumerated() {
             let share = max(count * (index + 1) / folders.count - count * index / folders.count, 1)
-            let prepared = try PreparedImages(
-                [RawArguments.path(folder)], preparer: preparer, spread: (1 + Self.others) * share)
+            let prepared = try LongWork.part("reading folders", index, of: folders.count) {
+                try PreparedImages(
+                    [RawArguments.path(folder)], preparer: preparer, spread: (1 + Self.others) * share)
+            }
             if let first = prepared.skipped.first {
                 log.warning(
                     "\(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)")
@@ -52,9 +55,7 @@ struct QuantizeRun {
     }
 
     /// Rounds the bundle and writes it; what its labels are worth comes with it, where the processor can tell.
-    ///
-    /// - Parameter status: shows how far it is.
-    func run(_ pictures: Pictures, to folder: AtomicFolder, _ status: inout StatusLine) throws -> LabelAgreement? {
+    func run(_ pictures: Pictures, to folder: AtomicFolder) throws -> LabelAgreement? {
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
         let count = pictures.measured.count
         let roundings = try bundle.groups.map { group in
@@ -63,29 +64,23 @@ struct QuantizeRun {
                 images: count, threads: threads
             ) { image, patches in
                 preparer.writePatches(of: pictures.measured[image], into: patches)
-                let isLast = image == count - 1
-                status.update(isLast ? "rounding" : "measured \(image) of \(count) images", isLast: isLast)
             }
         }
         try QuantizedBundle.copy(bundle, to: folder)
         try QuantizedBundle.write(roundings, of: bundle, nil, to: folder)
         guard InferencePrecision.int8.isSupported, !bundle.heads.isEmpty else { return nil }
         let agreement = try agreement(
-            of: ModelBundle(folder: folder.path(".")), pictures.areSame ? pictures.measured : pictures.compared,
-            &status)
+            of: ModelBundle(folder: folder.path(".")), pictures.areSame ? pictures.measured : pictures.compared)
         try QuantizedBundle.write(roundings, of: bundle, agreement, to: folder)
         return agreement
     }
 
-    private func agreement(
-        of rounded: ModelBundle, _ pictures: [RGBImage], _ status: inout StatusLine
-    ) throws -> LabelAgreement {
+    private func agreement(of rounded: ModelBundle, _ pictures: [RGBImage]) throws -> LabelAgreement {
         try LabelAgreement(
             of: rounded.model(threads: threads, precision: .int8), with: bundle.model(threads: threads),
             images: pictures.count, threads: threads
         ) { image, patches in
             preparer.writePatches(of: pictures[image], into: patches)
-            status.update("compared \(image) of \(pictures.count) images")
         }
     }
 }

@@ -8,8 +8,15 @@ enum StandardStream: Int32 {
     /// Writes text. Nobody is told if it fails.
     func write(_ text: String) { write(Array(text.utf8)) }
 
-    /// Writes bytes. Nobody is told if it fails.
+    /// Writes bytes, on stderr whole lines. Nobody is told if it fails.
     func write(_ bytes: [UInt8]) {
+        if self == .error { return StatusOutput.standardError.write(bytes) }
+        StatusOutput.standardError.clear()
+        writeBytes(bytes)
+    }
+
+    /// Writes bytes as they are, whatever status line there is.
+    func writeBytes(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { bytes in
             var rest = bytes
             while rest.count > 0 {

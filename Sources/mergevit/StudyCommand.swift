@@ -31,12 +31,17 @@ struct StudyCommand: ParsableCommand {
     func validate() throws { try RawArguments.checkText([base, output]) }
 
     func run() throws {
-        let (interruption, request) = (Interruption(), Interruption.Request())
-        interruption.request(request)
+        let request = Interruption.Request()
+        Interruption.asks(request, advice: Self.advice)
         var display = StudyDisplay(Warnings.logger(quiet: options.isQuiet), isQuiet: options.isQuiet)
-        let outcome = try job().run { event in
-            display.show(event)
-            return request.number == nil
+        let job = try job()
+        let outcome = try showingStages(
+            isQuiet: options.isQuiet, on: display.stages, isStopped: { request.number != nil }
+        ) {
+            try job.run { event in
+                display.show(event)
+                return request.number == nil
+            }
         }
         display.finish()
         switch outcome {
@@ -50,11 +55,12 @@ struct StudyCommand: ParsableCommand {
             StandardStream.output.write(StudyText.table(study))
             guard skipped == 0 else { throw ExitCode(Exit.someFailed) }
         case .stopped(let done, let total):
-            StandardStream.error.write(
-                "mergevit: stopped with \(done) of \(total) results; the same command goes on\n")
-            throw ExitCode(128 + (request.number ?? 0))
+            throw Interruption.stopped(by: request, "with \(done) of \(total) results", advice: Self.advice)
         }
     }
+
+    /// How to resume.
+    private static let advice = "to resume, run the same command"
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {
         let file = try OutputFile.replacing(BytePath("\(output)/\(name)"))

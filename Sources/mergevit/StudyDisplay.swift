@@ -1,15 +1,18 @@
 import Labelling
 import Logging
+import Tensors
 import Training
 
-/// How a study goes: a line of the terminal that is written over, a line for every result that stays.
+/// How a study goes: the status line, a line for every result that stays.
 struct StudyDisplay {
     /// Files left out that are named for each task; of the others the number is told.
     private static let named = 10
 
     private let log: Logger
     private let isQuiet: Bool
-    private var status: StatusLine
+    private let status: StatusLine
+    /// Shows the stages of the work under way.
+    let stages = StageDisplay()
     private var skipped: [String: Int] = [:]
     /// Seconds that image passes took, and when they began.
     private var begun: Double?
@@ -24,7 +27,8 @@ struct StudyDisplay {
     /// Shows an event.
     mutating func show(_ event: StudyEvent) {
         switch event {
-        case .reading(let done, let total): status.update("reading images: \(done) of \(total)")
+        case .reading(let done, let total):
+            if !isQuiet { stages.show([LongWork.Stage(name: "reading images", done: done, total: total)]) }
         case .skipped(let task, let path, let reason):
             skipped[task, default: 0] += 1
             if skipped[task, default: 0] <= Self.named { status.warn("\(task): left out \(path): \(reason)") }
@@ -34,7 +38,7 @@ struct StudyDisplay {
             if training?.key != key {
                 training?.display.finish()
                 status.say("training \(isHead ? "a head" : "an adapter") for \(task)")
-                training = (key, TrainDisplay(log, isQuiet: isQuiet))
+                training = (key, TrainDisplay(log, isQuiet: isQuiet, isHeadOnly: isHead))
             }
             training?.display.show(event)
         case .trained(let task, _, let kept, let output):
@@ -46,14 +50,17 @@ struct StudyDisplay {
             let now = status.elapsed
             let first = begun ?? now
             begun = first
-            self.left = done > 0 && now > first ? "\(clock(left * (now - first) / done)) left" : nil
-            status.update("\(method): \(tasks.joined(separator: "+"))" + (self.left.map { ", \($0)" } ?? ""))
+            let seconds = done > 0 && now > first ? left * (now - first) / done : nil
+            self.left = seconds.map { "\(clock($0)) left" }
+            let text = StatusText("\(method): \(tasks.joined(separator: "+"))", left: seconds)
+            stages.setContext(text)
+            status.update { text }
         case .result(let result, let done, let total):
             status.say(Self.text(result, done, total) + (left.map { "; \($0)" } ?? ""))
         }
     }
 
-    /// Takes the terminal's line away, and tells how many files were left out.
+    /// Takes the status line away, and tells how many files were left out.
     mutating func finish() {
         status.clear()
         for (task, count) in skipped.sorted(by: { $0.key < $1.key }) where count > Self.named {

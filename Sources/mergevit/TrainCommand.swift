@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Labelling
 import Logging
+import Tensors
 import Training
 import VisionTransformers
 
@@ -80,15 +81,18 @@ struct TrainCommand: ParsableCommand {
             warnings.notice("\(base) \(merged.description); the head will fit its backbone alone")
         }
         for note in job.data.notes { warnings.warning("\(note)") }
-        let (interruption, request) = (Interruption(), Interruption.Request())
-        interruption.request(request)
+        let request = Interruption.Request()
+        Interruption.asks(request, advice: Self.advice)
         let journal = try log.map { try TrainLog(RawArguments.path($0), appends: resume) }
         if let warning = input.warning(of: job.data) { warnings.warning("\(warning)") }
-        var display = TrainDisplay(warnings, isQuiet: isQuiet, isMultiLabel: job.data.labels != nil)
-        let outcome = try job.run { event in
-            display.show(event)
-            journal?.write(event)
-            return request.number == nil && journal?.failure == nil
+        var display = TrainDisplay(
+            warnings, isQuiet: isQuiet, isHeadOnly: adapter.headOnly, isMultiLabel: job.data.labels != nil)
+        let outcome = try showingStages(isQuiet: isQuiet, isStopped: { request.number != nil }) {
+            try job.run { event in
+                display.show(event)
+                journal?.write(event)
+                return request.number == nil && journal?.failure == nil
+            }
         }
         display.finish()
         if let failure = journal?.failure { throw failure }
@@ -98,16 +102,20 @@ struct TrainCommand: ParsableCommand {
             StandardStream.error.write(
                 TrainDisplay.summary(task, output, kept: kept, epochs: epochs, skipped: skipped))
         case .stopped(let steps, let total):
-            let place = total > 0 ? "after step \(steps) of \(total)" : "before the first step"
-            StandardStream.error.write("mergevit: stopped \(place); the same command with --resume goes on\n")
-            throw ExitCode(128 + (request.number ?? 0))
+            throw Interruption.stopped(
+                by: request, steps > 0 ? "after step \(steps) of \(total)" : "before the first step",
+                advice: steps > 0 || resume ? Self.advice : Interruption.nothingWritten)
         }
     }
+
+    /// How to resume.
+    static let advice = "to resume, run the same command with --resume"
 
     private func job() throws -> TrainingJob {
         var job = TrainingJob(
             base: base, data: try input.list(task, seed: options.seed), task: task, output: output,
             lora: try adapter.lora)
+        job.precision = adapter.precision ?? .f32
         options.apply(to: &job)
         job.augmentation = input.augmentation(job.augmentation)
         job.imageMemory = input.imageMemory << 20

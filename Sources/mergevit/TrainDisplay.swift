@@ -2,45 +2,53 @@ import Labelling
 import Logging
 import Training
 
-/// How a training run goes: a line of the terminal that is written over, a line for every epoch, a sentence at the end.
+/// How a training run goes: the status line, a line for every epoch, a sentence at the end.
 struct TrainDisplay {
     /// Files left out that are named; of the others the number is told.
     private static let named = 10
+    /// Lines for the epochs of a head alone, which take no time worth a line each.
+    private static let headLines = 10
 
-    private var status: StatusLine
+    private let status: StatusLine
+    private let isHeadOnly: Bool
     private let right: String
     private var skipped = 0
+    /// The stage of reading or of features: when it began, and how many were done.
+    private var stage: (total: Int, begun: Double, done: Int)?
     /// When the steps of this process began, and how many had been taken before.
     private var begun: (time: Double, steps: Int)?
-    private var before = 0
     /// Images of the epoch under way, and when it began.
     private var epoch = (images: 0, time: 0.0)
     private var last: StepReport?
+    /// The last epoch, and whether it was the best so far, as long as it has no line.
+    private var unsaid: (record: EpochRecord, isBest: Bool)?
 
-    init(_ log: Logger, isQuiet: Bool, isMultiLabel: Bool = false) {
+    /// - Parameters:
+    ///   - isHeadOnly: whether a head alone is trained.
+    ///   - isMultiLabel: whether images have several labels.
+    init(_ log: Logger, isQuiet: Bool, isHeadOnly: Bool, isMultiLabel: Bool = false) {
         status = StatusLine(log, isQuiet: isQuiet)
+        self.isHeadOnly = isHeadOnly
         right = isMultiLabel ? "exact match" : "accuracy"
     }
 
     /// Shows an event.
     mutating func show(_ event: TrainingEvent) {
         switch event {
-        case .reading(let done, let total): status.update("reading images: \(done) of \(total)", isLast: done == total)
-        case .features(let done, let total):
-            status.update("computing features: \(done) of \(total)", isLast: done == total)
+        case .reading(let done, let total): show("reading images", done, of: total)
+        case .features(let done, let total): show("computing features", done, of: total)
         case .skipped(let path, let reason):
             skipped += 1
             if skipped <= Self.named { status.warn("left out \(path): \(reason)") }
-        case .resumed(let steps):
-            before = steps
-            status.say("going on after step \(steps)")
+        case .resumed(let steps): status.say("resuming after step \(steps)")
         case .step(let report): show(report)
         case .epoch(let record, let isBest): show(record, isBest)
         }
     }
 
-    /// Takes the terminal's line away.
+    /// Takes the status line away; of a head alone, the last epoch gets its line.
     mutating func finish() {
+        if let (record, isBest) = unsaid { say(record, isBest) }
         status.clear()
         if skipped > Self.named { status.warn("left out \(skipped - Self.named) more images") }
         skipped = 0
@@ -59,20 +67,39 @@ struct TrainDisplay {
         return text + "\n"
     }
 
+    private mutating func show(_ name: String, _ done: Int, of total: Int) {
+        let now = status.elapsed
+        let isNew = stage?.total != total || done < stage?.done ?? 0
+        let begun = isNew ? now : stage?.begun ?? now
+        stage = (total, begun, done)
+        let left = StageDisplay.left(now - begun, from: 0, to: Double(done) / Double(max(total, 1)))
+        status.update(isNew: isNew) { StatusText("\(name): \(done) of \(total)", left: left) }
+    }
+
     private mutating func show(_ report: StepReport) {
         let now = status.elapsed
-        if last?.epoch != report.epoch { epoch = (0, begun == nil ? now : epoch.time) }
-        if begun == nil { begun = (now, report.step) }
+        let isFirst = begun == nil
+        if last?.epoch != report.epoch { epoch = (0, isFirst ? now : epoch.time) }
+        if isFirst { begun = (now, report.step) }
         epoch.images += report.images
         last = report
-        let text =
-            "epoch \(report.epoch) of \(report.epochs), step \(report.step) of \(report.steps): loss "
-            + "\(thousandths(report.epochLoss)), \(right) \(tenths(100 * report.epochAccuracy)) %"
-            + pace(now, report, finished: false)
-        status.update(text)
+        status.update(isNew: isFirst) {
+            var text = StatusText(
+                "step \(report.step) of \(report.steps)", "epoch \(report.epoch) of \(report.epochs)",
+                "loss \(thousandths(report.epochLoss))", "\(right) \(tenths(100 * report.epochAccuracy)) %",
+                left: left(now, report))
+            if epoch.images > report.images, let pace = pace(now) { text.parts.append(pace) }
+            return text
+        }
     }
 
     private mutating func show(_ record: EpochRecord, _ isBest: Bool) {
+        unsaid = (record, isBest)
+        if isHeadOnly, let last, record.epoch % max(last.epochs / Self.headLines, 1) != 0 { return }
+        say(record, isBest)
+    }
+
+    private mutating func say(_ record: EpochRecord, _ isBest: Bool) {
         let now = status.elapsed
         var text =
             "epoch \(record.epoch): loss \(thousandths(record.loss)), \(right) \(tenths(100 * record.accuracy)) %"
@@ -81,21 +108,24 @@ struct TrainDisplay {
             text += "; validation \(thousandths(loss)), \(precision ?? "\(tenths(100 * accuracy)) %")"
             if isBest { text += ", the best so far" }
         }
-        if let last { text += pace(now, last, finished: true) }
+        if let last, !isHeadOnly {
+            if let pace = pace(now) { text += "; \(pace)" }
+            if let left = left(now, last) { text += ", \(clock(left)) left" }
+        }
         epoch = (0, now)
+        unsaid = nil
         status.say(text)
     }
 
-    /// Images a second in this epoch, and the time left by the steps of this process.
-    private func pace(_ now: Double, _ report: StepReport, finished: Bool) -> String {
-        var text = ""
-        if now > epoch.time, epoch.images > 0, finished || epoch.images > report.images {
-            text += "; \(rate(epoch.images, now - epoch.time)) images/s"
-        }
-        if let begun, report.step > begun.steps, report.step < report.steps {
-            let left = Double(report.steps - report.step) * (now - begun.time) / Double(report.step - begun.steps)
-            text += ", \(clock(left)) left"
-        }
-        return text
+    /// Images a second in this epoch; nil for a head alone, whose images were computed before.
+    private func pace(_ now: Double) -> String? {
+        guard !isHeadOnly, now > epoch.time, epoch.images > 0 else { return nil }
+        return "\(rate(epoch.images, now - epoch.time)) images/s"
+    }
+
+    /// Seconds left, by the steps of this process.
+    private func left(_ now: Double, _ report: StepReport) -> Double? {
+        guard let begun, report.step > begun.steps, report.step < report.steps else { return nil }
+        return Double(report.steps - report.step) * (now - begun.time) / Double(report.step - begun.steps)
     }
 }

@@ -138,8 +138,8 @@ struct TrainAdapterOptions: ParsableArguments {
 
     @Option(
         help: """
-            How the frozen backbone is computed in training: f32 or bf16, which is about twice as fast on processors that \
-            have instructions for it (default: f32).
+            How the frozen backbone is computed, also for --head-only: f32 or bf16, which is about twice as fast on \
+            processors that have instructions for it (default: f32).
             """)
     var precision: Precision?
 
@@ -149,7 +149,7 @@ struct TrainAdapterOptions: ParsableArguments {
     func validate() throws {
         let given: [(String, Bool)] = [
             ("--rank", rank != nil), ("--alpha", alpha != nil), ("--rslora", rslora), ("--dropout", dropout != nil),
-            ("--targets", targets != nil), ("--layers", layers != nil), ("--precision", precision != nil),
+            ("--targets", targets != nil), ("--layers", layers != nil),
             ("--key-names", names != nil),
         ]
         if headOnly, let first = given.first(where: \.1) {
@@ -174,7 +174,6 @@ struct TrainAdapterOptions: ParsableArguments {
             lora.alpha = alpha
             lora.isRankStabilized = rslora
             lora.dropout = dropout ?? 0
-            lora.precision = precision ?? .f32
             return lora
         }
     }

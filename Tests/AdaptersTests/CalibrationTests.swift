@@ -190,6 +190,35 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         }
     }
 
+    /// The merge of one adapter is that adapter, and its own head cannot be bettered.
+    @Test func aHeadThatAlignmentMakesNoBetterStays() throws {
+        let (calibrator, alone) = (try calibrator(), try merge([adapters[0]], scale: 1))
+        let result = try #require(try calibrator.align(alone).first)
+        #expect(result.isKept && !result.isBetter && result.head == adapters[0].adapter.head)
+        #expect(result.agreement == result.before && result.before.sameLabel == 1)
+        #expect(try calibrator.alignedHeads(of: alone) { _ in } == [result.head])
+        // What an earlier merge decided is done again, whatever the images say.
+        let both = try merge(adapters, scale: 0.5)
+        let kept = try calibrator.align(both, keeping: [adapters[1].adapter.task])
+        #expect(kept.map(\.isKept) == [false, true] && kept[1].head == adapters[1].adapter.head)
+        #expect(try calibrator.align(alone, keeping: []).map(\.isKept) == [false])
+    }
+
+    /// The search needs as many trials as it says, and finds the least loss wherever it is.
+    @Test func aSearchTakesNoMoreTrialsThanItSays() {
+        for (count, most) in [(1, 1), (2, 2), (3, 3), (17, 9)] {
+            #expect(Calibrator.mostTrials(of: count) == most)
+            for least in 0..<count {
+                var tried: [Int: Double] = [:]
+                Calibrator.search(count) { index in
+                    tried[index] = Double(abs(index - least))
+                    return Double(abs(index - least))
+                }
+                #expect(tried.count <= most && tried[least] == 0)
+            }
+        }
+    }
+
     @Test func groupsAreAsFewAsTheDropAllows() throws {
         let calibrator = try calibrator()
         let one = try calibrator.groups(of: adapters, maximumDrop: 1) { group, _ in try merge(group, scale: 0.5) }

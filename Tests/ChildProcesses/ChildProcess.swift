@@ -50,9 +50,10 @@ package final class ChildProcess {
     ///   - keepsInputOpen: whether its stdin has no end.
     ///   - folder: the folder it runs in.
     ///   - environment: variables that it gets beside those of the tests.
+    ///   - columns: if given, its stderr is a terminal of that width instead of a pipe.
     package init(
         _ program: String, _ arguments: [[UInt8]], input: [UInt8] = [], keepsInputOpen: Bool = false,
-        folder: URL? = nil, environment: [String: String] = [:]
+        folder: URL? = nil, environment: [String: String] = [:], columns: Int? = nil
     ) throws {
         // A process that does not read its stdin must not end the tests.
         signal(SIGPIPE, SIG_IGN)
@@ -61,7 +62,7 @@ package final class ChildProcess {
         let settings = Self.vector(variables.map { Array($0.utf8) })
         defer { for text in words + settings { free(text) } }
         var (identifier, ends) = (pid_t(), [Int32](repeating: -1, count: 3))
-        let code = mv_spawn(program, words, settings, folder?.path, &identifier, &ends)
+        let code = mv_spawn(program, words, settings, folder?.path, UInt32(columns ?? 0), &identifier, &ends)
         guard code == 0 else { throw CannotRun(description: "\(program): \(String(cString: strerror(code)))") }
         self.identifier = identifier
         name = ([program] + arguments.map { String(decoding: $0, as: UTF8.self) }).joined(separator: " ")
@@ -85,6 +86,12 @@ package final class ChildProcess {
             if waitpid(identifier, &found, WNOHANG) == identifier { status = found }
         }
         return status == nil
+    }
+
+    /// What it has written to stderr by now, as text.
+    package var errorsSoFar: String {
+        exchange(milliseconds: 0)
+        return String(decoding: collected[1], as: UTF8.self)
     }
 
     /// Sends it a signal, unless it has ended.

@@ -23,7 +23,7 @@ import Testing
 
     @Test func aMergeWithImagesIsMadeAgainFromItsRecipe() throws {
         let run = try merged(["--calibration", "images", "--align", "-o", "first"])
-        #expect(run.exitCode == 0 && run.errors.contains("traffic: aligned on \(sampleImages) images"), "\(run.errors)")
+        #expect(run.exitCode == 0 && run.errors.contains("aerial: aligned on \(sampleImages) images"), "\(run.errors)")
         func again(_ name: String, _ arguments: [String] = []) throws -> Finished {
             try runMergeVit(["merge", "--recipe", "first/bundle.json", "-o", name] + arguments, folder: scratch.url)
         }
@@ -76,9 +76,44 @@ import Testing
         #expect(rounded.exitCode == 3 && rounded.errors.contains("s: is divided into valid and test"))
     }
 
+    /// Of one adapter at scale 1 the merge is the adapter: nothing can be better than its own head.
+    @Test func aHeadThatAlignmentMakesNoBetterStays() throws {
+        func one(_ arguments: [String]) throws -> Finished {
+            try merge(["--adapter", "aerial=\(Samples.adapter("aerial"))"] + arguments, in: scratch)
+        }
+        let run = try one(["--calibration", "images", "--align", "-o", "kept"])
+        #expect(
+            run.errors.contains(
+                "aerial: not aligned: labels as its single adapter's on 100.0 % of the held-out as it is, "),
+            "\(run.errors)")
+        #expect(
+            run.errors.hasPrefix("mergevit: warning: fewer than 50 held-out images, one in 5 of a task's, tell little ")
+        )
+        #expect(run.errors.contains(": aerial \(sampleImages / 5)\n"))
+        #expect(try one(["-o", "plain"]).exitCode == 0)
+        #expect(try scratch.read("kept/heads.safetensors") == scratch.read("plain/heads.safetensors"))
+        let task = try recipe("kept")["calibration"]?.objectValue?["tasks"]?.objectValue?["aerial"]?.objectValue
+        #expect(task?["aligned"]?.boolValue == false && task?["same_label_before"]?.doubleValue == 1)
+        func again(_ recipe: String, _ name: String) throws {
+            let run = try runMergeVit("merge", "-q", "--recipe", recipe, "-o", name, folder: scratch.url)
+            #expect(run.exitCode == 0 && run.errors.isEmpty, "\(run.errors)")
+        }
+        try again("kept/bundle.json", "again")
+        for name in try scratch.entries("kept") {
+            #expect(try scratch.read("kept/\(name)") == scratch.read("again/\(name)"), "\(name)")
+        }
+        // Recipes from before there was a choice aligned every head, and still do.
+        let older = String(decoding: try scratch.read("kept/bundle.json"), as: UTF8.self)
+            .replacingOccurrences(of: ",\n *\"aligned\": false", with: "", options: .regularExpression)
+        try scratch.write("older.json", Array(older.utf8))
+        try again("older.json", "aligned")
+        #expect(try scratch.read("aligned/heads.safetensors") != scratch.read("kept/heads.safetensors"))
+        #expect(try String(decoding: scratch.read("aligned/bundle.json"), as: UTF8.self) == older)
+    }
+
     @Test func everyParameterThatIsNotFixedIsChosen() throws {
         let run = try merged(["--method", "core-ties", "--calibration", "images", "--tune-all", "-o", "free"])
-        #expect(run.exitCode == 0 && run.errors.hasPrefix("traffic, aerial: scale "), "\(run.errors)")
+        #expect(run.exitCode == 0 && run.errors.contains("traffic, aerial: scale "), "\(run.errors)")
         #expect(run.errors.contains("density "))
         let fixed = try merged(
             ["--method", "core-ties", "--set", "density=0.6", "--calibration", "images", "--tune-all", "-o", "fixed"])

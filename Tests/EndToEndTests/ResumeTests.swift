@@ -55,7 +55,7 @@ import Testing
         let other = try runMergeVit(arguments + ["-o", "out.csv", "--top-k", "2"], folder: scratch.url)
         #expect(other.exitCode == 3 && other.errors.contains("--top-k was 1, now 2; --restart drops it"))
         let last = try runMergeVit(arguments + ["-o", "out.csv"], folder: scratch.url)
-        #expect(last.exitCode == 1 && last.errors.hasPrefix("mergevit: going on after "))
+        #expect(last.exitCode == 1 && last.errors.hasPrefix("mergevit: resuming after "))
         #expect(Array(try scratch.read("out.csv").prefix(rows.count)) == rows)
     }
 

@@ -9,13 +9,14 @@ import Foundation
 ///   - keepsInputOpen: whether its stdin has no end.
 ///   - folder: the folder it runs in.
 ///   - environment: variables that it gets beside those of the tests.
+///   - columns: if given, its stderr is a terminal of that width instead of a pipe.
 func startMergeVit(
     _ arguments: [[UInt8]], input: [UInt8] = [], keepsInputOpen: Bool = false, folder: URL? = nil,
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], columns: Int? = nil
 ) throws -> ChildProcess {
     try ChildProcess(
         try mergeVitBinary(), arguments, input: input, keepsInputOpen: keepsInputOpen, folder: folder,
-        environment: ["LC_ALL": "C", "COLUMNS": "80"].merging(environment) { $1 })
+        environment: ["LC_ALL": "C", "COLUMNS": "80"].merging(environment) { $1 }, columns: columns)
 }
 
 /// Starts `mergevit` with arguments that are text.

@@ -86,8 +86,8 @@ import Testing
         // A machine that looks away for long may find it finished; then there is only nothing left to do.
         if signal == SIGINT, stopped.exitCode != 0 {
             #expect(stopped.exitCode == 130)
-            #expect(stopped.errors.contains("mergevit: stopped with "))
-            #expect(stopped.errors.contains("the same command goes on\n"))
+            #expect(stopped.errors.contains("mergevit: stopped by SIGINT with "))
+            #expect(stopped.errors.hasSuffix("; to resume, run the same command\n"))
         }
         let run = try study(options)
         #expect(run.errors.contains(" of 7 results are there\n"))

@@ -30,6 +30,21 @@ import Testing
         #expect(try scene.files("a")["adapter_model.safetensors"] != scene.files("c")["adapter_model.safetensors"])
     }
 
+    /// The features of a head alone are computed in the precision, too.
+    @Test(.enabled(if: isThere, "the processor has no instructions for bf16"))
+    func aHeadAloneLearns() throws {
+        let head = ["--head-only", "--epochs", "20", "--batch-size", "8"]
+        for (name, options) in [("a", ["--precision", "bf16"]), ("f", []), ("f32", ["--precision", "f32"])] {
+            try scene.trained(name, head + options)
+        }
+        #expect(try scene.record("a")["options"]?.objectValue?["precision"] == "bf16")
+        #expect(try scene.record("f")["options"]?.objectValue?["precision"] == nil)
+        #expect(try scene.files("f") == scene.files("f32"))
+        let weights = try scene.files("a").filter { $0.key.hasSuffix(".safetensors") }
+        #expect(try weights != scene.files("f").filter { $0.key.hasSuffix(".safetensors") } && !weights.isEmpty)
+        #expect(try scene.accuracy("a") >= 0.9)
+    }
+
     @Test(.enabled(if: isThere, "the processor has no instructions for bf16"))
     func aCheckpointIsOfOnePrecision() throws {
         _ = try scene.interrupted("a", Self.bf16, by: SIGTERM, after: 2)
@@ -51,5 +66,8 @@ import Testing
             run.errors
                 == "mergevit: error: compute in bf16: the processor has neither AVX512_BF16 nor AMX\n")
         #expect(try scratch.entries() == ["d"])
+        let head = try scene.train(
+            "h", ["--head-only", "--precision", "bf16"], environment: ["ONEDNN_MAX_CPU_ISA": "AVX512_CORE"])
+        #expect(head.exitCode == 3 && head.errors == run.errors)
     }
 }

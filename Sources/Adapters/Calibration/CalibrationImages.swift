@@ -31,7 +31,7 @@ public struct CalibrationImages: Sendable {
     }
 
     /// One image in this many is held out: ridges and scales are chosen on those.
-    static let holdOutEvery = 5
+    public static let holdOutEvery = 5
 
     /// The images that are fitted, or those that are held out, at most `limit` of them, evenly spread.
     public func indices(heldOut: Bool, limit: Int = .max) -> [Int] {
@@ -65,6 +65,7 @@ public struct CalibrationImages: Sendable {
         let indices = indices ?? Array(0..<count)
         var patches = [Float](repeating: 0, count: min(batch, max(indices.count, 1)) * model.inputCount)
         for start in stride(from: 0, to: indices.count, by: batch) {
+            try LongWork.report("computing images of \(task)", start, of: indices.count)
             let images = min(batch, indices.count - start)
             patches.withUnsafeMutableBufferPointer { patches in
                 for image in 0..<images {

@@ -1,4 +1,5 @@
 import Compute
+import Tensors
 public import VisionTransformers
 
 /// Compares merges with the single adapters on unlabelled images: aligns heads, chooses the scale, finds groups.
@@ -41,19 +42,26 @@ public final class Calibrator {
         }
     }
 
-    /// Aligns the heads of a merge's tasks, in the order of its adapters.
+    /// Aligns the heads of a merge's tasks, in the order of its adapters. A head that held-out images do not find better
+    /// stays as it was.
     ///
     /// - Parameters:
+    ///   - kept: the tasks whose heads stay as they were, if that was decided earlier.
     ///   - rank: the rank of the alignment, or nil for full.
     ///   - limit: how many fitted and how many held-out images of a task are looked at.
     /// - Throws: `ModelError`, `ComputeError`.
     public func align(
-        _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max
+        _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max, keeping kept: Set<String>? = nil
     ) throws -> [HeadAlignment.Result] {
+        try computeSingles(merged.adapters.map(\.adapter.task), limit)
         let model = try model(merged)
-        return try merged.adapters.map { item in
-            let features = try features(model, item.adapter.task, limit)
-            return try align(item.adapter.head, features, rank: rank, limit: limit)
+        return try merged.adapters.enumerated().map { index, item in
+            try LongWork.part("aligning heads", index, of: merged.adapters.count) {
+                let features = try features(model, item.adapter.task, limit)
+                let result = try align(item.adapter.head, features, rank: rank, limit: limit)
+                let isKept = kept?.contains(item.adapter.task) ?? !result.isBetter
+                return isKept ? result.keeping(item.adapter.head) : result
+            }
         }
     }
 
@@ -73,6 +81,14 @@ public final class Calibrator {
             try images.features(model, images.indices(heldOut: false, limit: limit)),
             try images.features(model, images.indices(heldOut: true, limit: limit))
         )
+    }
+
+    /// Computes what the single adapters of some tasks give, where that is not known yet: before a search, so that the time
+    /// that it takes is that of the search alone.
+    func computeSingles(_ tasks: [String], _ limit: Int) throws {
+        for (index, task) in tasks.enumerated() {
+            _ = try LongWork.part("single adapters", index, of: tasks.count) { try single(task, limit) }
+        }
     }
 
     /// What the task's single adapter gives; computed once for each limit.

@@ -12,8 +12,10 @@ public import VisionTransformers
 public struct HeadAlignment: Sendable {
     /// A task's aligned head and how well it answers.
     public struct Result: Sendable {
-        /// The head with the map folded in.
-        public let head: Head
+        /// The head with the map folded in, or the task's own if that is kept.
+        public private(set) var head: Head
+        /// Whether the task's own head is kept as it was, because alignment does not make it better.
+        public private(set) var isKept = false
         /// The same, found without the held-out images.
         let fitted: Head
         /// The ridge that was chosen, as a share of the mean eigenvalue of the features' covariance.
@@ -24,6 +26,26 @@ public struct HeadAlignment: Sendable {
         public let before: Agreement
         /// On held-out images, the aligned head.
         public let after: Agreement
+
+        /// On held-out images, the head that is used.
+        public var agreement: Agreement { isKept ? before : after }
+
+        /// Whether alignment makes held-out images better: more of them get the label of the single adapter, or as many, with
+        /// answers that diverge less.
+        public var isBetter: Bool {
+            after.sameLabel == before.sameLabel
+                ? after.divergence < before.divergence - Self.roundingError : after.sameLabel > before.sameLabel
+        }
+
+        /// Nats by which the divergence of equal answers can seem to change.
+        private static let roundingError = 1e-9
+
+        /// The same with the task's own head instead of the aligned one.
+        func keeping(_ own: Head) -> Result {
+            var result = self
+            (result.head, result.isKept) = (own, true)
+            return result
+        }
     }
 
     /// The ridges that are tried.
@@ -49,7 +71,8 @@ public struct HeadAlignment: Sendable {
         let fitted = Moments(merged.fitted, single.fitted, outputs: outputs)
         let before = Agreement(teacher, merged.heldOut, teacher: teacher, single.heldOut)
         var best: (ridge: Double, head: Head, agreement: Agreement)?
-        for ridge in Self.ridges {
+        for (index, ridge) in Self.ridges.enumerated() {
+            try LongWork.report("trying ridges for \(teacher.task)", index, of: Self.ridges.count)
             let head = try fold(try map(fitted, ridge: ridge), fitted, into: teacher)
             let agreement = Agreement(head, merged.heldOut, teacher: teacher, single.heldOut)
             if agreement.divergence < best?.agreement.divergence ?? .infinity { best = (ridge, head, agreement) }

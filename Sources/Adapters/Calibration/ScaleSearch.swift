@@ -54,7 +54,8 @@ extension Calibrator {
         return try merged.adapters.map { item in
             let features = try features(model, item.adapter.task, .max)
             try progress(features.fitted.rows + features.heldOut.rows)
-            return try align(item.adapter.head, features, rank: nil, limit: .max).head
+            let result = try align(item.adapter.head, features, rank: nil, limit: .max)
+            return result.isBetter ? result.head : item.adapter.head
         }
     }
 

@@ -1,3 +1,5 @@
+import Tensors
+
 /// Splits tasks into groups such that tasks which disturb each other stand apart.
 struct TaskGrouping {
     /// What each task loses when it is merged with each other one: `loss[i][j]` is task i's in a pair with j.
@@ -62,7 +64,7 @@ public struct GroupingResult: Sendable {
     public let heads: [[HeadAlignment.Result]]
 
     /// The largest share of held-out images on which a task's label is not that of its single adapter.
-    public var largestDrop: Double { heads.joined().map { 1 - $0.after.sameLabel }.max() ?? 0 }
+    public var largestDrop: Double { heads.joined().map { 1 - $0.agreement.sameLabel }.max() ?? 0 }
 }
 
 /// The scale that a group is merged at.
@@ -91,6 +93,7 @@ extension Calibrator {
     ) throws -> GroupingResult {
         var grouping: TaskGrouping?
         for count in 1...max(adapters.count, 1) {
+            try LongWork.report("trying groups", count - 1, of: adapters.count)
             var partition = [Array(adapters.indices)]
             if count > 1 {
                 let known = try grouping ?? TaskGrouping(loss: pairLosses(adapters, limit: limit, merge))
@@ -109,11 +112,16 @@ extension Calibrator {
     ) throws -> [[Double]] {
         var loss = adapters.map { _ in [Double](repeating: 0, count: adapters.count) }
         var scale = GroupScale.near(limit: limit)
+        let pairs = adapters.count * (adapters.count - 1) / 2
+        var done = 0
         for first in adapters.indices {
             for second in adapters.indices where second > first {
-                let merged = try merge([adapters[first], adapters[second]], scale)
+                let (merged, results) = try LongWork.part("comparing pairs", done, of: pairs) {
+                    let merged = try merge([adapters[first], adapters[second]], scale)
+                    return (merged, try align(merged, limit: limit))
+                }
+                done += 1
                 scale = .given(merged.scale)
-                let results = try align(merged, limit: limit)
                 loss[first][second] = results[0].after.divergence
                 loss[second][first] = results[1].after.divergence
             }

@@ -1,3 +1,4 @@
+import Tensors
 import VisionTransformers
 
 /// The choice of a merge's scale and parameters by images.
@@ -18,23 +19,44 @@ extension Calibrator {
     public func chooseScale(
         of merged: MergedBackbone, among scales: [Double], aligning: Bool, rank: Int? = nil, limit: Int = 1000
     ) throws -> (best: MergedBackbone, losses: [(scale: Double, loss: Double)]) {
+        let tasks = merged.adapters.map(\.adapter.task)
+        try computeSingles(tasks.filter { aligning || images[$0]?.classes == nil }, limit)
+        let most = Self.mostTrials(of: scales.count)
         var known: [Int: Double] = [:]
-        func loss(_ index: Int) throws -> Double {
+        try Self.search(scales.count) { index in
             if let value = known[index] { return value }
             let candidate = try merged.rescaled(to: scales[index])
-            let value = try self.loss(of: candidate, aligning: aligning, rank: rank, limit: limit)
+            let value = try LongWork.part("trying scales", known.count, of: max(most, known.count + 1)) {
+                try loss(of: candidate, aligning: aligning, rank: rank, limit: limit)
+            }
             known[index] = value
             return value
         }
-        var (low, high) = (0, scales.count - 1)
+        let tried = known.sorted { $0.key < $1.key }.map { (scale: scales[$0.key], loss: $0.value) }
+        guard let best = tried.min(by: { $0.loss < $1.loss }) else { return (merged, []) }
+        return (try merged.rescaled(to: best.scale), tried)
+    }
+
+    /// Looks for the least of some losses, which fall and then rise: two are compared, and the third beyond the larger one is left out.
+    static func search(_ count: Int, _ loss: (_ index: Int) throws -> Double) rethrows {
+        var (low, high) = (0, count - 1)
         while high - low > 2 {
             let third = (high - low) / 3
             if try loss(low + third) <= loss(high - third) { high -= third } else { low += third }
         }
-        for index in scales.indices where (low...max(low, high)).contains(index) { _ = try loss(index) }
-        let tried = known.sorted { $0.key < $1.key }.map { (scale: scales[$0.key], loss: $0.value) }
-        guard let best = tried.min(by: { $0.loss < $1.loss }) else { return (merged, []) }
-        return (try merged.rescaled(to: best.scale), tried)
+        for index in 0..<count where (low...max(low, high)).contains(index) { _ = try loss(index) }
+    }
+
+    /// How many losses `search` asks for at most, wherever the least one is.
+    static func mostTrials(of count: Int) -> Int {
+        (0..<count).map { least in
+            var tried: Set<Int> = []
+            search(count) { index in
+                tried.insert(index)
+                return Double(abs(index - least))
+            }
+            return tried.count
+        }.max() ?? 0
     }
 
     /// Chooses the parameters of a method that can be searched, one after the other, each value at the scale that suits it.
@@ -53,9 +75,11 @@ extension Calibrator {
         var (chosen, least) = (settings, Double.infinity)
         for parameter in method.parameters where !parameter.candidates.isEmpty && !fixed.contains(parameter.name) {
             let start = chosen
-            for value in parameter.candidates {
-                let merged = try merge(start.setting(parameter, to: value))
-                let found = try chooseScale(of: merged, among: scales, aligning: aligning, rank: rank, limit: limit)
+            for (index, value) in parameter.candidates.enumerated() {
+                let found = try LongWork.part("trying \(parameter.name)", index, of: parameter.candidates.count) {
+                    let merged = try merge(start.setting(parameter, to: value))
+                    return try chooseScale(of: merged, among: scales, aligning: aligning, rank: rank, limit: limit)
+                }
                 let loss = found.losses.map(\.loss).min() ?? .infinity
                 if loss < least { (chosen, least) = (found.best.settings, loss) }
             }
@@ -67,15 +91,16 @@ extension Calibrator {
     private func loss(of merged: MergedBackbone, aligning: Bool, rank: Int?, limit: Int) throws -> Double {
         let model = try model(merged)
         var sum = 0.0
-        for item in merged.adapters {
+        for (index, item) in merged.adapters.enumerated() {
             let (task, teacher) = (item.adapter.task, item.adapter.head)
-            let features = try features(model, task, limit)
-            let head = aligning ? try align(teacher, features, rank: rank, limit: limit).fitted : teacher
-            if let images = images[task], let classes = images.classes {
-                let held = images.indices(heldOut: true, limit: limit).map { classes[$0] }
-                sum += Agreement.crossEntropy(head, features.heldOut, classes: held)
-            } else {
-                sum += try Agreement(head, features.heldOut, teacher: teacher, single(task, limit).heldOut).divergence
+            sum += try LongWork.part("tasks", index, of: merged.adapters.count) {
+                let features = try features(model, task, limit)
+                let head = aligning ? try align(teacher, features, rank: rank, limit: limit).fitted : teacher
+                if let images = images[task], let classes = images.classes {
+                    let held = images.indices(heldOut: true, limit: limit).map { classes[$0] }
+                    return Agreement.crossEntropy(head, features.heldOut, classes: held)
+                }
+                return try Agreement(head, features.heldOut, teacher: teacher, single(task, limit).heldOut).divergence
             }
         }
         return sum / Double(max(merged.adapters.count, 1))

@@ -1,5 +1,6 @@
 import Compute
 import Synchronization
+import Tensors
 
 /// One task's change of one parameter, its weight folded in.
 struct TaskPart: Sendable {
@@ -59,9 +60,15 @@ struct TaskMatrices: Sendable {
     ) throws -> [Result] {
         let results = Mutex([Int: Swift.Result<Result, any Error>]())
         let pool = try WorkerPool(workers: min(AvailableProcessors.count, parameters.count))
+        let counter = LongWork.Counter("merging layers", of: parameters.count)
         BLASThreads.single {
             pool.forEach(parameters.count) { _, item in
-                let result = Swift.Result { try body(item, parameters[item].name, parameters[item].parts) }
+                let result = Swift.Result {
+                    try counter.check()
+                    let result = try body(item, parameters[item].name, parameters[item].parts)
+                    try counter.advance()
+                    return result
+                }
                 results.withLock { $0[item] = result }
             }
         }

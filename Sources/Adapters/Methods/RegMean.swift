@@ -1,4 +1,5 @@
 import Compute
+import Tensors
 
 extension MergeMethod {
     /// RegMean: the weight whose outputs are nearest to every task's own on that task's inputs.
@@ -10,7 +11,10 @@ extension MergeMethod {
         parameters: [scale, damping], usesImages: true
     ) { tasks, settings in
         var merged = weightedSum(tasks, factor: settings["scale"] / Double(max(tasks.count, 1)))
-        for (name, change) in merged where !change.isVector && name.hasSuffix(".weight") {
+        let names = merged.keys.filter { $0.hasSuffix(".weight") && merged[$0]?.isVector == false }.sorted()
+        for (index, name) in names.enumerated() {
+            try LongWork.report("merging layers", index, of: names.count)
+            guard let change = merged[name] else { continue }
             let module = String(name.dropLast(".weight".count))
             let moments = tasks.map { $0.inputMoments[module] }
             guard !moments.contains(where: { $0 == nil }) else { continue }

@@ -1,3 +1,5 @@
+import Tensors
+
 /// How well one task was answered: pure numbers of true classes and answers.
 ///
 /// Means over classes are over those that have images; a class without any has neither recall nor F1 to count.
@@ -119,7 +121,8 @@ private struct MetricSums {
         var bootstrap = Bootstrap(seed: options.seed, task: task)
         var sums = self
         var values = [[Double]](repeating: [], count: means.count)
-        for _ in 0..<max(options.resamples, 0) {
+        for sample in 0..<max(options.resamples, 0) {
+            LongWork.note("resampling", sample, of: options.resamples)
             sums.reset()
             bootstrap.sample(answers.count) { sums.add(answers[$0]) }
             for (index, value) in sums.means.enumerated() { if let value { values[index].append(value) } }

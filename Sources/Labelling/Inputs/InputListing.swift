@@ -1,3 +1,5 @@
+import Tensors
+
 /// Writing down what the inputs of a source are.
 public enum InputListing {
     /// Writes the paths of all inputs, each followed by the separator.
@@ -18,6 +20,8 @@ public enum InputListing {
                 throw .fileList(
                     path: BytePath(path), reason: "the path holds a line break; --null separates by NULs instead")
             }
+            count += 1
+            if count % 256 == 0 { LongWork.note("listing inputs", count, of: 0) }
             block += path
             block.append(separator.rawValue)
             count += 1

@@ -1,4 +1,5 @@
 public import Images
+import Tensors
 import VisionTransformers
 
 /// The pictures of some folders, decoded, resized and cropped once and kept as 8-bit RGB.
@@ -20,7 +21,11 @@ public struct PreparedImages: Sendable {
         _ paths: [BytePath], preparer: PatchPreparer, spread: Int? = nil, decoded: ((RGBImage) -> Void)? = nil
     ) throws {
         let lister = try InputLister(InputSource(paths: paths))
-        let wanted = try spread.map { try Self.places(paths, spread: $0) }
+        let count = try Self.count(paths)
+        let wanted = spread.map { spread in
+            let kept = min(spread, count)
+            return Set((0..<kept).map { $0 * count / kept })
+        }
         var place = -1
         var reader = FileReader(limit: 1 << 30)
         var path: [UInt8] = []
@@ -31,6 +36,7 @@ public struct PreparedImages: Sendable {
             place += 1
             if let wanted, !wanted.contains(place) { continue }
             let name = BytePath(path)
+            try LongWork.report("reading images", places.count + skipped.count, of: wanted?.count ?? count)
             do {
                 try reader.read(input, at: name) { content in
                     guard let decoded else { return pictures.append(try preparer.picture(content)) }
@@ -48,13 +54,12 @@ public struct PreparedImages: Sendable {
         self.skipped = skipped
     }
 
-    /// The places of so many files, spread evenly over all of them.
-    private static func places(_ paths: [BytePath], spread: Int) throws -> Set<Int> {
+    /// How many files there are.
+    private static func count(_ paths: [BytePath]) throws -> Int {
         let lister = try InputLister(InputSource(paths: paths))
         var path: [UInt8] = []
         var count = 0
         while try lister.next(into: &path, waiting: { _ in true }) != nil { count += 1 }
-        let kept = min(spread, count)
-        return Set((0..<kept).map { $0 * count / kept })
+        return count
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 
 /// The files of a run's parts, found to be of one run, and whole as far as their manifests tell.
 public struct GatheredShards: Sendable {
@@ -81,6 +82,7 @@ public struct GatheredShards: Sendable {
     public func write(to output: OutputFile) throws(LabellingError) -> RunManifest {
         var digest = RunningDigest()
         var (bytes, failed, below, header) = (0, 0, 0, [UInt8]())
+        let total = parts.reduce(0) { $0 + $1.manifest.rows.bytes }
         for (index, part) in parts.enumerated() {
             let file = try ShardFile(part.path, part.manifest.rows)
             let isFirst = index == 0
@@ -94,6 +96,7 @@ public struct GatheredShards: Sendable {
                 try output.write(block)
                 digest.add(block)
                 bytes += block.count
+                LongWork.note("gathering KiB", bytes >> 10, of: total >> 10)
             }
             failed += part.manifest.rows.failed
             below += part.manifest.rows.belowThreshold

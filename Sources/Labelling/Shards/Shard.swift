@@ -1,3 +1,5 @@
+import Tensors
+
 /// One of several parts of a run, each of which may run on another machine.
 ///
 /// Parts are stretches of the list of inputs, so that their rows one after the other are those of a run over all.
@@ -74,7 +76,10 @@ public struct InputSurvey: Sendable, Equatable {
             var digest = InputDigest()
             var path: [UInt8] = []
             while let input = try lister.next(into: &path, waiting: { !($0 && isStopped()) }) {
-                if inputs % 1024 == 0, isStopped() { return nil }
+                if inputs % 256 == 0 {
+                    LongWork.note("listing inputs", inputs, of: 0)
+                    if isStopped() { return nil }
+                }
                 digest.add(path)
                 each(weight)
                 if weighs { weight += InputSurvey.weight(input, path) }

@@ -1,3 +1,5 @@
+import Tensors
+
 /// Means over the merges of a study, with intervals from images that are drawn again.
 ///
 /// All merges answer for the same images, so that a task's images are drawn once for all of them.
@@ -17,7 +19,8 @@ struct StudyMeans {
         (self.study, self.options) = (study, options)
         samples = study.tasks.map { task in
             var generator = Bootstrap(seed: options.seed, task: task.name)
-            return (0..<options.resamples).map { _ in
+            return (0..<options.resamples).map { sample in
+                LongWork.note("resampling", sample, of: options.resamples)
                 var counts = [UInt16](repeating: 0, count: task.images)
                 generator.sample(task.images) { counts[$0] += 1 }
                 return counts

@@ -16,12 +16,14 @@ struct FeatureExtractor {
 
     /// Plans a frozen backbone for a head of the usual width.
     ///
+    /// - Parameter precision: how the operands of its products are stored.
     /// - Throws: `ModelError`, `TensorFileError`, `ComputeError` when that cannot be done.
-    init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int) throws {
+    init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: Precision = .f32) throws {
         let configuration = base.configuration
         try self.init(
             base, configuration: configuration, preparer: preparer, threads: threads,
-            width: configuration.hiddenSize * configuration.family.classifierParts)
+            width: configuration.hiddenSize * configuration.family.classifierParts,
+            precision: precision == .bf16 ? .bf16 : .f32)
     }
 
     /// Plans a backbone.
@@ -30,11 +32,11 @@ struct FeatureExtractor {
     /// - Throws: `ModelError`, `TensorFileError`, `ComputeError` when that cannot be done.
     init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
-        width: Int? = nil
+        width: Int? = nil, precision: InferencePrecision = .f32
     ) throws {
         model = try MultitaskModel(
             source, configuration: configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
-            givesFeatures: true)
+            givesFeatures: true, precision: precision)
         self.preparer = preparer
         self.width = width ?? model.featureCount
     }

@@ -54,11 +54,23 @@ public struct Distillation {
     public func train(
         _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {
+        do { return try run(start, images: images, progress: progress) } catch is ToldToStop {
+            return .stopped(steps: 0, of: nil)
+        }
+    }
+
+    private func run(
+        _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
+    ) throws -> Outcome {
         try CheckpointFolder.create(output: output)
         defer { CheckpointFolder.removeIfEmpty(output: output) }
         let checkpoints = CheckpointFolder(output: output, binding: try binding(start, images))
         let settings = DistillationSettings(rule.settings)
-        let tasks = try start.adapters.map { try DistillationTask($0.adapter, calibrator) }
+        let tasks = try start.adapters.enumerated().map { index, item in
+            try LongWork.part("measuring adapters", index, of: start.adapters.count) {
+                try DistillationTask(item.adapter, calibrator)
+            }
+        }
         let trainer = try DistillationTrainer(
             start, configuration: start.base.configuration, imageSize: calibrator.imageSize, tasks: tasks,
             settings: settings, threads: calibrator.threads)
@@ -86,7 +98,13 @@ public struct Distillation {
         let begun = (time: clock.now, steps: run.steps)
         var saved = begun
         while !run.isFinished {
-            let goesOn = progress(.step(try run.advance()))
+            let step: DistillationReport
+            do { step = try run.advance() } catch is ToldToStop {
+                // Between two rounds of steps; before the first step of this process there is nothing new to keep.
+                if run.steps > begun.steps { try checkpoints.save(run.content, moment: "\(run.steps)") }
+                return false
+            }
+            let goesOn = progress(.step(step))
             if case .minutes(let minutes) = length, run.totalSteps == nil, run.steps >= DistillationSettings.warmup {
                 let pace = (clock.now - begun.time) / (run.steps - begun.steps)
                 run.settle(steps: Int(min(.seconds(60 * minutes) / pace, 1e9)))

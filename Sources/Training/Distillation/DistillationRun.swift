@@ -73,13 +73,16 @@ final class DistillationRun {
         let first = number * Self.roundSteps
         let count = (min(first + Self.roundSteps, totalSteps ?? .max) - first) * settings.batch
         for (index, task) in tasks.enumerated() {
-            let model = try task.teacher()
-            for start in stride(from: 0, to: count, by: Self.chunk) {
-                let images = min(Self.chunk, count - start)
-                fill(index, from: first * settings.batch + start, count: images, into: inputs.base)
-                try model.run(
-                    inputs.base, images: images, logits: nil,
-                    features: targets[index].base + start * trainer.featureCount)
+            try LongWork.part("single adapters", index, of: tasks.count) {
+                let model = try task.teacher()
+                for start in stride(from: 0, to: count, by: Self.chunk) {
+                    try LongWork.report("computing images of \(task.name)", start, of: count)
+                    let images = min(Self.chunk, count - start)
+                    fill(index, from: first * settings.batch + start, count: images, into: inputs.base)
+                    try model.run(
+                        inputs.base, images: images, logits: nil,
+                        features: targets[index].base + start * trainer.featureCount)
+                }
             }
         }
         round = number

@@ -106,7 +106,7 @@ extension TrainingJob {
         let classifier = try AdapterTrainer(
             base, configuration: base.configuration, imageSize: preparer.imageSize, classes: data.classes.count,
             adaptation: adaptation, optimizer: AdamW(weightDecay: weightDecay), labels: labels,
-            labelSmoothing: labelSmoothing, precision: lora?.precision ?? .f32, seed: settings.seed, threads: threads)
+            labelSmoothing: labelSmoothing, precision: precision, seed: settings.seed, threads: threads)
         return TrainingRun(
             classifier, training: examples(pictures.training, augmentation),
             validation: pictures.validation.map { examples($0, Augmentation()) }, labels: labels, settings: settings,
@@ -119,7 +119,7 @@ extension TrainingJob {
         _ pool: WorkerPool,
         _ tell: (TrainingEvent) throws -> Void
     ) throws -> TrainingRun {
-        let extractor = try FeatureExtractor(base, preparer: preparer, threads: threads)
+        let extractor = try FeatureExtractor(base, preparer: preparer, threads: threads, precision: precision)
         let copies = augmentation.flips ? 2 : 1
         let total = pictures.training.pictures.count * copies + (pictures.validation?.pictures.count ?? 0)
         var before = 0

@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Tensors
 import VisionTransformers
 
 extension TrainingJob {
@@ -16,7 +17,7 @@ extension TrainingJob {
     /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
     /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
     public func run(progress: TrainingProgress) throws -> Outcome {
-        try lora?.precision.check()
+        try precision.check()
         let checkpoint = try Checkpoint(folder: base)
         try checkBase(checkpoint)
         let configuration = checkpoint.configuration
@@ -93,9 +94,15 @@ extension TrainingJob {
             guard progress(.resumed(steps: run.steps)) else { throw ToldToStop() }
         }
         let clock = ContinuousClock()
+        let begun = run.steps
         var saved = (time: clock.now, steps: run.steps)
         while !run.isFinished {
-            let event = try run.advance()
+            let event: TrainingEvent
+            do { event = try run.advance() } catch let error as ToldToStop {
+                // Before the first step of this process there is nothing new to keep.
+                if run.steps > begun { try checkpoints.save(run.snapshot) }
+                throw error
+            }
             let goesOn = progress(event)
             let since = clock.now - saved.time
             var isDue = !goesOn || since >= .seconds(checkpointSeconds)
@@ -111,6 +118,3 @@ extension TrainingJob {
         }
     }
 }
-
-/// `progress` said to stop.
-struct ToldToStop: Error {}

@@ -15,8 +15,6 @@ public struct TrainingJob: Sendable {
         public var isRankStabilized = false
         /// The part of the inputs of B·A that is dropped in training.
         public var dropout = 0.0
-        /// How the operands of the backbone's products are stored while it is trained; the adapter is f32 in either.
-        public var precision = Precision.f32
         /// The modules.
         public let targets: LoRATargets
 
@@ -47,6 +45,9 @@ public struct TrainingJob: Sendable {
     public var output: String
     /// The updates of the backbone; nil trains the head alone.
     public var lora: LoRA?
+    /// How the operands of the frozen backbone's products are stored, also when a head alone reads its features; what is
+    /// trained is f32 in either.
+    public var precision = Precision.f32
     /// How the run goes.
     public var settings: RunSettings
     /// AdamW's decoupled weight decay.

@@ -73,12 +73,16 @@ struct TrainingRecord {
         options["image_memory"] = job.augmentation.crops ? .int(job.imageMemory >> 20) : .null
         options["head_only"] = .bool(job.lora == nil)
         if job.data.labels != nil { options["multi_label"] = .bool(true) }
-        guard let lora = job.lora else { return options }
+        guard let lora = job.lora else {
+            // Features were f32 before there was a choice.
+            if job.precision != .f32 { options["precision"] = .string(job.precision.rawValue) }
+            return options
+        }
         options["rank"] = .int(lora.rank)
         options["alpha"] = .double(lora.alpha ?? Double(lora.rank))
         options["rslora"] = .bool(lora.isRankStabilized)
         options["dropout"] = .double(lora.dropout)
-        options["precision"] = .string(lora.precision.rawValue)
+        options["precision"] = .string(job.precision.rawValue)
         options["targets"] = .string(lora.targets.text)
         options["layers"] = lora.targets.layerText.map(JSON.string) ?? "all"
         return options

@@ -167,6 +167,7 @@ public final class TrainingRun {
         let unused = FloatBuffer(count: classes)
         var (loss, correct) = (0.0, 0)
         for start in stride(from: 0, to: images, by: settings.batchSize) {
+            try LongWork.report("validating epoch \(state.records.count + 1)", start, of: images)
             let batch = Array(start..<min(start + settings.batchSize, images))[...]
             fill(batch, examples, epoch: 0)
             try classifier.predict(inputs.base, images: batch.count, logits: logits.base)

@@ -181,8 +181,10 @@ extension StudyJob {
             return true
         }
         if let stop { throw stop }
-        if case .finished(let kept, _, _) = outcome {
+        switch outcome {
+        case .finished(let kept, _, _):
             try tell(.trained(task: task.name, isHead: isHead, kept: kept, output: place))
+        case .stopped: throw ToldToStop()
         }
     }
 

@@ -22,7 +22,6 @@ extension StudyJob {
             try ModelBundle.preprocessing(base), configuration: checkpoint.configuration, decoding: decoding)
         // The place first: one that cannot be written should be known before images are read.
         let store = try StudyStore(folder: output)
-        try bindOptions(store, base: checkpoint)
         var counts = (skipped: 0, done: 0)
         let total = plan.tasks.count * 2 + plan.subsets.count * plan.variants.count
         func tell(_ event: StudyEvent) throws {
@@ -30,6 +29,7 @@ extension StudyJob {
             guard progress(event) else { throw ToldToStop() }
         }
         do {
+            try bindOptions(store, base: checkpoint)
             let pool = try WorkerPool(workers: threads)
             var reader = PictureReader(preparer, pool: pool, limit: imageMemory)
             let material = try material(store, base: checkpoint, reader: &reader, tell)

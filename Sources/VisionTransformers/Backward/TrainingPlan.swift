@@ -90,8 +90,11 @@ final class TrainingPlan: Sendable {
         initialTokens = try loader.initialTokens(grid: grid, image: image)
         finalNorm = try loader.norm("layernorm")
         finalNormKernel = last.norm2
+        let counter = LongWork.Counter("preparing layers", of: c.layers)
         blocks = try pool.map(c.layers) { layer in
-            try TrainingBlockLoader(loader: loader, layer: layer, modules: trained, lowest: lowest)
+            try counter.check()
+            defer { counter.count() }
+            return try TrainingBlockLoader(loader: loader, layer: layer, modules: trained, lowest: lowest)
                 .block(layer == c.layers - 1 ? last : all)
         }
         scratchCount =

@@ -23,10 +23,13 @@ extension PlanLoader {
         packed.add(
             Self.initialTokensName, try initialTokens(grid: configuration.grid(for: image), image: image))
         packed.add(Self.finalNormName, try norm("layernorm"))
-        for block in try pool.map(
-            kernels.blocks.count,
-            { layer in try kernels.blocks[layer].map { try $0.pack(self, layer: layer, rounded) } })
-        {
+        let counter = LongWork.Counter("preparing layers", of: kernels.blocks.count)
+        let blocks = try pool.map(kernels.blocks.count) { layer in
+            try counter.check()
+            defer { counter.count() }
+            return try kernels.blocks[layer].map { try $0.pack(self, layer: layer, rounded) }
+        }
+        for block in blocks {
             for sublayer in block { packed.add(sublayer) }
         }
         return packed

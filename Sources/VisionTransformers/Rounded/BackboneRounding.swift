@@ -1,4 +1,5 @@
 import Compute
+import Tensors
 
 /// A backbone's blocks rounded to eight bits, each layer so that its results change least on inputs like those of some images.
 public struct BackboneRounding: Sendable {
@@ -43,15 +44,21 @@ public struct BackboneRounding: Sendable {
             let layers = first..<min(first + atATime, configuration.layers)
             let moments = try model.moments(of: layers, images: images, pool, prepare: prepare)
             // Parts by themselves, so that few blocks keep all threads busy.
+            let (attentions, mlps) = (BlockPart.attention.rounded(layers), BlockPart.mlp.rounded(layers))
+            let counter = LongWork.Counter("rounding layers", of: attentions.count + mlps.count)
             try BLASThreads.single {
-                attention += try rounders.map(BlockPart.attention.rounded(layers)) { layer in
+                attention += try rounders.map(attentions) { layer in
+                    try counter.check()
+                    defer { counter.count() }
                     let (plain, own) = (try loader.plainAttention(layer), moments[layer - layers.lowerBound])
                     return Part(
                         layer: layer,
                         rounded: try RoundedAttention(plain, read: own.attentionInput, attended: own.attentionOutput),
                         checksum: plain.checksum)
                 }
-                mlp += try rounders.map(BlockPart.mlp.rounded(layers)) { layer in
+                mlp += try rounders.map(mlps) { layer in
+                    try counter.check()
+                    defer { counter.count() }
                     let (plain, own) = (try loader.plainMLP(layer), moments[layer - layers.lowerBound])
                     return Part(
                         layer: layer, rounded: try RoundedMLP(plain, read: own.mlpInput, hidden: own.mlpHidden),

@@ -63,6 +63,7 @@ extension MultitaskModel {
         let seen = places.map { FloatBuffer(count: batch * tokens * $0.place.columns(c)) }
         let patches = FloatBuffer(count: batch * inputCount)
         for first in stride(from: 0, to: images, by: batch) {
+            try LongWork.report("measuring images", first, of: images)
             let count = min(batch, images - first)
             for image in 0..<count {
                 let own = UnsafeMutableBufferPointer(start: patches.base + image * inputCount, count: inputCount)

@@ -45,6 +45,7 @@ public struct LabelAgreement: Sendable, Equatable {
         var same = [Int](repeating: 0, count: rounded.heads.count)
         var errors = rounded.heads.map { head in head.classes.map { _ in ValueErrors() } }
         for first in stride(from: 0, to: images, by: threads) {
+            try LongWork.report("comparing images", first, of: images)
             let batch = min(threads, images - first)
             for image in 0..<batch {
                 try prepare(

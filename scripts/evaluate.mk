@@ -11,26 +11,28 @@ MERGEVIT ?= mergevit
 SPLIT ?= test
 OUT ?= out/evaluate
 
-# What is wrong ends make before anything is run: a target without prerequisites would be up to date.
-one-word = $(if $(filter 1,$(words $($(1)))),,$(error $(1)="$($(1))": expected one path without spaces))
-$(call one-word,BUNDLE)$(call one-word,DATA)$(call one-word,OUT)$(call one-word,SPLIT)
-$(if $(wildcard $(BUNDLE)/.),,$(error BUNDLE=$(BUNDLE): no such folder))
-$(if $(wildcard $(DATA)/.),,$(error DATA=$(DATA): no such folder))
-
 TASKS ?= $(shell cd "$(DATA)" && for task in *; do [ -d "$$task" ] && echo "$$task" | sed 's/ /?/g'; done)
-$(if $(strip $(TASKS)),,$(error no tasks found in $(DATA): expected a folder for each))
-$(foreach task,$(TASKS),$(if $(findstring ?,$(task)),$(error $(DATA)/$(subst ?, ,$(task)): make cannot use a \
-	folder with spaces; rename it, or name the others by TASKS),$(if $(wildcard $(DATA)/$(task)/.),,$(error \
-	$(DATA)/$(task): no such folder for the task $(task)))))
-no-task = $(1): there is no task $(1:MIN_%=%); the tasks are: $(TASKS)
-$(foreach limit,$(filter MIN_%,$(.VARIABLES)),$(if $(filter $(limit:MIN_%=%),$(TASKS)),,$(if $(filter \
-	environment,$(origin $(limit))),$(warning $(call no-task,$(limit))),$(error $(call no-task,$(limit))))))
 
-.PHONY: evaluate FORCE
+# What is wrong ends make before anything is run: a target without prerequisites would be up to date.
+one-path = $(if $(filter 1,$(words $($(1)))),,$(error $(1)="$($(1))": expected one path without spaces))
+a-folder = $(if $(wildcard $($(1))/.),,$(error $(1)=$($(1)): no such folder))
+a-task = $(if $(findstring ?,$(1)),$(error $(DATA)/$(subst ?, ,$(1)): make cannot use a folder with spaces; rename it, \
+	or name the others by TASKS),$(if $(wildcard $(DATA)/$(1)/.),,$(error $(DATA)/$(1): no such folder for a task)))
+no-task = $(1): there is no task $(1:MIN_%=%); the tasks are: $(TASKS)
+a-limit = $(if $(filter $(1:MIN_%=%),$(TASKS)),,$(if $(filter environment,$(origin $(1))),$(warning $(no-task)),$(error \
+	$(no-task))))
+checks = $(foreach name,BUNDLE DATA OUT SPLIT,$(call one-path,$(name)))$(foreach name,BUNDLE DATA,$(call \
+	a-folder,$(name)))$(if $(strip $(TASKS)),,$(error no tasks found in $(DATA): expected a folder for each))$(foreach \
+	task,$(TASKS),$(call a-task,$(task)))$(foreach limit,$(filter MIN_%,$(.VARIABLES)),$(call a-limit,$(limit)))
+
+.PHONY: evaluate evaluate-checks FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/%.inputs
 
-evaluate: $(TASKS:%=$(OUT)/%.json)
+evaluate: evaluate-checks $(TASKS:%=$(OUT)/%.json)
+
+evaluate-checks:
+	@: $(checks)
 
 $(OUT)/%.json: $(OUT)/%.inputs
 	$(MERGEVIT) evaluate --bundle "$(BUNDLE)" --data "$*=$$(sed -n 1p $<)" \
@@ -38,7 +40,7 @@ $(OUT)/%.json: $(OUT)/%.inputs
 	@cp $(OUT)/$*/metrics.json $@
 
 # What the evaluation depends on; the file stays as it is while that does.
-$(OUT)/%.inputs: FORCE
+$(OUT)/%.inputs: FORCE | evaluate-checks
 	@mkdir -p $(OUT)
 	@data="$(DATA)/$*"; if [ -d "$$data/$(SPLIT)" ]; then data="$$data/$(SPLIT)"; fi; \
 	{ echo "$$data"; echo "minimum $(MIN_$*)"; echo "options $(OPTIONS)"; \

@@ -178,6 +178,15 @@ import Testing
         #expect(
             run.errors.contains(
                 "corn: 1 of 2 image(s) have no answer, the first data/common_rust/bad.png: not a picture"))
+        let arguments = ["-q", "--bundle", try Samples.six(), "--data", "corn=data"]
+        let quiet = try evaluate(arguments, expecting: 1)
+        #expect(
+            quiet.errors.hasPrefix(
+                "mergevit: error: 1 of 2 images has no answer; the first: data/common_rust/bad.png: not a picture"))
+        #expect(try evaluate(arguments + ["--max-failed", "50%"]).errors.isEmpty)
+        #expect(try evaluate(arguments + ["--endings", "jpg,jpeg"]).errors.isEmpty)
+        // A gate that looks at the accuracy is not passed by a picture that cannot be read.
+        _ = try evaluate(arguments + ["--min-accuracy", "corn=1.0"], expecting: 1)
         let corn = try #require(tasks("report")["corn"])
         #expect(corn["failed"]?.intValue == 1 && corn["answered"]?.intValue == 1)
         #expect(corn["failures"]?.arrayValue?[0].objectValue?["path"]?.stringValue == "data/common_rust/bad.png")
@@ -271,6 +280,45 @@ import Testing
         let second = try make()
         #expect(second.contains("corn=$(") && !second.contains("flowers=$("))
         #expect(try metrics("out/corn")["images"]?.intValue == 1)
+    }
+
+    @Test func makeFailsWhereThereIsNothingToEvaluate() throws {
+        try scratch.copy(Samples.image("leaves/rust.jpg"), to: "good.jpg")
+        for name in ["data/corn/test/common_rust/1.jpg", "two/corn/test/common_rust/1.jpg", "two/my corn/x/1.jpg"] {
+            try scratch.write(name, try scratch.read("good.jpg"))
+        }
+        try scratch.write("data/corn/test/common_rust/Thumbs.db", [1])
+        try scratch.write("empty/.hidden", [1])
+        func said(_ variables: String...) throws -> Finished {
+            try runProgram(
+                "/usr/bin/env",
+                [
+                    "make", "-s", "-f", "\(Samples.package)/scripts/evaluate.mk", "MERGEVIT=\(try mergeVitBinary())",
+                    "OUT=o",
+                ]
+                    + variables, folder: scratch.url)
+        }
+        let bundle = "BUNDLE=\(try Samples.six())"
+        #expect(try said(bundle, "DATA=data").exitCode == 0)
+        for (variables, reason) in [
+            ([bundle, "DATA=typo"], "DATA=typo: no such folder"),
+            ([bundle, "DATA=my data"], "one path without spaces"),
+            ([bundle], "DATA=\"\": expected one path"), (["BUNDLE=typo", "DATA=data"], "BUNDLE=typo: no such folder"),
+            (["DATA=data"], "BUNDLE=\"\": expected one path"), ([bundle, "DATA=empty"], "no tasks found in empty"),
+            ([bundle, "DATA=two"], "two/my corn: make cannot use a folder with spaces"),
+            ([bundle, "DATA=data", "MIN_maize=0.5"], "there is no task maize; the tasks are: corn"),
+            ([bundle, "DATA=data", "TASKS=maize"], "data/maize: no such folder for a task"),
+        ] {
+            let run = try runProgram(
+                "/usr/bin/env",
+                [
+                    "make", "-s", "-f", "\(Samples.package)/scripts/evaluate.mk", "MERGEVIT=\(try mergeVitBinary())",
+                    "OUT=o",
+                ]
+                    + variables, folder: scratch.url)
+            #expect(run.exitCode == 2 && run.errors.contains(reason), "\(variables): \(run.errors)")
+        }
+        #expect(try said(bundle, "DATA=data", "MIN_corn=1.01").exitCode == 2)
     }
 
     private func make() throws -> String {

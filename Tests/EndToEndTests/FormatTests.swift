@@ -121,7 +121,9 @@ import Testing
         for (row, whole) in zip(table(bytes), wide) {
             for (column, cell) in row { #expect(cell == whole[column]) }
         }
-        let run = try runMergeVit(["label", "--bundle", bundle, "--tasks", "corn,maize", "x"])
+        let run = try runMergeVit([
+            "label", "--bundle", bundle, "--tasks", "corn,maize", Samples.image("signs/stop.png"),
+        ])
         #expect(run.exitCode == 2 && run.output.isEmpty)
         #expect(
             run.errors

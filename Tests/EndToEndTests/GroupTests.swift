@@ -51,7 +51,8 @@ import Testing
             for (row, wanted) in zip(found, rows) { #expect(row.allSatisfy { wanted[$0.key] == $0.value }) }
             #expect(found.count == rows.count && found[0].count > 2)
         }
-        let unknown = try runMergeVit(["label", "--bundle", "all", "--tasks", "corn,maize", "x"], folder: scratch.url)
+        let unknown = try runMergeVit(
+            ["label", "--bundle", "all", "--tasks", "corn,maize", Samples.image("signs/stop.png")], folder: scratch.url)
         #expect(unknown.exitCode == 2 && unknown.errors.contains("maize") && unknown.errors.contains("clothing"))
         for (batch, threads) in [(1, 2), (3, 1), (64, 5)] {
             let found = try label(

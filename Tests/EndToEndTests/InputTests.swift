@@ -87,11 +87,80 @@ import Testing
 
     @Test func nothingToLabelIsAHeaderAlone() throws {
         try FileManager.default.createDirectory(atPath: scratch.path("empty"), withIntermediateDirectories: true)
-        let run = try runMergeVit(["label", "--bundle", bundle, "--tasks", "corn", "empty"], folder: scratch.url)
+        try scratch.write("some/notes.txt", [1])
+        for arguments in [["empty"], ["some", "--endings", "jpg"], ["--files-from", "/dev/null"]] {
+            let none = try runMergeVit(["label", "--bundle", bundle, "-o", "x"] + arguments, folder: scratch.url)
+            #expect(none.exitCode == 3 && none.errors.contains("there is no file"), "\(none.errors)")
+            #expect(try runMergeVit(["list"] + arguments, folder: scratch.url).exitCode == 3)
+            #expect(try runMergeVit(["list", "--allow-empty"] + arguments, folder: scratch.url).exitCode == 0)
+        }
+        #expect(try scratch.entries() == ["empty", "some"])
+        let run = try runMergeVit(
+            ["label", "--allow-empty", "--bundle", bundle, "--tasks", "corn", "empty"], folder: scratch.url)
         #expect(run.exitCode == 0 && run.output == "path,status,corn,corn_score\n")
-        #expect(run.errors.hasPrefix("mergevit: warning: there was nothing to label\n"))
-        let quiet = try labelled(["--files-from", "-", "--tasks", "corn"])
+        #expect(run.errors.contains("mergevit: warning: there was nothing to label\n"))
+        let quiet = try labelled(["--files-from", "-", "--tasks", "corn", "--allow-empty"])
         #expect(String(decoding: quiet, as: UTF8.self) == "path,status,corn,corn_score\n")
+        // More shards than inputs are no mistake.
+        try scratch.copy(Samples.image("signs/stop.png"), to: "one.png")
+        #expect(try labelled(["one.png", "--shard", "2/2", "-o", "part.csv"]).isEmpty)
+    }
+
+    @Test func aNamedInputThatIsNotThereIsAnErrorBeforeAnythingIsWritten() throws {
+        try scratch.copy(Samples.image("signs/stop.png"), to: "a.png")
+        for name in ["typo", "", "a.png/x"] {
+            for command in [["label", "--bundle", bundle], ["list"]] {
+                let run = try runMergeVit(command + ["a.png", name, "-o", "out.csv"], folder: scratch.url)
+                #expect(run.exitCode == 3 && run.errors.hasPrefix("mergevit: error: \(name): "), "\(run.errors)")
+            }
+        }
+        #expect(try scratch.entries() == ["a.png"])
+        // An entry of a list is a row.
+        try scratch.write("list", Array("a.png\ntypo\n".utf8))
+        let run = try runMergeVit(["label", "-q", "--bundle", bundle, "--files-from", "list"], folder: scratch.url)
+        #expect(run.exitCode == 1 && run.output.contains("typo,error: No such file or directory,"))
+        #expect(
+            run.errors
+                == "mergevit: error: 1 of 2 inputs has no label: 1 not there; the first: typo: No such file or directory\n"
+        )
+    }
+
+    @Test func theRunsOwnFilesAreNoInputs() throws {
+        for name in ["a.png", "b.png"] { try scratch.copy(Samples.image("signs/stop.png"), to: name) }
+        for arguments in [
+            ["-o", "labels.csv"], ["-o", "rows.tsv", "--manifest"], ["-o", "./labels.csv", "--absolute"],
+        ] {
+            for _ in 0..<2 {
+                let run = try runMergeVit(["label", "-q", "--bundle", bundle, "."] + arguments, folder: scratch.url)
+                #expect(run.exitCode == (arguments[1] == "labels.csv" ? 0 : 1), "\(run.errors)")
+            }
+            #expect(table(try scratch.read("labels.csv")).count == 2 || arguments[1] != "labels.csv")
+        }
+        try scratch.remove("labels.csv")
+        try scratch.remove("rows.tsv")
+        try scratch.remove("rows.tsv.manifest.json")
+        for _ in 0..<2 { #expect(try runMergeVit("list", ".", "-o", "in.list", folder: scratch.url).exitCode == 0) }
+        #expect(try scratch.read("in.list") == Array("./a.png\n./b.png\n".utf8))
+        try scratch.remove("in.list")
+        let shell = try runProgram(
+            "/bin/sh", ["-c", "\"$0\" label -q --bundle \"$1\" . > out.csv 2> log", try mergeVitBinary(), bundle],
+            folder: scratch.url)
+        #expect(shell.exitCode == 0)
+        #expect(table(try scratch.read("out.csv")).count == 2)
+    }
+
+    @Test func listsOfWindowsAreRead() throws {
+        for name in ["a.png", "b.png", "end\r"] { try scratch.copy(Samples.image("signs/stop.png"), to: name) }
+        for list in ["a.png\r\nb.png\r\n", "\u{FEFF}a.png\nb.png", "\u{FEFF}a.png\r\n\r\nb.png\r\n", "a.png\nb.png\r"] {
+            try scratch.write("list", Array(list.utf8))
+            #expect(table(try labelled(["--files-from", "list"])).map { $0["path"] } == ["a.png", "b.png"], "\(list)")
+            #expect(table(try labelled(["--files-from", "list", "--as-listed"])).count == 2)
+        }
+        try scratch.write("list", Array("end\r\na.png\n".utf8))
+        #expect(table(try labelled(["--files-from", "list"])).map { $0["path"] } == ["end\r", "a.png"])
+        try scratch.write("list", [0xFF, 0xFE] + "a.png\r\n".utf8.flatMap { [$0, 0] })
+        let wide = try runMergeVit(["label", "--bundle", bundle, "--files-from", "list"], folder: scratch.url)
+        #expect(wide.exitCode == 3 && wide.errors.contains("it is text in UTF-16; save it as UTF-8"), "\(wide.errors)")
     }
 }
 
@@ -132,10 +201,14 @@ import Testing
     func everyBadFileHasItsRowAndTheOthersTheirs(_ batchSize: String, _ threads: String) throws {
         try fill()
         let run = try runMergeVit(
-            ["label", "--bundle", bundle, "--batch-size", batchSize, "--threads", threads, ".", "missing.png"],
-            folder: scratch.url)
+            ["label", "--bundle", bundle, "--batch-size", batchSize, "--threads", threads, ".", "--files-from", "-"],
+            input: Array("missing.png\n".utf8), folder: scratch.url)
         #expect(run.exitCode == 1)
-        #expect(run.errors.hasPrefix("labelled 3 of 13 images in ") && run.errors.hasSuffix("; 10 failed\n"))
+        #expect(run.errors.hasPrefix("labelled 3 of 13 images in ") && run.errors.contains("; 10 failed\n"))
+        #expect(
+            run.errors.contains(
+                "mergevit: error: 10 of 13 inputs have no label: 2 not there, 1 not readable, 1 empty, "))
+        #expect(run.errors.contains("; the first: ./b-cut.png: PNG: "))
         let rows = table(run.standardOutput)
         let reasons = [
             "./b-cut.png": "PNG: ", "./c-cut.jpg": "JPEG: premature end of data", "./d-empty.png": "the file is empty",
@@ -160,15 +233,55 @@ import Testing
     }
 
     @Test func everyFormatTellsOfErrors() throws {
-        let tsv = try runMergeVit(["label", "-q", "--bundle", bundle, "--tasks", "corn", "--format", "tsv", "x"])
-        #expect(tsv.exitCode == 1 && tsv.errors.isEmpty)
-        #expect(tsv.output == "path\tstatus\tcorn\tcorn_score\nx\terror: No such file or directory\t\t\n")
-        let json = try runMergeVit(["label", "-q", "--bundle", bundle, "--format", "jsonl", "x"])
+        let tsv = try runMergeVit([
+            "label", "-q", "--bundle", bundle, "--tasks", "corn", "--format", "tsv", "/dev/null",
+        ])
+        #expect(tsv.exitCode == 1)
+        #expect(tsv.output == "path\tstatus\tcorn\tcorn_score\n/dev/null\terror: not a regular file\t\t\n")
+        let json = try runMergeVit(["label", "-q", "--bundle", bundle, "--format", "jsonl", "/dev/null"])
         #expect(json.exitCode == 1)
-        #expect(json.output == #"{"path":"x","status":"error: No such file or directory","tasks":{}}"# + "\n")
-        let long = try runMergeVit(["label", "-q", "--bundle", bundle, "--layout", "long", "x"])
+        #expect(json.output == #"{"path":"/dev/null","status":"error: not a regular file","tasks":{}}"# + "\n")
+        let long = try runMergeVit(["label", "-q", "--bundle", bundle, "--layout", "long", "/dev/null"])
         #expect(long.exitCode == 1)
-        #expect(long.output == "path,status,task,rank,label,score\nx,error: No such file or directory,,,,\n")
+        #expect(long.output == "path,status,task,rank,label,score\n/dev/null,error: not a regular file,,,,\n")
+    }
+
+    @Test func someFailuresCanBeTolerated() throws {
+        let picture = try readBytes(Samples.image("signs/stop.png"))
+        for name in ["a.png", "b.png", "d.png"] { try scratch.write("p/\(name)", picture) }
+        try scratch.write("p/c.txt", Array("hello".utf8))
+        func label(_ limit: String) throws -> Finished {
+            try runMergeVit(["label", "-q", "--bundle", bundle, "p", "--max-failed", limit], folder: scratch.url)
+        }
+        for limit in ["1", "25%", "100%"] {
+            let run = try label(limit)
+            #expect(run.exitCode == 0 && run.errors.isEmpty, "\(limit)")
+        }
+        for limit in ["0", "24.9%"] {
+            let run = try label(limit)
+            #expect(run.exitCode == 1 && run.errors.hasPrefix("mergevit: error: 1 of 4 inputs has no label: 1 not "))
+            #expect(run.errors.contains("; the first: p/c.txt: ") && run.errors.contains("--endings jpg,jpeg,png"))
+        }
+        for limit in ["-1", "101%", "x", "1.5", "nan%"] { #expect(try label(limit).exitCode != 0, "\(limit)") }
+    }
+
+    @Test func whatSystemsLeaveInFoldersIsNoInput() throws {
+        let picture = try readBytes(Samples.image("signs/stop.png"))
+        try scratch.write("p/a.png", picture)
+        for name in [
+            "Thumbs.db", "desktop.ini", "Desktop.ini", "ehthumbs.db", ".DS_Store", "._a.png", "Icon\r", "@eaDir/a.png",
+            "__MACOSX/._a.png", "sub/.hidden/x",
+        ] {
+            try scratch.write("p/\(name)", [1])
+        }
+        try #require(
+            try runProgram("/bin/tar", ["-C", scratch.url.path, "-cf", scratch.path("p.tar"), "p"]).exitCode == 0)
+        for input in ["p", "p.tar"] {
+            let found = table(try EndToEndTests.label(bundle, [input], folder: scratch.url.path))
+            #expect(found.map { $0["path"] }.map { $0?.hasSuffix("p/a.png") } == [true], "\(found)")
+        }
+        // One that is named is an input.
+        #expect(try runMergeVit("label", "--bundle", bundle, "p/Thumbs.db", folder: scratch.url).exitCode == 1)
     }
 
     @Test func imagesOfMorePixelsThanAllowedAreErrors() throws {

@@ -300,7 +300,7 @@ import Testing
         let message =
             "preprocessor_config.json: gives images of 96 x 64, the model's position embeddings are for 64 x 64"
         try expectRefusal(message, "base")
-        let label = try runMergeVit("label", "--bundle", "base", "x", folder: scratch.url)
+        let label = try runMergeVit("label", "--bundle", "base", "base", folder: scratch.url)
         #expect(label.exitCode == 3 && label.errors == "mergevit: error: \(message)\n", "\(label.errors)")
         let scene = try TrainingScene()
         let train = try runMergeVit(

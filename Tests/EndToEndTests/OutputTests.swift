@@ -26,18 +26,49 @@ import Testing
         #expect(try scratch.read("out.csv") == expected.standardOutput)
         #expect(try scratch.entries() == ["out.csv"])
         // Over an old one, and when some inputs fail.
-        try scratch.write("out.csv", Array("old".utf8))
-        let some = try run([picture, "missing.png", "-o", "out.csv"])
+        let some = try run([picture, "/dev/null", "-o", "out.csv"])
         #expect(some.exitCode == 1)
-        let failures = try run(["missing.png"]).output.split(separator: "\n").dropFirst().joined() + "\n"
+        let failures = try run(["/dev/null"]).output.split(separator: "\n").dropFirst().joined() + "\n"
         #expect(try scratch.read("out.csv") == expected.standardOutput + Array(failures.utf8))
         #expect(try scratch.entries() == ["out.csv"])
+        // One that somebody has changed, or something else wrote, only when told so.
+        for old in [expected.standardOutput + [0x0A], Array("old".utf8)] {
+            try scratch.write("out.csv", old)
+            let refused = try run([picture, "-o", "out.csv"])
+            #expect(refused.exitCode == 3 && refused.errors.hasSuffix("; --force replaces it\n"), "\(refused.errors)")
+            #expect(try scratch.read("out.csv") == old && scratch.entries() == ["out.csv"])
+            #expect(try run([picture, "-o", "out.csv", "--force"]).exitCode == 0)
+            #expect(try scratch.read("out.csv") == expected.standardOutput)
+        }
+        try scratch.write("empty.csv", [])
+        #expect(try run([picture, "-o", "empty.csv"]).exitCode == 0)
+    }
+
+    @Test func theEndingOfTheFileIsItsFormat() throws {
+        for (name, format) in [
+            ("a.csv", "csv"), ("a.TSV", "tsv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl"), ("a", "csv"),
+        ] {
+            #expect(try run([picture, "-o", name]).exitCode == 0)
+            #expect(try scratch.read(name) == run([picture, "--format", format]).standardOutput, "\(name)")
+        }
+        for arguments in [
+            ["-o", "b.jsonl", "--format", "csv"], ["-o", "b.parquet"], ["-o", "b.csv.gz"], ["-o", "b.json"],
+            ["-o", "b.jsonl", "--csv-safe"],
+        ] {
+            let refused = try run([picture] + arguments)
+            #expect(refused.exitCode == 2 && refused.standardOutput.isEmpty, "\(arguments)")
+        }
+        #expect(try !scratch.entries().contains { $0.hasPrefix("b") })
+        let odd = try runMergeVit("label", "--bundle", bundle, picture, "-o", "c.txt", folder: scratch.url)
+        #expect(odd.exitCode == 0)
+        #expect(odd.errors.hasPrefix("mergevit: warning: the ending .txt says nothing about the format; writing CSV"))
+        #expect(try run([picture, "-o", "d.gz", "--format", "csv"]).exitCode == 0)
     }
 
     @Test func anOldFileStaysWhenTheRunFails() throws {
         try scratch.write("out.csv", Array("old".utf8))
         for arguments in [["--files-from", "none"], ["--bundle", "nowhere", picture], ["--tasks", "none", picture]] {
-            let run = try run(arguments + ["-o", "out.csv"])
+            let run = try run(arguments + ["-o", "out.csv", "--force"])
             #expect([2, 3].contains(run.exitCode) && run.standardOutput.isEmpty)
             #expect(try scratch.read("out.csv") == Array("old".utf8))
             #expect(try scratch.entries() == ["out.csv"])
@@ -85,7 +116,8 @@ import Testing
     @Test func anInterruptedRunKeepsItsRowsAndTheOldFile() throws {
         try scratch.write("out.csv", Array("old".utf8))
         let process = try startMergeVit(
-            ["label", "-q", "--bundle", bundle, picture, "--files-from", "-", "-o", "out.csv"], keepsInputOpen: true,
+            ["label", "-q", "--bundle", bundle, picture, "--files-from", "-", "-o", "out.csv", "--force"],
+            keepsInputOpen: true,
             folder: scratch.url)
         func written() -> Int { ((try? scratch.read(".out.csv.partial")) ?? []).count { $0 == 0x0A } }
         while written() < 2, process.isRunning { usleep(2000) }
@@ -94,7 +126,7 @@ import Testing
         #expect(try process.finish().exitCode == 143)
         #expect(try scratch.entries() == [".out.csv.journal", ".out.csv.partial", "out.csv"])
         #expect(try scratch.read("out.csv") == Array("old".utf8))
-        let last = try run([picture, "--files-from", "-", "-o", "out.csv"])
+        let last = try run([picture, "--files-from", "-", "-o", "out.csv", "--force"])
         #expect(last.exitCode == 0)
         #expect(try scratch.read("out.csv") == run([picture]).standardOutput)
         #expect(try scratch.entries() == ["out.csv"])
@@ -112,7 +144,8 @@ import Testing
 
     /// What is said when the bundle is used.
     func said(_ bundle: String = "bundle") throws -> String {
-        let run = try runMergeVit(["label", "--bundle", bundle, "x.png", "-o", "out.csv"], folder: scratch.url)
+        let run = try runMergeVit(
+            ["label", "--bundle", bundle, Samples.image("signs/stop.png"), "-o", "out.csv"], folder: scratch.url)
         #expect(run.exitCode == 3 && run.standardOutput.isEmpty)
         #expect(try !scratch.entries().contains { $0.contains("out.csv") })
         return run.errors
@@ -136,8 +169,8 @@ import Testing
         let manifest = String(decoding: try scratch.read("bundle/bundle.json"), as: UTF8.self)
         try scratch.write(
             "bundle/bundle.json",
-            Array(manifest.replacing(#""format_version": 1"#, with: #""format_version": 3"#).utf8))
-        #expect(try said() == "mergevit: error: bundle/bundle.json: format_version: expected 1 or 2, found 3\n")
+            Array(manifest.replacing(#""format_version": 1"#, with: #""format_version": 4"#).utf8))
+        #expect(try said() == "mergevit: error: bundle/bundle.json: format_version: expected 1 to 3, found 4\n")
         try scratch.write("bundle/bundle.json", Array(manifest.dropLast(10).utf8))
         #expect(try said().hasPrefix("mergevit: error: bundle/bundle.json: not valid JSON: "))
     }

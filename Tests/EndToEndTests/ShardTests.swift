@@ -14,6 +14,7 @@ import Testing
 
     @Test func threeShardsAreGatheredToTheBytesOfOneRun() throws {
         let images = "\(Samples.folder)/images"
+        try scratch.write("README.md", Array("no picture".utf8))
         let whole = try runMergeVit("label", "-q", "--bundle", bundle, images, "README.md", folder: scratch.url)
         #expect(whole.exitCode == 1)
         let list = try runMergeVit("list", images, "README.md", "-o", "inputs.list", folder: scratch.url)
@@ -34,6 +35,16 @@ import Testing
             gathered.errors.hasPrefix("gathered the rows of ") && gathered.errors.hasSuffix(" from 3 files; 1 failed\n")
         )
         #expect(try scratch.read("all.csv") == whole.standardOutput)
+        // The output is no shard, and is replaced unless somebody has changed it.
+        let parts = ["part1.csv", "part2.csv", "part3.csv"]
+        let again = try runMergeVit(["gather", "all.csv"] + parts + ["-o", "all.csv"], folder: scratch.url)
+        #expect(
+            again.exitCode == 0 && again.errors.contains("warning: all.csv is the output, and is not taken for a shard")
+        )
+        try scratch.write("all.csv", whole.standardOutput + [0x0A])
+        let refused = try runMergeVit(["gather"] + parts + ["-o", "all.csv"], folder: scratch.url)
+        #expect(refused.exitCode == 3 && refused.errors.contains("has been changed since mergevit wrote it"))
+        #expect(try runMergeVit(["gather", "--force"] + parts + ["-o", "all.csv"], folder: scratch.url).exitCode == 0)
     }
 
     @Test func anArchiveIsLabelledAsItsFilesAre() throws {
@@ -54,7 +65,7 @@ import Testing
         ["--as-listed"], ["--endings", ".jpg"],
     ])
     func whatMakesNoSenseIsWrongUsage(_ options: [String]) throws {
-        let run = try runMergeVit(["label", "--bundle", bundle, "x"] + options, folder: scratch.url)
+        let run = try runMergeVit(["label", "--bundle", bundle, "/dev/null"] + options, folder: scratch.url)
         #expect(run.exitCode == 2 && run.standardOutput.isEmpty)
         #expect(try scratch.entries().isEmpty)
     }

@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func unwritableOutputIsKnownBeforeTheModelIsRead() throws {
-        let run = try runMergeVit("label", "--bundle", "nowhere", "-o", "/proc/none/x.csv", "x")
+        let run = try runMergeVit("label", "--bundle", "nowhere", "-o", "/proc/none/x.csv", "/dev/null")
         #expect(run.exitCode == 3)
         #expect(run.errors == "mergevit: error: cannot write /proc/none/x.csv: No such file or directory\n")
     }
@@ -61,7 +61,9 @@ import Testing
     @Test func argumentsThatAreNotUTF8ComeBackAsTheyWere() throws {
         let name = Array("/proc/none/\u{10F8FF}a".utf8) + [0xFF, 0xC3, 0x28, 0x0A]
         let run = try runMergeVit(
-            [Array("label".utf8), Array("--bundle".utf8), Array("b".utf8), Array("-o".utf8)] + [name, [0x78]])
+            [Array("label".utf8), Array("--bundle".utf8), Array("b".utf8), Array("-o".utf8)] + [
+                name, Array("/dev/null".utf8),
+            ])
         #expect(run.exitCode == 3)
         // The message is text: what cannot be shown is replaced, once for each byte, and nothing else is.
         #expect(
@@ -79,11 +81,31 @@ import Testing
         #expect(run.errors.contains("must be UTF-8: ") && run.errors.contains("/proc/\u{FFFD}\n"))
     }
 
+    /// `label * > labels.csv` in a folder with such files must not fill the table with the help.
+    @Test(arguments: ["-dash.jpg", "-h.jpg", "-qh", "-help", "-Photo.jpg", "-ho"])
+    func namesWithADashAreNotTakenForAWishForHelp(_ name: String) throws {
+        for arguments in [["label", "--bundle", "b", name], ["list", name], ["gather", "-o", "x", name], [name]] {
+            let run = try runMergeVit(arguments)
+            #expect(run.exitCode == 2 && run.standardOutput.isEmpty, "\(arguments)")
+            #expect(run.errors.contains("Unknown option '"), "\(run.errors)")
+        }
+        let scratch = try Scratch()
+        try scratch.copy(Samples.image("signs/stop.png"), to: name)
+        try scratch.write("-h", [1])
+        for after in [["./\(name)"], ["--", name]] {
+            let run = try runMergeVit(["list"] + after, folder: scratch.url)
+            #expect(run.exitCode == 0 && run.output == "\(after.last ?? "")\n")
+        }
+        let help = try runMergeVit("list", "-h", folder: scratch.url)
+        #expect(help.exitCode == 2 && help.standardOutput.isEmpty && help.errors.contains("There is a file '-h' here"))
+        #expect(try runMergeVit("list", "-h").exitCode == 0)
+    }
+
     @Test func aFailedRunLeavesNoFile() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let run = try runMergeVit("label", "--bundle", "nowhere", "-o", "out.csv", "x", folder: folder)
+        let run = try runMergeVit("label", "--bundle", "nowhere", "-o", "out.csv", "/dev/null", folder: folder)
         #expect(run.exitCode == 3)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
     }

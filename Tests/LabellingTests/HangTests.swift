@@ -19,7 +19,8 @@ import Testing
         var givenUp = 0
         let taken = try #require(try ring.take(images: 1, unless: { false }, abandoned: { givenUp += 1 }))
         #expect(givenUp == 1 && taken.count == 1)
-        #expect(taken[0] !== slot && taken[0].path == slot.path && taken[0].failure?.reason.contains("too long") == true)
+        #expect(
+            taken[0] !== slot && taken[0].path == slot.path && taken[0].failure?.reason.contains("too long") == true)
         // What the worker does in the end is of no consequence.
         #expect(!ring.finish(slot))
         ring.release(1)

@@ -27,8 +27,12 @@ public struct Adapter: Sendable {
     public let path: String
     /// The files that were read, for the recipe.
     package let files: [String]
-    /// The file of class names that the user named, or nil.
+    /// The file of class names that the user named, or that is beside a head that the user named, or nil.
     let labels: String?
+    /// The file of the head that the user named, or nil.
+    package let headFile: String?
+    /// What a user should know of its head and class names.
+    let notes: [String]
     /// The activation that the user named, or nil; the head has it in any case.
     let givenActivation: HeadActivation?
     /// By the canonical names of the modules.
@@ -70,36 +74,49 @@ public struct Adapter: Sendable {
     ///   - task: the task's name.
     ///   - path: the folder or file.
     ///   - labels: a file with the class names, or nil to look beside the adapter.
+    ///   - headFile: a file with the head, or nil to take the adapter's own, or else the base's.
     ///   - activation: what the head was trained for, or nil to find it as `AdapterActivation` does.
     ///   - base: the checkpoint that it was trained on.
     ///   - allowsOtherBase: whether it is read even if its folder tells that it was trained over other weights.
     /// - Throws: `ModelError` or `TensorFileError` naming the key, tensor or module that is unknown, missing or misshapen, or
     ///   that the adapter was trained over another base.
     public init(
-        task: String, path: String, labels: String? = nil, activation: HeadActivation? = nil, base: Checkpoint,
-        allowsOtherBase: Bool = false
+        task: String, path: String, labels: String? = nil, headFile: String? = nil, activation: HeadActivation? = nil,
+        base: Checkpoint, allowsOtherBase: Bool = false
     ) throws {
         let source = try AdapterSource(path)
         baseDifference = try source.recordedBase().difference(from: base)
         if !allowsOtherBase { try baseDifference.check(path, base) }
         var reader = try AdapterReader(source, base: base)
         try reader.read()
-        let linear = try reader.head()
-        let names = try ClassNames.find(labels: labels, folder: source.folder, classes: linear.bias.count)
+        let linear = try reader.head(given: headFile, task: task)
+        let (outputs, folder) = (linear.bias.count, source.folder)
+        var labels = labels
+        if let headFile, labels == nil, ClassNames.file(in: folder) == nil {
+            labels = ClassNames.file(in: AdapterSource.folder(of: headFile))
+        }
+        // What a trainer writes is in a folder of its own, below that of its names.
+        if labels == nil, folder != path, source.isFolder, ClassNames.file(in: folder) == nil {
+            labels = ClassNames.file(in: path)
+        }
+        let names = try ClassNames.find(labels: labels, folder: folder, classes: outputs)
         let found = try AdapterActivation.find(
-            given: activation, labels: labels, folder: source.folder, base: base, outputs: linear.bias.count)
+            given: activation, labels: labels, folder: folder, base: base, outputs: outputs)
+        self.headFile = headFile
+        notes = linear.notes(base: base) + ClassNames.nearDoubles(names?.names ?? [])
         self.task = task
-        self.path = path
+        self.path = source.place
         self.labels = labels
         givenActivation = activation
-        let named = [names?.file, found.file].compactMap(\.self)
-        files = source.files + (named.count == 2 && named[0] == named[1] ? [named[0]] : named)
+        let named = [names?.file, found.file, linear.file].compactMap(\.self)
+        files = source.files + named.enumerated().filter { !named[..<$0.offset].contains($0.element) }.map(\.element)
         updates = reader.updates
         ambiguous = reader.ambiguous
         replaced = reader.replaced
-        hasPlaceholderNames = names == nil
+        let classes = names?.names ?? linear.classes
+        hasPlaceholderNames = classes == nil
         head = try Head(
-            task: task, classes: names?.names ?? Head.placeholderNames(linear.bias.count), weight: linear.weight,
+            task: task, classes: classes ?? Head.placeholderNames(outputs), weight: linear.weight,
             bias: linear.bias, activation: found.activation, path: source.weights.path)
         let configuration = source.configuration
         traits = [
@@ -126,7 +143,8 @@ extension Adapter {
     ///
     /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
     public func warnings(over base: Checkpoint) throws -> [String] {
-        var warnings = (otherBase.map { [$0] } ?? []) + baseDifference.warnings + (ambiguity.map { [$0] } ?? [])
+        var warnings =
+            (otherBase.map { [$0] } ?? []) + baseDifference.warnings + (ambiguity.map { [$0] } ?? []) + notes
         if try !changedParameters.isEmpty && changesNothing(in: base) {
             warnings.append("\(path) changes nothing: its updates are all zero")
         }
@@ -175,25 +193,20 @@ struct AdapterSource {
     /// The names of weights in a folder, the first that is there is read.
     static let names = ["adapter_model.safetensors", "adapter_model.bin", "head.safetensors", "head.bin"]
 
+    /// Opens the files at a path, or in the only folder below it that holds an adapter.
     init(_ path: String) throws {
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            guard TensorFiles.hasEnding(path) else {
-                throw ModelError(path, "expected a PEFT folder, or a .safetensors or .bin file with a head")
-            }
-            folder = path.contains("/") ? String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
+        let path = try Self.place(of: path)
+        isFolder = Self.isFolder(path)
+        guard isFolder else {
+            folder = Self.folder(of: path)
             (weights, configuration) = (try TensorFiles.open(path), nil)
             (configurationPath, files) = (path, [path])
-            isFolder = false
             return
         }
         folder = path
-        isFolder = true
         configurationPath = path + "/adapter_config.json"
         guard let name = Self.names.first(where: { access("\(path)/\($0)", F_OK) == 0 }) else {
-            throw ModelError(
-                path, "neither adapter_model.safetensors nor adapter_model.bin nor head.safetensors is there")
+            throw ModelPlace.error(path, wanted: .adapter)
         }
         weights = try TensorFiles.open("\(path)/\(name)")
         if access(configurationPath, F_OK) == 0 {
@@ -203,6 +216,52 @@ struct AdapterSource {
             configuration = nil
             files = [weights.path]
         }
+    }
+
+    /// Where an adapter's files are: in the folder that was named, or in the only folder below it with an
+    /// `adapter_config.json`, as PEFT writes adapters that have a name and a trainer its checkpoints. Weights of an adapter
+    /// that were named themselves mean their folder.
+    ///
+    /// - Throws: `ModelError` when it is something else, or there are several below it.
+    static func place(of path: String) throws -> String {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw ModelPlace.error(path, wanted: .adapter) }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            guard TensorFiles.hasEnding(path) else { throw ModelPlace.error(path, wanted: .adapter) }
+            let isPart = names.prefix(2).contains(RecipeReader.lastPart(path))
+            return isPart && access("\(folder(of: path))/adapter_config.json", F_OK) == 0 ? folder(of: path) : path
+        }
+        let own = names + ["adapter_config.json", "config.json", ModelBundle.manifestName]
+        if own.contains(where: { access("\(path)/\($0)", F_OK) == 0 }) { return path }
+        let below = ModelPlace.folders(with: "adapter_config.json", in: path)
+        guard below.count > 1 else { return below.first ?? path }
+        throw ModelError(
+            path, "holds \(below.count) adapters; give the one that is meant: \(ModelPlace.shown(below))")
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<max($0, path.index(after: path.startIndex))]) } ?? "."
+    }
+
+    /// What was named, as a recipe tells it: the folder, or a single file.
+    var place: String { isFolder ? folder : weights.path }
+
+    /// A head in a file of its own beside an adapter's weights, or nil.
+    var headBeside: String? {
+        guard isFolder, configuration != nil else { return nil }
+        return ["head.safetensors", "head.bin"].map { "\(folder)/\($0)" }
+            .first { $0 != weights.path && access($0, F_OK) == 0 }
+    }
+
+    /// The heads beside a change that was merged of several tasks' adapters, or nil.
+    var headsOfSeveralTasks: String? {
+        let path = "\(folder)/\(ModelBundle.headsName)"
+        return isFolder && access(path, F_OK) == 0 ? path : nil
     }
 
     /// What stands beside the weights of the base that they were trained over.

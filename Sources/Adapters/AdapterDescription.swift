@@ -16,7 +16,7 @@ public enum AdapterDescription {
         var others: [JSON] = []
         var classes: Int?
         for entry in source.weights.entries {
-            let name = entry.name.replacing("base_model.model.", with: "")
+            let name = FileNames.bare(entry.name).replacing(".modules_to_save.default.", with: ".")
             if let range = name.firstRange(of: ".lora_") {
                 modules.insert(ParameterNames.canonical(String(name[..<range.lowerBound])))
                 if name.contains(".lora_A"), let rank = entry.shape.first { ranks.insert(rank) }
@@ -29,7 +29,7 @@ public enum AdapterDescription {
         let labels = try classes.flatMap { try ClassNames.find(labels: nil, folder: source.folder, classes: $0) }
         var object: JSONObject = [
             "kind": modules.isEmpty ? "classification head" : "adapter",
-            "path": .string(path),
+            "path": .string(source.place),
         ]
         if let configuration = source.configuration {
             object["method"] = .string(configuration.isDoRA ? "DoRA" : "LoRA")

@@ -39,6 +39,9 @@ struct AdapterReader {
     mutating func problems(limit: Int) -> [any Error] {
         var problems: [any Error] = []
         var parts: [String: Parts] = [:]
+        do { try FileNames.check(source.weights.entries.map(\.name), path: source.weights.path) } catch {
+            return [error]
+        }
         for entry in source.weights.entries where problems.count < limit {
             do { try place(entry.name, &parts) } catch { problems.append(error) }
         }
@@ -66,7 +69,7 @@ struct AdapterReader {
 
     /// Finds out what one tensor is.
     private mutating func place(_ key: String, _ parts: inout [String: Parts]) throws {
-        var name = key.hasPrefix("base_model.model.") ? String(key.dropFirst("base_model.model.".count)) : key
+        var name = FileNames.bare(key)
         // PEFT keeps the head that was there before training beside the trained one when every bias is saved.
         if name.contains(".original_module.") { return }
         name = name.replacing(".modules_to_save.default.", with: ".").replacing(".modules_to_save.", with: ".")
@@ -90,7 +93,7 @@ struct AdapterReader {
         _ member: WritableKeyPath<Parts, Tensor?>, of spelling: Substring, _ key: String,
         _ parts: inout [String: Parts]
     ) throws {
-        let module = ParameterNames.canonical(String(spelling))
+        let module = HeadNames.module(of: ParameterNames.canonical(String(spelling)))
         var part = parts[module] ?? Parts(spelling: String(spelling))
         guard part[keyPath: member] == nil, part.spelling == spelling else {
             throw failure("tensor \"\(key)\": a second tensor for \(module)")
@@ -237,18 +240,102 @@ struct AdapterReader {
             headParameters["\(module).bias"] = bias
         }
     }
+}
 
-    /// The head that was read.
+extension AdapterReader {
+    /// The head of the adapter: the file that the user names, else the one in the adapter's file, else `head.safetensors` in
+    /// its folder, else the base's own, as PEFT answers.
     ///
-    /// - Throws: `ModelError` when there is none: the base's own head was trained for other classes.
-    func head() throws -> (weight: Tensor, bias: Tensor) {
-        guard
-            let head = try Head.linear(
-                headParameters, configuration: base.configuration, path: source.weights.path)
-        else {
-            throw failure(
-                "no classification head: expected \"classifier.weight\"; train with modules_to_save=[\"classifier\"]")
+    /// - Parameters:
+    ///   - given: a file with the head that the user names, or nil.
+    ///   - task: the task's name, which may be that of the head in a file of several.
+    /// - Throws: `ModelError` when there is none, it is not linear, or the adapter was saved without the head that it was
+    ///   trained with.
+    func head(given: String? = nil, task: String = "") throws -> AdapterHead {
+        let names =
+            try given == nil ? HeadNames.linear(headParameters.mapValues(\.shape), path: source.weights.path) : [:]
+        let own = Dictionary(uniqueKeysWithValues: headParameters.map { (names[$0.key] ?? $0.key, $0.value) })
+        let hasOwn = own.keys.contains { $0.hasSuffix(".weight") }
+        if let given {
+            let linear = try HeadFile.linear(given, task: task, base: base)
+            return AdapterHead(weight: linear.weight, bias: linear.bias, origin: .file(given), replacesOwn: hasOwn)
         }
-        return head
+        if hasOwn {
+            guard
+                let linear = try Head.linear(own, configuration: base.configuration, path: source.weights.path)
+            else { throw noHead("no classification head: expected \"classifier.weight\"") }
+            return AdapterHead(weight: linear.weight, bias: linear.bias, origin: .adapter)
+        }
+        if let beside = source.headBeside {
+            let linear = try HeadFile.linear(beside, task: task, base: base)
+            return AdapterHead(weight: linear.weight, bias: linear.bias, origin: .beside(beside))
+        }
+        guard let configuration = source.configuration else {
+            throw noHead("no classification head: expected \"classifier.weight\"")
+        }
+        if let missing = configuration.savedHead {
+            throw noHead(
+                "no classification head: modules_to_save names \(missing), for which the file holds no tensors")
+        }
+        if let several = source.headsOfSeveralTasks {
+            throw ModelError(
+                source.folder,
+                "holds a change for several tasks, whose heads are in \(several): --head \(task)=\(several)")
+        }
+        guard var head = try base.head(task: task) else {
+            throw noHead("no classification head, and the base \(base.folder) has none either")
+        }
+        if let bias = own["classifier.bias"] {
+            guard bias.shape == head.bias.shape else {
+                throw failure(
+                    "classifier.bias: expected \(head.bias.shape) as the base's own head, found \(bias.shape)")
+            }
+            head.bias = bias
+        }
+        return AdapterHead(
+            weight: head.weight, bias: head.bias, origin: .base, classes: try base.hasClassNames ? head.classes : nil)
+    }
+
+    private func noHead(_ reason: String) -> ModelError {
+        failure(
+            "\(reason); give the file that has it with --head NAME=FILE, or train with modules_to_save=[\"classifier\"]"
+        )
+    }
+}
+
+/// The linear head of an adapter, and where it came from.
+struct AdapterHead {
+    /// Where a head came from.
+    enum Origin: Equatable {
+        case adapter
+        /// A file in the adapter's folder.
+        case beside(String)
+        /// A file that the user named.
+        case file(String)
+        case base
+    }
+
+    let weight: Tensor
+    let bias: Tensor
+    let origin: Origin
+    /// The base's names of its classes, if it has any and it is the base's head.
+    var classes: [String]?
+    /// Whether the adapter has a head of its own, which a file that the user named takes the place of.
+    var replacesOwn = false
+
+    /// The file in the adapter's folder that it was read from, beside the adapter's weights.
+    var file: String? {
+        if case .beside(let path) = origin { path } else { nil }
+    }
+
+    /// What a user should know of it.
+    func notes(base: Checkpoint) -> [String] {
+        if origin == .base {
+            let names = (classes ?? []).prefix(3).joined(separator: ", ")
+            let shown = names.isEmpty ? "" : ": \(names)\(bias.count > 3 ? ", ..." : "")"
+            return ["no head of its own, so the head of \(base.folder) answers (\(bias.count) classes\(shown))"]
+        }
+        if case .file(let path) = origin, replacesOwn { return ["\(path) takes the place of the adapter's own head"] }
+        return []
     }
 }

@@ -4,37 +4,64 @@ import VisionTransformers
 
 /// Class names from the files in which people keep them.
 enum ClassNames {
+    /// The files beside an adapter that are looked for, the first that is there is read.
+    private static let fileNames = [
+        "labels.json", "labels.txt", "id2label.json", "label2id.json", "class_to_idx.json", "class_indices.json",
+        "class_names.json", "class_names.txt", "classes.txt", "config.json",
+    ]
+
+    /// The file of class names in a folder, or nil. A `config.json` need not have any.
+    static func file(in folder: String) -> String? {
+        fileNames.map { "\(folder)/\($0)" }.first { access($0, F_OK) == 0 }
+    }
+
     /// Finds the class names of an adapter.
     ///
     /// - Parameters:
-    ///   - labels: the file that the user named, or nil: then `labels.json` or `config.json` in the folder.
+    ///   - labels: the file that the user named, or nil: then the one in the folder (`file(in:)`).
     ///   - classes: how many the head has.
-    /// - Returns: nil when there are none.
-    /// - Throws: `ModelError` when the number of names is not that of the classes, a name stands twice, or the file that
-    ///   the user named holds none.
+    /// - Returns: nil when there is no file, or only a `config.json` without names.
+    /// - Throws: `ModelError` when the file holds no names, or not as many as the head has classes, or a name stands twice.
     static func find(
         labels: String?, folder: String, classes: Int
     ) throws -> (names: [String], file: String?)? {
-        let beside = ["labels.json", "config.json"].first { access("\(folder)/\($0)", F_OK) == 0 }
-        guard let path = labels ?? beside.map({ "\(folder)/\($0)" }) else { return nil }
+        guard let path = labels ?? file(in: folder) else { return nil }
         guard let names = try read(path) else {
-            guard labels == nil else {
-                throw ModelError(path, "no class names: expected \"id2label\", an object of numbers, or an array")
+            guard labels == nil, RecipeReader.lastPart(path) == "config.json" else {
+                throw ModelError(
+                    path,
+                    "no class names: expected {\"id2label\": {\"0\": NAME, ...}}, {\"label2id\": {NAME: 0, ...}}, either of them "
+                        + "alone, or an array of names")
             }
             return nil
         }
         guard names.count == classes else {
             throw ModelError(path, "\(names.count) class names for a head of \(classes) classes")
         }
-        var seen: Set<String> = []
-        for name in names where !seen.insert(name).inserted {
+        var seen: Set<[UInt8]> = []
+        for name in names where !seen.insert(Array(name.utf8)).inserted {
             throw ModelError(path, "class name \"\(name)\" stands twice")
         }
         return (names, path)
     }
 
-    /// Reads JSON (`{"id2label": {"0": …}}`, `{"0": …}` or an array) or, from a `.txt` file, one name a line,
-    /// after a byte order mark if there is one.
+    /// What a user should know of names that are nearly the same: each pair that differs in case, spaces or Unicode
+    /// normalization alone.
+    static func nearDoubles(_ names: [String]) -> [String] {
+        var known: [String: String] = [:]
+        return names.compactMap { name in
+            let key = name.lowercased().split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            guard let other = known.updateValue(name, forKey: key), !other.utf8.elementsEqual(name.utf8) else {
+                return nil
+            }
+            let what = other == name ? "Unicode normalization" : "case or spaces"
+            return "class names \"\(other)\" and \"\(name)\" differ in \(what) alone"
+        }
+    }
+
+    /// Reads JSON or, from a `.txt` file, one name a line, after a byte order mark if there is one.
+    ///
+    /// - Returns: nil when the file is sound and holds no names.
     private static func read(_ path: String) throws -> [String]? {
         if path.hasSuffix(".txt") {
             let file = try MappedFile(path: path)
@@ -50,13 +77,70 @@ enum ClassNames {
         }
         let json = try JSON(contentsOf: path)
         if let array = json.arrayValue {
-            let names = array.compactMap(\.stringValue)
+            let names = array.compactMap(BackboneConfiguration.className)
             guard names.count == array.count else { throw ModelError(path, "expected an array of strings") }
-            return names
+            return names.isEmpty ? nil : names
         }
-        if json.objectValue?["id2label"] == nil, json.objectValue?["0"] != nil {
-            return try BackboneConfiguration.classNames(.object(["id2label": json]), path: path)
+        guard var object = json.objectValue else { return nil }
+        if let names = try BackboneConfiguration.classNames(json, path: path) { return names }
+        for key in ["label2id", "class_to_idx", "class_indices"] {
+            guard let value = object[key], value != .null else { continue }
+            guard let members = value.objectValue?.members, !members.isEmpty else {
+                throw ModelError(path, "\(key): expected an object with numbers, found \(value.kind)")
+            }
+            return try names(byNumber: members, key: "\(key): ", path: path)
         }
-        return try BackboneConfiguration.classNames(json, path: path)
+        guard RecipeReader.lastPart(path) != "config.json" else { return nil }
+        object[ProblemType.key] = nil
+        return try names(of: object, path: path)
     }
+
+    /// The names in an object that is either {number: name} or {name: number}, whichever it can be.
+    private static func names(of object: JSONObject, path: String) throws -> [String]? {
+        let members = object.members
+        let hasNumberedKeys = members.allSatisfy { Int($0.key) != nil }
+        let hasNumbers = members.allSatisfy { hasNumberedKeys ? $0.value.intValue != nil : number($0.value) != nil }
+        guard !members.isEmpty, hasNumberedKeys || hasNumbers else { return nil }
+        func byKey() throws -> [String]? {
+            try BackboneConfiguration.classNames(.object(["id2label": .object(object)]), path: path)
+        }
+        guard hasNumbers else { return try byKey() }
+        guard hasNumberedKeys else { return try names(byNumber: members, key: "", path: path) }
+        // Classes that are called by numbers: it is clear which are the numbers of classes if only one side runs from 0.
+        let (first, second) = (try? byKey(), try? names(byNumber: members, key: "", path: path))
+        guard let first else { return try second ?? byKey() }
+        guard let second, second != first else { return first }
+        throw ModelError(
+            path,
+            "{\"\(members[0].key)\": \(members[0].value.shownBriefly), ...}: which are the names? Write {\"id2label\": {...}} or "
+                + "{\"label2id\": {...}}")
+    }
+
+    private static func number(_ value: JSON) -> Int? { value.intValue ?? value.stringValue.flatMap { Int($0) } }
+
+    /// The names in {name: number}, in the order of their numbers.
+    private static func names(
+        byNumber members: [(key: String, value: JSON)], key: String, path: String
+    ) throws -> [String] {
+        var names = [String?](repeating: nil, count: members.count)
+        for (name, value) in members {
+            guard let number = number(value) else {
+                throw ModelError(path, "\(key)\"\(name)\": expected a number, found \(value.kind)")
+            }
+            guard names.indices.contains(number) else {
+                throw ModelError(
+                    path, "\(key)numbers must run from 0 to \(members.count - 1), found \(number) of \"\(name)\"")
+            }
+            if let other = names[number] {
+                throw ModelError(path, "\(key)\"\(other)\" and \"\(name)\" both have the number \(number)")
+            }
+            names[number] = name
+        }
+        return names.compactMap(\.self)
+    }
+}
+
+extension JSON {
+    /// The value as it stands in the file.
+    fileprivate var shownBriefly: String { String(serialized(indented: false).prefix(20)) }
 }

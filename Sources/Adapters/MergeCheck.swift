@@ -21,14 +21,20 @@ public struct MergeCheck: Sendable {
         public let path: String
         /// The file of its class names, or nil.
         public let labels: String?
+        /// The file of its head, or nil.
+        public let headFile: String?
         /// The activation of its head, or nil to find it.
         public let activation: HeadActivation?
 
         /// An adapter as it was named.
-        public init(name: String, path: String, labels: String? = nil, activation: HeadActivation? = nil) {
+        public init(
+            name: String, path: String, labels: String? = nil, headFile: String? = nil,
+            activation: HeadActivation? = nil
+        ) {
             self.name = name
             self.path = path
             self.labels = labels
+            self.headFile = headFile
             self.activation = activation
         }
     }
@@ -84,8 +90,8 @@ public struct MergeCheck: Sendable {
             }
             do {
                 let adapter = try Adapter(
-                    task: name, path: candidate.path, labels: candidate.labels, activation: candidate.activation,
-                    base: base, allowsOtherBase: true)
+                    task: name, path: candidate.path, labels: candidate.labels, headFile: candidate.headFile,
+                    activation: candidate.activation, base: base, allowsOtherBase: true)
                 if let difference = adapter.otherBase {
                     findings.append(Finding(isObstacle: !allowsOtherBase, subject: name, message: difference))
                 }
@@ -118,7 +124,7 @@ public struct MergeCheck: Sendable {
         var problems = reader.problems(limit: limit).map { "\($0)" }
         if problems.count == limit { problems.append("\(source.weights.path): and perhaps more") }
         do {
-            let classes = try reader.head().bias.count
+            let classes = try reader.head(given: candidate.headFile, task: candidate.name).bias.count
             _ = try ClassNames.find(labels: candidate.labels, folder: source.folder, classes: classes)
         } catch { problems.append("\(error)") }
         return problems
@@ -143,9 +149,8 @@ public struct MergeCheck: Sendable {
             } else if (try? adapter.changesNothing(in: base)) == true {
                 note(adapter.task, "changes nothing: its updates are all zero")
             }
-            for warning in adapter.baseDifference.warnings + [adapter.ambiguity].compactMap(\.self) {
-                note(adapter.task, warning)
-            }
+            let warnings = adapter.baseDifference.warnings + [adapter.ambiguity].compactMap(\.self) + adapter.notes
+            for warning in warnings { note(adapter.task, warning) }
         }
         let adapted = adapters.filter { !$0.changedParameters.isEmpty }
         if Set(adapted.map(\.modules)).count > 1 {

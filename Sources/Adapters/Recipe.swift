@@ -48,6 +48,9 @@ package enum Recipe {
                 ]
                 members["labels"] = item.adapter.labels.map(JSON.string)
                 members["activation"] = item.adapter.givenActivation.map { .string($0.rawValue) }
+                members["head"] = try item.adapter.headFile.map {
+                    .object(["path": .string($0), "sha256": .string(try FileDigest.sha256($0))])
+                }
                 members["sha256"] = try FileDigest.byName(item.adapter.files)
                 return .object(members)
             })

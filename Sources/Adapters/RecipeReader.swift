@@ -98,7 +98,7 @@ struct RecipeReader {
     static func place(of name: String, in adapter: String) -> String {
         var status = stat()
         if stat(adapter, &status) == 0, status.st_mode & S_IFMT != S_IFDIR {
-            if TensorFiles.hasEnding(name) { return adapter }
+            if name == lastPart(adapter) || TensorFiles.hasEnding(name) { return adapter }
             let folder = adapter.lastIndex(of: "/").map { adapter[..<$0] } ?? "."
             return "\(folder)/\(name)"
         }

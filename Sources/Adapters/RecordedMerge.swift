@@ -20,6 +20,8 @@ public struct RecordedMerge: Sendable {
         let weight: Double
         var files: Files
         var labels: String?
+        /// The file of the head, if the user named one, with its checksum.
+        var head: (path: String, sha256: String)?
         /// The last part of the name that the file of class names had, if the user named one.
         let labelsName: String?
         /// The activation of the head, if the user named it.
@@ -71,11 +73,18 @@ public struct RecordedMerge: Sendable {
         items = try adapters.map { adapter in
             guard let adapter else { throw ModelError(path, "adapters: expected objects") }
             try reader.check(
-                adapter, has: ["name", "weight", "path", "labels", "activation", "sha256"], in: "adapters")
+                adapter, has: ["name", "weight", "path", "labels", "head", "activation", "sha256"], in: "adapters")
             guard let weight = adapter["weight"]?.doubleValue, weight.isFinite else {
                 throw ModelError(path, "adapters: weight: expected a number")
             }
             let labels = try adapter["labels"].map { _ in try reader.text(adapter, "labels", in: "adapters") }
+            let head = try adapter["head"].map { _ in
+                let head = try reader.object(adapter, "head", in: "adapters")
+                try reader.check(head, has: ["path", "sha256"], in: "head")
+                return (
+                    path: try reader.text(head, "path", in: "head"), sha256: try reader.text(head, "sha256", in: "head")
+                )
+            }
             let activation = try adapter["activation"].map { value in
                 guard let activation = value.stringValue.flatMap(HeadActivation.init(rawValue:)) else {
                     throw ModelError(path, "adapters: activation: expected one of \(HeadActivation.names)")
@@ -84,7 +93,7 @@ public struct RecordedMerge: Sendable {
             }
             return Item(
                 name: try reader.text(adapter, "name", in: "adapters"), weight: weight,
-                files: try reader.files(adapter, in: "adapters"), labels: labels,
+                files: try reader.files(adapter, in: "adapters"), labels: labels, head: head,
                 labelsName: labels.map(RecipeReader.lastPart), activation: activation)
         }
         let names = items.map(\.name)
@@ -133,15 +142,23 @@ public struct RecordedMerge: Sendable {
     /// Says where the base is now.
     public mutating func move(base folder: String) { base.path = folder }
 
-    /// Says where an adapter, or the file of its class names, is now.
+    /// Says where an adapter, or the file of its class names or head, is now.
     ///
-    /// - Throws: `ModelError` when the recipe has no adapter of that name, or no named file of class names for it.
-    public mutating func move(adapter name: String, to place: String? = nil, labels: String? = nil) throws {
+    /// - Throws: `ModelError` when the recipe has no adapter of that name, or no such file of its own for it.
+    public mutating func move(
+        adapter name: String, to place: String? = nil, labels: String? = nil, head: String? = nil
+    ) throws {
         guard let index = items.firstIndex(where: { $0.name == name }) else {
             let known = adapters.joined(separator: ", ")
             throw ModelError(path, "the recipe has no adapter \"\(name)\"; it has \(known)")
         }
-        if let place { items[index].files.path = place }
+        if let place { items[index].files.path = try AdapterSource.place(of: place) }
+        if let head {
+            guard items[index].head != nil else {
+                throw ModelError(path, "the recipe has no file of a head for \"\(name)\" of its own")
+            }
+            items[index].head?.path = head
+        }
         guard let labels else { return }
         guard items[index].labels != nil else {
             throw ModelError(path, "the recipe has no file of class names for \"\(name)\" of its own")
@@ -177,6 +194,7 @@ public struct RecordedMerge: Sendable {
         }
         for (name, digest) in base.digests { try check("\(base.path)/\(name)", digest) }
         for item in items {
+            if let head = item.head { try check(head.path, head.sha256) }
             for (name, digest) in item.files.digests {
                 if let labels = item.labels, name == item.labelsName {
                     try check(labels, digest)
@@ -200,7 +218,8 @@ public struct RecordedMerge: Sendable {
         let adapters = try items.enumerated().map { index, item in
             try LongWork.report("reading adapters", index, of: items.count)
             let adapter = try Adapter(
-                task: item.name, path: item.files.path, labels: item.labels, activation: item.activation, base: base,
+                task: item.name, path: item.files.path, labels: item.labels, headFile: item.head?.path,
+                activation: item.activation, base: base,
                 allowsOtherBase: allowsOtherBase)
             let names = item.files.digests.map { name, _ in
                 if let labels = item.labels, name == item.labelsName { return labels }

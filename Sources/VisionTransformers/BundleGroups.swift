@@ -62,7 +62,7 @@ extension ModelBundle {
         }
         return try places(object?["groups"], path, tasks: heads.map(\.task)).enumerated().map { index, tasks in
             guard let name = groupFolder(index) else { return Group(backbone: first, tasks: tasks) }
-            let backbone = try Checkpoint(folder: "\(folder)/\(name)")
+            let backbone = try Checkpoint(folder: "\(folder)/\(name)", wanted: nil)
             try checkShape(backbone, is: first)
             return Group(backbone: backbone, tasks: tasks)
         }

@@ -19,6 +19,8 @@ public final class Checkpoint: ParameterSource {
         public let file: any TensorFile
         /// The tensor's place and shape in it.
         public let entry: TensorEntry
+        /// Its name without what stands before every name of the checkpoint (see `FileNames`).
+        public let name: String
         /// The canonical names of what it holds: one, or the branches of a fused weight in the order of their rows.
         public let parameters: [String]
     }
@@ -39,25 +41,35 @@ public final class Checkpoint: ParameterSource {
     ///
     /// - Throws: `ModelError` or `TensorFileError` naming the file, and the key or tensor that is missing, left over or of
     ///   another shape.
-    public init(folder: String) throws {
+    public convenience init(folder: String) throws { try self.init(folder: folder, wanted: .base) }
+
+    /// Opens a folder as what it was given for; nil when it is a part of something else, and no error could be clearer.
+    init(folder: String, wanted: ModelPlace.Wanted?) throws {
         self.folder = folder
         let path = folder + "/config.json"
+        if let wanted, access(path, F_OK) != 0, !ModelBundle.isBundle(folder) {
+            throw ModelPlace.error(folder, wanted: wanted)
+        }
         configurationFile = try JSON(contentsOf: path)
         configuration = try BackboneConfiguration(configurationFile, path: path)
         let shards = try Checkpoint.open(folder)
         files = shards.map(\.file)
         var stored: [StoredTensor] = []
         var places: [String: (tensor: Int, branch: Int)] = [:]
+        try FileNames.check(shards.flatMap { $0.entries.map(\.name) }, path: folder)
+        let heads = Checkpoint.headNames(shards.flatMap(\.entries))
         for (file, entries) in shards {
             for entry in entries {
-                let name = ParameterNames.canonical(entry.name)
+                let bare = FileNames.bare(entry.name)
+                let canonical = ParameterNames.canonical(bare)
+                let name = heads[canonical] ?? canonical
                 let parameters = ParameterNames.branches(of: name) ?? [name]
                 for (branch, parameter) in parameters.enumerated() {
                     guard places.updateValue((stored.count, branch), forKey: parameter) == nil else {
                         throw ModelError(file.path, "tensor \"\(entry.name)\": a second tensor for \(parameter)")
                     }
                 }
-                stored.append(StoredTensor(file: file, entry: entry, parameters: parameters))
+                stored.append(StoredTensor(file: file, entry: entry, name: bare, parameters: parameters))
             }
         }
         storedTensors = stored
@@ -90,6 +102,17 @@ public final class Checkpoint: ParameterSource {
         }
     }
 
+    /// Whether a model of the checkpoint's configuration may have a parameter of that name: its head, or one that no answer is
+    /// computed with.
+    package func mayHold(_ name: String) -> Bool { configuration.knows(name) }
+
+    /// Whether `config.json` names the classes of the checkpoint's own head.
+    package var hasClassNames: Bool {
+        get throws {
+            try BackboneConfiguration.classNames(configurationFile, path: "\(folder)/config.json") != nil
+        }
+    }
+
     /// Whether there is a parameter of that name.
     public func hasParameter(_ name: String) -> Bool { places[name] != nil }
 
@@ -113,7 +136,14 @@ public final class Checkpoint: ParameterSource {
         var expected: Set<String> = []
         for (name, shape) in configuration.parameterShapes {
             expected.insert(name)
-            guard let found = self.shape(name) else { throw ModelError(folder, "tensor for \(name) is missing") }
+            guard let found = self.shape(name) else {
+                let stray = storedTensors.first { $0.parameters.contains { !configuration.knows($0) } }
+                let hint =
+                    stray.map {
+                        "; the file has \"\($0.entry.name)\", which is no tensor of a \(configuration.family.rawValue)"
+                    } ?? ""
+                throw ModelError(folder, "tensor for \(name) is missing\(hint)")
+            }
             guard found == shape else {
                 throw ModelError(folder, "\(name): expected shape \(shape) by config.json, found \(found)")
             }
@@ -141,7 +171,23 @@ public final class Checkpoint: ParameterSource {
     }
 }
 
+extension BackboneConfiguration {
+    /// Whether a canonical name is one of a parameter that the backbone, or a head, can have.
+    fileprivate func knows(_ name: String) -> Bool {
+        ParameterNames.isHead(name) || ParameterNames.isUnused(name)
+            || ParameterNames.layer(of: name).map { $0 < layers } ?? parameterShapes.contains { $0.name == name }
+    }
+}
+
 extension Checkpoint {
+    /// The names of a head that is a linear layer in a `Sequential`, by the canonical ones in the file. One that is more than
+    /// that is left as it is, for nobody may ask for it.
+    private static func headNames(_ entries: [TensorEntry]) -> [String: String] {
+        let shapes = entries.map { (ParameterNames.canonical(FileNames.bare($0.name)), $0.shape) }
+            .filter { ParameterNames.isHead($0.0) }
+        return (try? HeadNames.linear(Dictionary(shapes, uniquingKeysWith: { first, _ in first }), path: "")) ?? [:]
+    }
+
     /// Finds and opens the files of weights in a folder, safetensors before `pytorch_model.bin`, each with the entries that belong to the checkpoint.
     private static func open(
         _ folder: String
@@ -163,7 +209,7 @@ extension Checkpoint {
         }
         throw ModelError(
             folder,
-            "neither model.safetensors nor model.safetensors.index.json is there, nor the same of pytorch_model.bin")
+            "neither model.safetensors nor pytorch_model.bin is there, nor an index of either")
     }
 
     private static func openShards(

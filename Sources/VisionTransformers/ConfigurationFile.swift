@@ -63,12 +63,22 @@ extension BackboneConfiguration {
             guard let index = Int(key), names.indices.contains(index), names[index] == nil else {
                 throw ModelError(path, "id2label: numbers must run from 0 to \(members.count - 1), found \"\(key)\"")
             }
-            guard let name = value.stringValue else {
-                throw ModelError(path, "id2label[\(key)]: expected a string, found \(value.kind)")
+            guard let name = className(value) else {
+                throw ModelError(path, "id2label[\(key)]: expected a name, found \(value.kind)")
             }
             names[index] = name
         }
         return names.compactMap(\.self)
+    }
+
+    /// A class name as Python prints what stands in its place: numbers and Booleans are names to transformers, too.
+    package static func className(_ value: JSON) -> String? {
+        switch value {
+        case .string(let text): text
+        case .bool(let flag): flag ? "True" : "False"
+        case .number(let digits): Int(digits) != nil ? digits : Double(digits).flatMap { $0.isFinite ? "\($0)" : nil }
+        default: nil
+        }
     }
 }
 

@@ -90,6 +90,7 @@ extension Checkpoint {
         for name in storedTensors.flatMap(\.parameters) where ParameterNames.isHead(name) {
             parameters[name] = try parameter(name)
         }
+        _ = try HeadNames.linear(parameters.mapValues(\.shape), path: folder)
         guard let (weight, bias) = try Head.linear(parameters, configuration: configuration, path: folder) else {
             return nil
         }

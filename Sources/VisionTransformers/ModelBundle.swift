@@ -44,7 +44,7 @@ public struct ModelBundle: Sendable {
         let manifestPath = "\(folder)/\(Self.manifestName)"
         manifest = Self.isBundle(folder) ? try JSON(contentsOf: manifestPath) : nil
         self.folder = folder
-        backbone = try Checkpoint(folder: folder)
+        backbone = try Checkpoint(folder: folder, wanted: .bundle)
         preprocessing = try Self.preprocessing(folder)
         if let manifest {
             heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)

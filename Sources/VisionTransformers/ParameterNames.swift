@@ -53,10 +53,7 @@ public enum ParameterNames {
     }
 
     /// Whether a parameter belongs to a classification head.
-    public static func isHead(_ canonical: String) -> Bool {
-        ["classifier", "cls_classifier", "distillation_classifier"]
-            .contains { canonical == "\($0).weight" || canonical == "\($0).bias" }
-    }
+    public static func isHead(_ canonical: String) -> Bool { HeadNames.isPart(canonical) }
 
     /// Whether a parameter is part of some checkpoints but of no answer: it is kept, and not computed with.
     public static func isUnused(_ canonical: String) -> Bool {

@@ -11,8 +11,8 @@ struct AdapterOptions: ParsableArguments {
 
     @Option(
         help: """
-            Make the merge again that a bundle.json tells of. --base, --adapter and --labels then say where files are now \
-            that have moved.
+            Make the merge again that a bundle.json tells of. --base, --adapter, --labels and --head then say where files are \
+            now that have moved.
             """)
     var recipe: String?
 
@@ -29,6 +29,7 @@ struct AdapterOptions: ParsableArguments {
             regression); may be repeated. Default: problem_type beside the adapter, else that of the base.
             """)
     var activations: [NamedValue] = []
+    @OptionGroup var headFiles: HeadFileOption
 
     @Option(name: .customLong("weight"), help: "The weight of an adapter, as NAME=W (default 1); may be repeated.")
     var weights: [NamedValue] = []
@@ -37,7 +38,7 @@ struct AdapterOptions: ParsableArguments {
 
     func validate() throws {
         try RawArguments.checkText(
-            [base, recipe].compactMap(\.self) + (adapters + labels).flatMap { [$0.name, $0.value] })
+            [base, recipe].compactMap(\.self) + (adapters + labels + headFiles.heads).flatMap { [$0.name, $0.value] })
         let names = adapters.map(\.name)
         try NamedValue.check(adapters, option: "--adapter")
         for name in names {
@@ -46,10 +47,11 @@ struct AdapterOptions: ParsableArguments {
         guard recipe == nil else {
             if !weights.isEmpty { throw ValidationError("--weight: the --recipe has the weights.") }
             if !activations.isEmpty { throw ValidationError("--activation: the --recipe has the activations.") }
+            try NamedValue.check(headFiles.heads, option: "--head")
             return try NamedValue.check(labels, option: "--labels")
         }
         if base == nil { throw ValidationError("Missing expected argument '--base <base>'") }
-        for (option, values) in [("--labels", labels), ("--weight", weights)] {
+        for (option, values) in [("--labels", labels), ("--head", headFiles.heads), ("--weight", weights)] {
             try NamedValue.check(values, option: option, among: names)
         }
         try NamedValue.checkActivations(activations, among: names)
@@ -69,6 +71,7 @@ struct AdapterOptions: ParsableArguments {
             try LongWork.report("reading adapters", index, of: adapters.count)
             let adapter = try Adapter(
                 task: named.name, path: named.value, labels: labels.value(of: named.name),
+                headFile: headFiles.heads.value(of: named.name),
                 activation: activations.activation(of: named.name), base: checkpoint,
                 allowsOtherBase: force || otherBase.isAllowed)
             if adapter.hasPlaceholderNames {
@@ -80,6 +83,14 @@ struct AdapterOptions: ParsableArguments {
         try otherBase.warn(of: opened.map(\.adapter), over: checkpoint, log)
         return (checkpoint, opened)
     }
+}
+
+/// The option that names heads that are kept apart from their adapters.
+struct HeadFileOption: ParsableArguments {
+    @Option(
+        name: .customLong("head"),
+        help: "A file with the head of an adapter that has none, as NAME=FILE.safetensors or .bin; may be repeated.")
+    var heads: [NamedValue] = []
 }
 
 /// The option that lets adapters be used over another base than they were trained over.
@@ -109,7 +120,7 @@ extension AdapterOptions {
     func recorded(_ recipe: String) throws -> RecordedMerge {
         var recorded = try RecordedMerge(path: recipe)
         let known = Set(recorded.adapters)
-        for (option, values) in [("--adapter", adapters), ("--labels", labels)] {
+        for (option, values) in [("--adapter", adapters), ("--labels", labels), ("--head", headFiles.heads)] {
             for value in values where !known.contains(value.name) {
                 let names = recorded.adapters.joined(separator: ", ")
                 throw ValidationError("\(option) \(value.name)=...: the recipe has no such adapter; it has \(names).")
@@ -117,6 +128,7 @@ extension AdapterOptions {
         }
         if let base { recorded.move(base: base) }
         for adapter in adapters { try recorded.move(adapter: adapter.name, to: adapter.value) }
+        for file in headFiles.heads { try recorded.move(adapter: file.name, head: file.value) }
         for file in labels { try recorded.move(adapter: file.name, labels: file.value) }
         return recorded
     }

@@ -30,6 +30,7 @@ struct CheckCommand: ParsableCommand {
         name: .customLong("activation"),
         help: "What an adapter's head was trained for, as NAME=softmax, sigmoid or none; may be repeated.")
     var activations: [NamedValue] = []
+    @OptionGroup var headFiles: HeadFileOption
 
     @OptionGroup var otherBase: OtherBaseOption
 
@@ -37,9 +38,10 @@ struct CheckCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        try RawArguments.checkText([base] + (adapters + labels).flatMap { [$0.name, $0.value] })
+        try RawArguments.checkText([base] + (adapters + labels + headFiles.heads).flatMap { [$0.name, $0.value] })
         guard !adapters.isEmpty else { throw ValidationError("Give at least one --adapter NAME=DIR.") }
         try NamedValue.check(labels, option: "--labels", among: adapters.map(\.name))
+        try NamedValue.check(headFiles.heads, option: "--head", among: adapters.map(\.name))
         try NamedValue.checkActivations(activations, among: adapters.map(\.name))
     }
 
@@ -50,6 +52,7 @@ struct CheckCommand: ParsableCommand {
                 adapters: adapters.map {
                     .init(
                         name: $0.name, path: $0.value, labels: labels.value(of: $0.name),
+                        headFile: headFiles.heads.value(of: $0.name),
                         activation: activations.activation(of: $0.name))
                 },
                 allowsOtherBase: otherBase.isAllowed)

@@ -17,6 +17,8 @@ struct EvaluatedOptions: ParsableArguments {
     @Option(name: .customLong("labels"), help: "The class names of an adapter, as NAME=FILE; may be repeated.")
     var labels: [NamedValue] = []
 
+    @OptionGroup var headFiles: HeadFileOption
+
     @OptionGroup var otherBase: OtherBaseOption
     @Option(
         name: .customLong("activation"),
@@ -59,7 +61,7 @@ struct EvaluatedOptions: ParsableArguments {
         _ = try subject()
         try RawArguments.checkText(
             [bundle, base, predictions].compactMap(\.self) + compare
-                + (adapters + labels).flatMap { [$0.name, $0.value] })
+                + (adapters + labels + headFiles.heads).flatMap { [$0.name, $0.value] })
         guard (base != nil) == !adapters.isEmpty else { throw ValidationError("--base and --adapter go together.") }
         guard base != nil || !otherBase.isAllowed else { throw ValidationError("--allow-other-base needs --base.") }
         try NamedValue.check(adapters, option: "--adapter")
@@ -69,6 +71,7 @@ struct EvaluatedOptions: ParsableArguments {
             }
         }
         try NamedValue.check(labels, option: "--labels", among: adapters.map(\.name))
+        try NamedValue.check(headFiles.heads, option: "--head", among: adapters.map(\.name))
         guard activations.isEmpty || base != nil || predictions != nil else {
             throw ValidationError("--activation goes with --adapter and --predictions; a merged model has its own.")
         }

@@ -151,7 +151,7 @@ struct EvaluateRun {
         func adapter(_ task: String) throws -> Adapter {
             try Adapter(
                 task: task, path: subject.adapters.value(of: task) ?? "", labels: subject.labels.value(of: task),
-                activation: subject.activation(of: task), base: base,
+                headFile: subject.headFiles.heads.value(of: task), activation: subject.activation(of: task), base: base,
                 allowsOtherBase: subject.otherBase.isAllowed)
         }
         // All data and adapters before the first one answers: what cannot be used should be known at once.

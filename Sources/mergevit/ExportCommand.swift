@@ -43,7 +43,7 @@ struct ExportCommand: ParsableCommand {
         guard names.contains(task) else { throw LabellingError.unknownTask(name: task, known: names) }
         let folder = try AtomicFolder(
             output, replaces: force, marker: ClassifierExport.recordName, kind: ClassifierExport.kind)
-        Interruption().watch { folder.discard() }
+        Interruption.ends { folder.discard() }
         do {
             let (architecture, head) = try ClassifierExport.write(model, task: task, to: folder)
             // What is written is what label accepts, or it is not written.

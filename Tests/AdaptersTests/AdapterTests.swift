@@ -143,6 +143,11 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
             ("a.json", #"{"id2label": {"1": "y", "0": "x", "2": "z"}}"#),
             ("b.json", #"{"0": "x", "1": "y", "2": "z"}"#),
             ("c.json", #"["x", "y", "z"]"#), ("d.txt", "x\ny\r\nz\n"), ("bom.txt", "\u{FEFF}x\ny\nz"),
+            ("map.json", #"{"z": 2, "x": 0, "y": 1}"#),
+            ("indices.json", #"{"class_indices": {"z": 2, "x": 0, "y": 1}}"#),
+            ("id.json", #"{"label2id": {"x": "0", "y": "1", "z": "2"}, "problem_type": null}"#),
+            ("both.json", #"{"id2label": null, "label2id": {"x": 0, "y": 1, "z": 2}}"#),
+            ("spaces.txt", " x\ny \n\tz\n"),
         ] {
             let labels = try write(file, text)
             let adapter = try Adapter(task: "b", path: casePath("b"), labels: labels, base: base)
@@ -152,7 +157,14 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
             ("e.json", #"["x", "y"]"#, "2 class names for a head of 3"),
             ("f.json", #"["x", "y", "x"]"#, "stands twice"),
             ("g.json", #"{"id2label": {"0": "x", "1": "y", "3": "z"}}"#, "from 0 to 2"),
-            ("h.json", #"{"label2id": {"x": 0, "y": 1, "z": 2}}"#, "no class names"),
+            ("h.json", #"{"label2id": {"x": 0, "y": 1, "z": 3}}"#, "from 0 to 2, found 3 of \"z\""),
+            ("i.json", #"{"x": 1, "y": 2, "z": 3}"#, "from 0 to 2, found 3"),
+            ("j.json", #"{"x": 0, "y": 1, "z": 1}"#, "\"y\" and \"z\" both have the number 1"),
+            ("k.json", #"{"1": "x", "2": "y", "3": "z"}"#, "from 0 to 2"), ("l.json", "{}", "no class names"),
+            ("m.json", #"{"id2label": [1]}"#, "expected an object"),
+            ("n.json", #"{"x": {}, "y": 1}"#, "no class names"),
+            ("o.json", #"{"0": 2, "1": 0, "2": 1}"#, "which are the names?"), ("p.txt", "x\nx \nz", "stands twice"),
+            ("q.json", #"{"id2label": {"0": "x", "1": null, "2": "z"}}"#, "expected a name, found null"),
         ] {
             let labels = try write(file, text)
             let error = #expect(throws: ModelError.self) {
@@ -160,6 +172,35 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
             }
             #expect(error?.path == labels && error?.reason.contains(reason) == true)
         }
+    }
+
+    @Test func classesThatAreCalledByNumbersAreNames() throws {
+        let folder = try temporaryFolder()
+        for (text, names) in [
+            (#"{"id2label": {"0": 0, "1": true, "2": 1.5}}"#, ["0", "True", "1.5"]),
+            (#"{"0": 0, "1": 1, "2": 2}"#, ["0", "1", "2"]), (#"{"1": 0, "10": 1, "2": 2}"#, ["1", "10", "2"]),
+            (#"{"0": 10, "1": 20, "2": 30}"#, ["10", "20", "30"]),
+            (#"{"0": "2", "1": "1", "2": "0"}"#, ["2", "1", "0"]),
+        ] {
+            let labels = folder + "/labels.json"
+            try text.write(toFile: labels, atomically: true, encoding: .utf8)
+            #expect(try Adapter(task: "b", path: casePath("b"), labels: labels, base: base).head.classes == names)
+        }
+    }
+
+    @Test func namesThatAreNearlyTheSameAreWarnedOf() throws {
+        let labels = try temporaryFolder() + "/labels.txt"
+        func warnings(_ text: String) throws -> [String] {
+            try text.write(toFile: labels, atomically: true, encoding: .utf8)
+            return try Adapter(task: "b", path: casePath("b"), labels: labels, base: base).warnings(over: base)
+        }
+        #expect(try warnings("daisy\nroses\ntulips").isEmpty)
+        #expect(
+            try warnings("daisy\nroses\nDaisy") == [
+                "class names \"daisy\" and \"Daisy\" differ in case or spaces alone"
+            ])
+        #expect(try warnings("red  rose\nred rose\nx").count == 1)
+        #expect(try warnings("caf\u{E9}\ncafe\u{301}\nx").first?.contains("Unicode normalization") == true)
     }
 }
 

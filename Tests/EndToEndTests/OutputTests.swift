@@ -152,7 +152,7 @@ import Testing
     }
 
     @Test func missingFoldersAndFilesAreNamed() throws {
-        #expect(try said("none") == "mergevit: error: none/config.json: No such file or directory\n")
+        #expect(try said("none") == "mergevit: error: none: No such file or directory\n")
         for name in ["heads.safetensors", "preprocessor_config.json", "config.json"] {
             let bytes = try scratch.read("bundle/\(name)")
             try scratch.remove("bundle/\(name)")
@@ -162,7 +162,8 @@ import Testing
         try scratch.remove("bundle/model.safetensors")
         #expect(
             try said()
-                == "mergevit: error: bundle: neither model.safetensors nor model.safetensors.index.json is there\n")
+                == "mergevit: error: bundle: neither model.safetensors nor pytorch_model.bin is there, nor an index of either\n"
+        )
     }
 
     @Test func otherVersionsAreRefused() throws {

@@ -29,7 +29,7 @@ import Testing
         ("hidden_act", "7"), ("model_type", #""swin""#), ("model_type", "7"), ("model_type", "null"),
         ("quantization_config", #"{"bits": 4}"#), ("quantization_config", "true"), ("id2label", "[]"),
         ("id2label", "{}"), ("id2label", #"{"0": "a", "2": "b"}"#), ("id2label", #"{"0": "a", "-1": "b"}"#),
-        ("id2label", #"{"x": "a"}"#), ("id2label", #"{"0": 1}"#),
+        ("id2label", #"{"x": "a"}"#), ("id2label", #"{"0": [1]}"#),
     ])
     func valuesThatCannotBeAreRefusedByKey(_ key: String, _ value: String) throws {
         let said = try said("vit", key, value)

@@ -135,6 +135,7 @@ public struct Distillation {
         for item in start.adapters {
             let task = item.adapter.task
             binding["adapter \(task)"] = try FileDigest.byName(item.adapter.files)
+            if let head = item.adapter.headFile { binding["head \(task)"] = .string(try FileDigest.sha256(head)) }
             binding["weight \(task)"] = .double(item.weight)
             binding["images \(task)"] = images[task].map(JSON.string) ?? .null
         }

@@ -1,0 +1,105 @@
+import Glibc
+import Tensors
+
+/// What lies at a path where a model or adapter was expected: for errors that say what it is and what to do.
+public enum ModelPlace {
+    /// What was expected.
+    public enum Wanted: Sendable {
+        /// A bundle, or a classification checkpoint.
+        case bundle
+        /// The checkpoint that adapters are for.
+        case base
+        /// An adapter or a head.
+        case adapter
+    }
+
+    private static let adapterFiles = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+
+    /// The error about a path that is not what was wanted.
+    public static func error(_ path: String, wanted: Wanted) -> ModelError {
+        ModelError(path, reason(path, wanted: wanted))
+    }
+
+    private static func reason(_ path: String, wanted: Wanted) -> String {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            let reason = String(cString: strerror(errno))
+            guard isHubName(path) else { return reason }
+            return "\(reason); if it is the name of a model on the Hugging Face Hub, download it first: "
+                + "hf download \(path) --local-dir DIR"
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            guard wanted != .adapter else {
+                return "expected a PEFT folder, or a .safetensors or .bin file with a head"
+            }
+            let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
+            return "a file; expected the folder" + (has("config.json", in: "\(folder)") ? ", which is \(folder)" : "")
+        }
+        if has("bundle.json", in: path), wanted == .adapter {
+            return "a bundle, not an adapter; label with it by --bundle, or merge the adapters that it was made of"
+        }
+        if adapterFiles.contains(where: { has($0, in: path) }), wanted != .adapter {
+            return wanted == .bundle
+                ? "an adapter, not a bundle; merge it first: mergevit merge --base BASE --adapter NAME=\(path) -o BUNDLE"
+                : "an adapter, not a base; give it with --adapter NAME=\(path), and with --base the model that it was made for"
+        }
+        if has("head.safetensors", in: path), wanted != .adapter {
+            return "a head, not a \(wanted == .bundle ? "bundle" : "base"); give it with --adapter NAME=\(path)"
+        }
+        if has("config.json", in: path), wanted == .adapter {
+            return
+                "a whole checkpoint (config.json), not an adapter; only what was trained with PEFT, or a head alone, can be "
+                + "merged. Label with it by --bundle \(path)"
+        }
+        let marker = wanted == .adapter ? "adapter_config.json" : "config.json"
+        let folders = folders(with: marker, in: path)
+        let hint = folders.isEmpty ? "" : "; did you mean \(shown(folders))?"
+        switch wanted {
+        case .adapter:
+            return "neither adapter_model.safetensors nor adapter_model.bin nor head.safetensors is there\(hint)"
+        case .base: return "no config.json: not a Hugging Face checkpoint\(hint)"
+        case .bundle: return "no config.json: neither a bundle nor a Hugging Face checkpoint\(hint)"
+        }
+    }
+
+    private static func has(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
+
+    /// Whether a path has the form of a name on the Hub: owner/name.
+    private static func isHubName(_ path: String) -> Bool {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 2
+            && parts.allSatisfy { part in
+                !part.isEmpty && part.first != "."
+                    && part.utf8.allSatisfy { byte in
+                        switch byte {
+                        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+                            UInt8(ascii: "."):
+                            true
+                        default: false
+                        }
+                    }
+            }
+    }
+
+    /// The folders below a folder, at most two levels down, that have a file of a name; in order of their names. Those two
+    /// levels down count only where there is none above.
+    public static func folders(with name: String, in folder: String) -> [String] {
+        let children = children(of: folder)
+        let found = children.filter { has(name, in: $0) }
+        return found.isEmpty ? children.flatMap { self.children(of: $0).filter { has(name, in: $0) } } : found
+    }
+
+    private static func children(of folder: String) -> [String] {
+        let names = (try? SmallFiles.names(in: folder)) ?? []
+        let place = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+        var status = stat()
+        return names.filter { !$0.hasPrefix(".") }.sorted().map { "\(place)/\($0)" }
+            .filter { stat($0, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR }
+    }
+
+    /// The first few paths, and how many more there are.
+    public static func shown(_ paths: [String]) -> String {
+        paths.prefix(5).joined(separator: ", ") + (paths.count > 5 ? " or one of \(paths.count - 5) more" : "")
+    }
+}

@@ -53,8 +53,7 @@ public enum BundleWriter {
                 try target.write(place + "config.json", configuration(of: base).serialized())
             }
             try writeHeads(heads, to: target.path(ModelBundle.headsName))
-            let preprocessing = "\(base.folder)/\(ModelBundle.preprocessingName)"
-            try target.write(ModelBundle.preprocessingName, JSON(contentsOf: preprocessing).serialized())
+            try target.write(ModelBundle.preprocessingName, base.preprocessorFile().json.serialized())
             try target.write(ModelBundle.manifestName, manifest(groups, heads, calibration).serialized())
             try target.commit()
             return heads
@@ -110,11 +109,13 @@ public enum BundleWriter {
         -> JSON
     {
         let isGrouped = groups.count > 1
+        let resize = try groups.first?.merged.base.recordedResize()
         var manifest: JSONObject = [
             "format": "mergevit-bundle",
-            "format_version": .int(ModelBundle.formatVersion(of: heads, isGrouped: isGrouped)),
+            "format_version": .int(ModelBundle.formatVersion(of: heads, isGrouped: isGrouped, resize: resize)),
             "tasks": .array(heads.map(task)),
         ]
+        manifest["resize"] = resize.map(JSON.string)
         if isGrouped {
             manifest["groups"] = .array(groups.map { .array($0.heads.map { .string($0.task) }) })
         }

@@ -30,9 +30,9 @@ package enum ClassifierExport {
         }
         try writeWeights(backbone, classifier, to: folder.path("model.safetensors"))
         try folder.write("config.json", configuration(backbone, head, classifier).serialized())
-        let preprocessing = "\(bundle.folder)/\(ModelBundle.preprocessingName)"
-        try folder.write(ModelBundle.preprocessingName, JSON(contentsOf: preprocessing).serialized())
-        var files = ["\(backbone.folder)/config.json", preprocessing] + backbone.files.map(\.path)
+        try folder.write(ModelBundle.preprocessingName, bundle.backbone.preprocessorFile().json.serialized())
+        var files =
+            ["\(backbone.folder)/config.json"] + bundle.backbone.preprocessorPaths + backbone.files.map(\.path)
         if bundle.manifest != nil {
             files += [ModelBundle.headsName, ModelBundle.manifestName].map { "\(bundle.folder)/\($0)" }
         }

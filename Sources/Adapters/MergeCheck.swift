@@ -54,10 +54,14 @@ public struct MergeCheck: Sendable {
     /// Looks at a base and adapters; whatever is wrong with one does not keep it from looking at the others.
     ///
     /// - Parameters:
+    ///   - folder: the base's folder.
+    ///   - preprocessor: where the base's preprocessing settings come from.
+    ///   - candidates: the adapters.
     ///   - allowsOtherBase: whether an adapter of another base is worth a note only.
     ///   - measures: whether the interference is measured, too.
     public init(
-        base folder: String, adapters candidates: [Candidate], allowsOtherBase: Bool = false, measures: Bool = true
+        base folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(),
+        adapters candidates: [Candidate], allowsOtherBase: Bool = false, measures: Bool = true
     ) {
         var findings: [Finding] = []
         func obstacle(_ subject: String, _ message: String) {
@@ -69,11 +73,12 @@ public struct MergeCheck: Sendable {
                 return nil
             }
         }
-        let base = attempt("base") { try Checkpoint(folder: folder) }
+        let base = attempt("base") { try Checkpoint(folder: folder, preprocessor: preprocessor) }
         if let base { _ = attempt("base") { try base.checkFinite() } }
         // Without a model it can at least be said whether the settings are understood.
         _ = attempt("base") {
-            if let base { try ModelBundle.check(base, heads: []) } else { _ = try ModelBundle.preprocessing(folder) }
+            if let base { return try ModelBundle.check(base, heads: []) }
+            try preprocessor.check(folder)
         }
         _ = attempt("base") { try MergedBase.refuse(folder) }
         var names: Set<String> = []

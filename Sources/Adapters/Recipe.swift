@@ -74,7 +74,7 @@ extension MergeRule {
 extension Recipe {
     /// The files of a base that a bundle is made of.
     package static func files(of base: Checkpoint) -> [String] {
-        ["\(base.folder)/config.json", "\(base.folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
+        ["\(base.folder)/config.json"] + base.preprocessorPaths + base.files.map(\.path)
     }
 }
 

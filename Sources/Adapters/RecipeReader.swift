@@ -30,7 +30,8 @@ struct RecipeReader {
             let found = manifest["format_version"]?.serialized(indented: false) ?? "none"
             throw ModelError(path, "format_version: expected \(expected), found \(found)")
         }
-        try check(manifest, has: ["format", "format_version", "tasks", "groups", "recipe"], in: "the manifest")
+        let keys: Set<String> = ["format", "format_version", "tasks", "groups", "resize", "recipe"]
+        try check(manifest, has: keys, in: "the manifest")
         let groups = try manifest["groups"].map { value in
             guard let groups = value.arrayValue?.map({ $0.arrayValue?.compactMap(\.stringValue) ?? [] }) else {
                 throw ModelError(path, "groups: expected lists of tasks")

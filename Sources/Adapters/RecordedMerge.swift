@@ -208,12 +208,16 @@ public struct RecordedMerge: Sendable {
 
     /// Verifies the files and opens them.
     ///
-    /// - Parameter allowsOtherBase: whether adapters are read even if they were trained over another base.
+    /// - Parameters:
+    ///   - preprocessor: where the base's preprocessing settings come from.
+    ///   - allowsOtherBase: whether adapters are read even if they were trained over another base.
     /// - Throws: as `verify`, `Checkpoint.init` and `Adapter.init`; `ModelError` naming a file that would be read now and was not when
     ///   the recipe was made.
-    public func open(allowsOtherBase: Bool = false) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
+    public func open(
+        preprocessor: PreprocessorChoice = PreprocessorChoice(), allowsOtherBase: Bool = false
+    ) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
         try verify()
-        let base = try Checkpoint(folder: base.path)
+        let base = try Checkpoint(folder: base.path, preprocessor: preprocessor)
         try checkNothingNew(Recipe.files(of: base), among: self.base.digests.map(\.name))
         let adapters = try items.enumerated().map { index, item in
             try LongWork.report("reading adapters", index, of: items.count)

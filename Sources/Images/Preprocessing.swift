@@ -1,7 +1,8 @@
 /// How a decoded picture becomes the input of a model: what `preprocessor_config.json` of a checkpoint says.
 ///
 /// The steps, each optional: resize, centre crop, rescale the 8-bit samples, normalise them by channel. Results are those
-/// of transformers' Pillow-based image processors: the pixels bit for bit, the values within rounding of 32-bit floats.
+/// of transformers' image processors over Pillow or torchvision: the pixels bit for bit, the values within rounding of 32-bit
+/// floats.
 public struct Preprocessing: Sendable, Equatable {
     /// What size a picture is resized to.
     public enum Target: Sendable, Equatable {
@@ -30,6 +31,8 @@ public struct Preprocessing: Sendable, Equatable {
     public var target: Target?
     /// The filter of the resize.
     public var filter: ResampleFilter
+    /// Whose resize it is; it has the filter.
+    public var resize = ResizeBackend.pillow
     /// The size of the middle part that is kept, or nil to keep all. A smaller picture gets black borders.
     public var crop: ImageSize?
     /// What every 8-bit sample is multiplied by, or nil to keep 0 to 255.
@@ -98,16 +101,16 @@ public struct Preprocessing: Sendable, Equatable {
             return try apply(picture, original: reader.original)
         }
         let orientation = reader.orientation
-        let frame = Frame(resized: resizedSize(of: reader.original), crop: crop)
-        var resize = RowResize(
-            reader.size.turned(from: orientation), to: frame.resized, filter: filter, rows: frame.rows.range,
-            columns: frame.columns.range, orientation: orientation)
+        let frame = Frame(resized: resizedSize(of: reader.original), crop: crop, resize)
+        var rows = RowResize(
+            reader.size.turned(from: orientation), to: frame.resized, filter: filter, backend: resize,
+            rows: frame.rows.range, columns: frame.columns.range, orientation: orientation)
         var y = 0
         try reader.readEachRow { row in
-            resize.add(row, at: y)
+            rows.add(row, at: y)
             y += 1
         }
-        return frame.filled(by: resize.finish())
+        return frame.filled(by: rows.finish())
     }
 
     /// The picture resized and cropped, still in 8 bits.
@@ -119,22 +122,30 @@ public struct Preprocessing: Sendable, Equatable {
     ///   `maximumSide`, as that of a very long one can.
     public func apply(_ image: RGBImage, original: ImageSize? = nil) throws(ImageError) -> RGBImage {
         let original = original ?? image.size
-        let frame = Frame(resized: resizedSize(of: original), crop: crop)
+        let frame = Frame(resized: resizedSize(of: original), crop: crop, resize)
         guard isWithinLimit(original) else {
             throw ImageError(
                 kind: .tooLarge,
                 reason: "\(original.width) x \(original.height) pixels would be resized to \(frame.resized.width) x "
-                    + "\(frame.resized.height), a side over \(Preprocessing.maximumSide)")
+                    + "\(frame.resized.height), a side over \(longestSide)")
         }
         return frame.filled(
             by: image.resized(
-                to: frame.resized, filter: filter, rows: frame.rows.range, columns: frame.columns.range))
+                to: frame.resized, filter: filter, backend: resize, rows: frame.rows.range,
+                columns: frame.columns.range))
     }
 
-    /// Whether the result of the resize, if it is to be had whole, has no side over `maximumSide`.
+    /// Whether the result of the resize has no side that is too long.
     private func isWithinLimit(_ original: ImageSize) -> Bool {
         let resized = resizedSize(of: original)
-        return crop != nil || target == nil || max(resized.height, resized.width) <= Preprocessing.maximumSide
+        return target == nil || max(resized.height, resized.width) <= longestSide
+    }
+
+    /// How long a side of the resized picture may be: as long as a picture's if only a part of it is kept. torchvision's weights
+    /// depend on all of the resized picture.
+    private var longestSide: Int {
+        if crop == nil { return Preprocessing.maximumSide }
+        return resize == .pillow ? .max : DecodingOptions.maximumSide
     }
 
     /// The size of a picture after the resize, before the crop.
@@ -157,11 +168,11 @@ public struct Preprocessing: Sendable, Equatable {
         let columns: Window
         private let crop: ImageSize
 
-        init(resized: ImageSize, crop: ImageSize?) {
+        init(resized: ImageSize, crop: ImageSize?, _ backend: ResizeBackend) {
             self.resized = resized
             self.crop = crop ?? resized
-            rows = Window(extent: resized.height, kept: self.crop.height)
-            columns = Window(extent: resized.width, kept: self.crop.width)
+            rows = Window(extent: resized.height, kept: self.crop.height, backend)
+            columns = Window(extent: resized.width, kept: self.crop.width, backend)
         }
 
         /// The part on black, if it is smaller than the crop.
@@ -175,10 +186,10 @@ public struct Preprocessing: Sendable, Equatable {
         let range: Range<Int>
         let padding: Int
 
-        init(extent: Int, kept: Int) {
+        init(extent: Int, kept: Int, _ backend: ResizeBackend) {
             let start = max(extent - kept, 0) / 2
             range = start..<start + min(extent, kept)
-            padding = max(kept - extent + 1, 0) / 2
+            padding = max(kept - extent + (backend == .pillow ? 1 : 0), 0) / 2
         }
     }
 }

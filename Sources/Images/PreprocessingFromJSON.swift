@@ -10,10 +10,11 @@ extension Preprocessing {
     /// - Parameters:
     ///   - json: the whole value.
     ///   - path: where it came from, for errors.
+    ///   - resize: whose resize it is; the file does not say.
     /// - Throws: `ImageError` of kind `settings` naming the key: for a processor or key that is not known, a value of the
     ///   wrong type or out of range, and settings that contradict each other. Nothing that would change a pixel is
     ///   skipped.
-    public init(json: JSON, path: String) throws(ImageError) {
+    public init(json: JSON, path: String, resize: ResizeBackend = .pillow) throws(ImageError) {
         guard let object = json.objectValue else {
             throw ImageError(kind: .settings, reason: "expected an object, found \(json.kind)", path: path)
         }
@@ -22,6 +23,7 @@ extension Preprocessing {
         let named = try settings.processor()
         let processor = named ?? .vit
         self = processor.defaults
+        self.resize = resize
         func require(_ key: String, for flag: String) throws(ImageError) {
             if named == nil, object[key] ?? .null == .null {
                 throw settings.failure("no \(key), which \(flag) needs, nor an image_processor_type to take it from")
@@ -32,6 +34,9 @@ extension Preprocessing {
             try require("size", for: "do_resize")
             target = try settings.target(processor) ?? target
             filter = try settings.filter() ?? filter
+            guard resize.has(filter) else {
+                throw settings.failure("resample: \(resize) has no filter \(filter.rawValue) (\(filter))")
+            }
         } else {
             target = nil
         }
@@ -62,6 +67,7 @@ extension Preprocessing {
         } else {
             normalization = nil
         }
+        try settings.checkImageSize(outputSize)
         guard PixelValueTable(self).values.allSatisfy(\.isFinite) else {
             throw settings.failure("rescale_factor, image_mean and image_std give values beyond 32-bit floats")
         }
@@ -95,8 +101,18 @@ private struct Settings {
         for key in object.keys where value(key) != nil {
             if Settings.understood.contains(key) || Settings.harmless.contains(key) { continue }
             switch key {
+            case "num_channels":
+                guard value(key)?.intValue != 3 else { continue }
+                throw failure("num_channels: expected 3")
+            // Checked against what the other settings give.
+            case "image_size": continue
+            case "antialias":
+                guard try flag(key) == false else { continue }
+                throw failure("antialias: expected true")
+            // A step that is not done, whatever it is; none of the processors that are known has more of its own.
+            case _ where value(key) == .bool(false): continue
             case "do_pad", "use_square_size":
-                guard try flag(key) == true else { continue }
+                _ = try flag(key)
                 throw failure("\(key) is not supported")
             case "data_format":
                 guard value(key)?.stringValue != "channels_first" else { continue }
@@ -104,6 +120,15 @@ private struct Settings {
             default:
                 throw failure("key \"\(key)\" is not supported")
             }
+        }
+    }
+
+    /// Refuses an `image_size` other than the size that pictures end up with.
+    func checkImageSize(_ output: ImageSize?) throws(ImageError) {
+        guard let given = try size("image_size", isSquare: true) else { return }
+        guard let output, given == .exact(output) else {
+            let size = output.map { "\($0.height) x \($0.width)" } ?? "a size that depends on the picture"
+            throw failure("image_size: disagrees with size and crop_size, which give \(size)")
         }
     }
 

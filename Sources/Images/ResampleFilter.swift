@@ -60,7 +60,7 @@ struct ResampleAxis {
     let starts: [Int]
     /// How many input pixels each output pixel takes.
     let counts: [Int]
-    /// The 22-bit fixed-point weights, `stride` for each output pixel, zeros after the first `counts`.
+    /// The weights in fixed point of 22 fraction bits, `stride` for each output pixel, zeros after the first `counts`.
     let weights: [Int32]
     /// The most input pixels that any output pixel takes.
     let stride: Int
@@ -72,9 +72,18 @@ struct ResampleAxis {
     }
 
     /// Weights for resizing `input` pixels to `output`, of which only `range` is wanted; as Pillow's `precompute_coeffs`.
-    init(filter: ResampleFilter, input: Int, output: Int, range: Range<Int>) {
+    init(filter: ResampleFilter, input: Int, output: Int, range: Range<Int>, backend: ResizeBackend = .pillow) {
         if filter == .nearest {
-            self.init(nearestOf: input, output: output, range: range)
+            self.init(nearestOf: input, output: output, range: range, backend: backend)
+            return
+        }
+        if backend == .torchvision, range.count < output {
+            // The largest weight of all outputs decides on the precision.
+            let whole = ResampleAxis(filter: filter, input: input, output: output, range: 0..<output, backend: backend)
+            self.init(
+                starts: Array(whole.starts[range]), counts: Array(whole.counts[range]),
+                weights: Array(whole.weights[range.lowerBound * whole.stride..<range.upperBound * whole.stride]),
+                stride: whole.stride)
             return
         }
         let scale = Double(input) / Double(output)
@@ -83,8 +92,7 @@ struct ResampleAxis {
         let stride = min(Int(support.rounded(.up)) * 2 + 1, input)
         var starts: [Int] = []
         var counts: [Int] = []
-        var weights = [Int32](repeating: 0, count: range.count * stride)
-        var exact = [Double](repeating: 0, count: stride)
+        var exact = [Double](repeating: 0, count: range.count * stride)
         starts.reserveCapacity(range.count)
         counts.reserveCapacity(range.count)
         for (row, pixel) in range.enumerated() {
@@ -95,32 +103,45 @@ struct ResampleAxis {
             var sum = 0.0
             for index in 0..<count {
                 let weight = filter.weight(at: (Double(index + first) - center + 0.5) * inverse)
-                exact[index] = weight
+                exact[row * stride + index] = weight
                 sum += weight
             }
-            for index in 0..<count {
-                let weight = sum == 0 ? exact[index] : exact[index] / sum
-                let scaled = weight * Double(1 << 22)
-                weights[row * stride + index] = Int32(weight < 0 ? scaled - 0.5 : scaled + 0.5)
-            }
+            if sum != 0 { for index in 0..<count { exact[row * stride + index] /= sum } }
             starts.append(first)
             counts.append(count)
         }
+        let bits = backend == .pillow ? 22 : ResampleAxis.bits(for: exact.max() ?? 0)
+        let weights = exact.map { weight in
+            let scaled = weight * Double(1 << bits)
+            // Fewer fraction bits and a shift give the same sums as 22.
+            return Int32(weight < 0 ? scaled - 0.5 : scaled + 0.5) << (22 - bits)
+        }
         self.init(starts: starts, counts: counts, weights: weights, stride: stride)
+    }
+
+    /// How many fraction bits torchvision gives weights of which this is the largest: as many as 16 bits hold, 22 at most.
+    private static func bits(for largest: Double) -> Int {
+        (0..<22).first { Int(0.5 + largest * Double(1 << ($0 + 1))) >= 1 << 15 } ?? 22
     }
 
     private init(starts: [Int], counts: [Int], weights: [Int32], stride: Int) {
         (self.starts, self.counts, self.weights, self.stride) = (starts, counts, weights, stride)
     }
 
-    /// One whole pixel each. Pillow adds the scale up from pixel to pixel, so the same roundings happen here.
-    private init(nearestOf input: Int, output: Int, range: Range<Int>) {
+    /// One whole pixel each. Pillow adds the scale up from pixel to pixel, torchvision takes it as a float; so the same roundings
+    /// happen here.
+    private init(nearestOf input: Int, output: Int, range: Range<Int>, backend: ResizeBackend) {
         let scale = Double(input) / Double(output)
         var position = scale * 0.5
         var starts: [Int] = []
-        for pixel in 0..<range.upperBound {
-            if pixel >= range.lowerBound { starts.append(min(Int(position), input - 1)) }
-            position += scale
+        if backend == .torchvision {
+            let scale = Double(Float(input) / Float(output))
+            starts = range.map { min(Int(Float((Double($0) + 0.5) * scale)), input - 1) }
+        } else {
+            for pixel in 0..<range.upperBound {
+                if pixel >= range.lowerBound { starts.append(min(Int(position), input - 1)) }
+                position += scale
+            }
         }
         let ones = [Int](repeating: 1, count: starts.count)
         self.init(starts: starts, counts: ones, weights: ones.map { Int32($0) << 22 }, stride: 1)

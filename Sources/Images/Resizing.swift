@@ -1,5 +1,5 @@
 extension RGBImage {
-    /// The picture resized as Pillow's `Image.resize` does it, bit for bit.
+    /// The picture resized as Pillow's `Image.resize`, or torchvision's `resize`, does it, bit for bit.
     ///
     /// Shrinking is antialiased (except by `nearest`). Only a part of the result may be asked for; it has the pixels
     /// that cropping the whole result would give, at the cost of the part. Besides the result, memory is taken for the
@@ -7,11 +7,13 @@ extension RGBImage {
     ///
     /// - Parameters:
     ///   - size: the size of the whole result, positive.
-    ///   - filter: the resampling filter.
+    ///   - filter: the resampling filter, one that the backend has.
+    ///   - backend: whose resize it is.
     ///   - rows: the rows of the result to compute, all unless told otherwise.
     ///   - columns: the columns of the result to compute, all unless told otherwise.
     public func resized(
-        to size: ImageSize, filter: ResampleFilter, rows: Range<Int>? = nil, columns: Range<Int>? = nil
+        to size: ImageSize, filter: ResampleFilter, backend: ResizeBackend = .pillow, rows: Range<Int>? = nil,
+        columns: Range<Int>? = nil
     ) -> RGBImage {
         let rows = rows ?? 0..<size.height
         let columns = columns ?? 0..<size.width
@@ -22,7 +24,8 @@ extension RGBImage {
             return rows.count == height && columns.count == width ? self : cropped(rows: rows, columns: columns)
         }
         var resize = RowResize(
-            self.size, to: size, filter: filter, rows: rows, columns: columns, orientation: .upright)
+            self.size, to: size, filter: filter, backend: backend, rows: rows, columns: columns,
+            orientation: .upright)
         pixels.withUnsafeBufferPointer { source in
             guard let base = source.baseAddress else { return }
             for y in resize.needed { resize.add(base + y * width * 3, at: y) }

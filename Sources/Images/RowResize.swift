@@ -3,7 +3,7 @@
 /// A row is resized horizontally, and then added to the sums of every output row that it takes part in; or the other way round.
 /// So the picture between the passes never exists whole either.
 ///
-/// The rows may be those of a picture that is not stored upright. What Pillow does with the upright picture is then done with
+/// The rows may be those of a picture that is not stored upright. What the backend does with the upright picture is then done with
 /// each axis along the direction in which it lies, and the result is turned: sums of whole numbers do not depend on their order, so
 /// every sample has the same bits.
 struct RowResize: ~Copyable {
@@ -25,18 +25,21 @@ struct RowResize: ~Copyable {
     /// - Parameters:
     ///   - source: the size of the upright picture.
     ///   - size: the size of the whole upright result, positive.
-    ///   - filter: the resampling filter.
+    ///   - filter: the resampling filter, one that the backend has.
+    ///   - backend: whose resize it is.
     ///   - rows: the rows of the upright result to compute, not empty.
     ///   - columns: the columns of the upright result to compute, not empty.
     ///   - orientation: how the picture whose rows are given has to be turned.
     init(
-        _ source: ImageSize, to size: ImageSize, filter: ResampleFilter, rows: Range<Int>, columns: Range<Int>,
-        orientation: Orientation
+        _ source: ImageSize, to size: ImageSize, filter: ResampleFilter, backend: ResizeBackend = .pillow,
+        rows: Range<Int>, columns: Range<Int>, orientation: Orientation
     ) {
-        let across = Direction(filter, source.width, size.width, columns)
-        let down = Direction(filter, source.height, size.height, rows)
+        let across = Direction(filter, backend, source.width, size.width, columns)
+        let down = Direction(filter, backend, source.height, size.height, rows)
         // Each pass rounds to 8 bits, so their order shows. Pillow 13 goes vertically first where that saves work.
-        let goesDownFirst = size.height < source.height && source.height - size.height > 2 * (source.width - size.width)
+        let savesWork =
+            size.height < source.height && source.height - size.height > 2 * (source.width - size.width)
+        let goesDownFirst = backend == .pillow && savesWork
         var (alongRows, alongColumns) = orientation.swapsSides ? (down, across) : (across, down)
         if orientation.reversesRows { alongRows = alongRows.reversed() }
         if orientation.reversesColumns { alongColumns = alongColumns.reversed() }
@@ -85,9 +88,10 @@ struct RowResize: ~Copyable {
         let range: Range<Int>
         let axis: ResampleAxis?
 
-        init(_ filter: ResampleFilter, _ input: Int, _ output: Int, _ range: Range<Int>) {
+        init(_ filter: ResampleFilter, _ backend: ResizeBackend, _ input: Int, _ output: Int, _ range: Range<Int>) {
             let axis =
-                input == output ? nil : ResampleAxis(filter: filter, input: input, output: output, range: range)
+                input == output
+                ? nil : ResampleAxis(filter: filter, input: input, output: output, range: range, backend: backend)
             self.init(input: input, output: output, range: range, axis: axis)
         }
 

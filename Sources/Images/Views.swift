@@ -41,6 +41,7 @@ extension Preprocessing {
     ///   - size: the size of the result.
     public func apply(_ image: RGBImage, rows: Range<Int>, columns: Range<Int>, size: ImageSize) -> RGBImage {
         let isWhole = rows.count == image.height && columns.count == image.width
-        return (isWhole ? image : image.cropped(rows: rows, columns: columns)).resized(to: size, filter: filter)
+        let region = isWhole ? image : image.cropped(rows: rows, columns: columns)
+        return region.resized(to: size, filter: filter, backend: resize)
     }
 }

@@ -27,6 +27,8 @@ public final class Checkpoint: ParameterSource {
 
     /// The folder.
     public let folder: String
+    /// Where its preprocessing settings come from.
+    public let preprocessor: PreprocessorChoice
     /// `config.json` as it stands.
     public let configurationFile: JSON
     /// The backbone's shape.
@@ -39,13 +41,19 @@ public final class Checkpoint: ParameterSource {
 
     /// Opens a checkpoint folder.
     ///
+    /// - Parameters:
+    ///   - folder: the folder.
+    ///   - preprocessor: where its preprocessing settings come from; they are read when they are asked for.
     /// - Throws: `ModelError` or `TensorFileError` naming the file, and the key or tensor that is missing, left over or of
     ///   another shape.
-    public convenience init(folder: String) throws { try self.init(folder: folder, wanted: .base) }
+    public convenience init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
+        try self.init(folder: folder, preprocessor: preprocessor, wanted: .base)
+    }
 
     /// Opens a folder as what it was given for; nil when it is a part of something else, and no error could be clearer.
-    init(folder: String, wanted: ModelPlace.Wanted?) throws {
+    init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(), wanted: ModelPlace.Wanted?) throws {
         self.folder = folder
+        self.preprocessor = preprocessor
         let path = folder + "/config.json"
         if let wanted, access(path, F_OK) != 0, !ModelBundle.isBundle(folder) {
             throw ModelPlace.error(folder, wanted: wanted)

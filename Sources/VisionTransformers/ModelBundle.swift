@@ -22,8 +22,8 @@ public struct ModelBundle: Sendable {
 
     /// The version of the format that a bundle of one backbone has.
     public static let formatVersion = 1
-    /// The version of the format that a bundle with a head other than a softmax has. Earlier versions of this program, which
-    /// would answer with a softmax, refuse it.
+    /// The version of the format that a bundle with a head other than a softmax, or a resize other than Pillow's, has. Earlier
+    /// versions of this program, which would answer otherwise, refuse it.
     public static let activationFormatVersion = 3
     /// The manifest's file name; a folder with it is a bundle.
     public static let manifestName = "bundle.json"
@@ -39,13 +39,16 @@ public struct ModelBundle: Sendable {
 
     /// Opens a bundle, or a plain classification checkpoint.
     ///
+    /// - Parameters:
+    ///   - folder: the folder.
+    ///   - preprocessor: where the preprocessing settings come from.
     /// - Throws: `ModelError`, `TensorFileError` or `ImageError` naming the file that is missing or wrong.
-    public init(folder: String) throws {
+    public init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
         let manifestPath = "\(folder)/\(Self.manifestName)"
         manifest = Self.isBundle(folder) ? try JSON(contentsOf: manifestPath) : nil
         self.folder = folder
-        backbone = try Checkpoint(folder: folder, wanted: .bundle)
-        preprocessing = try Self.preprocessing(folder)
+        backbone = try Checkpoint(folder: folder, preprocessor: preprocessor, wanted: .bundle)
+        preprocessing = try backbone.preprocessing()
         if let manifest {
             heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)
             groups = try Self.groups(manifest, manifestPath, folder: folder, first: backbone, heads: heads)
@@ -58,14 +61,6 @@ public struct ModelBundle: Sendable {
         }
     }
 
-    /// Reads the preprocessing settings of a folder.
-    ///
-    /// - Throws: `TensorFileError` or `ImageError` when they are missing or not understood.
-    public static func preprocessing(_ folder: String) throws -> Preprocessing {
-        let path = "\(folder)/\(preprocessingName)"
-        return try Preprocessing(json: JSON(contentsOf: path), path: path)
-    }
-
     /// Checks that images can be labelled with a backbone and heads: that preprocessing beside it is understood and gives
     /// images that the backbone takes, and that every head reads what the backbone gives.
     ///
@@ -74,7 +69,7 @@ public struct ModelBundle: Sendable {
     /// - Throws: `ModelError`, `TensorFileError` or `ImageError` with the words of `label`.
     public static func check(_ backbone: Checkpoint, heads: [Head]) throws {
         let configuration = backbone.configuration
-        try MultitaskModel.check(configuration.inputSize(preprocessing(backbone.folder)), configuration)
+        try MultitaskModel.check(configuration.inputSize(backbone.preprocessing()), configuration)
         for head in heads where !configuration.headWidths.contains(head.weight.shape[1]) {
             let known = configuration.headWidths.map(String.init).joined(separator: " or ")
             throw ModelError(
@@ -170,9 +165,9 @@ public struct ModelBundle: Sendable {
         return activation
     }
 
-    /// The version of the format that a bundle of some heads has.
-    package static func formatVersion(of heads: [Head], isGrouped: Bool) -> Int {
-        guard heads.allSatisfy({ $0.activation == .softmax }) else { return activationFormatVersion }
+    /// The version of the format that a bundle of some heads, with a resize, has.
+    package static func formatVersion(of heads: [Head], isGrouped: Bool, resize: String? = nil) -> Int {
+        guard resize == nil, heads.allSatisfy({ $0.activation == .softmax }) else { return activationFormatVersion }
         return isGrouped ? groupedFormatVersion : formatVersion
     }
 }

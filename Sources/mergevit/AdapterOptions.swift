@@ -35,6 +35,7 @@ struct AdapterOptions: ParsableArguments {
     var weights: [NamedValue] = []
 
     @OptionGroup var otherBase: OtherBaseOption
+    @OptionGroup var preprocessor: PreprocessorOptions
 
     func validate() throws {
         try RawArguments.checkText(
@@ -64,7 +65,7 @@ struct AdapterOptions: ParsableArguments {
     ///
     /// - Parameter force: whether the user insists, so that adapters of another base are used with a warning.
     func open(_ log: Logger, force: Bool) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
-        let checkpoint = try Checkpoint(folder: base ?? "")
+        let checkpoint = try Checkpoint(folder: base ?? "", preprocessor: preprocessor.choice)
         try MergedBase.refuse(checkpoint.folder)
         try ModelBundle.check(checkpoint, heads: [])
         let opened = try adapters.enumerated().map { index, named in
@@ -116,6 +117,13 @@ struct OtherBaseOption: ParsableArguments {
 }
 
 extension AdapterOptions {
+    /// Where preprocessing settings come from for a merge that is made again: the resize is the bundle's unless specified.
+    func choice(_ recipe: String) throws -> PreprocessorChoice {
+        var choice = preprocessor.choice
+        if choice.resize == nil { choice.resize = try ModelBundle.resize(JSON(contentsOf: recipe), path: recipe) }
+        return choice
+    }
+
     /// What a recipe tells, with the places of the files that have moved.
     func recorded(_ recipe: String) throws -> RecordedMerge {
         var recorded = try RecordedMerge(path: recipe)

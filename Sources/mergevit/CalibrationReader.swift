@@ -19,7 +19,7 @@ struct CalibrationReader {
         _ base: Checkpoint, threads: Int, views: (augmentation: Augmentation, seed: UInt64)?, _ log: Logger
     ) throws {
         (self.base, self.threads, self.views, self.log) = (base, threads, views, log)
-        preprocessing = try ModelBundle.preprocessing(base.folder)
+        preprocessing = try base.preprocessing()
         preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
     }
 

@@ -33,6 +33,7 @@ struct CheckCommand: ParsableCommand {
     @OptionGroup var headFiles: HeadFileOption
 
     @OptionGroup var otherBase: OtherBaseOption
+    @OptionGroup var preprocessor: PreprocessorOptions
 
     @Flag(help: "Everything as JSON.")
     var json = false
@@ -48,7 +49,7 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         let check = showingStages(isQuiet: false) {
             MergeCheck(
-                base: base,
+                base: base, preprocessor: preprocessor.choice,
                 adapters: adapters.map {
                     .init(
                         name: $0.name, path: $0.value, labels: labels.value(of: $0.name),

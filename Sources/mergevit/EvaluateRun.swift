@@ -144,8 +144,8 @@ struct EvaluateRun {
     private func adapters(
         _ subject: EvaluatedOptions, base folder: String, rows: AnswerRows?
     ) throws -> (tasks: [TaskEvaluation], model: JSON) {
-        let base = try Checkpoint(folder: folder)
-        let preprocessing = try ModelBundle.preprocessing(folder)
+        let base = try Checkpoint(folder: folder, preprocessor: engine.preprocessor.choice)
+        let preprocessing = try base.preprocessing()
         let preparer = PatchPreparer(
             preprocessing, configuration: base.configuration, decoding: engine.decoding.options)
         func adapter(_ task: String) throws -> Adapter {
@@ -175,7 +175,7 @@ struct EvaluateRun {
             description["class_names"] = nil
             descriptions.append(.object(description))
         }
-        let files = ["\(folder)/config.json", "\(folder)/\(ModelBundle.preprocessingName)"] + base.files.map(\.path)
+        let files = ["\(folder)/config.json"] + base.preprocessorPaths + base.files.map(\.path)
         var description: JSONObject = [
             "kind": "adapters one by one", "path": .string(folder),
             "base": .object(["path": .string(folder), "sha256": try FileDigest.byName(files)]),

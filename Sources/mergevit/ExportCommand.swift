@@ -1,6 +1,8 @@
 import Adapters
 import ArgumentParser
+import Images
 import Labelling
+import Logging
 import VisionTransformers
 
 /// `mergevit export`.
@@ -51,6 +53,12 @@ struct ExportCommand: ParsableCommand {
             try ModelBundle.check(written.backbone, heads: written.heads)
             try folder.commit()
             guard !isQuiet else { return }
+            if model.preprocessing.resize != .pillow {
+                Warnings.logger(quiet: false).warning(
+                    """
+                    the bundle resizes as torchvision, which no file of a checkpoint says; label needs --resize torchvision
+                    """)
+            }
             let count = head.classes.count
             StandardStream.error.write(
                 "wrote \(task) as \(architecture) with \(count) class\(count == 1 ? "" : "es") to \(output)\n")

@@ -35,6 +35,7 @@ struct InspectCommand: ParsableCommand {
     var dump: String?
 
     @OptionGroup var decoding: DecodingArguments
+    @OptionGroup var preprocessor: PreprocessorOptions
 
     func validate() throws {
         try RawArguments.checkText([path, bundle, base, image, dump].compactMap(\.self))
@@ -57,7 +58,7 @@ struct InspectCommand: ParsableCommand {
             try showingStages(isQuiet: false) {
                 try StageDump.write(
                     model: bundle.map(StageDump.Model.bundle) ?? .base(base ?? ""), image: image,
-                    decoding: decoding.options, to: dump)
+                    preprocessor: preprocessor.choice, decoding: decoding.options, to: dump)
             }
         }
     }

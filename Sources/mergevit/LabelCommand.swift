@@ -76,7 +76,7 @@ struct LabelCommand: ParsableCommand {
             let opened = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks, needsDigest: true)
             let settings = RowSettings(
                 rows: rowOptions, decoding: model.engine.decoding.options, bundle: opened.digest ?? "",
-                precision: opened.precision)
+                precision: opened.precision, resize: opened.resize)
             guard let part = try RunPart(source, sharding, isStopped: { request.number != nil }) else {
                 throw ToldToStop()
             }

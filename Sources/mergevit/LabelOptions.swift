@@ -157,12 +157,13 @@ struct EngineOptions: ParsableArguments {
     var cache = PackedCache.Use.auto
 
     @OptionGroup var decoding: DecodingArguments
+    @OptionGroup var preprocessor: PreprocessorOptions
 
     /// What opening a bundle has to be told.
     func bundleOptions(_ bundle: String) -> BundleOptions {
         BundleOptions(
-            bundle: bundle, decoding: decoding.options, threads: threadCount, precision: precision,
-            cache: cache)
+            bundle: bundle, preprocessor: preprocessor.choice, decoding: decoding.options, threads: threadCount,
+            precision: precision, cache: cache)
     }
 
     /// The threads asked for, or as many as there are cores to run on.

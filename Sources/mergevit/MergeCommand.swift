@@ -102,7 +102,8 @@ struct MergeCommand: ParsableCommand {
         if let recipe = input.recipe {
             var recorded = try input.recorded(recipe)
             try calibration.check(tasks: recorded.adapters)
-            let (base, adapters) = try recorded.open(allowsOtherBase: force || input.otherBase.isAllowed)
+            let (base, adapters) = try recorded.open(
+                preprocessor: input.choice(recipe), allowsOtherBase: force || input.otherBase.isAllowed)
             try ModelBundle.check(base, heads: adapters.map(\.adapter.head))
             try input.otherBase.warn(of: adapters.map(\.adapter), over: base, log)
             let trainer = try trainer(recorded.groups.map(\.rule))

@@ -27,9 +27,7 @@ enum ModelDescription {
         let checkpoint = try Checkpoint(folder: path)
         var object: JSONObject = ["kind": "checkpoint", "path": .string(path)]
         describe(checkpoint, in: &object)
-        if access("\(path)/\(ModelBundle.preprocessingName)", F_OK) == 0 {
-            object["preprocessing"] = describe(try ModelBundle.preprocessing(path))
-        }
+        if !checkpoint.preprocessorPaths.isEmpty { object["preprocessing"] = describe(try checkpoint.preprocessing()) }
         if let head = try checkpoint.head(task: ModelBundle.plainTask) { object["tasks"] = describe([head]) }
         object["sha256"] = try FileDigest.byName(["\(path)/config.json"] + checkpoint.files.map(\.path))
         return .object(object)
@@ -91,10 +89,11 @@ enum ModelDescription {
 
     private static func describe(_ preprocessing: Preprocessing) -> JSON {
         var steps: [String] = []
+        let filter = "\(preprocessing.filter)" + (preprocessing.resize == .pillow ? "" : " as \(preprocessing.resize)")
         switch preprocessing.target {
         case nil: break
-        case .exact(let size): steps.append("resize to \(size.height) x \(size.width), \(preprocessing.filter)")
-        case .shortestEdge(let edge): steps.append("resize the shortest edge to \(edge), \(preprocessing.filter)")
+        case .exact(let size): steps.append("resize to \(size.height) x \(size.width), \(filter)")
+        case .shortestEdge(let edge): steps.append("resize the shortest edge to \(edge), \(filter)")
         }
         if let crop = preprocessing.crop { steps.append("crop the centre \(crop.height) x \(crop.width)") }
         if let factor = preprocessing.rescaleFactor { steps.append("times \(factor)") }

@@ -6,6 +6,8 @@ import VisionTransformers
 struct BundleOptions {
     /// The bundle's folder.
     let bundle: String
+    /// How images become its input.
+    let preprocessor: PreprocessorChoice
     /// How images are decoded.
     let decoding: DecodingOptions
     let threads: Int
@@ -23,6 +25,8 @@ struct OpenedBundle {
     let digest: String?
     /// In what numbers the network multiplies.
     let precision: InferencePrecision
+    /// Whose resize it is.
+    let resize: ResizeBackend
 
     /// Opens a bundle.
     ///
@@ -30,7 +34,7 @@ struct OpenedBundle {
     ///   - tasks: the tasks that are asked for; backbones that none of them reads are left out. Nil for all.
     ///   - needsDigest: whether its SHA-256 is wanted.
     init(_ options: BundleOptions, for tasks: [String]? = nil, needsDigest: Bool = false) throws {
-        let bundle = try ModelBundle(folder: options.bundle)
+        let bundle = try ModelBundle(folder: options.bundle, preprocessor: options.preprocessor)
         guard !bundle.heads.isEmpty else {
             throw ModelError(options.bundle, "a bundle without tasks has nothing to say")
         }
@@ -39,6 +43,7 @@ struct OpenedBundle {
         classifier = BundleClassifier(
             try bundle.model(threads: options.threads, for: tasks, precision: precision, cache: options.cache))
         preparer = PatchPreparer(bundle, decoding: options.decoding)
+        resize = bundle.preprocessing.resize
         digest = try computation?.value()
     }
 }

@@ -14,6 +14,7 @@ struct RowSettings {
     /// `BundleDigest` of the model.
     let bundle: String
     let precision: InferencePrecision
+    let resize: ResizeBackend
 
     /// The threshold, or those of single tasks with it.
     private var threshold: JSON {
@@ -41,6 +42,8 @@ struct RowSettings {
             "--alpha": .string(decoding.alpha.rawValue),
             "--max-pixels": .int(decoding.maximumPixels),
             "--fast-decode": .bool(decoding.isFast),
+            // What the bundle says unless the option does.
+            "--resize": .string(resize.rawValue),
             // What auto stands for, which is another one on another processor.
             "--precision": .string(precision.rawValue),
             // Relative names mean other files elsewhere.
@@ -55,6 +58,8 @@ struct RowSettings {
 /// same model.
 final class BundleDigest: @unchecked Sendable {
     private let paths: [String]
+    /// The preprocessing settings, wherever they come from.
+    private let settings: String
     private let known: [KnownDigests]
     private var result: Result<String, any Error> = .success("")
     private var thread: WorkerThread?
@@ -68,9 +73,8 @@ final class BundleDigest: @unchecked Sendable {
             let path = "\(checkpoint.folder)/\(RoundedWeights.fileName)"
             return precision == .int8 && access(path, F_OK) == 0 ? [path] : []
         }
-        let own =
-            [ModelBundle.preprocessingName]
-            + (bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName])
+        settings = (try? bundle.backbone.preprocessorFile().json.serialized()) ?? ""
+        let own = bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName]
         paths =
             own.map { "\(bundle.folder)/\($0)" }
             + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + rounded.joined()
@@ -93,6 +97,6 @@ final class BundleDigest: @unchecked Sendable {
         let digests = try paths.map { try before[$0] ?? FileDigest.sha256($0) }
         let byPath = Dictionary(zip(paths, digests)) { $1 }
         for (known, kept) in zip(known, kept) where kept.count < known.count { known.keep(byPath) }
-        return FileDigest.sha256(digests.map { Array($0.utf8) })
+        return FileDigest.sha256(([settings] + digests).map { Array($0.utf8) })
     }
 }

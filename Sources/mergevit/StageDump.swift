@@ -14,8 +14,10 @@ enum StageDump {
     /// Runs one image through a model and writes the stages.
     ///
     /// - Throws: errors of the model; `ModelError` naming the image when it cannot be used.
-    static func write(model source: Model, image: String, decoding: DecodingOptions, to path: String) throws {
-        let (groups, configuration, preprocessing, heads) = try open(source)
+    static func write(
+        model source: Model, image: String, preprocessor: PreprocessorChoice, decoding: DecodingOptions, to path: String
+    ) throws {
+        let (groups, configuration, preprocessing, heads) = try open(source, preprocessor)
         let preparer = PatchPreparer(preprocessing, configuration: configuration, decoding: decoding)
         let (rgb, prepared) = try pictures(image, preparer)
         let model = try GroupedModel(
@@ -50,16 +52,16 @@ enum StageDump {
     }
 
     private static func open(
-        _ source: Model
+        _ source: Model, _ preprocessor: PreprocessorChoice
     ) throws -> ([GroupedModel.Group], BackboneConfiguration, Preprocessing, [Head]) {
         switch source {
         case .bundle(let folder):
-            let bundle = try ModelBundle(folder: folder)
+            let bundle = try ModelBundle(folder: folder, preprocessor: preprocessor)
             let groups = bundle.groups.map { GroupedModel.Group($0.backbone, tasks: $0.tasks) }
             return (groups, bundle.backbone.configuration, bundle.preprocessing, bundle.heads)
         case .base(let folder):
-            let backbone = try Checkpoint(folder: folder)
-            let preprocessing = try ModelBundle.preprocessing(folder)
+            let backbone = try Checkpoint(folder: folder, preprocessor: preprocessor)
+            let preprocessing = try backbone.preprocessing()
             return ([.init(backbone, tasks: [])], backbone.configuration, preprocessing, [])
         }
     }

@@ -31,6 +31,7 @@ struct TrainCommand: ParsableCommand {
     @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
     var output: String
 
+    @OptionGroup var preprocessor: PreprocessorOptions
     @OptionGroup var input: TrainDataOptions
     @OptionGroup var adapter: TrainAdapterOptions
     @OptionGroup var options: TrainRunOptions
@@ -117,6 +118,7 @@ struct TrainCommand: ParsableCommand {
             lora: try adapter.lora)
         job.precision = adapter.precision ?? .f32
         options.apply(to: &job)
+        job.preprocessor = preprocessor.choice
         job.augmentation = input.augmentation(job.augmentation)
         job.imageMemory = input.imageMemory << 20
         job.names = adapter.names == .transformers4 ? .transformers4 : .transformers5

@@ -101,6 +101,7 @@ import Testing
     }
 
     @Test func theWrongKindOfThingSaysWhatToDo() throws {
+        try scratch.write("x.png", [])
         #expect(
             try said(["label", "--bundle", "corn", "x.png"])
                 == "mergevit: error: corn: an adapter, not a bundle; merge it first: mergevit merge --base BASE --adapter "

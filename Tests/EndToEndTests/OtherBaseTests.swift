@@ -310,7 +310,7 @@ import Testing
     }
 
     @Test func aSettingThatLabelRefuses() throws {
-        try replace("base/preprocessor_config.json", "{\n", "{\"do_reduce_labels\": true,\n")
+        try replace("base/preprocessor_config.json", "{\n", "{\"do_flip_channel_order\": true,\n")
         try expectRefusal("base/preprocessor_config.json: ", "base")
     }
 

@@ -25,7 +25,7 @@ import VisionTransformers
         items = images + [LabelledImages.Item(path: BytePath("\(Self.samples)/README.md"), class: 1)]
         let base = try Checkpoint(folder: Self.samples + "/base")
         preparer = PatchPreparer(
-            try ModelBundle.preprocessing(base.folder), configuration: base.configuration, decoding: DecodingOptions())
+            try base.preprocessing(), configuration: base.configuration, decoding: DecodingOptions())
     }
 
     private func store(_ kept: PictureStore.Kept = .prepared, threads: Int = 1) throws -> PictureStore {

@@ -130,6 +130,6 @@ public struct PictureStore: Sendable {
                 height: max(Int(Double(best.height) * factor), least.height),
                 width: max(Int(Double(best.width) * factor), least.width))
         }
-        return rgb.resized(to: best, filter: preparer.preprocessing.filter)
+        return rgb.resized(to: best, filter: preparer.preprocessing.filter, backend: preparer.preprocessing.resize)
     }
 }

@@ -51,6 +51,6 @@ public struct PictureViews: Sendable {
         let size = augmentation.neededSize(
             of: picture, shown: preparer.preprocessing.shownExtent(of: picture),
             input: ImageSize(height: preparer.imageSize.height, width: preparer.imageSize.width), detail: 1)
-        return picture.resized(to: size, filter: preparer.preprocessing.filter)
+        return picture.resized(to: size, filter: preparer.preprocessing.filter, backend: preparer.preprocessing.resize)
     }
 }

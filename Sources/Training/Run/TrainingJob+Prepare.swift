@@ -26,7 +26,7 @@ extension TrainingJob {
         _ base: Checkpoint, _ adaptation: LowRankAdaptation?, _ tell: (TrainingEvent) throws -> Void
     ) throws -> Preparation {
         let preparer = PatchPreparer(
-            try ModelBundle.preprocessing(base.folder), configuration: base.configuration, decoding: DecodingOptions())
+            try base.preprocessing(), configuration: base.configuration, decoding: DecodingOptions())
         let pool = try WorkerPool(workers: threads)
         let pictures = try read(preparer, pool, tell)
         let record = try TrainingRecord(

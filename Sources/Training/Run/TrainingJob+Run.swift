@@ -18,7 +18,7 @@ extension TrainingJob {
     /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
     public func run(progress: TrainingProgress) throws -> Outcome {
         try precision.check()
-        let checkpoint = try Checkpoint(folder: base)
+        let checkpoint = try Checkpoint(folder: base, preprocessor: preprocessor)
         try checkBase(checkpoint)
         let configuration = checkpoint.configuration
         let adaptation = try lora?.adaptation(of: configuration)

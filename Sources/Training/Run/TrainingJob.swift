@@ -1,7 +1,7 @@
 public import Adapters
 import Compute
 public import Tensors
-import VisionTransformers
+public import VisionTransformers
 
 /// What is to be trained on what, how, and where the result goes.
 public struct TrainingJob: Sendable {
@@ -37,6 +37,8 @@ public struct TrainingJob: Sendable {
 
     /// The Hugging Face folder of the base.
     public var base: String
+    /// Where the base's preprocessing settings come from.
+    public var preprocessor = PreprocessorChoice()
     /// The labelled images.
     public var data: TrainingData
     /// The task's name.

@@ -1,4 +1,5 @@
 import Adapters
+import Images
 import Tensors
 import VisionTransformers
 
@@ -7,6 +8,10 @@ struct TrainingRecord {
     let job: TrainingJob
     /// The SHA-256 of each of the base's files.
     let base: JSON
+    /// Whose resize the images went through.
+    let resize: ResizeBackend
+    /// The preprocessing settings, if they are not the base's own.
+    let preprocessor: JSON?
     /// The SHA-256 over the class names, the sets of labels if there are any, and every file's class or set and
     /// SHA-256.
     let dataDigest: String
@@ -19,6 +24,8 @@ struct TrainingRecord {
     init(_ job: TrainingJob, base: Checkpoint, training: PictureStore, validation: PictureStore?) throws {
         self.job = job
         self.base = try FileDigest.byName(Recipe.files(of: base))
+        resize = try base.resizeBackend()
+        preprocessor = base.preprocessor.source == .folder ? nil : try base.preprocessorFile().json
         let classes = JSON.array(job.data.classes.map(JSON.string)).serialized(indented: false)
         let sets = job.data.labels.map { "labels \($0.sets)\n" } ?? ""
         let text = "\(classes)\n\(sets)training\n\(training.fingerprint)validation\n\(validation?.fingerprint ?? "")"
@@ -71,6 +78,8 @@ struct TrainingRecord {
         options["augment"] = .string(job.augmentation.name)
         options["crop_area"] = job.augmentation.crops ? .double(job.augmentation.smallestArea) : .null
         options["image_memory"] = job.augmentation.crops ? .int(job.imageMemory >> 20) : .null
+        if resize != .pillow { options["resize"] = .string(resize.rawValue) }
+        if let preprocessor { options["preprocessor"] = preprocessor }
         options["head_only"] = .bool(job.lora == nil)
         if job.data.labels != nil { options["multi_label"] = .bool(true) }
         guard let lora = job.lora else {

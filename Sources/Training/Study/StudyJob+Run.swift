@@ -19,7 +19,7 @@ extension StudyJob {
         try MergedBase.refuse(base)
         try ModelBundle.check(checkpoint, heads: [])
         let preparer = PatchPreparer(
-            try ModelBundle.preprocessing(base), configuration: checkpoint.configuration, decoding: decoding)
+            try checkpoint.preprocessing(), configuration: checkpoint.configuration, decoding: decoding)
         // The place first: one that cannot be written should be known before images are read.
         let store = try StudyStore(folder: output)
         var counts = (skipped: 0, done: 0)

@@ -1,0 +1,216 @@
+import Glibc
+public import Images
+public import Tensors
+
+/// Where preprocessing settings come from, and who resizes, where a model's folder does not say or shall not count.
+public struct PreprocessorChoice: Sendable, Equatable {
+    /// Where the settings come from.
+    public enum Source: Sendable, Equatable {
+        /// The model's folder.
+        case folder
+        /// A file such as `preprocessor_config.json`, or the folder of one.
+        case file(String)
+        /// Those of a well-known model.
+        case preset(Preset)
+    }
+
+    /// Well-known models.
+    public enum Preset: String, CaseIterable, Sendable {
+        /// As google/vit-base-patch16-224, for the image size of the model.
+        case vit
+        /// As facebook/deit-base-distilled-patch16-224, for the image size of the model.
+        case deit
+        /// As facebook/dinov2-base: 224 x 224, whatever size the model was made for.
+        case dinov2
+    }
+
+    /// Where the settings come from.
+    public var source = Source.folder
+    /// Whose resize; nil for what the model's `bundle.json` says, or Pillow's.
+    public var resize: ResizeBackend?
+
+    /// A choice; the model's own settings unless specified.
+    public init(source: Source = .folder, resize: ResizeBackend? = nil) {
+        (self.source, self.resize) = (source, resize)
+    }
+
+    /// Checks, without a model, that the settings of a folder are there and understood.
+    package func check(_ folder: String) throws {
+        _ = try PreprocessorFile(folder: folder, self, imageSize: nil).preprocessing(resize ?? .pillow)
+    }
+}
+
+/// The settings that say how images become a model's input, as they were found.
+public struct PreprocessorFile: Sendable {
+    /// What `preprocessor_config.json` holds, or would.
+    public let json: JSON
+    /// Where it was found, for errors.
+    public let path: String
+
+    /// The file's name in a folder of transformers.
+    static let name = ModelBundle.preprocessingName
+    /// What a processor of several modalities is saved as; transformers 5 nests the image processor in it.
+    static let processorName = "processor_config.json"
+
+    /// Finds the settings for a model.
+    ///
+    /// - Parameters:
+    ///   - folder: the model's folder.
+    ///   - choice: where to look.
+    ///   - imageSize: the size that the model was made for, for presets; nil if that is not known.
+    /// - Throws: `ModelError` or `TensorFileError` naming the file that is missing or wrong, and the way to get it.
+    public init(folder: String, _ choice: PreprocessorChoice, imageSize: BackboneConfiguration.Extent?) throws {
+        switch choice.source {
+        case .preset(let preset):
+            json = preset.json(imageSize ?? BackboneConfiguration.Extent(height: 224, width: 224))
+            path = "--preprocessor \(preset.rawValue)"
+        case .file(let file):
+            self = try Self.isFolder(file) ? Self.found(in: file) : Self.read(file)
+        case .folder:
+            self = try Self.found(in: folder)
+        }
+    }
+
+    private init(_ json: JSON, _ path: String) { (self.json, self.path) = (json, path) }
+
+    /// The settings as they are understood.
+    public func preprocessing(_ resize: ResizeBackend) throws -> Preprocessing {
+        try Preprocessing(json: json, path: path, resize: resize)
+    }
+
+    /// The files of a folder that its settings are read from.
+    static func paths(in folder: String) -> [String] {
+        let (own, processor) = ("\(folder)/\(name)", "\(folder)/\(processorName)")
+        if access(own, F_OK) == 0 { return [own] }
+        let isNested = access(processor, F_OK) == 0 && (try? nested(processor)) != nil
+        return isNested ? [processor] : []
+    }
+
+    private static func found(in folder: String) throws -> PreprocessorFile {
+        let (own, processor) = ("\(folder)/\(name)", "\(folder)/\(processorName)")
+        let nested = access(processor, F_OK) == 0 ? try nested(processor) : nil
+        guard access(own, F_OK) == 0 else {
+            if let nested { return nested }
+            let presets = PreprocessorChoice.Preset.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ModelError(
+                own,
+                """
+                No such file or directory; it says how images become the model's input. Copy it from the model that this one was \
+                trained from (processor.save_pretrained writes it), or give --preprocessor with such a file, or with one of \
+                \(presets) for the settings of these models
+                """)
+        }
+        let file = try read(own)
+        if let nested, try nested.preprocessing(.pillow) != file.preprocessing(.pillow) {
+            throw ModelError(
+                processor, "differs from \(name) beside it, and transformers takes this one; give --preprocessor FILE")
+        }
+        return file
+    }
+
+    /// Reads a file of settings, or of a processor that has them nested.
+    private static func read(_ path: String) throws -> PreprocessorFile {
+        guard access(path, F_OK) == 0 else {
+            let presets = PreprocessorChoice.Preset.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ModelError(path, "\(String(cString: strerror(errno))); --preprocessor takes a file, or \(presets)")
+        }
+        return try nested(path) ?? PreprocessorFile(JSON(contentsOf: path), path)
+    }
+
+    /// The image processor's settings in a processor's file, if it has them.
+    private static func nested(_ path: String) throws -> PreprocessorFile? {
+        guard let settings = try JSON(contentsOf: path).objectValue?["image_processor"] else { return nil }
+        guard settings.objectValue != nil else {
+            throw ModelError(path, "image_processor: expected an object, found \(settings.kind)")
+        }
+        return PreprocessorFile(settings, path)
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+}
+
+extension PreprocessorChoice.Preset {
+    /// The settings of the model that it is called after.
+    func json(_ size: BackboneConfiguration.Extent) -> JSON {
+        func extent(_ height: Int, _ width: Int) -> JSON { .object(["height": .int(height), "width": .int(width)]) }
+        func numbers(_ values: Double...) -> JSON { .array(values.map(JSON.double)) }
+        let imageNet: JSONObject = [
+            "resample": .int(ResampleFilter.bicubic.rawValue), "do_center_crop": .bool(true),
+            "image_mean": numbers(0.485, 0.456, 0.406), "image_std": numbers(0.229, 0.224, 0.225),
+        ]
+        var settings: JSONObject
+        switch self {
+        case .vit:
+            settings = [
+                "image_processor_type": "ViTImageProcessor", "size": extent(size.height, size.width),
+                "resample": .int(ResampleFilter.bilinear.rawValue), "image_mean": numbers(0.5, 0.5, 0.5),
+                "image_std": numbers(0.5, 0.5, 0.5),
+            ]
+        case .deit:
+            settings = imageNet
+            settings["image_processor_type"] = "DeiTImageProcessor"
+            settings["size"] = extent(size.height * 256 / 224, size.width * 256 / 224)
+            settings["crop_size"] = extent(size.height, size.width)
+        case .dinov2:
+            settings = imageNet
+            settings["image_processor_type"] = "BitImageProcessor"
+            settings["size"] = .object(["shortest_edge": .int(256)])
+            settings["crop_size"] = extent(224, 224)
+        }
+        settings["do_resize"] = .bool(true)
+        settings["do_rescale"] = .bool(true)
+        settings["rescale_factor"] = .double(1 / 255)
+        settings["do_normalize"] = .bool(true)
+        return .object(settings)
+    }
+}
+
+extension Checkpoint {
+    /// The preprocessing settings that belong to the checkpoint.
+    ///
+    /// - Throws: as `PreprocessorFile.init`.
+    public func preprocessorFile() throws -> PreprocessorFile {
+        try PreprocessorFile(folder: folder, preprocessor, imageSize: configuration.imageSize)
+    }
+
+    /// How images become the backbone's input.
+    ///
+    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` when the settings are missing or not understood.
+    public func preprocessing() throws -> Preprocessing { try preprocessorFile().preprocessing(resizeBackend()) }
+
+    /// Whose resize is used: what was chosen, or what `bundle.json` says, or Pillow's.
+    public func resizeBackend() throws -> ResizeBackend {
+        if let chosen = preprocessor.resize { return chosen }
+        guard ModelBundle.isBundle(folder) else { return .pillow }
+        let path = "\(folder)/\(ModelBundle.manifestName)"
+        return try ModelBundle.resize(JSON(contentsOf: path), path: path)
+    }
+
+    /// What a bundle's manifest says of the resize: nil for Pillow's.
+    package func recordedResize() throws -> String? {
+        let backend = try resizeBackend()
+        return backend == .pillow ? nil : backend.rawValue
+    }
+
+    /// The files of the folder that the settings are read from; none if they come from elsewhere.
+    public var preprocessorPaths: [String] {
+        preprocessor.source == .folder ? PreprocessorFile.paths(in: folder) : []
+    }
+}
+
+extension ModelBundle {
+    /// What the manifest of a bundle says of the resize: Pillow's unless it says otherwise.
+    ///
+    /// - Throws: `ModelError` about `path`, where it is, when it is not understood.
+    package static func resize(_ manifest: JSON, path: String) throws -> ResizeBackend {
+        guard let value = manifest.objectValue?["resize"] else { return .pillow }
+        guard let backend = value.stringValue.flatMap(ResizeBackend.init(rawValue:)) else {
+            let known = ResizeBackend.allCases.map(\.rawValue).joined(separator: " or ")
+            throw ModelError(path, "resize: expected \(known), found \(value.shown)")
+        }
+        return backend
+    }
+}

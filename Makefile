@@ -44,9 +44,9 @@ study: build ## what merging does to the six sample tasks: make study DATA=... [
 	$(BIN) study --base samples/base -o "$(or $(OUT),out/study)" $(foreach task,$(TASKS),--task \
 		"$(task)=$(DATA)/$(task),samples/adapters/$(task),samples/heads/$(task).safetensors")
 
-test: deps ## build and run every test
+test: build ## build and run every test; those of the command run what `make build` made
 	$(SWIFT) build --build-tests
-	SWIFT="$(SWIFT)" scripts/run-tests
+	MERGEVIT_BINARY="$(CURDIR)/$(BIN)" SWIFT="$(SWIFT)" scripts/run-tests
 
 soak: build ## a million images in one run and 200 killed runs, for at most TIME=7200 seconds (docs/reliability.md)
 	scripts/soak $(BIN) "$(or $(TIME),7200)" "$(or $(KILLS),200)" "$(or $(IMAGES),1000000)"

@@ -106,7 +106,7 @@ import Testing
     /// Rows are resized as they come, so that a picture of 300 MB needs none of them.
     @Test(.enabled(if: runsInFewAddresses)) func anImageIsNotHeldWhole() throws {
         try scratch.write("list", Array("\(Samples.testCase("large.png"))\n".utf8))
-        let run = try limited("ulimit -v 500000", ["--threads", "1"])
+        let run = try limited("ulimit -v 600000", ["--threads", "1"])
         #expect(run.exitCode == 0, "\(run.errors)")
         #expect(table(try scratch.read("out.csv")).compactMap { $0["status"] } == ["ok"])
     }
@@ -117,7 +117,7 @@ import Testing
         file.insert(contentsOf: Self.exif, at: file.count - 12)
         try scratch.write("large.png", file)
         try scratch.write("list", Array("large.png\n".utf8))
-        let run = try limited("ulimit -v 500000", ["--threads", "1"])
+        let run = try limited("ulimit -v 600000", ["--threads", "1"])
         #expect(run.exitCode == 0, "\(run.errors)")
         #expect(table(try scratch.read("out.csv")).compactMap { $0["status"] } == ["ok"])
     }
@@ -129,8 +129,8 @@ import Testing
         file.replaceSubrange(29..<33, with: [0xE5, 0x32, 0x6F, 0x1C])
         try scratch.write("large.png", file)
         try scratch.write("list", Array("large.png\n\(Samples.image("signs/stop.png"))\n".utf8))
-        // The command itself needs about 250 MB of addresses, the picture 300 MB.
-        let run = try limited("ulimit -v 500000", ["--threads", "1"])
+        // The command itself needs up to 350 MB of addresses, the picture 300 MB.
+        let run = try limited("ulimit -v 600000", ["--threads", "1"])
         #expect(run.exitCode == 1, "\(run.errors)")
         let status = table(try scratch.read("out.csv")).compactMap { $0["status"] }
         #expect(status == ["error: PNG: no memory for 10000 x 10000 pixels", "ok"])
@@ -140,7 +140,7 @@ import Testing
         for limit in stride(from: 150_000, through: 300_000, by: 25_000) {
             let run = try limited("ulimit -v \(limit)")
             // Some allocations cannot be refused; then the process ends by a signal. It never hangs, and never half a file is left.
-            #expect(run.exitCode == 1 || !run.errors.isEmpty, "\(limit)")
+            #expect(run.exitCode == 1 || run.exitCode < 0 || !run.errors.isEmpty, "\(limit): \(run.exitCode)")
             if run.exitCode == 1 { #expect(try scratch.read("out.csv") == whole) }
         }
         try goesOn()

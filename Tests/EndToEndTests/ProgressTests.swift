@@ -14,7 +14,8 @@ import Testing
     /// Runs a command that goes well, and checks that all of its phases are told.
     ///
     /// - Parameters:
-    ///   - phases: parts of status lines, each of which has to be seen with how much is done of how much.
+    ///   - phases: parts of status lines, each of which has to be seen. Only the first line of a phase always is: others are
+    ///     shown a few times per second.
     ///   - kept: beginnings of the lines that stay, in order; nothing else is left on the terminal.
     private func check(_ columns: Int, _ arguments: [String], phases: [String], kept: [String]) throws {
         let (terminal, run) = try Terminal.run(columns, arguments, folder: scratch.url)
@@ -46,8 +47,8 @@ import Testing
             ["merge", "--base", Samples.base, "--calibration", "images", "--tune", "--align"]
                 + adapters(["traffic", "aerial"]) + ["-o", "out"],
             phases: [
-                "reading adapters: 0 of 2", "reading tasks: 0 of 2", "single adapters: 1 of 2",
-                "trying scales: 3 of 9", "aligning heads: 1 of 2", "writing tensors: ",
+                "reading adapters: 0 of 2", "reading tasks: 0 of 2", "single adapters: 0 of 2",
+                "trying scales: 0 of 9", "aligning heads: 0 of 2", "writing tensors: ",
             ],
             kept: ["mergevit: warning: fewer than 50 held-out images", "traffic, aerial: scale ", "merged 2 adapters"])
     }
@@ -58,7 +59,7 @@ import Testing
             ["merge", "--base", Samples.base, "--method", "distill", "--calibration", "images"]
                 + DistillScene.short + adapters(["traffic", "aerial"]) + ["-o", "out"],
             phases: [
-                "reading tasks: 1 of 2", "measuring adapters: 1 of 2", "single adapters: 1 of 2",
+                "reading tasks: 0 of 2", "measuring adapters: 0 of 2", "single adapters: 0 of 2",
                 "step ",
             ], kept: ["step 3 of 34: features ", "step 34 of 34: features ", "merged 2 adapters by distill"])
     }
@@ -82,7 +83,7 @@ import Testing
     @Test(arguments: [80, 40]) func label(_ columns: Int) throws {
         try check(
             columns, ["label", "--bundle", try Samples.six(), "images", "-o", "out.csv", "--batch-size", "4"],
-            phases: ["preparing layers: ", " of 34 images"], kept: ["labelled 34 of 34 images"])
+            phases: ["preparing layers: ", " images"], kept: ["labelled 34 of 34 images"])
     }
 
     @Test(arguments: [80, 40]) func evaluate(_ columns: Int) throws {

@@ -43,8 +43,14 @@ func runMergeVit(
     try runMergeVit(arguments.map { Array($0.utf8) }, input: input, folder: folder, environment: environment)
 }
 
-/// The `mergevit` that was built beside these tests.
+/// The `mergevit` that is tested: what MERGEVIT_BINARY names, or what was built beside these tests.
 func mergeVitBinary() throws -> String {
+    if let binary = ProcessInfo.processInfo.environment["MERGEVIT_BINARY"] {
+        guard binary.hasPrefix("/"), FileManager.default.isExecutableFile(atPath: binary) else {
+            throw CannotRun(description: "MERGEVIT_BINARY: expected the whole path of a program, found \(binary)")
+        }
+        return binary
+    }
     let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let binary = URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("mergevit").path
     guard FileManager.default.isExecutableFile(atPath: binary) else {

@@ -56,6 +56,17 @@ import Testing
         #expect(settings == (try preprocessing(#"{"image_processor_type": "ViTImageProcessor"}"#)))
     }
 
+    /// Steps that are off, of whatever processor, and keys that say what is so anyway.
+    @Test(arguments: [
+        #""do_reduce_labels": false"#, #""do_thumbnail": false"#, #""do_pad": false"#, #""num_channels": 3"#,
+        #""antialias": true"#, #""image_size": 224"#, #""image_size": {"height": 224, "width": 224}"#,
+        #""transformers_version": "5.24.0""#, #""do_convert_rgb": false"#,
+    ])
+    func skipsKeysThatChangeNothing(_ member: String) throws {
+        let plain = try preprocessing(#"{"image_processor_type": "ViTImageProcessor"}"#)
+        #expect(try preprocessing("{\"image_processor_type\": \"ViTImageProcessor\", \(member)}") == plain)
+    }
+
     @Test func leavesOutWhatIsOff() throws {
         let settings = try preprocessing(
             """
@@ -72,7 +83,9 @@ import Testing
         (#""image_processor_type": "ConvNextImageProcessor""#, "ConvNextImageProcessor"),
         (#""crop_pct": 0.875"#, "crop_pct"), (#""do_thumbnail": true"#, "do_thumbnail"),
         (#""do_pad": true"#, "do_pad"), (#""data_format": "channels_last""#, "data_format"),
-        (#""do_resize": 1"#, "do_resize"), (#""size": 0"#, "size"), (#""size": -3"#, "size"),
+        (#""num_channels": 1"#, "num_channels"), (#""antialias": false"#, "antialias"),
+        (#""image_size": 256"#, "image_size"), (#""do_resize": 1"#, "do_resize"), (#""size": 0"#, "size"),
+        (#""size": -3"#, "size"),
         (#""size": 16385"#, "size"), (#""size": 1e30"#, "size"), (#""size": 22.5"#, "size"),
         (#""size": "224""#, "size"), (#""size": [224, 256]"#, "size"), (#""size": {"height": 224}"#, "width"),
         (#""size": {"shortest_edge": 224, "longest_edge": 448}"#, "longest_edge"),

@@ -28,6 +28,22 @@ func preprocessing(_ text: String) throws -> Preprocessing {
         }
     }
 
+    @Test func equalsTransformersWithTorchvision() throws {
+        let photo = try Cases.photo()
+        let references = Cases.list("torchvision", "f32")
+        #expect(references.count == 7)
+        for expected in references {
+            let (name, height, width) = try Cases.parts(expected)
+            let json = try JSON(parsing: Cases.bytes("preprocess", "\(name).json"))
+            let settings = try Preprocessing(json: json, path: name, resize: .torchvision)
+            let values = settings.pixelValues(of: try settings.apply(photo))
+            #expect(values.shape == [1, 3, height, width])
+            let reference = try Cases.bytes(expected).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+            let worst = zip(values.values, reference).map { abs($0 - $1) }.max() ?? .infinity
+            #expect(reference.count == values.count && worst <= (name == "raw" ? 0 : 1e-6), "\(name)")
+        }
+    }
+
     @Test func paddingIsBlackBeforeItIsNormalised() throws {
         let settings = try preprocessing(
             #"{"image_processor_type": "ViTImageProcessor", "do_resize": false, "do_center_crop": true, "crop_size": 4}"#

@@ -21,6 +21,38 @@ import Testing
         #expect(compared == 54)
     }
 
+    @Test func equalsTorchvisionBitForBit() throws {
+        let photo = try Cases.photo()
+        var (compared, unlikePillow) = (0, Set<String>())
+        for url in Cases.list("torchvision", "rgb") {
+            let (name, width, height) = try Cases.parts(url)
+            let filter = try #require(ResizeTests.filters[name])
+            let size = ImageSize(height: height, width: width)
+            let resized = photo.resized(to: size, filter: filter, backend: .torchvision)
+            #expect(resized == (try Cases.picture(url)), "\(url.lastPathComponent)")
+            if resized != photo.resized(to: size, filter: filter) { unlikePillow.insert(name) }
+            compared += 1
+        }
+        #expect(compared == 36)
+        #expect(unlikePillow.isSuperset(of: ["bilinear", "bicubic", "lanczos"]))
+    }
+
+    @Test(arguments: [ResampleFilter.nearest, .bilinear, .bicubic, .lanczos])
+    func torchvisionGivesPartsOfTheWhole(_ filter: ResampleFilter) throws {
+        let photo = try Cases.photo()
+        for (width, height) in [(61, 30), (20, 17), (90, 80), (58, 9)] {
+            let size = ImageSize(height: height, width: width)
+            let whole = photo.resized(to: size, filter: filter, backend: .torchvision)
+            let rows = height / 4..<height - height / 3
+            let columns = width / 5..<width - width / 6
+            let part = photo.resized(to: size, filter: filter, backend: .torchvision, rows: rows, columns: columns)
+            let cropped = rows.flatMap { y in
+                whole.pixels[(y * width + columns.lowerBound) * 3..<(y * width + columns.upperBound) * 3]
+            }
+            #expect(part.pixels == cropped, "\(width) x \(height)")
+        }
+    }
+
     @Test(arguments: ResampleFilter.allCases)
     func keepsAConstantPicture(_ filter: ResampleFilter) {
         for (width, height, level) in [(1, 1, 255), (3, 40, 17), (50, 2, 0), (37, 29, 128)] {

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Writes Cases/: small pictures, and what Pillow and transformers make of them.
 
-    python3 Tests/ImagesTests/make_cases.py        needs: pillow numpy torch transformers
+    python3 Tests/ImagesTests/make_cases.py        needs: pillow numpy torch torchvision transformers
 
 jpeg/NAME.jpg, jpeg/NAME.WIDTHxHEIGHT.rgb          encoded, and decoded as upright RGB8 rows
 resize/photo.61x47.rgb, resize/FILTER.WxH.rgb      a picture, and Pillow's resizes of it
+torchvision/FILTER.WxH.rgb                         torchvision's resizes of it
+torchvision/NAME.HEIGHTxWIDTH.f32                  the pixel values with preprocess/NAME.json by torchvision
 damage/many_scans.jpg                              568 scans, a bit of a coefficient each; made with libjpeg's scan_info
 preprocess/NAME.json, NAME.HEIGHTxWIDTH.f32        settings, and the pixel values (3, H, W) of that picture
 """
@@ -72,8 +74,20 @@ def resizes(photo):
             raw(f"{d}/{name}", np.asarray(photo.resize(size, k)))
 
 
+def torchvision_resizes(photo):
+    import torch
+    from torchvision.transforms.v2 import InterpolationMode, functional
+    os.makedirs(f"{OUT}/torchvision")
+    pixels = torch.from_numpy(np.asarray(photo).copy()).permute(2, 0, 1)
+    for name in ("nearest", "lanczos", "bilinear", "bicubic"):    # box and hamming are not there for tensors
+        for w, h in ((32, 32), (61, 20), (17, 47), (90, 71), (1, 1), (7, 60), (58, 9), (70, 20), (31, 5)):
+            mode = InterpolationMode.NEAREST_EXACT if name == "nearest" else getattr(InterpolationMode, name.upper())
+            resized = functional.resize(pixels, [h, w], interpolation=mode, antialias=True)
+            raw(f"{OUT}/torchvision/{name}", resized.permute(1, 2, 0).numpy())
+
+
 def preprocess(photo):
-    import transformers
+    import torch, transformers
     d = f"{OUT}/preprocess"
     os.makedirs(d)
     cases = {"vit": ("ViT", dict(size=dict(height=24, width=32))),
@@ -88,14 +102,19 @@ def preprocess(photo):
         p = getattr(transformers, f"{cls}ImageProcessorPil")(**settings)
         v = np.asarray(p(photo, return_tensors="np")["pixel_values"][0], np.float32)
         open(f"{d}/{name}.{v.shape[1]}x{v.shape[2]}.f32", "wb").write(v.tobytes())
+        if settings.get("resample") != 5:    # torchvision has no hamming
+            t = getattr(transformers, f"{cls}ImageProcessor")(**settings)
+            v = t(photo, return_tensors="pt")["pixel_values"][0].numpy().astype(np.float32)
+            open(f"{OUT}/torchvision/{name}.{v.shape[1]}x{v.shape[2]}.f32", "wb").write(v.tobytes())
         json.dump({"image_processor_type": f"{cls}ImageProcessor", **settings}, open(f"{d}/{name}.json", "w"))
 
 
 if __name__ == "__main__":
-    for folder in ("jpeg", "resize", "preprocess"):
+    for folder in ("jpeg", "resize", "torchvision", "preprocess"):
         shutil.rmtree(f"{OUT}/{folder}", ignore_errors=True)
     photo = Image.fromarray(draw(61, 47))
     jpegs(photo)
     resizes(photo)
+    torchvision_resizes(photo)
     preprocess(photo)
     open(f"{OUT}/README", "w").write(f"Written by make_cases.py with Pillow {PIL.__version__}.\n")

@@ -53,7 +53,8 @@ let package = Package(
         .target(
             name: "Adapters",
             dependencies: [
-                "VisionTransformers", "Compute", "Tensors", .product(name: "Crypto", package: "swift-crypto"),
+                "VisionTransformers", "Images", "Compute", "Tensors",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(

@@ -11,6 +11,8 @@ struct AdapterReader {
     /// The modules whose starting point is not certain (see `StartingPoint.Part`).
     private(set) var ambiguous: [String] = []
     private var headParameters: [String: Tensor] = [:]
+    /// The only module of a file without a configuration, which is a head whatever its name.
+    private let onlyModule: String?
 
     /// The parts of a module's low-rank update while they are collected.
     private struct Parts {
@@ -24,6 +26,11 @@ struct AdapterReader {
     init(_ source: AdapterSource, base: Checkpoint) throws {
         self.source = source
         self.base = base
+        let modules = source.weights.entries.map { entry in
+            let name = FileNames.bare(entry.name)
+            return name.lastIndex(of: ".").map { String(name[..<$0]) } ?? ""
+        }
+        onlyModule = source.configuration == nil && Set(modules).count == 1 ? modules.first : nil
     }
 
     private func failure(_ reason: String) -> ModelError { ModelError(source.weights.path, reason) }
@@ -114,9 +121,10 @@ struct AdapterReader {
     /// A tensor that stands for a whole parameter: a head's, a trained bias, or a module in `modules_to_save`.
     private mutating func replace(_ name: String, _ key: String) throws {
         let tensor = try tensor(key)
-        let bare = ["weight", "bias"].contains(name) && source.configuration == nil
-        let parameter =
-            bare ? "classifier.\(name)" : ParameterNames.canonical(name.replacing(".base_layer.", with: "."))
+        var parameter = ParameterNames.canonical(name.replacing(".base_layer.", with: "."))
+        if let onlyModule, base.shape(parameter) == nil, !ParameterNames.isHead(parameter) {
+            parameter = "classifier" + (onlyModule.isEmpty ? ".\(name)" : "\(name.dropFirst(onlyModule.count))")
+        }
         if ParameterNames.isHead(parameter) {
             if let other = headParameters[parameter], other != tensor {
                 throw failure("tensor \"\(key)\": another value for \(parameter)")

@@ -1,4 +1,5 @@
 import Glibc
+import Images
 import Tensors
 import VisionTransformers
 
@@ -34,6 +35,8 @@ struct RecordedBase {
     private var place: String?
     /// SHA-256 by the last part of the file's name.
     private var digests: [(name: String, sha256: String)] = []
+    /// Whose resize its images went through, or nil where no training is recorded.
+    private var resize: ResizeBackend?
     /// Why the record cannot be read, if it cannot.
     private var unreadable: String?
 
@@ -66,6 +69,11 @@ struct RecordedBase {
             }
             record = file
             place = base?["path"]?.stringValue
+            if file == TrainedAdapter.recordName {
+                // Runs that resized as Pillow do not say so.
+                let recorded = object["options"]?.objectValue?["resize"]?.stringValue ?? ResizeBackend.pillow.rawValue
+                resize = ResizeBackend(rawValue: recorded)
+            }
             return
         }
     }
@@ -112,6 +120,11 @@ struct RecordedBase {
                 difference.warnings.append(
                     "\(path) is not the one that it was trained with (\(record)); the weights are")
             }
+        }
+        let here = try base.resizeBackend()
+        if let resize, resize != here {
+            difference.warnings.append(
+                "trained with --resize \(resize) (\(record)), and images are resized as \(here) does here")
         }
         return difference
     }

@@ -116,6 +116,9 @@ import VisionTransformers
         try writeSafetensors([("\(name)weight", head), ("\(name)bias", bias)], to: file)
         let adapter = try read(path, file)
         #expect(adapter.head.weight == head && adapter.head.bias == bias && adapter.hasPlaceholderNames)
+        // Over the base as it is, too.
+        let alone = try read(file)
+        #expect(alone.head.weight == head && alone.head.bias == bias && alone.modules.isEmpty)
         // Names beside the head are found, too.
         try write(#"{"x": 0, "y": 1, "z": 2}"#, "labels.json")
         #expect(try read(path, file).head.classes == ["x", "y", "z"])

@@ -133,6 +133,17 @@ import Testing
         #expect(check.exitCode == 0 && check.output.contains("note: corn: vit-one/preprocessor_config.json is not"))
     }
 
+    @Test func anotherResizeIsAWarning() throws {
+        let warning = "warning: corn: trained with --resize pillow (training.json), and images are resized as torch"
+        #expect(try merge("vit-one", "--resize", "torchvision").errors.contains(warning))
+        var training = try #require(try JSON(contentsOf: scratch.path("corn/training.json")).objectValue)
+        training["options"] = .object(["resize": "torchvision"])
+        try scratch.write("corn/training.json", Array(JSON.object(training).serialized().utf8))
+        let other = try merge("vit-one", "--force").errors
+        #expect(other.contains("trained with --resize torchvision (training.json), and images"), "\(other)")
+        #expect(try !merge("vit-one", "--force", "--resize", "torchvision").errors.contains("--resize"))
+    }
+
     @Test func recordsThatCannotBeReadAreSpokenOf() throws {
         try scratch.write("corn/training.json", Array("{\"format\": \"mergevit-tr".utf8))
         let cut = try merge("vit-two")

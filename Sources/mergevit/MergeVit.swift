@@ -16,7 +16,7 @@ struct MergeVit: ParsableCommand {
         ])
 
     /// The version.
-    static let versionNumber = "0.1.0"
+    static let versionNumber = "0.2.0"
 
     static func main() {
         // Without the libraries' own clean-up: OpenBLAS waits there for its threads, for ever if they got no memory.

@@ -105,15 +105,7 @@ import Testing
     }
 
     @Test(arguments: [80, 40]) func study(_ columns: Int) throws {
-        for task in ["corn", "aerial"] {
-            for row in table(try readBytes("\(Samples.folder)/labels-\(task).csv")) {
-                let (path, label) = (try #require(row["path"]), try #require(row["label"]))
-                let bytes = try readBytes("\(Samples.folder)/\(path)")
-                let name = path.replacingOccurrences(of: "/", with: "-")
-                try scratch.write("data/\(task)/test/\(label)/\(name)", bytes)
-                for copy in 0..<6 { try scratch.write("data/\(task)/train/\(label)/\(copy)-\(name)", bytes) }
-            }
-        }
+        for task in ["corn", "aerial"] { try scratch.writeStudyData(task) }
         try check(
             columns,
             ["study", "--base", Samples.base, "-o", "study", "--bootstrap", "20", "--methods", "sum,sum+tune"]

@@ -12,15 +12,7 @@ import Testing
     /// Two tasks whose pictures are samples: each of them to measure on, and several times over to fit on.
     init() throws {
         scratch = try Scratch()
-        for task in tasks {
-            for row in table(try readBytes("\(Samples.folder)/labels-\(task).csv")) {
-                let (path, label) = (try #require(row["path"]), try #require(row["label"]))
-                let bytes = try readBytes("\(Samples.folder)/\(path)")
-                let name = path.replacingOccurrences(of: "/", with: "-")
-                try scratch.write("data/\(task)/test/\(label)/\(name)", bytes)
-                for copy in 0..<6 { try scratch.write("data/\(task)/train/\(label)/\(copy)-\(name)", bytes) }
-            }
-        }
+        for task in tasks { try scratch.writeStudyData(task) }
     }
 
     private func arguments(_ options: [String], output: String = "study") -> [String] {
@@ -184,5 +176,19 @@ import Testing
         let images = try study(["--methods", "sum+tune"], expecting: 3)
         #expect(images.errors.contains("has no folder train beside it"))
         #expect(try study(["--methods", "sum"]).exitCode == 0)
+    }
+}
+
+extension Scratch {
+    /// Writes a task's sample pictures as a folder of splits, `data/TASK`: each of them to measure on, and several times over to
+    /// fit on.
+    func writeStudyData(_ task: String) throws {
+        for row in table(try readBytes("\(Samples.folder)/labels-\(task).csv")) {
+            guard let path = row["path"], let label = row["label"] else { continue }
+            let bytes = try readBytes("\(Samples.folder)/\(path)")
+            let name = path.replacingOccurrences(of: "/", with: "-")
+            try write("data/\(task)/test/\(label)/\(name)", bytes)
+            for copy in 0..<6 { try write("data/\(task)/train/\(label)/\(copy)-\(name)", bytes) }
+        }
     }
 }

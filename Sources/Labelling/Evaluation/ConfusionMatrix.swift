@@ -77,3 +77,29 @@ struct ClassCounts: Equatable {
     /// The mean of recall over the classes that have images.
     var balancedAccuracy: Double? { macro { Double(hits[$0]) / Double(support[$0]) } }
 }
+
+/// How well one class, or one of several labels, was found.
+public struct ClassMetrics: Sendable, Equatable {
+    /// Images of the class, or that show the label.
+    public let support: Int
+    /// Images that were given it.
+    public let predicted: Int
+    /// Images of it that were given it.
+    public let hits: Int
+    /// hits / predicted with Wilson's interval; nil when it was never given.
+    public let precision: Estimate?
+    /// hits / support with Wilson's interval; nil when it has no images.
+    public let recall: Estimate?
+    /// The harmonic mean of the two, 2·hits / (support + predicted); nil when both counts are 0.
+    public let f1: Double?
+    /// How well a label's scores put the images that show it first; nil when there are none, or no scores, and for classes.
+    public let averagePrecision: Double?
+
+    init(_ counts: ClassCounts, _ index: Int, averagePrecision: Double? = nil) {
+        (support, predicted, hits) = (counts.support[index], counts.predicted[index], counts.hits[index])
+        precision = .proportion(hits, of: predicted)
+        recall = .proportion(hits, of: support)
+        f1 = counts.f1(index)
+        self.averagePrecision = averagePrecision
+    }
+}

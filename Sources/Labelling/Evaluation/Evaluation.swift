@@ -181,7 +181,7 @@ extension TaskEvaluation {
         switch result {
         case nil: break
         case .labels(let metrics):
-            object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0) })
+            object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0, isLabel: true) })
         case .values(let metrics):
             object["per_output"] = .array(
                 zip(task.classes, metrics.perOutput).map { name, errors in
@@ -190,7 +190,7 @@ extension TaskEvaluation {
                     return .object(output)
                 })
         case .classes(let metrics):
-            object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0) })
+            object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0, isLabel: false) })
             object["confusion_matrix"] = .object([
                 "classes": .array(task.classes.map(JSON.string)),
                 "rows_true_columns_predicted": .array(
@@ -213,24 +213,16 @@ extension Estimate {
     }
 }
 
-extension TaskMetrics.PerClass {
-    fileprivate func json(_ name: String) -> JSON {
-        .object([
+extension ClassMetrics {
+    fileprivate func json(_ name: String, isLabel: Bool) -> JSON {
+        var object: JSONObject = [
             "class": .string(name), "support": .int(support), "predicted": .int(predicted), "hits": .int(hits),
-            "precision": precision.map(\.json) ?? .null, "recall": recall.map(\.json) ?? .null,
-            "f1": f1.map(JSON.double) ?? .null,
-        ])
-    }
-}
-
-extension MultiLabelMetrics.PerClass {
-    fileprivate func json(_ name: String) -> JSON {
-        .object([
-            "class": .string(name), "support": .int(support), "predicted": .int(predicted), "hits": .int(hits),
-            "average_precision": averagePrecision.map(JSON.double) ?? .null,
-            "precision": precision.map(\.json) ?? .null, "recall": recall.map(\.json) ?? .null,
-            "f1": f1.map(JSON.double) ?? .null,
-        ])
+        ]
+        if isLabel { object["average_precision"] = averagePrecision.map(JSON.double) ?? .null }
+        object["precision"] = precision.map(\.json) ?? .null
+        object["recall"] = recall.map(\.json) ?? .null
+        object["f1"] = f1.map(JSON.double) ?? .null
+        return .object(object)
     }
 }
 

@@ -32,6 +32,14 @@ extension Evaluation {
             func add(_ name: String, class: String = "", count: Int) {
                 rows.append([task.name, `class`, name, "\(count)", "", ""])
             }
+            func add(_ found: ClassMetrics, class name: String, isLabel: Bool) {
+                add("support", class: name, count: found.support)
+                add("predicted", class: name, count: found.predicted)
+                if isLabel { add("average_precision", class: name, found.averagePrecision.map { Estimate($0, nil) }) }
+                add("precision", class: name, found.precision)
+                add("recall", class: name, found.recall)
+                add("f1", class: name, found.f1.map { Estimate($0, nil) })
+            }
             add("images", count: task.items.count)
             add("failed", count: evaluated.answers.failures.count)
             add("unknown_images", count: task.unknownImages)
@@ -39,22 +47,9 @@ extension Evaluation {
             switch evaluated.result {
             case nil: break
             case .classes(let metrics):
-                for (name, found) in zip(task.classes, metrics.perClass) {
-                    add("support", class: name, count: found.support)
-                    add("predicted", class: name, count: found.predicted)
-                    add("precision", class: name, found.precision)
-                    add("recall", class: name, found.recall)
-                    add("f1", class: name, found.f1.map { Estimate($0, nil) })
-                }
+                for (name, found) in zip(task.classes, metrics.perClass) { add(found, class: name, isLabel: false) }
             case .labels(let metrics):
-                for (name, found) in zip(task.classes, metrics.perClass) {
-                    add("support", class: name, count: found.support)
-                    add("predicted", class: name, count: found.predicted)
-                    add("average_precision", class: name, found.averagePrecision.map { Estimate($0, nil) })
-                    add("precision", class: name, found.precision)
-                    add("recall", class: name, found.recall)
-                    add("f1", class: name, found.f1.map { Estimate($0, nil) })
-                }
+                for (name, found) in zip(task.classes, metrics.perClass) { add(found, class: name, isLabel: true) }
             case .values(let metrics):
                 for (name, errors) in zip(task.classes, metrics.perOutput) {
                     for (metric, estimate) in errors.estimates { add(metric, class: name, estimate) }

@@ -20,24 +20,6 @@ public struct LabelAnswer: Sendable, Equatable {
 ///
 /// Means over classes are over those that at least one image shows.
 public struct MultiLabelMetrics: Sendable, Equatable {
-    /// How well one label was found.
-    public struct PerClass: Sendable, Equatable {
-        /// Images that show the label.
-        public let support: Int
-        /// Images that were given the label.
-        public let predicted: Int
-        /// Images that show the label and were given it.
-        public let hits: Int
-        /// hits / predicted with Wilson's interval; nil when the label was never given.
-        public let precision: Estimate?
-        /// hits / support with Wilson's interval; nil when no image shows the label.
-        public let recall: Estimate?
-        /// 2·hits / (support + predicted); nil when both counts are 0.
-        public let f1: Double?
-        /// How well the label's scores put the images that show it first; nil when there are none, or no scores.
-        public let averagePrecision: Double?
-    }
-
     /// How many images were answered; at least one.
     public let images: Int
     /// The share of images that were given all their labels and no others, with Wilson's interval.
@@ -53,7 +35,7 @@ public struct MultiLabelMetrics: Sendable, Equatable {
     /// hits / support of all classes together, with a bootstrap interval; nil when no image shows a label.
     public let microRecall: Estimate?
     /// By class, in the head's order.
-    public let perClass: [PerClass]
+    public let perClass: [ClassMetrics]
 
     /// Measures the answers of a task.
     ///
@@ -76,13 +58,9 @@ public struct MultiLabelMetrics: Sendable, Equatable {
         macroF1 = estimate(2)
         microPrecision = estimate(3)
         microRecall = estimate(4)
-        let counts = sums.counts
         perClass = (0..<classes).map { index in
-            PerClass(
-                support: counts.support[index], predicted: counts.predicted[index], hits: counts.hits[index],
-                precision: .proportion(counts.hits[index], of: counts.predicted[index]),
-                recall: .proportion(counts.hits[index], of: counts.support[index]), f1: counts.f1(index),
-                averagePrecision: sums.rankings.isEmpty ? nil : sums.rankings[index].value)
+            ClassMetrics(
+                sums.counts, index, averagePrecision: sums.rankings.isEmpty ? nil : sums.rankings[index].value)
         }
     }
 }

@@ -4,22 +4,6 @@ import Tensors
 ///
 /// Means over classes are over those that have images; a class without any has neither recall nor F1 to count.
 public struct TaskMetrics: Sendable, Equatable {
-    /// How well one class was found.
-    public struct PerClass: Sendable, Equatable {
-        /// Images of the class.
-        public let support: Int
-        /// Images that were given the class.
-        public let predicted: Int
-        /// Images of the class that were given it.
-        public let hits: Int
-        /// hits / predicted with Wilson's interval; nil when the class was never given.
-        public let precision: Estimate?
-        /// hits / support with Wilson's interval; nil when the class has no images.
-        public let recall: Estimate?
-        /// The harmonic mean of the two, 2·hits / (support + predicted); nil when both counts are 0.
-        public let f1: Double?
-    }
-
     /// How many images were answered; at least one.
     public let images: Int
     /// The share of images whose best answer is right, with Wilson's interval.
@@ -37,7 +21,7 @@ public struct TaskMetrics: Sendable, Equatable {
     /// probabilities of all classes are not known.
     public let logLoss: Estimate?
     /// By class, in the head's order.
-    public let perClass: [PerClass]
+    public let perClass: [ClassMetrics]
     /// True classes by answers.
     public let confusion: ConfusionMatrix
     /// The answers by confidence.
@@ -72,13 +56,7 @@ public struct TaskMetrics: Sendable, Equatable {
         self.balancedAccuracy = Estimate(balancedAccuracy, intervals[1])
         calibrationError = hasConfidence ? sums.calibration.expectedError.map { Estimate($0, intervals[2]) } : nil
         logLoss = hasLogLoss ? sums.meanLogLoss.map { Estimate($0, intervals[3]) } : nil
-        let counts = sums.counts
-        perClass = (0..<classes).map { index in
-            PerClass(
-                support: counts.support[index], predicted: counts.predicted[index], hits: counts.hits[index],
-                precision: .proportion(counts.hits[index], of: counts.predicted[index]),
-                recall: .proportion(counts.hits[index], of: counts.support[index]), f1: counts.f1(index))
-        }
+        perClass = (0..<classes).map { ClassMetrics(sums.counts, $0) }
         confusion = ConfusionMatrix(classes: classes, answers: answers)
         calibration = sums.calibration
     }

@@ -12,43 +12,23 @@ extension TaskSection {
     }
 
     func labels(_ metrics: MultiLabelMetrics) -> HTML {
-        let found = zip(task.classes, metrics.perClass)
-        let categories = found.filter { $1.support + $1.predicted > 0 }.map { name, found in
-            BarChart.Category(
-                name: name,
-                bars: [
-                    .init(
-                        value: found.recall?.value, interval: found.recall?.interval,
-                        note: "\(name): \(found.hits) of \(found.support) found"),
-                    .init(
-                        value: found.precision?.value, interval: found.precision?.interval,
-                        note: "\(name): \(found.hits) of \(found.predicted) given are right"),
-                ])
-        }
-        func percent(_ value: Double?) -> String { value.map { NumberText.fixed(100 * $0, 1) } ?? "–" }
-        return HTMLBuilder.buildBlock(
+        HTMLBuilder.buildBlock(
             .element("h3") { "Classes" },
             .element("div", ["class": "columns wide"]) {
-                HTML.element("figure") {
-                    BarChart(
-                        series: ["recall", "precision"], categories: categories,
-                        description: "Recall and precision of each label of \(task.name) with 95 % intervals."
-                    ).drawn()
-                    HTML.element("figcaption") { "Percent, with 95 % intervals." }
-                }
+                classChart(metrics.perClass, each: "label", right: "given are right")
                 ReportPage.table(
                     "compact",
                     columns: ["class", "images", "given", "average precision", "precision", "recall", "F1"], text: [0]
                 ) {
-                    for (name, found) in found {
+                    for (name, found) in zip(task.classes, metrics.perClass) {
                         HTML.element("tr") {
                             HTML.element("th", ["scope": "row", "class": "text"]) { name }
                             HTML.element("td") { NumberText.count(found.support) }
                             HTML.element("td") { NumberText.count(found.predicted) }
-                            HTML.element("td") { percent(found.averagePrecision) }
-                            HTML.element("td") { percent(found.precision?.value) }
-                            HTML.element("td") { percent(found.recall?.value) }
-                            HTML.element("td") { percent(found.f1) }
+                            HTML.element("td") { Self.percent(found.averagePrecision) }
+                            HTML.element("td") { Self.percent(found.precision?.value) }
+                            HTML.element("td") { Self.percent(found.recall?.value) }
+                            HTML.element("td") { Self.percent(found.f1) }
                         }
                     }
                 }

@@ -207,9 +207,9 @@ struct TaskSection {
         }
     }
 
-    private func classes(_ metrics: TaskMetrics) -> HTML {
-        let categories = zip(task.classes, metrics.perClass).filter { $1.support + $1.predicted > 0 }.map {
-            name, found in
+    /// Recall and precision of each class or label that has images or was given, as bars.
+    func classChart(_ found: [ClassMetrics], each: String, right: String) -> HTML {
+        let categories = zip(task.classes, found).filter { $1.support + $1.predicted > 0 }.map { name, found in
             BarChart.Category(
                 name: name,
                 bars: [
@@ -218,28 +218,34 @@ struct TaskSection {
                         note: "\(name): \(found.hits) of \(found.support) found"),
                     .init(
                         value: found.precision?.value, interval: found.precision?.interval,
-                        note: "\(name): \(found.hits) of \(found.predicted) answers right"),
+                        note: "\(name): \(found.hits) of \(found.predicted) \(right)"),
                 ])
         }
-        func percent(_ value: Double?) -> String { value.map { NumberText.fixed(100 * $0, 1) } ?? "–" }
-        return HTMLBuilder.buildBlock(
+        return HTML.element("figure") {
+            BarChart(
+                series: ["recall", "precision"], categories: categories,
+                description: "Recall and precision of each \(each) of \(task.name) with 95 % intervals."
+            ).drawn()
+            HTML.element("figcaption") { "Percent, with 95 % intervals." }
+        }
+    }
+
+    /// A share as a number of percent.
+    static func percent(_ value: Double?) -> String { value.map { NumberText.fixed(100 * $0, 1) } ?? "–" }
+
+    private func classes(_ metrics: TaskMetrics) -> HTML {
+        HTMLBuilder.buildBlock(
             .element("h3") { "Classes" },
             .element("div", ["class": "columns wide"]) {
-                HTML.element("figure") {
-                    BarChart(
-                        series: ["recall", "precision"], categories: categories,
-                        description: "Recall and precision of each class of \(task.name) with 95 % intervals."
-                    ).drawn()
-                    HTML.element("figcaption") { "Percent, with 95 % intervals." }
-                }
+                classChart(metrics.perClass, each: "class", right: "answers right")
                 ReportPage.table("compact", columns: ["class", "images", "precision", "recall", "F1"], text: [0]) {
                     for (name, found) in zip(task.classes, metrics.perClass) {
                         HTML.element("tr") {
                             HTML.element("th", ["scope": "row", "class": "text"]) { name }
                             HTML.element("td") { NumberText.count(found.support) }
-                            HTML.element("td") { percent(found.precision?.value) }
-                            HTML.element("td") { percent(found.recall?.value) }
-                            HTML.element("td") { percent(found.f1) }
+                            HTML.element("td") { Self.percent(found.precision?.value) }
+                            HTML.element("td") { Self.percent(found.recall?.value) }
+                            HTML.element("td") { Self.percent(found.f1) }
                         }
                     }
                 }

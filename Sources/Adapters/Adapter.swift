@@ -93,7 +93,7 @@ public struct Adapter: Sendable {
         let (outputs, folder) = (linear.bias.count, source.folder)
         var labels = labels
         if let headFile, labels == nil, ClassNames.file(in: folder) == nil {
-            labels = ClassNames.file(in: AdapterSource.folder(of: headFile))
+            labels = ClassNames.file(in: SmallFiles.folder(of: headFile))
         }
         // What a trainer writes is in a folder of its own, below that of its names.
         if labels == nil, folder != path, source.isFolder, ClassNames.file(in: folder) == nil {
@@ -196,9 +196,9 @@ struct AdapterSource {
     /// Opens the files at a path, or in the only folder below it that holds an adapter.
     init(_ path: String) throws {
         let path = try Self.place(of: path)
-        isFolder = Self.isFolder(path)
+        isFolder = SmallFiles.isFolder(path, followsLinks: true)
         guard isFolder else {
-            folder = Self.folder(of: path)
+            folder = SmallFiles.folder(of: path)
             (weights, configuration) = (try TensorFiles.open(path), nil)
             (configurationPath, files) = (path, [path])
             return
@@ -219,8 +219,8 @@ struct AdapterSource {
     }
 
     /// Where an adapter's files are: in the folder that was named, or in the only folder below it with an
-    /// `adapter_config.json`, as PEFT writes adapters that have a name and a trainer its checkpoints. Weights of an adapter
-    /// that were named themselves mean their folder.
+    /// `adapter_config.json`, as PEFT writes adapters that have a name and a trainer its checkpoints. Weights of an
+    /// adapter that were named themselves mean their folder.
     ///
     /// - Throws: `ModelError` when it is something else, or there are several below it.
     static func place(of path: String) throws -> String {
@@ -229,7 +229,8 @@ struct AdapterSource {
         guard status.st_mode & S_IFMT == S_IFDIR else {
             guard TensorFiles.hasEnding(path) else { throw ModelPlace.error(path, wanted: .adapter) }
             let isPart = names.prefix(2).contains(RecipeReader.lastPart(path))
-            return isPart && access("\(folder(of: path))/adapter_config.json", F_OK) == 0 ? folder(of: path) : path
+            let folder = SmallFiles.folder(of: path)
+            return isPart && access("\(folder)/adapter_config.json", F_OK) == 0 ? folder : path
         }
         let own = names + ["adapter_config.json", "config.json", ModelBundle.manifestName]
         if own.contains(where: { access("\(path)/\($0)", F_OK) == 0 }) { return path }
@@ -237,15 +238,6 @@ struct AdapterSource {
         guard below.count > 1 else { return below.first ?? path }
         throw ModelError(
             path, "holds \(below.count) adapters; give the one that is meant: \(ModelPlace.shown(below))")
-    }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
-
-    static func folder(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[..<max($0, path.index(after: path.startIndex))]) } ?? "."
     }
 
     /// What was named, as a recipe tells it: the folder, or a single file.

@@ -26,11 +26,9 @@ struct AdapterReader {
     init(_ source: AdapterSource, base: Checkpoint) throws {
         self.source = source
         self.base = base
-        let modules = source.weights.entries.map { entry in
-            let name = FileNames.bare(entry.name)
-            return name.lastIndex(of: ".").map { String(name[..<$0]) } ?? ""
-        }
-        onlyModule = source.configuration == nil && Set(modules).count == 1 ? modules.first : nil
+        onlyModule =
+            source.configuration == nil
+            ? HeadFile.onlyLayer(source.weights.entries.map { FileNames.bare($0.name) }) : nil
     }
 
     private func failure(_ reason: String) -> ModelError { ModelError(source.weights.path, reason) }
@@ -251,14 +249,14 @@ struct AdapterReader {
 }
 
 extension AdapterReader {
-    /// The head of the adapter: the file that the user names, else the one in the adapter's file, else `head.safetensors` in
-    /// its folder, else the base's own, as PEFT answers.
+    /// The head of the adapter: the file that the user names, else the one in the adapter's file, else
+    /// `head.safetensors` in its folder, else the base's own, as PEFT answers.
     ///
     /// - Parameters:
     ///   - given: a file with the head that the user names, or nil.
     ///   - task: the task's name, which may be that of the head in a file of several.
-    /// - Throws: `ModelError` when there is none, it is not linear, or the adapter was saved without the head that it was
-    ///   trained with.
+    /// - Throws: `ModelError` when there is none, it is not linear, or the adapter was saved without the head that it
+    ///   was trained with.
     func head(given: String? = nil, task: String = "") throws -> AdapterHead {
         let names =
             try given == nil ? HeadNames.linear(headParameters.mapValues(\.shape), path: source.weights.path) : [:]

@@ -7,14 +7,16 @@ enum HeadFile {
     /// The names of modules that people give a head.
     private static let roots = ["classifier", "head", "fc", "linear", "cls_classifier", "distillation_classifier"]
 
-    /// Reads a head: `classifier.weight`, `weight`, `head.weight`, `fc.weight` or the like, with whatever prefix; the only layer
-    /// with parameters in a `Sequential`; the task's own in a file of several; or that of a whole checkpoint.
+    /// Reads a head: `classifier.weight`, `weight`, `head.weight`, `fc.weight` or the like, with whatever prefix; the
+    /// only layer with parameters in a `Sequential`; the task's own in a file of several; or that of a whole
+    /// checkpoint.
     ///
     /// - Parameters:
     ///   - path: a file of safetensors or of `torch.save`.
     ///   - task: the task's name.
     ///   - base: the base that it reads the features of.
-    /// - Throws: `ModelError` naming the tensors when there is no head, more than one, or one that is not linear; `TensorFileError`.
+    /// - Throws: `ModelError` naming the tensors when there is no head, more than one, or one that is not linear;
+    ///   `TensorFileError`.
     static func linear(_ path: String, task: String, base: Checkpoint) throws -> (weight: Tensor, bias: Tensor) {
         var status = stat()
         guard stat(path, &status) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
@@ -61,11 +63,8 @@ enum HeadFile {
         }
         // One layer is a head whatever its name, if there is nothing else in the file.
         if heads.isEmpty, file.entries.count == strangers.count {
-            let stems = Set(strangers.map { $0.split(separator: ".").dropLast().joined(separator: ".") })
-            if stems.count == 1, let stem = stems.first, let weight = file.entry("\(stem).weight"),
-                weight.shape.count == 2
-            {
-                heads[stem] = Dictionary(
+            if let layer = onlyLayer(strangers), file.entry("\(layer).weight")?.shape.count == 2 {
+                heads[layer] = Dictionary(
                     uniqueKeysWithValues: strangers.map { ("classifier.\($0.split(separator: ".").last ?? "")", $0) })
                 strangers = []
             }
@@ -84,6 +83,12 @@ enum HeadFile {
         let shapes = head.mapValues { file.entry($0)?.shape ?? [] }
         let linear = try HeadNames.linear(shapes, path: file.path)
         return Dictionary(uniqueKeysWithValues: head.map { (linear[$0.key] ?? $0.key, $0.value) })
+    }
+
+    /// The layer that all tensors of a file belong to, or nil when there are several.
+    static func onlyLayer(_ names: some Sequence<String>) -> String? {
+        let layers = Set(names.map { name in name.lastIndex(of: ".").map { String(name[..<$0]) } ?? "" })
+        return layers.count == 1 ? layers.first : nil
     }
 
     private static func found(_ file: any TensorFile) -> String {

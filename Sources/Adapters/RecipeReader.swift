@@ -100,8 +100,7 @@ struct RecipeReader {
         var status = stat()
         if stat(adapter, &status) == 0, status.st_mode & S_IFMT != S_IFDIR {
             if name == lastPart(adapter) || TensorFiles.hasEnding(name) { return adapter }
-            let folder = adapter.lastIndex(of: "/").map { adapter[..<$0] } ?? "."
-            return "\(folder)/\(name)"
+            return "\(SmallFiles.folder(of: adapter))/\(name)"
         }
         return "\(adapter)/\(name)"
     }

@@ -121,8 +121,7 @@ struct RecordedBase {
                     "\(path) is not the one that it was trained with (\(record)); the weights are")
             }
         }
-        let here = try base.resizeBackend()
-        if let resize, resize != here {
+        if let resize, case let here = try base.resizeBackend(), resize != here {
             difference.warnings.append(
                 "trained with --resize \(resize) (\(record)), and images are resized as \(here) does here")
         }

@@ -18,10 +18,18 @@ public enum SmallFiles {
         return names
     }
 
-    /// Whether a path is a folder, and not a link to one.
-    public static func isFolder(_ path: String) -> Bool {
+    /// Whether a path is a folder.
+    ///
+    /// - Parameter followsLinks: whether a link to a folder is one, too.
+    public static func isFolder(_ path: String, followsLinks: Bool = false) -> Bool {
         var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        let isThere = followsLinks ? stat(path, &status) == 0 : lstat(path, &status) == 0
+        return isThere && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// The folder that the path of a file names: `.` for a name alone.
+    public static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<max($0, path.index(after: path.startIndex))]) } ?? "."
     }
 
     /// Writes a new file and flushes it to the disk.

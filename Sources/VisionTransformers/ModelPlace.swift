@@ -32,8 +32,8 @@ public enum ModelPlace {
             guard wanted != .adapter else {
                 return "expected a PEFT folder, or a .safetensors or .bin file with a head"
             }
-            let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
-            return "a file; expected the folder" + (has("config.json", in: "\(folder)") ? ", which is \(folder)" : "")
+            let folder = SmallFiles.folder(of: path)
+            return "a file; expected the folder" + (has("config.json", in: folder) ? ", which is \(folder)" : "")
         }
         if has("bundle.json", in: path), wanted == .adapter {
             return "a bundle, not an adapter; label with it by --bundle, or merge the adapters that it was made of"
@@ -82,8 +82,8 @@ public enum ModelPlace {
             }
     }
 
-    /// The folders below a folder, at most two levels down, that have a file of a name; in order of their names. Those two
-    /// levels down count only where there is none above.
+    /// The folders below a folder, at most two levels down, that have a file of a name; in order of their names. Those
+    /// two levels down count only where there is none above.
     public static func folders(with name: String, in folder: String) -> [String] {
         let children = children(of: folder)
         let found = children.filter { has(name, in: $0) }
@@ -93,9 +93,8 @@ public enum ModelPlace {
     private static func children(of folder: String) -> [String] {
         let names = (try? SmallFiles.names(in: folder)) ?? []
         let place = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        var status = stat()
         return names.filter { !$0.hasPrefix(".") }.sorted().map { "\(place)/\($0)" }
-            .filter { stat($0, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR }
+            .filter { SmallFiles.isFolder($0, followsLinks: true) }
     }
 
     /// The first few paths, and how many more there are.

@@ -22,6 +22,9 @@ public struct PreprocessorChoice: Sendable, Equatable {
         case deit
         /// As facebook/dinov2-base: 224 x 224, whatever size the model was made for.
         case dinov2
+
+        /// Their names, for messages.
+        static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
     }
 
     /// Where the settings come from.
@@ -65,7 +68,7 @@ public struct PreprocessorFile: Sendable {
             json = preset.json(imageSize ?? BackboneConfiguration.Extent(height: 224, width: 224))
             path = "--preprocessor \(preset.rawValue)"
         case .file(let file):
-            self = try Self.isFolder(file) ? Self.found(in: file) : Self.read(file)
+            self = try SmallFiles.isFolder(file, followsLinks: true) ? Self.found(in: file) : Self.read(file)
         case .folder:
             self = try Self.found(in: folder)
         }
@@ -91,13 +94,12 @@ public struct PreprocessorFile: Sendable {
         let nested = access(processor, F_OK) == 0 ? try nested(processor) : nil
         guard access(own, F_OK) == 0 else {
             if let nested { return nested }
-            let presets = PreprocessorChoice.Preset.allCases.map(\.rawValue).joined(separator: ", ")
             throw ModelError(
                 own,
                 """
                 No such file or directory; it says how images become the model's input. Copy it from the model that this one was \
                 trained from (processor.save_pretrained writes it), or give --preprocessor with such a file, or with one of \
-                \(presets) for the settings of these models
+                \(PreprocessorChoice.Preset.names) for the settings of these models
                 """)
         }
         let file = try read(own)
@@ -111,8 +113,9 @@ public struct PreprocessorFile: Sendable {
     /// Reads a file of settings, or of a processor that has them nested.
     private static func read(_ path: String) throws -> PreprocessorFile {
         guard access(path, F_OK) == 0 else {
-            let presets = PreprocessorChoice.Preset.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ModelError(path, "\(String(cString: strerror(errno))); --preprocessor takes a file, or \(presets)")
+            let reason = String(cString: strerror(errno))
+            throw ModelError(
+                path, "\(reason); --preprocessor takes a file, or \(PreprocessorChoice.Preset.names)")
         }
         return try nested(path) ?? PreprocessorFile(JSON(contentsOf: path), path)
     }
@@ -124,11 +127,6 @@ public struct PreprocessorFile: Sendable {
             throw ModelError(path, "image_processor: expected an object, found \(settings.kind)")
         }
         return PreprocessorFile(settings, path)
-    }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 }
 

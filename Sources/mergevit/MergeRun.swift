@@ -125,19 +125,16 @@ struct MergeRun {
                 Self.rounded(100 * result.before.sameLabel), Self.rounded(100 * result.after.sameLabel)
             )
             let (name, images) = (result.head.task, result.images)
-            if result.head.activation == .identity {
-                let share = "R² with its single adapter's values \(before / 100) on the held-out"
-                report(
-                    result.isKept
-                        ? "\(name): not aligned: \(share) as it is, \(after / 100) aligned on \(images) images"
-                        : "\(name): aligned on \(images) images; \(share) before, \(after / 100) after")
-            } else {
-                let share = "labels as its single adapter's on \(before) % of the held-out"
-                report(
-                    result.isKept
-                        ? "\(name): not aligned: \(share) as it is, \(after) % aligned on \(images) images"
-                        : "\(name): aligned on \(images) images; \(share) before, \(after) % after")
-            }
+            let isValue = result.head.activation == .identity
+            let share =
+                isValue
+                ? "R² with its single adapter's values \(before / 100) on the held-out"
+                : "labels as its single adapter's on \(before) % of the held-out"
+            let aligned = isValue ? "\(after / 100)" : "\(after) %"
+            report(
+                result.isKept
+                    ? "\(name): not aligned: \(share) as it is, \(aligned) aligned on \(images) images"
+                    : "\(name): aligned on \(images) images; \(share) before, \(aligned) after")
         }
         record?.add(results)
         return BundleGroup(merged, heads: results.map(\.head))

@@ -58,8 +58,8 @@ struct RowSettings {
 /// same model.
 final class BundleDigest: @unchecked Sendable {
     private let paths: [String]
-    /// The preprocessing settings, wherever they come from.
-    private let settings: String
+    /// Has the preprocessing settings, wherever they come from.
+    private let backbone: Checkpoint
     private let known: [KnownDigests]
     private var result: Result<String, any Error> = .success("")
     private var thread: WorkerThread?
@@ -73,7 +73,7 @@ final class BundleDigest: @unchecked Sendable {
             let path = "\(checkpoint.folder)/\(RoundedWeights.fileName)"
             return precision == .int8 && access(path, F_OK) == 0 ? [path] : []
         }
-        settings = (try? bundle.backbone.preprocessorFile().json.serialized()) ?? ""
+        backbone = bundle.backbone
         let own = bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName]
         paths =
             own.map { "\(bundle.folder)/\($0)" }
@@ -84,7 +84,7 @@ final class BundleDigest: @unchecked Sendable {
 
     /// The SHA-256 of the files' SHA-256s in their order, as 64 hexadecimal digits. Call it once.
     ///
-    /// - Throws: `TensorFileError` when a file cannot be read.
+    /// - Throws: `TensorFileError` when a file cannot be read; `ModelError` when there are no preprocessing settings any more.
     func value() throws -> String {
         guard let thread else { return try compute() }
         thread.join()
@@ -97,6 +97,7 @@ final class BundleDigest: @unchecked Sendable {
         let digests = try paths.map { try before[$0] ?? FileDigest.sha256($0) }
         let byPath = Dictionary(zip(paths, digests)) { $1 }
         for (known, kept) in zip(known, kept) where kept.count < known.count { known.keep(byPath) }
+        let settings = try backbone.preprocessorFile().json.serialized()
         return FileDigest.sha256(([settings] + digests).map { Array($0.utf8) })
     }
 }

@@ -18,8 +18,8 @@ struct AdapterConfiguration: Sendable, Equatable {
     let targets: TargetModules
     /// What was taken out of the base's weights before training; nil when they were left as they are.
     let start: StartingPoint?
-    /// The head in `modules_to_save`, which PEFT then saves with the adapter; nil when there is none. (For image classification
-    /// it always writes `score`, too, which these models do not have.)
+    /// The head in `modules_to_save`, which PEFT then saves with the adapter; nil when there is none. (For image
+    /// classification it always writes `score`, too, which these models do not have.)
     let savedHead: String?
     /// The base that it was made for, as PEFT was given it: a name or a path. Nil when nothing is said.
     let baseName: String?

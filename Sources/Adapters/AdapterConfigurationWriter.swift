@@ -64,7 +64,8 @@ struct AdapterConfigurationWriter {
         let alpha = scaling.alpha.map { alpha in
             alpha.rounded() == alpha && abs(alpha) < 1e9 ? JSON.int(Int(alpha)) : JSON.double(alpha)
         }
-        // With the class that PEFT loads the base by, and without keys at their defaults that older versions do not know.
+        // With the class that PEFT loads the base by, and without keys at their defaults that older versions do not
+        // know.
         var object: JSONObject = [
             "auto_mapping": .object([
                 "base_model_class": .string(head?.architecture ?? family.classifierArchitecture),

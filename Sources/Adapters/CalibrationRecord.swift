@@ -30,7 +30,8 @@ public struct CalibrationRecord: Sendable {
     public let tune: String?
     /// The drop in percent that the groups were found for, if they were.
     public let maxDrop: Double?
-    /// The tasks whose heads a recipe says were not aligned, because that made them no better; nil if it is to be decided.
+    /// The tasks whose heads a recipe says were not aligned, because that made them no better; nil if it is to be
+    /// decided.
     public let keptHeads: Set<String>?
     /// How well each task was aligned, in the order of alignment.
     private var alignments: [HeadAlignment.Result] = []

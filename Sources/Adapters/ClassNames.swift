@@ -20,8 +20,9 @@ enum ClassNames {
     /// - Parameters:
     ///   - labels: the file that the user named, or nil: then the one in the folder (`file(in:)`).
     ///   - classes: how many the head has.
-    /// - Returns: nil when there is no file, or only a `config.json` without names.
-    /// - Throws: `ModelError` when the file holds no names, or not as many as the head has classes, or a name stands twice.
+    /// - Returns: nil if no file exists, or only a `config.json` without names.
+    /// - Throws: `ModelError` when the file holds no names, or not as many as the head has classes, or a name stands
+    ///   twice.
     static func find(
         labels: String?, folder: String, classes: Int
     ) throws -> (names: [String], file: String?)? {
@@ -106,7 +107,8 @@ enum ClassNames {
         }
         guard hasNumbers else { return try byKey() }
         guard hasNumberedKeys else { return try names(byNumber: members, key: "", path: path) }
-        // Classes that are called by numbers: it is clear which are the numbers of classes if only one side runs from 0.
+        // Classes that are called by numbers: it is clear which are the numbers of classes if only one side runs from
+        // 0.
         let (first, second) = (try? byKey(), try? names(byNumber: members, key: "", path: path))
         guard let first else { return try second ?? byKey() }
         guard let second, second != first else { return first }

@@ -4,8 +4,8 @@ import VisionTransformers
 
 /// How PEFT took a part out of the base's weight when it made an adapter, for A and B to begin with that part.
 ///
-/// The weight that the adapter was trained over is W₀ - b·a, so that of the adapter is W₀ - b·a + s·B·A. PEFT computes b·a
-/// again whenever it loads the adapter, and so is it done here: in double precision, from the base's weight.
+/// The weight that the adapter was trained over is W₀ - b·a, so that of the adapter is W₀ - b·a + s·B·A. PEFT computes
+/// b·a again whenever it loads the adapter, and so is it done here: in double precision, from the base's weight.
 enum StartingPoint: String, Sendable, Equatable {
     /// The best approximation of rank r, U S V cut to the r largest singular values (PiSSA, arXiv 2404.02948).
     case pissa
@@ -32,8 +32,8 @@ enum StartingPoint: String, Sendable, Equatable {
         var b: Matrix
         /// (r, inputs).
         var a: Matrix
-        /// Whether rounding decides what it is: the singular values at rank r tie, or columns of the weight depend on each
-        /// other. PEFT, in 32-bit floats, may then have found another one.
+        /// Whether rounding decides what it is: the singular values at rank r tie, or columns of the weight depend on
+        /// each other. PEFT, in 32-bit floats, may then have found another one.
         var isAmbiguous: Bool
     }
 

@@ -150,8 +150,8 @@ struct PictureReader: ~Copyable {
         return RGBImage(width: size.width, height: size.height, pixels: pixels).turned(from: orientation)
     }
 
-    /// Whether there is memory for so many bytes. An array that gets none ends the process, so large ones are tried before,
-    /// by a system call: compilers leave out a `malloc` whose memory is not used.
+    /// Whether there is memory for so many bytes. An array that gets none ends the process, so large ones are tried
+    /// before, by a system call: compilers leave out a `malloc` whose memory is not used.
     private static func canAllocate(_ count: Int) -> Bool {
         guard count > 1 << 20 else { return true }
         let memory = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

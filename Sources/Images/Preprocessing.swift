@@ -1,8 +1,8 @@
 /// How a decoded picture becomes the input of a model: what `preprocessor_config.json` of a checkpoint says.
 ///
 /// The steps, each optional: resize, centre crop, rescale the 8-bit samples, normalise them by channel. Results are those
-/// of transformers' image processors over Pillow or torchvision: the pixels bit for bit, the values within rounding of 32-bit
-/// floats.
+/// of transformers' image processors over Pillow or torchvision: the pixels bit for bit, the values within rounding of
+/// 32-bit floats.
 public struct Preprocessing: Sendable, Equatable {
     /// What size a picture is resized to.
     public enum Target: Sendable, Equatable {
@@ -141,8 +141,8 @@ public struct Preprocessing: Sendable, Equatable {
         return target == nil || max(resized.height, resized.width) <= longestSide
     }
 
-    /// How long a side of the resized picture may be: as long as a picture's if only a part of it is kept. torchvision's weights
-    /// depend on all of the resized picture.
+    /// How long a side of the resized picture may be: as long as a picture's if only a part of it is kept.
+    /// torchvision's weights depend on all of the resized picture.
     private var longestSide: Int {
         if crop == nil { return Preprocessing.maximumSide }
         return resize == .pillow ? .max : DecodingOptions.maximumSide

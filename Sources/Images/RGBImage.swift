@@ -56,7 +56,7 @@ public struct DecodingOptions: Sendable, Equatable {
     /// No side may be longer, whatever the number of pixels.
     public static let maximumSide = 1_000_000
 
-    /// Transparency on white, at most 200 million pixels and the full size, unless told otherwise.
+    /// Transparency on white, at most 200 million pixels and the full size, unless specified.
     public init(alpha: AlphaPolicy = .white, maximumPixels: Int = 200_000_000, isFast: Bool = false) {
         self.alpha = alpha
         self.isFast = isFast

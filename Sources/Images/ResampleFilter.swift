@@ -119,7 +119,8 @@ struct ResampleAxis {
         self.init(starts: starts, counts: counts, weights: weights, stride: stride)
     }
 
-    /// How many fraction bits torchvision gives weights of which this is the largest: as many as 16 bits hold, 22 at most.
+    /// How many fraction bits torchvision gives weights of which this is the largest: as many as 16 bits hold, 22 at
+    /// most.
     private static func bits(for largest: Double) -> Int {
         (0..<22).first { Int(0.5 + largest * Double(1 << ($0 + 1))) >= 1 << 15 } ?? 22
     }
@@ -128,8 +129,8 @@ struct ResampleAxis {
         (self.starts, self.counts, self.weights, self.stride) = (starts, counts, weights, stride)
     }
 
-    /// One whole pixel each. Pillow adds the scale up from pixel to pixel, torchvision takes it as a float; so the same roundings
-    /// happen here.
+    /// One whole pixel each. Pillow adds the scale up from pixel to pixel, torchvision takes it as a float; so the same
+    /// roundings happen here.
     private init(nearestOf input: Int, output: Int, range: Range<Int>, backend: ResizeBackend) {
         let scale = Double(input) / Double(output)
         var position = scale * 0.5

@@ -4,8 +4,8 @@
 public enum ResizeBackend: String, CaseIterable, Sendable {
     /// Pillow's: weights of 22 fraction bits; vertically first where that saves work.
     case pillow
-    /// torchvision's antialiased one on a CPU: weights of 16 bits with as many fraction bits as fit; always horizontally first. A
-    /// centre crop puts the larger half of an odd border below and to the right.
+    /// torchvision's antialiased one on a CPU: weights of 16 bits with as many fraction bits as fit; always
+    /// horizontally first. A centre crop puts the larger half of an odd border below and to the right.
     case torchvision
 
     /// Whether it has a filter.

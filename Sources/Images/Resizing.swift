@@ -9,8 +9,8 @@ extension RGBImage {
     ///   - size: the size of the whole result, positive.
     ///   - filter: the resampling filter, one that the backend has.
     ///   - backend: whose resize it is.
-    ///   - rows: the rows of the result to compute, all unless told otherwise.
-    ///   - columns: the columns of the result to compute, all unless told otherwise.
+    ///   - rows: the rows of the result to compute, all unless specified.
+    ///   - columns: the columns of the result to compute, all unless specified.
     public func resized(
         to size: ImageSize, filter: ResampleFilter, backend: ResizeBackend = .pillow, rows: Range<Int>? = nil,
         columns: Range<Int>? = nil

@@ -3,9 +3,9 @@
 /// A row is resized horizontally, and then added to the sums of every output row that it takes part in; or the other way round.
 /// So the picture between the passes never exists whole either.
 ///
-/// The rows may be those of a picture that is not stored upright. What the backend does with the upright picture is then done with
-/// each axis along the direction in which it lies, and the result is turned: sums of whole numbers do not depend on their order, so
-/// every sample has the same bits.
+/// The rows may be those of a picture that is not stored upright. What the backend does with the upright picture is
+/// then done with each axis along the direction in which it lies, and the result is turned: sums of whole numbers do
+/// not depend on their order, so every sample has the same bits.
 struct RowResize: ~Copyable {
     /// The rows that take part; others need not be given.
     let needed: Range<Int>

@@ -110,8 +110,8 @@ public final class Checkpoint: ParameterSource {
         }
     }
 
-    /// Whether a model of the checkpoint's configuration may have a parameter of that name: its head, or one that no answer is
-    /// computed with.
+    /// Whether a model of the checkpoint's configuration may have a parameter of that name: its head, or one that no
+    /// answer is computed with.
     package func mayHold(_ name: String) -> Bool { configuration.knows(name) }
 
     /// Whether `config.json` names the classes of the checkpoint's own head.
@@ -188,8 +188,8 @@ extension BackboneConfiguration {
 }
 
 extension Checkpoint {
-    /// The names of a head that is a linear layer in a `Sequential`, by the canonical ones in the file. One that is more than
-    /// that is left as it is, for nobody may ask for it.
+    /// The names of a head that is a linear layer in a `Sequential`, by the canonical ones in the file. One that is
+    /// more than that is left as it is, for nobody may ask for it.
     private static func headNames(_ entries: [TensorEntry]) -> [String: String] {
         let shapes = entries.map { (ParameterNames.canonical(FileNames.bare($0.name)), $0.shape) }
             .filter { ParameterNames.isHead($0.0) }

@@ -1,7 +1,8 @@
 /// A classification head's parameters under the names that files give them.
 ///
-/// transformers' heads are one linear layer, `classifier`, or DeiT's two. People also put a `Sequential` in its place: if one
-/// layer in it has parameters and they are those of a linear layer, as in `Sequential(Dropout, Linear)`, it is the head.
+/// transformers' heads are one linear layer, `classifier`, or DeiT's two. People also put a `Sequential` in its place:
+/// if one layer in it has parameters and they are those of a linear layer, as in `Sequential(Dropout, Linear)`, it is
+/// the head.
 public enum HeadNames {
     /// The modules of heads in transformers' models.
     static let roots = ["classifier", "cls_classifier", "distillation_classifier"]

@@ -22,8 +22,8 @@ public struct ModelBundle: Sendable {
 
     /// The version of the format that a bundle of one backbone has.
     public static let formatVersion = 1
-    /// The version of the format that a bundle with a head other than a softmax, or a resize other than Pillow's, has. Earlier
-    /// versions of this program, which would answer otherwise, refuse it.
+    /// The version of the format that a bundle with a head other than a softmax, or a resize other than Pillow's, has.
+    /// Earlier versions of this program, which would answer otherwise, refuse it.
     public static let activationFormatVersion = 3
     /// The manifest's file name; a folder with it is a bundle.
     public static let manifestName = "bundle.json"

@@ -12,10 +12,11 @@ public struct TransformersClassifier: Sendable {
         parameters.filter { $0.name.hasSuffix(".weight") }.map { String($0.name.dropLast(".weight".count)) }
     }
 
-    /// The parameters of a head, or nil when no class of the family reads what the head does, as with heads that were aligned with a
-    /// merged backbone.
+    /// The parameters of a head, or nil when no class of the family reads what the head does, as with heads that were
+    /// aligned with a merged backbone.
     ///
-    /// DeiT's two classifiers, averaged, are one head here (see `Head.linear`); their halves are taken apart again, exactly.
+    /// DeiT's two classifiers, averaged, are one head here (see `Head.linear`); their halves are taken apart again,
+    /// exactly.
     public init?(_ head: Head, configuration: BackboneConfiguration) {
         let (family, width) = (configuration.family, configuration.hiddenSize)
         let columns = head.weight.shape[1]

@@ -117,7 +117,8 @@ struct OtherBaseOption: ParsableArguments {
 }
 
 extension AdapterOptions {
-    /// Where preprocessing settings come from for a merge that is made again: the resize is the bundle's unless specified.
+    /// Where preprocessing settings come from for a merge that is made again: the resize is the bundle's unless
+    /// specified.
     func choice(_ recipe: String) throws -> PreprocessorChoice {
         var choice = preprocessor.choice
         if choice.resize == nil { choice.resize = try ModelBundle.resize(JSON(contentsOf: recipe), path: recipe) }

@@ -64,8 +64,8 @@ enum Interruption {
     ///
     /// - Parameters:
     ///   - advice: how to resume, or what was not written.
-    ///   - cleanup: takes the unfinished output away; false says that it is whole and in its place, and then the command
-    ///     ends as if no signal had come.
+    ///   - cleanup: takes the unfinished output away; false says that it is whole and in its place, and then the
+    ///     command ends as if no signal had come.
     static func ends(advice: String = nothingWritten, cleanup: @escaping @Sendable () -> Bool = { true }) {
         response.withLock { $0 = .end(advice: advice, cleanup: cleanup) }
     }

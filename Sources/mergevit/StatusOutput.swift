@@ -48,8 +48,9 @@ struct StatusText: Equatable {
 /// Standard error with at most one line on it that is written over.
 ///
 /// On a terminal the line is renewed in place, never longer than the terminal is wide. Where TERM is `dumb` or not set
-/// nothing can be written over, so a line is written every few seconds. Without a terminal, as in the log of a batch job,
-/// it is a line a minute. All writing to stderr goes through here, so that whole lines never end up behind a status line.
+/// nothing can be written over, so a line is written every few seconds. Without a terminal, as in the log of a batch
+/// job, it is a line a minute. All writing to stderr goes through here, so that whole lines never end up behind a
+/// status line.
 final class StatusOutput: Sendable {
     /// How the line is shown.
     enum Kind: Sendable { case terminal, dumbTerminal, log }
@@ -142,8 +143,8 @@ final class StatusOutput: Sendable {
         }
     }
 
-    /// Writes a last line from another thread, below the status line, behind which the terminal may have written ^C. What the
-    /// thread that has the output does is not waited for longer than a moment.
+    /// Writes a last line from another thread, below the status line, behind which the terminal may have written ^C.
+    /// What the thread that has the output does is not waited for longer than a moment.
     func writeLast(_ line: String) {
         for _ in 0..<100 {
             let isWritten: Void? = state.withLockIfAvailable { state in

@@ -4,8 +4,8 @@ import Tensors
 import Testing
 import VisionTransformers
 
-/// Where an adapter's tensors, head and class names come from: files of `torch.save`, the base, files of their own, folders
-/// below the one that was named.
+/// Where an adapter's tensors, head and class names come from: files of `torch.save`, the base, files of their own,
+/// folders below the one that was named.
 @Suite struct HeadSourceTests {
     let base: Checkpoint
     let folder: String

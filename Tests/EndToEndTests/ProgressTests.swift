@@ -14,8 +14,8 @@ import Testing
     /// Runs a command that goes well, and checks that all of its phases are told.
     ///
     /// - Parameters:
-    ///   - phases: parts of status lines, each of which has to be seen. Only the first line of a phase always is: others are
-    ///     shown a few times per second.
+    ///   - phases: parts of status lines, each of which has to be seen. Only the first line of a phase always is:
+    ///     others are shown a few times per second.
     ///   - kept: beginnings of the lines that stay, in order; nothing else is left on the terminal.
     private func check(_ columns: Int, _ arguments: [String], phases: [String], kept: [String]) throws {
         let (terminal, run) = try Terminal.run(columns, arguments, folder: scratch.url)

@@ -180,8 +180,8 @@ import Testing
 }
 
 extension Scratch {
-    /// Writes a task's sample pictures as a folder of splits, `data/TASK`: each of them to measure on, and several times over to
-    /// fit on.
+    /// Writes a task's sample pictures as a folder of splits, `data/TASK`: each of them to measure on, and several
+    /// times over to fit on.
     func writeStudyData(_ task: String) throws {
         for row in table(try readBytes("\(Samples.folder)/labels-\(task).csv")) {
             guard let path = row["path"], let label = row["label"] else { continue }

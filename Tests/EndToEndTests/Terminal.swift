@@ -18,8 +18,8 @@ struct Terminal {
 
     /// What a process wrote to its stderr, a terminal of that width.
     ///
-    /// - Throws: `Flaw` for a status line that is longer than the terminal is wide or does not have its row for itself, and
-    ///   for control characters that are not understood.
+    /// - Throws: `Flaw` for a status line that is longer than the terminal is wide or does not have its row for itself,
+    ///   and for control characters that are not understood.
     init(columns: Int, _ text: String) throws {
         self.columns = columns
         var rest = Array(text.unicodeScalars)[...]

@@ -42,8 +42,8 @@ public final class Calibrator {
         }
     }
 
-    /// Aligns the heads of a merge's tasks, in the order of its adapters. A head that held-out images do not find better
-    /// stays as it was.
+    /// Aligns the heads of a merge's tasks, in the order of its adapters. A head that held-out images do not find
+    /// better stays as it was.
     ///
     /// - Parameters:
     ///   - kept: the tasks whose heads stay as they were, if that was decided earlier.
@@ -83,8 +83,8 @@ public final class Calibrator {
         )
     }
 
-    /// Computes what the single adapters of some tasks give, where that is not known yet: before a search, so that the time
-    /// that it takes is that of the search alone.
+    /// Computes what the single adapters of some tasks give, where that is not known yet: before a search, so that the
+    /// time that it takes is that of the search alone.
     func computeSingles(_ tasks: [String], _ limit: Int) throws {
         for (index, task) in tasks.enumerated() {
             _ = try LongWork.part("single adapters", index, of: tasks.count) { try single(task, limit) }

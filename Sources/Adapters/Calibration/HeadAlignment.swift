@@ -30,8 +30,8 @@ public struct HeadAlignment: Sendable {
         /// On held-out images, the head that is used.
         public var agreement: Agreement { isKept ? before : after }
 
-        /// Whether alignment makes held-out images better: more of them get the label of the single adapter, or as many, with
-        /// answers that diverge less.
+        /// Whether alignment makes held-out images better: more of them get the label of the single adapter, or as
+        /// many, with answers that diverge less.
         public var isBetter: Bool {
             after.sameLabel == before.sameLabel
                 ? after.divergence < before.divergence - Self.roundingError : after.sameLabel > before.sameLabel

@@ -37,7 +37,8 @@ extension Calibrator {
         return (try merged.rescaled(to: best.scale), tried)
     }
 
-    /// Looks for the least of some losses, which fall and then rise: two are compared, and the third beyond the larger one is left out.
+    /// Looks for the least of some losses, which fall and then rise: two are compared, and the third beyond the larger
+    /// one is left out.
     static func search(_ count: Int, _ loss: (_ index: Int) throws -> Double) rethrows {
         var (low, high) = (0, count - 1)
         while high - low > 2 {

@@ -7,7 +7,7 @@ public struct BootstrapOptions: Sendable, Equatable {
     /// What the draws come from; the same seed gives the same intervals.
     public var seed: UInt64
 
-    /// A thousand samples from seed 0, unless told otherwise.
+    /// A thousand samples from seed 0, unless specified.
     public init(resamples: Int = 1000, seed: UInt64 = 0) { (self.resamples, self.seed) = (resamples, seed) }
 }
 

@@ -20,7 +20,7 @@ public struct Calibration: Sendable, Equatable {
         var gap: Double { count == 0 ? 0 : abs(Double(hits) - confidences) / Double(count) }
     }
 
-    /// The number of bins unless told otherwise.
+    /// The number of bins unless specified.
     public static let defaultBins = 15
 
     /// The bins from confidence 0 to 1.

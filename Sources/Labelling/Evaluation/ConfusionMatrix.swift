@@ -92,7 +92,8 @@ public struct ClassMetrics: Sendable, Equatable {
     public let recall: Estimate?
     /// The harmonic mean of the two, 2·hits / (support + predicted); nil when both counts are 0.
     public let f1: Double?
-    /// How well a label's scores put the images that show it first; nil when there are none, or no scores, and for classes.
+    /// How well a label's scores put the images that show it first; nil when there are none, or no scores, and for
+    /// classes.
     public let averagePrecision: Double?
 
     init(_ counts: ClassCounts, _ index: Int, averagePrecision: Double? = nil) {

@@ -54,7 +54,7 @@ public struct InputReading: Sendable, Equatable {
     /// The endings, in lower case and without a dot, of the files of folders and archives that are inputs; nil for all files.
     public var endings: Set<String>?
 
-    /// Folders and files whose names end in `.tar` are opened, unless told otherwise.
+    /// Folders and files whose names end in `.tar` are opened, unless specified.
     public init(
         opensNamedFolders: Bool = true, opensListedFolders: Bool = true, archives: Archives = .byName,
         endings: Set<String>? = nil

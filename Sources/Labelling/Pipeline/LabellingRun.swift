@@ -9,7 +9,7 @@ public struct LabellingOptions: Sendable, Equatable {
     /// Seconds without a byte after which reading a file is given up.
     public var timeout: Double
 
-    /// The options of a run; 1 GiB is the largest file unless told otherwise.
+    /// The options of a run; 1 GiB is the largest file unless specified.
     public init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30, timeout: Double = 60) {
         self.batchSize = max(1, batchSize)
         self.threads = max(1, threads)

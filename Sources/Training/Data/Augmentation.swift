@@ -19,12 +19,12 @@ public struct Augmentation: Sendable, Equatable {
     /// How much wider, or higher, than in proportion a crop may be.
     public static let largestStretch = 4.0 / 3
 
-    /// An augmentation from its parts; none unless told otherwise.
+    /// An augmentation from its parts; none unless specified.
     public init(crops: Bool = false, flips: Bool = false, smallestArea: Double = Self.usualSmallestArea) {
         (self.crops, self.flips, self.smallestArea) = (crops, flips, smallestArea)
     }
 
-    /// The smallest part of the area that a crop keeps unless told otherwise.
+    /// The smallest part of the area that a crop keeps unless specified.
     public static let usualSmallestArea = 0.5
 
     /// The name of the option's value: none, crop, flip or crop+flip.

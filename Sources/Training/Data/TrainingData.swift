@@ -25,7 +25,7 @@ public struct TrainingData: Sendable, Equatable {
         case data(BytePath)
     }
 
-    /// The part that is held back unless told otherwise.
+    /// The part that is held back unless specified.
     public static let usualFraction = 0.1
 
     /// Lists the images.

@@ -47,8 +47,8 @@ public struct TrainingJob: Sendable {
     public var output: String
     /// The updates of the backbone; nil trains the head alone.
     public var lora: LoRA?
-    /// How the operands of the frozen backbone's products are stored, also when a head alone reads its features; what is
-    /// trained is f32 in either.
+    /// How the operands of the frozen backbone's products are stored, also when a head alone reads its features; what
+    /// is trained is f32 in either.
     public var precision = Precision.f32
     /// How the run goes.
     public var settings: RunSettings

@@ -2,7 +2,7 @@ public import Adapters
 
 /// A way of merging that a study tries: a method, whether its scale is chosen, whether heads are aligned.
 public struct StudyVariant: Sendable {
-    /// The method, with its parameters as they are unless told otherwise.
+    /// The method, with its parameters as they are unless specified.
     public let method: MergeMethod
     /// Whether the scale is chosen on unlabelled images; else it is the method's own.
     public let tunes: Bool

@@ -1,10 +1,10 @@
 import Glibc
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// One task's adapter as PEFT saves it: low-rank updates of some modules, replaced parameters, a head, class names.
 /// A task trained with its head alone is an adapter without updates.
-public struct Adapter: Sendable {
+package struct Adapter: Sendable {
     /// The low-rank update of one linear layer or convolution: ΔW = scale · B·A, less what was taken out of the weight.
     struct LowRank: Sendable {
         /// (r, inputs); of a convolution (r, channels, height, width).
@@ -22,9 +22,9 @@ public struct Adapter: Sendable {
     }
 
     /// The task's name.
-    public let task: String
+    package let task: String
     /// The folder or file that it came from.
-    public let path: String
+    package let path: String
     /// The files that were read, for the recipe.
     package let files: [String]
     /// The file of class names that the user named, or that is beside a head that the user named, or nil.
@@ -42,21 +42,21 @@ public struct Adapter: Sendable {
     /// Parameters that were trained whole, by canonical name.
     let replaced: [String: Tensor]
     /// The head.
-    public let head: Head
+    package let head: Head
     /// Whether the class names are placeholders because nobody gave any.
-    public let hasPlaceholderNames: Bool
+    package let hasPlaceholderNames: Bool
 
     /// The ranks of its updates, ascending and without repeats; empty for a head alone.
-    public var ranks: [Int] { Set(updates.values.map { $0.a.shape[0] }).sorted() }
+    package var ranks: [Int] { Set(updates.values.map { $0.a.shape[0] }).sorted() }
 
     /// The modules that it updates, by canonical name.
-    public var modules: [String] { updates.keys.sorted() }
+    package var modules: [String] { updates.keys.sorted() }
 
     /// What is unusual about it, in words: "rsLoRA", "DoRA", "PiSSA" and "OLoRA".
-    public let traits: [String]
+    package let traits: [String]
 
     /// How the base that it is read for differs from the one that it was trained over.
-    public let baseDifference: BaseDifference
+    package let baseDifference: BaseDifference
 
     /// The parameters that it changes, by canonical name.
     var changedParameters: Set<String> {
@@ -80,7 +80,7 @@ public struct Adapter: Sendable {
     ///   - allowsOtherBase: whether it is read even if its folder tells that it was trained over other weights.
     /// - Throws: `ModelError` or `TensorFileError` naming the key, tensor or module that is unknown, missing or misshapen, or
     ///   that the adapter was trained over another base.
-    public init(
+    package init(
         task: String, path: String, labels: String? = nil, headFile: String? = nil, activation: HeadActivation? = nil,
         base: Checkpoint, allowsOtherBase: Bool = false
     ) throws {
@@ -128,7 +128,7 @@ public struct Adapter: Sendable {
 
 extension Adapter {
     /// Why it is wrong over the base that it was read for, in words; nil unless its folder tells so.
-    public var otherBase: String? { baseDifference.weights.map { "\(path) was trained over another base (\($0))" } }
+    package var otherBase: String? { baseDifference.weights.map { "\(path) was trained over another base (\($0))" } }
 
     /// That PEFT may have found another part of the base's weights than is found here, in words; nil when it may not.
     var ambiguity: String? {
@@ -142,7 +142,7 @@ extension Adapter {
     /// over, and that it changes nothing.
     ///
     /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
-    public func warnings(over base: Checkpoint) throws -> [String] {
+    package func warnings(over base: Checkpoint) throws -> [String] {
         var warnings =
             (otherBase.map { [$0] } ?? []) + baseDifference.warnings + (ambiguity.map { [$0] } ?? []) + notes
         if try !changedParameters.isEmpty && changesNothing(in: base) {

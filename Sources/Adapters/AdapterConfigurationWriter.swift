@@ -2,7 +2,7 @@ import Tensors
 import VisionTransformers
 
 /// Whose names the modules of a written adapter have.
-public enum ModuleNames: String, Sendable, CaseIterable {
+package enum ModuleNames: String, Sendable, CaseIterable {
     /// Those of transformers 5.
     case transformers5
     /// Those of transformers 4.

@@ -1,15 +1,15 @@
-public import Tensors
+package import Tensors
 import VisionTransformers
 
 /// What an adapter is, without the base that it was trained on.
-public enum AdapterDescription {
+package enum AdapterDescription {
     /// The names that an adapter's or head's weights have in its folder.
-    public static let weightNames = AdapterSource.names
+    package static let weightNames = AdapterSource.names
 
     /// Describes a PEFT folder or a head.
     ///
     /// - Throws: `ModelError` or `TensorFileError` when it cannot be read or is not understood.
-    public static func json(_ path: String) throws -> JSON {
+    package static func json(_ path: String) throws -> JSON {
         let source = try AdapterSource(path)
         var modules: Set<String> = []
         var ranks: Set<Int> = []

@@ -1,28 +1,28 @@
 import Glibc
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// Writes a merge as a PEFT folder: a LoRA adapter that holds the merged change, for use over the unchanged base.
 ///
 /// The folder has `adapter_config.json` and `adapter_model.safetensors` as PEFT saves them and `recipe.json`. The head of
 /// a single task is in `modules_to_save` with `labels.json` beside it; those of several tasks, of which PEFT can hold only one,
 /// are in `heads.safetensors` with `labels.TASK.json` for each. See docs/bundle-format.md.
-public enum AdapterWriter {
+package enum AdapterWriter {
     /// The file that says how the adapter came to be; a folder with it is one that this project wrote.
-    public static let recipeName = "recipe.json"
+    package static let recipeName = "recipe.json"
 
     /// How much of the merged change an adapter holds.
-    public struct Result: Sendable {
+    package struct Result: Sendable {
         /// The heads that were written.
-        public let heads: [Head]
+        package let heads: [Head]
         /// The number of modules that the adapter adapts.
-        public let modules: Int
+        package let modules: Int
         /// The smallest and largest of their ranks.
-        public let ranks: ClosedRange<Int>
+        package let ranks: ClosedRange<Int>
         /// The part of ‖ΔW‖² over all modules that was kept, 1 when nothing was cut off.
-        public let energy: Double
+        package let energy: Double
         /// The module of which least was kept, and how much; nil when nothing was cut off.
-        public let worst: (module: String, energy: Double)?
+        package let worst: (module: String, energy: Double)?
     }
 
     private static let kind = "a merged adapter"
@@ -30,7 +30,7 @@ public enum AdapterWriter {
     /// Checks, before a long work, that an adapter may be written at a place.
     ///
     /// - Throws: `ModelError` when something is there that may not be replaced.
-    public static func check(_ folder: String, replaces: Bool) throws {
+    package static func check(_ folder: String, replaces: Bool) throws {
         try AtomicFolder.check(folder, replaces: replaces, marker: recipeName, kind: kind)
     }
 
@@ -49,7 +49,7 @@ public enum AdapterWriter {
     /// - Throws: `ModelError` naming a changed parameter that LoRA cannot hold, or saying that nothing is changed, that something
     ///   is there already, or that the disk refuses.
     @discardableResult
-    public static func write(
+    package static func write(
         _ merged: MergedBackbone, to folder: String, rank: Int? = nil, names: ModuleNames = .transformers5,
         calibration: CalibrationRecord? = nil, replaces: Bool,
         started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
@@ -107,7 +107,7 @@ extension Adapter {
     /// What an adapter folder changes in a base, by the canonical names of the parameters, whether or not it has a head.
     ///
     /// - Throws: as `init`.
-    public static func changes(in path: String, base: Checkpoint) throws -> [String: Change] {
+    package static func changes(in path: String, base: Checkpoint) throws -> [String: Change] {
         var reader = try AdapterReader(AdapterSource(path), base: base)
         try reader.read()
         var changes: [String: Change] = [:]

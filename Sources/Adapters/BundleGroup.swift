@@ -1,14 +1,14 @@
-public import VisionTransformers
+package import VisionTransformers
 
 /// A merged backbone with the heads that read it: one group of a bundle's tasks.
-public struct BundleGroup: Sendable {
+package struct BundleGroup: Sendable {
     /// The backbone.
-    public let merged: MergedBackbone
+    package let merged: MergedBackbone
     /// The heads, as they are to be written.
-    public let heads: [Head]
+    package let heads: [Head]
 
     /// A backbone with heads, which need not be those of its adapters.
-    public init(_ merged: MergedBackbone, heads: [Head]) {
+    package init(_ merged: MergedBackbone, heads: [Head]) {
         self.merged = merged
         self.heads = heads
     }
@@ -16,7 +16,7 @@ public struct BundleGroup: Sendable {
     /// A backbone with the heads of its adapters, in their order; without adapters with the base's own head, if it has one.
     ///
     /// - Throws: `ModelError` or `TensorFileError` when the base's head does not fit it.
-    public init(_ merged: MergedBackbone) throws {
+    package init(_ merged: MergedBackbone) throws {
         let own = merged.adapters.isEmpty ? try merged.base.head(task: ModelBundle.plainTask) : nil
         self.init(merged, heads: own.map { [$0] } ?? merged.adapters.map(\.adapter.head))
     }
@@ -27,7 +27,7 @@ public struct BundleGroup: Sendable {
     ///   - adapters: all adapters; in a group they keep their order.
     ///   - groups: the names; every adapter stands in exactly one group.
     /// - Throws: `ModelError` naming the task that is unknown, stands twice or is missing, or when a group is empty.
-    public static func split(_ adapters: [WeightedAdapter], into groups: [[String]]) throws -> [[WeightedAdapter]] {
+    package static func split(_ adapters: [WeightedAdapter], into groups: [[String]]) throws -> [[WeightedAdapter]] {
         try checkGroups(groups, of: adapters.map(\.adapter.task))
         return groups.map { names in adapters.filter { names.contains($0.adapter.task) } }
     }
@@ -37,7 +37,7 @@ public struct BundleGroup: Sendable {
     /// One group may be empty when it is the only one and there are no tasks.
     ///
     /// - Throws: `ModelError` about `groups`, as `split(_:into:)`.
-    public static func checkGroups(_ groups: [[String]], of tasks: [String]) throws {
+    package static func checkGroups(_ groups: [[String]], of tasks: [String]) throws {
         var seen: Set<String> = []
         for group in groups {
             guard !group.isEmpty || groups.count == 1 else { throw ModelError("groups", "a group without tasks") }

@@ -1,8 +1,8 @@
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// Writes bundles: a folder appears under its name whole or not at all.
-public enum BundleWriter {
+package enum BundleWriter {
     /// Writes a merged backbone with its heads as a bundle.
     ///
     /// - Parameters:
@@ -15,7 +15,7 @@ public enum BundleWriter {
     /// - Returns: the heads that were written.
     /// - Throws: as `write(groups:order:to:replaces:started:)`.
     @discardableResult
-    public static func write(
+    package static func write(
         _ merged: MergedBackbone, to folder: String, replaces: Bool,
         started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> [Head] {
@@ -36,7 +36,7 @@ public enum BundleWriter {
     /// - Throws: `ModelError` or `TensorFileError` when the groups do not fit together, something is there already, or the
     ///   disk refuses; nothing is left behind then.
     @discardableResult
-    public static func write(
+    package static func write(
         groups: [BundleGroup], order: [String]? = nil, calibration: CalibrationRecord? = nil, to folder: String,
         replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> [Head] {
@@ -66,7 +66,7 @@ public enum BundleWriter {
     /// Checks, before a long work, that a bundle may be written at a place.
     ///
     /// - Throws: `ModelError` when something is there that may not be replaced.
-    public static func check(_ folder: String, replaces: Bool) throws {
+    package static func check(_ folder: String, replaces: Bool) throws {
         try AtomicFolder.check(
             folder, replaces: replaces, marker: ModelBundle.manifestName, kind: AtomicFolder.bundleKind)
     }

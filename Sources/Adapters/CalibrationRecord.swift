@@ -2,48 +2,48 @@ import Tensors
 import VisionTransformers
 
 /// What a merge did with calibration images, as its recipe tells it.
-public struct CalibrationRecord: Sendable {
+package struct CalibrationRecord: Sendable {
     /// A task's images.
-    public struct Images: Sendable {
+    package struct Images: Sendable {
         /// The task.
-        public let task: String
+        package let task: String
         /// Where they were, or are now.
-        public var folders: [String]
+        package var folders: [String]
         /// How many could be used.
-        public let count: Int
+        package let count: Int
         /// SHA-256 of what preprocessing made of them, in their order.
-        public let sha256: String
+        package let sha256: String
 
         /// A task's images.
-        public init(task: String, folders: [String], count: Int, sha256: String) {
+        package init(task: String, folders: [String], count: Int, sha256: String) {
             (self.task, self.folders, self.count, self.sha256) = (task, folders, count, sha256)
         }
     }
 
     /// The images of every task.
-    public var images: [Images]
+    package var images: [Images]
     /// Whether heads were aligned.
-    public let align: Bool
+    package let align: Bool
     /// The rank of the alignment, nil for full.
-    public let alignRank: Int?
+    package let alignRank: Int?
     /// What chose the scale: "agreement" or, for tasks with classes, "labels"; nil if it was given.
-    public let tune: String?
+    package let tune: String?
     /// The drop in percent that the groups were found for, if they were.
-    public let maxDrop: Double?
+    package let maxDrop: Double?
     /// The tasks whose heads a recipe says were not aligned, because that made them no better; nil if it is to be
     /// decided.
-    public let keptHeads: Set<String>?
+    package let keptHeads: Set<String>?
     /// How well each task was aligned, in the order of alignment.
     private var alignments: [HeadAlignment.Result] = []
 
     /// A record without alignments.
-    public init(images: [Images], align: Bool, alignRank: Int?, tune: String?, maxDrop: Double?) {
+    package init(images: [Images], align: Bool, alignRank: Int?, tune: String?, maxDrop: Double?) {
         (self.images, self.align, self.alignRank, self.tune, self.maxDrop) = (images, align, alignRank, tune, maxDrop)
         keptHeads = nil
     }
 
     /// Adds how well tasks were aligned.
-    public mutating func add(_ results: [HeadAlignment.Result]) { alignments += results }
+    package mutating func add(_ results: [HeadAlignment.Result]) { alignments += results }
 
     var json: JSON {
         var object: JSONObject = [

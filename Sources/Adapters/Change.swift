@@ -1,9 +1,9 @@
-public import Compute
+package import Compute
 
 /// What one task, or a merge, changes in one parameter.
-public struct Change: Sendable {
+package struct Change: Sendable {
     /// How the change is known.
-    public enum Storage: Sendable {
+    package enum Storage: Sendable {
         /// scale · b · a with b (rows, r) and a (r, columns): a LoRA update as it was trained.
         case lowRank(b: Matrix, a: Matrix, scale: Double)
         /// Every element.
@@ -11,27 +11,27 @@ public struct Change: Sendable {
     }
 
     /// The parameter's shape.
-    public let shape: [Int]
+    package let shape: [Int]
     /// How the change is known.
-    public let storage: Storage
+    package let storage: Storage
 
     /// A change of a parameter of the given shape.
-    public init(shape: [Int], _ storage: Storage) {
+    package init(shape: [Int], _ storage: Storage) {
         self.shape = shape
         self.storage = storage
     }
 
     /// Whether the parameter is a vector (a bias, a scale), for which matrix methods take the weighted sum.
-    public var isVector: Bool { shape.count < 2 }
+    package var isVector: Bool { shape.count < 2 }
 
     /// Outputs of the layer: the first extent.
-    public var rows: Int { shape.first ?? 1 }
+    package var rows: Int { shape.first ?? 1 }
 
     /// Inputs of the layer: all other extents.
-    public var columns: Int { shape.dropFirst().reduce(1, *) }
+    package var columns: Int { shape.dropFirst().reduce(1, *) }
 
     /// Every element as (rows, columns).
-    public var dense: Matrix {
+    package var dense: Matrix {
         switch storage {
         case .lowRank(let b, let a, let scale): scale * (b * a)
         case .dense(let matrix): matrix
@@ -39,7 +39,7 @@ public struct Change: Sendable {
     }
 
     /// The change times a factor.
-    public func scaled(by factor: Double) -> Change {
+    package func scaled(by factor: Double) -> Change {
         switch storage {
         case .lowRank(let b, let a, let scale): Change(shape: shape, .lowRank(b: b, a: a, scale: scale * factor))
         case .dense(let matrix): Change(shape: shape, .dense(factor * matrix))
@@ -49,7 +49,7 @@ public struct Change: Sendable {
     /// Factors with b · a equal to the change, the scale folded into b; a dense change is cut to its numerical rank.
     ///
     /// - Throws: `ComputeError` when a dense change has values that are not finite.
-    public func factors() throws -> (b: Matrix, a: Matrix) {
+    package func factors() throws -> (b: Matrix, a: Matrix) {
         switch storage {
         case .lowRank(let b, let a, let scale): return (scale * b, a)
         case .dense(let matrix):
@@ -61,18 +61,18 @@ public struct Change: Sendable {
 }
 
 /// Everything that one task changes, and how much of it is wanted.
-public struct TaskChanges: Sendable {
+package struct TaskChanges: Sendable {
     /// The task's name.
-    public let task: String
+    package let task: String
     /// Its weight in the merge.
-    public let weight: Double
+    package let weight: Double
     /// By the canonical name of the parameter.
-    public let changes: [String: Change]
+    package let changes: [String: Change]
     /// Σ xᵀx / n of what a module reads on the task's images, by module; empty unless a method wants it.
-    public let inputMoments: [String: Matrix]
+    package let inputMoments: [String: Matrix]
 
     /// A task's changes with their weight.
-    public init(
+    package init(
         task: String, weight: Double, changes: [String: Change], inputMoments: [String: Matrix] = [:]
     ) {
         self.inputMoments = inputMoments

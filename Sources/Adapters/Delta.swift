@@ -1,5 +1,5 @@
 import Compute
-public import Tensors
+package import Tensors
 import VisionTransformers
 
 extension Adapter.LowRank {
@@ -53,7 +53,7 @@ extension Adapter {
     /// - Parameters:
     ///   - parameter: the canonical name.
     ///   - base: the parameter's value in the base.
-    public func change(_ parameter: String, of base: Tensor) -> Change? {
+    package func change(_ parameter: String, of base: Tensor) -> Change? {
         func column(_ values: [Double]) -> Change {
             let shape = base.shape
             let rows = shape.first ?? 1

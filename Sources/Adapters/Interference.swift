@@ -1,81 +1,81 @@
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// How much the changes of several tasks get in each other's way: measured for every parameter that two tasks change and
 /// summed up for each pair.
 ///
 /// Everything follows from the factors b · a of the changes: QR of b and aᵀ, then a singular value decomposition of a core
 /// as small as the rank. The cost is linear in a layer's width.
-public struct Interference: Sendable {
+package struct Interference: Sendable {
     /// What two changes have to do with each other.
-    public struct Measure: Sendable, Equatable {
+    package struct Measure: Sendable, Equatable {
         /// ‖ΔW₁‖ / ‖ΔW₂‖, or nil when the second is zero.
-        public let normRatio: Double?
+        package let normRatio: Double?
         /// ⟨ΔW₁, ΔW₂⟩ / (‖ΔW₁‖ ‖ΔW₂‖), from -1 to 1; 0 when one is zero.
-        public let cosine: Double
+        package let cosine: Double
         /// ‖U₁ᵀU₂‖²_F / min(r₁, r₂) of the column spaces (what the layer puts out), from 0 to 1.
-        public let columnOverlap: Double
+        package let columnOverlap: Double
         /// ‖V₁ᵀV₂‖²_F / min(r₁, r₂) of the row spaces (what the layer reads), from 0 to 1.
-        public let rowOverlap: Double
+        package let rowOverlap: Double
 
         /// √(columnOverlap · rowOverlap) · (1 - cosine) / 2, from 0 to 1: 1 when one change is the other's negative, 0 when
         /// they are the same or work in spaces that do not meet.
-        public var clash: Double { (columnOverlap * rowOverlap).squareRoot() * (1 - cosine) / 2 }
+        package var clash: Double { (columnOverlap * rowOverlap).squareRoot() * (1 - cosine) / 2 }
     }
 
     /// One parameter that both tasks of a pair change.
-    public struct Place: Sendable {
+    package struct Place: Sendable {
         /// The parameter's canonical name.
-        public let parameter: String
+        package let parameter: String
         /// What was measured.
-        public let measure: Measure
+        package let measure: Measure
         /// ‖ΔW₁‖ ‖ΔW₂‖, the weight with which the place counts.
-        public let weight: Double
+        package let weight: Double
     }
 
     /// Two tasks.
-    public struct Pair: Sendable {
+    package struct Pair: Sendable {
         /// The task that was given first.
-        public let first: String
+        package let first: String
         /// The other one.
-        public let second: String
+        package let second: String
         /// The parameters that both change, in the order of the layers.
-        public let places: [Place]
+        package let places: [Place]
         /// The ratio of the norms over these parameters, and the means of the rest, weighted by `Place.weight`.
-        public let measure: Measure
+        package let measure: Measure
 
         /// The mean of the places' clashes by weight.
-        public var clash: Double {
+        package var clash: Double {
             let total = places.reduce(0) { $0 + $1.weight }
             return total > 0 ? places.reduce(0) { $0 + $1.weight * $1.measure.clash } / total : 0
         }
 
         /// The place that contributes most to the clash, or nil when there is none.
-        public var worst: Place? {
+        package var worst: Place? {
             places.max { $0.weight * $0.measure.clash < $1.weight * $1.measure.clash }
                 .flatMap { $0.measure.clash > 0 ? $0 : nil }
         }
     }
 
     /// Every pair, in the order in which the tasks were given.
-    public let pairs: [Pair]
+    package let pairs: [Pair]
     /// ‖ΔW‖ over all of a task's parameters, in the order of the tasks.
-    public let norms: [Double]
+    package let norms: [Double]
 
     /// The pair that clashes most, or nil when nothing clashes.
-    public var worst: Pair? { pairs.max { $0.clash < $1.clash }.flatMap { $0.clash > 0 ? $0 : nil } }
+    package var worst: Pair? { pairs.max { $0.clash < $1.clash }.flatMap { $0.clash > 0 ? $0 : nil } }
 
     /// Measures tasks whose changes are known.
     ///
     /// - Throws: `ModelError` naming a parameter whose change has values that are not finite.
-    public init(_ tasks: [TaskChanges]) throws {
+    package init(_ tasks: [TaskChanges]) throws {
         try self.init(tasks.map(\.task), parameters: Set(tasks.flatMap(\.changes.keys))) { tasks[$0].changes[$1] }
     }
 
     /// Measures adapters over the base that they were trained on, one parameter at a time.
     ///
     /// - Throws: errors of reading the base; `ModelError` naming a parameter whose change has values that are not finite.
-    public init(_ adapters: [Adapter], base: Checkpoint) throws {
+    package init(_ adapters: [Adapter], base: Checkpoint) throws {
         try self.init(adapters.map(\.task), parameters: Set(adapters.flatMap(\.changedParameters))) { index, name in
             guard adapters[index].changedParameters.contains(name) else { return nil }
             return adapters[index].change(name, of: try base.parameter(name))

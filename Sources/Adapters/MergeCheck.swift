@@ -1,33 +1,33 @@
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// What stands in the way of a merge, all at once, and how much the adapters interfere.
-public struct MergeCheck: Sendable {
+package struct MergeCheck: Sendable {
     /// Something that was found.
-    public struct Finding: Sendable, Equatable {
+    package struct Finding: Sendable, Equatable {
         /// Whether a merge is impossible because of it; if not it is worth knowing.
-        public let isObstacle: Bool
+        package let isObstacle: Bool
         /// The adapter's name, or "base".
-        public let subject: String
+        package let subject: String
         /// What it is.
-        public let message: String
+        package let message: String
     }
 
     /// An adapter as it was named.
-    public struct Candidate: Sendable, Equatable {
+    package struct Candidate: Sendable, Equatable {
         /// The name of its task.
-        public let name: String
+        package let name: String
         /// The folder or file.
-        public let path: String
+        package let path: String
         /// The file of its class names, or nil.
-        public let labels: String?
+        package let labels: String?
         /// The file of its head, or nil.
-        public let headFile: String?
+        package let headFile: String?
         /// The activation of its head, or nil to find it.
-        public let activation: HeadActivation?
+        package let activation: HeadActivation?
 
         /// An adapter as it was named.
-        public init(
+        package init(
             name: String, path: String, labels: String? = nil, headFile: String? = nil,
             activation: HeadActivation? = nil
         ) {
@@ -40,16 +40,16 @@ public struct MergeCheck: Sendable {
     }
 
     /// The base, or nil when it cannot be used.
-    public let base: Checkpoint?
+    package let base: Checkpoint?
     /// The adapters that can be read, in their order.
-    public let adapters: [Adapter]
+    package let adapters: [Adapter]
     /// What was found: the base's first, then each adapter's, then what concerns several.
-    public let findings: [Finding]
+    package let findings: [Finding]
     /// How the adapters that can be read interfere; nil when there are fewer than two.
-    public let interference: Interference?
+    package let interference: Interference?
 
     /// Whether nothing stands in the way.
-    public var isPossible: Bool { !findings.contains(where: \.isObstacle) }
+    package var isPossible: Bool { !findings.contains(where: \.isObstacle) }
 
     /// Looks at a base and adapters; whatever is wrong with one does not keep it from looking at the others.
     ///
@@ -59,7 +59,7 @@ public struct MergeCheck: Sendable {
     ///   - candidates: the adapters.
     ///   - allowsOtherBase: whether an adapter of another base is worth a note only.
     ///   - measures: whether the interference is measured, too.
-    public init(
+    package init(
         base folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(),
         adapters candidates: [Candidate], allowsOtherBase: Bool = false, measures: Bool = true
     ) {
@@ -180,7 +180,7 @@ public struct MergeCheck: Sendable {
 
 extension Adapter {
     /// The kinds of modules that it updates, without their layers.
-    public var moduleKinds: [String] {
+    package var moduleKinds: [String] {
         Set(
             modules.map { module in
                 module.split(separator: ".").filter { $0 != "layers" && Int($0) == nil }.joined(separator: ".")

@@ -1,47 +1,47 @@
-public import Compute
-public import Tensors
-public import VisionTransformers
+package import Compute
+package import Tensors
+package import VisionTransformers
 
 /// One adapter and how much of it is wanted in a merge.
-public struct WeightedAdapter: Sendable {
+package struct WeightedAdapter: Sendable {
     /// The adapter.
-    public let adapter: Adapter
+    package let adapter: Adapter
     /// Its weight; 1 unless given.
-    public let weight: Double
+    package let weight: Double
 
     /// An adapter with its weight.
-    public init(_ adapter: Adapter, weight: Double = 1) {
+    package init(_ adapter: Adapter, weight: Double = 1) {
         self.adapter = adapter
         self.weight = weight
     }
 }
 
 /// A base with adapters merged into it.
-public struct MergedBackbone: ParameterSource {
+package struct MergedBackbone: ParameterSource {
     /// The checkpoint without adapters.
-    public let base: Checkpoint
+    package let base: Checkpoint
     /// What is merged into it.
-    public let adapters: [WeightedAdapter]
+    package let adapters: [WeightedAdapter]
     /// How.
-    public let method: MergeMethod
+    package let method: MergeMethod
     /// The values of the method's parameters.
-    public let settings: MergeSettings
+    package let settings: MergeSettings
     /// The merge that training began with, if this one was trained.
-    public let start: MergeRule?
+    package let start: MergeRule?
     /// The merged changes at scale 1, by parameter.
     private let unscaled: [String: Change]
 
     /// The factor on the merged changes; 1 for a method that has none.
-    public var scale: Double { settings.values[MergeMethod.scale.name] ?? 1 }
+    package var scale: Double { settings.values[MergeMethod.scale.name] ?? 1 }
 
     /// The merged changes, by parameter.
-    public var changes: [String: Change] { unscaled.mapValues { $0.scaled(by: scale) } }
+    package var changes: [String: Change] { unscaled.mapValues { $0.scaled(by: scale) } }
 
     /// Merges the adapters.
     ///
     /// - Parameter inputMoments: gives what a method that uses images wants (see `Calibrator.inputMoments`).
     /// - Throws: `ModelError` when two adapters have one name, or a weight or a head is not finite; errors of the method.
-    public init(
+    package init(
         base: Checkpoint, adapters: [WeightedAdapter], method: MergeMethod, settings: MergeSettings,
         inputMoments: (_ task: String, _ modules: Set<String>) throws -> [String: Matrix] = { _, _ in [:] }
     ) throws {
@@ -82,7 +82,7 @@ public struct MergedBackbone: ParameterSource {
     /// - Parameters:
     ///   - rule: how it was trained.
     ///   - changes: what training added to this merge, by parameter.
-    public func trained(_ rule: MergeRule, adding changes: [String: Change]) -> MergedBackbone {
+    package func trained(_ rule: MergeRule, adding changes: [String: Change]) -> MergedBackbone {
         let parts = [self.changes, changes].map { TaskChanges(task: "", weight: 1, changes: $0) }
         return MergedBackbone(
             self, rule, start: MergeRule(method, settings), unscaled: MergeMethod.weightedSum(parts, factor: 1))
@@ -92,7 +92,7 @@ public struct MergedBackbone: ParameterSource {
     /// every method, so nothing else is computed again.
     ///
     /// - Throws: `SettingError` when the scale is out of the method's range.
-    public func rescaled(to scale: Double) throws -> MergedBackbone {
+    package func rescaled(to scale: Double) throws -> MergedBackbone {
         var values = settings.values
         values["scale"] = scale
         let settings = try MergeSettings(values, for: method, seed: settings.seed)
@@ -102,7 +102,7 @@ public struct MergedBackbone: ParameterSource {
     /// A parameter with the merged change added: sums in double precision, rounded once.
     ///
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.
-    public func parameter(_ name: String) throws -> Tensor {
+    package func parameter(_ name: String) throws -> Tensor {
         let original = try base.parameter(name)
         guard let change = unscaled[name]?.scaled(by: scale) else { return original }
         let merged = original.adding(change)
@@ -113,7 +113,7 @@ public struct MergedBackbone: ParameterSource {
     }
 
     /// Gives the memory behind the base's parameter back to the system.
-    public func release(_ name: String) { base.release(name) }
+    package func release(_ name: String) { base.release(name) }
 
     /// The error of a value that is not finite: of the adapter whose own change is too large, or else of the merge.
     private func overflow(_ name: String, _ original: Tensor) -> ModelError {
@@ -133,7 +133,7 @@ extension MergedBackbone {
     /// One adapter as it is: the sum of its change alone, at weight 1.
     ///
     /// - Throws: `ModelError` when the adapter does not fit the base.
-    public init(_ adapter: Adapter, aloneOver base: Checkpoint) throws {
+    package init(_ adapter: Adapter, aloneOver base: Checkpoint) throws {
         try self.init(
             base: base, adapters: [WeightedAdapter(adapter)], method: .taskArithmetic,
             settings: MergeSettings(for: .taskArithmetic))

@@ -1,21 +1,21 @@
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// A base that is itself a merged model. Its weights hold the changes of its tasks' adapters, and its heads are not part of
 /// what is merged over it.
-public struct MergedBase: Sendable {
+package struct MergedBase: Sendable {
     /// The folder.
-    public let folder: String
+    package let folder: String
     /// The names of its tasks.
-    public let tasks: [String]
+    package let tasks: [String]
     /// How many backbones it has.
-    public let groups: Int
+    package let groups: Int
     private let recipe: JSONObject?
 
     /// Looks whether a folder is a bundle with tasks; nil when it is not.
     ///
     /// - Throws: `TensorFileError` when its `bundle.json` cannot be read.
-    public init?(folder: String) throws {
+    package init?(folder: String) throws {
         guard ModelBundle.isBundle(folder) else { return nil }
         let manifest = try JSON(contentsOf: "\(folder)/\(ModelBundle.manifestName)").objectValue
         let tasks = manifest?["tasks"]?.arrayValue ?? []
@@ -27,15 +27,15 @@ public struct MergedBase: Sendable {
     }
 
     /// What it is, in words.
-    public var description: String {
+    package var description: String {
         "is a merged model with the task\(tasks.count == 1 ? "" : "s") \(tasks.joined(separator: ", "))"
     }
 
     /// The base that it was merged over by its recipe, or nil.
-    public var origin: String? { recipe?["base"]?.objectValue?["path"]?.stringValue }
+    package var origin: String? { recipe?["base"]?.objectValue?["path"]?.stringValue }
 
     /// The error of a merge over it: its tasks would be lost. Says how to merge all adapters.
-    public var refusal: ModelError {
+    package var refusal: ModelError {
         let adapters = (recipe?["adapters"]?.arrayValue ?? []).compactMap { item -> String? in
             guard let name = item.objectValue?["name"]?.stringValue, let path = item.objectValue?["path"]?.stringValue
             else { return nil }
@@ -51,7 +51,7 @@ public struct MergedBase: Sendable {
     /// Refuses a folder as the base of a merge if it is a merged model with tasks.
     ///
     /// - Throws: `ModelError` naming the tasks and what to do; `TensorFileError`.
-    public static func refuse(_ folder: String) throws {
+    package static func refuse(_ folder: String) throws {
         if let merged = try MergedBase(folder: folder) { throw merged.refusal }
     }
 }

@@ -1,6 +1,6 @@
 import Crypto
 import Synchronization
-public import Tensors
+package import Tensors
 package import VisionTransformers
 
 /// How a bundle came to be: everything that is needed to make it again, and to know that it is the same.
@@ -61,7 +61,7 @@ package enum Recipe {
 
 extension MergeRule {
     /// The rule as recipes hold it.
-    public var json: JSONObject {
+    package var json: JSONObject {
         [
             "method": .string(method.name),
             "parameters": .object(
@@ -79,7 +79,7 @@ extension Recipe {
 }
 
 /// Checksums of files.
-public enum FileDigest {
+package enum FileDigest {
     /// What was computed already, by path: a base is compared with what adapters were trained over, then stands in a recipe.
     private static let known = Mutex<[String: (identity: FileIdentity, digest: String)]>([:])
 
@@ -87,7 +87,7 @@ public enum FileDigest {
     /// large one, long work reports the MiB that are done.
     ///
     /// - Throws: `TensorFileError` when the file cannot be read; `ToldToStop`.
-    public static func sha256(_ path: String) throws -> String {
+    package static func sha256(_ path: String) throws -> String {
         let file = try MappedFile(path: path)
         if let entry = known.withLock({ $0[path] }), entry.identity == file.identity { return entry.digest }
         let block = 1 << 24
@@ -106,14 +106,14 @@ public enum FileDigest {
     }
 
     /// The SHA-256 of some bytes one after the other, as 64 hexadecimal digits.
-    public static func sha256(_ parts: some Sequence<[UInt8]>) -> String {
+    package static func sha256(_ parts: some Sequence<[UInt8]>) -> String {
         var hash = SHA256()
         for part in parts { hash.update(data: part) }
         return hexadecimal(hash.finalize())
     }
 
     /// The SHA-256 of bytes as 64 hexadecimal digits.
-    public static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
+    package static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
         var hash = SHA256()
         hash.update(bufferPointer: bytes)
         return hexadecimal(hash.finalize())
@@ -127,7 +127,7 @@ public enum FileDigest {
     /// The SHA-256 of files, by the last part of their names.
     ///
     /// - Throws: `TensorFileError` when a file cannot be read; `ToldToStop`.
-    public static func byName(_ paths: [String]) throws -> JSON {
+    package static func byName(_ paths: [String]) throws -> JSON {
         var object = JSONObject()
         for path in paths {
             let name = path.split(separator: "/").last.map(String.init) ?? path

@@ -4,23 +4,23 @@ import Tensors
 import VisionTransformers
 
 /// How a base differs from the one that an adapter was trained over, as far as the adapter's folder tells.
-public struct BaseDifference: Sendable, Equatable {
+package struct BaseDifference: Sendable, Equatable {
     /// What tells that the base's weights are others, or nil. The adapter is wrong over them, whatever their shapes.
-    public internal(set) var weights: String?
+    package internal(set) var weights: String?
     /// Whether checksums show that the weights are the same.
-    public internal(set) var isSameBase = false
+    package internal(set) var isSameBase = false
     /// What may change results although the weights are the same, or were not compared: other settings beside them.
-    public internal(set) var warnings: [String] = []
+    package internal(set) var warnings: [String] = []
     /// Set when the base has another name than the one by `base_model_name_or_path`; nil when they agree or say nothing.
     /// Names are no proof.
-    public internal(set) var name: Name?
+    package internal(set) var name: Name?
 
     /// Two names that disagree.
-    public struct Name: Sendable, Equatable {
+    package struct Name: Sendable, Equatable {
         /// The base that the adapter was made for.
-        public let recorded: String
+        package let recorded: String
         /// What this base is called.
-        public let found: String
+        package let found: String
     }
 }
 

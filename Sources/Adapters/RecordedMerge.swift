@@ -1,11 +1,11 @@
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// A merge as the recipe in a `bundle.json` (or an adapter's `recipe.json`) tells it, to be made again.
 ///
 /// Whoever adds a section to recipes names its key in `RecordedMerge.keys` and reads it in `init`: a recipe with a key that
 /// is not known is refused, because leaving it out would make something else.
-public struct RecordedMerge: Sendable {
+package struct RecordedMerge: Sendable {
     /// Files in one place, with the checksums that they had.
     struct Files: Sendable {
         /// The folder, or an adapter that is a single file.
@@ -29,26 +29,26 @@ public struct RecordedMerge: Sendable {
     }
 
     /// A backbone of the bundle.
-    public struct Group: Sendable {
+    package struct Group: Sendable {
         /// Its tasks, by name.
-        public let tasks: [String]
+        package let tasks: [String]
         /// How their changes are merged.
-        public let rule: MergeRule
+        package let rule: MergeRule
         /// The merge that training starts from, if the method trains one.
-        public let start: MergeRule?
+        package let start: MergeRule?
     }
 
     /// The backbones; one unless tasks were merged in groups.
-    public let groups: [Group]
+    package let groups: [Group]
     /// What was done with calibration images, if anything.
-    public private(set) var calibration: CalibrationRecord?
+    package private(set) var calibration: CalibrationRecord?
     /// The file with the recipe.
-    public let path: String
+    package let path: String
     private var base: Files
     private var items: [Item]
 
     /// The names of the adapters.
-    public var adapters: [String] { items.map(\.name) }
+    package var adapters: [String] { items.map(\.name) }
 
     private static let keys: Set<String> = [
         "method", "parameters", "seed", "start", "base", "adapters", "groups", "calibration",
@@ -58,7 +58,7 @@ public struct RecordedMerge: Sendable {
     /// Reads a recipe.
     ///
     /// - Throws: `ModelError` naming what is missing, unknown or of the wrong kind.
-    public init(path: String) throws {
+    package init(path: String) throws {
         let reader = RecipeReader(path: path)
         let (recipe, groups) = try reader.recipe()
         try reader.check(recipe, has: Self.keys, in: "recipe")
@@ -140,12 +140,12 @@ public struct RecordedMerge: Sendable {
     }
 
     /// Says where the base is now.
-    public mutating func move(base folder: String) { base.path = folder }
+    package mutating func move(base folder: String) { base.path = folder }
 
     /// Says where an adapter, or the file of its class names or head, is now.
     ///
     /// - Throws: `ModelError` when the recipe has no adapter of that name, or no such file of its own for it.
-    public mutating func move(
+    package mutating func move(
         adapter name: String, to place: String? = nil, labels: String? = nil, head: String? = nil
     ) throws {
         guard let index = items.firstIndex(where: { $0.name == name }) else {
@@ -169,7 +169,7 @@ public struct RecordedMerge: Sendable {
     /// Says where the calibration images of a task are now.
     ///
     /// - Throws: `ModelError` when the recipe has no such images.
-    public mutating func move(calibration task: String, to folders: [String]) throws {
+    package mutating func move(calibration task: String, to folders: [String]) throws {
         guard let index = calibration?.images.firstIndex(where: { $0.task == task }) else {
             throw ModelError(path, "the recipe has no calibration images of \"\(task)\"")
         }
@@ -180,7 +180,7 @@ public struct RecordedMerge: Sendable {
     ///
     /// - Throws: `ModelError` naming every file that is another, with the checksum that was expected and that was found, and
     ///   every file that is missing.
-    public func verify() throws {
+    package func verify() throws {
         var wrong: [String] = []
         func check(_ path: String, _ expected: String) throws(ToldToStop) {
             do {
@@ -213,7 +213,7 @@ public struct RecordedMerge: Sendable {
     ///   - allowsOtherBase: whether adapters are read even if they were trained over another base.
     /// - Throws: as `verify`, `Checkpoint.init` and `Adapter.init`; `ModelError` naming a file that would be read now and was not when
     ///   the recipe was made.
-    public func open(
+    package func open(
         preprocessor: PreprocessorChoice = PreprocessorChoice(), allowsOtherBase: Bool = false
     ) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
         try verify()

@@ -1,17 +1,17 @@
-public import Tensors
-public import VisionTransformers
+package import Tensors
+package import VisionTransformers
 
 /// What training a task gave: low-rank updates, or none, and a head.
-public struct TrainedAdapter: Sendable {
+package struct TrainedAdapter: Sendable {
     /// The low-rank updates by the canonical names of their modules, in the order of the layers.
     let updates: [(module: String, a: Tensor, b: Tensor)]
     /// How B·A is scaled.
     let scaling: AdapterScaling
     /// The head.
-    public let head: Head
+    package let head: Head
 
     /// The file that says how a folder was trained; a folder with it is one that this type wrote.
-    public static let recordName = "training.json"
+    package static let recordName = "training.json"
 
     /// An adapter from the parameters of a classifier that was trained.
     ///
@@ -24,7 +24,7 @@ public struct TrainedAdapter: Sendable {
     ///   - classes: the class names in the order of the logits.
     ///   - activation: what the head was trained for.
     /// - Throws: `ModelError` naming a parameter that is missing or left over.
-    public init(
+    package init(
         parameters: [(name: String, tensor: Tensor)], alpha: Double? = nil, isRankStabilized: Bool = false,
         dropout: Double = 0, task: String, classes: [String], activation: HeadActivation = .softmax
     ) throws {
@@ -52,7 +52,7 @@ public struct TrainedAdapter: Sendable {
     /// Checks that the adapter could be written, before it is trained.
     ///
     /// - Throws: `ModelError` when something is there already, or the modules have no names of their own.
-    public static func check(
+    package static func check(
         _ folder: String, modules: [String], base: Checkpoint, names: ModuleNames, replaces: Bool
     ) throws {
         try AtomicFolder.check(folder, replaces: replaces, marker: recordName, kind: "a trained adapter")
@@ -69,7 +69,7 @@ public struct TrainedAdapter: Sendable {
     ///   - record: what `training.json` says.
     ///   - replaces: whether a folder that was written by this function may be replaced.
     /// - Throws: `ModelError`, `TensorFileError` when something is there already or the disk refuses.
-    public func write(
+    package func write(
         to folder: String, base: Checkpoint, names: ModuleNames = .transformers5, record: JSON, replaces: Bool
     ) throws {
         let target = try AtomicFolder(

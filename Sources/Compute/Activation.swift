@@ -1,8 +1,8 @@
 internal import COneDNN
-public import Tensors
+package import Tensors
 
 /// An element-wise function, by itself or after a matrix product.
-public enum Activation: Sendable, Equatable {
+package enum Activation: Sendable, Equatable {
     /// The exact GELU, x Φ(x).
     case gelu
     /// GELU by the tanh approximation.
@@ -31,7 +31,7 @@ extension Kernel {
     ///
     /// - Parameter precision: how both are stored; it is computed in f32.
     /// - Throws: `ComputeError` when the library has no kernel for it.
-    public static func activation(
+    package static func activation(
         _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, precision: Precision = .f32
     ) throws(ComputeError) -> Kernel {
         try elementwise(engine, activation, rows, columns, precision, backward: false)
@@ -42,7 +42,7 @@ extension Kernel {
     ///
     /// - Parameter precision: how all of them are stored; it is computed in f32.
     /// - Throws: `ComputeError` when the library has no kernel for it.
-    public static func activationBackward(
+    package static func activationBackward(
         _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, precision: Precision = .f32
     ) throws(ComputeError) -> Kernel {
         try elementwise(engine, activation, rows, columns, precision, backward: true)

@@ -5,18 +5,18 @@ import Glibc
 ///
 /// Loshchilov and Hutter, ICLR 2019 (arXiv 1711.05101). With gradient g, at step t = 1, 2, ...:
 /// p ← p (1 - lr·decay); m ← m + (1 - β₁)(g - m); v ← β₂ v + (1 - β₂) g²; p ← p - lr/(1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε).
-public struct AdamW: Sendable, Equatable {
+package struct AdamW: Sendable, Equatable {
     /// How slowly the first moment follows the gradient.
-    public var beta1: Double
+    package var beta1: Double
     /// How slowly the second moment follows the gradient's square.
-    public var beta2: Double
+    package var beta2: Double
     /// What is added to the root of the second moment.
-    public var epsilon: Double
+    package var epsilon: Double
     /// How much of a parameter decays, times the learning rate, in a step.
-    public var weightDecay: Double
+    package var weightDecay: Double
 
     /// Settings; the defaults are PyTorch's.
-    public init(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0.01) {
+    package init(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0.01) {
         (self.beta1, self.beta2, self.epsilon, self.weightDecay) = (beta1, beta2, epsilon, weightDecay)
     }
 
@@ -26,7 +26,7 @@ public struct AdamW: Sendable, Equatable {
     ///   - parameters: `count` elements.
     ///   - moments: the two moments of each, which are zero before the first step.
     ///   - step: the number of this step, counted from 1.
-    public func update(
+    package func update(
         _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>,
         moments: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>), count: Int, step: Int,
         learningRate: Double

@@ -3,9 +3,9 @@ import Glibc
 
 /// How many processors this process may use: those of its affinity (taskset, Slurm, a container's cpuset), but no more
 /// than the quota of its control groups allows.
-public enum AvailableProcessors {
+package enum AvailableProcessors {
     /// The number, at least 1; measured once.
-    public static let count = count(allowed: Int(mv_processors_allowed()), quota: ProcessorQuota().processors)
+    package static let count = count(allowed: Int(mv_processors_allowed()), quota: ProcessorQuota().processors)
 
     /// - Parameters:
     ///   - allowed: processors of the affinity; 0 where the system does not say.

@@ -1,26 +1,26 @@
 internal import CKernels
 
 /// Loops over bfloat16 numbers, each held as its 16 bits; they run on the calling thread.
-public enum BFloat16 {
+package enum BFloat16 {
     /// Rounds to the nearest, to the even one of two that are as near; NaN stays NaN.
-    public static func round(_ source: UnsafePointer<Float>, into result: UnsafeMutablePointer<UInt16>, count: Int) {
+    package static func round(_ source: UnsafePointer<Float>, into result: UnsafeMutablePointer<UInt16>, count: Int) {
         mv_bf16_round(source, result, count)
     }
 
     /// Gives the same numbers as 32-bit floats.
-    public static func widen(_ source: UnsafePointer<UInt16>, into result: UnsafeMutablePointer<Float>, count: Int) {
+    package static func widen(_ source: UnsafePointer<UInt16>, into result: UnsafeMutablePointer<Float>, count: Int) {
         mv_bf16_widen(source, result, count)
     }
 
     /// `result = a · b`, element by element, rounded; `result` may be `a` or `b`.
-    public static func multiply(
+    package static func multiply(
         _ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>, into result: UnsafeMutablePointer<UInt16>, count: Int
     ) {
         mv_bf16_multiply(a, b, result, count)
     }
 
     /// `sum += x`, rounded.
-    public static func add(_ x: UnsafePointer<Float>, to sum: UnsafeMutablePointer<UInt16>, count: Int) {
+    package static func add(_ x: UnsafePointer<Float>, to sum: UnsafeMutablePointer<UInt16>, count: Int) {
         mv_bf16_add(x, sum, count)
     }
 
@@ -31,7 +31,7 @@ public enum BFloat16 {
     ///   - probabilities: softmax's result, (rows, columns).
     ///   - gradient: (rows, columns).
     ///   - result: (rows, columns).
-    public static func softmaxBackward(
+    package static func softmaxBackward(
         probabilities: UnsafePointer<UInt16>, gradient: UnsafePointer<Float>, into result: UnsafeMutablePointer<UInt16>,
         rows: Int, columns: Int
     ) {

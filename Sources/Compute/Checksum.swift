@@ -3,7 +3,7 @@ internal import CKernels
 /// A checksum of 64 bits that finds damage, not malice, at the speed of memory.
 ///
 /// - Returns: the same number for the same bytes on every processor of one byte order.
-public func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+package func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     guard let base = bytes.baseAddress else { return mv_checksum("", 0) }
     return mv_checksum(base, bytes.count)
 }

@@ -1,10 +1,10 @@
 /// A kernel that could not be planned or run.
-public struct ComputeError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct ComputeError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What was asked for.
-    public let operation: String
+    package let operation: String
     /// The library's reason.
-    public let reason: String
+    package let reason: String
 
     /// The operation and the reason.
-    public var description: String { "\(operation): \(reason)" }
+    package var description: String { "\(operation): \(reason)" }
 }

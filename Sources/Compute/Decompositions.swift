@@ -2,16 +2,16 @@ internal import CLAPACK
 
 extension Matrix {
     /// A thin singular value decomposition: the matrix is u · diag(values) · vt, values descending.
-    public struct SingularValues: Sendable {
+    package struct SingularValues: Sendable {
         /// The left singular vectors as columns.
-        public let u: Matrix
+        package let u: Matrix
         /// The singular values, descending.
-        public let values: [Double]
+        package let values: [Double]
         /// The right singular vectors as rows.
-        public let vt: Matrix
+        package let vt: Matrix
 
         /// The number of singular values that are more than rounding: above `tolerance` times the largest.
-        public func numericalRank(tolerance: Double = 1e-10) -> Int {
+        package func numericalRank(tolerance: Double = 1e-10) -> Int {
             guard let largest = values.first, largest > 0 else { return 0 }
             return values.count { $0 > tolerance * largest }
         }
@@ -20,7 +20,7 @@ extension Matrix {
     /// The thin singular value decomposition, min(rows, columns) values.
     ///
     /// - Throws: `ComputeError` when LAPACK does not converge, as with values that are not finite.
-    public func singularValueDecomposition() throws(ComputeError) -> SingularValues {
+    package func singularValueDecomposition() throws(ComputeError) -> SingularValues {
         let rank = min(rows, columns)
         var copy = values
         var sigma = [Double](repeating: 0, count: rank)
@@ -36,7 +36,7 @@ extension Matrix {
     /// The thin QR decomposition of a matrix with at least as many rows as columns.
     ///
     /// - Throws: `ComputeError` when LAPACK refuses.
-    public func qrDecomposition() throws(ComputeError) -> (q: Matrix, r: Matrix) {
+    package func qrDecomposition() throws(ComputeError) -> (q: Matrix, r: Matrix) {
         guard rows >= columns else {
             throw ComputeError(operation: "QR decomposition \(rows) x \(columns)", reason: "fewer rows than columns")
         }
@@ -52,7 +52,7 @@ extension Matrix {
     /// Solves `self · x = right` for a symmetric positive definite matrix.
     ///
     /// - Throws: `ComputeError` when it is not positive definite.
-    public func solvePositiveDefinite(_ right: Matrix) throws(ComputeError) -> Matrix {
+    package func solvePositiveDefinite(_ right: Matrix) throws(ComputeError) -> Matrix {
         var factor = values
         var solution = right
         let status = mv_dposv(Int64(rows), Int64(right.columns), &factor, &solution.values)
@@ -65,7 +65,7 @@ extension Matrix {
     /// Cholesky's factor of a symmetric positive definite matrix: upper triangular R, `self = Rᵀ · R`.
     ///
     /// - Throws: `ComputeError` when it is not positive definite.
-    public func choleskyFactor() throws(ComputeError) -> Matrix {
+    package func choleskyFactor() throws(ComputeError) -> Matrix {
         var factor = self
         let status = mv_dpotrf(Int64(rows), &factor.values)
         guard status == 0 else {
@@ -81,7 +81,7 @@ extension Matrix {
     /// The eigenvectors of the largest eigenvalues of a symmetric matrix, as rows, by descending eigenvalue.
     ///
     /// - Throws: `ComputeError` when LAPACK refuses, as with values that are not finite.
-    public func leadingEigenvectors(_ count: Int) throws(ComputeError) -> Matrix {
+    package func leadingEigenvectors(_ count: Int) throws(ComputeError) -> Matrix {
         let count = min(count, rows)
         var copy = values
         var eigenvalues = [Double](repeating: 0, count: rows)

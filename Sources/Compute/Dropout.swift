@@ -6,32 +6,32 @@ import Tensors
 ///
 /// Srivastava et al., JMLR 2014: an element is dropped with probability `probability`, the others are divided by
 /// `1 - probability`. The mask comes from SplitMix64 started at the key.
-public struct Dropout: Sendable, Equatable {
+package struct Dropout: Sendable, Equatable {
     /// The probability that an element is dropped, from 0 to less than 1.
-    public let probability: Double
+    package let probability: Double
 
     /// Dropout by a probability in 0..<1.
-    public init(probability: Double) {
+    package init(probability: Double) {
         precondition((0..<1).contains(probability), "the probability of dropout is not in 0..<1")
         self.probability = probability
     }
 
     /// `result = mask · source`; `result` may be `source`.
-    public func apply(
+    package func apply(
         _ source: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>, count: Int, key: UInt64
     ) {
         mv_dropout(source, result, count, key, threshold, scale, 0)
     }
 
     /// `sum += mask · source`.
-    public func add(
+    package func add(
         _ source: UnsafePointer<Float>, to sum: UnsafeMutablePointer<Float>, count: Int, key: UInt64
     ) {
         mv_dropout(source, sum, count, key, threshold, scale, 1)
     }
 
     /// A key for something that has several numbers, such as (seed, step, image, module).
-    public static func key(_ numbers: UInt64...) -> UInt64 { numbers.reduce(0) { SplitMix64.mix($0, $1) } }
+    package static func key(_ numbers: UInt64...) -> UInt64 { numbers.reduce(0) { SplitMix64.mix($0, $1) } }
 
     private var threshold: UInt32 { UInt32(min(probability * 0x1p32, 0x1p32 - 1)) }
     private var scale: Float { Float(1 / (1 - probability)) }

@@ -8,7 +8,7 @@ extension BFloat16 {
     /// - Parameters:
     ///   - source: (rows, columns).
     ///   - result: (rows, columns).
-    public static func layerNorm(
+    package static func layerNorm(
         _ source: UnsafePointer<Float>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>, epsilon: Float,
         into result: UnsafeMutablePointer<UInt16>, rows: Int, columns: Int
     ) {

@@ -2,28 +2,28 @@ internal import CLAPACK
 
 /// Σ xᵀx over rows of inputs: each batch of rows is multiplied in single precision, batches are summed in double.
 /// Belongs to one thread.
-public final class GramMatrix {
+package final class GramMatrix {
     /// The number of columns.
-    public let size: Int
+    package let size: Int
     /// How many rows have been added.
-    public private(set) var rows = 0
+    package private(set) var rows = 0
     private var sum: [Double]
     private var product: [Float]
 
     /// A sum of nothing yet.
-    public init(size: Int) {
+    package init(size: Int) {
         self.size = size
         sum = [Double](repeating: 0, count: size * size)
         product = [Float](repeating: 0, count: size * size)
     }
 
     /// Adds dense rows of `size` elements.
-    public func add(_ values: UnsafePointer<Float>, rows count: Int) {
+    package func add(_ values: UnsafePointer<Float>, rows count: Int) {
         mv_sgram(Int64(count), Int64(size), values, &product)
         for index in sum.indices { sum[index] += Double(product[index]) }
         rows += count
     }
 
     /// The sum so far.
-    public var matrix: Matrix { Matrix(rows: size, columns: size, values: sum) }
+    package var matrix: Matrix { Matrix(rows: size, columns: size, values: sum) }
 }

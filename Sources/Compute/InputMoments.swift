@@ -2,11 +2,11 @@ internal import CLAPACK
 
 /// Means and second moments of a layer's inputs, a row for each token, summed in the order in which they are added.
 /// Belongs to one thread at a time.
-public final class InputMoments {
+package final class InputMoments {
     /// The number of channels.
-    public let size: Int
+    package let size: Int
     /// How many rows have been added.
-    public private(set) var rows = 0
+    package private(set) var rows = 0
     /// The mean of the first rows that were added. What follows is of rows less this, or channels that hardly change beside their mean
     /// would leave nothing but rounding errors.
     private var origin: [Float] = []
@@ -15,14 +15,14 @@ public final class InputMoments {
     private var products: [Float]
 
     /// Moments of nothing yet.
-    public init(size: Int) {
+    package init(size: Int) {
         self.size = size
         sums = [Double](repeating: 0, count: size)
         products = [Float](repeating: 0, count: size * size)
     }
 
     /// Adds dense rows of `size` elements. BLAS may use several threads, unless it is told otherwise (`BLASThreads`).
-    public func add(_ values: UnsafePointer<Float>, rows count: Int) {
+    package func add(_ values: UnsafePointer<Float>, rows count: Int) {
         if origin.isEmpty {
             origin = (0..<size).map { channel in
                 let sum = (0..<count).reduce(0.0) { $0 + Double(values[$1 * size + channel]) }
@@ -42,13 +42,13 @@ public final class InputMoments {
     }
 
     /// The mean of each channel.
-    public var mean: [Float] { zip(origin, sums).map { Float(Double($0) + $1 / Double(max(rows, 1))) } }
+    package var mean: [Float] { zip(origin, sums).map { Float(Double($0) + $1 / Double(max(rows, 1))) } }
 
     /// The standard deviation of each channel.
-    public var deviation: [Float] { (0..<size).map { Float(max(covariance($0, $0), 0).squareRoot()) } }
+    package var deviation: [Float] { (0..<size).map { Float(max(covariance($0, $0), 0).squareRoot()) } }
 
     /// The covariances of channels that are divided by something each, (size, size).
-    public func covariances(dividedBy divisor: [Float]) -> Matrix {
+    package func covariances(dividedBy divisor: [Float]) -> Matrix {
         var matrix = Matrix(rows: size, columns: size)
         for row in 0..<size {
             for column in row..<size {

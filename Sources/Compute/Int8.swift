@@ -1,6 +1,6 @@
 internal import CKernels
 internal import COneDNN
-public import Tensors
+package import Tensors
 
 /// Products in eight bits. Activations are unsigned bytes with a scale and an offset for each row (token), taken from the row itself
 /// while it is computed; weights are signed bytes with a scale for each output. Sums of products are whole numbers, so nothing is
@@ -8,50 +8,50 @@ public import Tensors
 ///
 /// A row x is `round((x - least) / s)`, its range in 255 steps, so that x is about `s (q - 128) + offset`. The products are those of
 /// `q - 128`; the offset's part is the offset times the sum of an output's weights. All loops run on the calling thread.
-public enum Int8 {
+package enum Int8 {
     /// Whether the processor has instructions for it. Those that multiply bytes without adding in 32 bits overflow.
-    public static var isSupported: Bool { mv_has_int8() != 0 }
+    package static var isSupported: Bool { mv_has_int8() != 0 }
 
     /// Refuses a processor without instructions for it.
     ///
     /// - Throws: `ComputeError` saying which it wants.
-    public static func check() throws(ComputeError) {
+    package static func check() throws(ComputeError) {
         guard !isSupported else { return }
         throw ComputeError(operation: "compute in int8", reason: "the processor has no AVX512_VNNI")
     }
 
     /// What makes a layer's results of its products.
-    public struct Scaling: Sendable {
+    package struct Scaling: Sendable {
         /// For each output, what products are multiplied by, besides the row's scale.
-        public let scale: FloatBuffer
+        package let scale: FloatBuffer
         /// For each output, the sum of its weights, which the row's offset is multiplied by.
-        public let sum: FloatBuffer
+        package let sum: FloatBuffer
         /// For each output.
-        public let bias: FloatBuffer
+        package let bias: FloatBuffer
 
         /// Scales, sums and biases of a layer.
-        public init(scale: FloatBuffer, sum: FloatBuffer, bias: FloatBuffer) {
+        package init(scale: FloatBuffer, sum: FloatBuffer, bias: FloatBuffer) {
             self.scale = scale
             self.sum = sum
             self.bias = bias
         }
 
         /// The scaling of a weight's products.
-        public init(_ weight: Weight, bias: FloatBuffer) {
+        package init(_ weight: Weight, bias: FloatBuffer) {
             let sums = zip(weight.sums, weight.scale).map { Float($0) * $1 }
             self.init(scale: FloatBuffer(weight.scale), sum: FloatBuffer(sums), bias: bias)
         }
     }
 
     /// A layer's products with what makes its results of them.
-    public struct Products: Sendable {
+    package struct Products: Sendable {
         /// (rows, columns).
-        public let values: NumberBuffer
+        package let values: NumberBuffer
         /// The layer's.
-        public let scaling: Scaling
+        package let scaling: Scaling
 
         /// Products of a layer.
-        public init(_ values: NumberBuffer, _ scaling: Scaling) {
+        package init(_ values: NumberBuffer, _ scaling: Scaling) {
             self.values = values
             self.scaling = scaling
         }
@@ -64,16 +64,16 @@ public enum Int8 {
     }
 
     /// Quantised rows, (rows, columns), and the scale and offset of each.
-    public struct Rows: Sendable {
+    package struct Rows: Sendable {
         /// The bytes.
-        public let bytes: ByteBuffer
+        package let bytes: ByteBuffer
         /// The step of each row.
-        public let scales: FloatBuffer
+        package let scales: FloatBuffer
         /// What the byte 128 stands for in each row.
-        public let offsets: FloatBuffer
+        package let offsets: FloatBuffer
 
         /// Takes memory for rows.
-        public init(rows: Int, columns: Int) {
+        package init(rows: Int, columns: Int) {
             bytes = ByteBuffer(count: rows * columns)
             scales = FloatBuffer(count: rows)
             offsets = FloatBuffer(count: rows)
@@ -85,7 +85,7 @@ public enum Int8 {
     /// Layer normalization with scale and shift.
     ///
     /// - Parameter row: memory for one row.
-    public static func layerNorm(
+    package static func layerNorm(
         _ source: FloatBuffer, scale: FloatBuffer, shift: FloatBuffer, epsilon: Float, into result: Rows,
         row: FloatBuffer, rows: Int
     ) {
@@ -94,7 +94,7 @@ public enum Int8 {
     }
 
     /// Dense rows.
-    public static func quantize(_ source: NumberBuffer, into result: Rows, rows: Int, columns: Int) {
+    package static func quantize(_ source: NumberBuffer, into result: Rows, rows: Int, columns: Int) {
         var result = result.rows
         mv_int8_quantize(source.memory, source.isNarrow, &result, rows, columns)
     }
@@ -105,7 +105,7 @@ public enum Int8 {
     ///   - products: dense rows.
     ///   - source: the rows that were multiplied.
     ///   - result: receives rows that lie `stride` apart; stored as the products are.
-    public static func dequantize(
+    package static func dequantize(
         _ products: Products, of source: Rows, into result: Operand, rows: Int, stride: Int
     ) {
         var (layer, source) = (products.layer, source.rows)
@@ -114,7 +114,7 @@ public enum Int8 {
     }
 
     /// Adds a layer's results to dense rows, `sum`; products are in f32.
-    public static func add(_ products: Products, of source: Rows, to sum: FloatBuffer, rows: Int) {
+    package static func add(_ products: Products, of source: Rows, to sum: FloatBuffer, rows: Int) {
         var (layer, source) = (products.layer, source.rows)
         mv_int8_add(&layer, &source, sum.base, rows, products.scaling.scale.count)
     }

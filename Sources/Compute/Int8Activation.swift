@@ -1,5 +1,5 @@
 internal import CKernels
-public import Tensors
+package import Tensors
 
 extension Int8 {
     /// `activation(first)`, or `activation(first) · up`, times a factor for each column, quantised.
@@ -11,7 +11,7 @@ extension Int8 {
     ///   - source: the rows that were multiplied.
     ///   - result: receives the rows.
     ///   - row: memory for one row.
-    public static func activate(
+    package static func activate(
         _ first: Products, up: Products?, _ activation: Activation, factor: FloatBuffer, of source: Rows,
         into result: Rows, row: FloatBuffer, rows: Int
     ) {

@@ -2,20 +2,20 @@ internal import CKernels
 
 extension Int8 {
     /// A linear layer's weight in eight bits.
-    public struct Weight: Sendable, Equatable {
+    package struct Weight: Sendable, Equatable {
         /// Whole numbers of -127...127, (outputs, inputs).
-        public let values: [Swift.Int8]
+        package let values: [Swift.Int8]
         /// For each output, what they are multiplied by.
-        public let scale: [Float]
+        package let scale: [Float]
 
         /// A weight that is rounded already.
-        public init(values: [Swift.Int8], scale: [Float]) {
+        package init(values: [Swift.Int8], scale: [Float]) {
             self.values = values
             self.scale = scale
         }
 
         /// Rounds a weight, (outputs, inputs), each of its values to the nearest step.
-        public init(_ weight: [Float], outputs: Int) {
+        package init(_ weight: [Float], outputs: Int) {
             let inputs = weight.count / max(outputs, 1)
             let scale = Self.scales(weight, outputs: outputs)
             values = [Swift.Int8](unsafeUninitializedCapacity: weight.count) { result, count in
@@ -34,7 +34,7 @@ extension Int8 {
         /// - Parameters:
         ///   - moments: Σ x xᵀ / n of what the layer reads, (inputs, inputs).
         /// - Throws: `ComputeError` when the moments are not those of finite numbers.
-        public init(_ weight: [Float], outputs: Int, moments: Matrix) throws(ComputeError) {
+        package init(_ weight: [Float], outputs: Int, moments: Matrix) throws(ComputeError) {
             let inputs = moments.rows
             let diagonal = (0..<inputs).map { moments[$0, $0] }
             let mean = diagonal.reduce(0, +) / Double(max(inputs, 1))
@@ -66,7 +66,7 @@ extension Int8 {
         }
 
         /// For each output, the sum of its whole numbers.
-        public var sums: [Int] {
+        package var sums: [Int] {
             let inputs = values.count / max(scale.count, 1)
             return scale.indices.map { row in
                 values[row * inputs..<(row + 1) * inputs].reduce(0) { $0 + Int($1) }
@@ -74,7 +74,7 @@ extension Int8 {
         }
 
         /// The whole numbers as kernels pack them.
-        public var floats: [Float] { values.map(Float.init) }
+        package var floats: [Float] { values.map(Float.init) }
 
         private static func scales(_ weight: [Float], outputs: Int) -> [Float] {
             [Float](unsafeUninitializedCapacity: outputs) { result, count in

@@ -1,8 +1,8 @@
 internal import COneDNN
-public import Tensors
+package import Tensors
 
 /// One operation, planned once for fixed shapes; it may run on several threads at the same time (see `KernelCall`).
-public final class Kernel: @unchecked Sendable {
+package final class Kernel: @unchecked Sendable {
     /// How a kernel's operands are stored.
     struct Storage: Sendable {
         var source = NumberFormat.f32
@@ -41,7 +41,7 @@ public final class Kernel: @unchecked Sendable {
     ///   - operands: how `src` is stored, and `weight` once it is packed; the bias is f32.
     ///   - result: how `dst` and the matrix that it is multiplied by are stored; bf16 only with such operands.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes and precisions.
-    public static func linear(
+    package static func linear(
         _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, sourceStride: Int? = nil,
         outputStride: Int? = nil, hasBias: Bool = true, activation: Activation? = nil, multiplies: Bool = false,
         accumulates: Bool = false,
@@ -73,7 +73,7 @@ public final class Kernel: @unchecked Sendable {
     ///
     /// - Parameter result: how `dst` is stored; the bias is f32.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
-    public static func products(
+    package static func products(
         _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, result: Precision
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
@@ -98,7 +98,7 @@ public final class Kernel: @unchecked Sendable {
     ///   - operands: how `src` and `other` are stored.
     ///   - result: how `dst` is stored; bf16 only with such operands.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes and precisions.
-    public static func product(
+    package static func product(
         _ engine: KernelEngine, m: Int, k: Int, n: Int, sourceStride: Int, sourceTransposed: Bool = false,
         otherStride: Int, transposed: Bool, outputStride: Int, accumulates: Bool = false,
         operands: Precision = .f32, result: Precision = .f32
@@ -121,7 +121,7 @@ public final class Kernel: @unchecked Sendable {
     /// Layer normalization of each of `rows` dense rows, with scale (`weights`) and shift (`bias`).
     ///
     /// - Throws: `ComputeError` when the library has no kernel for the shape.
-    public static func layerNorm(
+    package static func layerNorm(
         _ engine: KernelEngine, rows: Int, columns: Int, epsilon: Float
     ) throws(ComputeError) -> Kernel {
         try Kernel(engine, "plan layer normalization \(rows) x \(columns)") {
@@ -130,17 +130,17 @@ public final class Kernel: @unchecked Sendable {
     }
 
     /// Elements of scratch memory that a call needs.
-    public var scratchCount: Int { (mv_op_scratch_size(handle) + 3) / 4 }
+    package var scratchCount: Int { (mv_op_scratch_size(handle) + 3) / 4 }
 
     /// Elements of 32 bits that packed weights take.
-    public var packedCount: Int { (mv_op_packed_size(handle) + 3) / 4 }
+    package var packedCount: Int { (mv_op_packed_size(handle) + 3) / 4 }
 
     /// Elements of a linear layer's bias; 0 when it has none.
-    public var biasCount: Int { mv_op_bias_count(handle) }
+    package var biasCount: Int { mv_op_bias_count(handle) }
 
     /// How packed weights lie in memory: blocks, strides and padding. Empty where the library does not say, and then weights that
     /// another process has packed must not be used.
-    public var packedLayout: String {
+    package var packedLayout: String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
             guard let base = text.baseAddress else { return "" }
             mv_op_packed_layout(handle, base, text.count)
@@ -149,14 +149,14 @@ public final class Kernel: @unchecked Sendable {
     }
 
     /// The name of the kernel that the library chose, for reports.
-    public var implementation: String { String(cString: mv_op_kernel(handle)) }
+    package var implementation: String { String(cString: mv_op_kernel(handle)) }
 
     /// Brings a linear layer's weight, `outputs` dense rows of `inputs` elements, into the layout that the kernel wants.
     ///
     /// - Parameter transposed: the weight lies as `inputs` rows of `outputs` elements: that of another layer, which this one
     ///   goes backward through.
     /// - Throws: `ComputeError` when the library refuses.
-    public func pack(
+    package func pack(
         _ weight: UnsafeBufferPointer<Float>, transposed: Bool = false
     ) throws(ComputeError) -> FloatBuffer {
         let packed = FloatBuffer(count: packedCount)
@@ -167,7 +167,7 @@ public final class Kernel: @unchecked Sendable {
     /// The same into memory that `pack` gave before, for a weight that has changed.
     ///
     /// - Throws: `ComputeError` when the library refuses.
-    public func repack(
+    package func repack(
         _ weight: UnsafeBufferPointer<Float>, transposed: Bool = false, into packed: FloatBuffer
     ) throws(ComputeError) {
         try check(mv_op_pack(handle, weight.baseAddress, transposed ? 1 : 0, packed.base), "pack weights")
@@ -175,7 +175,7 @@ public final class Kernel: @unchecked Sendable {
 }
 
 /// A place in a buffer where an operand of a kernel begins.
-public struct Operand: Sendable {
+package struct Operand: Sendable {
     private enum Memory {
         case numbers(NumberBuffer)
         case bytes(ByteBuffer)
@@ -186,16 +186,16 @@ public struct Operand: Sendable {
     private let offset: Int
 
     /// A place in a buffer.
-    public init(_ buffer: NumberBuffer, offset: Int = 0) {
+    package init(_ buffer: NumberBuffer, offset: Int = 0) {
         memory = .numbers(buffer)
         self.offset = offset
     }
 
     /// A place in a buffer of 32-bit floats.
-    public init(_ buffer: FloatBuffer, offset: Int = 0) { self.init(.f32(buffer), offset: offset) }
+    package init(_ buffer: FloatBuffer, offset: Int = 0) { self.init(.f32(buffer), offset: offset) }
 
     /// The start of a buffer of unsigned eight-bit numbers.
-    public init(_ buffer: ByteBuffer) {
+    package init(_ buffer: ByteBuffer) {
         memory = .bytes(buffer)
         offset = 0
     }
@@ -217,7 +217,7 @@ public struct Operand: Sendable {
 
 /// A kernel bound to its operands, which it keeps alive; belongs to one thread. When it runs it takes no memory but the library's
 /// small blocks.
-public final class KernelCall {
+package final class KernelCall {
     private let handle: OpaquePointer
     private let kernel: Kernel
     private let operands: [Operand]
@@ -225,7 +225,7 @@ public final class KernelCall {
     /// Binds a kernel to its operands; those that the kernel does not use are ignored.
     ///
     /// - Throws: `ComputeError` when an operand is not stored as the kernel wants it, or the library refuses.
-    public init(
+    package init(
         _ kernel: Kernel, source: Operand, weights: Operand? = nil, bias: FloatBuffer? = nil,
         multiplier: Operand? = nil, destination: Operand, scratch: FloatBuffer
     ) throws(ComputeError) {
@@ -257,7 +257,7 @@ public final class KernelCall {
     /// Runs the kernel on the calling thread.
     ///
     /// - Throws: `ComputeError` when the library refuses.
-    public func run() throws(ComputeError) {
+    package func run() throws(ComputeError) {
         try check(mv_call_run(handle), "run \(kernel.implementation)")
     }
 }

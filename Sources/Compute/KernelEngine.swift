@@ -4,13 +4,13 @@ internal import COneDNN
 ///
 /// Kernels run on the thread that calls them and on no other: parallelism is across images (see `WorkerPool`), so that a
 /// result never depends on the number of threads.
-public final class KernelEngine: @unchecked Sendable {
+package final class KernelEngine: @unchecked Sendable {
     let handle: OpaquePointer
 
     /// Opens the library for the processor.
     ///
     /// - Throws: `ComputeError` when the library refuses.
-    public init() throws(ComputeError) {
+    package init() throws(ComputeError) {
         mv_single_thread()
         var created: OpaquePointer?
         try check(mv_engine_create(&created), "open the numeric library")
@@ -21,7 +21,7 @@ public final class KernelEngine: @unchecked Sendable {
     deinit { mv_engine_destroy(handle) }
 
     /// The library and its version, for reports.
-    public static var libraryVersion: String {
+    package static var libraryVersion: String {
         var (major, minor, patch): (Int32, Int32, Int32) = (0, 0, 0)
         mv_version(&major, &minor, &patch)
         return "oneDNN \(major).\(minor).\(patch)"
@@ -29,7 +29,7 @@ public final class KernelEngine: @unchecked Sendable {
 
     /// The library and the instructions that it uses, which `ONEDNN_MAX_CPU_ISA` may limit: what layouts of packed weights
     /// depend on besides shapes.
-    public static var machine: String { "\(libraryVersion), instructions \(mv_instructions())" }
+    package static var machine: String { "\(libraryVersion), instructions \(mv_instructions())" }
 }
 
 /// Throws when a library call did not give 0.

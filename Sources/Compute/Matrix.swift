@@ -1,16 +1,16 @@
 internal import CLAPACK
 
 /// A dense row-major matrix in double precision, for the linear algebra of merging.
-public struct Matrix: Sendable, Equatable {
+package struct Matrix: Sendable, Equatable {
     /// The number of rows.
-    public let rows: Int
+    package let rows: Int
     /// The number of columns.
-    public let columns: Int
+    package let columns: Int
     /// The elements, row by row.
-    public var values: [Double]
+    package var values: [Double]
 
     /// A matrix over the given elements, of which there must be rows x columns.
-    public init(rows: Int, columns: Int, values: [Double]) {
+    package init(rows: Int, columns: Int, values: [Double]) {
         precondition(values.count == rows * columns, "number of elements differs from the shape's")
         self.rows = rows
         self.columns = columns
@@ -18,25 +18,25 @@ public struct Matrix: Sendable, Equatable {
     }
 
     /// A matrix filled with one value.
-    public init(rows: Int, columns: Int, repeating value: Double = 0) {
+    package init(rows: Int, columns: Int, repeating value: Double = 0) {
         self.init(rows: rows, columns: columns, values: [Double](repeating: value, count: rows * columns))
     }
 
     /// A square matrix with these values on its diagonal, zero elsewhere.
-    public static func diagonal(_ values: [Double]) -> Matrix {
+    package static func diagonal(_ values: [Double]) -> Matrix {
         var matrix = Matrix(rows: values.count, columns: values.count)
         for (index, value) in values.enumerated() { matrix[index, index] = value }
         return matrix
     }
 
     /// An element.
-    public subscript(row: Int, column: Int) -> Double {
+    package subscript(row: Int, column: Int) -> Double {
         get { values[row * columns + column] }
         set { values[row * columns + column] = newValue }
     }
 
     /// The matrix with rows and columns exchanged.
-    public var transposed: Matrix {
+    package var transposed: Matrix {
         var result = Matrix(rows: columns, columns: rows)
         for row in 0..<rows {
             for column in 0..<columns { result.values[column * rows + row] = values[row * columns + column] }
@@ -45,10 +45,10 @@ public struct Matrix: Sendable, Equatable {
     }
 
     /// The Frobenius norm.
-    public var norm: Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+    package var norm: Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
 
     /// The matrices side by side; they have the same number of rows.
-    public static func side(bySide parts: [Matrix]) -> Matrix {
+    package static func side(bySide parts: [Matrix]) -> Matrix {
         let rows = parts.first?.rows ?? 0
         var result = Matrix(rows: rows, columns: parts.reduce(0) { $0 + $1.columns })
         for row in 0..<rows {
@@ -62,43 +62,43 @@ public struct Matrix: Sendable, Equatable {
     }
 
     /// The matrices one above the other; they have the same number of columns.
-    public static func stacked(_ parts: [Matrix]) -> Matrix {
+    package static func stacked(_ parts: [Matrix]) -> Matrix {
         Matrix(
             rows: parts.reduce(0) { $0 + $1.rows }, columns: parts.first?.columns ?? 0, values: parts.flatMap(\.values))
     }
 
     /// The first `count` columns.
-    public func firstColumns(_ count: Int) -> Matrix {
+    package func firstColumns(_ count: Int) -> Matrix {
         Matrix(
             rows: rows, columns: count,
             values: (0..<rows).flatMap { values[$0 * columns..<$0 * columns + count] })
     }
 
     /// The first `count` rows.
-    public func firstRows(_ count: Int) -> Matrix {
+    package func firstRows(_ count: Int) -> Matrix {
         Matrix(rows: count, columns: columns, values: Array(values[0..<count * columns]))
     }
 
     /// Every element times a factor.
-    public static func * (factor: Double, matrix: Matrix) -> Matrix {
+    package static func * (factor: Double, matrix: Matrix) -> Matrix {
         Matrix(rows: matrix.rows, columns: matrix.columns, values: matrix.values.map { factor * $0 })
     }
 
     /// The sum of two matrices of one shape.
-    public static func + (a: Matrix, b: Matrix) -> Matrix {
+    package static func + (a: Matrix, b: Matrix) -> Matrix {
         Matrix(rows: a.rows, columns: a.columns, values: zip(a.values, b.values).map(+))
     }
 
     /// The difference of two matrices of one shape.
-    public static func - (a: Matrix, b: Matrix) -> Matrix {
+    package static func - (a: Matrix, b: Matrix) -> Matrix {
         Matrix(rows: a.rows, columns: a.columns, values: zip(a.values, b.values).map(-))
     }
 
     /// The product of two matrices.
-    public static func * (a: Matrix, b: Matrix) -> Matrix { product(a, b) }
+    package static func * (a: Matrix, b: Matrix) -> Matrix { product(a, b) }
 
     /// op(a) · op(b), where op transposes if asked.
-    public static func product(
+    package static func product(
         _ a: Matrix, transposed first: Bool = false, _ b: Matrix, transposed second: Bool = false
     )
         -> Matrix

@@ -1,4 +1,4 @@
-public import Tensors
+package import Tensors
 
 /// How the numbers of a kernel's operand are stored.
 enum NumberFormat: String, Sendable {
@@ -13,17 +13,17 @@ extension Precision {
 }
 
 /// Memory for numbers that kernels read and write, in one precision or the other.
-public enum NumberBuffer: Sendable {
+package enum NumberBuffer: Sendable {
     case f32(FloatBuffer)
     case bf16(BFloat16Buffer)
 
     /// Takes memory for `count` elements, which are not initialised.
-    public init(_ precision: Precision, count: Int) {
+    package init(_ precision: Precision, count: Int) {
         self = precision == .f32 ? .f32(FloatBuffer(count: count)) : .bf16(BFloat16Buffer(count: count))
     }
 
     /// How its elements are stored.
-    public var precision: Precision {
+    package var precision: Precision {
         switch self {
         case .f32: .f32
         case .bf16: .bf16
@@ -37,7 +37,7 @@ public enum NumberBuffer: Sendable {
     var isNarrow: Int32 { precision == .bf16 ? 1 : 0 }
 
     /// The number of elements.
-    public var count: Int {
+    package var count: Int {
         switch self {
         case .f32(let buffer): buffer.count
         case .bf16(let buffer): buffer.count
@@ -53,7 +53,7 @@ public enum NumberBuffer: Sendable {
     }
 
     /// Sets elements to zero.
-    public func clear(_ range: Range<Int>) {
+    package func clear(_ range: Range<Int>) {
         switch self {
         case .f32(let buffer): (buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
         case .bf16(let buffer): (buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
@@ -64,13 +64,13 @@ public enum NumberBuffer: Sendable {
     /// such floats writes there itself.
     ///
     /// - Parameter count: how many.
-    public func round(_ source: UnsafePointer<Float>, count: Int) {
+    package func round(_ source: UnsafePointer<Float>, count: Int) {
         guard case .bf16(let buffer) = self else { return }
         BFloat16.round(source, into: buffer.base, count: count)
     }
 
     /// Fills it with 32-bit floats, rounded if need be.
-    public func set(_ source: UnsafePointer<Float>) {
+    package func set(_ source: UnsafePointer<Float>) {
         switch self {
         case .f32(let buffer): buffer.base.update(from: source, count: buffer.count)
         case .bf16(let buffer): BFloat16.round(source, into: buffer.base, count: buffer.count)
@@ -78,7 +78,7 @@ public enum NumberBuffer: Sendable {
     }
 
     /// Gives the first elements as 32-bit floats.
-    public func copy(to result: UnsafeMutablePointer<Float>, count: Int) {
+    package func copy(to result: UnsafeMutablePointer<Float>, count: Int) {
         switch self {
         case .f32(let buffer): result.update(from: buffer.base, count: count)
         case .bf16(let buffer): BFloat16.widen(buffer.base, into: result, count: count)
@@ -86,7 +86,7 @@ public enum NumberBuffer: Sendable {
     }
 
     /// Adds 32-bit floats to the first elements.
-    public func add(_ x: UnsafePointer<Float>, count: Int) {
+    package func add(_ x: UnsafePointer<Float>, count: Int) {
         switch self {
         case .f32(let buffer): RowKernels.add(x, to: buffer.base, count: count)
         case .bf16(let buffer): BFloat16.add(x, to: buffer.base, count: count)
@@ -94,7 +94,7 @@ public enum NumberBuffer: Sendable {
     }
 
     /// `self = a · b`, the first `count` elements one by one, of buffers of one precision; it may be `a` or `b`.
-    public func setProduct(_ a: NumberBuffer, _ b: NumberBuffer, count: Int) {
+    package func setProduct(_ a: NumberBuffer, _ b: NumberBuffer, count: Int) {
         switch (a, b, self) {
         case (.f32(let a), .f32(let b), .f32(let result)):
             RowKernels.multiply(a.base, b.base, into: result.base, count: count)

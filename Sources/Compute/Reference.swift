@@ -1,9 +1,9 @@
 import Glibc
 
 /// Slow, readable versions of every kernel, in double precision: what the fast ones are tested against.
-public enum Reference {
+package enum Reference {
     /// `activation(src · weightᵀ + bias)` for dense `src` of `rows x inputs` and `weight` of `outputs x inputs`.
-    public static func linear(
+    package static func linear(
         _ source: [Float], weight: [Float], bias: [Float]?, rows: Int, inputs: Int, outputs: Int,
         activation: Activation? = nil
     ) -> [Float] {
@@ -21,7 +21,7 @@ public enum Reference {
     }
 
     /// An activation of one value.
-    public static func apply(_ activation: Activation?, to x: Double) -> Double {
+    package static func apply(_ activation: Activation?, to x: Double) -> Double {
         switch activation {
         case nil: x
         case .gelu: 0.5 * x * (1 + erf(x / 2.0.squareRoot()))
@@ -32,7 +32,7 @@ public enum Reference {
     }
 
     /// Softmax of one row.
-    public static func softmax(_ row: [Float]) -> [Float] {
+    package static func softmax(_ row: [Float]) -> [Float] {
         let highest = row.max() ?? 0
         let powers = row.map { exp(Double($0 - highest)) }
         let sum = powers.reduce(0, +)
@@ -40,7 +40,7 @@ public enum Reference {
     }
 
     /// Layer normalization of one row: population variance, epsilon under the root.
-    public static func layerNorm(_ row: [Float], scale: [Float], shift: [Float], epsilon: Double) -> [Float] {
+    package static func layerNorm(_ row: [Float], scale: [Float], shift: [Float], epsilon: Double) -> [Float] {
         let mean = row.reduce(0) { $0 + Double($1) } / Double(row.count)
         let variance = row.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(row.count)
         return row.indices.map {
@@ -49,7 +49,7 @@ public enum Reference {
     }
 
     /// The nearest bfloat16, or the even one of two that are as near, as a 32-bit float. Beyond the largest one is infinity.
-    public static func bfloat16(_ x: Float) -> Float {
+    package static func bfloat16(_ x: Float) -> Float {
         guard x.isFinite, x != 0 else { return x }
         // The value of the last place that is kept; subnormal numbers share that of the smallest normal one.
         let place = Float(

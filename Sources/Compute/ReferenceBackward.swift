@@ -5,7 +5,7 @@ extension Reference {
     /// The gradients of a linear layer `result = source · weightᵀ + bias`, given that of its result, `(rows, outputs)`.
     ///
     /// - Returns: those of its source, `(rows, inputs)`, and of its weight, `(outputs, inputs)`.
-    public static func linearBackward(
+    package static func linearBackward(
         _ gradient: [Float], source: [Float], weight: [Float], rows: Int, inputs: Int, outputs: Int
     ) -> (source: [Float], weight: [Float]) {
         var sourceGradient = [Float](repeating: 0, count: rows * inputs)
@@ -30,7 +30,7 @@ extension Reference {
     }
 
     /// The derivative of an activation.
-    public static func derivative(_ activation: Activation, at x: Double) -> Double {
+    package static func derivative(_ activation: Activation, at x: Double) -> Double {
         switch activation {
         case .gelu:
             return 0.5 * (1 + erf(x / 2.0.squareRoot())) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
@@ -46,13 +46,13 @@ extension Reference {
     }
 
     /// The gradient of a row before softmax, given the result and its gradient.
-    public static func softmaxBackward(_ gradient: [Float], probabilities: [Float]) -> [Float] {
+    package static func softmaxBackward(_ gradient: [Float], probabilities: [Float]) -> [Float] {
         let mean = zip(gradient, probabilities).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
         return zip(gradient, probabilities).map { Float(Double($1) * (Double($0) - mean)) }
     }
 
     /// The gradient of a row before layer normalization, given that of the result.
-    public static func layerNormBackward(
+    package static func layerNormBackward(
         _ gradient: [Float], row: [Float], scale: [Float], epsilon: Double
     ) -> [Float] {
         let count = Double(row.count)
@@ -67,7 +67,7 @@ extension Reference {
     }
 
     /// Dropout of a row by SplitMix64: two elements from each number, the lower half first.
-    public static func dropout(_ row: [Float], probability: Double, key: UInt64) -> [Float] {
+    package static func dropout(_ row: [Float], probability: Double, key: UInt64) -> [Float] {
         var generator = SplitMix64(state: key)
         var bits: UInt64 = 0
         return row.indices.map { index in
@@ -78,7 +78,7 @@ extension Reference {
     }
 
     /// One step of AdamW for one parameter with its moments.
-    public static func adamW(
+    package static func adamW(
         _ settings: AdamW, parameter: Float, gradient: Float, moments: (Float, Float), step: Int, learningRate: Double
     ) -> (parameter: Float, moments: (Float, Float)) {
         let g = Double(gradient)

@@ -2,13 +2,13 @@ internal import CKernels
 
 /// What a backward pass needs beside matrix products: loops over dense rows that run on the calling thread.
 /// Sums are taken in an order of their own, the same for every row length and thread.
-public enum RowKernels {
+package enum RowKernels {
     /// From the gradient of softmax's result to that of its argument: `d = p · (d - Σ p · d)` in each row.
     ///
     /// - Parameters:
     ///   - probabilities: softmax's result, (rows, columns).
     ///   - gradient: (rows, columns), changed in place.
-    public static func softmaxBackward(
+    package static func softmaxBackward(
         probabilities: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, rows: Int, columns: Int
     ) {
         mv_softmax_backward(probabilities, gradient, rows, columns)
@@ -21,7 +21,7 @@ public enum RowKernels {
     ///   - scale: the normalization's scale, (columns).
     ///   - gradient: that of the result, (rows, columns).
     ///   - inputGradient: (rows, columns).
-    public static func addLayerNormBackward(
+    package static func addLayerNormBackward(
         input: UnsafePointer<Float>, scale: UnsafePointer<Float>, epsilon: Float, gradient: UnsafePointer<Float>,
         to inputGradient: UnsafeMutablePointer<Float>, rows: Int, columns: Int
     ) {
@@ -29,19 +29,19 @@ public enum RowKernels {
     }
 
     /// The sum of the products of corresponding elements.
-    public static func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Float {
+    package static func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Float {
         mv_dot(a, b, count)
     }
 
     /// `sum += factor · x`.
-    public static func add(
+    package static func add(
         _ x: UnsafePointer<Float>, times factor: Float = 1, to sum: UnsafeMutablePointer<Float>, count: Int
     ) {
         mv_add_scaled(x, factor, sum, count)
     }
 
     /// `result = a · b`, element by element; `result` may be `a` or `b`.
-    public static func multiply(
+    package static func multiply(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>, count: Int
     ) {
         mv_multiply(a, b, result, count)

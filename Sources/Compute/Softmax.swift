@@ -1,11 +1,11 @@
 internal import CKernels
-public import Tensors
+package import Tensors
 
 /// Softmax of rows, computed in 32-bit floats on the calling thread. Rows lie `stride` apart, so that whole vectors can be computed;
 /// what lies between them is overwritten.
-public enum Softmax {
+package enum Softmax {
     /// The distance between rows of so many columns: these, and what is missing to whole vectors.
-    public static func stride(_ columns: Int) -> Int {
+    package static func stride(_ columns: Int) -> Int {
         let lanes = Int(MV_LANES)
         return (columns + lanes - 1) / lanes * lanes
     }
@@ -17,7 +17,7 @@ public enum Softmax {
     ///   - result: may be the scores' memory, at its start.
     ///   - offset: where the result begins, in elements.
     ///   - resultStride: the distance between the result's rows; as that of the scores unless given.
-    public static func apply(
+    package static func apply(
         _ scores: FloatBuffer, into result: NumberBuffer, at offset: Int = 0, rows: Int, columns: Int,
         resultStride: Int? = nil
     ) {

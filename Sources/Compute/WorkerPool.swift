@@ -5,9 +5,9 @@ import Glibc
 ///
 /// Items are handed out one at a time, so a result must depend on the item alone, never on the worker.
 /// Only one thread at a time may call `forEach`. The threads end with the pool.
-public final class WorkerPool: @unchecked Sendable {
+package final class WorkerPool: @unchecked Sendable {
     /// How many threads work, the caller included.
-    public let workers: Int
+    package let workers: Int
 
     private let team = Team()
     private var threads: [pthread_t] = []
@@ -15,7 +15,7 @@ public final class WorkerPool: @unchecked Sendable {
     /// Starts `workers - 1` threads.
     ///
     /// - Throws: `ComputeError` when the system gives no more threads.
-    public init(workers: Int) throws(ComputeError) {
+    package init(workers: Int) throws(ComputeError) {
         self.workers = max(workers, 1)
         for worker in 1..<self.workers {
             var thread = pthread_t()
@@ -42,14 +42,14 @@ public final class WorkerPool: @unchecked Sendable {
     }
 
     /// Calls `body` once for every item in `0..<count`, on all workers, and returns when all are done.
-    public func forEach(_ count: Int, _ body: (_ worker: Int, _ item: Int) -> Void) {
+    package func forEach(_ count: Int, _ body: (_ worker: Int, _ item: Int) -> Void) {
         withoutActuallyEscaping(body) { team.run(count, others: workers - 1, $0) }
     }
 
     /// The results of `body` for every item in `0..<count`, computed on all workers.
     ///
     /// - Throws: the error of the first item that has one.
-    public func map<Value>(_ count: Int, _ body: (_ item: Int) throws -> Value) throws -> [Value] {
+    package func map<Value>(_ count: Int, _ body: (_ item: Int) throws -> Value) throws -> [Value] {
         let results = UnsafeMutableBufferPointer<Result<Value, any Error>?>.allocate(capacity: count)
         results.initialize(repeating: nil)
         defer {

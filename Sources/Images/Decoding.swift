@@ -6,7 +6,7 @@ extension RGBImage {
     ///
     /// - Throws: `ImageError` when the data is neither format, has more pixels than allowed, or is cut short or corrupt:
     ///   there are no partial pictures.
-    public init(
+    package init(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions = DecodingOptions()
     ) throws(ImageError) {
         self = try Self.decode(bytes, options: options, least: nil).picture
@@ -27,7 +27,7 @@ extension RGBImage {
     }
 
     /// Decodes a picture from an array of bytes; see `init(decoding:options:)`.
-    public init(decoding bytes: [UInt8], options: DecodingOptions = DecodingOptions()) throws(ImageError) {
+    package init(decoding bytes: [UInt8], options: DecodingOptions = DecodingOptions()) throws(ImageError) {
         let result: Result<RGBImage, ImageError> = bytes.withUnsafeBytes { raw in
             do throws(ImageError) {
                 return .success(try RGBImage(decoding: raw, options: options))

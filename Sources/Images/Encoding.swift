@@ -5,7 +5,7 @@ extension RGBImage {
     ///
     /// - Parameter quality: 1 to 100, as libjpeg takes it.
     /// - Throws: `ImageError` when a side is too long for the format or there is no memory.
-    public func encodedAsJPEG(quality: Int = 80) throws(ImageError) -> [UInt8] {
+    package func encodedAsJPEG(quality: Int = 80) throws(ImageError) -> [UInt8] {
         // A JPEG is never so much larger than its pixels; headers and tables take less than the rest.
         let capacity = 2 * pixels.count + 4096
         var problem: ImageError?
@@ -30,7 +30,7 @@ extension RGBImage {
     }
 
     /// The picture made smaller, so that its longer side has at most so many pixels; a smaller one stays as it is.
-    public func fitted(to side: Int) -> RGBImage {
+    package func fitted(to side: Int) -> RGBImage {
         let longer = max(width, height)
         guard longer > side else { return self }
         func scaled(_ extent: Int) -> Int { max(1, (extent * side + longer / 2) / longer) }

@@ -1,9 +1,9 @@
 /// Why a picture, or the settings that say how to prepare pictures, cannot be used.
 ///
 /// The name of the picture's file is not part of it: the caller knows it and puts it in front.
-public struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What sort of problem it is.
-    public enum Kind: String, Sendable {
+    package enum Kind: String, Sendable {
         /// There are no bytes at all.
         case empty
         /// The bytes are neither PNG nor JPEG.
@@ -23,16 +23,16 @@ public struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     /// What sort of problem it is.
-    public let kind: Kind
+    package let kind: Kind
     /// The problem in words, such as "PNG: IDAT: CRC error".
-    public let reason: String
+    package let reason: String
     /// The settings file, for problems of kind `settings`.
-    public let path: String?
+    package let path: String?
     /// What the file is instead, such as "a WebP picture", for problems of kind `unknownFormat` where that is known.
-    public let format: String?
+    package let format: String?
 
     /// Describes a problem.
-    public init(kind: Kind, reason: String, path: String? = nil, format: String? = nil) {
+    package init(kind: Kind, reason: String, path: String? = nil, format: String? = nil) {
         self.kind = kind
         self.reason = reason
         self.path = path
@@ -40,5 +40,5 @@ public struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     /// The reason, after the path if there is one.
-    public var description: String { path.map { "\($0): \(reason)" } ?? reason }
+    package var description: String { path.map { "\($0): \(reason)" } ?? reason }
 }

@@ -1,8 +1,8 @@
-public import Tensors
+package import Tensors
 
 extension Preprocessing {
     /// The values of a picture that `apply(_:)` gave, as a model takes them: shape (1, 3, height, width), 32-bit floats.
-    public func pixelValues(of image: RGBImage) -> Tensor {
+    package func pixelValues(of image: RGBImage) -> Tensor {
         let table = PixelValueTable(self).values
         let plane = image.width * image.height
         let values = [Float](unsafeUninitializedCapacity: plane * 3) { buffer, initialized in
@@ -22,12 +22,12 @@ extension Preprocessing {
 /// What each 8-bit sample of a picture becomes: (sample * factor - mean) / deviation in 64 bits, then rounded to 32.
 ///
 /// Whoever prepares many pictures keeps one.
-public struct PixelValueTable: Sendable {
+package struct PixelValueTable: Sendable {
     /// 256 values a channel.
     let values: [Float]
 
     /// The values of some settings.
-    public init(_ settings: Preprocessing) {
+    package init(_ settings: Preprocessing) {
         values = (0..<3 * 256).map { index in
             var value = Double(index % 256) * (settings.rescaleFactor ?? 1)
             if let normalization = settings.normalization {
@@ -50,7 +50,7 @@ public struct PixelValueTable: Sendable {
     ///   - patchHeight: rows of a patch, positive.
     ///   - patchWidth: columns of a patch, positive.
     ///   - patches: where the values go; exactly patches x 3 x patchHeight x patchWidth elements.
-    public func writePatches(
+    package func writePatches(
         of image: RGBImage, patchHeight: Int, patchWidth: Int, into patches: UnsafeMutableBufferPointer<Float>
     ) {
         precondition(patchHeight > 0 && patchWidth > 0, "patch without extent")

@@ -3,9 +3,9 @@
 /// The steps, each optional: resize, centre crop, rescale the 8-bit samples, normalise them by channel. Results are those
 /// of transformers' image processors over Pillow or torchvision: the pixels bit for bit, the values within rounding of
 /// 32-bit floats.
-public struct Preprocessing: Sendable, Equatable {
+package struct Preprocessing: Sendable, Equatable {
     /// What size a picture is resized to.
-    public enum Target: Sendable, Equatable {
+    package enum Target: Sendable, Equatable {
         /// This size, whatever the proportions of the picture.
         case exact(ImageSize)
         /// The shorter side becomes this long, the longer one in proportion, rounded down.
@@ -13,14 +13,14 @@ public struct Preprocessing: Sendable, Equatable {
     }
 
     /// The mean and standard deviation of each channel, in units of the rescaled samples.
-    public struct Normalization: Sendable, Equatable {
+    package struct Normalization: Sendable, Equatable {
         /// The mean of red, green and blue.
-        public var mean: [Double]
+        package var mean: [Double]
         /// The standard deviation of red, green and blue.
-        public var deviation: [Double]
+        package var deviation: [Double]
 
         /// Three means and three positive deviations; the caller guarantees them.
-        public init(mean: [Double], deviation: [Double]) {
+        package init(mean: [Double], deviation: [Double]) {
             precondition(mean.count == 3 && deviation.count == 3, "three channels expected")
             self.mean = mean
             self.deviation = deviation
@@ -28,23 +28,23 @@ public struct Preprocessing: Sendable, Equatable {
     }
 
     /// The size to resize to, or nil to leave pictures as large as they are.
-    public var target: Target?
+    package var target: Target?
     /// The filter of the resize.
-    public var filter: ResampleFilter
+    package var filter: ResampleFilter
     /// Whose resize it is; it has the filter.
-    public var resize = ResizeBackend.pillow
+    package var resize = ResizeBackend.pillow
     /// The size of the middle part that is kept, or nil to keep all. A smaller picture gets black borders.
-    public var crop: ImageSize?
+    package var crop: ImageSize?
     /// What every 8-bit sample is multiplied by, or nil to keep 0 to 255.
-    public var rescaleFactor: Double?
+    package var rescaleFactor: Double?
     /// The normalisation of each channel, or nil for none.
-    public var normalization: Normalization?
+    package var normalization: Normalization?
 
     /// No side of a resized or cropped picture may be longer, in pixels.
-    public static let maximumSide = 16384
+    package static let maximumSide = 16384
 
     /// Settings from their parts.
-    public init(
+    package init(
         target: Target?, filter: ResampleFilter, crop: ImageSize?, rescaleFactor: Double?,
         normalization: Normalization?
     ) {
@@ -56,7 +56,7 @@ public struct Preprocessing: Sendable, Equatable {
     }
 
     /// The size that every picture ends up with, or nil where that depends on the picture.
-    public var outputSize: ImageSize? {
+    package var outputSize: ImageSize? {
         if let crop { return crop }
         guard case .exact(let size) = target else { return nil }
         return size
@@ -70,7 +70,7 @@ public struct Preprocessing: Sendable, Equatable {
     ///
     /// - Returns: the picture, upright, and the size that it has when decoded in full.
     /// - Throws: `ImageError` as `RGBImage.init(decoding:options:)` does.
-    public func picture(
+    package func picture(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions
     ) throws(ImageError) -> (picture: RGBImage, original: ImageSize) {
         try RGBImage.decode(bytes, options: options, least: leastSize(options))
@@ -91,7 +91,7 @@ public struct Preprocessing: Sendable, Equatable {
     /// them in order (interlaced PNG).
     ///
     /// - Throws: `ImageError` as those two do.
-    public func prepared(
+    package func prepared(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions
     ) throws(ImageError) -> RGBImage {
         var reader = try PictureReader(bytes)
@@ -120,7 +120,7 @@ public struct Preprocessing: Sendable, Equatable {
     ///   - original: the size that counts for the size of the result, if the picture is a smaller version of another.
     /// - Throws: `ImageError` of kind `tooLarge` when there is no crop and a side of the resized picture would exceed
     ///   `maximumSide`, as that of a very long one can.
-    public func apply(_ image: RGBImage, original: ImageSize? = nil) throws(ImageError) -> RGBImage {
+    package func apply(_ image: RGBImage, original: ImageSize? = nil) throws(ImageError) -> RGBImage {
         let original = original ?? image.size
         let frame = Frame(resized: resizedSize(of: original), crop: crop, resize)
         guard isWithinLimit(original) else {

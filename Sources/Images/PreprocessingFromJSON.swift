@@ -1,4 +1,4 @@
-public import Tensors
+package import Tensors
 
 extension Preprocessing {
     /// Reads the settings of a `preprocessor_config.json`.
@@ -14,7 +14,7 @@ extension Preprocessing {
     /// - Throws: `ImageError` of kind `settings` naming the key: for a processor or key that is not known, a value of the
     ///   wrong type or out of range, and settings that contradict each other. Nothing that would change a pixel is
     ///   skipped.
-    public init(json: JSON, path: String, resize: ResizeBackend = .pillow) throws(ImageError) {
+    package init(json: JSON, path: String, resize: ResizeBackend = .pillow) throws(ImageError) {
         guard let object = json.objectValue else {
             throw ImageError(kind: .settings, reason: "expected an object, found \(json.kind)", path: path)
         }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The resampling filters of Pillow, by their numbers in `preprocessor_config.json`.
-public enum ResampleFilter: Int, CaseIterable, Sendable {
+package enum ResampleFilter: Int, CaseIterable, Sendable {
     /// The nearest pixel.
     case nearest = 0
     /// A windowed sinc over three pixels each way.

@@ -1,7 +1,7 @@
 /// Whose resize of 8-bit pictures is computed, bit for bit.
 ///
 /// transformers 5 uses torchvision's where torchvision is installed, and Pillow's otherwise.
-public enum ResizeBackend: String, CaseIterable, Sendable {
+package enum ResizeBackend: String, CaseIterable, Sendable {
     /// Pillow's: weights of 22 fraction bits; vertically first where that saves work.
     case pillow
     /// torchvision's antialiased one on a CPU: weights of 16 bits with as many fraction bits as fit; always

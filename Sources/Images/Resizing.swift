@@ -11,7 +11,7 @@ extension RGBImage {
     ///   - backend: whose resize it is.
     ///   - rows: the rows of the result to compute, all unless specified.
     ///   - columns: the columns of the result to compute, all unless specified.
-    public func resized(
+    package func resized(
         to size: ImageSize, filter: ResampleFilter, backend: ResizeBackend = .pillow, rows: Range<Int>? = nil,
         columns: Range<Int>? = nil
     ) -> RGBImage {

@@ -1,6 +1,6 @@
 extension RGBImage {
     /// The picture with left and right exchanged.
-    public func mirrored() -> RGBImage {
+    package func mirrored() -> RGBImage {
         let (width, height) = (width, height)
         let mirrored = [UInt8](unsafeUninitializedCapacity: pixels.count) { buffer, initialized in
             pixels.withUnsafeBufferPointer { source in
@@ -21,7 +21,7 @@ extension Preprocessing {
     /// How large a part of a picture `apply(_:)` shows, in the picture's pixels: all of it, or what the centre crop keeps.
     ///
     /// - Returns: rows and columns, at most the picture's own.
-    public func shownExtent(of image: RGBImage) -> (height: Double, width: Double) {
+    package func shownExtent(of image: RGBImage) -> (height: Double, width: Double) {
         let whole = (height: Double(image.height), width: Double(image.width))
         guard let crop else { return whole }
         let resized = resizedSize(of: image.size)
@@ -39,7 +39,7 @@ extension Preprocessing {
     ///   - rows: the rows of the part, within the picture and not empty.
     ///   - columns: its columns, likewise.
     ///   - size: the size of the result.
-    public func apply(_ image: RGBImage, rows: Range<Int>, columns: Range<Int>, size: ImageSize) -> RGBImage {
+    package func apply(_ image: RGBImage, rows: Range<Int>, columns: Range<Int>, size: ImageSize) -> RGBImage {
         let isWhole = rows.count == image.height && columns.count == image.width
         let region = isWhole ? image : image.cropped(rows: rows, columns: columns)
         return region.resized(to: size, filter: filter, backend: resize)

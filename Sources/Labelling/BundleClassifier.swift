@@ -1,26 +1,26 @@
-public import Images
+package import Images
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// Decodes an image and prepares it for a bundle's backbone: upright RGB, resized, normalised, cut into patches.
-public struct PatchPreparer: ImagePreparing {
+package struct PatchPreparer: ImagePreparing {
     /// What becomes of decoded pictures.
-    public let preprocessing: Preprocessing
+    package let preprocessing: Preprocessing
     private let table: PixelValueTable
     private let decoding: DecodingOptions
     /// The size of the model's images.
-    public let imageSize: BackboneConfiguration.Extent
+    package let imageSize: BackboneConfiguration.Extent
     private let patchSize: BackboneConfiguration.Extent
     /// Values of one prepared image: patches in row-major order, each (channel, row, column).
-    public let valuesPerImage: Int
+    package let valuesPerImage: Int
 
     /// A preparer for a bundle's images.
-    public init(_ bundle: ModelBundle, decoding: DecodingOptions) {
+    package init(_ bundle: ModelBundle, decoding: DecodingOptions) {
         self.init(bundle.preprocessing, configuration: bundle.backbone.configuration, decoding: decoding)
     }
 
     /// A preparer for a backbone's images.
-    public init(_ preprocessing: Preprocessing, configuration: BackboneConfiguration, decoding: DecodingOptions) {
+    package init(_ preprocessing: Preprocessing, configuration: BackboneConfiguration, decoding: DecodingOptions) {
         self.preprocessing = preprocessing
         table = PixelValueTable(preprocessing)
         self.decoding = decoding
@@ -34,7 +34,7 @@ public struct PatchPreparer: ImagePreparing {
     ///
     /// - Returns: the decoded picture, and the picture after resizing and cropping.
     /// - Throws: `ImageError` when it cannot be decoded or does not have the size that the model takes.
-    public func pictures(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> (rgb: RGBImage, prepared: RGBImage) {
+    package func pictures(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> (rgb: RGBImage, prepared: RGBImage) {
         let (rgb, original) = try preprocessing.picture(decoding: encoded, options: decoding)
         return (rgb, try checked(preprocessing.apply(rgb, original: original)))
     }
@@ -43,7 +43,7 @@ public struct PatchPreparer: ImagePreparing {
     ///
     /// - Returns: the picture after resizing and cropping.
     /// - Throws: `ImageError` as `pictures(_:)` does.
-    public func picture(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> RGBImage {
+    package func picture(_ encoded: UnsafeRawBufferPointer) throws(ImageError) -> RGBImage {
         try checked(preprocessing.prepared(decoding: encoded, options: decoding))
     }
 
@@ -60,25 +60,25 @@ public struct PatchPreparer: ImagePreparing {
     /// Decodes and prepares one image and writes its patches.
     ///
     /// - Throws: `ImageError` as `pictures(_:)` does.
-    public func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
+    package func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
         writePatches(of: try picture(encoded), into: output)
     }
 
     /// Writes the patches of a picture of the model's size, `valuesPerImage` floats.
-    public func writePatches(of prepared: RGBImage, into output: UnsafeMutableBufferPointer<Float>) {
+    package func writePatches(of prepared: RGBImage, into output: UnsafeMutableBufferPointer<Float>) {
         table.writePatches(
             of: prepared, patchHeight: patchSize.height, patchWidth: patchSize.width, into: output)
     }
 }
 
 /// A bundle's model as a classifier of all its tasks.
-public struct BundleClassifier: MultitaskClassifying {
+package struct BundleClassifier: MultitaskClassifying {
     private let model: GroupedModel
     /// The bundle's tasks in the order of their logits.
-    public let tasks: [TaskLabels]
+    package let tasks: [TaskLabels]
 
     /// Wraps a model.
-    public init(_ model: GroupedModel) {
+    package init(_ model: GroupedModel) {
         self.model = model
         tasks = model.heads.map { TaskLabels(name: $0.task, classes: $0.classes, activation: $0.activation) }
     }
@@ -86,7 +86,7 @@ public struct BundleClassifier: MultitaskClassifying {
     /// Computes logits of shape (images, classes of all tasks).
     ///
     /// - Throws: `ComputeError` when a kernel fails.
-    public func logits(
+    package func logits(
         _ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>
     ) throws {
         guard let source = inputs.baseAddress else { return }

@@ -1,5 +1,5 @@
 /// Why a run cannot start or cannot go on. A file that cannot be labelled is not one of these: it gets its row.
-public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible {
+package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The output cannot be created or written.
     case output(path: BytePath, reason: String)
     /// What an earlier run has left is not of this run.
@@ -28,7 +28,7 @@ public enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible 
     case outputClosed
 
     /// What is wrong, in one line.
-    public var description: String {
+    package var description: String {
         switch self {
         case .output(let path, let reason): "cannot write \(path): \(reason)"
         case .resume(let partial, let reason): "cannot go on with \(partial): \(reason); --restart drops it"

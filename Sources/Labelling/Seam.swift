@@ -1,16 +1,16 @@
-public import VisionTransformers
+package import VisionTransformers
 
 /// What one head answers: its task's name and its classes, in the order of its logits.
-public struct TaskLabels: Sendable, Equatable {
+package struct TaskLabels: Sendable, Equatable {
     /// The task's name, as columns are named after it.
-    public let name: String
+    package let name: String
     /// The class names, one a logit.
-    public let classes: [String]
+    package let classes: [String]
     /// What turns the logits into an answer.
-    public let activation: HeadActivation
+    package let activation: HeadActivation
 
     /// A task and its classes.
-    public init(name: String, classes: [String], activation: HeadActivation = .softmax) {
+    package init(name: String, classes: [String], activation: HeadActivation = .softmax) {
         self.name = name
         self.classes = classes
         self.activation = activation
@@ -21,7 +21,7 @@ public struct TaskLabels: Sendable, Equatable {
 ///
 /// `prepare` is called from several threads at once. The error it throws is put into the file's row as it describes
 /// itself, so its description is the reason alone, without the file's name.
-public protocol ImagePreparing: Sendable {
+package protocol ImagePreparing: Sendable {
     /// How many floats one prepared image takes.
     var valuesPerImage: Int { get }
 
@@ -32,7 +32,7 @@ public protocol ImagePreparing: Sendable {
 }
 
 /// A model that answers for all its tasks in one pass. It is called from one thread only.
-public protocol MultitaskClassifying {
+package protocol MultitaskClassifying {
     /// The tasks, in the order of their logits.
     var tasks: [TaskLabels] { get }
 

@@ -2,14 +2,14 @@
 /// line, with a fixed address for its whole life.
 ///
 /// The owner decides who writes when: the buffer itself synchronises nothing.
-public final class BFloat16Buffer: @unchecked Sendable {
+package final class BFloat16Buffer: @unchecked Sendable {
     /// The address of the first element.
-    public let base: UnsafeMutablePointer<UInt16>
+    package let base: UnsafeMutablePointer<UInt16>
     /// The number of elements.
-    public let count: Int
+    package let count: Int
 
     /// Takes memory for `count` elements, which are not initialised.
-    public init(count: Int) {
+    package init(count: Int) {
         self.count = count
         base = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<UInt16>.stride, alignment: 64)
             .bindMemory(to: UInt16.self, capacity: max(count, 1))

@@ -2,16 +2,16 @@
 /// a part of a mapped file, which can only be read.
 ///
 /// The owner decides who writes when: the buffer itself synchronises nothing.
-public final class FloatBuffer: @unchecked Sendable {
+package final class FloatBuffer: @unchecked Sendable {
     /// The address of the first element.
-    public let base: UnsafeMutablePointer<Float>
+    package let base: UnsafeMutablePointer<Float>
     /// The number of elements.
-    public let count: Int
+    package let count: Int
     /// The file that the memory is a part of.
     private let file: MappedFile?
 
     /// Takes memory for `count` elements, which are not initialised.
-    public init(count: Int) {
+    package init(count: Int) {
         self.count = count
         file = nil
         base = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
@@ -19,7 +19,7 @@ public final class FloatBuffer: @unchecked Sendable {
     }
 
     /// Takes memory and copies the elements into it.
-    public convenience init(_ values: some Collection<Float>) {
+    package convenience init(_ values: some Collection<Float>) {
         self.init(count: values.count)
         _ = UnsafeMutableBufferPointer(start: base, count: count).initialize(from: values)
     }
@@ -27,7 +27,7 @@ public final class FloatBuffer: @unchecked Sendable {
     /// A part of a mapped file, which stays mapped while the buffer lives. Writing to it ends the process.
     ///
     /// - Returns: nil when the part does not lie in the file, on a cache line, or is no whole number of elements.
-    public init?(viewing file: MappedFile, _ range: Range<Int>) {
+    package init?(viewing file: MappedFile, _ range: Range<Int>) {
         guard let start = file.bytes.baseAddress, range.lowerBound >= 0, range.upperBound <= file.bytes.count,
             range.lowerBound.isMultiple(of: 64), range.count.isMultiple(of: MemoryLayout<Float>.stride)
         else { return nil }
@@ -40,11 +40,11 @@ public final class FloatBuffer: @unchecked Sendable {
     deinit { if file == nil { UnsafeMutableRawPointer(base).deallocate() } }
 
     /// The elements as a buffer.
-    public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
+    package var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
 
     /// Whether it is a part of a file, which can only be read.
-    public var isReadOnly: Bool { file != nil }
+    package var isReadOnly: Bool { file != nil }
 
     /// The bytes of the elements.
-    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(elements) }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(elements) }
 }

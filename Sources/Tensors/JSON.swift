@@ -2,7 +2,7 @@
 ///
 /// Checkpoints, adapters and bundles are described by JSON that comes from strangers, so the parser
 /// (`JSON.init(parsing:)`) is strict: duplicate keys, deep nesting and anything outside RFC 8259 are errors.
-public indirect enum JSON: Sendable, Equatable, ExpressibleByStringLiteral {
+package indirect enum JSON: Sendable, Equatable, ExpressibleByStringLiteral {
     case null
     case bool(Bool)
     /// A number as its literal, so that `1e-12` survives a round trip.
@@ -12,16 +12,16 @@ public indirect enum JSON: Sendable, Equatable, ExpressibleByStringLiteral {
     case object(JSONObject)
 
     /// A string.
-    public init(stringLiteral value: String) { self = .string(value) }
+    package init(stringLiteral value: String) { self = .string(value) }
 
     /// A number from an integer.
-    public static func int(_ value: Int) -> JSON { .number(String(value)) }
+    package static func int(_ value: Int) -> JSON { .number(String(value)) }
 
     /// A number from a finite floating-point value, in the shortest form that reads back the same.
-    public static func double(_ value: Double) -> JSON { .number("\(value)") }
+    package static func double(_ value: Double) -> JSON { .number("\(value)") }
 
     /// The value as an integer, or nil if it is not a number without fraction that fits.
-    public var intValue: Int? {
+    package var intValue: Int? {
         guard case .number(let literal) = self else { return nil }
         if let exact = Int(literal) { return exact }
         guard let real = Double(literal), real.rounded() == real, abs(real) < 9e15 else { return nil }
@@ -29,37 +29,37 @@ public indirect enum JSON: Sendable, Equatable, ExpressibleByStringLiteral {
     }
 
     /// The value as a double, or nil if it is not a number.
-    public var doubleValue: Double? {
+    package var doubleValue: Double? {
         guard case .number(let literal) = self else { return nil }
         return Double(literal)
     }
 
     /// The value as a string, or nil.
-    public var stringValue: String? {
+    package var stringValue: String? {
         guard case .string(let value) = self else { return nil }
         return value
     }
 
     /// The value as a Boolean, or nil.
-    public var boolValue: Bool? {
+    package var boolValue: Bool? {
         guard case .bool(let value) = self else { return nil }
         return value
     }
 
     /// The value as an array, or nil.
-    public var arrayValue: [JSON]? {
+    package var arrayValue: [JSON]? {
         guard case .array(let value) = self else { return nil }
         return value
     }
 
     /// The value as an object, or nil.
-    public var objectValue: JSONObject? {
+    package var objectValue: JSONObject? {
         guard case .object(let value) = self else { return nil }
         return value
     }
 
     /// What kind of value this is, for error messages: "a string", "an array" and so on.
-    public var kind: String {
+    package var kind: String {
         switch self {
         case .null: "null"
         case .bool: "a Boolean"
@@ -72,21 +72,21 @@ public indirect enum JSON: Sendable, Equatable, ExpressibleByStringLiteral {
 }
 
 /// A JSON object: unique keys in the order they were written.
-public struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+package struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     /// The keys in their order.
-    public private(set) var keys: [String] = []
+    package private(set) var keys: [String] = []
     private var values: [String: JSON] = [:]
 
     /// An object without members.
-    public init() {}
+    package init() {}
 
     /// An object with the given members; of a repeated key the last value stays.
-    public init(dictionaryLiteral elements: (String, JSON)...) {
+    package init(dictionaryLiteral elements: (String, JSON)...) {
         for (key, value) in elements { self[key] = value }
     }
 
     /// The value of a key; setting nil removes the member, setting a new key appends it.
-    public subscript(key: String) -> JSON? {
+    package subscript(key: String) -> JSON? {
         get { values[key] }
         set {
             if let newValue {
@@ -98,7 +98,7 @@ public struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     }
 
     /// The members in order.
-    public var members: [(key: String, value: JSON)] {
+    package var members: [(key: String, value: JSON)] {
         keys.map { (key: $0, value: values[$0] ?? .null) }
     }
 }

@@ -1,29 +1,29 @@
 /// Why a text is not the JSON that was expected, with the byte offset of the problem.
-public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What is wrong.
-    public let reason: String
+    package let reason: String
     /// Offset of the offending byte from the start of the text.
-    public let offset: Int
+    package let offset: Int
 
     /// The reason with its place.
-    public var description: String { "\(reason) at byte \(offset)" }
+    package var description: String { "\(reason) at byte \(offset)" }
 }
 
 extension JSON {
     /// How deep arrays and objects may nest; no file of ours or of our peers comes near.
-    public static let maximumDepth = 64
+    package static let maximumDepth = 64
 
     /// Parses one RFC 8259 text in UTF-8.
     ///
     /// - Throws: `JSONError` for anything that is not strict JSON: trailing text, duplicate keys, `NaN`, invalid UTF-8,
     ///   lone surrogates, nesting deeper than `maximumDepth`.
-    public init(parsing bytes: UnsafeRawBufferPointer) throws(JSONError) {
+    package init(parsing bytes: UnsafeRawBufferPointer) throws(JSONError) {
         var parser = JSONParser(bytes: bytes)
         self = try parser.document()
     }
 
     /// Parses one RFC 8259 text from an array of bytes; see `init(parsing:)`.
-    public init(parsing bytes: [UInt8]) throws(JSONError) {
+    package init(parsing bytes: [UInt8]) throws(JSONError) {
         let result: Result<JSON, JSONError> = bytes.withUnsafeBytes { raw in
             do throws(JSONError) { return .success(try JSON(parsing: raw)) } catch { return .failure(error) }
         }

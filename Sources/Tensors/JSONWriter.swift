@@ -1,7 +1,7 @@
 extension JSON {
     /// The value as text, ending in a newline when indented: keys in their order, two spaces a level, arrays of plain
     /// values on one line, so that the same value always gives the same bytes.
-    public func serialized(indented: Bool = true) -> String {
+    package func serialized(indented: Bool = true) -> String {
         var text = ""
         write(to: &text, level: indented ? 0 : nil)
         if indented { text += "\n" }
@@ -50,7 +50,7 @@ extension JSON {
     }
 
     /// Appends `value` as a JSON string literal.
-    public static func quote(_ value: String, into text: inout String) {
+    package static func quote(_ value: String, into text: inout String) {
         text += "\""
         for scalar in value.unicodeScalars {
             switch scalar {

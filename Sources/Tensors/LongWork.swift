@@ -5,22 +5,22 @@ import Synchronization
 /// Loops that can take seconds report what they have done wherever they are; a program sets an observer for the work it
 /// calls, and none is needed. The observer belongs to the calling thread: work on other threads counts with a `Counter`
 /// made on the caller's.
-public enum LongWork {
+package enum LongWork {
     /// A stretch of work.
-    public struct Stage: Sendable, Equatable {
+    package struct Stage: Sendable, Equatable {
         /// What is counted, in a few words.
-        public let name: String
+        package let name: String
         /// How many are done.
-        public let done: Int
+        package let done: Int
         /// Of how many; 0 if that is not known.
-        public let total: Int
+        package let total: Int
 
         /// A stretch of work.
-        public init(name: String, done: Int, total: Int) { (self.name, self.done, self.total) = (name, done, total) }
+        package init(name: String, done: Int, total: Int) { (self.name, self.done, self.total) = (name, done, total) }
     }
 
     /// Told of the stages under way, the outermost first. Answers whether to continue.
-    public typealias Observer = @Sendable (_ stages: [Stage]) -> Bool
+    package typealias Observer = @Sendable (_ stages: [Stage]) -> Bool
 
     private struct Context: Sendable {
         let observer: Observer
@@ -32,7 +32,7 @@ public enum LongWork {
     /// Runs something whose stages are reported to an observer.
     ///
     /// - Throws: what `body` throws: `ToldToStop` after the observer has answered that the work is not to continue.
-    public static func observed<Result>(
+    package static func observed<Result>(
         by observer: @escaping Observer, _ body: () throws -> Result
     ) rethrows -> Result {
         try $context.withValue(Context(observer: observer)) { try body() }
@@ -41,18 +41,18 @@ public enum LongWork {
     /// Reports that some parts of the work are done.
     ///
     /// - Throws: `ToldToStop` when the work is not to continue.
-    public static func report(_ name: String, _ done: Int, of total: Int) throws(ToldToStop) {
+    package static func report(_ name: String, _ done: Int, of total: Int) throws(ToldToStop) {
         guard let context else { return }
         try report(Stage(name: name, done: done, total: total), in: context)
     }
 
     /// Reports that some parts of the work are done, where the work cannot stop.
-    public static func note(_ name: String, _ done: Int, of total: Int) { try? report(name, done, of: total) }
+    package static func note(_ name: String, _ done: Int, of total: Int) { try? report(name, done, of: total) }
 
     /// Reports that some parts of the work are done, and runs the next one; its own reports are parts of this stage.
     ///
     /// - Throws: `ToldToStop` when the work is not to continue, and what `body` throws.
-    public static func part<Result>(
+    package static func part<Result>(
         _ name: String, _ done: Int, of total: Int, _ body: () throws -> Result
     ) throws -> Result {
         guard var context else { return try body() }
@@ -67,21 +67,21 @@ public enum LongWork {
     }
 
     /// Counts parts that are done on several threads.
-    public final class Counter: Sendable {
+    package final class Counter: Sendable {
         private let name: String
         private let total: Int
         private let context: Context?
         private let state = Mutex((done: 0, isStopped: false))
 
         /// A counter of a stage of the calling thread's work.
-        public init(_ name: String, of total: Int) {
+        package init(_ name: String, of total: Int) {
             (self.name, self.total, context) = (name, total, LongWork.context)
         }
 
         /// Counts one more part; safe to call from any thread.
         ///
         /// - Throws: `ToldToStop` when the work is not to continue.
-        public func advance() throws(ToldToStop) {
+        package func advance() throws(ToldToStop) {
             guard let context else { return }
             let goesOn = state.withLock { state in
                 state.done += 1
@@ -94,22 +94,22 @@ public enum LongWork {
         }
 
         /// Counts one more part, where the work cannot stop; `check` tells the next part.
-        public func count() { try? advance() }
+        package func count() { try? advance() }
 
         /// Checks, before a part is begun, that the work is to continue.
         ///
         /// - Throws: `ToldToStop` when it is not.
-        public func check() throws(ToldToStop) {
+        package func check() throws(ToldToStop) {
             if state.withLock(\.isStopped) { throw ToldToStop() }
         }
     }
 }
 
 /// The observer of long work answered that it is not to continue.
-public struct ToldToStop: Error, Sendable, CustomStringConvertible {
+package struct ToldToStop: Error, Sendable, CustomStringConvertible {
     /// Creates the error.
-    public init() {}
+    package init() {}
 
     /// In words, for programs that do not catch it.
-    public var description: String { "told to stop" }
+    package var description: String { "told to stop" }
 }

@@ -1,18 +1,18 @@
 import Glibc
 
 /// A file mapped read-only into memory; the mapping lives as long as the object.
-public final class MappedFile: @unchecked Sendable {
+package final class MappedFile: @unchecked Sendable {
     /// The path that was opened.
-    public let path: String
+    package let path: String
     /// The whole content. Valid while this object lives.
-    public let bytes: UnsafeRawBufferPointer
+    package let bytes: UnsafeRawBufferPointer
     /// What the file was when it was opened.
-    public let identity: FileIdentity
+    package let identity: FileIdentity
 
     /// Maps a regular file.
     ///
     /// - Throws: `TensorFileError` when the file cannot be opened or mapped, or is not a regular file.
-    public init(path: String) throws(TensorFileError) {
+    package init(path: String) throws(TensorFileError) {
         // Without waiting: a FIFO that nobody writes to would hold us up for ever.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { throw TensorFileError(path: path, reason: MappedFile.reason(errno)) }
@@ -45,7 +45,7 @@ public final class MappedFile: @unchecked Sendable {
 
     /// Gives the memory behind a part of the mapping back to the system; it is read again from the file when touched.
     /// Keeps the peak memory of loading near the size of what is built from the file.
-    public func release(_ range: Range<Int>) {
+    package func release(_ range: Range<Int>) {
         guard let address = bytes.baseAddress else { return }
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))
         let lower = (range.lowerBound + page - 1) / page * page
@@ -58,27 +58,27 @@ public final class MappedFile: @unchecked Sendable {
 }
 
 /// A file of tensors or of their description that cannot be used: which file, and why.
-public struct TensorFileError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct TensorFileError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file.
-    public let path: String
+    package let path: String
     /// What was expected and what was found.
-    public let reason: String
+    package let reason: String
 
     /// An error about one file.
-    public init(path: String, reason: String) {
+    package init(path: String, reason: String) {
         self.path = path
         self.reason = reason
     }
 
     /// The path and the reason.
-    public var description: String { "\(path): \(reason)" }
+    package var description: String { "\(path): \(reason)" }
 }
 
 extension JSON {
     /// Reads a whole file as one strict JSON text.
     ///
     /// - Throws: `TensorFileError` when the file cannot be read or is not strict JSON.
-    public init(contentsOf path: String) throws(TensorFileError) {
+    package init(contentsOf path: String) throws(TensorFileError) {
         let file = try MappedFile(path: path)
         do { self = try JSON(parsing: file.bytes) } catch {
             throw TensorFileError(path: path, reason: "not valid JSON: \(error)")

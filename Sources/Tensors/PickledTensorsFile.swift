@@ -3,17 +3,17 @@
 /// Format: a zip archive of stored members: `NAME/data.pkl`, a pickle that describes the tensors, and `NAME/data/KEY`, the
 /// elements of each storage. A tensor is a view of a storage: an offset, extents, and strides. Several may share one storage.
 /// Every checksum is verified; whatever lies outside the file or its storage, has an unknown type or is not a tensor is refused.
-public final class PickledTensorsFile: TensorFile {
+package final class PickledTensorsFile: TensorFile {
     /// The mapped file.
-    public let file: MappedFile
+    package let file: MappedFile
     /// The tensors in the order of the pickle.
-    public let entries: [TensorEntry]
+    package let entries: [TensorEntry]
     private let indices: [String: Int]
 
     /// Maps a file, checks it, and reads what it says of its tensors.
     ///
     /// - Throws: `TensorFileError` naming the tensor, or what the file wants that no tensor needs.
-    public init(path: String) throws(TensorFileError) {
+    package init(path: String) throws(TensorFileError) {
         let file = try MappedFile(path: path)
         do { entries = try Self.parse(file) } catch { throw TensorFileError(path: path, reason: error.reason) }
         self.file = file
@@ -21,7 +21,7 @@ public final class PickledTensorsFile: TensorFile {
     }
 
     /// The description of a tensor, or nil if there is none of that name.
-    public func entry(_ name: String) -> TensorEntry? { indices[name].map { entries[$0] } }
+    package func entry(_ name: String) -> TensorEntry? { indices[name].map { entries[$0] } }
 
     private struct Failure: Error { let reason: String }
 

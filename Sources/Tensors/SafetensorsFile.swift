@@ -3,25 +3,25 @@
 /// Format: an unsigned 64-bit little-endian header length, that many bytes of JSON, then the data. The header maps names to
 /// `{"dtype", "shape", "data_offsets"}`. Everything a hostile file can say is refused: lengths beyond the file, shapes that
 /// overflow, offsets that overlap or leave gaps, duplicate names, unknown element types.
-public final class SafetensorsFile: TensorFile {
+package final class SafetensorsFile: TensorFile {
     /// One tensor as the header describes it.
-    public typealias Entry = TensorEntry
+    package typealias Entry = TensorEntry
 
     /// The longest header accepted, as in the format's reference implementation.
-    public static let maximumHeaderLength = 100_000_000
+    package static let maximumHeaderLength = 100_000_000
 
     /// The mapped file.
-    public let file: MappedFile
+    package let file: MappedFile
     /// The tensors in the order of their data.
-    public let entries: [Entry]
+    package let entries: [Entry]
     /// The `__metadata__` of the header.
-    public let metadata: [String: String]
+    package let metadata: [String: String]
     private let indices: [String: Int]
 
     /// Maps a file and checks its header.
     ///
     /// - Throws: `TensorFileError` naming the tensor and what is wrong with it.
-    public init(path: String) throws(TensorFileError) {
+    package init(path: String) throws(TensorFileError) {
         let file = try MappedFile(path: path)
         do {
             (entries, metadata) = try SafetensorsFile.parse(file.bytes)
@@ -33,7 +33,7 @@ public final class SafetensorsFile: TensorFile {
     }
 
     /// The description of a tensor, or nil if there is none of that name.
-    public func entry(_ name: String) -> Entry? { indices[name].map { entries[$0] } }
+    package func entry(_ name: String) -> Entry? { indices[name].map { entries[$0] } }
 
     private struct HeaderError: Error { let reason: String }
 

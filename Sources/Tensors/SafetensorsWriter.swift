@@ -4,18 +4,18 @@ import Glibc
 ///
 /// The names and shapes are given first, because the header comes first; then every tensor is appended in that order.
 /// The same tensors give the same bytes.
-public final class SafetensorsWriter {
+package final class SafetensorsWriter {
     /// What one tensor will be.
-    public struct Declaration: Sendable, Equatable {
+    package struct Declaration: Sendable, Equatable {
         /// The tensor's name.
-        public let name: String
+        package let name: String
         /// How an element is stored.
-        public let type: ElementType
+        package let type: ElementType
         /// The extents, outermost first.
-        public let shape: [Int]
+        package let shape: [Int]
 
         /// Declares a tensor; 32-bit floats unless another type is given.
-        public init(name: String, type: ElementType = .float32, shape: [Int]) {
+        package init(name: String, type: ElementType = .float32, shape: [Int]) {
             self.name = name
             self.type = type
             self.shape = shape
@@ -32,7 +32,7 @@ public final class SafetensorsWriter {
     /// Creates the file and writes its header.
     ///
     /// - Throws: `TensorFileError` when the file cannot be written.
-    public init(
+    package init(
         path: String, declarations: [Declaration], metadata: [String: String] = ["format": "pt"]
     ) throws(TensorFileError) {
         var header = JSONObject()
@@ -63,7 +63,7 @@ public final class SafetensorsWriter {
     /// Appends the bytes of the next declared tensor.
     ///
     /// - Throws: `TensorFileError` when the tensor is not the next one or the disk refuses.
-    public func append(_ name: String, bytes: UnsafeRawBufferPointer) throws(TensorFileError) {
+    package func append(_ name: String, bytes: UnsafeRawBufferPointer) throws(TensorFileError) {
         guard next < declarations.count, declarations[next].name == name,
             declarations[next].byteCount == bytes.count
         else { throw TensorFileError(path: path, reason: "tensor \"\(name)\" written out of its declared place") }
@@ -76,7 +76,7 @@ public final class SafetensorsWriter {
     /// Appends the next declared tensor from 32-bit floats.
     ///
     /// - Throws: `TensorFileError` as `append(_:bytes:)` does.
-    public func append(_ name: String, _ tensor: Tensor) throws(TensorFileError) {
+    package func append(_ name: String, _ tensor: Tensor) throws(TensorFileError) {
         var failure: TensorFileError?
         tensor.values.withUnsafeBytes { bytes in
             do throws(TensorFileError) { try append(name, bytes: bytes) } catch { failure = error }
@@ -87,7 +87,7 @@ public final class SafetensorsWriter {
     /// Flushes the file to the disk.
     ///
     /// - Throws: `TensorFileError` when a declared tensor is missing or the disk refuses.
-    public func finish() throws(TensorFileError) {
+    package func finish() throws(TensorFileError) {
         guard next == declarations.count else {
             throw TensorFileError(path: path, reason: "tensor \"\(declarations[next].name)\" was not written")
         }
@@ -100,7 +100,7 @@ public final class SafetensorsWriter {
 /// Writes a few tensors to a safetensors file in one call.
 ///
 /// - Throws: `TensorFileError` when the file cannot be written.
-public func writeSafetensors(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(TensorFileError) {
+package func writeSafetensors(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(TensorFileError) {
     let writer = try SafetensorsWriter(
         path: path, declarations: tensors.map { .init(name: $0.name, shape: $0.tensor.shape) })
     for (name, tensor) in tensors { try writer.append(name, tensor) }

@@ -1,11 +1,11 @@
 import Glibc
 
 /// Folders and small files that are written by us: listing, writing whole, flushing.
-public enum SmallFiles {
+package enum SmallFiles {
     /// The names of a folder's entries, in the order that the system gives.
     ///
     /// - Throws: `TensorFileError` when the folder cannot be read.
-    public static func names(in folder: String) throws(TensorFileError) -> [String] {
+    package static func names(in folder: String) throws(TensorFileError) -> [String] {
         guard let listing = opendir(folder) else { throw TensorFileError(path: folder) }
         defer { closedir(listing) }
         var names: [String] = []
@@ -21,14 +21,14 @@ public enum SmallFiles {
     /// Whether a path is a folder.
     ///
     /// - Parameter followsLinks: whether a link to a folder is one, too.
-    public static func isFolder(_ path: String, followsLinks: Bool = false) -> Bool {
+    package static func isFolder(_ path: String, followsLinks: Bool = false) -> Bool {
         var status = stat()
         let isThere = followsLinks ? stat(path, &status) == 0 : lstat(path, &status) == 0
         return isThere && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// The folder that the path of a file names: `.` for a name alone.
-    public static func folder(of path: String) -> String {
+    package static func folder(of path: String) -> String {
         path.lastIndex(of: "/").map { String(path[..<max($0, path.index(after: path.startIndex))]) } ?? "."
     }
 
@@ -36,7 +36,7 @@ public enum SmallFiles {
     ///
     /// - Parameter replaces: a file that is there is written over; else it is an error.
     /// - Throws: `TensorFileError` when the system refuses.
-    public static func write(_ bytes: [UInt8], to path: String, replaces: Bool = false) throws(TensorFileError) {
+    package static func write(_ bytes: [UInt8], to path: String, replaces: Bool = false) throws(TensorFileError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (replaces ? O_TRUNC : O_EXCL), 0o644)
         guard descriptor >= 0 else { throw TensorFileError(path: path) }
         defer { close(descriptor) }
@@ -47,7 +47,7 @@ public enum SmallFiles {
     /// Writes all the bytes to an open file, whose path is for errors.
     ///
     /// - Throws: `TensorFileError` when the system refuses.
-    public static func append(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(TensorFileError) {
+    package static func append(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(TensorFileError) {
         guard let failure = bytes.withUnsafeBytes({ write(all: $0, to: descriptor) }) else { return }
         throw TensorFileError(path: path, reason: String(cString: strerror(failure)))
     }
@@ -67,7 +67,7 @@ public enum SmallFiles {
     }
 
     /// Flushes a folder's entries to the disk, so that a rename in it outlives a loss of power.
-    public static func synchronize(folder path: String) {
+    package static func synchronize(folder path: String) {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return }
         fsync(folder)

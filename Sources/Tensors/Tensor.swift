@@ -1,27 +1,27 @@
 /// A dense row-major array of 32-bit floats with a shape.
-public struct Tensor: Sendable, Equatable {
+package struct Tensor: Sendable, Equatable {
     /// The extents, outermost first; empty for a scalar.
-    public let shape: [Int]
+    package let shape: [Int]
     /// The elements, the last dimension running fastest; as many as the product of `shape`.
-    public var values: [Float]
+    package var values: [Float]
 
     /// A tensor over the given elements. The caller guarantees that their number is the product of `shape`.
-    public init(shape: [Int], values: [Float]) {
+    package init(shape: [Int], values: [Float]) {
         precondition(values.count == shape.reduce(1, *), "number of elements differs from the shape's")
         self.shape = shape
         self.values = values
     }
 
     /// A tensor filled with one value.
-    public init(shape: [Int], repeating value: Float = 0) {
+    package init(shape: [Int], repeating value: Float = 0) {
         self.init(shape: shape, values: [Float](repeating: value, count: shape.reduce(1, *)))
     }
 
     /// The number of elements.
-    public var count: Int { values.count }
+    package var count: Int { values.count }
 
     /// Where the first element stands that is infinite or not a number; nil if all are finite.
-    public var firstNotFinite: Int? {
+    package var firstNotFinite: Int? {
         // Without a branch in the loop, so that it is done many elements at a time.
         let isFinite = values.withUnsafeBufferPointer { values in
             var bad: UInt32 = 0
@@ -32,11 +32,11 @@ public struct Tensor: Sendable, Equatable {
     }
 
     /// The same elements under another shape with as many of them.
-    public func reshaped(_ shape: [Int]) -> Tensor { Tensor(shape: shape, values: values) }
+    package func reshaped(_ shape: [Int]) -> Tensor { Tensor(shape: shape, values: values) }
 }
 
 /// The element types of the safetensors format that this project knows, by their names in the file.
-public enum ElementType: String, Sendable, CaseIterable {
+package enum ElementType: String, Sendable, CaseIterable {
     case bool = "BOOL"
     case uint8 = "U8"
     case int8 = "I8"
@@ -52,7 +52,7 @@ public enum ElementType: String, Sendable, CaseIterable {
     case float64 = "F64"
 
     /// Bytes of one element.
-    public var size: Int {
+    package var size: Int {
         switch self {
         case .bool, .uint8, .int8: 1
         case .uint16, .int16, .float16, .bfloat16: 2

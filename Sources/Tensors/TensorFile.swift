@@ -1,15 +1,15 @@
 /// One tensor of a file: its name, and where and how its elements are stored.
-public struct TensorEntry: Sendable, Equatable {
+package struct TensorEntry: Sendable, Equatable {
     /// The tensor's name.
-    public let name: String
+    package let name: String
     /// How an element is stored.
-    public let type: ElementType
+    package let type: ElementType
     /// The extents, outermost first.
-    public let shape: [Int]
+    package let shape: [Int]
     /// The bytes of the file that hold the elements, from the first to the last.
-    public let range: Range<Int>
+    package let range: Range<Int>
     /// How many elements apart neighbours along each dimension are; nil when they are dense, the last dimension fastest.
-    public let strides: [Int]?
+    package let strides: [Int]?
 
     init(name: String, type: ElementType, shape: [Int], range: Range<Int>, strides: [Int]? = nil) {
         (self.name, self.type, self.shape, self.range, self.strides) = (name, type, shape, range, strides)
@@ -17,7 +17,7 @@ public struct TensorEntry: Sendable, Equatable {
 }
 
 /// A mapped file of named tensors: safetensors, or what `torch.save` writes.
-public protocol TensorFile: AnyObject, Sendable {
+package protocol TensorFile: AnyObject, Sendable {
     /// The mapped file.
     var file: MappedFile { get }
     /// The tensors in the order of the file.
@@ -28,17 +28,17 @@ public protocol TensorFile: AnyObject, Sendable {
 
 extension TensorFile {
     /// The path of the file.
-    public var path: String { file.path }
+    package var path: String { file.path }
 
     /// The stored bytes of a tensor, from its first element to its last. Valid while this object lives.
-    public func bytes(of entry: TensorEntry) -> UnsafeRawBufferPointer {
+    package func bytes(of entry: TensorEntry) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
     }
 
     /// A tensor's elements as 32-bit floats, the last dimension fastest.
     ///
     /// - Throws: `TensorFileError` when there is no such tensor or its elements are not floating-point numbers.
-    public func tensor(_ name: String) throws(TensorFileError) -> Tensor {
+    package func tensor(_ name: String) throws(TensorFileError) -> Tensor {
         guard let entry = entry(name) else { throw TensorFileError(path: path, reason: "no tensor \"\(name)\"") }
         let values = entry.strides.map { strides in
             Self.dense(bytes(of: entry), entry, strides).withUnsafeBytes { entry.type.floats(from: $0) }
@@ -76,19 +76,19 @@ extension TensorFile {
 }
 
 /// Opens files of tensors of either format.
-public enum TensorFiles {
+package enum TensorFiles {
     /// The endings of files in the format of `torch.save`.
-    public static let pickledEndings = [".bin", ".pt", ".pth"]
+    package static let pickledEndings = [".bin", ".pt", ".pth"]
 
     /// Whether a path has the ending of a file of tensors.
-    public static func hasEnding(_ path: String) -> Bool {
+    package static func hasEnding(_ path: String) -> Bool {
         path.hasSuffix(".safetensors") || pickledEndings.contains(where: path.hasSuffix)
     }
 
     /// Opens a file by the ending of its name: `.bin`, `.pt` and `.pth` as `torch.save` writes them, others as safetensors.
     ///
     /// - Throws: `TensorFileError` naming what is wrong with the file.
-    public static func open(_ path: String) throws(TensorFileError) -> any TensorFile {
+    package static func open(_ path: String) throws(TensorFileError) -> any TensorFile {
         if pickledEndings.contains(where: path.hasSuffix) { return try PickledTensorsFile(path: path) }
         return try SafetensorsFile(path: path)
     }

@@ -1,41 +1,41 @@
-public import Compute
-public import Tensors
-public import VisionTransformers
+package import Compute
+package import Tensors
+package import VisionTransformers
 
 /// How a LoRA adapter is trained.
 ///
 /// Hu et al., ICLR 2022 (arXiv 2106.09685); rank-stabilised: Kalajdzievski, arXiv 2312.03732.
-public struct LowRankAdaptation: Sendable, Equatable {
+package struct LowRankAdaptation: Sendable, Equatable {
     /// The modules that it adapts, by canonical name, such as `layers.0.attention.q_proj`.
-    public var modules: [String]
+    package var modules: [String]
     /// The rank r.
-    public var rank: Int
+    package var rank: Int
     /// α; a module's update is multiplied by α/r.
-    public var alpha: Double
+    package var alpha: Double
     /// Whether updates are multiplied by α/√r instead.
-    public var isRankStabilized: Bool
+    package var isRankStabilized: Bool
     /// The probability of dropout before A.
-    public var dropout: Double
+    package var dropout: Double
 
     /// Settings of an adapter.
-    public init(modules: [String], rank: Int, alpha: Double, isRankStabilized: Bool = false, dropout: Double = 0) {
+    package init(modules: [String], rank: Int, alpha: Double, isRankStabilized: Bool = false, dropout: Double = 0) {
         (self.modules, self.rank, self.alpha) = (modules, rank, alpha)
         (self.isRankStabilized, self.dropout) = (isRankStabilized, dropout)
     }
 
     /// What B·A is multiplied by.
-    public var scale: Double { isRankStabilized ? alpha / Double(rank).squareRoot() : alpha / Double(rank) }
+    package var scale: Double { isRankStabilized ? alpha / Double(rank).squareRoot() : alpha / Double(rank) }
 }
 
 /// Trains a LoRA adapter and a head over a frozen backbone.
 ///
 /// The head is transformers' `classifier`: it reads CLS, in DINOv2 also the mean of the patches. That of a distilled DeiT
 /// reads CLS alone too, as `DeiTForImageClassification` does.
-public final class AdapterTrainer: TrainableClassifier {
+package final class AdapterTrainer: TrainableClassifier {
     /// The number of classes.
-    public var classCount: Int { head.classes }
+    package var classCount: Int { head.classes }
     /// Values of one image's input: patches in row-major order, each (channel, row, column).
-    public var inputCount: Int { backbone.inputCount }
+    package var inputCount: Int { backbone.inputCount }
 
     private let backbone: TrainableBackbone
     private let head: LinearHead
@@ -60,7 +60,7 @@ public final class AdapterTrainer: TrainableClassifier {
     ///   - initial: values to begin with instead, by the names of `parameters`.
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError` naming what does not fit; `TensorFileError`, `ComputeError`.
-    public init(
+    package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(),
         labels: LabelTargets? = nil, labelSmoothing: Double = 0, precision: Precision = .f32, seed: UInt64,
@@ -85,12 +85,12 @@ public final class AdapterTrainer: TrainableClassifier {
     }
 
     /// What is trained, by PEFT's names without prefix.
-    public var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
+    package var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
 
     /// Computes the loss of a batch and its gradients, and lets AdamW take one step.
     ///
     /// - Throws: `ModelError` when the batch does not fit or the loss is not finite; `ComputeError` when a kernel fails.
-    public func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
+    package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
         let outcome = try gradients(batch)
         optimizer.step(learningRate: learningRate)
         try backbone.refresh()
@@ -125,7 +125,7 @@ public final class AdapterTrainer: TrainableClassifier {
     /// Computes logits, (images, `classCount`), without dropout.
     ///
     /// - Throws: `ComputeError` when a kernel fails.
-    public func predict(
+    package func predict(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>
     ) throws {
         try backbone.run(inputs, images: images) { image, features in
@@ -134,15 +134,15 @@ public final class AdapterTrainer: TrainableClassifier {
     }
 
     /// Multiplications and additions of one image's matrix products in a step, for reports.
-    public var operationsPerImage: Double { backbone.operationsPerImage }
+    package var operationsPerImage: Double { backbone.operationsPerImage }
 
     /// Parameters, AdamW's moments and the number of steps taken.
-    public var state: [(name: String, tensor: Tensor)] { optimizer.state }
+    package var state: [(name: String, tensor: Tensor)] { optimizer.state }
 
     /// Goes back to a state that `state` gave.
     ///
     /// - Throws: `ModelError` naming what is missing, left over or misshapen.
-    public func restore(_ state: [(name: String, tensor: Tensor)]) throws {
+    package func restore(_ state: [(name: String, tensor: Tensor)]) throws {
         try optimizer.restore(state)
         try backbone.refresh()
     }

@@ -2,14 +2,14 @@ import Glibc
 import VisionTransformers
 
 /// The labels that images show where each may show any number of them: the targets of multi-label training.
-public struct LabelTargets: Sendable, Equatable {
+package struct LabelTargets: Sendable, Equatable {
     /// The different sets of labels, by their places in the head. What an image shows is given by the place of its set.
-    public let sets: [[Int]]
+    package let sets: [[Int]]
     /// For each label how much its presence counts against its absence, as PyTorch's `pos_weight`; nil for 1.
-    public var positiveWeights: [Double]?
+    package var positiveWeights: [Double]?
 
     /// Targets without weights.
-    public init(sets: [[Int]]) { self.sets = sets }
+    package init(sets: [[Int]]) { self.sets = sets }
 
     /// The weight of each label that makes its presence count as much as its absence: images without it / images with
     /// it.

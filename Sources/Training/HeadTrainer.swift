@@ -1,14 +1,14 @@
-public import Compute
-public import Tensors
+package import Compute
+package import Tensors
 import VisionTransformers
 
 /// Trains a head alone over features that were computed before (see `MultitaskModel.run`): an image's input is as many of the
 /// first features as the head reads.
-public final class HeadTrainer: TrainableClassifier {
+package final class HeadTrainer: TrainableClassifier {
     /// Features of one image.
-    public var inputCount: Int { head.features }
+    package var inputCount: Int { head.features }
     /// The number of classes.
-    public var classCount: Int { head.classes }
+    package var classCount: Int { head.classes }
 
     private let head: LinearHead
     private let loss: ClassificationLoss
@@ -26,7 +26,7 @@ public final class HeadTrainer: TrainableClassifier {
     ///   - seed: of initial values.
     ///   - initial: values to begin with instead, by the names of `parameters`.
     /// - Throws: `ModelError` naming what does not fit.
-    public init(
+    package init(
         features: Int, classes: Int, optimizer: AdamW = AdamW(), labels: LabelTargets? = nil,
         labelSmoothing: Double = 0, seed: UInt64, initial: [String: Tensor] = [:]
     ) throws {
@@ -38,12 +38,12 @@ public final class HeadTrainer: TrainableClassifier {
     }
 
     /// `classifier.weight` and `classifier.bias`.
-    public var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
+    package var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
 
     /// Computes the loss of a batch and its gradients, and lets AdamW take one step.
     ///
     /// - Throws: `ModelError` when the batch does not fit or the loss is not finite.
-    public func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
+    package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
         let outcome = try gradients(batch)
         optimizer.step(learningRate: learningRate)
         return outcome
@@ -69,7 +69,7 @@ public final class HeadTrainer: TrainableClassifier {
     }
 
     /// Computes logits, (images, `classCount`).
-    public func predict(
+    package func predict(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>
     ) throws {
         for image in 0..<images {
@@ -78,10 +78,10 @@ public final class HeadTrainer: TrainableClassifier {
     }
 
     /// Parameters, AdamW's moments and the number of steps taken.
-    public var state: [(name: String, tensor: Tensor)] { optimizer.state }
+    package var state: [(name: String, tensor: Tensor)] { optimizer.state }
 
     /// Goes back to a state that `state` gave.
     ///
     /// - Throws: `ModelError` naming what is missing, left over or misshapen.
-    public func restore(_ state: [(name: String, tensor: Tensor)]) throws { try optimizer.restore(state) }
+    package func restore(_ state: [(name: String, tensor: Tensor)]) throws { try optimizer.restore(state) }
 }

@@ -1,35 +1,35 @@
-public import Tensors
+package import Tensors
 
 /// One optimiser step's images, ready for the model.
-public struct TrainingBatch {
+package struct TrainingBatch {
     /// (images, `inputCount`), valid during the step.
-    public let inputs: UnsafePointer<Float>
+    package let inputs: UnsafePointer<Float>
     /// The class of each image, as the head counts them; the place of its set of labels where it may show several.
-    public let classes: [Int]
+    package let classes: [Int]
     /// How much each image's loss counts; every image counts 1 if there are none.
-    public let weights: [Float]?
+    package let weights: [Float]?
 
     /// A batch of as many images as there are classes.
-    public init(inputs: UnsafePointer<Float>, classes: [Int], weights: [Float]? = nil) {
+    package init(inputs: UnsafePointer<Float>, classes: [Int], weights: [Float]? = nil) {
         (self.inputs, self.classes, self.weights) = (inputs, classes, weights)
     }
 }
 
 /// What a step found, with the parameters from before it.
-public struct StepOutcome: Sendable, Equatable {
+package struct StepOutcome: Sendable, Equatable {
     /// The mean loss, in nats: Σ w·loss / Σ w.
-    public let loss: Double
+    package let loss: Double
     /// How many images were given their own class, or all their labels and no others.
-    public let correct: Int
+    package let correct: Int
 
     /// The outcome of a step.
-    public init(loss: Double, correct: Int) { (self.loss, self.correct) = (loss, correct) }
+    package init(loss: Double, correct: Int) { (self.loss, self.correct) = (loss, correct) }
 }
 
 /// A classifier whose parameters an optimiser changes, step by step: what a training run drives.
 ///
 /// The same state, batches and learning rates give the same bits, on any number of threads.
-public protocol TrainableClassifier: AnyObject {
+package protocol TrainableClassifier: AnyObject {
     /// Values of one image's input.
     var inputCount: Int { get }
     /// How many classes there are.

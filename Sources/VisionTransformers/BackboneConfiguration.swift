@@ -1,13 +1,13 @@
-public import Compute
+package import Compute
 
 /// A family of Vision Transformers, as `model_type` in `config.json` names it.
-public enum BackboneFamily: String, Sendable, CaseIterable {
+package enum BackboneFamily: String, Sendable, CaseIterable {
     case vit
     case deit
     case dinov2
 
     /// The class that loads the backbone without a head in transformers.
-    public var architecture: String {
+    package var architecture: String {
         switch self {
         case .vit: "ViTModel"
         case .deit: "DeiTModel"
@@ -16,86 +16,86 @@ public enum BackboneFamily: String, Sendable, CaseIterable {
     }
 
     /// Tokens before the patches: CLS, and DeiT's distillation token.
-    public var prefixTokens: Int { self == .deit ? 2 : 1 }
+    package var prefixTokens: Int { self == .deit ? 2 : 1 }
 
     /// What the vector that heads read is made of, each part as wide as the model: the prefix tokens in their order, then
     /// the mean of the patch tokens. A head reads as many of the first parts as its weight is wide.
     ///
     /// The heads of ViT read CLS; DeiT's read CLS, or CLS and the distillation token; DINOv2's read CLS and the mean. A head
     /// that was aligned with a merged backbone may read all parts.
-    public var featureParts: Int { prefixTokens + 1 }
+    package var featureParts: Int { prefixTokens + 1 }
 
     /// How many of these parts transformers' `classifier` of the family reads.
-    public var classifierParts: Int { self == .dinov2 ? 2 : 1 }
+    package var classifierParts: Int { self == .dinov2 ? 2 : 1 }
 }
 
 /// The shape of a Vision Transformer without its head; what `config.json` says of the backbone.
-public struct BackboneConfiguration: Sendable, Equatable {
+package struct BackboneConfiguration: Sendable, Equatable {
     /// The family.
-    public var family: BackboneFamily
+    package var family: BackboneFamily
     /// The width of a token, D.
-    public var hiddenSize: Int
+    package var hiddenSize: Int
     /// The number of transformer blocks.
-    public var layers: Int
+    package var layers: Int
     /// The number of attention heads.
-    public var heads: Int
+    package var heads: Int
     /// The width of the MLP; with SwiGLU the width of each of its two branches.
-    public var intermediateSize: Int
+    package var intermediateSize: Int
     /// The MLP's activation; ignored with SwiGLU, which uses SiLU.
-    public var activation: Activation
+    package var activation: Activation
     /// Whether the MLP is gated: down(silu(gate(x)) · up(x)).
-    public var usesSwiGLU: Bool
+    package var usesSwiGLU: Bool
     /// The epsilon of layer normalization.
-    public var layerNormEpsilon: Float
+    package var layerNormEpsilon: Float
     /// The image size that the position embeddings were made for, in pixels.
-    public var imageSize: Extent
+    package var imageSize: Extent
     /// The size of a patch in pixels.
-    public var patchSize: Extent
+    package var patchSize: Extent
     /// Whether query, key and value have biases.
-    public var hasQKVBias: Bool
+    package var hasQKVBias: Bool
 
     /// A height and a width.
-    public struct Extent: Sendable, Equatable, CustomStringConvertible {
+    package struct Extent: Sendable, Equatable, CustomStringConvertible {
         /// Rows.
-        public var height: Int
+        package var height: Int
         /// Columns.
-        public var width: Int
+        package var width: Int
 
         /// A height and a width.
-        public init(height: Int, width: Int) {
+        package init(height: Int, width: Int) {
             self.height = height
             self.width = width
         }
 
         /// "height x width".
-        public var description: String { "\(height) x \(width)" }
+        package var description: String { "\(height) x \(width)" }
     }
 
     /// Colour channels; images are RGB.
-    public static let channels = 3
+    package static let channels = 3
 
     /// The number of patches down and across an image of the given size.
-    public func grid(for image: Extent) -> Extent {
+    package func grid(for image: Extent) -> Extent {
         Extent(height: image.height / patchSize.height, width: image.width / patchSize.width)
     }
 
     /// Values of one patch: channels x height x width.
-    public var patchLength: Int { Self.channels * patchSize.height * patchSize.width }
+    package var patchLength: Int { Self.channels * patchSize.height * patchSize.width }
 
     /// The width of one attention head.
-    public var headSize: Int { hiddenSize / heads }
+    package var headSize: Int { hiddenSize / heads }
 
     /// The width of the vector that heads may read.
-    public var featureSize: Int { hiddenSize * family.featureParts }
+    package var featureSize: Int { hiddenSize * family.featureParts }
 
     /// The widths that a head's weight may have.
-    public var headWidths: [Int] { (1...family.featureParts).map { hiddenSize * $0 } }
+    package var headWidths: [Int] { (1...family.featureParts).map { hiddenSize * $0 } }
 
     /// Whether the position embeddings are resampled for images of another size; other families refuse such images.
-    public var interpolatesPositions: Bool { family == .dinov2 }
+    package var interpolatesPositions: Bool { family == .dinov2 }
 
     /// The parameters of the backbone with their shapes, by this project's names (see `ParameterNames`).
-    public var parameterShapes: [(name: String, shape: [Int])] {
+    package var parameterShapes: [(name: String, shape: [Int])] {
         let (d, m) = (hiddenSize, intermediateSize)
         let grid = grid(for: imageSize)
         var shapes: [(String, [Int])] = [("embeddings.cls_token", [1, 1, d])]

@@ -3,11 +3,11 @@ import Tensors
 
 extension ModelBundle {
     /// Tasks that share a backbone.
-    public struct Group: Sendable {
+    package struct Group: Sendable {
         /// The backbone.
-        public let backbone: Checkpoint
+        package let backbone: Checkpoint
         /// The places of its tasks among the bundle's heads.
-        public let tasks: [Int]
+        package let tasks: [Int]
 
         /// The backbone's blocks in eight bits, if `quantize` has rounded them.
         var rounded: RoundedWeights? {
@@ -18,18 +18,18 @@ extension ModelBundle {
     /// Whether `quantize` has rounded every backbone, and found that it keeps its labels.
     ///
     /// - Throws: `TensorFileError` when what it left is damaged.
-    public var keepsLabelsInInt8: Bool {
+    package var keepsLabelsInInt8: Bool {
         get throws { try groups.allSatisfy { try $0.rounded?.agreement?.isEnough ?? false } }
     }
 
     /// The version of the format that a bundle of several backbones has.
-    public static let groupedFormatVersion = 2
+    package static let groupedFormatVersion = 2
 
     /// The folder of a group's backbone: nil for the first, whose backbone is at the bundle's top, then `group2`, `group3` ...
-    public static func groupFolder(_ index: Int) -> String? { index == 0 ? nil : "group\(index + 1)" }
+    package static func groupFolder(_ index: Int) -> String? { index == 0 ? nil : "group\(index + 1)" }
 
     /// Whether a name is one that `groupFolder(_:)` gives.
-    public static func isGroupFolder(_ name: String) -> Bool {
+    package static func isGroupFolder(_ name: String) -> Bool {
         guard name.hasPrefix("group"), let number = Int(name.dropFirst("group".count)), number > 1 else { return false }
         return groupFolder(number - 1) == name
     }

@@ -1,8 +1,8 @@
 import Glibc
-public import Tensors
+package import Tensors
 
 /// Where the weights of a backbone come from: a checkpoint as it lies, or one with adapters merged into it.
-public protocol ParameterSource: Sendable {
+package protocol ParameterSource: Sendable {
     /// A parameter by its canonical name (see `ParameterNames`).
     func parameter(_ name: String) throws -> Tensor
     /// Tells that a parameter has been used and its memory may go.
@@ -12,31 +12,31 @@ public protocol ParameterSource: Sendable {
 /// A Hugging Face checkpoint folder: `config.json` and `model.safetensors` or `pytorch_model.bin`, or shards with an index.
 ///
 /// Opening maps the files and checks every name and shape; data is read when a parameter is asked for.
-public final class Checkpoint: ParameterSource {
+package final class Checkpoint: ParameterSource {
     /// One tensor as it is stored, and the parameters that it holds.
-    public struct StoredTensor: Sendable {
+    package struct StoredTensor: Sendable {
         /// The shard.
-        public let file: any TensorFile
+        package let file: any TensorFile
         /// The tensor's place and shape in it.
-        public let entry: TensorEntry
+        package let entry: TensorEntry
         /// Its name without what stands before every name of the checkpoint (see `FileNames`).
-        public let name: String
+        package let name: String
         /// The canonical names of what it holds: one, or the branches of a fused weight in the order of their rows.
-        public let parameters: [String]
+        package let parameters: [String]
     }
 
     /// The folder.
-    public let folder: String
+    package let folder: String
     /// Where its preprocessing settings come from.
-    public let preprocessor: PreprocessorChoice
+    package let preprocessor: PreprocessorChoice
     /// `config.json` as it stands.
-    public let configurationFile: JSON
+    package let configurationFile: JSON
     /// The backbone's shape.
-    public let configuration: BackboneConfiguration
+    package let configuration: BackboneConfiguration
     /// The tensors in the order of the files.
-    public let storedTensors: [StoredTensor]
+    package let storedTensors: [StoredTensor]
     /// The files of the weights, shards in the order of the index.
-    public let files: [any TensorFile]
+    package let files: [any TensorFile]
     private let places: [String: (tensor: Int, branch: Int)]
 
     /// Opens a checkpoint folder.
@@ -46,7 +46,7 @@ public final class Checkpoint: ParameterSource {
     ///   - preprocessor: where its preprocessing settings come from; they are read when they are asked for.
     /// - Throws: `ModelError` or `TensorFileError` naming the file, and the key or tensor that is missing, left over or of
     ///   another shape.
-    public convenience init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
+    package convenience init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
         try self.init(folder: folder, preprocessor: preprocessor, wanted: .base)
     }
 
@@ -89,7 +89,7 @@ public final class Checkpoint: ParameterSource {
     ///
     /// - Throws: `ModelError` when there is none of that name, or an element is not a finite number; `TensorFileError` when its
     ///   elements are not floats.
-    public func parameter(_ name: String) throws -> Tensor {
+    package func parameter(_ name: String) throws -> Tensor {
         guard let place = places[name] else { throw ModelError(folder, "no parameter \"\(name)\"") }
         let stored = storedTensors[place.tensor]
         let tensor = try stored.file.tensor(stored.entry.name)
@@ -103,7 +103,7 @@ public final class Checkpoint: ParameterSource {
     /// Checks that every element of every tensor is a finite number; reads all weights.
     ///
     /// - Throws: `ModelError` naming the file, the tensor and the first element that is not; `TensorFileError`.
-    public func checkFinite() throws {
+    package func checkFinite() throws {
         for stored in storedTensors {
             try stored.file.tensor(stored.entry.name).checkFinite(stored.entry.name, path: stored.file.path)
             stored.file.file.release(stored.entry.range)
@@ -122,17 +122,17 @@ public final class Checkpoint: ParameterSource {
     }
 
     /// Whether there is a parameter of that name.
-    public func hasParameter(_ name: String) -> Bool { places[name] != nil }
+    package func hasParameter(_ name: String) -> Bool { places[name] != nil }
 
     /// Gives the memory behind the base's parameter back to the system.
-    public func release(_ name: String) {
+    package func release(_ name: String) {
         guard let place = places[name] else { return }
         let stored = storedTensors[place.tensor]
         stored.file.file.release(stored.entry.range)
     }
 
     /// The shape of a parameter, or nil if there is none of that name.
-    public func shape(_ name: String) -> [Int]? {
+    package func shape(_ name: String) -> [Int]? {
         guard let place = places[name] else { return nil }
         let stored = storedTensors[place.tensor]
         guard stored.parameters.count > 1, let rows = stored.entry.shape.first else { return stored.entry.shape }

@@ -1,11 +1,11 @@
 import Compute
-public import Tensors
+package import Tensors
 
 extension BackboneConfiguration {
     /// Reads the backbone's shape from a Hugging Face `config.json`; defaults are those of transformers.
     ///
     /// - Throws: `ModelError` naming the key, what was expected and what was found.
-    public init(_ json: JSON, path: String) throws {
+    package init(_ json: JSON, path: String) throws {
         let file = ConfigurationFile(json: json, path: path)
         let type = try file.string("model_type", default: nil)
         guard let family = BackboneFamily(rawValue: type) else {
@@ -53,7 +53,7 @@ extension BackboneConfiguration {
     ///
     /// - Throws: `ModelError` unless the numbers run from 0 without a gap. A name may stand twice, as "crane" does in
     ///   ImageNet.
-    public static func classNames(_ json: JSON, path: String) throws -> [String]? {
+    package static func classNames(_ json: JSON, path: String) throws -> [String]? {
         guard let value = json.objectValue?["id2label"], value != .null else { return nil }
         guard let members = value.objectValue?.members, !members.isEmpty else {
             throw ModelError(path, "id2label: expected an object with names, found \(value.kind)")

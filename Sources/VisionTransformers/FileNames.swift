@@ -1,15 +1,15 @@
 /// The names of the tensors in a file, without what training tools put before every one of them: `module.` by
 /// DistributedDataParallel, `_orig_mod.` by torch.compile, `model.` by whatever holds the model as its member.
-public enum FileNames {
+package enum FileNames {
     /// What PEFT puts before every name of a model.
-    public static let adapterPrefix = "base_model.model."
+    package static let adapterPrefix = "base_model.model."
 
     private static let wrappers = ["module.", "_orig_mod.", "model."]
 
     /// Checks that all names have the same before them.
     ///
     /// - Throws: `ModelError` about `path` when only some names have it: then it is not clear what belongs together.
-    public static func check(_ names: some Sequence<String>, path: String) throws {
+    package static func check(_ names: some Sequence<String>, path: String) throws {
         var first: (name: String, outer: String, inner: String)?
         for name in names {
             let (outer, inner, _) = split(name)
@@ -27,7 +27,7 @@ public enum FileNames {
     }
 
     /// A name without what stands before all, and without PEFT's prefix.
-    public static func bare(_ name: String) -> String { split(name).rest }
+    package static func bare(_ name: String) -> String { split(name).rest }
 
     private static func split(_ name: String) -> (outer: String, inner: String, rest: String) {
         var rest = name[...]

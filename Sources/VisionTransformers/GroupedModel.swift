@@ -9,20 +9,20 @@ import Tensors
 /// Memory is that of the backbones' weights, and for each thread and backbone that of one image's pass.
 ///
 /// Not safe for use by several callers at once.
-public final class GroupedModel {
+package final class GroupedModel {
     /// Heads with the backbone that they read.
-    public struct Group: Sendable {
+    package struct Group: Sendable {
         /// Where the backbone's weights come from.
-        public let source: any ParameterSource
+        package let source: any ParameterSource
         /// The places of its tasks among all heads.
-        public let tasks: [Int]
+        package let tasks: [Int]
         /// The backbone's blocks in eight bits; int8 is less exact and slower without.
-        public let rounded: RoundedWeights?
+        package let rounded: RoundedWeights?
         /// Where the backbone's packed weights are kept, if they are.
         let cache: PackedCache?
 
         /// Heads with their backbone.
-        public init(_ source: any ParameterSource, tasks: [Int], rounded: RoundedWeights? = nil) {
+        package init(_ source: any ParameterSource, tasks: [Int], rounded: RoundedWeights? = nil) {
             self.init(source, tasks: tasks, rounded: rounded, cache: nil)
         }
 
@@ -37,17 +37,17 @@ public final class GroupedModel {
     }
 
     /// The shape of each backbone.
-    public let configuration: BackboneConfiguration
+    package let configuration: BackboneConfiguration
     /// The heads in the order of the logits.
-    public let heads: [Head]
+    package let heads: [Head]
     /// Values of one image's input, as in `MultitaskModel`.
-    public let inputCount: Int
+    package let inputCount: Int
     /// Logits of one image: all heads' classes in order.
-    public let classCount: Int
+    package let classCount: Int
     /// Values of one image's hidden state in one group: tokens x D.
-    public let hiddenShape: [Int]
+    package let hiddenShape: [Int]
     /// How many backbones there are.
-    public var groupCount: Int { models.count }
+    package var groupCount: Int { models.count }
 
     private let pool: WorkerPool
     private let models: [MultitaskModel]
@@ -69,7 +69,7 @@ public final class GroupedModel {
     ///   - precision: in what numbers they multiply.
     /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `TensorFileError`,
     ///   `ComputeError`.
-    public init(
+    package init(
         _ groups: [Group], configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, threads: Int, givesAllTokens: Bool = false,
         precision: InferencePrecision = .f32
@@ -114,7 +114,7 @@ public final class GroupedModel {
     ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, if wanted.
     /// - Throws: `ModelError` when hidden states are wanted of a model that was not planned for them; `ComputeError` when a
     ///   kernel fails.
-    public func run(
+    package func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil
     ) throws {

@@ -1,22 +1,22 @@
-public import Tensors
+package import Tensors
 
 /// A linear classifier over the backbone's features, with its class names.
-public struct Head: Sendable, Equatable {
+package struct Head: Sendable, Equatable {
     /// The task's name.
-    public var task: String
+    package var task: String
     /// The class names in the order of the logits.
-    public var classes: [String]
+    package var classes: [String]
     /// The weight, (classes, F); it reads the first F elements of the features (see `BackboneFamily.featureParts`).
-    public var weight: Tensor
+    package var weight: Tensor
     /// The bias, (classes).
-    public var bias: Tensor
+    package var bias: Tensor
     /// What turns the logits into an answer.
-    public var activation: HeadActivation
+    package var activation: HeadActivation
 
     /// A head whose shapes have been checked.
     ///
     /// - Throws: `ModelError` about `path` when the shapes and the number of class names do not agree.
-    public init(
+    package init(
         task: String, classes: [String], weight: Tensor, bias: Tensor, activation: HeadActivation, path: String
     ) throws {
         guard weight.shape.count == 2, bias.shape == [weight.shape[0]], weight.shape[0] > 0 else {
@@ -35,7 +35,7 @@ public struct Head: Sendable, Equatable {
     }
 
     /// Names for classes that nobody named, as Hugging Face gives them: LABEL_0, LABEL_1 ...
-    public static func placeholderNames(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }
+    package static func placeholderNames(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }
 
     /// A head from the parameters that a checkpoint or adapter holds, by canonical name; nil when there are none.
     ///
@@ -43,7 +43,7 @@ public struct Head: Sendable, Equatable {
     /// (W₁h₁ + b₁ + W₂h₂ + b₂) / 2 = [W₁/2, W₂/2]·[h₁; h₂] + (b₁ + b₂)/2.
     ///
     /// - Throws: `ModelError` about `path` when the shapes do not fit the backbone.
-    public static func linear(
+    package static func linear(
         _ parameters: [String: Tensor], configuration: BackboneConfiguration, path: String
     ) throws -> (weight: Tensor, bias: Tensor)? {
         func classifier(_ name: String, _ width: [Int]) throws -> (weight: Tensor, bias: Tensor)? {
@@ -85,7 +85,7 @@ extension Checkpoint {
     ///
     /// - Throws: `ModelError` or `TensorFileError` when the head does not fit the backbone or its class names, or its
     ///   `problem_type` is not known.
-    public func head(task: String) throws -> Head? {
+    package func head(task: String) throws -> Head? {
         var parameters: [String: Tensor] = [:]
         for name in storedTensors.flatMap(\.parameters) where ParameterNames.isHead(name) {
             parameters[name] = try parameter(name)

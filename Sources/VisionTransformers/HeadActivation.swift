@@ -1,7 +1,7 @@
-public import Tensors
+package import Tensors
 
 /// What turns a head's logits into its answer.
-public enum HeadActivation: String, Sendable, CaseIterable {
+package enum HeadActivation: String, Sendable, CaseIterable {
     /// One class of several: probabilities that add up to 1.
     case softmax
     /// Each class by itself, as taggers answer, or the yes or no of a single output: one probability per class.
@@ -14,7 +14,7 @@ public enum HeadActivation: String, Sendable, CaseIterable {
     /// - Parameters:
     ///   - problemType: what the head's configuration says, or nil when it does not say.
     ///   - outputs: the number of the head's outputs.
-    public init(_ problemType: ProblemType?, outputs: Int) {
+    package init(_ problemType: ProblemType?, outputs: Int) {
         self =
             switch problemType {
             case .regression: .identity
@@ -24,7 +24,7 @@ public enum HeadActivation: String, Sendable, CaseIterable {
     }
 
     /// The problem type that gives this activation.
-    public var problemType: ProblemType {
+    package var problemType: ProblemType {
         switch self {
         case .softmax: .singleLabel
         case .sigmoid: .multiLabel
@@ -33,7 +33,7 @@ public enum HeadActivation: String, Sendable, CaseIterable {
     }
 
     /// The names of all activations, for messages.
-    public static let names = allCases.map(\.rawValue).joined(separator: ", ")
+    package static let names = allCases.map(\.rawValue).joined(separator: ", ")
 
     /// Refuses a head that is not a softmax.
     ///
@@ -41,7 +41,7 @@ public enum HeadActivation: String, Sendable, CaseIterable {
     ///   - task: the head's task.
     ///   - purpose: what does not support it, such as "evaluate".
     /// - Throws: `ModelError` about the task.
-    public func requireSoftmax(task: String, for purpose: String) throws {
+    package func requireSoftmax(task: String, for purpose: String) throws {
         guard self != .softmax else { return }
         throw ModelError(
             task, "\(purpose) supports heads with activation softmax; the head of this task has \(rawValue)")
@@ -49,18 +49,18 @@ public enum HeadActivation: String, Sendable, CaseIterable {
 }
 
 /// The kind of problem that a head was trained for: `problem_type` in a Hugging Face `config.json`.
-public enum ProblemType: String, Sendable, CaseIterable {
+package enum ProblemType: String, Sendable, CaseIterable {
     case regression
     case singleLabel = "single_label_classification"
     case multiLabel = "multi_label_classification"
 
     /// The key that says it.
-    public static let key = "problem_type"
+    package static let key = "problem_type"
 
     /// Reads `problem_type` of a JSON object; nil when there is none.
     ///
     /// - Throws: `ModelError` about `path` when it is not one that transformers knows.
-    public static func read(_ json: JSON, path: String) throws -> ProblemType? {
+    package static func read(_ json: JSON, path: String) throws -> ProblemType? {
         guard let value = json.objectValue?[key], value != .null else { return nil }
         guard let type = value.stringValue.flatMap(ProblemType.init) else {
             let known = allCases.map(\.rawValue).joined(separator: ", ")

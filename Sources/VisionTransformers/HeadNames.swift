@@ -3,7 +3,7 @@
 /// transformers' heads are one linear layer, `classifier`, or DeiT's two. People also put a `Sequential` in its place:
 /// if one layer in it has parameters and they are those of a linear layer, as in `Sequential(Dropout, Linear)`, it is
 /// the head.
-public enum HeadNames {
+package enum HeadNames {
     /// The modules of heads in transformers' models.
     static let roots = ["classifier", "cls_classifier", "distillation_classifier"]
 
@@ -19,7 +19,7 @@ public enum HeadNames {
     ///   - shapes: the parameters of the head by canonical name.
     ///   - path: the file, for errors.
     /// - Throws: `ModelError` when a head is more than one linear layer.
-    public static func linear(_ shapes: [String: [Int]], path: String) throws -> [String: String] {
+    package static func linear(_ shapes: [String: [Int]], path: String) throws -> [String: String] {
         var names: [String: String] = [:]
         for (root, parameters) in Dictionary(grouping: shapes.keys, by: { String($0.prefix { $0 != "." }) }) {
             let layers = Set(parameters.map { $0.split(separator: ".").dropLast().joined(separator: ".") })
@@ -47,7 +47,7 @@ public enum HeadNames {
     }
 
     /// The module of the whole head that a module within a `Sequential` stands for: `classifier` of `classifier.1`.
-    public static func module(of canonical: String) -> String {
+    package static func module(of canonical: String) -> String {
         let parts = canonical.split(separator: ".")
         guard parts.count > 1, roots.contains(where: { parts[0] == $0 }),
             parts.dropFirst().allSatisfy({ Int($0) != nil })

@@ -1,7 +1,7 @@
 /// What one group of linear layers of the backbone reads: rows of inputs, seen while an image is computed.
-public struct LayerInput: Sendable {
+package struct LayerInput: Sendable {
     /// A place in a transformer block.
-    public enum Place: Sendable, CaseIterable {
+    package enum Place: Sendable, CaseIterable {
         /// Before query, key and value.
         case attentionInput
         /// Before the attention's output layer.
@@ -12,7 +12,7 @@ public struct LayerInput: Sendable {
         case mlpHidden
 
         /// The modules of a block that read here.
-        public var modules: [String] {
+        package var modules: [String] {
             switch self {
             case .attentionInput: ["attention.q_proj", "attention.k_proj", "attention.v_proj"]
             case .attentionOutput: ["attention.o_proj"]
@@ -23,7 +23,7 @@ public struct LayerInput: Sendable {
     }
 
     /// Receives the inputs of one place for one image of the batch: (rows, columns), valid during the call only.
-    public typealias Observer = (
+    package typealias Observer = (
         _ image: Int, _ layer: Int, _ place: Place, _ values: UnsafePointer<Float>, _ rows: Int, _ columns: Int
     ) -> Void
 }

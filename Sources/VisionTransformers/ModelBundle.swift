@@ -1,41 +1,41 @@
 import Glibc
-public import Images
-public import Tensors
+package import Images
+package import Tensors
 
 /// A model that is ready to label: a backbone or several, their preprocessing, and a head for each task.
 ///
 /// On disk it is what `merge` writes (see docs/bundle-format.md), or a plain Hugging Face classification checkpoint, which
 /// counts as a bundle of one task.
-public struct ModelBundle: Sendable {
+package struct ModelBundle: Sendable {
     /// The folder.
-    public let folder: String
+    package let folder: String
     /// The merged backbone; with several groups that of the first.
-    public let backbone: Checkpoint
+    package let backbone: Checkpoint
     /// The backbones and their tasks: one group unless the bundle says otherwise.
-    public let groups: [Group]
+    package let groups: [Group]
     /// How images become the backbone's input.
-    public let preprocessing: Preprocessing
+    package let preprocessing: Preprocessing
     /// The heads in the order of the tasks.
-    public let heads: [Head]
+    package let heads: [Head]
     /// `bundle.json`, or nil for a plain checkpoint.
-    public let manifest: JSON?
+    package let manifest: JSON?
 
     /// The version of the format that a bundle of one backbone has.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
     /// The version of the format that a bundle with a head other than a softmax, or a resize other than Pillow's, has.
     /// Earlier versions of this program, which would answer otherwise, refuse it.
-    public static let activationFormatVersion = 3
+    package static let activationFormatVersion = 3
     /// The manifest's file name; a folder with it is a bundle.
-    public static let manifestName = "bundle.json"
+    package static let manifestName = "bundle.json"
     /// The file of the heads.
-    public static let headsName = "heads.safetensors"
+    package static let headsName = "heads.safetensors"
     /// The preprocessing settings' file name.
-    public static let preprocessingName = "preprocessor_config.json"
+    package static let preprocessingName = "preprocessor_config.json"
     /// The name of the only task of a plain checkpoint.
-    public static let plainTask = "label"
+    package static let plainTask = "label"
 
     /// Whether a folder is a bundle that `merge` wrote.
-    public static func isBundle(_ folder: String) -> Bool { access("\(folder)/\(manifestName)", F_OK) == 0 }
+    package static func isBundle(_ folder: String) -> Bool { access("\(folder)/\(manifestName)", F_OK) == 0 }
 
     /// Opens a bundle, or a plain classification checkpoint.
     ///
@@ -43,7 +43,7 @@ public struct ModelBundle: Sendable {
     ///   - folder: the folder.
     ///   - preprocessor: where the preprocessing settings come from.
     /// - Throws: `ModelError`, `TensorFileError` or `ImageError` naming the file that is missing or wrong.
-    public init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
+    package init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
         let manifestPath = "\(folder)/\(Self.manifestName)"
         manifest = Self.isBundle(folder) ? try JSON(contentsOf: manifestPath) : nil
         self.folder = folder
@@ -67,7 +67,7 @@ public struct ModelBundle: Sendable {
     /// Whoever writes a model calls this first, so that nothing is written that `label` refuses.
     ///
     /// - Throws: `ModelError`, `TensorFileError` or `ImageError` with the words of `label`.
-    public static func check(_ backbone: Checkpoint, heads: [Head]) throws {
+    package static func check(_ backbone: Checkpoint, heads: [Head]) throws {
         let configuration = backbone.configuration
         try MultitaskModel.check(configuration.inputSize(backbone.preprocessing()), configuration)
         for head in heads where !configuration.headWidths.contains(head.weight.shape[1]) {
@@ -87,7 +87,7 @@ public struct ModelBundle: Sendable {
     ///   - precision: in what numbers it multiplies.
     ///   - cache: whether packed weights are kept beside the backbones for the next time.
     /// - Throws: as `GroupedModel.init`.
-    public func model(
+    package func model(
         threads: Int, for wanted: [String]? = nil, givesAllTokens: Bool = false, precision: InferencePrecision = .f32,
         cache: PackedCache.Use = .never
     ) throws -> GroupedModel {
@@ -105,7 +105,7 @@ public struct ModelBundle: Sendable {
     /// Checks a task's name: it stands in column names and on command lines.
     ///
     /// - Throws: `ModelError` about `path` when it is empty, has a character with a meaning there, or is a column's name.
-    public static func checkTaskName(_ name: String, path: String) throws {
+    package static func checkTaskName(_ name: String, path: String) throws {
         let forbidden: Set<Unicode.Scalar> = ["=", ",", "/", ":"]
         let isPlain = name.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F && !forbidden.contains($0) }
         guard !name.isEmpty, isPlain, name != "path", name != "status" else {
@@ -175,7 +175,7 @@ public struct ModelBundle: Sendable {
 extension BackboneConfiguration {
     /// The size of the images that reach the backbone: what preprocessing gives, or, when that is left to the images, the
     /// size that the backbone was made for.
-    public func inputSize(_ preprocessing: Preprocessing) -> Extent {
+    package func inputSize(_ preprocessing: Preprocessing) -> Extent {
         preprocessing.outputSize.map { Extent(height: $0.height, width: $0.width) } ?? imageSize
     }
 }

@@ -1,20 +1,20 @@
 package import Tensors
 
 /// A checkpoint, adapter or bundle that cannot be used: which file or folder, and why.
-public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file or folder.
-    public let path: String
+    package let path: String
     /// What was expected and what was found.
-    public let reason: String
+    package let reason: String
 
     /// An error about one file or folder.
-    public init(_ path: String, _ reason: String) {
+    package init(_ path: String, _ reason: String) {
         self.path = path
         self.reason = reason
     }
 
     /// The path and the reason.
-    public var description: String { "\(path): \(reason)" }
+    package var description: String { "\(path): \(reason)" }
 }
 
 extension Tensor {

@@ -2,9 +2,9 @@ import Glibc
 import Tensors
 
 /// What lies at a path where a model or adapter was expected: for errors that say what it is and what to do.
-public enum ModelPlace {
+package enum ModelPlace {
     /// What was expected.
-    public enum Wanted: Sendable {
+    package enum Wanted: Sendable {
         /// A bundle, or a classification checkpoint.
         case bundle
         /// The checkpoint that adapters are for.
@@ -16,7 +16,7 @@ public enum ModelPlace {
     private static let adapterFiles = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
 
     /// The error about a path that is not what was wanted.
-    public static func error(_ path: String, wanted: Wanted) -> ModelError {
+    package static func error(_ path: String, wanted: Wanted) -> ModelError {
         ModelError(path, reason(path, wanted: wanted))
     }
 
@@ -84,7 +84,7 @@ public enum ModelPlace {
 
     /// The folders below a folder, at most two levels down, that have a file of a name; in order of their names. Those
     /// two levels down count only where there is none above.
-    public static func folders(with name: String, in folder: String) -> [String] {
+    package static func folders(with name: String, in folder: String) -> [String] {
         let children = children(of: folder)
         let found = children.filter { has(name, in: $0) }
         return found.isEmpty ? children.flatMap { self.children(of: $0).filter { has(name, in: $0) } } : found
@@ -98,7 +98,7 @@ public enum ModelPlace {
     }
 
     /// The first few paths, and how many more there are.
-    public static func shown(_ paths: [String]) -> String {
+    package static func shown(_ paths: [String]) -> String {
         paths.prefix(5).joined(separator: ", ") + (paths.count > 5 ? " or one of \(paths.count - 5) more" : "")
     }
 }

@@ -5,29 +5,29 @@ import Tensors
 /// A backbone with any number of heads, ready to answer: one pass over an image gives the logits of every task.
 ///
 /// Not safe for use by several callers at once; it spreads the images of a batch over its own threads.
-public final class MultitaskModel {
+package final class MultitaskModel {
     /// The backbone's shape.
-    public let configuration: BackboneConfiguration
+    package let configuration: BackboneConfiguration
     /// The heads in the order of the logits.
-    public let heads: [Head]
+    package let heads: [Head]
     /// The size of the images that it takes, in pixels.
-    public let imageSize: BackboneConfiguration.Extent
+    package let imageSize: BackboneConfiguration.Extent
     /// Values of one image's input: patches in row-major order, each (channel, row, column).
-    public let inputCount: Int
+    package let inputCount: Int
     /// Logits of one image: all heads' classes in order.
-    public let classCount: Int
+    package let classCount: Int
     /// Values of one image's hidden state: tokens x D.
-    public let hiddenShape: [Int]
+    package let hiddenShape: [Int]
 
     /// The most patches that an image may have. Attention's scores are as many as the square of that, in every thread;
     /// sizes that come from a file must not ask for more memory than there can be.
-    public static let maximumPatches = 1 << 14
+    package static let maximumPatches = 1 << 14
 
     /// Values of one image's features, if they are asked for.
-    public let featureCount: Int
+    package let featureCount: Int
 
     /// In what numbers it multiplies.
-    public let precision: InferencePrecision
+    package let precision: InferencePrecision
 
     /// Whether all tokens are computed in the last block, as hidden states and observers need, or only those that are read.
     private let givesAllTokens: Bool
@@ -48,7 +48,7 @@ public final class MultitaskModel {
     ///   - rounded: the backbone's blocks in eight bits; int8 is less exact and slower without.
     /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`; `ComputeError` when the processor has
     ///   no instructions for the precision.
-    public convenience init(
+    package convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: BackboneConfiguration.Extent, threads: Int, givesFeatures: Bool = false,
         givesAllTokens: Bool = false, precision: InferencePrecision = .f32, rounded: RoundedWeights? = nil
@@ -118,7 +118,7 @@ public final class MultitaskModel {
     ///   - features: receives (images, featureCount), what heads read, if wanted.
     /// - Throws: `ModelError` when hidden states are wanted of a model that was not planned for them; `ComputeError` when a
     ///   kernel fails.
-    public func run(
+    package func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
     ) throws {
@@ -145,7 +145,7 @@ public final class MultitaskModel {
     ///   - images: how many there are.
     ///   - observer: called on several threads at once, each with another image of the batch.
     /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel fails.
-    public func observe(
+    package func observe(
         _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerInput.Observer
     ) throws {
         try needAllTokens()
@@ -178,7 +178,7 @@ public final class MultitaskModel {
     /// - Parameter input: (inputCount).
     /// - Returns: seconds; the clock's own time is in them, some 50 ns a step.
     /// - Throws: `ComputeError` when a kernel fails.
-    public func profile(_ input: UnsafePointer<Float>) throws -> [ForwardStage: Double] {
+    package func profile(_ input: UnsafePointer<Float>) throws -> [ForwardStage: Double] {
         var times: [ForwardStage: Double] = [:]
         var logits = [Float](repeating: 0, count: classCount)
         let clock = ContinuousClock()
@@ -194,7 +194,7 @@ public final class MultitaskModel {
     }
 
     /// How many threads work on a batch.
-    public var workers: Int { pool.workers }
+    package var workers: Int { pool.workers }
 
     /// Computes one image as one of the pool's workers.
     func run(
@@ -205,5 +205,5 @@ public final class MultitaskModel {
     }
 
     /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each, of those that are computed.
-    public let operationsPerImage: Double
+    package let operationsPerImage: Double
 }

@@ -3,12 +3,12 @@
 /// transformers 5 renamed the modules of ViT, DeiT and DINOv2 in memory, while checkpoints on disk keep the names of
 /// transformers 4; adapters carry the names of the version that saved them. This project uses the new names without the
 /// model's prefix, and `norm1`, `norm2` for the two layer normalizations of a block in every family.
-public enum ParameterNames {
+package enum ParameterNames {
     /// The patch embedding's convolution.
-    public static let patchProjection = "embeddings.patch_embeddings.projection"
+    package static let patchProjection = "embeddings.patch_embeddings.projection"
 
     /// The gated MLP's two input branches as one matrix, gate above up: how DINOv2 stores them.
-    public static let fusedGate = "mlp.weights_in"
+    package static let fusedGate = "mlp.weights_in"
 
     private static let prefixes = ["vit.", "deit.", "dinov2."]
 
@@ -25,12 +25,12 @@ public enum ParameterNames {
     ]
 
     /// A name without the prefix of a model with a head.
-    public static func withoutPrefix(_ name: String) -> String {
+    package static func withoutPrefix(_ name: String) -> String {
         prefixes.first { name.hasPrefix($0) }.map { String(name.dropFirst($0.count)) } ?? name
     }
 
     /// The name under this project's scheme of a parameter or module named by any scheme.
-    public static func canonical(_ name: String) -> String {
+    package static func canonical(_ name: String) -> String {
         let rest = withoutPrefix(name)
         for start in ["encoder.layer.", "layers."] where rest.hasPrefix(start) {
             let path = rest.dropFirst(start.count)
@@ -47,29 +47,29 @@ public enum ParameterNames {
     }
 
     /// The branches of a fused parameter in the order of their rows, or nil if the parameter is not fused.
-    public static func branches(of canonical: String) -> [String]? {
+    package static func branches(of canonical: String) -> [String]? {
         guard canonical.contains(fusedGate) else { return nil }
         return ["mlp.gate_proj", "mlp.up_proj"].map { canonical.replacing(fusedGate, with: $0) }
     }
 
     /// Whether a parameter belongs to a classification head.
-    public static func isHead(_ canonical: String) -> Bool { HeadNames.isPart(canonical) }
+    package static func isHead(_ canonical: String) -> Bool { HeadNames.isPart(canonical) }
 
     /// Whether a parameter is part of some checkpoints but of no answer: it is kept, and not computed with.
-    public static func isUnused(_ canonical: String) -> Bool {
+    package static func isUnused(_ canonical: String) -> Bool {
         canonical == "embeddings.mask_token" || canonical.hasPrefix("pooler.dense.")
     }
 }
 
 extension ParameterNames {
     /// The layer that a module or parameter belongs to, or nil.
-    public static func layer(of canonical: String) -> Int? {
+    package static func layer(of canonical: String) -> Int? {
         let parts = canonical.split(separator: ".", maxSplits: 2)
         return parts.count == 3 && parts[0] == "layers" ? Int(parts[1]) : nil
     }
 
     /// The paths that a module has in a family's models: under transformers 5, under 4, and its name here.
-    public static func spellings(of canonical: String, family: BackboneFamily) -> [String] {
+    package static func spellings(of canonical: String, family: BackboneFamily) -> [String] {
         let prefix = family.rawValue + "."
         guard let layer = layer(of: canonical) else { return [prefix + canonical, canonical] }
         let inner = canonical.split(separator: ".", maxSplits: 2).last.map(String.init) ?? canonical

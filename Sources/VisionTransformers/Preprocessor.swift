@@ -1,11 +1,11 @@
 import Glibc
-public import Images
-public import Tensors
+package import Images
+package import Tensors
 
 /// Where preprocessing settings come from, and who resizes, where a model's folder does not say or shall not count.
-public struct PreprocessorChoice: Sendable, Equatable {
+package struct PreprocessorChoice: Sendable, Equatable {
     /// Where the settings come from.
-    public enum Source: Sendable, Equatable {
+    package enum Source: Sendable, Equatable {
         /// The model's folder.
         case folder
         /// A file such as `preprocessor_config.json`, or the folder of one.
@@ -15,7 +15,7 @@ public struct PreprocessorChoice: Sendable, Equatable {
     }
 
     /// Well-known models.
-    public enum Preset: String, CaseIterable, Sendable {
+    package enum Preset: String, CaseIterable, Sendable {
         /// As google/vit-base-patch16-224, for the image size of the model.
         case vit
         /// As facebook/deit-base-distilled-patch16-224, for the image size of the model.
@@ -28,12 +28,12 @@ public struct PreprocessorChoice: Sendable, Equatable {
     }
 
     /// Where the settings come from.
-    public var source = Source.folder
+    package var source = Source.folder
     /// Whose resize; nil for what the model's `bundle.json` says, or Pillow's.
-    public var resize: ResizeBackend?
+    package var resize: ResizeBackend?
 
     /// A choice; the model's own settings unless specified.
-    public init(source: Source = .folder, resize: ResizeBackend? = nil) {
+    package init(source: Source = .folder, resize: ResizeBackend? = nil) {
         (self.source, self.resize) = (source, resize)
     }
 
@@ -44,11 +44,11 @@ public struct PreprocessorChoice: Sendable, Equatable {
 }
 
 /// The settings that say how images become a model's input, as they were found.
-public struct PreprocessorFile: Sendable {
+package struct PreprocessorFile: Sendable {
     /// What `preprocessor_config.json` holds, or would.
-    public let json: JSON
+    package let json: JSON
     /// Where it was found, for errors.
-    public let path: String
+    package let path: String
 
     /// The file's name in a folder of transformers.
     static let name = ModelBundle.preprocessingName
@@ -62,7 +62,7 @@ public struct PreprocessorFile: Sendable {
     ///   - choice: where to look.
     ///   - imageSize: the size that the model was made for, for presets; nil if that is not known.
     /// - Throws: `ModelError` or `TensorFileError` naming the file that is missing or wrong, and the way to get it.
-    public init(folder: String, _ choice: PreprocessorChoice, imageSize: BackboneConfiguration.Extent?) throws {
+    package init(folder: String, _ choice: PreprocessorChoice, imageSize: BackboneConfiguration.Extent?) throws {
         switch choice.source {
         case .preset(let preset):
             json = preset.json(imageSize ?? BackboneConfiguration.Extent(height: 224, width: 224))
@@ -77,7 +77,7 @@ public struct PreprocessorFile: Sendable {
     private init(_ json: JSON, _ path: String) { (self.json, self.path) = (json, path) }
 
     /// The settings as they are understood.
-    public func preprocessing(_ resize: ResizeBackend) throws -> Preprocessing {
+    package func preprocessing(_ resize: ResizeBackend) throws -> Preprocessing {
         try Preprocessing(json: json, path: path, resize: resize)
     }
 
@@ -170,17 +170,17 @@ extension Checkpoint {
     /// The preprocessing settings that belong to the checkpoint.
     ///
     /// - Throws: as `PreprocessorFile.init`.
-    public func preprocessorFile() throws -> PreprocessorFile {
+    package func preprocessorFile() throws -> PreprocessorFile {
         try PreprocessorFile(folder: folder, preprocessor, imageSize: configuration.imageSize)
     }
 
     /// How images become the backbone's input.
     ///
     /// - Throws: `ModelError`, `TensorFileError` or `ImageError` when the settings are missing or not understood.
-    public func preprocessing() throws -> Preprocessing { try preprocessorFile().preprocessing(resizeBackend()) }
+    package func preprocessing() throws -> Preprocessing { try preprocessorFile().preprocessing(resizeBackend()) }
 
     /// Whose resize is used: what was chosen, or what `bundle.json` says, or Pillow's.
-    public func resizeBackend() throws -> ResizeBackend {
+    package func resizeBackend() throws -> ResizeBackend {
         if let chosen = preprocessor.resize { return chosen }
         guard ModelBundle.isBundle(folder) else { return .pillow }
         let path = "\(folder)/\(ModelBundle.manifestName)"
@@ -194,7 +194,7 @@ extension Checkpoint {
     }
 
     /// The files of the folder that the settings are read from; none if they come from elsewhere.
-    public var preprocessorPaths: [String] {
+    package var preprocessorPaths: [String] {
         preprocessor.source == .folder ? PreprocessorFile.paths(in: folder) : []
     }
 }

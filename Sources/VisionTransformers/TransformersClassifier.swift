@@ -1,14 +1,14 @@
-public import Tensors
+package import Tensors
 
 /// A head as the parameters of the class that transformers has for image classification with a family's backbone.
-public struct TransformersClassifier: Sendable {
+package struct TransformersClassifier: Sendable {
     /// The class: `ViTForImageClassification` and the like.
-    public let architecture: String
+    package let architecture: String
     /// The head's parameters by their names in that class.
-    public let parameters: [(name: String, tensor: Tensor)]
+    package let parameters: [(name: String, tensor: Tensor)]
 
     /// The modules of the parameters, for `modules_to_save`.
-    public var modules: [String] {
+    package var modules: [String] {
         parameters.filter { $0.name.hasSuffix(".weight") }.map { String($0.name.dropLast(".weight".count)) }
     }
 
@@ -17,7 +17,7 @@ public struct TransformersClassifier: Sendable {
     ///
     /// DeiT's two classifiers, averaged, are one head here (see `Head.linear`); their halves are taken apart again,
     /// exactly.
-    public init?(_ head: Head, configuration: BackboneConfiguration) {
+    package init?(_ head: Head, configuration: BackboneConfiguration) {
         let (family, width) = (configuration.family, configuration.hiddenSize)
         let columns = head.weight.shape[1]
         if family == .deit, columns == 2 * width {
@@ -51,7 +51,7 @@ public struct TransformersClassifier: Sendable {
 
 extension BackboneFamily {
     /// The class that transformers has for image classification, with one classifier.
-    public var classifierArchitecture: String {
+    package var classifierArchitecture: String {
         switch self {
         case .vit: "ViTForImageClassification"
         case .deit: "DeiTForImageClassification"
@@ -60,5 +60,5 @@ extension BackboneFamily {
     }
 
     /// The module of transformers that has the family's classes.
-    public var transformersModule: String { "transformers.models.\(rawValue).modeling_\(rawValue)" }
+    package var transformersModule: String { "transformers.models.\(rawValue).modeling_\(rawValue)" }
 }

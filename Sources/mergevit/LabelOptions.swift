@@ -1,8 +1,8 @@
-public import ArgumentParser
+package import ArgumentParser
 import Compute
-public import Images
-public import Labelling
-public import VisionTransformers
+package import Images
+package import Labelling
+package import VisionTransformers
 
 /// The options about what goes in.
 struct InputOptions: ParsableArguments {

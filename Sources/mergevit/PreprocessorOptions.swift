@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import Images
+package import ArgumentParser
+package import Images
 import VisionTransformers
 
 /// The options about how images become the model's input.

@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import Labelling
+package import ArgumentParser
+package import Labelling
 
 /// The options of `label` about dividing a run among machines.
 struct ShardOptions: ParsableArguments {

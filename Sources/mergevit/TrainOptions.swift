@@ -1,7 +1,7 @@
-public import ArgumentParser
+package import ArgumentParser
 import Labelling
-public import Tensors
-public import Training
+package import Tensors
+package import Training
 
 /// The options of `train` about the images.
 struct TrainDataOptions: ParsableArguments {

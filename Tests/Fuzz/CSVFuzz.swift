@@ -1,7 +1,7 @@
 /// libFuzzer target: the CSV reader. What it reads is written and read again as the same cells.
 /// Compiled together with the files of Sources/Labelling that it needs.
 @_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzCSV(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+package func fuzzCSV(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let rows = read(Array(UnsafeBufferPointer(start: data, count: count))) else { return 0 }
     // A single empty cell is an empty line, which is left out.
     let written = rows.filter { $0 != [[]] }

@@ -1,6 +1,6 @@
 /// libFuzzer target: the orientation in EXIF data, alone and within JPEG and PNG files, and in XMP. Compiled together with Sources/Images.
 @_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzOrientation(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+package func fuzzOrientation(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = UnsafeRawBufferPointer(start: data, count: count)
     _ = Orientation.recorded(inEXIF: bytes)
     _ = Orientation.recorded(inXMP: bytes)

@@ -1,6 +1,6 @@
 /// libFuzzer target: the safetensors reader with all its tensors. Compiled together with Sources/Tensors.
 @_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzSafetensors(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+package func fuzzSafetensors(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let path = MemoryFile.path(with: UnsafeRawBufferPointer(start: data, count: count)),
         let file = try? SafetensorsFile(path: path)
     else { return 0 }

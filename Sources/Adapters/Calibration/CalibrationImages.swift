@@ -2,24 +2,24 @@ import Tensors
 import VisionTransformers
 
 /// Images of one task, ready for the backbone. Only what models say of them is used, unless classes are given.
-public struct CalibrationImages: Sendable {
+package struct CalibrationImages: Sendable {
     /// The task.
-    public let task: String
+    package let task: String
     /// How many images there are.
-    public let count: Int
+    package let count: Int
     /// The true class of each image, as the head counts them, if a scale is to be chosen by labels.
-    public let classes: [Int]?
+    package let classes: [Int]?
     /// Writes the patches of an image into a buffer of the model's `inputCount`. Called from one thread.
-    public let prepare: @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
+    package let prepare: @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
     /// Writes the patches of an image as it looks in a pass over the images, cropped or mirrored at random. The same image and pass
     /// give the same patches; it may be called from several threads at once.
-    public let view: View
+    package let view: View
 
     /// Writes the patches of a view of an image.
-    public typealias View = @Sendable (_ image: Int, _ pass: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
+    package typealias View = @Sendable (_ image: Int, _ pass: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
 
     /// A task's images; without views they look the same in every pass.
-    public init(
+    package init(
         task: String, count: Int, classes: [Int]? = nil, view: View? = nil,
         prepare: @escaping @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
     ) {
@@ -31,10 +31,10 @@ public struct CalibrationImages: Sendable {
     }
 
     /// One image in this many is held out: ridges and scales are chosen on those.
-    public static let holdOutEvery = 5
+    package static let holdOutEvery = 5
 
     /// The images that are fitted, or those that are held out, at most `limit` of them, evenly spread.
-    public func indices(heldOut: Bool, limit: Int = .max) -> [Int] {
+    package func indices(heldOut: Bool, limit: Int = .max) -> [Int] {
         let all = (0..<count).filter { ($0 % Self.holdOutEvery == Self.holdOutEvery - 1) == heldOut }
         guard all.count > limit else { return all }
         return (0..<limit).map { all[$0 * all.count / limit] }

@@ -1,20 +1,20 @@
 import Compute
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// Compares merges with the single adapters on unlabelled images: aligns heads, chooses the scale, finds groups.
 ///
 /// What the single adapters give is computed once for each task and kept; nothing here reads a label.
-public final class Calibrator {
+package final class Calibrator {
     typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
 
     let base: Checkpoint
     private let adapters: [String: WeightedAdapter]
     let images: [String: CalibrationImages]
     /// What preprocessing gives.
-    public let imageSize: BackboneConfiguration.Extent
+    package let imageSize: BackboneConfiguration.Extent
     /// How many images are computed at the same time.
-    public let threads: Int
+    package let threads: Int
     private var singles: [String: Features] = [:]
 
     /// A calibrator for the tasks of some adapters.
@@ -23,7 +23,7 @@ public final class Calibrator {
     ///   - images: for every adapter its task's images.
     ///   - imageSize: what preprocessing gives.
     /// - Throws: `ModelError` naming a task without images, or with too few to hold any out.
-    public init(
+    package init(
         base: Checkpoint, adapters: [WeightedAdapter], images: [CalibrationImages],
         imageSize: BackboneConfiguration.Extent, threads: Int
     ) throws {
@@ -50,7 +50,7 @@ public final class Calibrator {
     ///   - rank: the rank of the alignment, or nil for full.
     ///   - limit: how many fitted and how many held-out images of a task are looked at.
     /// - Throws: `ModelError`, `ComputeError`.
-    public func align(
+    package func align(
         _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max, keeping kept: Set<String>? = nil
     ) throws -> [HeadAlignment.Result] {
         try computeSingles(merged.adapters.map(\.adapter.task), limit)
@@ -104,7 +104,7 @@ public final class Calibrator {
     /// The task's single adapter as a model that gives features, and the task's images.
     ///
     /// - Throws: `ModelError` when there is no such task; `TensorFileError`, `ComputeError`.
-    public func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
+    package func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
         guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
         return (try model(MergedBackbone(item.adapter, aloneOver: base)), try images(of: task))
     }
@@ -112,7 +112,7 @@ public final class Calibrator {
     /// A task's images.
     ///
     /// - Throws: `ModelError` when there are none.
-    public func images(of task: String) throws -> CalibrationImages {
+    package func images(of task: String) throws -> CalibrationImages {
         guard let found = images[task] else { throw ModelError(task, "no calibration images for this task") }
         return found
     }

@@ -1,4 +1,4 @@
-public import VisionTransformers
+package import VisionTransformers
 
 extension Calibrator {
     /// The variance of each part of the features (see `BackboneFamily.featureParts`) that a task's single adapter gives of the task's
@@ -6,7 +6,7 @@ extension Calibrator {
     ///
     /// - Parameter limit: how many images are looked at, of those that are not held out.
     /// - Throws: `ModelError`, `TensorFileError`, `ComputeError`.
-    public func featureVariances(of task: String, limit: Int = 200) throws -> [Double] {
+    package func featureVariances(of task: String, limit: Int = 200) throws -> [Double] {
         let table = try single(task, limit).fitted
         let (rows, parts) = (Double(max(table.rows, 1)), base.configuration.family.featureParts)
         return table.values.withUnsafeBufferPointer { values in
@@ -28,7 +28,7 @@ extension Calibrator {
     ///
     /// - Parameter limit: how many images are looked at.
     /// - Throws: `ModelError`, `TensorFileError`, `ComputeError`.
-    public func outputVariances(of head: Head, limit: Int = 200) throws -> [Double] {
+    package func outputVariances(of head: Head, limit: Int = 200) throws -> [Double] {
         let table = try single(head.task, limit).fitted
         let outputs = (0..<table.rows).map { table.logits($0, head) }
         let count = Double(max(table.rows, 1))

@@ -1,6 +1,6 @@
 import Compute
 import Tensors
-public import VisionTransformers
+package import VisionTransformers
 
 /// Head alignment: an affine map from the merged backbone's features to those of a task's single adapter, found in closed
 /// form on unlabelled images and folded into the task's head.
@@ -9,30 +9,30 @@ public import VisionTransformers
 /// much of what merging took from the CLS token. With z the standardised merged features and y the single adapter's, it is
 /// the ridge regression argmin Σ ‖y - Mz‖² + λ ‖M - M₀‖², where M₀ keeps the part that the head read before. λ is the one
 /// whose answers are nearest to the single adapter's on images that were held out.
-public struct HeadAlignment: Sendable {
+package struct HeadAlignment: Sendable {
     /// A task's aligned head and how well it answers.
-    public struct Result: Sendable {
+    package struct Result: Sendable {
         /// The head with the map folded in, or the task's own if that is kept.
-        public private(set) var head: Head
+        package private(set) var head: Head
         /// Whether the task's own head is kept as it was, because alignment does not make it better.
-        public private(set) var isKept = false
+        package private(set) var isKept = false
         /// The same, found without the held-out images.
         let fitted: Head
         /// The ridge that was chosen, as a share of the mean eigenvalue of the features' covariance.
-        public let ridge: Double
+        package let ridge: Double
         /// The images that were used.
-        public let images: Int
+        package let images: Int
         /// On held-out images, the task's own head on the merged backbone.
-        public let before: Agreement
+        package let before: Agreement
         /// On held-out images, the aligned head.
-        public let after: Agreement
+        package let after: Agreement
 
         /// On held-out images, the head that is used.
-        public var agreement: Agreement { isKept ? before : after }
+        package var agreement: Agreement { isKept ? before : after }
 
         /// Whether alignment makes held-out images better: more of them get the label of the single adapter, or as
         /// many, with answers that diverge less.
-        public var isBetter: Bool {
+        package var isBetter: Bool {
             after.sameLabel == before.sameLabel
                 ? after.divergence < before.divergence - Self.roundingError : after.sameLabel > before.sameLabel
         }
@@ -52,10 +52,10 @@ public struct HeadAlignment: Sendable {
     static let ridges = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1]
 
     /// The rank that the map may differ from M₀ by, or nil for any.
-    public let rank: Int?
+    package let rank: Int?
 
     /// An alignment; of full rank unless a rank is given.
-    public init(rank: Int? = nil) { self.rank = rank }
+    package init(rank: Int? = nil) { self.rank = rank }
 
     /// Aligns one head.
     ///

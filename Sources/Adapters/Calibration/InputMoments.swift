@@ -1,4 +1,4 @@
-public import Compute
+package import Compute
 import Tensors
 import VisionTransformers
 
@@ -11,7 +11,7 @@ extension Calibrator {
     ///
     /// - Parameter modules: the modules that are wanted, by canonical name; those outside the blocks are left out.
     /// - Throws: `ModelError`, `ComputeError`.
-    public func inputMoments(of task: String, modules: Set<String>) throws -> [String: Matrix] {
+    package func inputMoments(of task: String, modules: Set<String>) throws -> [String: Matrix] {
         let (model, images) = try singleModel(task)
         let tokens = model.hiddenShape[0]
         let keys = Self.keys(of: modules, layers: base.configuration.layers)

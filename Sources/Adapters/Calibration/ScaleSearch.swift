@@ -1,4 +1,4 @@
-public import VisionTransformers
+package import VisionTransformers
 
 /// The choice of one merge's scale for its heads as they are and for aligned heads, over the same features.
 extension Calibrator {
@@ -15,7 +15,7 @@ extension Calibrator {
     ///   - progress: told now and then how many images passed the merge; what it throws ends the search.
     /// - Returns: the best scale for each choice.
     /// - Throws: `SettingError` for a scale out of range; `ModelError`, `ComputeError`.
-    public func chooseScales(
+    package func chooseScales(
         of merged: MergedBackbone, among scales: [Double], near start: Double, aligning: [Bool], limit: Int,
         progress: (_ images: Int) throws -> Void
     ) throws -> [Double] {
@@ -47,7 +47,7 @@ extension Calibrator {
     ///
     /// - Parameter progress: told after every task how many images passed the merge; what it throws ends the work.
     /// - Throws: `ModelError`, `ComputeError`.
-    public func alignedHeads(
+    package func alignedHeads(
         of merged: MergedBackbone, progress: (_ images: Int) throws -> Void
     ) throws -> [Head] {
         let model = try model(merged)

@@ -57,18 +57,18 @@ struct TaskGrouping {
 }
 
 /// The fewest groups that keep every task near its single adapter.
-public struct GroupingResult: Sendable {
+package struct GroupingResult: Sendable {
     /// The merges, a group each.
-    public let merges: [MergedBackbone]
+    package let merges: [MergedBackbone]
     /// The aligned heads of each group's tasks.
-    public let heads: [[HeadAlignment.Result]]
+    package let heads: [[HeadAlignment.Result]]
 
     /// The largest share of held-out images on which a task's label is not that of its single adapter.
-    public var largestDrop: Double { heads.joined().map { 1 - $0.agreement.sameLabel }.max() ?? 0 }
+    package var largestDrop: Double { heads.joined().map { 1 - $0.agreement.sameLabel }.max() ?? 0 }
 }
 
 /// The scale that a group is merged at.
-public enum GroupScale: Sendable, Equatable {
+package enum GroupScale: Sendable, Equatable {
     /// The one that suits the group best.
     case best
     /// One that suits it, found on at most `limit` fitted and held-out images of a task.
@@ -87,7 +87,7 @@ extension Calibrator {
     ///     the first.
     ///   - merge: merges some of the adapters, at a scale chosen for them if they are wanted well, else for a look.
     /// - Throws: errors of the merge and of the models.
-    public func groups(
+    package func groups(
         of adapters: [WeightedAdapter], maximumDrop: Double, limit: Int = 200,
         merge: (_ adapters: [WeightedAdapter], _ scale: GroupScale) throws -> MergedBackbone
     ) throws -> GroupingResult {

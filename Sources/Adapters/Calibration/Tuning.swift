@@ -16,7 +16,7 @@ extension Calibrator {
     ///   - limit: how many fitted and how many held-out images of a task are looked at.
     /// - Returns: the merge at the best scale, and the mean loss at every scale that was tried.
     /// - Throws: `SettingError` for a scale out of range; `ModelError`, `ComputeError`.
-    public func chooseScale(
+    package func chooseScale(
         of merged: MergedBackbone, among scales: [Double], aligning: Bool, rank: Int? = nil, limit: Int = 1000
     ) throws -> (best: MergedBackbone, losses: [(scale: Double, loss: Double)]) {
         let tasks = merged.adapters.map(\.adapter.task)
@@ -69,7 +69,7 @@ extension Calibrator {
     ///   - merge: merges with some settings.
     /// - Returns: the settings with the least loss; the scale among them is one of `scales`.
     /// - Throws: errors of the merge and of the models.
-    public func chooseParameters(
+    package func chooseParameters(
         of method: MergeMethod, from settings: MergeSettings, fixed: Set<String>, scales: [Double], aligning: Bool,
         rank: Int? = nil, limit: Int = 200, merge: (MergeSettings) throws -> MergedBackbone
     ) throws -> MergeSettings {

@@ -1,7 +1,7 @@
 extension MergeMethod {
     /// Distillation: another method's merge whose weights are trained until it answers each task's images as that task's single
     /// adapter does. The training itself is `Distillation` in the module Training.
-    public static let distill = MergeMethod(
+    package static let distill = MergeMethod(
         name: "distill",
         formula:
             "ΔW = ΔW₀ + D, D = argmin Σ_t E ‖f - f_t‖² / var f_t + kl · T² · KL(p_t ‖ p), ΔW₀ of --from",

@@ -4,7 +4,7 @@
 /// are probabilities. Cells that are not known are empty, and so are all from `true_score` on when there is no answer.
 /// Where an image shows labels or values, they stand in one cell, separated by `|`, and so do what was answered and its
 /// scores.
-public final class AnswerRows {
+package final class AnswerRows {
     /// How many answers a row gives, the best first.
     static let answersShown = 5
 
@@ -13,7 +13,7 @@ public final class AnswerRows {
     private var bytes: [UInt8] = []
 
     /// Rows that go to a file, which the caller commits; starts with the names of the columns.
-    public init(_ output: OutputFile) {
+    package init(_ output: OutputFile) {
         self.output = output
         var columns = ["path", "task", "status", "true_label", "true_score", "true_rank", "label", "score"]
         for rank in 2...AnswerRows.answersShown { columns += ["label_\(rank)", "score_\(rank)"] }

@@ -49,7 +49,7 @@ struct AveragePrecision {
 ///   - scores: a row per image of a finite score per class.
 ///   - labels: the classes that each image shows.
 /// - Returns: nil when no image shows a class.
-public func meanAveragePrecision(scores: [[Double]], labels: [[Int]]) -> Double? {
+package func meanAveragePrecision(scores: [[Double]], labels: [[Int]]) -> Double? {
     let values = (0..<(scores.first?.count ?? 0)).compactMap { label in
         AveragePrecision(scores: scores.map { $0[label] }, isPositive: labels.map { $0.contains(label) }).value
     }

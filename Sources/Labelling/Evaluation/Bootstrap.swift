@@ -1,14 +1,14 @@
 import Tensors
 
 /// How often samples are drawn again, and from which seed.
-public struct BootstrapOptions: Sendable, Equatable {
+package struct BootstrapOptions: Sendable, Equatable {
     /// How many samples are drawn; 0 for no intervals.
-    public var resamples: Int
+    package var resamples: Int
     /// What the draws come from; the same seed gives the same intervals.
-    public var seed: UInt64
+    package var seed: UInt64
 
     /// A thousand samples from seed 0, unless specified.
-    public init(resamples: Int = 1000, seed: UInt64 = 0) { (self.resamples, self.seed) = (resamples, seed) }
+    package init(resamples: Int = 1000, seed: UInt64 = 0) { (self.resamples, self.seed) = (resamples, seed) }
 }
 
 /// The bootstrap: as many images as there are, drawn from them with replacement, again and again.

@@ -2,35 +2,35 @@
 ///
 /// Bin i of m holds confidences in (i/m, (i+1)/m], the first one 0 too. Guo et al., On Calibration of Modern Neural
 /// Networks, ICML 2017 (arXiv 1706.04599).
-public struct Calibration: Sendable, Equatable {
+package struct Calibration: Sendable, Equatable {
     /// The answers of one bin.
-    public struct Bin: Sendable, Equatable {
+    package struct Bin: Sendable, Equatable {
         /// How many there are.
-        public internal(set) var count = 0
+        package internal(set) var count = 0
         /// How many of them are right.
-        public internal(set) var hits = 0
+        package internal(set) var hits = 0
         /// The sum of their confidences.
         var confidences = 0.0
 
         /// Their mean confidence; nil in an empty bin.
-        public var confidence: Double? { count == 0 ? nil : confidences / Double(count) }
+        package var confidence: Double? { count == 0 ? nil : confidences / Double(count) }
         /// The share of them that is right; nil in an empty bin.
-        public var accuracy: Double? { count == 0 ? nil : Double(hits) / Double(count) }
+        package var accuracy: Double? { count == 0 ? nil : Double(hits) / Double(count) }
         /// How far the two are apart; 0 in an empty bin.
         var gap: Double { count == 0 ? 0 : abs(Double(hits) - confidences) / Double(count) }
     }
 
     /// The number of bins unless specified.
-    public static let defaultBins = 15
+    package static let defaultBins = 15
 
     /// The bins from confidence 0 to 1.
-    public private(set) var bins: [Bin]
+    package private(set) var bins: [Bin]
 
     /// So many empty bins, at least one.
-    public init(bins count: Int = Calibration.defaultBins) { bins = Array(repeating: Bin(), count: max(1, count)) }
+    package init(bins count: Int = Calibration.defaultBins) { bins = Array(repeating: Bin(), count: max(1, count)) }
 
     /// The bins of some answers; those without a confidence are left out.
-    public init(_ answers: some Sequence<ScoredAnswer>, bins count: Int = Calibration.defaultBins) {
+    package init(_ answers: some Sequence<ScoredAnswer>, bins count: Int = Calibration.defaultBins) {
         self.init(bins: count)
         for answer in answers { add(answer) }
     }
@@ -54,20 +54,20 @@ public struct Calibration: Sendable, Equatable {
     }
 
     /// The confidences that a bin holds: above the lower bound, up to the upper.
-    public func range(_ bin: Int) -> ClosedRange<Double> {
+    package func range(_ bin: Int) -> ClosedRange<Double> {
         Double(bin) / Double(bins.count)...Double(bin + 1) / Double(bins.count)
     }
 
     /// How many answers there are.
-    public var count: Int { bins.reduce(0) { $0 + $1.count } }
+    package var count: Int { bins.reduce(0) { $0 + $1.count } }
 
     /// The expected calibration error: the mean of |accuracy − confidence| over the bins, weighted by their counts; nil
     /// without answers.
-    public var expectedError: Double? {
+    package var expectedError: Double? {
         let count = count
         return count == 0 ? nil : bins.reduce(0) { $0 + $1.gap * Double($1.count) } / Double(count)
     }
 
     /// The largest |accuracy − confidence| of a bin; nil without answers.
-    public var maximumError: Double? { count == 0 ? nil : bins.map(\.gap).max() }
+    package var maximumError: Double? { count == 0 ? nil : bins.map(\.gap).max() }
 }

@@ -1,28 +1,28 @@
-public import Tensors
+package import Tensors
 
 /// Two models on the images of one task.
-public struct TaskComparison: Sendable {
+package struct TaskComparison: Sendable {
     /// The images and classes, which are the same for both.
-    public let task: EvaluationTask
+    package let task: EvaluationTask
     /// What the first and the second answered.
-    public let answers: [TaskAnswers]
+    package let answers: [TaskAnswers]
     /// The metrics of each, over the images that both answered; nil when there are none.
-    public let metrics: [TaskMetrics?]
+    package let metrics: [TaskMetrics?]
     /// How many images both answered.
-    public let images: Int
+    package let images: Int
     /// Images on which both are right.
-    public let bothRight: Int
+    package let bothRight: Int
     /// Images on which both are wrong.
-    public let bothWrong: Int
+    package let bothWrong: Int
     /// Images on which they gave different classes.
-    public let disagreements: Int
+    package let disagreements: Int
     /// Whether they are right equally often.
-    public let test: McNemar
+    package let test: McNemar
 
     /// Compares the answers of two models.
     ///
     /// - Parameter answers: those of the first and of the second, to the items of the task.
-    public init(
+    package init(
         _ task: EvaluationTask, _ first: TaskAnswers, _ second: TaskAnswers,
         bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
@@ -52,7 +52,7 @@ public struct TaskComparison: Sendable {
     }
 
     /// The difference in accuracy, the second's minus the first's.
-    public var gain: Estimate? {
+    package var gain: Estimate? {
         McNemar(onlyFirst: test.onlySecond, onlySecond: test.onlyFirst).difference(of: images)
     }
 
@@ -66,23 +66,23 @@ public struct TaskComparison: Sendable {
 }
 
 /// Two models on the same images: what a report of `--compare` says.
-public struct Comparison: Sendable {
+package struct Comparison: Sendable {
     /// The tasks in the order in which they were asked for.
-    public let tasks: [TaskComparison]
+    package let tasks: [TaskComparison]
     /// The names of the two models.
-    public let names: [String]
+    package let names: [String]
     /// What each is: paths, hashes, recipe.
-    public let models: [JSON]
+    package let models: [JSON]
     /// How the intervals of means were computed.
-    public let bootstrap: BootstrapOptions
+    package let bootstrap: BootstrapOptions
     /// The command's version.
-    public let version: String
+    package let version: String
 
     /// What `metrics.json` says that it is.
-    public static let format = "mergevit-comparison"
+    package static let format = "mergevit-comparison"
 
     /// A comparison from its parts.
-    public init(
+    package init(
         tasks: [TaskComparison], names: [String], models: [JSON], bootstrap: BootstrapOptions, version: String
     ) {
         self.tasks = tasks
@@ -93,10 +93,10 @@ public struct Comparison: Sendable {
     }
 
     /// How many images one of the two could not answer.
-    public var failures: Int { tasks.reduce(0) { $0 + $1.task.items.count - $1.images } }
+    package var failures: Int { tasks.reduce(0) { $0 + $1.task.items.count - $1.images } }
 
     /// `metrics.json`.
-    public var json: JSON {
+    package var json: JSON {
         .object([
             "format": .string(Self.format), "format_version": .int(Evaluation.formatVersion),
             "version": .string(version),
@@ -111,7 +111,7 @@ public struct Comparison: Sendable {
     }
 
     /// `disagreements.csv`: a row for each image to which the two gave different classes.
-    public var disagreements: [UInt8] {
+    package var disagreements: [UInt8] {
         var rows = TextRows(
             ["path", "task", "true_label", "label_a", "score_a", "label_b", "score_b", "right"])
         for compared in tasks {
@@ -137,7 +137,7 @@ public struct Comparison: Sendable {
     }
 
     /// `metrics.csv`: `task,metric,a,b`, a row a number.
-    public var csv: [UInt8] {
+    package var csv: [UInt8] {
         var rows = TextRows(["task", "metric", "a", "b"])
         func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
         for compared in tasks {

@@ -1,17 +1,17 @@
 import Glibc
 
 /// A range that holds the true value of a quantity in 95 of 100 samples like this one.
-public struct ConfidenceInterval: Sendable, Equatable {
+package struct ConfidenceInterval: Sendable, Equatable {
     /// The lower end.
-    public let low: Double
+    package let low: Double
     /// The upper end.
-    public let high: Double
+    package let high: Double
 
     /// An interval from its ends.
-    public init(low: Double, high: Double) { (self.low, self.high) = (low, high) }
+    package init(low: Double, high: Double) { (self.low, self.high) = (low, high) }
 
     /// The confidence of all intervals here.
-    public static let level = 0.95
+    package static let level = 0.95
     /// The 97.5 % quantile of the normal distribution, which belongs to that confidence.
     static let z = 1.959963984540054
 
@@ -22,7 +22,7 @@ public struct ConfidenceInterval: Sendable, Equatable {
     /// Wilson, Probable Inference, JASA 22 (1927).
     ///
     /// - Returns: nil when `count` is 0.
-    public static func wilson(_ successes: Int, of count: Int) -> ConfidenceInterval? {
+    package static func wilson(_ successes: Int, of count: Int) -> ConfidenceInterval? {
         guard count > 0 else { return nil }
         let (n, p) = (Double(count), Double(successes) / Double(count))
         let square = z * z
@@ -64,14 +64,14 @@ public struct ConfidenceInterval: Sendable, Equatable {
 }
 
 /// A number that was measured on a sample, with the range that the true one is likely in.
-public struct Estimate: Sendable, Equatable {
+package struct Estimate: Sendable, Equatable {
     /// The number.
-    public let value: Double
+    package let value: Double
     /// Its 95 % interval, if one was computed.
-    public let interval: ConfidenceInterval?
+    package let interval: ConfidenceInterval?
 
     /// A number with its interval.
-    public init(_ value: Double, _ interval: ConfidenceInterval?) { (self.value, self.interval) = (value, interval) }
+    package init(_ value: Double, _ interval: ConfidenceInterval?) { (self.value, self.interval) = (value, interval) }
 
     /// A proportion with Wilson's interval; nil when `count` is 0.
     static func proportion(_ successes: Int, of count: Int) -> Estimate? {

@@ -1,25 +1,25 @@
 /// How many images of each true class (row) were given each class (column).
-public struct ConfusionMatrix: Sendable, Equatable {
+package struct ConfusionMatrix: Sendable, Equatable {
     /// How many classes there are.
-    public let classes: Int
+    package let classes: Int
     /// The counts in row-major order, `classes * classes`.
-    public private(set) var counts: [Int]
+    package private(set) var counts: [Int]
 
     /// The matrix of some answers.
-    public init(classes: Int, answers: some Sequence<ScoredAnswer>) {
+    package init(classes: Int, answers: some Sequence<ScoredAnswer>) {
         self.classes = classes
         counts = Array(repeating: 0, count: classes * classes)
         for answer in answers { counts[answer.truth * classes + answer.predicted] += 1 }
     }
 
     /// How many images of the class `truth` were given the class `predicted`.
-    public subscript(truth: Int, predicted: Int) -> Int { counts[truth * classes + predicted] }
+    package subscript(truth: Int, predicted: Int) -> Int { counts[truth * classes + predicted] }
 
     /// The row of a true class.
-    public func row(_ truth: Int) -> ArraySlice<Int> { counts[truth * classes..<(truth + 1) * classes] }
+    package func row(_ truth: Int) -> ArraySlice<Int> { counts[truth * classes..<(truth + 1) * classes] }
 
     /// The pairs of classes that were taken for each other most: off the diagonal, by count, then by place.
-    public func confusions(limit: Int) -> [(truth: Int, predicted: Int, count: Int)] {
+    package func confusions(limit: Int) -> [(truth: Int, predicted: Int, count: Int)] {
         var found: [(truth: Int, predicted: Int, count: Int)] = []
         for truth in 0..<classes {
             for (predicted, count) in row(truth).enumerated() where count > 0 && predicted != truth {
@@ -79,22 +79,22 @@ struct ClassCounts: Equatable {
 }
 
 /// How well one class, or one of several labels, was found.
-public struct ClassMetrics: Sendable, Equatable {
+package struct ClassMetrics: Sendable, Equatable {
     /// Images of the class, or that show the label.
-    public let support: Int
+    package let support: Int
     /// Images that were given it.
-    public let predicted: Int
+    package let predicted: Int
     /// Images of it that were given it.
-    public let hits: Int
+    package let hits: Int
     /// hits / predicted with Wilson's interval; nil when it was never given.
-    public let precision: Estimate?
+    package let precision: Estimate?
     /// hits / support with Wilson's interval; nil when it has no images.
-    public let recall: Estimate?
+    package let recall: Estimate?
     /// The harmonic mean of the two, 2·hits / (support + predicted); nil when both counts are 0.
-    public let f1: Double?
+    package let f1: Double?
     /// How well a label's scores put the images that show it first; nil when there are none, or no scores, and for
     /// classes.
-    public let averagePrecision: Double?
+    package let averagePrecision: Double?
 
     init(_ counts: ClassCounts, _ index: Int, averagePrecision: Double? = nil) {
         (support, predicted, hits) = (counts.support[index], counts.predicted[index], counts.hits[index])

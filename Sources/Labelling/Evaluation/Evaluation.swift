@@ -1,20 +1,20 @@
-public import Tensors
+package import Tensors
 import VisionTransformers
 
 /// One task's images, answers and metrics.
-public struct TaskEvaluation: Sendable {
+package struct TaskEvaluation: Sendable {
     /// The images and classes.
-    public let task: EvaluationTask
+    package let task: EvaluationTask
     /// What was answered.
-    public let answers: TaskAnswers
+    package let answers: TaskAnswers
     /// How well; nil when not one image was answered.
-    public let result: Result?
+    package let result: Result?
     /// The least accuracy that is asked for, or where images show labels the least mean average precision; nil for
     /// none.
-    public let minimum: Double?
+    package let minimum: Double?
 
     /// How well a task was answered.
-    public enum Result: Sendable, Equatable {
+    package enum Result: Sendable, Equatable {
         case classes(TaskMetrics)
         case labels(MultiLabelMetrics)
         case values(RegressionMetrics)
@@ -24,7 +24,7 @@ public struct TaskEvaluation: Sendable {
     ///
     /// - Parameter minimum: the least accuracy that is asked for, or where images show labels the least mean average
     ///   precision.
-    public init(
+    package init(
         _ task: EvaluationTask, _ answers: TaskAnswers, minimum: Double? = nil,
         bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
@@ -51,10 +51,10 @@ public struct TaskEvaluation: Sendable {
     }
 
     /// How well, where images show a class.
-    public var metrics: TaskMetrics? { if case .classes(let metrics) = result { metrics } else { nil } }
+    package var metrics: TaskMetrics? { if case .classes(let metrics) = result { metrics } else { nil } }
 
     /// How many images were answered.
-    public var images: Int {
+    package var images: Int {
         switch result {
         case nil: 0
         case .classes(let metrics): metrics.images
@@ -64,7 +64,7 @@ public struct TaskEvaluation: Sendable {
     }
 
     /// What a minimum is compared with: the accuracy or the mean average precision; nil when it is not known.
-    public var score: Double? {
+    package var score: Double? {
         switch result {
         case .classes(let metrics): metrics.top1.value
         case .labels(let metrics): metrics.meanAveragePrecision?.value
@@ -73,27 +73,27 @@ public struct TaskEvaluation: Sendable {
     }
 
     /// Whether the accuracy or mean average precision is at least what is asked for.
-    public var isGoodEnough: Bool { minimum.map { (score ?? 0) >= $0 } ?? true }
+    package var isGoodEnough: Bool { minimum.map { (score ?? 0) >= $0 } ?? true }
 }
 
 /// What was measured, of which model, and how: all that a report says.
-public struct Evaluation: Sendable {
+package struct Evaluation: Sendable {
     /// The tasks in the order in which they were asked for.
-    public let tasks: [TaskEvaluation]
+    package let tasks: [TaskEvaluation]
     /// How the intervals of means were computed.
-    public let bootstrap: BootstrapOptions
+    package let bootstrap: BootstrapOptions
     /// The command's version.
-    public let version: String
+    package let version: String
     /// What answered: paths, hashes, recipe.
-    public let model: JSON
+    package let model: JSON
 
     /// The version of the format of `metrics.json`.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
     /// What `metrics.json` says that it is.
-    public static let format = "mergevit-evaluation"
+    package static let format = "mergevit-evaluation"
 
     /// An evaluation from its parts.
-    public init(tasks: [TaskEvaluation], bootstrap: BootstrapOptions, version: String, model: JSON) {
+    package init(tasks: [TaskEvaluation], bootstrap: BootstrapOptions, version: String, model: JSON) {
         self.tasks = tasks
         self.bootstrap = bootstrap
         self.version = version
@@ -101,10 +101,10 @@ public struct Evaluation: Sendable {
     }
 
     /// How many images have no answer.
-    public var failures: Int { tasks.reduce(0) { $0 + $1.answers.failures.count } }
+    package var failures: Int { tasks.reduce(0) { $0 + $1.answers.failures.count } }
 
     /// The mean accuracy of the tasks that have one, each counting the same; nil without any.
-    public var meanAccuracy: Double? {
+    package var meanAccuracy: Double? {
         let values = tasks.compactMap { $0.metrics?.top1.value }
         return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
     }
@@ -112,7 +112,7 @@ public struct Evaluation: Sendable {
 
 extension Evaluation {
     /// `metrics.json`. It tells nothing of when and how fast it was made: the same images and model give the same bytes.
-    public var json: JSON {
+    package var json: JSON {
         .object([
             "format": .string(Self.format), "format_version": .int(Self.formatVersion), "version": .string(version),
             "settings": .object([
@@ -128,7 +128,7 @@ extension Evaluation {
 
 extension TaskEvaluation {
     /// The metrics of the task as a whole, by name, in the order in which they are written.
-    public var estimates: [(name: String, estimate: Estimate?)] {
+    package var estimates: [(name: String, estimate: Estimate?)] {
         switch task.truths {
         case .classes:
             return [

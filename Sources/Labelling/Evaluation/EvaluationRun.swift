@@ -1,10 +1,10 @@
 /// The images of some tasks in the order in which a model sees them: every file once, whatever the number of tasks that
 /// it belongs to.
-public struct EvaluationPlan: Sendable {
+package struct EvaluationPlan: Sendable {
     /// The tasks.
-    public let tasks: [EvaluationTask]
+    package let tasks: [EvaluationTask]
     /// The files, in the order of the tasks.
-    public let source: InputSource
+    package let source: InputSource
     /// For each file, the items that it is: the places of their tasks, and theirs in the tasks.
     fileprivate let uses: [[(task: Int, item: Int)]]
     /// For each task the least probability of a label where images show several.
@@ -13,7 +13,7 @@ public struct EvaluationPlan: Sendable {
     /// Plans a run over some tasks.
     ///
     /// - Parameter thresholds: the least probability of a label by the name of the task, unless the usual one.
-    public init(_ tasks: [EvaluationTask], thresholds: [String: Double] = [:]) {
+    package init(_ tasks: [EvaluationTask], thresholds: [String: Double] = [:]) {
         var places: [BytePath: Int] = [:]
         var files: [BytePath] = []
         var uses: [[(task: Int, item: Int)]] = []
@@ -43,7 +43,7 @@ public struct EvaluationPlan: Sendable {
 /// - Returns: the answers of each task, in the order of the plan, and how many files there were. Files that cannot be used
 ///   are among a task's failures.
 /// - Throws: `LabellingError` when the model has not one of the tasks, or the model or the output fails.
-public func evaluate(
+package func evaluate(
     _ plan: EvaluationPlan, preparer: any ImagePreparing, classifier: any MultitaskClassifying,
     rows: AnswerRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
 ) throws(LabellingError) -> (answers: [TaskAnswers], progress: LabellingProgress) {

@@ -1,21 +1,21 @@
-public import VisionTransformers
+package import VisionTransformers
 
 /// The images that one task is evaluated on, with what they show: a class, any number of labels, or values.
 ///
 /// Classes are matched by name. A class of the data that the head does not have cannot be answered: its images are counted
 /// and left out; where images show several labels, it is only the label that is left out. A class of the head without
 /// images is allowed.
-public struct EvaluationTask: Sendable, Equatable {
+package struct EvaluationTask: Sendable, Equatable {
     /// One image.
-    public struct Item: Sendable, Equatable {
+    package struct Item: Sendable, Equatable {
         /// The image's file.
-        public let path: BytePath
+        package let path: BytePath
         /// What it shows: the place of its class in the head, or of its labels or values in `truths`.
-        public let truth: Int
+        package let truth: Int
     }
 
     /// What images show.
-    public enum Truths: Sendable, Equatable {
+    package enum Truths: Sendable, Equatable {
         /// One class each.
         case classes
         /// Any number of labels each: the different sets of them, by ascending places in the head.
@@ -25,30 +25,30 @@ public struct EvaluationTask: Sendable, Equatable {
     }
 
     /// A class that the head does not have.
-    public struct UnknownClass: Sendable, Equatable {
+    package struct UnknownClass: Sendable, Equatable {
         /// Its name in the data.
-        public let name: String
+        package let name: String
         /// How many images it has.
-        public let images: Int
+        package let images: Int
     }
 
     /// The task's name.
-    public let name: String
+    package let name: String
     /// The head's class names, in the order of its logits; the names of its outputs where images show values.
-    public let classes: [String]
+    package let classes: [String]
     /// What images show.
-    public let truths: Truths
+    package let truths: Truths
     /// The folder or table that names the images.
-    public let source: BytePath
+    package let source: BytePath
     /// The images whose class the head has, in the order of the data.
-    public let items: [Item]
+    package let items: [Item]
     /// The classes of the data that the head does not have.
-    public let unknown: [UnknownClass]
+    package let unknown: [UnknownClass]
 
     /// Matches labelled images with a head's classes.
     ///
     /// - Throws: `LabellingError.labelledImages` when not one class is the head's.
-    public init(name: String, classes: [String], images: LabelledImages) throws(LabellingError) {
+    package init(name: String, classes: [String], images: LabelledImages) throws(LabellingError) {
         let places = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let own = images.classes.map { places[$0] }
         var counts = Array(repeating: 0, count: images.classes.count)
@@ -76,7 +76,7 @@ public struct EvaluationTask: Sendable, Equatable {
     /// Matches images of any number of labels with a head's classes.
     ///
     /// - Throws: `LabellingError.labelledImages` when not one label is the head's.
-    public init(name: String, classes: [String], images: MultiLabelImages) throws(LabellingError) {
+    package init(name: String, classes: [String], images: MultiLabelImages) throws(LabellingError) {
         let counts = images.counts
         let unknown = images.classes.indices.filter { !classes.contains(images.classes[$0]) }
         guard unknown.count < images.classes.count else {
@@ -95,7 +95,7 @@ public struct EvaluationTask: Sendable, Equatable {
     }
 
     /// Images with a value for each output of a head.
-    public init(name: String, images: ImageValues) {
+    package init(name: String, images: ImageValues) {
         self.name = name
         classes = images.outputs
         truths = .values(images.values)
@@ -105,7 +105,7 @@ public struct EvaluationTask: Sendable, Equatable {
     }
 
     /// The activation of the heads that such images are for.
-    public var activation: HeadActivation {
+    package var activation: HeadActivation {
         switch truths {
         case .classes: .softmax
         case .labels: .sigmoid
@@ -114,7 +114,7 @@ public struct EvaluationTask: Sendable, Equatable {
     }
 
     /// The head's classes that no image shows.
-    public var classesWithoutImages: [String] {
+    package var classesWithoutImages: [String] {
         var isShown = Array(repeating: false, count: classes.count)
         for item in items {
             switch truths {
@@ -127,7 +127,7 @@ public struct EvaluationTask: Sendable, Equatable {
     }
 
     /// How many images are left out because they are of unknown classes.
-    public var unknownImages: Int { truths == .classes ? unknown.reduce(0) { $0 + $1.images } : 0 }
+    package var unknownImages: Int { truths == .classes ? unknown.reduce(0) { $0 + $1.images } : 0 }
 
     /// What an image shows, as one text.
     func shown(by item: Item) -> String {
@@ -142,30 +142,30 @@ public struct EvaluationTask: Sendable, Equatable {
 }
 
 /// What came of the images of a task.
-public struct TaskAnswers: Sendable, Equatable {
+package struct TaskAnswers: Sendable, Equatable {
     /// An image without an answer.
-    public struct Failure: Sendable, Equatable {
+    package struct Failure: Sendable, Equatable {
         /// The image's file.
-        public let path: BytePath
+        package let path: BytePath
         /// Why it has none.
-        public let reason: String
+        package let reason: String
     }
 
     /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or
     /// values.
-    public internal(set) var answers: [ScoredAnswer?] = []
+    package internal(set) var answers: [ScoredAnswer?] = []
     /// The same where images show labels.
-    public internal(set) var labels: [LabelAnswer?] = []
+    package internal(set) var labels: [LabelAnswer?] = []
     /// The same where images show values.
-    public internal(set) var values: [ValueAnswer?] = []
+    package internal(set) var values: [ValueAnswer?] = []
     /// The least probability of a label; nil where the labels were chosen before.
-    public internal(set) var threshold: Double?
+    package internal(set) var threshold: Double?
     /// The images without an answer, in the same order.
-    public internal(set) var failures: [Failure] = []
+    package internal(set) var failures: [Failure] = []
     /// How many of the best answers are known for each image.
-    public internal(set) var ranksKnown = Int.max
+    package internal(set) var ranksKnown = Int.max
     /// What cannot be computed from these answers, and why, in sentences.
-    public internal(set) var missing: [String] = []
+    package internal(set) var missing: [String] = []
 
     /// No answers yet, for so many images of one class each.
     init(count: Int) { answers = Array(repeating: nil, count: count) }
@@ -184,12 +184,12 @@ public struct TaskAnswers: Sendable, Equatable {
     }
 
     /// The answers that there are.
-    public var known: [ScoredAnswer] { answers.compactMap(\.self) }
+    package var known: [ScoredAnswer] { answers.compactMap(\.self) }
 
     /// The same answers with classes in another order.
     ///
     /// - Returns: nil unless both orders hold the same classes.
-    public func reindexed(from classes: [String], to others: [String]) -> TaskAnswers? {
+    package func reindexed(from classes: [String], to others: [String]) -> TaskAnswers? {
         guard classes != others else { return self }
         let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let moved = classes.compactMap { places[$0] }

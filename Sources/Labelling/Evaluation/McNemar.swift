@@ -4,9 +4,9 @@ import Glibc
 ///
 /// Only the images on which one is right and the other wrong say anything. If both were equally good, each of these would
 /// be the one's or the other's with probability 1/2. McNemar, Psychometrika 12 (1947).
-public struct McNemar: Sendable, Equatable {
+package struct McNemar: Sendable, Equatable {
     /// Which form of the test was used.
-    public enum Form: String, Sendable {
+    package enum Form: String, Sendable {
         /// The binomial distribution, two-sided: 2·P(X ≤ min(b, c)), X ~ B(b + c, 1/2), at most 1.
         case exact = "exact binomial"
         /// (|b − c| − 1)² / (b + c) as χ² with one degree of freedom (Edwards' correction).
@@ -14,21 +14,21 @@ public struct McNemar: Sendable, Equatable {
     }
 
     /// Images on which only the first is right.
-    public let onlyFirst: Int
+    package let onlyFirst: Int
     /// Images on which only the second is right.
-    public let onlySecond: Int
+    package let onlySecond: Int
     /// The form that was used: exact below `exactBelow` such images.
-    public let form: Form
+    package let form: Form
     /// χ² of that form; nil of the exact one.
-    public let statistic: Double?
+    package let statistic: Double?
     /// The probability of a difference as large as this one or larger, were both equally good.
-    public let pValue: Double
+    package let pValue: Double
 
     /// With fewer images that tell the two apart the exact form is used.
-    public static let exactBelow = 25
+    package static let exactBelow = 25
 
     /// The test for two counts.
-    public init(onlyFirst: Int, onlySecond: Int) {
+    package init(onlyFirst: Int, onlySecond: Int) {
         self.onlyFirst = onlyFirst
         self.onlySecond = onlySecond
         let count = onlyFirst + onlySecond
@@ -60,7 +60,7 @@ public struct McNemar: Sendable, Equatable {
     /// of Bonett and Price: Wald's with one image added to each of the two counts (Statistics in Medicine 31, 2012).
     ///
     /// - Returns: nil when `count` is 0.
-    public func difference(of count: Int) -> Estimate? {
+    package func difference(of count: Int) -> Estimate? {
         guard count > 0 else { return nil }
         let n = Double(count + 2)
         let (p, q) = (Double(onlyFirst + 1) / n, Double(onlySecond + 1) / n)

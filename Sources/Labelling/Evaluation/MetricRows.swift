@@ -18,7 +18,7 @@ struct TextRows {
 extension Evaluation {
     /// `metrics.csv`: `task,class,metric,value,low,high`, a row a number. `class` is empty for what is about the whole
     /// task, and the output's name where images show values; cells of what is not known are empty.
-    public var csv: [UInt8] {
+    package var csv: [UInt8] {
         var rows = TextRows(["task", "class", "metric", "value", "low", "high"])
         for evaluated in tasks {
             let task = evaluated.task

@@ -1,41 +1,41 @@
 /// What a model with independent labels answered for one image.
-public struct LabelAnswer: Sendable, Equatable {
+package struct LabelAnswer: Sendable, Equatable {
     /// The labels that the image shows, by their places in the head, ascending.
-    public let truth: [Int]
+    package let truth: [Int]
     /// The labels that it was given, in the same way.
-    public let predicted: [Int]
+    package let predicted: [Int]
     /// The probability of every label; empty when they are not known.
-    public let scores: [Double]
+    package let scores: [Double]
 
     /// An answer from its parts.
-    public init(truth: [Int], predicted: [Int], scores: [Double]) {
+    package init(truth: [Int], predicted: [Int], scores: [Double]) {
         (self.truth, self.predicted, self.scores) = (truth, predicted, scores)
     }
 
     /// Whether it has all labels of the image and no others.
-    public var isExact: Bool { truth == predicted }
+    package var isExact: Bool { truth == predicted }
 }
 
 /// How well one task was answered whose images show any number of labels: pure numbers of true labels and answers.
 ///
 /// Means over classes are over those that at least one image shows.
-public struct MultiLabelMetrics: Sendable, Equatable {
+package struct MultiLabelMetrics: Sendable, Equatable {
     /// How many images were answered; at least one.
-    public let images: Int
+    package let images: Int
     /// The share of images that were given all their labels and no others, with Wilson's interval.
-    public let exactMatch: Estimate
+    package let exactMatch: Estimate
     /// The mean of the average precisions, with a bootstrap interval; nil when scores are not known.
-    public let meanAveragePrecision: Estimate?
+    package let meanAveragePrecision: Estimate?
     /// 2·hits / (support + predicted) of all classes together, with a bootstrap interval; nil when both are 0.
-    public let microF1: Estimate?
+    package let microF1: Estimate?
     /// The mean F1 of the classes, with a bootstrap interval; nil when no image shows a label.
-    public let macroF1: Estimate?
+    package let macroF1: Estimate?
     /// hits / predicted of all classes together, with a bootstrap interval; nil when no label was given.
-    public let microPrecision: Estimate?
+    package let microPrecision: Estimate?
     /// hits / support of all classes together, with a bootstrap interval; nil when no image shows a label.
-    public let microRecall: Estimate?
+    package let microRecall: Estimate?
     /// By class, in the head's order.
-    public let perClass: [ClassMetrics]
+    package let perClass: [ClassMetrics]
 
     /// Measures the answers of a task.
     ///
@@ -44,7 +44,7 @@ public struct MultiLabelMetrics: Sendable, Equatable {
     ///   - classes: how many classes the head has.
     ///   - answers: what was answered; with scores of all classes in every one, or in none.
     /// - Returns: nil when there are no answers.
-    public init?(task: String, classes: Int, answers: [LabelAnswer], bootstrap: BootstrapOptions = BootstrapOptions()) {
+    package init?(task: String, classes: Int, answers: [LabelAnswer], bootstrap: BootstrapOptions = BootstrapOptions()) {
         guard let exactMatch = Estimate.proportion(answers.count(where: \.isExact), of: answers.count) else {
             return nil
         }

@@ -4,7 +4,7 @@ import Glibc
 ///
 /// How much can be measured depends on what was written: `--all-scores` has all, the best answer's probability is enough for
 /// calibration, labels alone give accuracy and F1.
-public struct PredictionsFile {
+package struct PredictionsFile {
     private let table: PredictionsTable
     private let folder: BytePath
 
@@ -13,13 +13,13 @@ public struct PredictionsFile {
     /// - Parameter reading: how the tasks' answers are to be read.
     /// - Throws: `LabellingError.predictions` naming the line where it is not what `label` writes, or a task's columns
     ///   are not those of its activation.
-    public init(_ path: BytePath, reading: PredictionsReading = PredictionsReading()) throws(LabellingError) {
+    package init(_ path: BytePath, reading: PredictionsReading = PredictionsReading()) throws(LabellingError) {
         folder = try BytePath.currentFolder()
         table = try PredictionsTable(path, in: folder, reading: reading)
     }
 
     /// The names of the tasks in it.
-    public var tasks: [String] { table.tasks.map(\.name) }
+    package var tasks: [String] { table.tasks.map(\.name) }
 
     /// The answers to the images of a task. Images are matched by their absolute paths, in which links are not looked at.
     ///
@@ -30,7 +30,7 @@ public struct PredictionsFile {
     /// - Returns: the task with the classes that are known, and its answers. An image that has no row is among the failures.
     /// - Throws: `LabellingError.unknownTask`; `LabellingError.predictions` when a label is not among the classes, the
     ///   scores are not those of a softmax, or not one of the images is in the file.
-    public func answers(
+    package func answers(
         to name: String, images: LabelledImages, rows: AnswerRows? = nil
     ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
         let given = try task(name)
@@ -65,7 +65,7 @@ public struct PredictionsFile {
     /// - Returns: the task and its answers, as for images of one class.
     /// - Throws: `LabellingError` as for images of one class, and when a threshold is given but not all scores are
     ///   known.
-    public func answers(
+    package func answers(
         to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: AnswerRows? = nil
     ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
         let given = try task(name)
@@ -94,7 +94,7 @@ public struct PredictionsFile {
 
     /// The names of the outputs of a head without activation; the task's name where there is one that has none in the
     /// file.
-    public func outputs(of name: String) throws(LabellingError) -> [String] {
+    package func outputs(of name: String) throws(LabellingError) -> [String] {
         let given = try task(name)
         if !given.classes.isEmpty { return given.classes }
         return table.isLong ? given.entries.values.first?.labels ?? [name] : [name]
@@ -107,7 +107,7 @@ public struct PredictionsFile {
     ///   - rows: where every answer is written, if anywhere.
     /// - Returns: the task and its answers, as for images of one class.
     /// - Throws: `LabellingError` as for images of one class.
-    public func answers(
+    package func answers(
         to name: String, images: ImageValues, rows: AnswerRows? = nil
     ) throws(LabellingError) -> (task: EvaluationTask, answers: TaskAnswers) {
         let given = try task(name)

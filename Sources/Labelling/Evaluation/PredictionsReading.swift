@@ -1,7 +1,7 @@
-public import VisionTransformers
+package import VisionTransformers
 
 /// How a file of predictions is to be read: it does not say what its columns are.
-public struct PredictionsReading: Sendable {
+package struct PredictionsReading: Sendable {
     private let activations: [String: HeadActivation]
     private let tasks: Set<String>?
     /// What separates the labels of a cell.
@@ -13,7 +13,7 @@ public struct PredictionsReading: Sendable {
     ///   - tasks: the tasks that are wanted; of others only the names are read. Nil for all.
     ///   - activations: what the heads of tasks are, by name, unless a softmax.
     ///   - separator: what separates the labels of a cell.
-    public init(
+    package init(
         tasks: [String]? = nil, activations: [String: HeadActivation] = [:],
         separator: String = MultiLabelImages.usualSeparator
     ) {

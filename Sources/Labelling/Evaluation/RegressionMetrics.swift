@@ -1,32 +1,32 @@
 /// What a model without an activation answered for one image.
-public struct ValueAnswer: Sendable, Equatable {
+package struct ValueAnswer: Sendable, Equatable {
     /// The true value of every output.
-    public let truth: [Double]
+    package let truth: [Double]
     /// The value that each output gave.
-    public let predicted: [Double]
+    package let predicted: [Double]
 
     /// An answer from its parts; as many values as there are outputs in each.
-    public init(truth: [Double], predicted: [Double]) { (self.truth, self.predicted) = (truth, predicted) }
+    package init(truth: [Double], predicted: [Double]) { (self.truth, self.predicted) = (truth, predicted) }
 }
 
 /// How well the values of one task were predicted: pure numbers of true and predicted values.
-public struct RegressionMetrics: Sendable, Equatable {
+package struct RegressionMetrics: Sendable, Equatable {
     /// How well some outputs were predicted, with bootstrap intervals.
-    public struct Errors: Sendable, Equatable {
+    package struct Errors: Sendable, Equatable {
         /// The mean absolute error.
-        public let mae: Estimate
+        package let mae: Estimate
         /// The root of the mean squared error.
-        public let rmse: Estimate
+        package let rmse: Estimate
         /// 1 − Σ(y − ŷ)² / Σ(y − ȳ)²; nil when the true values are all the same.
-        public let r2: Estimate?
+        package let r2: Estimate?
     }
 
     /// How many images were answered; at least one.
-    public let images: Int
+    package let images: Int
     /// The means over the outputs, each of which counts the same.
-    public let mean: Errors
+    package let mean: Errors
     /// By output, in the head's order.
-    public let perOutput: [Errors]
+    package let perOutput: [Errors]
 
     /// Measures the answers of a task.
     ///
@@ -35,7 +35,7 @@ public struct RegressionMetrics: Sendable, Equatable {
     ///   - outputs: how many the head has.
     ///   - answers: what was answered; finite.
     /// - Returns: nil when there are no answers or no outputs.
-    public init?(task: String, outputs: Int, answers: [ValueAnswer], bootstrap: BootstrapOptions = BootstrapOptions()) {
+    package init?(task: String, outputs: Int, answers: [ValueAnswer], bootstrap: BootstrapOptions = BootstrapOptions()) {
         guard !answers.isEmpty, outputs > 0 else { return nil }
         let all = Self.numbers(answers, outputs)
         var samples = [[[Double]]](repeating: [[], [], []], count: outputs + 1)

@@ -1,23 +1,23 @@
 import Glibc
 
 /// What a model answered for an image of a known class, as far as the metrics need it.
-public struct ScoredAnswer: Sendable, Equatable {
+package struct ScoredAnswer: Sendable, Equatable {
     /// The class that the image shows.
-    public let truth: Int
+    package let truth: Int
     /// The class of the highest score; of equal ones the first.
-    public let predicted: Int
+    package let predicted: Int
     /// The place of the true class among the answers, 1 for the best; nil when it is beyond those that are known.
-    public let rank: Int?
+    package let rank: Int?
     /// The probability of the predicted class; nil when it is not known.
-    public let confidence: Double?
+    package let confidence: Double?
     /// The negative logarithm of the true class's probability, in nats; nil when it is not known.
-    public let logLoss: Double?
+    package let logLoss: Double?
 
     /// Whether the answer is right.
-    public var isRight: Bool { predicted == truth }
+    package var isRight: Bool { predicted == truth }
 
     /// An answer from its parts.
-    public init(truth: Int, predicted: Int, rank: Int?, confidence: Double?, logLoss: Double?) {
+    package init(truth: Int, predicted: Int, rank: Int?, confidence: Double?, logLoss: Double?) {
         self.truth = truth
         self.predicted = predicted
         self.rank = rank
@@ -28,7 +28,7 @@ public struct ScoredAnswer: Sendable, Equatable {
     /// The answer that logits give: probabilities are their softmax, in double precision.
     ///
     /// - Returns: nil when there are none, one is not finite, or `truth` is not the place of one.
-    public init?(truth: Int, logits: some Collection<Float>) {
+    package init?(truth: Int, logits: some Collection<Float>) {
         let values = logits.map(Double.init)
         guard values.indices.contains(truth), values.allSatisfy(\.isFinite) else { return nil }
         let best = ScoredAnswer.place(ofBest: values)
@@ -44,7 +44,7 @@ public struct ScoredAnswer: Sendable, Equatable {
     /// The answer that probabilities of all classes give.
     ///
     /// - Returns: nil when there are none, one is not a number, or `truth` is not the place of one.
-    public init?(truth: Int, probabilities: [Double]) {
+    package init?(truth: Int, probabilities: [Double]) {
         guard probabilities.indices.contains(truth), probabilities.allSatisfy(\.isFinite) else { return nil }
         let best = ScoredAnswer.place(ofBest: probabilities)
         self.init(

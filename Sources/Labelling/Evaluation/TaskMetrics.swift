@@ -3,29 +3,29 @@ import Tensors
 /// How well one task was answered: pure numbers of true classes and answers.
 ///
 /// Means over classes are over those that have images; a class without any has neither recall nor F1 to count.
-public struct TaskMetrics: Sendable, Equatable {
+package struct TaskMetrics: Sendable, Equatable {
     /// How many images were answered; at least one.
-    public let images: Int
+    package let images: Int
     /// The share of images whose best answer is right, with Wilson's interval.
-    public let top1: Estimate
+    package let top1: Estimate
     /// The share of images with the true class among the five best answers; nil when fewer are known. With five classes or
     /// fewer it is 1 whatever the model.
-    public let top5: Estimate?
+    package let top5: Estimate?
     /// The mean F1 of the classes, with a bootstrap interval.
-    public let macroF1: Estimate
+    package let macroF1: Estimate
     /// The mean recall of the classes, with a bootstrap interval.
-    public let balancedAccuracy: Estimate
+    package let balancedAccuracy: Estimate
     /// The expected calibration error, with a bootstrap interval; nil when confidences are not known.
-    public let calibrationError: Estimate?
+    package let calibrationError: Estimate?
     /// The mean negative logarithm of the true class's probability in nats, with a bootstrap interval; nil when the
     /// probabilities of all classes are not known.
-    public let logLoss: Estimate?
+    package let logLoss: Estimate?
     /// By class, in the head's order.
-    public let perClass: [ClassMetrics]
+    package let perClass: [ClassMetrics]
     /// True classes by answers.
-    public let confusion: ConfusionMatrix
+    package let confusion: ConfusionMatrix
     /// The answers by confidence.
-    public let calibration: Calibration
+    package let calibration: Calibration
 
     /// Measures the answers of a task.
     ///
@@ -36,7 +36,7 @@ public struct TaskMetrics: Sendable, Equatable {
     ///   - ranksKnown: how many of the best answers are known for each image.
     ///   - bins: the number of calibration bins.
     /// - Returns: nil when there are no answers.
-    public init?(
+    package init?(
         task: String, classes: Int, answers: [ScoredAnswer], ranksKnown: Int = .max,
         bins: Int = Calibration.defaultBins, bootstrap: BootstrapOptions = BootstrapOptions()
     ) {

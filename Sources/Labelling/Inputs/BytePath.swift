@@ -1,32 +1,32 @@
 import Glibc
 
 /// A path as Linux has it: bytes other than NUL, in no particular encoding.
-public struct BytePath: Sendable, Hashable, CustomStringConvertible {
+package struct BytePath: Sendable, Hashable, CustomStringConvertible {
     /// The path's bytes, without a terminating NUL.
-    public var bytes: [UInt8]
+    package var bytes: [UInt8]
 
     /// A path from its bytes.
-    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// A path from text, in UTF-8.
-    public init(_ text: String) { bytes = Array(text.utf8) }
+    package init(_ text: String) { bytes = Array(text.utf8) }
 
     /// The path as text for messages; bytes that are not UTF-8 become U+FFFD.
-    public var description: String { String(decoding: bytes, as: UTF8.self) }
+    package var description: String { String(decoding: bytes, as: UTF8.self) }
 
     /// The name of an entry of this folder.
-    public func appending(_ name: [UInt8]) -> BytePath {
+    package func appending(_ name: [UInt8]) -> BytePath {
         BytePath(bytes.last == slash || bytes.isEmpty ? bytes + name : bytes + [slash] + name)
     }
 
     /// The folder that holds the last component; "." for a lone name.
-    public var parent: BytePath {
+    package var parent: BytePath {
         guard let last = bytes.lastIndex(of: slash) else { return BytePath(".") }
         return BytePath(last == 0 ? [slash] : Array(bytes[..<last]))
     }
 
     /// What stands after the last slash; empty for a path that ends in one.
-    public var lastComponent: [UInt8] {
+    package var lastComponent: [UInt8] {
         guard let last = bytes.lastIndex(of: slash) else { return bytes }
         return Array(bytes[(last + 1)...])
     }
@@ -44,7 +44,7 @@ public struct BytePath: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Whether both lead to one file that is there.
-    public func isSameFile(as other: BytePath) -> Bool {
+    package func isSameFile(as other: BytePath) -> Bool {
         guard case .success(let own) = FileStatus.of(self), case .success(let status) = FileStatus.of(other) else {
             return false
         }
@@ -54,7 +54,7 @@ public struct BytePath: Sendable, Hashable, CustomStringConvertible {
     /// The current folder.
     ///
     /// - Throws: `LabellingError.system` when it is gone or cannot be named.
-    public static func currentFolder() throws(LabellingError) -> BytePath {
+    package static func currentFolder() throws(LabellingError) -> BytePath {
         guard let text = getcwd(nil, 0) else {
             throw .system("cannot tell the current folder: \(systemReason(errno))")
         }

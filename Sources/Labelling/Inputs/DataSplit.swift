@@ -1,5 +1,5 @@
 /// A part of a data set, as the name of a folder tells it.
-public enum DataSplit: String, Sendable, CaseIterable {
+package enum DataSplit: String, Sendable, CaseIterable {
     /// What is learned from.
     case training
     /// What choices are made by.
@@ -24,7 +24,7 @@ public enum DataSplit: String, Sendable, CaseIterable {
 
     /// The split that a folder's name stands for: a usual name in any case, with or without words such as "set" or
     /// "images" and numbers ("Training Set", "val2017"). Nil for any other name.
-    public init?(name: String) {
+    package init?(name: String) {
         let words = DataSplit.words(of: name).filter { !DataSplit.fillers.contains($0) }
         guard let split = DataSplit.names[words.joined()] ?? DataSplit.compound(words.joined()) else { return nil }
         self = split

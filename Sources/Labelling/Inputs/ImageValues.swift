@@ -1,19 +1,19 @@
 /// Images with true values: what regression is evaluated on.
-public struct ImageValues: Sendable, Equatable {
+package struct ImageValues: Sendable, Equatable {
     /// The table that names them.
-    public let source: BytePath
+    package let source: BytePath
     /// The names of the outputs, in the head's order.
-    public let outputs: [String]
+    package let outputs: [String]
     /// The images in the order of the table.
-    public let paths: [BytePath]
+    package let paths: [BytePath]
     /// A value of each output for every image.
-    public let values: [[Double]]
+    package let values: [[Double]]
     /// What a user ought to know of how they were read, a sentence each.
-    public let notes: [String]
+    package let notes: [String]
 
     /// Images from their parts. The caller guarantees that there are as many rows of values as paths, and in each as
     /// many values as outputs.
-    public init(source: BytePath, outputs: [String], paths: [BytePath], values: [[Double]], notes: [String] = []) {
+    package init(source: BytePath, outputs: [String], paths: [BytePath], values: [[Double]], notes: [String] = []) {
         (self.source, self.outputs, self.paths, self.values) = (source, outputs, paths, values)
         self.notes = notes
     }
@@ -25,7 +25,7 @@ public struct ImageValues: Sendable, Equatable {
     ///
     /// - Throws: `LabellingError.labelledImages` as `LabelledTable` does, for a folder, when an output has not exactly
     ///   one such column, and for cells that are no numbers.
-    public init(
+    package init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading(), task: String, outputs: [String]
     ) throws(LabellingError) {
         try LabelledTable.refuseFolder(

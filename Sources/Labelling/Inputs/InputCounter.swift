@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// Counts the inputs on a thread of low priority while the run is under way, so that progress can tell the time left.
-public final class InputCounter: Sendable {
+package final class InputCounter: Sendable {
     private struct State {
         var total: Int?
         var isStopped = false
@@ -15,7 +15,7 @@ public final class InputCounter: Sendable {
     private let shared = Shared()
 
     /// Starts to count, unless the inputs can be read only once.
-    public init(_ source: InputSource) {
+    package init(_ source: InputSource) {
         guard source.isRepeatable else { return }
         let shared = shared
         _ = WorkerThread.start(detached: true) {
@@ -36,8 +36,8 @@ public final class InputCounter: Sendable {
     deinit { stop() }
 
     /// The number of inputs, once they are counted.
-    public var total: Int? { shared.state.withLock { $0.total } }
+    package var total: Int? { shared.state.withLock { $0.total } }
 
     /// Gives up counting.
-    public func stop() { shared.state.withLock { $0.isStopped = true } }
+    package func stop() { shared.state.withLock { $0.isStopped = true } }
 }

@@ -1,14 +1,14 @@
 import Tensors
 
 /// Writing down what the inputs of a source are.
-public enum InputListing {
+package enum InputListing {
     /// Writes the paths of all inputs, each followed by the separator.
     ///
     /// - Returns: how many there are.
     /// - Throws: `LabellingError.fileList` when a list cannot be read, or a path holds a line break and lines are written;
     ///   `LabellingError.output`.
     @discardableResult
-    public static func write(
+    package static func write(
         _ source: InputSource, to output: OutputFile, separator: FileListSource.Separator
     ) throws(LabellingError) -> Int {
         let lister = try InputLister(source)

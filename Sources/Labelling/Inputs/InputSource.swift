@@ -1,20 +1,20 @@
 import Glibc
 
 /// A list of paths to read: where it is, and what stands between its entries.
-public struct FileListSource: Sendable, Equatable {
+package struct FileListSource: Sendable, Equatable {
     /// Where the list comes from.
-    public enum Place: Sendable, Equatable {
+    package enum Place: Sendable, Equatable {
         case standardInput
         case file(BytePath)
     }
 
     /// What stands between two entries.
-    public enum Separator: UInt8, Sendable, CustomStringConvertible {
+    package enum Separator: UInt8, Sendable, CustomStringConvertible {
         case newline = 0x0A
         case nul = 0x00
 
         /// The separator as a word in a message.
-        public var description: String {
+        package var description: String {
             switch self {
             case .newline: "line"
             case .nul: "NUL-ended entry"
@@ -23,21 +23,21 @@ public struct FileListSource: Sendable, Equatable {
     }
 
     /// Where the list comes from.
-    public let place: Place
+    package let place: Place
     /// What stands between two entries.
-    public let separator: Separator
+    package let separator: Separator
 
     /// A list of paths.
-    public init(_ place: Place, separator: Separator) {
+    package init(_ place: Place, separator: Separator) {
         self.place = place
         self.separator = separator
     }
 }
 
 /// What a path may stand for besides itself.
-public struct InputReading: Sendable, Equatable {
+package struct InputReading: Sendable, Equatable {
     /// Which named inputs are tar archives, which stand for the files in them.
-    public enum Archives: Sendable, Equatable {
+    package enum Archives: Sendable, Equatable {
         case none
         /// Those whose names end in `.tar`.
         case byName
@@ -46,16 +46,16 @@ public struct InputReading: Sendable, Equatable {
     }
 
     /// Whether a folder among the paths stands for the files below it. If not, it is an input that cannot be read.
-    public var opensNamedFolders: Bool
+    package var opensNamedFolders: Bool
     /// The same for the entries of a list; if not, they are not even looked at, so that a long list is gone through at once.
-    public var opensListedFolders: Bool
+    package var opensListedFolders: Bool
     /// Which paths and entries are archives. Files below a folder never are.
-    public var archives: Archives
+    package var archives: Archives
     /// The endings, in lower case and without a dot, of the files of folders and archives that are inputs; nil for all files.
-    public var endings: Set<String>?
+    package var endings: Set<String>?
 
     /// Folders and files whose names end in `.tar` are opened, unless specified.
-    public init(
+    package init(
         opensNamedFolders: Bool = true, opensListedFolders: Bool = true, archives: Archives = .byName,
         endings: Set<String>? = nil
     ) {
@@ -78,7 +78,7 @@ public struct InputReading: Sendable, Equatable {
     func takes(_ path: [UInt8]) -> Bool { endings?.contains(InputReading.ending(path)) ?? true }
 
     /// Whether a file is a table by its name.
-    public static func isTable(_ path: BytePath) -> Bool { ["csv", "tsv"].contains(ending(path.bytes)) }
+    package static func isTable(_ path: BytePath) -> Bool { ["csv", "tsv"].contains(ending(path.bytes)) }
 
     /// What stands after the last dot of a name, in lower case; empty where there is none.
     static func ending(_ path: [UInt8]) -> String {
@@ -90,20 +90,20 @@ public struct InputReading: Sendable, Equatable {
 }
 
 /// All that is to be labelled: files and folders by name, then those that a list names.
-public struct InputSource: Sendable, Equatable {
+package struct InputSource: Sendable, Equatable {
     /// Files and folders, in order.
-    public let paths: [BytePath]
+    package let paths: [BytePath]
     /// A list of further files and folders.
-    public let list: FileListSource?
+    package let list: FileListSource?
     /// What is looked for behind a path.
-    public let reading: InputReading
+    package let reading: InputReading
     /// The inputs that are wanted, by number; nil for all.
-    public var part: Range<Int>?
+    package var part: Range<Int>?
     /// Files that are no inputs where they lie in a folder: what the run itself writes.
     private(set) var excluded: [FileStatus] = []
 
     /// Inputs by name, by a list, or both.
-    public init(paths: [BytePath], list: FileListSource? = nil, reading: InputReading = InputReading()) {
+    package init(paths: [BytePath], list: FileListSource? = nil, reading: InputReading = InputReading()) {
         self.paths = paths
         self.list = list
         self.reading = reading
@@ -116,7 +116,7 @@ public struct InputSource: Sendable, Equatable {
 
     /// The same but for the files that a run writes, as far as they are there: standard output and standard error, and those at some
     /// paths.
-    public func excluding(_ outputs: [BytePath]) -> InputSource {
+    package func excluding(_ outputs: [BytePath]) -> InputSource {
         var source = self
         let files = outputs.map(FileStatus.of) + [STDOUT_FILENO, STDERR_FILENO].map(FileStatus.of(descriptor:))
         source.excluded = files.compactMap { try? $0.get() }.filter(\.isRegular)
@@ -126,7 +126,7 @@ public struct InputSource: Sendable, Equatable {
     /// Checks that the files and folders that are named are there; entries of a list are rows whatever they are.
     ///
     /// - Throws: `LabellingError.input` naming the first that is not.
-    public func checkPaths() throws(LabellingError) {
+    package func checkPaths() throws(LabellingError) {
         for path in paths {
             guard case .failure(let error) = FileStatus.of(path) else { continue }
             if [ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG].contains(error.code) {
@@ -136,14 +136,14 @@ public struct InputSource: Sendable, Equatable {
     }
 
     /// Whether there is not one input; false if that cannot be told without using a list up.
-    public func isEmpty() throws(LabellingError) -> Bool {
+    package func isEmpty() throws(LabellingError) -> Bool {
         guard isRepeatable else { return false }
         var path: [UInt8] = []
         return try InputLister(self).next(into: &path, waiting: { _ in true }) == nil
     }
 
     /// The error about a source without inputs.
-    public var emptyError: LabellingError {
+    package var emptyError: LabellingError {
         let names = paths.prefix(3).map(\.description) + (list == nil ? [] : ["the list"])
         let others = reading.endings == nil ? "" : " with the --endings"
         return .noInputs(

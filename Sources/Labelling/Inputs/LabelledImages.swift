@@ -1,28 +1,28 @@
 /// Images with the class that each shows: what training learns from and evaluation compares with.
-public struct LabelledImages: Sendable, Equatable {
+package struct LabelledImages: Sendable, Equatable {
     /// One image.
-    public struct Item: Sendable, Hashable {
+    package struct Item: Sendable, Hashable {
         /// The image's file.
-        public let path: BytePath
+        package let path: BytePath
         /// The place of its class in `classes`.
-        public let `class`: Int
+        package let `class`: Int
 
         /// An image of a class.
-        public init(path: BytePath, class: Int) { (self.path, self.class) = (path, `class`) }
+        package init(path: BytePath, class: Int) { (self.path, self.class) = (path, `class`) }
     }
 
     /// The folder or table that names them.
-    public let source: BytePath
+    package let source: BytePath
     /// The class names; in byte order as they are read.
-    public let classes: [String]
+    package let classes: [String]
     /// The images: of a folder by class and then in byte order of their paths, of a table in its order.
-    public let items: [Item]
+    package let items: [Item]
 
     /// What a user ought to know of how they were read, a sentence each.
-    public let notes: [String]
+    package let notes: [String]
 
     /// Images from their parts. The caller guarantees that every item's class is among the classes.
-    public init(source: BytePath, classes: [String], items: [Item], notes: [String] = []) {
+    package init(source: BytePath, classes: [String], items: [Item], notes: [String] = []) {
         (self.source, self.classes, self.items, self.notes) = (source, classes, items, notes)
     }
 
@@ -30,7 +30,7 @@ public struct LabelledImages: Sendable, Equatable {
     ///
     /// - Parameter split: what the images are for: of a table that tells splits apart, only those of this one are taken.
     /// - Throws: `LabellingError.labelledImages` as the two do, or when a table has no images of the split.
-    public init(
+    package init(
         _ path: BytePath, for split: DataSplit, _ reading: LabelledReading = LabelledReading()
     ) throws(LabellingError) {
         switch FileStatus.of(path) {
@@ -49,7 +49,7 @@ public struct LabelledImages: Sendable, Equatable {
     /// Reads the images that a model is measured on: as `init(_:for:_:)` does, but never those of several splits.
     ///
     /// - Throws: `LabellingError.labelledImages` also for a folder that is divided into splits, with the one that may be meant.
-    public init(
+    package init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading()
     ) throws(LabellingError) {
         if let splits = try SplitFolder(path, classesAreKnown: true) {
@@ -74,7 +74,7 @@ public struct LabelledImages: Sendable, Equatable {
     /// - Parameter endings: the endings of files that are images, in lower case; nil for all files.
     /// - Throws: `LabellingError.labelledImages` when a folder cannot be listed or holds nothing, a file stands outside the
     ///   class folders, or a class's name is not UTF-8, or that of another class.
-    public init(folder: BytePath, endings: Set<String>? = nil) throws(LabellingError) {
+    package init(folder: BytePath, endings: Set<String>? = nil) throws(LabellingError) {
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: folder, reason: reason) }
         let contents = try FolderContents(folder)
         let reading = InputReading(endings: endings)
@@ -115,7 +115,7 @@ public struct LabelledImages: Sendable, Equatable {
     /// The same images with the places of other class names.
     ///
     /// - Throws: `LabellingError.labelledImages` naming the classes that are not among them.
-    public func indexed(by others: [String]) throws(LabellingError) -> LabelledImages {
+    package func indexed(by others: [String]) throws(LabellingError) -> LabelledImages {
         let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let unknown = classes.filter { places[$0] == nil }
         guard unknown.isEmpty else {

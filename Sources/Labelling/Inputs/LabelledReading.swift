@@ -1,17 +1,17 @@
 /// How folders and tables of labelled images are read.
-public struct LabelledReading: Sendable, Equatable {
+package struct LabelledReading: Sendable, Equatable {
     /// The task that the labels are of: a table that `label` wrote has them in the column of this name.
-    public var task: String?
+    package var task: String?
     /// The column of a table with the paths; nil for one of the usual names.
-    public var pathColumn: String?
+    package var pathColumn: String?
     /// The column of a table with the labels; nil for the task's name or one of the usual names.
-    public var labelColumn: String?
+    package var labelColumn: String?
     /// The folder that relative paths of a table start at; nil for the table's own, or the current one if not one file is there.
-    public var root: BytePath?
+    package var root: BytePath?
     /// Whether the files that a table names have to be there.
-    public var needsFiles = true
+    package var needsFiles = true
     /// The endings, in lower case and without a dot, of the files of folders that are images; nil for all files.
-    public var endings: Set<String>?
+    package var endings: Set<String>?
 
     /// What separates the labels of a cell where an image may have several; nil where it has one.
     var labelSeparator: String?
@@ -20,7 +20,7 @@ public struct LabelledReading: Sendable, Equatable {
     var valueColumns: [[String]] = []
 
     /// Files are looked for, with any ending.
-    public init(task: String? = nil) { self.task = task }
+    package init(task: String? = nil) { self.task = task }
 }
 
 /// What class names are made of what people write, and which are likely to be one that was written in two ways.

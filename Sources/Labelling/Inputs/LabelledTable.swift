@@ -2,7 +2,7 @@
 ///
 /// Quoting is that of RFC 4180; cells are separated by what comes first in the header of comma, semicolon and tab. `TableColumns` has
 /// the names of columns; others are left aside. Labels have no white space at their ends.
-public struct LabelledTable: Sendable {
+package struct LabelledTable: Sendable {
     /// One image.
     struct Row: Sendable {
         var path: BytePath
@@ -16,11 +16,11 @@ public struct LabelledTable: Sendable {
     }
 
     /// The file.
-    public let path: BytePath
+    package let path: BytePath
     /// The images that have a label, in the order of the table.
     private(set) var rows: [Row]
     /// What a user ought to know of how it was read, a sentence each.
-    public private(set) var notes: [String] = []
+    package private(set) var notes: [String] = []
 
     /// The largest table that is read, in bytes.
     static let largestTable = 1 << 30
@@ -29,7 +29,7 @@ public struct LabelledTable: Sendable {
     ///
     /// - Throws: `LabellingError.labelledImages` when it is damaged, has not the columns, an empty path, an empty label that no status
     ///   explains, a label that is not UTF-8, one path with two labels, no rows, or names files that are not there.
-    public init(_ table: BytePath, _ reading: LabelledReading = LabelledReading()) throws(LabellingError) {
+    package init(_ table: BytePath, _ reading: LabelledReading = LabelledReading()) throws(LabellingError) {
         path = table
         rows = []
         func failure(_ reason: String) -> LabellingError { .labelledImages(path: table, reason: reason) }
@@ -77,12 +77,12 @@ public struct LabelledTable: Sendable {
     }
 
     /// Whether a path is a file, which is read as a table where labelled images are wanted.
-    public static func isTable(_ path: BytePath) -> Bool {
+    package static func isTable(_ path: BytePath) -> Bool {
         if case .success(let status) = FileStatus.of(path) { !status.isFolder } else { false }
     }
 
     /// The labelled images of some splits; of a table that knows no splits all.
-    public func images(_ splits: Set<DataSplit>? = nil) -> LabelledImages {
+    package func images(_ splits: Set<DataSplit>? = nil) -> LabelledImages {
         let chosen = rows(of: splits)
         let classes = Set(chosen.map(\.label)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
@@ -105,7 +105,7 @@ public struct LabelledTable: Sendable {
     }
 
     /// The splits that the table tells its images apart by; empty when it does not.
-    public var splits: Set<DataSplit> { Set(rows.compactMap(\.split)) }
+    package var splits: Set<DataSplit> { Set(rows.compactMap(\.split)) }
 
     private static func row(
         _ row: (cells: [[UInt8]], line: Int), _ columns: TableColumns, _ split: Int?, _ table: BytePath,

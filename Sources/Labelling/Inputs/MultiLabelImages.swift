@@ -1,18 +1,18 @@
 /// Images with any number of labels each: what multi-label training learns from, and what such tasks are evaluated on.
-public struct MultiLabelImages: Sendable, Equatable {
+package struct MultiLabelImages: Sendable, Equatable {
     /// The table that names them.
-    public let source: BytePath
+    package let source: BytePath
     /// The labels, in byte order.
-    public let classes: [String]
+    package let classes: [String]
     /// The different sets of labels, by ascending places in `classes`, in the order in which the table has them.
-    public let sets: [[Int]]
+    package let sets: [[Int]]
     /// The images in the order of the table; an item's `class` is the place of its set.
-    public let items: [LabelledImages.Item]
+    package let items: [LabelledImages.Item]
     /// What a user ought to know of how they were read, a sentence each.
-    public let notes: [String]
+    package let notes: [String]
 
     /// What separates the labels of a cell unless specified.
-    public static let usualSeparator = RowOptions.usualSeparator
+    package static let usualSeparator = RowOptions.usualSeparator
 
     /// A row of a table: an image and the text of its label cell.
     typealias Row = (path: BytePath, label: String, line: Int)
@@ -71,7 +71,7 @@ public struct MultiLabelImages: Sendable, Equatable {
     }
 
     /// Whether labels look as if several of them were joined by a separator: most hold it, or one is made of others.
-    public static func areJoined(_ labels: [String], by separator: String) -> Bool {
+    package static func areJoined(_ labels: [String], by separator: String) -> Bool {
         let known = Set(labels)
         let joined = labels.filter { $0.contains(separator) }
         return 2 * joined.count > labels.count
@@ -103,17 +103,17 @@ public struct MultiLabelImages: Sendable, Equatable {
     }
 
     /// The labels that an image of these has.
-    public func labels(of item: LabelledImages.Item) -> [Int] { sets[item.class] }
+    package func labels(of item: LabelledImages.Item) -> [Int] { sets[item.class] }
 
     /// How many images have each label.
-    public var counts: [Int] {
+    package var counts: [Int] {
         items.reduce(into: [Int](repeating: 0, count: classes.count)) { counts, item in
             for label in sets[item.class] { counts[label] += 1 }
         }
     }
 
     /// The same images with the places of other names; labels that are not among them are dropped.
-    public func indexed(by others: [String]) -> MultiLabelImages {
+    package func indexed(by others: [String]) -> MultiLabelImages {
         let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         return MultiLabelImages(
             source: source, classes: others, notes: notes,

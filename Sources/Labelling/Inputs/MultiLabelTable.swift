@@ -4,7 +4,7 @@ extension MultiLabelImages {
     /// - Parameter separator: what separates the labels of a cell.
     /// - Throws: `LabellingError.labelledImages` as `LabelledTable` does, for a folder, and for cells that cannot be
     ///   taken apart.
-    public init(
+    package init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading(), separator: String
     ) throws(LabellingError) {
         let table = try LabelledTable(severalLabels: path, reading, separator: separator)
@@ -17,7 +17,7 @@ extension LabelledTable {
     /// Reads a table whose cells have any number of labels.
     ///
     /// - Throws: `LabellingError.labelledImages` as `init(_:_:)` does, and for a folder.
-    public init(
+    package init(
         severalLabels path: BytePath, _ reading: LabelledReading, separator: String
     ) throws(LabellingError) {
         try LabelledTable.refuseFolder(path, "where an image may have several labels", "label")
@@ -29,7 +29,7 @@ extension LabelledTable {
     /// The images of some splits with any number of labels; of a table that knows no splits all.
     ///
     /// - Throws: `LabellingError.labelledImages` when there are none, or for cells that cannot be taken apart.
-    public func labels(
+    package func labels(
         _ splits: Set<DataSplit>?, separator: String, note: String? = nil
     ) throws(LabellingError) -> MultiLabelImages {
         let chosen = rows(of: splits)

@@ -1,15 +1,15 @@
-public import Images
+package import Images
 import Tensors
 import VisionTransformers
 
 /// The pictures of some folders, decoded, resized and cropped once and kept as 8-bit RGB.
-public struct PreparedImages: Sendable {
+package struct PreparedImages: Sendable {
     /// The pictures in the order of their paths.
-    public let pictures: [RGBImage]
+    package let pictures: [RGBImage]
     /// Where each picture is from.
-    public let paths: [BytePath]
+    package let paths: [BytePath]
     /// Files that could not be used, with the reason.
-    public let skipped: [(path: String, reason: String)]
+    package let skipped: [(path: String, reason: String)]
 
     /// Reads everything below the given paths; unusable files are left out and reported.
     ///
@@ -17,7 +17,7 @@ public struct PreparedImages: Sendable {
     ///   - spread: how many files are read at most, spread evenly over all of them; nil for every one.
     ///   - decoded: shown every picture as it was decoded, before it is resized. Without it no picture is held whole.
     /// - Throws: `LabellingError` when the inputs cannot be listed.
-    public init(
+    package init(
         _ paths: [BytePath], preparer: PatchPreparer, spread: Int? = nil, decoded: ((RGBImage) -> Void)? = nil
     ) throws {
         let lister = try InputLister(InputSource(paths: paths))

@@ -2,9 +2,9 @@
 ///
 /// It is one place that decides what a split is, so that no command learns from images that another measures on. A folder that looks
 /// divided but is not understood is refused.
-public struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
+package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     /// The folder itself.
-    public let root: BytePath
+    package let root: BytePath
     /// The name of the folder of each split that there is.
     private let names: [DataSplit: String]
 
@@ -16,7 +16,7 @@ public struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     /// - Parameter classesAreKnown: whether it is checked later that each folder is a class of some model, so that looks do not matter.
     /// - Throws: `LabellingError.labelledImages` when it looks divided, but a folder is none of the splits, two folders are the
     ///   same split, or folders below are divided instead.
-    public init?(_ root: BytePath, classesAreKnown: Bool = false) throws(LabellingError) {
+    package init?(_ root: BytePath, classesAreKnown: Bool = false) throws(LabellingError) {
         guard let contents = try? FolderContents(root) else { return nil }
         let folders = contents.folders.map { String(decoding: $0, as: UTF8.self) }
         let splits = folders.filter { DataSplit(name: $0) != nil }
@@ -40,14 +40,14 @@ public struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The folder of a split, if there is one.
-    public func folder(_ split: DataSplit) -> BytePath? {
+    package func folder(_ split: DataSplit) -> BytePath? {
         names[split].map { root.appending(Array($0.utf8)) }
     }
 
     /// The folder of a split that something is wanted from.
     ///
     /// - Throws: `LabellingError.labelledImages` when there is none.
-    public func required(_ split: DataSplit) throws(LabellingError) -> BytePath {
+    package func required(_ split: DataSplit) throws(LabellingError) -> BytePath {
         if let folder = folder(split) { return folder }
         throw .labelledImages(
             path: root,
@@ -56,7 +56,7 @@ public struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The names of its folders in the order of training, validation, test: "train, valid and test".
-    public var description: String {
+    package var description: String {
         SplitFolder.list(DataSplit.allCases.compactMap { names[$0] })
     }
 
@@ -108,7 +108,7 @@ public struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     /// pictures.
     ///
     /// - Throws: `LabellingError.labelledImages` when they look like parts of a data set, each with the folders of all classes.
-    public static func checkClasses(of root: BytePath) throws(LabellingError) {
+    package static func checkClasses(of root: BytePath) throws(LabellingError) {
         guard let contents = try? FolderContents(root), contents.folders.count > 1 else { return }
         var common: Set<[UInt8]>?
         for folder in contents.folders {
@@ -130,7 +130,7 @@ public struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
 
 extension DataSplit {
     /// The name that messages give its folder.
-    public var usualName: String {
+    package var usualName: String {
         switch self {
         case .training: "train"
         case .validation: "val"

@@ -1,7 +1,7 @@
 import Glibc
 
 /// When rows are made to reach the disk.
-public enum SyncPolicy: String, Sendable, CaseIterable {
+package enum SyncPolicy: String, Sendable, CaseIterable {
     /// At least every second, and before the file takes its name: after a power failure at most the last second is lost.
     case second
     /// Only before the file takes its name; until then the system writes when it likes to.

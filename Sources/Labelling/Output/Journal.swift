@@ -2,11 +2,11 @@ import Glibc
 import Tensors
 
 /// What a line of the journal says: how many rows there are, and what they and their inputs are.
-public struct RunCheckpoint: Sendable, Equatable {
+package struct RunCheckpoint: Sendable, Equatable {
     /// The length of the rows' file.
     let bytes: Int
     /// Inputs that have their row.
-    public let inputs: Int
+    package let inputs: Int
     /// Those whose row says why they have no labels.
     let failed: Int
     /// Those with a task whose best answer is below the threshold.

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A regular file is written beside its place under a hidden name, `.NAME.partial-PID`, then synced and renamed; an old
 /// file of that name stays as it was until then. What is not a regular file (a device, a FIFO) is written in place.
-public final class OutputFile: Sendable {
+package final class OutputFile: Sendable {
     private struct Partial {
         let path: BytePath
         let target: BytePath
@@ -36,7 +36,7 @@ public final class OutputFile: Sendable {
     }
 
     /// Standard output.
-    public static func standardOutput() -> OutputFile {
+    package static func standardOutput() -> OutputFile {
         OutputFile(name: BytePath("standard output"), descriptor: STDOUT_FILENO, partial: nil)
     }
 
@@ -44,7 +44,7 @@ public final class OutputFile: Sendable {
     ///
     /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else wrote.
     /// - Throws: `LabellingError.output` when it cannot be created there, or there is a file that is not to be replaced.
-    public static func replacing(_ path: BytePath, force: Bool = true) throws(LabellingError) -> OutputFile {
+    package static func replacing(_ path: BytePath, force: Bool = true) throws(LabellingError) -> OutputFile {
         switch try OutputPlace(path) {
         case .special: return try inPlace(path)
         case .file(let target, let mode):
@@ -56,7 +56,7 @@ public final class OutputFile: Sendable {
     /// Writes all the bytes.
     ///
     /// - Throws: `LabellingError.outputClosed` when a pipe has no reader left, else `LabellingError.output`.
-    public func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
+    package func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
         try writeAll(bytes, to: descriptor, name: name)
         if isBeside { digest.withLock { $0.add(bytes) } }
     }
@@ -71,7 +71,7 @@ public final class OutputFile: Sendable {
     /// Puts the file in its place, once all is written.
     ///
     /// - Throws: `LabellingError.output` when the disk refuses; then the old file is still there, and the new one gone.
-    public func commit() throws(LabellingError) {
+    package func commit() throws(LabellingError) {
         let code: Int32 = state.withLock { state in
             if case .discarded = state { return ECANCELED }
             guard case .partial(let file) = state else { return 0 }
@@ -92,7 +92,7 @@ public final class OutputFile: Sendable {
     ///
     /// - Returns: false when the file is whole and in its place.
     @discardableResult
-    public func discard() -> Bool {
+    package func discard() -> Bool {
         state.withLock { state in
             switch state {
             case .whole: return false

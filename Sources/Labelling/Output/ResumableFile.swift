@@ -1,6 +1,6 @@
 import Glibc
 import Synchronization
-public import Tensors
+package import Tensors
 
 /// A file of rows that a run writes piece by piece, and a later run with the same settings goes on with.
 ///
@@ -9,11 +9,11 @@ public import Tensors
 /// file's name in one rename. While a run works on it the partial file is locked.
 ///
 /// Call `begin(_:)` once, then write and note, then `commit()` or `leave()`.
-public final class ResumableFile: RowOutput {
+package final class ResumableFile: RowOutput {
     /// The name that the caller gave.
-    public let name: BytePath
+    package let name: BytePath
     /// The file of the rows that are there so far.
-    public let partial: BytePath
+    package let partial: BytePath
     private let journal: BytePath
     private let target: BytePath
     private let descriptor: Int32
@@ -30,7 +30,7 @@ public final class ResumableFile: RowOutput {
     }
 
     /// How a run begins.
-    public enum Beginning: Sendable, Equatable {
+    package enum Beginning: Sendable, Equatable {
         /// With nothing.
         case fresh
         /// After so many inputs of an earlier run.
@@ -59,7 +59,7 @@ public final class ResumableFile: RowOutput {
     /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else wrote.
     /// - Throws: `LabellingError.output` when it cannot be created there, another run is writing it, or there is a file that is not to
     ///   be replaced.
-    public static func open(
+    package static func open(
         _ path: BytePath, sync policy: SyncPolicy, force: Bool = true
     ) throws(LabellingError) -> ResumableFile? {
         guard case .file(let target, let mode) = try OutputPlace(path) else { return nil }
@@ -73,7 +73,7 @@ public final class ResumableFile: RowOutput {
     ///   - settings: all that the rows depend on but the inputs.
     ///   - restart: whether to drop what is there.
     /// - Throws: `LabellingError.resume` when it is of other settings; `LabellingError.output` when the disk refuses.
-    public func begin(_ settings: JSONObject, restart: Bool) throws(LabellingError) -> Beginning {
+    package func begin(_ settings: JSONObject, restart: Bool) throws(LabellingError) -> Beginning {
         let found = try restart ? (Beginning.fresh, []) : survey(settings)
         let (beginning, checkpoints) = found
         let journal = try Journal(
@@ -97,12 +97,12 @@ public final class ResumableFile: RowOutput {
     }
 
     /// How far the run came that this one goes on with.
-    public var start: RunCheckpoint? { state.withLock(\.start) }
+    package var start: RunCheckpoint? { state.withLock(\.start) }
 
     /// Writes some bytes of rows.
     ///
     /// - Throws: `LabellingError.output` when the disk refuses.
-    public func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
+    package func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
         try writeAll(bytes, to: descriptor, name: name)
         state.withLock { state in
             state.bytes += bytes.count
@@ -113,7 +113,7 @@ public final class ResumableFile: RowOutput {
     /// Takes note of how far the run is; within a second the journal will say so.
     ///
     /// - Throws: `LabellingError.output` when what was written before could not be kept.
-    public func note(_ point: RunPoint) throws(LabellingError) {
+    package func note(_ point: RunPoint) throws(LabellingError) {
         try state.withLock { state throws(LabellingError) in
             (state.inputs, state.paths) = (point.inputs, point.paths)
             try state.writer?.note(.init(bytes: state.bytes, rows: state.rows, point: point))
@@ -121,17 +121,17 @@ public final class ResumableFile: RowOutput {
     }
 
     /// The length of what is written, its SHA-256, and the digest of the paths of the inputs whose rows it holds.
-    public var written: (bytes: Int, rows: String, paths: String) {
+    package var written: (bytes: Int, rows: String, paths: String) {
         state.withLock { ($0.bytes, $0.rows.text, $0.paths.text) }
     }
 
     /// The error about inputs that are not those of the earlier run.
-    public func refusal(_ reason: String) -> LabellingError { .resume(partial: partial, reason: reason) }
+    package func refusal(_ reason: String) -> LabellingError { .resume(partial: partial, reason: reason) }
 
     /// Gives the file its name, once all is written.
     ///
     /// - Throws: `LabellingError.output` when the disk refuses; then all that was written is still there to go on with.
-    public func commit() throws(LabellingError) {
+    package func commit() throws(LabellingError) {
         guard let writer = takeWriter() else { return }
         try writer.finish()
         WrittenMark.set(written.rows, on: descriptor)
@@ -148,7 +148,7 @@ public final class ResumableFile: RowOutput {
     ///
     /// - Returns: how many inputs have their row.
     @discardableResult
-    public func leave() -> Int {
+    package func leave() -> Int {
         let inputs = state.withLock(\.inputs)
         guard let writer = takeWriter() else {
             // Not begun: rows of an earlier run are not ours to remove.

@@ -1,5 +1,5 @@
 /// Where the rows of a run go.
-public protocol RowOutput: Sendable {
+package protocol RowOutput: Sendable {
     /// How far an earlier run came, whose rows are there already; nil for a run from the beginning.
     var start: RunCheckpoint? { get }
 
@@ -27,28 +27,28 @@ extension RowOutput {
 }
 
 /// A place in a run, between two of its inputs.
-public struct RunPoint: Sendable, Equatable {
+package struct RunPoint: Sendable, Equatable {
     /// Inputs that have their row.
-    public internal(set) var inputs = 0
+    package internal(set) var inputs = 0
     /// Those whose row says why they have no labels.
-    public internal(set) var failed = 0
+    package internal(set) var failed = 0
     /// Of what kinds these are, and which was the first.
-    public internal(set) var failures = FailureCounts()
+    package internal(set) var failures = FailureCounts()
     /// Those with a task whose best answer is below the threshold.
-    public internal(set) var belowThreshold = 0
+    package internal(set) var belowThreshold = 0
     /// The paths of these inputs, in order.
     var paths = InputDigest()
 }
 
 extension OutputFile: RowOutput {
     /// Nil: such a file is written from its beginning.
-    public var start: RunCheckpoint? { nil }
+    package var start: RunCheckpoint? { nil }
 
     /// Does nothing.
-    public func note(_ point: RunPoint) {}
+    package func note(_ point: RunPoint) {}
 
     /// Never asked for.
-    public func refusal(_ reason: String) -> LabellingError {
+    package func refusal(_ reason: String) -> LabellingError {
         .output(path: BytePath("standard output"), reason: reason)
     }
 }

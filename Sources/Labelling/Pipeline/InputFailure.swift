@@ -1,7 +1,7 @@
 /// Why an input has no labels: in words for its row, and of which kind for the count at the end.
-public struct InputFailure: Sendable, Equatable {
+package struct InputFailure: Sendable, Equatable {
     /// What sort of problem it is.
-    public enum Kind: String, Sendable, CaseIterable {
+    package enum Kind: String, Sendable, CaseIterable {
         /// No file, or a link that leads nowhere.
         case missing
         /// The system or the archive does not give its bytes, or it is no regular file.
@@ -25,23 +25,23 @@ public struct InputFailure: Sendable, Equatable {
     }
 
     /// What sort of problem it is.
-    public let kind: Kind
+    package let kind: Kind
     /// The problem in words.
-    public let reason: String
+    package let reason: String
 
     /// A problem of some kind.
-    public init(_ kind: Kind, _ reason: String) { (self.kind, self.reason) = (kind, reason) }
+    package init(_ kind: Kind, _ reason: String) { (self.kind, self.reason) = (kind, reason) }
 }
 
 /// How many inputs have no labels, by kind, and which was the first.
-public struct FailureCounts: Sendable, Equatable {
+package struct FailureCounts: Sendable, Equatable {
     /// The number of each kind that there is.
-    public internal(set) var kinds: [InputFailure.Kind: Int] = [:]
+    package internal(set) var kinds: [InputFailure.Kind: Int] = [:]
     /// The first in the order of the inputs, with its path.
-    public internal(set) var first: (path: BytePath, reason: String)?
+    package internal(set) var first: (path: BytePath, reason: String)?
 
     /// No failures.
-    public init() {}
+    package init() {}
 
     /// Counts another one.
     mutating func add(_ path: [UInt8], _ failure: InputFailure) {
@@ -50,7 +50,7 @@ public struct FailureCounts: Sendable, Equatable {
     }
 
     /// Whether both say the same.
-    public static func == (a: FailureCounts, b: FailureCounts) -> Bool {
+    package static func == (a: FailureCounts, b: FailureCounts) -> Bool {
         a.kinds == b.kinds && a.first?.path == b.first?.path && a.first?.reason == b.first?.reason
     }
 }

@@ -1,16 +1,16 @@
 /// How a run goes about its work. But for files that hang, none of this changes a byte of the output.
-public struct LabellingOptions: Sendable, Equatable {
+package struct LabellingOptions: Sendable, Equatable {
     /// How many images the model sees at once.
-    public var batchSize: Int
+    package var batchSize: Int
     /// How many threads read and decode files.
-    public var threads: Int
+    package var threads: Int
     /// Files of more bytes are refused.
-    public var maximumFileBytes: Int
+    package var maximumFileBytes: Int
     /// Seconds without a byte after which reading a file is given up.
-    public var timeout: Double
+    package var timeout: Double
 
     /// The options of a run; 1 GiB is the largest file unless specified.
-    public init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30, timeout: Double = 60) {
+    package init(batchSize: Int = 8, threads: Int, maximumFileBytes: Int = 1 << 30, timeout: Double = 60) {
         self.batchSize = max(1, batchSize)
         self.threads = max(1, threads)
         self.maximumFileBytes = maximumFileBytes
@@ -19,23 +19,23 @@ public struct LabellingOptions: Sendable, Equatable {
 }
 
 /// How far a run has come.
-public struct LabellingProgress: Sendable, Equatable {
+package struct LabellingProgress: Sendable, Equatable {
     /// Inputs that have their row, those of an earlier run that this one goes on with among them.
-    public internal(set) var done = 0
+    package internal(set) var done = 0
     /// Those of the earlier run.
-    public internal(set) var resumed = 0
+    package internal(set) var resumed = 0
     /// Those whose row says why they have no labels.
-    public internal(set) var failed = 0
+    package internal(set) var failed = 0
     /// Of what kinds these are, and which was the first.
-    public internal(set) var failures = FailureCounts()
+    package internal(set) var failures = FailureCounts()
     /// Those with a task whose best answer is below the threshold.
-    public internal(set) var belowThreshold = 0
+    package internal(set) var belowThreshold = 0
     /// How many inputs there are, once they are all listed.
-    public internal(set) var total: Int?
+    package internal(set) var total: Int?
     /// Links left out because they lead back to a folder above them; known at the end.
-    public internal(set) var loops = 0
+    package internal(set) var loops = 0
     /// Whether the run was told to stop before all inputs had their row.
-    public internal(set) var isStopped = false
+    package internal(set) var isStopped = false
 }
 
 /// What takes the answers of a run, in the order of the inputs. It is called from the thread that runs the model.
@@ -68,7 +68,7 @@ protocol AnswerSink {
 /// - Returns: how many rows there are and of what kind.
 /// - Throws: `LabellingError` when the model, the list of inputs or the output fails; a file that cannot be labelled
 ///   gets its row instead.
-public func label(
+package func label(
     _ source: InputSource, preparer: any ImagePreparing, classifier: any MultitaskClassifying, rows: RowWriter,
     output: some RowOutput, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in },
     isStopped: () -> Bool = { false }

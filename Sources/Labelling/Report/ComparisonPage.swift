@@ -1,8 +1,8 @@
-public import Images
+package import Images
 import Tensors
 
 /// The page of a comparison: a table of all tasks, a section for each, and where the numbers come from.
-public struct ComparisonPage {
+package struct ComparisonPage {
     private let comparison: Comparison
     private let command: String
     private let thumbnail: Thumbnail
@@ -12,14 +12,14 @@ public struct ComparisonPage {
     /// - Parameters:
     ///   - command: the command line that made it.
     ///   - decoding: how images are decoded for the pictures.
-    public init(_ comparison: Comparison, command: String, decoding: DecodingOptions) {
+    package init(_ comparison: Comparison, command: String, decoding: DecodingOptions) {
         self.comparison = comparison
         self.command = command
         thumbnail = Thumbnail(decoding: decoding)
     }
 
     /// The page as one HTML file.
-    public var text: String {
+    package var text: String {
         let tasks = comparison.tasks
         let sections = tasks.indices.map { ("task-\($0 + 1)", tasks[$0].task.name) }
         return ReportPage.text(title: "Comparison: \(comparison.names.joined(separator: " and "))") {

@@ -1,9 +1,9 @@
-public import Images
+package import Images
 import Tensors
 import VisionTransformers
 
 /// The page of an evaluation: a table of all tasks, a section for each, and where the numbers come from.
-public struct EvaluationPage {
+package struct EvaluationPage {
     /// A task and the anchor of its section.
     typealias Row = (anchor: String, evaluation: TaskEvaluation)
 
@@ -16,14 +16,14 @@ public struct EvaluationPage {
     /// - Parameters:
     ///   - command: the command line that made it.
     ///   - decoding: how images are decoded for the pictures of mistakes.
-    public init(_ evaluation: Evaluation, command: String, decoding: DecodingOptions) {
+    package init(_ evaluation: Evaluation, command: String, decoding: DecodingOptions) {
         self.evaluation = evaluation
         self.command = command
         thumbnail = Thumbnail(decoding: decoding)
     }
 
     /// The page as one HTML file.
-    public var text: String {
+    package var text: String {
         let tasks = evaluation.tasks
         let sections = tasks.indices.map { ("task-\($0 + 1)", tasks[$0].task.name) }
         return ReportPage.text(title: "Evaluation: \(tasks.map(\.task.name).joined(separator: ", "))") {

@@ -3,22 +3,22 @@
 /// It is made of elements, whose names are fixed in the program, and of text and attribute values, which are escaped always. So
 /// no name, path or message from outside can become markup: there is no way to make a piece from a string as it is. What it
 /// writes is also well-formed XML.
-public struct HTML: Sendable {
+package struct HTML: Sendable {
     /// The piece as markup.
-    public private(set) var markup: String
+    package private(set) var markup: String
 
     fileprivate init(markup: String) { self.markup = markup }
 
     /// Nothing.
-    public static var empty: HTML { HTML(markup: "") }
+    package static var empty: HTML { HTML(markup: "") }
 
     /// Text.
-    public init(_ text: String) { markup = HTML.escaped(text) }
+    package init(_ text: String) { markup = HTML.escaped(text) }
 
     /// An element with what stands in it.
     ///
     /// - Parameter attributes: an attribute whose value is nil is left out.
-    public static func element(
+    package static func element(
         _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:],
         @HTMLBuilder _ content: () -> HTML
     ) -> HTML {
@@ -26,7 +26,7 @@ public struct HTML: Sendable {
     }
 
     /// An element that never holds anything, such as an image.
-    public static func void(
+    package static func void(
         _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:]
     ) -> HTML {
         HTML(markup: "<\(name)\(HTML.markup(attributes))/>")
@@ -73,25 +73,25 @@ public struct HTML: Sendable {
 
 /// Puts pieces one after another; strings among them are text.
 @resultBuilder
-public enum HTMLBuilder {
+package enum HTMLBuilder {
     /// Text, escaped.
-    public static func buildExpression(_ text: String) -> HTML { HTML(text) }
+    package static func buildExpression(_ text: String) -> HTML { HTML(text) }
 
     /// A piece.
-    public static func buildExpression(_ piece: HTML) -> HTML { piece }
+    package static func buildExpression(_ piece: HTML) -> HTML { piece }
 
     /// Pieces in their order.
-    public static func buildBlock(_ pieces: HTML...) -> HTML { buildArray(pieces) }
+    package static func buildBlock(_ pieces: HTML...) -> HTML { buildArray(pieces) }
 
     /// Pieces of a loop.
-    public static func buildArray(_ pieces: [HTML]) -> HTML { HTML(markup: pieces.map(\.markup).joined()) }
+    package static func buildArray(_ pieces: [HTML]) -> HTML { HTML(markup: pieces.map(\.markup).joined()) }
 
     /// A piece, or nothing.
-    public static func buildOptional(_ piece: HTML?) -> HTML { piece ?? .empty }
+    package static func buildOptional(_ piece: HTML?) -> HTML { piece ?? .empty }
 
     /// The first of two pieces.
-    public static func buildEither(first piece: HTML) -> HTML { piece }
+    package static func buildEither(first piece: HTML) -> HTML { piece }
 
     /// The second of two pieces.
-    public static func buildEither(second piece: HTML) -> HTML { piece }
+    package static func buildEither(second piece: HTML) -> HTML { piece }
 }

@@ -2,7 +2,7 @@ import Tensors
 
 /// The page of a study: who hurts whom, whether alike tasks hurt each other more, merges beside heads alone, methods over the number
 /// of tasks, and every number.
-public struct StudyPage {
+package struct StudyPage {
     let study: Study
     private let command: String
     private let bootstrap: BootstrapOptions
@@ -13,13 +13,13 @@ public struct StudyPage {
     /// - Parameters:
     ///   - command: the command line that made it.
     ///   - bootstrap: how the intervals of means are computed.
-    public init(_ study: Study, command: String, bootstrap: BootstrapOptions = BootstrapOptions()) {
+    package init(_ study: Study, command: String, bootstrap: BootstrapOptions = BootstrapOptions()) {
         (self.study, self.command, self.bootstrap) = (study, command, bootstrap)
         means = StudyMeans(study, bootstrap)
     }
 
     /// The charts of the page as files of their own: names without an ending, and SVG.
-    public var charts: [(name: String, text: String)] {
+    package var charts: [(name: String, text: String)] {
         var charts: [(name: String, text: String)] = []
         for (index, variant) in study.variants.enumerated() where hasPairs(variant) {
             charts.append(("pairs-\(index + 1)", Drawing.file(pairs(variant).drawn())))
@@ -35,7 +35,7 @@ public struct StudyPage {
     }
 
     /// The page as one HTML file.
-    public var text: String {
+    package var text: String {
         let sections = [
             ("summary", "Summary"), ("pairs", "Who hurts whom"), ("alike", "Alike and unlike tasks"),
             ("heads", "Merged against heads alone"), ("sizes", "Number of tasks"), ("all", "All merges"),

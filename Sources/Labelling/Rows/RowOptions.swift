@@ -1,54 +1,54 @@
 import VisionTransformers
 
 /// What the rows hold and how they are written.
-public struct RowOptions: Sendable, Equatable {
+package struct RowOptions: Sendable, Equatable {
     /// A file format.
-    public enum Format: String, Sendable, CaseIterable {
+    package enum Format: String, Sendable, CaseIterable {
         case csv, tsv, jsonl
     }
 
     /// Whether a row is a file, or one answer for one of a file's tasks. JSON Lines has one line a file in either.
-    public enum Layout: String, Sendable, CaseIterable {
+    package enum Layout: String, Sendable, CaseIterable {
         case wide, long
     }
 
     /// What a score is: the probability, the logit as the model gives it, or left out. The values of a head without activation
     /// are no scores.
-    public enum Scores: String, Sendable, CaseIterable {
+    package enum Scores: String, Sendable, CaseIterable {
         case prob, logit, none
     }
 
     /// The file format.
-    public var format = Format.csv
+    package var format = Format.csv
     /// One row a file, or one an answer.
-    public var layout = Layout.wide
+    package var layout = Layout.wide
     /// What a score is.
-    public var scores = Scores.prob
+    package var scores = Scores.prob
     /// How many answers a task with a softmax gives, the best first.
-    public var topK = 1
+    package var topK = 1
     /// Whether the score of every class is written.
-    public var allScores = false
+    package var allScores = false
     /// The tasks to write, by name; nil for all. They are written in the model's order.
-    public var tasks: [String]?
+    package var tasks: [String]?
     /// The probability below which the answer of a task with a softmax is withheld, and from which on a class with a sigmoid
     /// is among the labels; nil for no threshold and for `sigmoidThreshold`.
-    public var threshold: Double?
+    package var threshold: Double?
     /// The same for single tasks, by name.
-    public var thresholds: [String: Double] = [:]
+    package var thresholds: [String: Double] = [:]
     /// What separates the labels of a task with a sigmoid in a cell.
-    public var labelSeparator = RowOptions.usualSeparator
+    package var labelSeparator = RowOptions.usualSeparator
     /// Whether paths and labels that a spreadsheet would take for formulas are guarded against that.
-    public var guardsFormulas = false
+    package var guardsFormulas = false
     /// The folder that relative paths are made absolute with; nil to leave paths as they are.
-    public var currentFolder: BytePath?
+    package var currentFolder: BytePath?
 
     /// The probability from which on a class with a sigmoid is among the labels, unless another is given.
-    public static let sigmoidThreshold = 0.5
+    package static let sigmoidThreshold = 0.5
     /// What separates labels unless something else is given: what pandas' `str.get_dummies` expects.
-    public static let usualSeparator = "|"
+    package static let usualSeparator = "|"
 
     /// CSV with one row a file and every task's best class with its probability.
-    public init() {}
+    package init() {}
 }
 
 /// One of the tasks that rows are written for.

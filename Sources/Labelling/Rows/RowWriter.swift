@@ -11,9 +11,9 @@ protocol RowEncoder {
 }
 
 /// Makes rows of logits and reasons, into a buffer that is flushed to the output between whole rows.
-public final class RowWriter {
+package final class RowWriter {
     /// What came of an image that the model has answered for.
-    public enum Outcome: Sendable {
+    package enum Outcome: Sendable {
         case labelled
         case belowThreshold
         /// The model gave infinity or not-a-number; the row says so and has no labels.
@@ -24,7 +24,7 @@ public final class RowWriter {
     static let notFiniteReason = "the model gave a value that is not finite"
 
     /// What is not flushed yet.
-    public private(set) var bytes: [UInt8] = []
+    package private(set) var bytes: [UInt8] = []
 
     private let options: RowOptions
     private let tasks: [SelectedTask]
@@ -37,7 +37,7 @@ public final class RowWriter {
     ///
     /// - Throws: `LabellingError.unknownTask` when the options name a task that is not among `tasks`;
     ///   `LabellingError.options` when they contradict each other, or columns would share a name.
-    public init(tasks all: [TaskLabels], options: RowOptions) throws(LabellingError) {
+    package init(tasks all: [TaskLabels], options: RowOptions) throws(LabellingError) {
         guard options.topK >= 1 else { throw .options("the number of answers must be at least 1") }
         guard !options.allScores || options.scores != .none else {
             throw .options("all scores and no scores cannot both be written")
@@ -70,22 +70,22 @@ public final class RowWriter {
     }
 
     /// What the file begins with: the column names, or nothing for JSON Lines.
-    public var header: [UInt8] {
+    package var header: [UInt8] {
         var header: [UInt8] = []
         encoder.appendHeader(to: &header)
         return header
     }
 
     /// Appends what the file begins with.
-    public func appendHeader() { encoder.appendHeader(to: &bytes) }
+    package func appendHeader() { encoder.appendHeader(to: &bytes) }
 
     /// Appends the row of an input that has no labels.
-    public func appendFailure(path: [UInt8], reason: String) {
+    package func appendFailure(path: [UInt8], reason: String) {
         encoder.appendFailure(path: shown(path), status: Array("error: \(reason)".utf8), to: &bytes)
     }
 
     /// Appends the row, or rows, of an image from the logits of all the model's tasks.
-    public func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> Outcome {
+    package func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> Outcome {
         for task in tasks where !logits[task.logits].allSatisfy(\.isFinite) {
             appendFailure(path: path, reason: RowWriter.notFiniteReason)
             return .notFinite
@@ -111,7 +111,7 @@ public final class RowWriter {
     /// Writes what is in the buffer.
     ///
     /// - Throws: what the output's `write` throws.
-    public func flush(to output: some RowOutput) throws(LabellingError) {
+    package func flush(to output: some RowOutput) throws(LabellingError) {
         guard !bytes.isEmpty else { return }
         defer { bytes.removeAll(keepingCapacity: true) }
         try output.write(bytes)

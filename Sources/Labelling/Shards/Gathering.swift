@@ -2,7 +2,7 @@ import Glibc
 import Tensors
 
 /// The files of a run's parts, found to be of one run, and whole as far as their manifests tell.
-public struct GatheredShards: Sendable {
+package struct GatheredShards: Sendable {
     private struct Part {
         let path: BytePath
         let manifest: RunManifest
@@ -10,13 +10,13 @@ public struct GatheredShards: Sendable {
 
     private let parts: [Part]
     /// The numbers of the inputs whose rows there are.
-    public let inputs: Range<Int>
+    package let inputs: Range<Int>
 
     /// Reads the manifests beside some files and checks that they are parts of one run and leave no gap.
     ///
     /// - Parameter isPartial: whether they may be a stretch of the run instead of all.
     /// - Throws: `LabellingError.shards` naming what is missing, foreign, or there twice.
-    public init(_ paths: [BytePath], isPartial: Bool) throws(LabellingError) {
+    package init(_ paths: [BytePath], isPartial: Bool) throws(LabellingError) {
         var parts: [Part] = []
         for path in paths { parts.append(Part(path: path, manifest: try RunManifest(beside: path))) }
         guard let first = parts.first else { throw .shards("there are no shards to gather") }
@@ -79,7 +79,7 @@ public struct GatheredShards: Sendable {
     ///
     /// - Returns: the manifest of what was written.
     /// - Throws: `LabellingError.shards` naming a file that is damaged; `LabellingError.output`.
-    public func write(to output: OutputFile) throws(LabellingError) -> RunManifest {
+    package func write(to output: OutputFile) throws(LabellingError) -> RunManifest {
         var digest = RunningDigest()
         var (bytes, failed, below, header) = (0, 0, 0, [UInt8]())
         let total = parts.reduce(0) { $0 + $1.manifest.rows.bytes }

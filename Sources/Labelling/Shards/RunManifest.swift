@@ -1,47 +1,47 @@
-public import Tensors
+package import Tensors
 
 /// What a run has written and what its rows depend on: a JSON file `NAME.manifest.json` beside the rows' file `NAME`.
 ///
 /// By their manifests `gather` knows whether files are the parts of one run, whole and unchanged.
-public struct RunManifest: Sendable, Equatable {
+package struct RunManifest: Sendable, Equatable {
     /// The length and the digests of a rows' file.
-    public struct Rows: Sendable, Equatable {
+    package struct Rows: Sendable, Equatable {
         /// The length of the file.
-        public let bytes: Int
+        package let bytes: Int
         /// How much of it comes before the first row.
-        public let headerBytes: Int
+        package let headerBytes: Int
         /// The SHA-256 of the file.
-        public let digest: String
+        package let digest: String
         /// Inputs whose row says why they have no labels.
-        public let failed: Int
+        package let failed: Int
         /// Those with a task whose best answer is below the threshold.
-        public let belowThreshold: Int
+        package let belowThreshold: Int
 
         /// What is known of a rows' file.
-        public init(bytes: Int, headerBytes: Int, digest: String, failed: Int, belowThreshold: Int) {
+        package init(bytes: Int, headerBytes: Int, digest: String, failed: Int, belowThreshold: Int) {
             (self.bytes, self.headerBytes, self.digest) = (bytes, headerBytes, digest)
             (self.failed, self.belowThreshold) = (failed, belowThreshold)
         }
     }
 
     /// All that rows depend on but the inputs.
-    public let settings: JSONObject
+    package let settings: JSONObject
     /// Which part of the run it is, as it was asked for.
-    public let shard: String
+    package let shard: String
     /// How many inputs the whole run has.
-    public let inputs: Int
+    package let inputs: Int
     /// The `InputDigest` of the paths of the whole run's inputs.
-    public let paths: String
+    package let paths: String
     /// The numbers of the inputs whose rows these are.
-    public let part: Range<Int>
+    package let part: Range<Int>
     /// The rows.
-    public let rows: Rows
+    package let rows: Rows
 
     private static let formatName = "mergevit-label-manifest"
     private static let formatVersion = 1
 
     /// The manifest of a whole run or one of its parts.
-    public init(
+    package init(
         settings: JSONObject, shard: String, inputs: Int, paths: String, part: Range<Int>, rows: Rows
     ) {
         (self.settings, self.shard, self.inputs, self.paths) = (settings, shard, inputs, paths)
@@ -49,7 +49,7 @@ public struct RunManifest: Sendable, Equatable {
     }
 
     /// Where the manifest of a rows' file stands.
-    public static func path(of rows: BytePath) -> BytePath { BytePath(rows.bytes + Array(".manifest.json".utf8)) }
+    package static func path(of rows: BytePath) -> BytePath { BytePath(rows.bytes + Array(".manifest.json".utf8)) }
 
     /// The manifest as a JSON text.
     var text: String {
@@ -65,7 +65,7 @@ public struct RunManifest: Sendable, Equatable {
     /// Writes the manifest beside a rows' file.
     ///
     /// - Throws: `LabellingError.output` when it cannot be written.
-    public func write(beside rows: BytePath) throws(LabellingError) {
+    package func write(beside rows: BytePath) throws(LabellingError) {
         let file = try OutputFile.replacing(RunManifest.path(of: rows))
         try file.write(Array(text.utf8))
         try file.commit()
@@ -74,7 +74,7 @@ public struct RunManifest: Sendable, Equatable {
     /// Reads the manifest of a rows' file.
     ///
     /// - Throws: `LabellingError.shards` when there is none, or what is there is not one.
-    public init(beside rows: BytePath) throws(LabellingError) {
+    package init(beside rows: BytePath) throws(LabellingError) {
         let path = RunManifest.path(of: rows)
         var content: [UInt8] = []
         var reader = FileReader(limit: 1 << 24)

@@ -3,9 +3,9 @@ import Tensors
 /// One of several parts of a run, each of which may run on another machine.
 ///
 /// Parts are stretches of the list of inputs, so that their rows one after the other are those of a run over all.
-public struct Shard: Sendable, Equatable, CustomStringConvertible {
+package struct Shard: Sendable, Equatable, CustomStringConvertible {
     /// How the list is divided.
-    public enum Balance: String, Sendable, CaseIterable {
+    package enum Balance: String, Sendable, CaseIterable {
         /// Every part has as many inputs, give or take one.
         case count
         /// Every part has about as many bytes of files.
@@ -13,17 +13,17 @@ public struct Shard: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// More parts than these are not made.
-    public static let mostParts = 1_000_000
+    package static let mostParts = 1_000_000
 
     /// Which part it is, from 1.
-    public let number: Int
+    package let number: Int
     /// How many parts there are.
-    public let count: Int
+    package let count: Int
     /// How the list is divided.
-    public let balance: Balance
+    package let balance: Balance
 
     /// A part `K/N`; nil unless 1 <= K <= N.
-    public init?(_ text: String, balance: Balance) {
+    package init?(_ text: String, balance: Balance) {
         let numbers = text.split(separator: "/", omittingEmptySubsequences: false)
         guard numbers.count == 2, let number = Int(numbers[0]), let count = Int(numbers[1]),
             (1...Shard.mostParts).contains(count), (1...count).contains(number)
@@ -32,17 +32,17 @@ public struct Shard: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The part as it is given on the command line.
-    public var description: String { "\(number)/\(count)" }
+    package var description: String { "\(number)/\(count)" }
 }
 
 /// What all inputs of a source are, found by going through them once without opening a file.
-public struct InputSurvey: Sendable, Equatable {
+package struct InputSurvey: Sendable, Equatable {
     /// How many there are.
-    public let inputs: Int
+    package let inputs: Int
     /// The `InputDigest` of their paths.
-    public let paths: String
+    package let paths: String
     /// The numbers of those in the part that was asked for.
-    public let part: Range<Int>
+    package let part: Range<Int>
 
     /// What a file counts in addition to its bytes when parts are balanced by bytes: opening it costs something, too.
     static let bytesPerFile = 4096
@@ -51,7 +51,7 @@ public struct InputSurvey: Sendable, Equatable {
     ///
     /// - Returns: nil when `isStopped` says so.
     /// - Throws: `LabellingError` when a list cannot be read, or the inputs change meanwhile.
-    public init?(_ source: InputSource, shard: Shard, isStopped: () -> Bool = { false }) throws(LabellingError) {
+    package init?(_ source: InputSource, shard: Shard, isStopped: () -> Bool = { false }) throws(LabellingError) {
         let weighs = shard.balance == .bytes
         guard let whole = try Pass(source, weighs: weighs, isStopped: isStopped) else { return nil }
         (inputs, paths) = (whole.inputs, whole.paths)

@@ -1,22 +1,22 @@
 /// Which of a task's images a model gives their class.
 ///
 /// Models that were asked about the same images are compared image by image, which says more than two accuracies do.
-public struct AnswerMarks: Sendable, Equatable {
+package struct AnswerMarks: Sendable, Equatable {
     /// Whether the answer is right, for each image in the order of the task's images.
-    public let isRight: [Bool]
+    package let isRight: [Bool]
 
     /// Marks for images in their order.
-    public init(_ isRight: [Bool]) { self.isRight = isRight }
+    package init(_ isRight: [Bool]) { self.isRight = isRight }
 
     /// How many images there are.
-    public var count: Int { isRight.count }
+    package var count: Int { isRight.count }
     /// How many are given their class.
-    public var right: Int { isRight.count { $0 } }
+    package var right: Int { isRight.count { $0 } }
     /// The share that is, with Wilson's interval; nil without images.
-    public var accuracy: Estimate? { .proportion(right, of: count) }
+    package var accuracy: Estimate? { .proportion(right, of: count) }
 
     /// The marks as hexadecimal digits: four images a digit, the first in its highest bit.
-    public var text: String {
+    package var text: String {
         let digits = Array("0123456789abcdef")
         return String(
             stride(from: 0, to: count, by: 4).map { start in
@@ -25,7 +25,7 @@ public struct AnswerMarks: Sendable, Equatable {
     }
 
     /// The marks of so many images from what `text` gave; nil if it did not.
-    public init?(text: String, count: Int) {
+    package init?(text: String, count: Int) {
         let digits = text.map(\.hexDigitValue)
         guard count >= 0, digits.count == (count + 3) / 4 else { return nil }
         var isRight: [Bool] = []
@@ -39,10 +39,10 @@ public struct AnswerMarks: Sendable, Equatable {
 
     /// The difference in accuracy, these marks' minus those of another model on the same images, with Bonett and Price's
     /// interval; nil without images.
-    public func gain(over other: AnswerMarks) -> Estimate? { test(against: other).difference(of: count) }
+    package func gain(over other: AnswerMarks) -> Estimate? { test(against: other).difference(of: count) }
 
     /// McNemar's test of whether this model and another are right equally often on the same images.
-    public func test(against other: AnswerMarks) -> McNemar {
+    package func test(against other: AnswerMarks) -> McNemar {
         let pairs = zip(isRight, other.isRight)
         return McNemar(onlyFirst: pairs.count { $0 && !$1 }, onlySecond: pairs.count { !$0 && $1 })
     }
@@ -53,7 +53,7 @@ public struct AnswerMarks: Sendable, Equatable {
     /// quantile that takes their dependence into account, one's ends divided by the other's.
     ///
     /// - Returns: nil when the other model is never right.
-    public func ratio(to other: AnswerMarks) -> Estimate? {
+    package func ratio(to other: AnswerMarks) -> Estimate? {
         let (first, second) = (Double(right), Double(other.right))
         guard second > 0 else { return nil }
         let test = test(against: other)

@@ -5,15 +5,15 @@ import Glibc
 /// The pairs share tasks, so that they are not independent. The test is Mantel's (Cancer Research 27, 1967): the tasks of one
 /// measure change their names in every possible way, and the correlation is computed for each. With more than `largest` tasks
 /// as many ways are drawn as there would be with that many.
-public struct Correlation: Sendable, Equatable {
+package struct Correlation: Sendable, Equatable {
     /// Pearson's r.
-    public let pearson: Double
+    package let pearson: Double
     /// Spearman's ρ: r of the ranks, equal values sharing theirs.
-    public let spearman: Double
+    package let spearman: Double
     /// The share of all ways to name the tasks whose r is as far from 0 or farther, two-sided.
-    public let pValue: Double
+    package let pValue: Double
     /// How many pairs there are, ordered ones counted twice if the measure is of ordered pairs.
-    public let count: Int
+    package let count: Int
 
     /// With more tasks the ways are drawn, not counted.
     static let largest = 7

@@ -1,27 +1,27 @@
-public import Tensors
+package import Tensors
 
 /// What merging some tasks' adapters does to each of them: every merge beside the tasks' own adapters and heads alone.
-public struct Study: Sendable {
+package struct Study: Sendable {
     /// The tasks in the order in which they were named.
-    public let tasks: [StudyTask]
+    package let tasks: [StudyTask]
     /// How adapters were merged, as in `sum+tune`, in the order in which it was asked for.
-    public let variants: [String]
+    package let variants: [String]
     /// How many tasks were merged, ascending; 1 is each adapter alone.
-    public let sizes: [Int]
+    package let sizes: [Int]
     /// Every merge: by size, tasks and variant.
-    public let results: [StudyResult]
+    package let results: [StudyResult]
     /// Every pair of tasks.
-    public let similarities: [TaskSimilarity]
+    package let similarities: [TaskSimilarity]
     /// The base, the adapters and heads, the images, and how choices were made.
-    public let provenance: JSON
+    package let provenance: JSON
     /// The command's version.
-    public let version: String
+    package let version: String
 
     private let places: [String: Int]
     private let byKey: [String: Int]
 
     /// A study from its parts. The caller guarantees that every task of a result is among the tasks.
-    public init(
+    package init(
         tasks: [StudyTask], variants: [String], sizes: [Int], results: [StudyResult], similarities: [TaskSimilarity],
         provenance: JSON, version: String
     ) {
@@ -39,26 +39,26 @@ public struct Study: Sendable {
     }
 
     /// The task of a name.
-    public func task(_ name: String) -> StudyTask? { places[name].map { tasks[$0] } }
+    package func task(_ name: String) -> StudyTask? { places[name].map { tasks[$0] } }
 
     /// The merge of some tasks by a variant, if it was made.
-    public func result(_ variant: String, _ tasks: [String]) -> StudyResult? {
+    package func result(_ variant: String, _ tasks: [String]) -> StudyResult? {
         byKey[Self.key(variant, tasks)].map { results[$0] }
     }
 
     /// The merges of so many tasks by a variant.
-    public func results(_ variant: String, size: Int) -> [StudyResult] {
+    package func results(_ variant: String, size: Int) -> [StudyResult] {
         results.filter { $0.variant == variant && $0.tasks.count == size }
     }
 
     /// How much of its accuracy a task loses when it is merged with one other: its own adapter's accuracy minus the merge's.
-    public func drop(of task: String, with other: String, by variant: String) -> Estimate? {
+    package func drop(of task: String, with other: String, by variant: String) -> Estimate? {
         guard let own = self.task(task), let marks = result(variant, [task, other])?.marks(of: task) else { return nil }
         return own.single.gain(over: marks)
     }
 
     /// Every task of every merge of so many tasks by a variant, with what it answered there.
-    public func answers(_ variant: String, size: Int) -> [(task: StudyTask, marks: AnswerMarks)] {
+    package func answers(_ variant: String, size: Int) -> [(task: StudyTask, marks: AnswerMarks)] {
         results(variant, size: size).flatMap { result in
             zip(result.tasks, result.marks).compactMap { name, marks in task(name).map { ($0, marks) } }
         }

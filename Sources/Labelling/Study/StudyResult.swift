@@ -1,40 +1,40 @@
 /// One merge, measured on the test images of each of its tasks.
-public struct StudyResult: Sendable, Equatable {
+package struct StudyResult: Sendable, Equatable {
     /// How the adapters were merged, as in `sum+tune`.
-    public let variant: String
+    package let variant: String
     /// The names of the tasks.
-    public let tasks: [String]
+    package let tasks: [String]
     /// The scale of the merge.
-    public let scale: Double
+    package let scale: Double
     /// What the merge answered on each task's images, in the order of the tasks.
-    public let marks: [AnswerMarks]
+    package let marks: [AnswerMarks]
 
     /// A merge that was measured.
-    public init(variant: String, tasks: [String], scale: Double, marks: [AnswerMarks]) {
+    package init(variant: String, tasks: [String], scale: Double, marks: [AnswerMarks]) {
         (self.variant, self.tasks, self.scale, self.marks) = (variant, tasks, scale, marks)
     }
 
     /// What it answered on a task's images; nil if the task is not among its own.
-    public func marks(of task: String) -> AnswerMarks? { tasks.firstIndex(of: task).map { marks[$0] } }
+    package func marks(of task: String) -> AnswerMarks? { tasks.firstIndex(of: task).map { marks[$0] } }
 }
 
 /// A task of a study with what it is compared with.
-public struct StudyTask: Sendable, Equatable {
+package struct StudyTask: Sendable, Equatable {
     /// The task's name.
-    public let name: String
+    package let name: String
     /// How many classes its head tells apart.
-    public let classes: Int
+    package let classes: Int
     /// The folder that its images are from.
-    public let source: String
+    package let source: String
     /// The part of it that was measured on: `test`, or `val` where there is none.
-    public let split: String
+    package let split: String
     /// What its own adapter alone answered.
-    public let single: AnswerMarks
+    package let single: AnswerMarks
     /// What a head answered that was trained over the base as it is.
-    public let headOnly: AnswerMarks
+    package let headOnly: AnswerMarks
 
     /// A task whose adapter and head alone were measured.
-    public init(
+    package init(
         name: String, classes: Int, source: String, split: String, single: AnswerMarks, headOnly: AnswerMarks
     ) {
         (self.name, self.classes, self.source, self.split) = (name, classes, source, split)
@@ -42,22 +42,22 @@ public struct StudyTask: Sendable, Equatable {
     }
 
     /// How many images were measured on.
-    public var images: Int { single.count }
+    package var images: Int { single.count }
 }
 
 /// How much alike two tasks are, before anything is merged.
-public struct TaskSimilarity: Sendable, Equatable {
+package struct TaskSimilarity: Sendable, Equatable {
     /// Two tasks.
-    public let tasks: [String]
+    package let tasks: [String]
     /// The mean cosine of their adapters' changes, from -1 to 1.
-    public let cosine: Double
+    package let cosine: Double
     /// How much of each other's subspaces the changes use, √(columns · rows), from 0 to 1.
-    public let overlap: Double
+    package let overlap: Double
     /// How far apart their images are for the base: ‖μ₁ - μ₂‖ / √((tr Σ₁ + tr Σ₂)/2) of the features that heads read.
-    public let distance: Double
+    package let distance: Double
 
     /// What was measured of two tasks.
-    public init(tasks: [String], cosine: Double, overlap: Double, distance: Double) {
+    package init(tasks: [String], cosine: Double, overlap: Double, distance: Double) {
         (self.tasks, self.cosine, self.overlap, self.distance) = (tasks, cosine, overlap, distance)
     }
 }

@@ -12,7 +12,7 @@ extension Study {
 
     /// `study.csv`: a row for each task of each merge, after each task's head alone and own adapter; shares of 1 with 95 %
     /// intervals. `tasks` are joined by `+`; cells of what is not known are empty.
-    public var csv: [UInt8] {
+    package var csv: [UInt8] {
         var rows = TextRows(Self.columns)
         for task in tasks {
             rows.append(Self.row(Self.headOnly, [task.name], task, nil, task.headOnly))

@@ -8,27 +8,27 @@ import Tensors
 /// `largestStretch` one way or the other, at a place uniform over the picture: random zoom and shift, the "random resized
 /// crop" of Szegedy et al., Going Deeper with Convolutions, 2015. Proportions are relative to what preprocessing shows, so a
 /// model whose pictures are squeezed into a square trains on squeezed ones too.
-public struct Augmentation: Sendable, Equatable {
+package struct Augmentation: Sendable, Equatable {
     /// Whether a part of the picture is taken.
-    public var crops: Bool
+    package var crops: Bool
     /// Whether every second picture, at random, is mirrored.
-    public var flips: Bool
+    package var flips: Bool
     /// The smallest part of the area that a crop keeps, above 0 and at most 1.
-    public var smallestArea: Double
+    package var smallestArea: Double
 
     /// How much wider, or higher, than in proportion a crop may be.
-    public static let largestStretch = 4.0 / 3
+    package static let largestStretch = 4.0 / 3
 
     /// An augmentation from its parts; none unless specified.
-    public init(crops: Bool = false, flips: Bool = false, smallestArea: Double = Self.usualSmallestArea) {
+    package init(crops: Bool = false, flips: Bool = false, smallestArea: Double = Self.usualSmallestArea) {
         (self.crops, self.flips, self.smallestArea) = (crops, flips, smallestArea)
     }
 
     /// The smallest part of the area that a crop keeps unless specified.
-    public static let usualSmallestArea = 0.5
+    package static let usualSmallestArea = 0.5
 
     /// The name of the option's value: none, crop, flip or crop+flip.
-    public var name: String {
+    package var name: String {
         switch (crops, flips) {
         case (false, false): "none"
         case (true, false): "crop"

@@ -1,11 +1,11 @@
 import Compute
 import Images
-public import Labelling
+package import Labelling
 import Tensors
 import VisionTransformers
 
 /// Labelled inputs of a classifier, made when they are asked for.
-public protocol Examples: Sendable {
+package protocol Examples: Sendable {
     /// Values of one input.
     var inputCount: Int { get }
     /// The class of each example.
@@ -17,10 +17,10 @@ public protocol Examples: Sendable {
 }
 
 /// Pictures as a backbone's patches: the same in every epoch, or changed at random.
-public struct PictureExamples: Examples {
+package struct PictureExamples: Examples {
     private let views: PictureViews
     /// The class of each picture.
-    public let classes: [Int]
+    package let classes: [Int]
 
     /// Examples from decoded pictures.
     ///
@@ -29,29 +29,29 @@ public struct PictureExamples: Examples {
     ///   - preparer: what they were decoded with.
     ///   - augmentation: how they change.
     ///   - seed: what the changes are drawn from, together with the epoch and the example's number.
-    public init(_ store: PictureStore, preparer: PatchPreparer, augmentation: Augmentation, seed: UInt64) {
+    package init(_ store: PictureStore, preparer: PatchPreparer, augmentation: Augmentation, seed: UInt64) {
         views = PictureViews(store.pictures, preparer: preparer, augmentation: augmentation, seed: seed)
         classes = store.classes
     }
 
     /// Values of the patches of one picture.
-    public var inputCount: Int { views.inputCount }
+    package var inputCount: Int { views.inputCount }
 
     /// Writes the patches of a picture, changed as drawn for the epoch.
-    public func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
+    package func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
         views.write(example, pass: epoch, into: input)
     }
 }
 
 /// Features that were computed once, of the pictures and, if they flip, of their mirror images.
-public struct FeatureExamples: Examples {
+package struct FeatureExamples: Examples {
     private let features: FloatBuffer
     private let mirrored: FloatBuffer?
     private let seed: UInt64
     /// Values of one picture's features.
-    public let inputCount: Int
+    package let inputCount: Int
     /// The class of each picture.
-    public let classes: [Int]
+    package let classes: [Int]
 
     /// Examples from features.
     ///
@@ -66,7 +66,7 @@ public struct FeatureExamples: Examples {
     }
 
     /// Copies the features of a picture, or of its mirror image.
-    public func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
+    package func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
         var source = features
         if let mirrored {
             var generator = SplitMix64.augmentation(seed: seed, epoch: epoch, image: example)

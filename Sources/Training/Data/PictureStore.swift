@@ -1,21 +1,21 @@
 import Adapters
-public import Compute
-public import Images
-public import Labelling
+package import Compute
+package import Images
+package import Labelling
 
 /// Decoded pictures with their classes, kept in memory for a whole run.
-public struct PictureStore: Sendable {
+package struct PictureStore: Sendable {
     /// The pictures in the order of their items.
-    public let pictures: [RGBImage]
+    package let pictures: [RGBImage]
     /// The class of each.
-    public let classes: [Int]
+    package let classes: [Int]
     /// Files that could not be used, with the reason; they have no picture.
-    public let skipped: [(path: BytePath, reason: String)]
+    package let skipped: [(path: BytePath, reason: String)]
     /// The class and the SHA-256 of every file, used or not, a line each.
-    public let fingerprint: String
+    package let fingerprint: String
 
     /// What is kept of a decoded picture.
-    public enum Kept: Sendable, Equatable {
+    package enum Kept: Sendable, Equatable {
         /// What preprocessing makes of it.
         case prepared
         /// The picture itself, made smaller only as far as crops allow and memory asks for.
@@ -31,7 +31,7 @@ public struct PictureStore: Sendable {
     ///   - pool: the threads.
     ///   - progress: told now and then how many files are done.
     /// - Throws: what `progress` throws.
-    public init(
+    package init(
         _ items: [LabelledImages.Item], preparer: PatchPreparer, kept: Kept, pool: WorkerPool,
         progress: (_ done: Int) throws -> Void
     ) throws {

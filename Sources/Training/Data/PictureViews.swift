@@ -1,10 +1,10 @@
-public import Images
-public import Labelling
+package import Images
+package import Labelling
 import Tensors
 import VisionTransformers
 
 /// Pictures as a backbone's patches, changed at random in every pass over them.
-public struct PictureViews: Sendable {
+package struct PictureViews: Sendable {
     private let pictures: [RGBImage]
     private let preparer: PatchPreparer
     private let augmentation: Augmentation
@@ -18,7 +18,7 @@ public struct PictureViews: Sendable {
     ///   - augmentation: how they change.
     ///   - seed: what the changes are drawn from, together with the pass and the picture's number.
     ///   - name: tells the changes from those of other pictures of the same seed.
-    public init(
+    package init(
         _ pictures: [RGBImage], preparer: PatchPreparer, augmentation: Augmentation, seed: UInt64, name: String = ""
     ) {
         (self.pictures, self.preparer, self.augmentation) = (pictures, preparer, augmentation)
@@ -26,10 +26,10 @@ public struct PictureViews: Sendable {
     }
 
     /// Values of the patches of one picture.
-    public var inputCount: Int { preparer.valuesPerImage }
+    package var inputCount: Int { preparer.valuesPerImage }
 
     /// Writes the patches of a picture, changed as drawn for the pass. It may be called from several threads at once.
-    public func write(_ index: Int, pass: Int, into input: UnsafeMutableBufferPointer<Float>) {
+    package func write(_ index: Int, pass: Int, into input: UnsafeMutableBufferPointer<Float>) {
         var picture = pictures[index]
         if augmentation.crops || augmentation.flips {
             var generator = SplitMix64.augmentation(seed: seed, epoch: pass, image: index)
@@ -47,7 +47,7 @@ public struct PictureViews: Sendable {
 
     /// What is kept of a decoded picture for crops: the picture itself, or where that is larger, so many pixels that the smallest
     /// crop has those of the model's image.
-    public static func kept(_ picture: RGBImage, preparer: PatchPreparer, augmentation: Augmentation) -> RGBImage {
+    package static func kept(_ picture: RGBImage, preparer: PatchPreparer, augmentation: Augmentation) -> RGBImage {
         let size = augmentation.neededSize(
             of: picture, shown: preparer.preprocessing.shownExtent(of: picture),
             input: ImageSize(height: preparer.imageSize.height, width: preparer.imageSize.width), detail: 1)

@@ -1,4 +1,4 @@
-public import Labelling
+package import Labelling
 
 extension TrainingData {
     /// Lists the images of a table whose rows have any number of labels. Of one that tells splits apart, test images
@@ -9,7 +9,7 @@ extension TrainingData {
     /// - Parameter separator: what separates the labels of a cell.
     /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used; `TrainingError` when the
     ///   validation images have a label that no training image has, or every image has the only label.
-    public init(
+    package init(
         multiLabel path: BytePath, separator: String, validation: Validation = .usual,
         _ reading: LabelledReading = LabelledReading(), seed: UInt64
     ) throws {

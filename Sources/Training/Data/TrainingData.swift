@@ -1,22 +1,22 @@
-public import Labelling
+package import Labelling
 
 /// The labelled images of a run: those to learn from, and those to choose the best epoch by.
-public struct TrainingData: Sendable, Equatable {
+package struct TrainingData: Sendable, Equatable {
     /// The folder or table that was named.
-    public let source: BytePath
+    package let source: BytePath
     /// The class names in the order of the logits.
-    public let classes: [String]
+    package let classes: [String]
     /// What is trained on.
-    public let training: [LabelledImages.Item]
+    package let training: [LabelledImages.Item]
     /// What is only looked at after each epoch; may be empty.
-    public let validation: [LabelledImages.Item]
+    package let validation: [LabelledImages.Item]
     /// What a user ought to know of how they were read, a sentence each.
-    public let notes: [String]
+    package let notes: [String]
     /// The sets of labels, where an image may show several; then an item's `class` is the place of its set.
-    public internal(set) var labels: LabelTargets?
+    package internal(set) var labels: LabelTargets?
 
     /// Where the validation images come from.
-    public enum Validation: Sendable, Equatable {
+    package enum Validation: Sendable, Equatable {
         /// The validation images of a divided folder or table, else a tenth of the training images.
         case usual
         /// This part of the training images, from 0 (none) to below 1.
@@ -26,7 +26,7 @@ public struct TrainingData: Sendable, Equatable {
     }
 
     /// The part that is held back unless specified.
-    public static let usualFraction = 0.1
+    package static let usualFraction = 0.1
 
     /// Lists the images.
     ///
@@ -36,7 +36,7 @@ public struct TrainingData: Sendable, Equatable {
     /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used, and for a folder that looks divided
     ///   into splits but is not understood; `TrainingError` when there is
     ///   one class alone, or a class has validation images but none to learn from.
-    public init(
+    package init(
         _ path: BytePath, validation: Validation = .usual, _ reading: LabelledReading = LabelledReading(), seed: UInt64
     ) throws {
         let parts = try Parts(path, reading)

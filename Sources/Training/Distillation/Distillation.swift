@@ -1,4 +1,4 @@
-public import Adapters
+package import Adapters
 import Tensors
 import VisionTransformers
 
@@ -6,9 +6,9 @@ import VisionTransformers
 ///
 /// The same start, images and settings give the same bytes, on any number of threads, and wherever a run was stopped and went
 /// on from a checkpoint.
-public struct Distillation {
+package struct Distillation {
     /// How long a run is to be.
-    public enum Length: Sendable, Equatable {
+    package enum Length: Sendable, Equatable {
         /// As many steps as the settings say.
         case steps
         /// About so many minutes on this machine, measured when the first steps are done; the settings of what comes out say how many
@@ -17,7 +17,7 @@ public struct Distillation {
     }
 
     /// How a run ended.
-    public enum Outcome: Sendable {
+    package enum Outcome: Sendable {
         /// The merge with what training added.
         case finished(MergedBackbone)
         /// `progress` said to stop; a checkpoint is there.
@@ -25,22 +25,22 @@ public struct Distillation {
     }
 
     /// How the merge is trained.
-    public var rule: MergeRule
+    package var rule: MergeRule
     /// How long.
-    public var length = Length.steps
+    package var length = Length.steps
     /// Where checkpoints go: they belong to the run whose result goes there.
-    public var output: String
+    package var output: String
     /// Whether the run goes on from a checkpoint, if there is one.
-    public var resumes = false
+    package var resumes = false
     /// Seconds between checkpoints.
-    public var checkpointSeconds = 60.0
+    package var checkpointSeconds = 60.0
     /// Steps between checkpoints, or nil.
-    public var checkpointSteps: Int?
+    package var checkpointSteps: Int?
 
     private let calibrator: Calibrator
 
     /// A run over a calibrator's images, of which those that are held out stay so.
-    public init(_ calibrator: Calibrator, rule: MergeRule, output: String) {
+    package init(_ calibrator: Calibrator, rule: MergeRule, output: String) {
         (self.calibrator, self.rule, self.output) = (calibrator, rule, output)
     }
 
@@ -51,7 +51,7 @@ public struct Distillation {
     ///   - images: the SHA-256 of each task's images; a checkpoint of a run over others is refused.
     ///   - progress: told of every step; a run that is told to stop leaves a checkpoint.
     /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
-    public func train(
+    package func train(
         _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {
         do { return try run(start, images: images, progress: progress) } catch is ToldToStop {

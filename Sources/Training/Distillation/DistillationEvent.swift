@@ -1,5 +1,5 @@
 /// What a distillation tells of as it goes.
-public enum DistillationEvent: Sendable {
+package enum DistillationEvent: Sendable {
     /// It goes on after so many steps that were taken before.
     case resumed(steps: Int)
     /// A step was taken.
@@ -7,15 +7,15 @@ public enum DistillationEvent: Sendable {
 }
 
 /// One step of a distillation.
-public struct DistillationReport: Sendable, Equatable {
+package struct DistillationReport: Sendable, Equatable {
     /// The step, from 1.
-    public let step: Int
+    package let step: Int
     /// How many steps there will be, once that is known.
-    public let steps: Int?
+    package let steps: Int?
     /// The mean over tasks and images of the squared distance of features, in parts of the features' variance.
-    public let distance: Double
+    package let distance: Double
     /// The mean divergence of the answers from those of the single adapters, in nats.
-    public let divergence: Double
+    package let divergence: Double
     /// The share of images that were given the class that the single adapter gives them.
-    public let sameLabel: Double
+    package let sameLabel: Double
 }

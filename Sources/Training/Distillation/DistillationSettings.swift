@@ -1,4 +1,4 @@
-public import Adapters
+package import Adapters
 
 /// How a merge is trained toward the single adapters: the parameters of the merge method `distill`.
 struct DistillationSettings: Sendable, Equatable {
@@ -42,7 +42,7 @@ struct DistillationSettings: Sendable, Equatable {
 
 extension Augmentation {
     /// The views of calibration images that the merge method `distill` trains on.
-    public init(_ settings: MergeSettings) {
+    package init(_ settings: MergeSettings) {
         self.init(crops: settings["area"] < 1, flips: settings["flip"] > 0, smallestArea: settings["area"])
     }
 }

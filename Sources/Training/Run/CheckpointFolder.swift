@@ -1,5 +1,5 @@
 import Glibc
-public import Tensors
+package import Tensors
 
 /// What a checkpoint holds.
 struct CheckpointContent {
@@ -14,9 +14,9 @@ struct CheckpointContent {
 /// `checkpoint.json` holds how far the run has come, what run it is, and the name of the safetensors file with the tensors. That
 /// file is written and synced first, then the JSON takes the place of the one before in one rename, so that a run killed at
 /// any moment finds one checkpoint or the next, whole.
-public struct CheckpointFolder: Sendable {
+package struct CheckpointFolder: Sendable {
     /// The folder.
-    public let path: String
+    package let path: String
     /// What run it is: options, data and base by the names that users know. A checkpoint of another is refused.
     private let binding: JSONObject
 
@@ -24,13 +24,13 @@ public struct CheckpointFolder: Sendable {
     private static let formatVersion = 1
 
     /// The checkpoints of the run whose result goes to `output`.
-    public init(output: String, binding: JSONObject) {
+    package init(output: String, binding: JSONObject) {
         path = Self.path(output: output)
         self.binding = binding
     }
 
     /// The folder for the run whose result goes to `output`.
-    public static func path(output: String) -> String {
+    package static func path(output: String) -> String {
         var trimmed = Substring(output)
         while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
         guard let slash = trimmed.lastIndex(of: "/") else { return ".\(trimmed).training" }
@@ -38,12 +38,12 @@ public struct CheckpointFolder: Sendable {
     }
 
     /// Whether there is a checkpoint for the run whose result goes to `output`.
-    public static func isThere(output: String) -> Bool { access("\(path(output: output))/checkpoint.json", F_OK) == 0 }
+    package static func isThere(output: String) -> Bool { access("\(path(output: output))/checkpoint.json", F_OK) == 0 }
 
     /// Makes the folder for the run whose result goes to `output`, if it is not there.
     ///
     /// - Throws: `TrainingError` when it cannot be made.
-    public static func create(output: String) throws(TrainingError) {
+    package static func create(output: String) throws(TrainingError) {
         let path = path(output: output)
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
             throw TrainingError(output, "cannot be written: \(String(cString: strerror(errno)))")
@@ -99,10 +99,10 @@ public struct CheckpointFolder: Sendable {
     func damage(_ reason: String) -> TrainingError { TrainingError("\(path)/checkpoint.json", "damaged: \(reason)") }
 
     /// Removes the folder with what this type wrote in it.
-    public func remove() { Self.remove(path) }
+    package func remove() { Self.remove(path) }
 
     /// Removes the checkpoint of the run whose result goes to `output`.
-    public static func remove(output: String) { remove(path(output: output)) }
+    package static func remove(output: String) { remove(path(output: output)) }
 
     private static func remove(_ path: String) {
         for name in names(in: path) where name.hasPrefix("state-") || name.hasPrefix("checkpoint.json") {

@@ -1,21 +1,21 @@
-public import Tensors
+package import Tensors
 
 /// What one epoch came to.
-public struct EpochRecord: Sendable, Equatable {
+package struct EpochRecord: Sendable, Equatable {
     /// Its number, from 1.
-    public let epoch: Int
+    package let epoch: Int
     /// Optimiser steps from the start of the run to its end.
-    public let steps: Int
+    package let steps: Int
     /// The mean loss over its training images as they were met, in nats.
-    public let loss: Double
+    package let loss: Double
     /// The share of them that was given its class, or all its labels and no others.
-    public let accuracy: Double
+    package let accuracy: Double
     /// The mean cross entropy over the validation images at its end, in nats; nil without them.
-    public let validationLoss: Double?
+    package let validationLoss: Double?
     /// The share of them that was given its class, or all its labels and no others.
-    public let validationAccuracy: Double?
+    package let validationAccuracy: Double?
     /// The mean average precision of the validation images, where images may show several labels.
-    public var validationMeanAveragePrecision: Double?
+    package var validationMeanAveragePrecision: Double?
 
     /// What epochs are compared by: the mean average precision where images may show several labels, else the accuracy.
     private var score: Double? { validationMeanAveragePrecision ?? validationAccuracy }
@@ -29,7 +29,7 @@ public struct EpochRecord: Sendable, Equatable {
     }
 
     /// The record as `training.json`, checkpoints and logs hold it.
-    public var json: JSON {
+    package var json: JSON {
         var object: JSONObject = [
             "epoch": .int(epoch), "steps": .int(steps), "loss": .double(loss), "accuracy": .double(accuracy),
         ]

@@ -1,9 +1,9 @@
 import Glibc
 
 /// The learning rate of every step: a linear rise, then a cosine down to zero or a constant.
-public struct LearningRateSchedule: Sendable, Equatable {
+package struct LearningRateSchedule: Sendable, Equatable {
     /// What comes after the rise.
-    public enum Shape: String, Sendable, CaseIterable {
+    package enum Shape: String, Sendable, CaseIterable {
         /// Half a cosine from the peak to zero (Loshchilov and Hutter, arXiv 1608.03983).
         case cosine
         /// The peak.
@@ -11,22 +11,22 @@ public struct LearningRateSchedule: Sendable, Equatable {
     }
 
     /// What comes after the rise.
-    public let shape: Shape
+    package let shape: Shape
     /// The largest rate.
-    public let peak: Double
+    package let peak: Double
     /// Steps of the rise.
-    public let warmup: Int
+    package let warmup: Int
     /// All steps.
-    public let steps: Int
+    package let steps: Int
 
     /// A schedule over so many steps, the part `warmup` of which is the rise.
-    public init(_ shape: Shape, peak: Double, warmup: Double, steps: Int) {
+    package init(_ shape: Shape, peak: Double, warmup: Double, steps: Int) {
         (self.shape, self.peak, self.steps) = (shape, peak, steps)
         self.warmup = Int((warmup * Double(steps)).rounded())
     }
 
     /// The rate of a step, counted from 0.
-    public func rate(_ step: Int) -> Double {
+    package func rate(_ step: Int) -> Double {
         if step < warmup { return peak * Double(step + 1) / Double(warmup) }
         switch shape {
         case .constant: return peak

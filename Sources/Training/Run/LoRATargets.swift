@@ -1,7 +1,7 @@
-public import VisionTransformers
+package import VisionTransformers
 
 /// Which modules of a backbone get low-rank updates, as users name them.
-public struct LoRATargets: Sendable, Equatable {
+package struct LoRATargets: Sendable, Equatable {
     /// The targets as they were given.
     let text: String
     /// The layers as they were given.
@@ -28,7 +28,7 @@ public struct LoRATargets: Sendable, Equatable {
     ///   - targets: names separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, mlp, all-linear.
     ///   - layers: numbers and ranges from 0, such as `0-5,8`; nil for all.
     /// - Throws: `TrainingError` about the option that cannot be understood.
-    public init(_ targets: String, layers: String? = nil) throws(TrainingError) {
+    package init(_ targets: String, layers: String? = nil) throws(TrainingError) {
         (text, layerText) = (targets, layers)
         let known = Self.modules.map(\.name) + Self.groups.map(\.name)
         self.targets = targets.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
@@ -54,7 +54,7 @@ public struct LoRATargets: Sendable, Equatable {
     /// The canonical names of the modules in a backbone, in the order of its layers.
     ///
     /// - Throws: `TrainingError` when the backbone has no such module or layer.
-    public func modules(of configuration: BackboneConfiguration) throws(TrainingError) -> [String] {
+    package func modules(of configuration: BackboneConfiguration) throws(TrainingError) -> [String] {
         for range in layers ?? [] where range.upperBound >= configuration.layers {
             throw TrainingError(
                 "--layers", "the base has layers 0 to \(configuration.layers - 1), not \(range.upperBound)")

@@ -1,7 +1,7 @@
-public import Tensors
+package import Tensors
 
 /// Which epoch's parameters a run results in.
-public enum KeptEpoch: String, Sendable, CaseIterable {
+package enum KeptEpoch: String, Sendable, CaseIterable {
     /// That with the highest accuracy on the validation images, or the highest mean average precision.
     case best
     /// The last. With a falling learning rate it is an average over the steps before, and no choice among many epochs by few
@@ -10,34 +10,34 @@ public enum KeptEpoch: String, Sendable, CaseIterable {
 }
 
 /// How a classifier is trained: everything about a run that changes its result, besides data and model.
-public struct RunSettings: Sendable, Equatable {
+package struct RunSettings: Sendable, Equatable {
     /// How often every training image is seen.
-    public var epochs = 12
+    package var epochs = 12
     /// Images of one optimiser step; an epoch's last step may have fewer.
-    public var batchSize = 64
+    package var batchSize = 64
     /// The largest learning rate.
-    public var learningRate = 3e-3
+    package var learningRate = 3e-3
     /// The part of all steps in which the rate rises.
-    public var warmup = 0.05
+    package var warmup = 0.05
     /// How the rate goes on after that.
-    public var schedule = LearningRateSchedule.Shape.cosine
+    package var schedule = LearningRateSchedule.Shape.cosine
     /// What order and augmentation are drawn from.
-    public var seed: UInt64 = 0
+    package var seed: UInt64 = 0
     /// Whether every class counts as much as any other: an image's loss is weighted by images / (classes · images of its
     /// class). Where images may show several labels, each label's presence counts as much as its absence.
-    public var balances = false
+    package var balances = false
     /// The most optimiser steps, or nil.
-    public var maximumSteps: Int?
+    package var maximumSteps: Int?
     /// Epochs without improvement after which a run ends, or nil.
-    public var patience: Int?
+    package var patience: Int?
     /// Which epoch's parameters are the result.
-    public var keeps = KeptEpoch.best
+    package var keeps = KeptEpoch.best
 
     /// The usual settings of an adapter.
-    public init() {}
+    package init() {}
 
     /// The usual settings of a head alone.
-    public static let headAlone = {
+    package static let headAlone = {
         var settings = RunSettings()
         (settings.epochs, settings.learningRate, settings.keeps) = (120, 1e-2, .last)
         return settings
@@ -50,7 +50,7 @@ public struct RunSettings: Sendable, Equatable {
     func stepsPerEpoch(images: Int) -> Int { (images + batchSize - 1) / batchSize }
 
     /// The settings by the names of their options, for the record and to tell whether a checkpoint is of the same run.
-    public var json: JSONObject {
+    package var json: JSONObject {
         [
             "epochs": .int(epochs), "batch_size": .int(batchSize), "lr": .double(learningRate),
             "warmup": .double(warmup), "schedule": .string(schedule.rawValue), "seed": .number(String(seed)),

@@ -1,7 +1,7 @@
-public import Labelling
+package import Labelling
 
 /// What a run tells of as it goes.
-public enum TrainingEvent: Sendable {
+package enum TrainingEvent: Sendable {
     /// So many files of so many are read.
     case reading(done: Int, of: Int)
     /// A file that cannot be used is left out.
@@ -17,26 +17,26 @@ public enum TrainingEvent: Sendable {
 }
 
 /// Told of every event; answers whether to go on. A run that is told to stop leaves a checkpoint.
-public typealias TrainingProgress = (TrainingEvent) -> Bool
+package typealias TrainingProgress = (TrainingEvent) -> Bool
 
 /// One optimiser step.
-public struct StepReport: Sendable, Equatable {
+package struct StepReport: Sendable, Equatable {
     /// The epoch, from 1.
-    public let epoch: Int
+    package let epoch: Int
     /// How many epochs there are at most.
-    public let epochs: Int
+    package let epochs: Int
     /// The step, from 1.
-    public let step: Int
+    package let step: Int
     /// How many steps there are at most.
-    public let steps: Int
+    package let steps: Int
     /// Images of the step.
-    public let images: Int
+    package let images: Int
     /// The rate that it was taken with.
-    public let learningRate: Double
+    package let learningRate: Double
     /// The mean loss of its images, in nats.
-    public let loss: Double
+    package let loss: Double
     /// The mean loss of the epoch so far.
-    public let epochLoss: Double
+    package let epochLoss: Double
     /// The share of the epoch's images so far that was given its class, or all its labels and no others.
-    public let epochAccuracy: Double
+    package let epochAccuracy: Double
 }

@@ -5,7 +5,7 @@ import VisionTransformers
 
 extension TrainingJob {
     /// How a job ended.
-    public enum Outcome: Sendable, Equatable {
+    package enum Outcome: Sendable, Equatable {
         /// The adapter is in its place.
         case finished(kept: EpochRecord?, epochs: Int, skipped: Int)
         /// `progress` said to stop, before the first step or after a checkpoint.
@@ -16,7 +16,7 @@ extension TrainingJob {
     ///
     /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
     /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
-    public func run(progress: TrainingProgress) throws -> Outcome {
+    package func run(progress: TrainingProgress) throws -> Outcome {
         try precision.check()
         let checkpoint = try Checkpoint(folder: base, preprocessor: preprocessor)
         try checkBase(checkpoint)

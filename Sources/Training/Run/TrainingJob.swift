@@ -1,27 +1,27 @@
-public import Adapters
+package import Adapters
 import Compute
-public import Tensors
-public import VisionTransformers
+package import Tensors
+package import VisionTransformers
 
 /// What is to be trained on what, how, and where the result goes.
-public struct TrainingJob: Sendable {
+package struct TrainingJob: Sendable {
     /// Low-rank updates of some modules.
-    public struct LoRA: Sendable, Equatable {
+    package struct LoRA: Sendable, Equatable {
         /// r.
-        public var rank = 16
+        package var rank = 16
         /// α; without it r.
-        public var alpha: Double?
+        package var alpha: Double?
         /// Whether the scale is α/√r instead of α/r.
-        public var isRankStabilized = false
+        package var isRankStabilized = false
         /// The part of the inputs of B·A that is dropped in training.
-        public var dropout = 0.0
+        package var dropout = 0.0
         /// The modules.
-        public let targets: LoRATargets
+        package let targets: LoRATargets
 
         /// Updates of the modules that are named as `LoRATargets` has them.
         ///
         /// - Throws: `TrainingError` when they cannot be understood.
-        public init(targets: String = "query,value", layers: String? = nil) throws(TrainingError) {
+        package init(targets: String = "query,value", layers: String? = nil) throws(TrainingError) {
             self.targets = try LoRATargets(targets, layers: layers)
         }
 
@@ -36,52 +36,52 @@ public struct TrainingJob: Sendable {
     }
 
     /// The Hugging Face folder of the base.
-    public var base: String
+    package var base: String
     /// Where the base's preprocessing settings come from.
-    public var preprocessor = PreprocessorChoice()
+    package var preprocessor = PreprocessorChoice()
     /// The labelled images.
-    public var data: TrainingData
+    package var data: TrainingData
     /// The task's name.
-    public var task: String
+    package var task: String
     /// The folder to write.
-    public var output: String
+    package var output: String
     /// The updates of the backbone; nil trains the head alone.
-    public var lora: LoRA?
+    package var lora: LoRA?
     /// How the operands of the frozen backbone's products are stored, also when a head alone reads its features; what
     /// is trained is f32 in either.
-    public var precision = Precision.f32
+    package var precision = Precision.f32
     /// How the run goes.
-    public var settings: RunSettings
+    package var settings: RunSettings
     /// AdamW's decoupled weight decay.
-    public var weightDecay: Double
+    package var weightDecay: Double
     /// How much of the target is spread over all classes, or over a label's presence and absence.
-    public var labelSmoothing: Double
+    package var labelSmoothing: Double
     /// How training images change.
-    public var augmentation: Augmentation
+    package var augmentation: Augmentation
     /// The most memory that decoded training images may take, in bytes.
-    public var imageMemory = 4 << 30
+    package var imageMemory = 4 << 30
     /// Whose names modules have in the adapter.
-    public var names = ModuleNames.transformers5
+    package var names = ModuleNames.transformers5
     /// Whether an image that cannot be used ends the run.
-    public var isStrict = false
+    package var isStrict = false
     /// Whether an adapter that is there is replaced, and a checkpoint of another run given up.
-    public var replaces = false
+    package var replaces = false
     /// Whether the run goes on from a checkpoint, if there is one.
-    public var resumes = false
+    package var resumes = false
     /// Seconds after which a checkpoint is written within an epoch.
-    public var checkpointSeconds = 60.0
+    package var checkpointSeconds = 60.0
     /// Steps after which one is written, or nil.
-    public var checkpointSteps: Int?
+    package var checkpointSteps: Int?
     /// How many images are computed at the same time.
-    public var threads = 1
+    package var threads = 1
     /// The version of the program, for the record.
-    public var version = ""
+    package var version = ""
 
     /// A job with the usual settings: those of an adapter, or without updates those of a head alone.
     ///
     /// A head alone overfits sooner than it underfits: on the six tasks of docs/training.md, a label smoothing of 0.4 with a weight
     /// decay of 0.1 did best in cross-validation. Where images may show several labels, nothing is smoothed.
-    public init(base: String, data: TrainingData, task: String, output: String, lora: LoRA?) {
+    package init(base: String, data: TrainingData, task: String, output: String, lora: LoRA?) {
         (self.base, self.data, self.task, self.output, self.lora) = (base, data, task, output, lora)
         settings = lora == nil ? .headAlone : RunSettings()
         weightDecay = lora == nil ? 0.1 : AdamW().weightDecay

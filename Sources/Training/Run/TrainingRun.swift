@@ -1,6 +1,6 @@
-public import Compute
+package import Compute
 import Labelling
-public import Tensors
+package import Tensors
 import VisionTransformers
 
 /// Takes a classifier through its epochs: batches in random order, a look at the validation images after each epoch, the best
@@ -8,7 +8,7 @@ import VisionTransformers
 ///
 /// The result depends on the classifier's first state, the examples and the settings alone: not on the number of threads,
 /// nor on where a run was stopped and went on from a snapshot.
-public final class TrainingRun {
+package final class TrainingRun {
     private let classifier: any TrainableClassifier
     private let training: any Examples
     private let validation: (any Examples)?
@@ -32,7 +32,7 @@ public final class TrainingRun {
     ///   - labels: the sets of labels, where an image may show several; then the examples' classes are places of sets.
     ///   - settings: how it is trained.
     ///   - pool: the threads that make inputs.
-    public init(
+    package init(
         _ classifier: any TrainableClassifier, training: any Examples, validation: (any Examples)?,
         labels: LabelTargets? = nil, settings: RunSettings, pool: WorkerPool
     ) {
@@ -58,7 +58,7 @@ public final class TrainingRun {
     }
 
     /// Whether all steps are taken, or too many epochs in a row were not better than the best.
-    public var isFinished: Bool {
+    package var isFinished: Bool {
         guard let last = state.records.last else { return schedule.steps == 0 }
         if last.steps == schedule.steps { return true }
         guard let patience = settings.patience, let best = bestRecord else { return false }
@@ -66,29 +66,29 @@ public final class TrainingRun {
     }
 
     /// The epochs that are over.
-    public var records: [EpochRecord] { state.records }
+    package var records: [EpochRecord] { state.records }
     /// The best of them; the first of equal ones.
-    public var bestRecord: EpochRecord? {
+    package var bestRecord: EpochRecord? {
         state.records.reduce(nil) { best, record in best.map { record.isBetter(than: $0) ? record : $0 } ?? record }
     }
     /// The epoch whose parameters are kept.
-    public var keptRecord: EpochRecord? { state.kept }
+    package var keptRecord: EpochRecord? { state.kept }
     /// The parameters after that epoch, or the present ones before the first is over.
-    public var keptParameters: [(name: String, tensor: Tensor)] { kept.isEmpty ? classifier.parameters : kept }
+    package var keptParameters: [(name: String, tensor: Tensor)] { kept.isEmpty ? classifier.parameters : kept }
     /// Optimiser steps taken.
-    public var steps: Int { state.steps }
+    package var steps: Int { state.steps }
     /// All steps, if the run does not end early.
-    public var totalSteps: Int { schedule.steps }
+    package var totalSteps: Int { schedule.steps }
 
     /// Everything that the run goes on from.
-    public var snapshot: TrainingSnapshot {
+    package var snapshot: TrainingSnapshot {
         TrainingSnapshot(state: state, classifier: classifier.state, kept: kept)
     }
 
     /// Goes back to, or on from, a snapshot of a run with the same classifier, examples and settings.
     ///
     /// - Throws: `ModelError` when the snapshot's classifier is another.
-    public func restore(_ snapshot: TrainingSnapshot) throws {
+    package func restore(_ snapshot: TrainingSnapshot) throws {
         try classifier.restore(snapshot.classifier)
         (state, kept) = (snapshot.state, snapshot.kept)
     }
@@ -96,7 +96,7 @@ public final class TrainingRun {
     /// Takes one step, or ends the epoch if its steps are all taken; not to be called when the run is finished.
     ///
     /// - Throws: `ModelError` when the loss is not finite; `ComputeError` when a kernel fails.
-    public func advance() throws -> TrainingEvent {
+    package func advance() throws -> TrainingEvent {
         let position = state.steps - state.records.count * stepsPerEpoch
         guard position < stepsPerEpoch, state.steps < schedule.steps else { return try endEpoch() }
         return try step(position)

@@ -15,7 +15,7 @@ struct RunState: Equatable, Sendable {
 }
 
 /// A run at one moment, to the last bit.
-public struct TrainingSnapshot: Sendable {
+package struct TrainingSnapshot: Sendable {
     var state: RunState
     /// The classifier's state.
     var classifier: [(name: String, tensor: Tensor)]
@@ -52,7 +52,7 @@ extension CheckpointFolder {
     /// Writes a checkpoint in the place of the one before.
     ///
     /// - Throws: `TrainingError` or `TensorFileError` when the disk refuses; then the one before is still there.
-    public func save(_ snapshot: TrainingSnapshot) throws {
+    package func save(_ snapshot: TrainingSnapshot) throws {
         let tensors =
             snapshot.classifier.map { ("classifier/\($0.name)", $0.tensor) }
             + snapshot.kept.map { ("kept/\($0.name)", $0.tensor) }
@@ -64,7 +64,7 @@ extension CheckpointFolder {
     /// The checkpoint, or nil if there is none.
     ///
     /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `TensorFileError`.
-    public func load() throws -> TrainingSnapshot? {
+    package func load() throws -> TrainingSnapshot? {
         guard let content = try content() else { return nil }
         guard let state = RunState(content.state) else { throw damage("expected the state of a training run") }
         var snapshot = TrainingSnapshot(state: state, classifier: [], kept: [])

@@ -1,7 +1,7 @@
-public import Labelling
+package import Labelling
 
 /// What a study tells of as it goes.
-public enum StudyEvent: Sendable {
+package enum StudyEvent: Sendable {
     /// So many files of so many are read.
     case reading(done: Int, of: Int)
     /// A file that cannot be used is left out.
@@ -21,4 +21,4 @@ public enum StudyEvent: Sendable {
 }
 
 /// Told of every event; answers whether to go on. What is finished is kept.
-public typealias StudyProgress = (StudyEvent) -> Bool
+package typealias StudyProgress = (StudyEvent) -> Bool

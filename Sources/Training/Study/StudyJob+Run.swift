@@ -14,7 +14,7 @@ extension StudyJob {
     ///
     /// - Parameter progress: told of every event; a study that is told to stop keeps all that is finished.
     /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `LabellingError`, `ComputeError` naming what cannot be used.
-    public func run(progress: StudyProgress) throws -> Outcome {
+    package func run(progress: StudyProgress) throws -> Outcome {
         let checkpoint = try Checkpoint(folder: base)
         try MergedBase.refuse(base)
         try ModelBundle.check(checkpoint, heads: [])

@@ -1,63 +1,63 @@
-public import Images
-public import Labelling
+package import Images
+package import Labelling
 
 /// A study of what merging does to some tasks: where everything is, how choices are made, and where the results go.
-public struct StudyJob: Sendable {
+package struct StudyJob: Sendable {
     /// A task as it was named.
-    public struct Task: Sendable {
+    package struct Task: Sendable {
         /// The task's name.
-        public let name: String
+        package let name: String
         /// Its labelled images, `DATA/{train,val,test}/<class>/...`; without `test`, `val` is measured on.
-        public let data: BytePath
+        package let data: BytePath
         /// Its adapter; nil to train one.
-        public let adapter: String?
+        package let adapter: String?
         /// Its head trained over the base as it is; nil to train one.
-        public let head: String?
+        package let head: String?
 
         /// A task as it was named.
-        public init(name: String, data: BytePath, adapter: String? = nil, head: String? = nil) {
+        package init(name: String, data: BytePath, adapter: String? = nil, head: String? = nil) {
             (self.name, self.data, self.adapter, self.head) = (name, data, adapter, head)
         }
     }
 
     /// The Hugging Face folder of the base.
-    public let base: String
+    package let base: String
     /// The tasks, at least two.
-    public let tasks: [Task]
+    package let tasks: [Task]
     /// Which merges are made.
-    public let plan: StudyPlan
+    package let plan: StudyPlan
     /// The folder of the study.
-    public let output: String
+    package let output: String
     /// The scales that are chosen from, ascending.
-    public var scales: [Double] = []
+    package var scales: [Double] = []
     /// How many training images of a task are looked at without their labels, at most; evenly spread.
-    public var calibrationImages = 800
+    package var calibrationImages = 800
     /// How many held-out ones of these, and for alignment fitted ones, choose a scale.
-    public var tuningImages = 120
+    package var tuningImages = 120
     /// How often an adapter that is trained here sees every training image.
-    public var epochs = 12
+    package var epochs = 12
     /// How often a head that is trained here does.
-    public var headEpochs = 120
+    package var headEpochs = 120
     /// What training is drawn from.
-    public var seed: UInt64 = 0
+    package var seed: UInt64 = 0
     /// The most memory that decoded images may take, in bytes.
-    public var imageMemory = 4 << 30
+    package var imageMemory = 4 << 30
     /// Whether adapters and heads are used even if they were trained over another base.
-    public var allowsOtherBase = false
+    package var allowsOtherBase = false
     /// How images are decoded.
-    public var decoding = DecodingOptions()
+    package var decoding = DecodingOptions()
     /// How many images are computed at the same time.
-    public var threads = 1
+    package var threads = 1
     /// The version of the program, for the record.
-    public var version = ""
+    package var version = ""
 
     /// A study with the usual settings.
-    public init(base: String, tasks: [Task], plan: StudyPlan, output: String) {
+    package init(base: String, tasks: [Task], plan: StudyPlan, output: String) {
         (self.base, self.tasks, self.plan, self.output) = (base, tasks, plan, output)
     }
 
     /// How a study ended.
-    public enum Outcome: Sendable {
+    package enum Outcome: Sendable {
         /// Everything is measured.
         case finished(Study, skipped: Int)
         /// `progress` said to stop; so many results of so many are there.

@@ -1,7 +1,7 @@
 import Adapters
 
 /// Which merges a study makes, in which order.
-public struct StudyPlan: Sendable {
+package struct StudyPlan: Sendable {
     /// One merge, and the variants that are read off it: they share the merged changes, and passes at the same scale.
     struct Merge: Sendable {
         /// The places of its tasks, ascending.
@@ -11,21 +11,21 @@ public struct StudyPlan: Sendable {
     }
 
     /// The names of the tasks.
-    public let tasks: [String]
+    package let tasks: [String]
     /// How many tasks are merged, ascending.
-    public let sizes: [Int]
+    package let sizes: [Int]
     /// The ways of merging, each once, in the order in which they were asked for.
-    public let variants: [StudyVariant]
+    package let variants: [StudyVariant]
 
     /// More merges than these are a mistake.
-    public static let mostMerges = 100_000
+    package static let mostMerges = 100_000
 
     /// A plan.
     ///
     /// - Parameter sizes: nil for 1, 2, 3 and all tasks.
     /// - Throws: `TrainingError` about an option when a size is not from 1 to the number of tasks, or there would be far too many
     ///   merges.
-    public init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(TrainingError) {
+    package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(TrainingError) {
         let wanted = sizes ?? [1, 2, 3, tasks.count].filter { $0 <= tasks.count }
         if let wrong = wanted.first(where: { !(1...max(tasks.count, 1)).contains($0) }) {
             throw TrainingError("--sizes", "\(wrong) is not from 1 to \(tasks.count), the number of tasks")
@@ -44,7 +44,7 @@ public struct StudyPlan: Sendable {
     }
 
     /// Every set of tasks that is merged: by size, then in the order of their first, second ... task.
-    public var subsets: [[Int]] { sizes.filter { $0 > 1 }.flatMap { Self.subsets(of: tasks.count, size: $0) } }
+    package var subsets: [[Int]] { sizes.filter { $0 > 1 }.flatMap { Self.subsets(of: tasks.count, size: $0) } }
 
     /// Every merge in the order in which they are made: by tasks, then by method.
     var merges: [Merge] {

@@ -1,16 +1,16 @@
-public import Adapters
+package import Adapters
 
 /// A way of merging that a study tries: a method, whether its scale is chosen, whether heads are aligned.
-public struct StudyVariant: Sendable {
+package struct StudyVariant: Sendable {
     /// The method, with its parameters as they are unless specified.
-    public let method: MergeMethod
+    package let method: MergeMethod
     /// Whether the scale is chosen on unlabelled images; else it is the method's own.
-    public let tunes: Bool
+    package let tunes: Bool
     /// Whether heads are aligned with the merged backbone on unlabelled images.
-    public let aligns: Bool
+    package let aligns: Bool
 
     /// A way of merging.
-    public init(_ method: MergeMethod, tunes: Bool = false, aligns: Bool = false) {
+    package init(_ method: MergeMethod, tunes: Bool = false, aligns: Bool = false) {
         (self.method, self.tunes, self.aligns) = (method, tunes, aligns)
     }
 
@@ -18,7 +18,7 @@ public struct StudyVariant: Sendable {
     ///
     /// - Throws: `TrainingError` about `--methods` when there is no such method, it is one that trains, or its scale
     ///   cannot be chosen.
-    public init(_ name: String) throws(TrainingError) {
+    package init(_ name: String) throws(TrainingError) {
         var parts = name.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
         let text = parts.removeFirst()
         guard let method = MergeMethod.named(text) else {
@@ -39,14 +39,14 @@ public struct StudyVariant: Sendable {
     }
 
     /// The name that stands for it: `sum+tune+align`.
-    public var name: String { method.name + (tunes ? "+tune" : "") + (aligns ? "+align" : "") }
+    package var name: String { method.name + (tunes ? "+tune" : "") + (aligns ? "+align" : "") }
 
     /// Whether it looks at training images.
     var usesImages: Bool { tunes || aligns || method.usesImages }
 
     /// The same with its scale chosen.
-    public var tuned: StudyVariant { StudyVariant(method, tunes: true, aligns: aligns) }
+    package var tuned: StudyVariant { StudyVariant(method, tunes: true, aligns: aligns) }
 
     /// The same with its heads aligned.
-    public var aligned: StudyVariant { StudyVariant(method, tunes: tunes, aligns: true) }
+    package var aligned: StudyVariant { StudyVariant(method, tunes: tunes, aligns: true) }
 }

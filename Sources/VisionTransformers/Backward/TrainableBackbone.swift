@@ -1,6 +1,6 @@
 import Compute
 import Synchronization
-public import Tensors
+package import Tensors
 
 /// A frozen backbone with trained modules: from images to features, and from a loss's gradient by the features to that of
 /// what is trained. What the loss is, is the caller's.
@@ -8,22 +8,22 @@ public import Tensors
 /// Each image is computed by one thread (see `ForwardPlan`). Gradients are added up in a fixed number of lanes: lane l takes
 /// images l, l + lanes, l + 2·lanes ... in order, and the lanes are added in order. So they have the same bits on any number
 /// of threads. Not safe for use by several callers at once.
-public final class TrainableBackbone {
+package final class TrainableBackbone {
     /// The backbone's shape.
-    public let configuration: BackboneConfiguration
+    package let configuration: BackboneConfiguration
     /// Values of one image's input: patches in row-major order, each (channel, row, column).
-    public let inputCount: Int
+    package let inputCount: Int
     /// Values of one image's features: the first parts of what heads may read (see `BackboneFamily.featureParts`).
-    public let featureCount: Int
+    package let featureCount: Int
     /// What is trained, in the order of the modules, zero at first. After changing the values call `refresh`.
-    public let tensors: [TrainedTensor]
+    package let tensors: [TrainedTensor]
     /// How many threads work on a batch.
-    public var workers: Int { pool.workers }
+    package var workers: Int { pool.workers }
 
     /// Computes the gradient of one image's loss by its features.
     ///
     /// Called on several threads at once, each with its own worker number below `workers`; `gradient` is to be filled.
-    public typealias Loss = (
+    package typealias Loss = (
         _ worker: Int, _ image: Int, _ features: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>
     ) throws -> Void
 
@@ -47,7 +47,7 @@ public final class TrainableBackbone {
     ///   - lanes: how many sums gradients are added up in; no more threads than that work on a batch.
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError` when a module or the size does not fit the model; `TensorFileError`, `ComputeError`.
-    public init(
+    package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         modules: [TrainedModule], featureParts: Int, dropout: Double = 0, precision: Precision = .f32,
         lanes: Int = 8, threads: Int
@@ -96,7 +96,7 @@ public final class TrainableBackbone {
     /// Lets the passes see the tensors' values as they are now.
     ///
     /// - Throws: `ComputeError` when a changed weight cannot be packed.
-    public func refresh() throws {
+    package func refresh() throws {
         for module in plan.modules { module.refresh() }
         let layers = plan.blocks.flatMap(\.layers).filter { $0.plain != nil }
         _ = try pool.map(layers.count) { try layers[$0].repack() }
@@ -108,7 +108,7 @@ public final class TrainableBackbone {
     ///   - inputs: (images, inputCount).
     ///   - features: called for every image, on several threads at once, with its features.
     /// - Throws: `ComputeError` when a kernel fails.
-    public func run(
+    package func run(
         _ inputs: UnsafePointer<Float>, images: Int, features: (_ image: Int, UnsafePointer<Float>) -> Void
     ) throws {
         try forEach(images) { worker, image in
@@ -125,7 +125,7 @@ public final class TrainableBackbone {
     ///   - dropout: a key for the batch's dropout, such as `Dropout.key(seed, step)`; nil for none.
     ///   - loss: gives each image's part.
     /// - Throws: what `loss` throws; `ComputeError` when a kernel fails.
-    public func gradients(
+    package func gradients(
         _ inputs: UnsafePointer<Float>, images: Int, dropout: UInt64?, loss: Loss
     ) throws {
         let used = min(lanes.count, images)
@@ -164,7 +164,7 @@ public final class TrainableBackbone {
 
     /// Multiplications and additions of one image's matrix products, forward and backward, for reports: 2·m·k·n of each that
     /// is computed.
-    public var operationsPerImage: Double {
+    package var operationsPerImage: Double {
         let c = configuration
         let (t, d, m) = (Double(plan.tokens), Double(c.hiddenSize), Double(c.intermediateSize))
         var sum = Double(inputCount) * d

@@ -1,9 +1,9 @@
-public import Tensors
+package import Tensors
 
 /// A linear layer of the backbone that is trained, and how.
-public struct TrainedModule: Sendable, Equatable {
+package struct TrainedModule: Sendable, Equatable {
     /// What is trained of a module's weight W.
-    public enum Form: Sendable, Equatable {
+    package enum Form: Sendable, Equatable {
         /// W + scale · B·A with A (rank, inputs) and B (outputs, rank). Hu et al., LoRA, ICLR 2022 (arXiv 2106.09685).
         case lowRank(rank: Int, scale: Double)
         /// W + ΔW with every element of ΔW.
@@ -11,42 +11,42 @@ public struct TrainedModule: Sendable, Equatable {
     }
 
     /// The largest rank of a low-rank module.
-    public static let maximumRank = 65536
+    package static let maximumRank = 65536
 
     /// The canonical name, such as `layers.0.attention.q_proj`.
-    public let name: String
+    package let name: String
     /// What is trained of it.
-    public let form: Form
+    package let form: Form
 
     /// A module by its canonical name.
-    public init(_ name: String, _ form: Form) { (self.name, self.form) = (name, form) }
+    package init(_ name: String, _ form: Form) { (self.name, self.form) = (name, form) }
 }
 
 /// Numbers that an optimiser changes where they lie, and the gradient that it goes by.
-public final class TrainedTensor: Sendable {
+package final class TrainedTensor: Sendable {
     /// The name: `MODULE.lora_A.weight`, `MODULE.lora_B.weight`, or `MODULE.delta`.
-    public let name: String
+    package let name: String
     /// The extents.
-    public let shape: [Int]
+    package let shape: [Int]
     /// The elements, zero at first.
-    public let values: FloatBuffer
+    package let values: FloatBuffer
     /// The gradient of the last batch, as large as `values`.
-    public let gradient: FloatBuffer
+    package let gradient: FloatBuffer
 
     /// A tensor of zeros.
-    public init(_ name: String, shape: [Int]) {
+    package init(_ name: String, shape: [Int]) {
         let zeros = [Float](repeating: 0, count: shape.reduce(1, *))
         (self.name, self.shape) = (name, shape)
         (values, gradient) = (FloatBuffer(zeros), FloatBuffer(zeros))
     }
 
     /// The elements with their shape.
-    public var tensor: Tensor { Tensor(shape: shape, values: Array(values.elements)) }
+    package var tensor: Tensor { Tensor(shape: shape, values: Array(values.elements)) }
 
     /// Sets the elements.
     ///
     /// - Throws: `ModelError` when the shape is another.
-    public func set(_ tensor: Tensor) throws {
+    package func set(_ tensor: Tensor) throws {
         guard tensor.shape == shape else { throw ModelError(name, "expected shape \(shape), found \(tensor.shape)") }
         values.elements.baseAddress?.update(from: tensor.values, count: tensor.count)
     }

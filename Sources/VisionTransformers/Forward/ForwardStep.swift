@@ -2,7 +2,7 @@ import Compute
 import Tensors
 
 /// What a step of a forward pass does, to tell where the time goes.
-public enum ForwardStage: String, Sendable, CaseIterable {
+package enum ForwardStage: String, Sendable, CaseIterable {
     /// Patches to tokens.
     case embedding
     /// The blocks' linear layers, with what is fused into them.

@@ -1,11 +1,11 @@
-public import Compute
+package import Compute
 import Tensors
 
 /// In what numbers a forward pass multiplies. Sums, the residual stream, layer normalization and softmax are computed in 32-bit
 /// floats in each of them, and so are the heads.
 ///
 /// The cases stand in the order of their speed.
-public enum InferencePrecision: String, Sendable, CaseIterable {
+package enum InferencePrecision: String, Sendable, CaseIterable {
     /// 32-bit floats.
     case f32
     /// bfloat16 operands.
@@ -15,7 +15,7 @@ public enum InferencePrecision: String, Sendable, CaseIterable {
     case int8
 
     /// Whether the processor has instructions for it.
-    public var isSupported: Bool {
+    package var isSupported: Bool {
         switch self {
         case .f32, .bf16: stored.isSupported
         case .int8: Int8.isSupported
@@ -25,7 +25,7 @@ public enum InferencePrecision: String, Sendable, CaseIterable {
     /// Refuses a precision that the processor has no instructions for.
     ///
     /// - Throws: `ComputeError` saying which it wants.
-    public func check() throws(ComputeError) {
+    package func check() throws(ComputeError) {
         switch self {
         case .f32, .bf16: try stored.check()
         case .int8: try Int8.check()

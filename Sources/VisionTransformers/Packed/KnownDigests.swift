@@ -3,7 +3,7 @@ import Tensors
 
 /// The SHA-256 of a checkpoint's weights that an earlier run has computed, kept beside packed weights and under the same conditions
 /// (see `PackedCache`): a digest is that of the very file that was hashed, by size, number and both times, or it is not known.
-public struct KnownDigests: Sendable {
+package struct KnownDigests: Sendable {
     /// The file's name in the folder of packed weights.
     static let name = "sha256.json"
     private static let format = "mergevit-sha256-1"
@@ -13,7 +13,7 @@ public struct KnownDigests: Sendable {
     private let settlingTime: Int
 
     /// The digests of a checkpoint's files and of others beside them, or nil when none are kept.
-    public init?(_ checkpoint: Checkpoint, and others: [String] = [], _ use: PackedCache.Use) {
+    package init?(_ checkpoint: Checkpoint, and others: [String] = [], _ use: PackedCache.Use) {
         self.init(checkpoint, and: others, use, settlingTime: PackedCache.settlingTime)
     }
 
@@ -27,10 +27,10 @@ public struct KnownDigests: Sendable {
     }
 
     /// Of how many files.
-    public var count: Int { files.count }
+    package var count: Int { files.count }
 
     /// The digests that are known, by path: 64 hexadecimal digits each.
-    public func read() -> [String: String] {
+    package func read() -> [String: String] {
         guard let file = try? MappedFile(path: "\(folder.path)/\(Self.name)"),
             PackedCache.isTrusted(file.identity, files.map(\.identity)),
             let object = (try? JSON(parsing: file.bytes))?.objectValue, object["format"]?.stringValue == Self.format,
@@ -50,7 +50,7 @@ public struct KnownDigests: Sendable {
     /// Keeps digests for the next run, unless files have just changed; what stands in the way is nobody's error.
     ///
     /// - Parameter digests: by path, of the files as they lie now.
-    public func keep(_ digests: [String: String]) {
+    package func keep(_ digests: [String: String]) {
         guard files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else { return }
         var entries = JSONObject()
         for (path, identity) in files {

@@ -7,9 +7,9 @@ import Tensors
 ///
 /// They are used only for the very files that they were made of, by size, number and both times of each, which no copy has: weights
 /// that came along with a bundle, or belong to files that have changed, are never believed. See docs/bundle-format.md.
-public struct PackedCache: Sendable {
+package struct PackedCache: Sendable {
     /// When packed weights are kept.
-    public enum Use: String, Sendable, CaseIterable {
+    package enum Use: String, Sendable, CaseIterable {
         /// For models that take time to pack, of 16 MiB of weights and more, on file systems of this machine.
         case auto
         /// For every model.

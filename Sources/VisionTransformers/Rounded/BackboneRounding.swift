@@ -2,7 +2,7 @@ import Compute
 import Tensors
 
 /// A backbone's blocks rounded to eight bits, each layer so that its results change least on inputs like those of some images.
-public struct BackboneRounding: Sendable {
+package struct BackboneRounding: Sendable {
     /// A rounded part of a block.
     struct Part<Rounded: Sendable>: Sendable {
         let layer: Int
@@ -28,7 +28,7 @@ public struct BackboneRounding: Sendable {
     ///   - threads: how many images are computed, and blocks rounded, at the same time.
     ///   - prepare: writes the patches of an image.
     /// - Throws: `ModelError` without images or when the size does not fit; `TensorFileError`, `ComputeError`.
-    public init(
+    package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration,
         imageSize: BackboneConfiguration.Extent, images: Int, threads: Int,
         prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void

@@ -5,28 +5,28 @@ import Tensors
 ///
 /// The labels of a head with a sigmoid are the same if all the classes are whose probability is at least a half. A head without
 /// activation has R² of the values in the place of a share, at least 0.
-public struct LabelAgreement: Sendable, Equatable {
+package struct LabelAgreement: Sendable, Equatable {
     /// The share that a model has to keep for `--precision auto` to take it.
-    public static let least = 0.99
+    package static let least = 0.99
 
     /// A task's part of it.
-    public struct OfTask: Sendable, Equatable {
+    package struct OfTask: Sendable, Equatable {
         /// The task.
-        public let task: String
+        package let task: String
         /// The share of images with the same labels, or R² of the values.
-        public let share: Double
+        package let share: Double
     }
 
     /// How many images were compared.
-    public let images: Int
+    package let images: Int
     /// Of each task, in the order of the heads.
-    public let tasks: [OfTask]
+    package let tasks: [OfTask]
 
     /// The mean over the tasks.
-    public var mean: Double { tasks.reduce(0) { $0 + $1.share } / Double(max(tasks.count, 1)) }
+    package var mean: Double { tasks.reduce(0) { $0 + $1.share } / Double(max(tasks.count, 1)) }
 
     /// Whether it is enough for `--precision auto`.
-    public var isEnough: Bool { !tasks.isEmpty && mean >= Self.least }
+    package var isEnough: Bool { !tasks.isEmpty && mean >= Self.least }
 
     /// Compares two models with the same heads.
     ///
@@ -34,7 +34,7 @@ public struct LabelAgreement: Sendable, Equatable {
     ///   - images: how many there are.
     ///   - prepare: writes the patches of an image.
     /// - Throws: what `prepare` throws; `ComputeError` when a kernel fails.
-    public init(
+    package init(
         of rounded: GroupedModel, with exact: GroupedModel, images: Int, threads: Int,
         prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
     ) throws {

@@ -5,9 +5,9 @@ import Tensors
 /// A backbone's blocks rounded to eight bits, in the file that `quantize` leaves beside the weights. See docs/bundle-format.md.
 ///
 /// They are answers of the backbone's own weights: each block says what it was rounded from, and is refused beside others.
-public struct RoundedWeights: Sendable {
+package struct RoundedWeights: Sendable {
     /// The file's name beside a backbone's `model.safetensors`.
-    public static let fileName = "int8.safetensors"
+    package static let fileName = "int8.safetensors"
 
     /// The file.
     let file: SafetensorsFile
@@ -16,7 +16,7 @@ public struct RoundedWeights: Sendable {
     /// Opens the file of a backbone, or gives nil when the folder has none.
     ///
     /// - Throws: `TensorFileError` when it is damaged.
-    public init?(folder: String, _ configuration: BackboneConfiguration) throws {
+    package init?(folder: String, _ configuration: BackboneConfiguration) throws {
         let path = "\(folder)/\(Self.fileName)"
         guard access(path, F_OK) == 0 else { return nil }
         file = try SafetensorsFile(path: path)
@@ -27,7 +27,7 @@ public struct RoundedWeights: Sendable {
     static let agreementName = "agreement"
 
     /// How many labels the backbone keeps for its tasks, if `quantize` could compare them.
-    public var agreement: LabelAgreement? { file.metadata[Self.agreementName].flatMap(LabelAgreement.init(text:)) }
+    package var agreement: LabelAgreement? { file.metadata[Self.agreementName].flatMap(LabelAgreement.init(text:)) }
 
     /// A block's attention.
     ///

@@ -6,7 +6,7 @@ extension BackboneRounding {
     ///
     /// - Parameter agreement: how many labels it keeps, if it is known.
     /// - Throws: `TensorFileError` when it cannot be written.
-    public func write(folder: String, _ agreement: LabelAgreement? = nil) throws {
+    package func write(folder: String, _ agreement: LabelAgreement? = nil) throws {
         var tensors: [RoundedTensor] = []
         var metadata = ["format": "mergevit int8"]
         metadata[RoundedWeights.agreementName] = agreement?.text

@@ -19,7 +19,9 @@ let package = Package(
         .executable(name: "mergevit", targets: ["mergevit"]),
         .library(
             name: "MergeVit",
-            targets: ["Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Labelling", "Training"]),
+            targets: [
+                "Files", "Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Labelling", "Training",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -45,35 +47,38 @@ let package = Package(
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
 
         // Libraries in Swift.
-        .target(name: "Tensors", swiftSettings: strict),
-        .target(name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors"], swiftSettings: strict),
-        .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors"], swiftSettings: strict),
+        .target(name: "Files", swiftSettings: strict),
+        .target(name: "Tensors", dependencies: ["Files"], swiftSettings: strict),
         .target(
-            name: "VisionTransformers", dependencies: ["Images", "Compute", "Tensors"], swiftSettings: strict),
+            name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors", "Files"], swiftSettings: strict
+        ),
+        .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors", "Files"], swiftSettings: strict),
+        .target(
+            name: "VisionTransformers", dependencies: ["Images", "Compute", "Tensors", "Files"], swiftSettings: strict),
         .target(
             name: "Adapters",
             dependencies: [
-                "VisionTransformers", "Images", "Compute", "Tensors",
+                "VisionTransformers", "Images", "Compute", "Tensors", "Files",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(
             name: "Labelling",
             dependencies: [
-                "CExtendedAttributes", "VisionTransformers", "Images", "Tensors",
+                "CExtendedAttributes", "VisionTransformers", "Images", "Tensors", "Files",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(
             name: "Training",
-            dependencies: ["Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],
+            dependencies: ["Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files"],
             swiftSettings: strict),
 
         // Programs.
         .executableTarget(
             name: "mergevit",
             dependencies: [
-                "Training", "Adapters", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors",
+                "Training", "Adapters", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -81,7 +86,8 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "Training", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "CProcessorLimits",
+                "Training", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
+                "CProcessorLimits",
                 "CCodecLimits", "CAllocationCount",
             ],
             swiftSettings: strict),
@@ -89,29 +95,35 @@ let package = Package(
         // Tests.
         .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: strictC),
         .target(name: "ChildProcesses", dependencies: ["CSpawn"], path: "Tests/ChildProcesses", swiftSettings: strict),
+        .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
         .testTarget(
-            name: "TensorsTests", dependencies: ["Tensors"], resources: [.copy("Cases")], swiftSettings: strict),
-        .testTarget(name: "ComputeTests", dependencies: ["Compute", "Tensors"], swiftSettings: strict),
+            name: "TensorsTests", dependencies: ["Tensors", "Files"], resources: [.copy("Cases")], swiftSettings: strict
+        ),
+        .testTarget(name: "ComputeTests", dependencies: ["Compute", "Tensors", "Files"], swiftSettings: strict),
         .testTarget(
-            name: "ImagesTests", dependencies: ["Images", "Tensors"], exclude: ["make_cases.py"],
+            name: "ImagesTests", dependencies: ["Images", "Tensors", "Files"], exclude: ["make_cases.py"],
             resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(
-            name: "VisionTransformersTests", dependencies: ["VisionTransformers", "Images", "Compute", "Tensors"],
+            name: "VisionTransformersTests",
+            dependencies: ["VisionTransformers", "Images", "Compute", "Tensors", "Files"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors"],
+            name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors", "Files"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "LabellingTests",
-            dependencies: ["Labelling", "VisionTransformers", "Images", "Tensors", "ChildProcesses"],
+            dependencies: ["Labelling", "VisionTransformers", "Images", "Tensors", "Files", "ChildProcesses"],
             swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
-            dependencies: ["Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors"],
+            dependencies: [
+                "Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
+            ],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["mergevit", "Tensors", "ChildProcesses"], exclude: ["Faults"],
+            name: "EndToEndTests", dependencies: ["mergevit", "Tensors", "Files", "ChildProcesses"],
+            exclude: ["Faults"],
             resources: [.copy("Cases")], swiftSettings: strict),
     ]
 )

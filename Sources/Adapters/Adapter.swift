@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Tensors
 package import VisionTransformers
@@ -78,7 +79,7 @@ package struct Adapter: Sendable {
     ///   - activation: what the head was trained for, or nil to find it as `AdapterActivation` does.
     ///   - base: the checkpoint that it was trained on.
     ///   - allowsOtherBase: whether it is read even if its folder tells that it was trained over other weights.
-    /// - Throws: `ModelError` or `TensorFileError` naming the key, tensor or module that is unknown, missing or misshapen, or
+    /// - Throws: `ModelError` or `FileError` naming the key, tensor or module that is unknown, missing or misshapen, or
     ///   that the adapter was trained over another base.
     package init(
         task: String, path: String, labels: String? = nil, headFile: String? = nil, activation: HeadActivation? = nil,
@@ -141,7 +142,7 @@ extension Adapter {
     /// What a user should know before it is merged: that the base is not quite, or not at all, the one that it was trained
     /// over, and that it changes nothing.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
+    /// - Throws: `ModelError` or `FileError` when the base cannot be read.
     package func warnings(over base: Checkpoint) throws -> [String] {
         var warnings =
             (otherBase.map { [$0] } ?? []) + baseDifference.warnings + (ambiguity.map { [$0] } ?? []) + notes
@@ -153,7 +154,7 @@ extension Adapter {
 
     /// Whether every parameter of the base stays as it is.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
+    /// - Throws: `ModelError` or `FileError` when the base cannot be read.
     func changesNothing(in base: Checkpoint) throws -> Bool {
         try changedParameters.sorted().allSatisfy { name in
             try change(name, of: base.parameter(name))?.isZero ?? true

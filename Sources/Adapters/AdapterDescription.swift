@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 import VisionTransformers
 
 /// What an adapter is, without the base that it was trained on.
@@ -8,7 +9,7 @@ package enum AdapterDescription {
 
     /// Describes a PEFT folder or a head.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` when it cannot be read or is not understood.
+    /// - Throws: `ModelError` or `FileError` when it cannot be read or is not understood.
     package static func json(_ path: String) throws -> JSON {
         let source = try AdapterSource(path)
         var modules: Set<String> = []

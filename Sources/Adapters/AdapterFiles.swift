@@ -1,3 +1,4 @@
+import Files
 import Tensors
 import VisionTransformers
 
@@ -13,7 +14,7 @@ struct AdapterFiles {
     ///   - scaling: how B·A is scaled.
     ///   - head: the head that goes into `modules_to_save`; a class of transformers has to read what it reads.
     ///   - target: the folder.
-    /// - Throws: `TensorFileError`, `ModelError` when the disk refuses.
+    /// - Throws: `FileError`, `ModelError` when the disk refuses.
     func write(
         _ modules: [(module: String, a: Tensor, b: Tensor)], scaling: AdapterScaling, head: Head?,
         to target: AtomicFolder

@@ -15,7 +15,7 @@ package struct BundleGroup: Sendable {
 
     /// A backbone with the heads of its adapters, in their order; without adapters with the base's own head, if it has one.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` when the base's head does not fit it.
+    /// - Throws: `ModelError` or `FileError` when the base's head does not fit it.
     package init(_ merged: MergedBackbone) throws {
         let own = merged.adapters.isEmpty ? try merged.base.head(task: ModelBundle.plainTask) : nil
         self.init(merged, heads: own.map { [$0] } ?? merged.adapters.map(\.adapter.head))

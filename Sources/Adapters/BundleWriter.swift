@@ -1,3 +1,4 @@
+import Files
 import Tensors
 package import VisionTransformers
 
@@ -33,7 +34,7 @@ package enum BundleWriter {
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
     ///     whether the folder was unfinished.
     /// - Returns: the heads that were written, in the order of the bundle.
-    /// - Throws: `ModelError` or `TensorFileError` when the groups do not fit together, something is there already, or the
+    /// - Throws: `ModelError` or `FileError` when the groups do not fit together, something is there already, or the
     ///   disk refuses; nothing is left behind then.
     @discardableResult
     package static func write(

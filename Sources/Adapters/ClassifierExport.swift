@@ -1,3 +1,4 @@
+import Files
 import Tensors
 package import VisionTransformers
 
@@ -17,7 +18,7 @@ package enum ClassifierExport {
     ///   - folder: receives `config.json`, `model.safetensors`, `preprocessor_config.json` and `export.json`.
     /// - Returns: the class of transformers, and the head.
     /// - Throws: `ModelError` when there is no such task, or no class of transformers reads what its head reads;
-    ///   `TensorFileError` when a file cannot be read or written.
+    ///   `FileError` when a file cannot be read or written.
     package static func write(
         _ bundle: ModelBundle, task: String, to folder: AtomicFolder
     ) throws -> (architecture: String, head: Head) {

@@ -77,7 +77,7 @@ extension Adapter {
 
     /// Everything that this adapter changes in a base.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` when the base cannot be read.
+    /// - Throws: `ModelError` or `FileError` when the base cannot be read.
     func changes(
         of base: Checkpoint, weight: Double, inputMoments: [String: Matrix] = [:]
     ) throws -> TaskChanges {

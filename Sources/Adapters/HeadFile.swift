@@ -16,7 +16,7 @@ enum HeadFile {
     ///   - task: the task's name.
     ///   - base: the base that it reads the features of.
     /// - Throws: `ModelError` naming the tensors when there is no head, more than one, or one that is not linear;
-    ///   `TensorFileError`.
+    ///   `FileError`.
     static func linear(_ path: String, task: String, base: Checkpoint) throws -> (weight: Tensor, bias: Tensor) {
         var status = stat()
         guard stat(path, &status) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }

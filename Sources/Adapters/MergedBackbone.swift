@@ -1,4 +1,5 @@
 package import Compute
+import Files
 package import Tensors
 package import VisionTransformers
 

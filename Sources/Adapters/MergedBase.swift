@@ -1,3 +1,4 @@
+import Files
 import Tensors
 package import VisionTransformers
 
@@ -14,7 +15,7 @@ package struct MergedBase: Sendable {
 
     /// Looks whether a folder is a bundle with tasks; nil when it is not.
     ///
-    /// - Throws: `TensorFileError` when its `bundle.json` cannot be read.
+    /// - Throws: `FileError` when its `bundle.json` cannot be read.
     package init?(folder: String) throws {
         guard ModelBundle.isBundle(folder) else { return nil }
         let manifest = try JSON(contentsOf: "\(folder)/\(ModelBundle.manifestName)").objectValue
@@ -50,7 +51,7 @@ package struct MergedBase: Sendable {
 
     /// Refuses a folder as the base of a merge if it is a merged model with tasks.
     ///
-    /// - Throws: `ModelError` naming the tasks and what to do; `TensorFileError`.
+    /// - Throws: `ModelError` naming the tasks and what to do; `FileError`.
     package static func refuse(_ folder: String) throws {
         if let merged = try MergedBase(folder: folder) { throw merged.refusal }
     }

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 package import VisionTransformers
 
@@ -5,7 +6,7 @@ package import VisionTransformers
 package enum QuantizedBundle {
     /// Copies a bundle's files, those of folders other than the groups' excepted, before the folder is committed.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` naming the file that cannot be read or written.
+    /// - Throws: `ModelError` or `FileError` naming the file that cannot be read or written.
     package static func copy(_ bundle: ModelBundle, to folder: AtomicFolder) throws {
         for (index, group) in bundle.groups.enumerated() {
             let own = ModelBundle.groupFolder(index)
@@ -24,7 +25,7 @@ package enum QuantizedBundle {
     /// - Parameters:
     ///   - roundings: in the order of the groups.
     ///   - agreement: how many labels they keep, if it is known.
-    /// - Throws: `TensorFileError` naming the file that cannot be written.
+    /// - Throws: `FileError` naming the file that cannot be written.
     package static func write(
         _ roundings: [BackboneRounding], of bundle: ModelBundle, _ agreement: LabelAgreement?, to folder: AtomicFolder
     ) throws {

@@ -1,6 +1,7 @@
 import Crypto
+package import Files
 import Synchronization
-package import Tensors
+import Tensors
 package import VisionTransformers
 
 /// How a bundle came to be: everything that is needed to make it again, and to know that it is the same.
@@ -9,7 +10,7 @@ package enum Recipe {
     ///
     /// Backbones that were not all merged in one way are listed by group, as `groups`.
     ///
-    /// - Throws: `TensorFileError` when a file cannot be read.
+    /// - Throws: `FileError` when a file cannot be read.
     static func json(_ groups: [MergedBackbone], order: [String], calibration: CalibrationRecord? = nil) throws -> JSON
     {
         guard let first = groups.first else { return .null }
@@ -32,7 +33,7 @@ package enum Recipe {
 
     /// The recipe of a merge, with the SHA-256 of every file that went into it.
     ///
-    /// - Throws: `TensorFileError` when a file cannot be read.
+    /// - Throws: `FileError` when a file cannot be read.
     static func json(
         _ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil, calibration: CalibrationRecord? = nil
     ) throws -> JSONObject {
@@ -86,7 +87,7 @@ package enum FileDigest {
     /// The SHA-256 of a file's content as 64 hexadecimal digits. A file that has not changed is read once; of a
     /// large one, long work reports the MiB that are done.
     ///
-    /// - Throws: `TensorFileError` when the file cannot be read; `ToldToStop`.
+    /// - Throws: `FileError` when the file cannot be read; `ToldToStop`.
     package static func sha256(_ path: String) throws -> String {
         let file = try MappedFile(path: path)
         if let entry = known.withLock({ $0[path] }), entry.identity == file.identity { return entry.digest }
@@ -126,7 +127,7 @@ package enum FileDigest {
 
     /// The SHA-256 of files, by the last part of their names.
     ///
-    /// - Throws: `TensorFileError` when a file cannot be read; `ToldToStop`.
+    /// - Throws: `FileError` when a file cannot be read; `ToldToStop`.
     package static func byName(_ paths: [String]) throws -> JSON {
         var object = JSONObject()
         for path in paths {

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Images
 import Tensors
@@ -80,7 +81,7 @@ struct RecordedBase {
 
     /// Compares with a base: by checksums where they are known, else by name.
     ///
-    /// - Throws: `TensorFileError` when a file of the base cannot be read.
+    /// - Throws: `FileError` when a file of the base cannot be read.
     func difference(from base: Checkpoint) throws -> BaseDifference {
         var difference = BaseDifference()
         guard let record else {

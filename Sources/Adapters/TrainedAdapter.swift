@@ -1,3 +1,4 @@
+package import Files
 package import Tensors
 package import VisionTransformers
 
@@ -68,7 +69,7 @@ package struct TrainedAdapter: Sendable {
     ///   - names: how modules are called.
     ///   - record: what `training.json` says.
     ///   - replaces: whether a folder that was written by this function may be replaced.
-    /// - Throws: `ModelError`, `TensorFileError` when something is there already or the disk refuses.
+    /// - Throws: `ModelError`, `FileError` when something is there already or the disk refuses.
     package func write(
         to folder: String, base: Checkpoint, names: ModuleNames = .transformers5, record: JSON, replaces: Bool
     ) throws {

@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Glibc
 import Tensors
 import Training

@@ -1,6 +1,7 @@
 import CAllocationCount
 import CProcessorLimits
 import Compute
+import Files
 import Glibc
 import Synchronization
 import Tensors

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Columns of tables.

@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 
 extension Preprocessing {
     /// Reads the settings of a `preprocessor_config.json`.

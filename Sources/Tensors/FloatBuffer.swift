@@ -1,3 +1,5 @@
+package import Files
+
 /// Memory for 32-bit floats, aligned to a cache line, with a fixed address for its whole life: uninitialised memory of its own, or
 /// a part of a mapped file, which can only be read.
 ///

@@ -1,3 +1,5 @@
+package import Files
+
 /// A file that `torch.save` wrote: `adapter_model.bin`, `pytorch_model.bin`. It is memory-mapped, and nothing in it is executed.
 ///
 /// Format: a zip archive of stored members: `NAME/data.pkl`, a pickle that describes the tensors, and `NAME/data/KEY`, the
@@ -12,10 +14,10 @@ package final class PickledTensorsFile: TensorFile {
 
     /// Maps a file, checks it, and reads what it says of its tensors.
     ///
-    /// - Throws: `TensorFileError` naming the tensor, or what the file wants that no tensor needs.
-    package init(path: String) throws(TensorFileError) {
+    /// - Throws: `FileError` naming the tensor, or what the file wants that no tensor needs.
+    package init(path: String) throws(FileError) {
         let file = try MappedFile(path: path)
-        do { entries = try Self.parse(file) } catch { throw TensorFileError(path: path, reason: error.reason) }
+        do { entries = try Self.parse(file) } catch { throw FileError(path: path, reason: error.reason) }
         self.file = file
         indices = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
     }

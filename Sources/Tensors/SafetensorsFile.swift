@@ -1,3 +1,5 @@
+package import Files
+
 /// A safetensors file, memory-mapped, its header checked before anything is used.
 ///
 /// Format: an unsigned 64-bit little-endian header length, that many bytes of JSON, then the data. The header maps names to
@@ -20,13 +22,13 @@ package final class SafetensorsFile: TensorFile {
 
     /// Maps a file and checks its header.
     ///
-    /// - Throws: `TensorFileError` naming the tensor and what is wrong with it.
-    package init(path: String) throws(TensorFileError) {
+    /// - Throws: `FileError` naming the tensor and what is wrong with it.
+    package init(path: String) throws(FileError) {
         let file = try MappedFile(path: path)
         do {
             (entries, metadata) = try SafetensorsFile.parse(file.bytes)
         } catch {
-            throw TensorFileError(path: path, reason: error.reason)
+            throw FileError(path: path, reason: error.reason)
         }
         self.file = file
         indices = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })

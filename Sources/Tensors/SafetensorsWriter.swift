@@ -1,3 +1,4 @@
+package import Files
 import Glibc
 
 /// Writes a safetensors file one tensor at a time, so that a checkpoint never has to be in memory whole.
@@ -31,10 +32,10 @@ package final class SafetensorsWriter {
 
     /// Creates the file and writes its header.
     ///
-    /// - Throws: `TensorFileError` when the file cannot be written.
+    /// - Throws: `FileError` when the file cannot be written.
     package init(
         path: String, declarations: [Declaration], metadata: [String: String] = ["format": "pt"]
-    ) throws(TensorFileError) {
+    ) throws(FileError) {
         var header = JSONObject()
         header["__metadata__"] = .object(
             metadata.sorted { $0.key < $1.key }.reduce(into: JSONObject()) { $0[$1.key] = .string($1.value) })
@@ -50,7 +51,7 @@ package final class SafetensorsWriter {
         var text = Array(JSON.object(header).serialized(indented: false).utf8)
         text += [UInt8](repeating: 0x20, count: (8 - text.count % 8) % 8)
         let opened = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard opened >= 0 else { throw TensorFileError(path: path) }
+        guard opened >= 0 else { throw FileError(path: path) }
         self.path = path
         self.declarations = declarations
         descriptor = opened
@@ -62,45 +63,45 @@ package final class SafetensorsWriter {
 
     /// Appends the bytes of the next declared tensor.
     ///
-    /// - Throws: `TensorFileError` when the tensor is not the next one or the disk refuses.
-    package func append(_ name: String, bytes: UnsafeRawBufferPointer) throws(TensorFileError) {
+    /// - Throws: `FileError` when the tensor is not the next one or the disk refuses.
+    package func append(_ name: String, bytes: UnsafeRawBufferPointer) throws(FileError) {
         guard next < declarations.count, declarations[next].name == name,
             declarations[next].byteCount == bytes.count
-        else { throw TensorFileError(path: path, reason: "tensor \"\(name)\" written out of its declared place") }
+        else { throw FileError(path: path, reason: "tensor \"\(name)\" written out of its declared place") }
         if let failure = SmallFiles.write(all: bytes, to: descriptor) {
-            throw TensorFileError(path: path, reason: String(cString: strerror(failure)))
+            throw FileError(path: path, reason: String(cString: strerror(failure)))
         }
         next += 1
     }
 
     /// Appends the next declared tensor from 32-bit floats.
     ///
-    /// - Throws: `TensorFileError` as `append(_:bytes:)` does.
-    package func append(_ name: String, _ tensor: Tensor) throws(TensorFileError) {
-        var failure: TensorFileError?
+    /// - Throws: `FileError` as `append(_:bytes:)` does.
+    package func append(_ name: String, _ tensor: Tensor) throws(FileError) {
+        var failure: FileError?
         tensor.values.withUnsafeBytes { bytes in
-            do throws(TensorFileError) { try append(name, bytes: bytes) } catch { failure = error }
+            do throws(FileError) { try append(name, bytes: bytes) } catch { failure = error }
         }
         if let failure { throw failure }
     }
 
     /// Flushes the file to the disk.
     ///
-    /// - Throws: `TensorFileError` when a declared tensor is missing or the disk refuses.
-    package func finish() throws(TensorFileError) {
+    /// - Throws: `FileError` when a declared tensor is missing or the disk refuses.
+    package func finish() throws(FileError) {
         guard next == declarations.count else {
-            throw TensorFileError(path: path, reason: "tensor \"\(declarations[next].name)\" was not written")
+            throw FileError(path: path, reason: "tensor \"\(declarations[next].name)\" was not written")
         }
         guard fsync(descriptor) == 0 else {
-            throw TensorFileError(path: path)
+            throw FileError(path: path)
         }
     }
 }
 
 /// Writes a few tensors to a safetensors file in one call.
 ///
-/// - Throws: `TensorFileError` when the file cannot be written.
-package func writeSafetensors(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(TensorFileError) {
+/// - Throws: `FileError` when the file cannot be written.
+package func writeSafetensors(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(FileError) {
     let writer = try SafetensorsWriter(
         path: path, declarations: tensors.map { .init(name: $0.name, shape: $0.tensor.shape) })
     for (name, tensor) in tensors { try writer.append(name, tensor) }

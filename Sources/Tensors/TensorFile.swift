@@ -1,3 +1,5 @@
+package import Files
+
 /// One tensor of a file: its name, and where and how its elements are stored.
 package struct TensorEntry: Sendable, Equatable {
     /// The tensor's name.
@@ -37,14 +39,14 @@ extension TensorFile {
 
     /// A tensor's elements as 32-bit floats, the last dimension fastest.
     ///
-    /// - Throws: `TensorFileError` when there is no such tensor or its elements are not floating-point numbers.
-    package func tensor(_ name: String) throws(TensorFileError) -> Tensor {
-        guard let entry = entry(name) else { throw TensorFileError(path: path, reason: "no tensor \"\(name)\"") }
+    /// - Throws: `FileError` when there is no such tensor or its elements are not floating-point numbers.
+    package func tensor(_ name: String) throws(FileError) -> Tensor {
+        guard let entry = entry(name) else { throw FileError(path: path, reason: "no tensor \"\(name)\"") }
         let values = entry.strides.map { strides in
             Self.dense(bytes(of: entry), entry, strides).withUnsafeBytes { entry.type.floats(from: $0) }
         }
         guard let values = values ?? entry.type.floats(from: bytes(of: entry)) else {
-            throw TensorFileError(
+            throw FileError(
                 path: path, reason: "tensor \"\(name)\": expected F32, F16, BF16 or F64, found \(entry.type.rawValue)")
         }
         return Tensor(shape: entry.shape, values: values)
@@ -87,8 +89,8 @@ package enum TensorFiles {
 
     /// Opens a file by the ending of its name: `.bin`, `.pt` and `.pth` as `torch.save` writes them, others as safetensors.
     ///
-    /// - Throws: `TensorFileError` naming what is wrong with the file.
-    package static func open(_ path: String) throws(TensorFileError) -> any TensorFile {
+    /// - Throws: `FileError` naming what is wrong with the file.
+    package static func open(_ path: String) throws(FileError) -> any TensorFile {
         if pickledEndings.contains(where: path.hasSuffix) { return try PickledTensorsFile(path: path) }
         return try SafetensorsFile(path: path)
     }

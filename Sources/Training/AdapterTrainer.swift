@@ -1,4 +1,5 @@
 package import Compute
+import Labelling
 package import Tensors
 package import VisionTransformers
 
@@ -59,7 +60,7 @@ package final class AdapterTrainer: TrainableClassifier {
     ///   - seed: of initial values and dropout.
     ///   - initial: values to begin with instead, by the names of `parameters`.
     ///   - threads: how many images are computed at the same time.
-    /// - Throws: `ModelError` naming what does not fit; `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError` naming what does not fit; `FileError`, `ComputeError`.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(),

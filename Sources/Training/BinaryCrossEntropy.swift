@@ -1,4 +1,5 @@
 import Glibc
+import Labelling
 import VisionTransformers
 
 /// The labels that images show where each may show any number of them: the targets of multi-label training.

@@ -1,4 +1,5 @@
 package import Compute
+import Labelling
 package import Tensors
 import VisionTransformers
 

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Tensors
 
@@ -17,7 +18,7 @@ extension ModelBundle {
 
     /// Whether `quantize` has rounded every backbone, and found that it keeps its labels.
     ///
-    /// - Throws: `TensorFileError` when what it left is damaged.
+    /// - Throws: `FileError` when what it left is damaged.
     package var keepsLabelsInInt8: Bool {
         get throws { try groups.allSatisfy { try $0.rounded?.agreement?.isEnough ?? false } }
     }

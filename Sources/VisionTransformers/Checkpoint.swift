@@ -1,3 +1,4 @@
+package import Files
 import Glibc
 package import Tensors
 
@@ -44,7 +45,7 @@ package final class Checkpoint: ParameterSource {
     /// - Parameters:
     ///   - folder: the folder.
     ///   - preprocessor: where its preprocessing settings come from; they are read when they are asked for.
-    /// - Throws: `ModelError` or `TensorFileError` naming the file, and the key or tensor that is missing, left over or of
+    /// - Throws: `ModelError` or `FileError` naming the file, and the key or tensor that is missing, left over or of
     ///   another shape.
     package convenience init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
         try self.init(folder: folder, preprocessor: preprocessor, wanted: .base)
@@ -87,7 +88,7 @@ package final class Checkpoint: ParameterSource {
 
     /// A parameter's elements as 32-bit floats.
     ///
-    /// - Throws: `ModelError` when there is none of that name, or an element is not a finite number; `TensorFileError` when its
+    /// - Throws: `ModelError` when there is none of that name, or an element is not a finite number; `FileError` when its
     ///   elements are not floats.
     package func parameter(_ name: String) throws -> Tensor {
         guard let place = places[name] else { throw ModelError(folder, "no parameter \"\(name)\"") }
@@ -102,7 +103,7 @@ package final class Checkpoint: ParameterSource {
 
     /// Checks that every element of every tensor is a finite number; reads all weights.
     ///
-    /// - Throws: `ModelError` naming the file, the tensor and the first element that is not; `TensorFileError`.
+    /// - Throws: `ModelError` naming the file, the tensor and the first element that is not; `FileError`.
     package func checkFinite() throws {
         for stored in storedTensors {
             try stored.file.tensor(stored.entry.name).checkFinite(stored.entry.name, path: stored.file.path)

@@ -1,5 +1,6 @@
 import Compute
-package import Tensors
+package import Files
+import Tensors
 
 extension BackboneConfiguration {
     /// Reads the backbone's shape from a Hugging Face `config.json`; defaults are those of transformers.

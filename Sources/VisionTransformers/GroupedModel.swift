@@ -67,7 +67,7 @@ package final class GroupedModel {
     ///   - threads: how many images are computed at the same time.
     ///   - givesAllTokens: whether `run` can give hidden states.
     ///   - precision: in what numbers they multiply.
-    /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `TensorFileError`,
+    /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `FileError`,
     ///   `ComputeError`.
     package init(
         _ groups: [Group], configuration: BackboneConfiguration, heads: [Head],

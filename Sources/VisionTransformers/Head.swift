@@ -83,7 +83,7 @@ package struct Head: Sendable, Equatable {
 extension Checkpoint {
     /// The checkpoint's own classification head, or nil when it has none.
     ///
-    /// - Throws: `ModelError` or `TensorFileError` when the head does not fit the backbone or its class names, or its
+    /// - Throws: `ModelError` or `FileError` when the head does not fit the backbone or its class names, or its
     ///   `problem_type` is not known.
     package func head(task: String) throws -> Head? {
         var parameters: [String: Tensor] = [:]

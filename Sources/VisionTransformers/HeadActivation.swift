@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 
 /// What turns a head's logits into its answer.
 package enum HeadActivation: String, Sendable, CaseIterable {

@@ -1,6 +1,7 @@
+package import Files
 import Glibc
 package import Images
-package import Tensors
+import Tensors
 
 /// A model that is ready to label: a backbone or several, their preprocessing, and a head for each task.
 ///
@@ -42,7 +43,7 @@ package struct ModelBundle: Sendable {
     /// - Parameters:
     ///   - folder: the folder.
     ///   - preprocessor: where the preprocessing settings come from.
-    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` naming the file that is missing or wrong.
+    /// - Throws: `ModelError`, `FileError` or `ImageError` naming the file that is missing or wrong.
     package init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
         let manifestPath = "\(folder)/\(Self.manifestName)"
         manifest = Self.isBundle(folder) ? try JSON(contentsOf: manifestPath) : nil
@@ -66,7 +67,7 @@ package struct ModelBundle: Sendable {
     ///
     /// Whoever writes a model calls this first, so that nothing is written that `label` refuses.
     ///
-    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` with the words of `label`.
+    /// - Throws: `ModelError`, `FileError` or `ImageError` with the words of `label`.
     package static func check(_ backbone: Checkpoint, heads: [Head]) throws {
         let configuration = backbone.configuration
         try MultitaskModel.check(configuration.inputSize(backbone.preprocessing()), configuration)

@@ -46,7 +46,7 @@ package final class MultitaskModel {
     ///     only for the tokens that are read.
     ///   - precision: in what numbers it multiplies.
     ///   - rounded: the backbone's blocks in eight bits; int8 is less exact and slower without.
-    /// - Throws: `ModelError` when the size does not fit the model; `TensorFileError`; `ComputeError` when the processor has
+    /// - Throws: `ModelError` when the size does not fit the model; `FileError`; `ComputeError` when the processor has
     ///   no instructions for the precision.
     package convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],

@@ -1,6 +1,7 @@
+package import Files
 import Glibc
 package import Images
-package import Tensors
+import Tensors
 
 /// Where preprocessing settings come from, and who resizes, where a model's folder does not say or shall not count.
 package struct PreprocessorChoice: Sendable, Equatable {
@@ -61,7 +62,7 @@ package struct PreprocessorFile: Sendable {
     ///   - folder: the model's folder.
     ///   - choice: where to look.
     ///   - imageSize: the size that the model was made for, for presets; nil if that is not known.
-    /// - Throws: `ModelError` or `TensorFileError` naming the file that is missing or wrong, and the way to get it.
+    /// - Throws: `ModelError` or `FileError` naming the file that is missing or wrong, and the way to get it.
     package init(folder: String, _ choice: PreprocessorChoice, imageSize: BackboneConfiguration.Extent?) throws {
         switch choice.source {
         case .preset(let preset):
@@ -176,7 +177,7 @@ extension Checkpoint {
 
     /// How images become the backbone's input.
     ///
-    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` when the settings are missing or not understood.
+    /// - Throws: `ModelError`, `FileError` or `ImageError` when the settings are missing or not understood.
     package func preprocessing() throws -> Preprocessing { try preprocessorFile().preprocessing(resizeBackend()) }
 
     /// Whose resize is used: what was chosen, or what `bundle.json` says, or Pillow's.

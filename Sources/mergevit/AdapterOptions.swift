@@ -1,5 +1,6 @@
 import Adapters
 import ArgumentParser
+import Files
 import Logging
 import Tensors
 import VisionTransformers

@@ -1,5 +1,6 @@
 import Adapters
 import ArgumentParser
+import Files
 import Images
 import Labelling
 import Logging

@@ -1,8 +1,8 @@
-package import ArgumentParser
+import ArgumentParser
 import Compute
-package import Images
-package import Labelling
-package import VisionTransformers
+import Images
+import Labelling
+import VisionTransformers
 
 /// The options about what goes in.
 struct InputOptions: ParsableArguments {

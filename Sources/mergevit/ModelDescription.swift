@@ -1,4 +1,5 @@
 import Adapters
+import Files
 import Glibc
 import Images
 import Tensors
@@ -8,7 +9,7 @@ import VisionTransformers
 enum ModelDescription {
     /// Describes a bundle, a checkpoint, an adapter or a safetensors file, whichever it is.
     ///
-    /// - Throws: `ModelError`, `TensorFileError` or `ImageError` when it is none of them, or not a sound one.
+    /// - Throws: `ModelError`, `FileError` or `ImageError` when it is none of them, or not a sound one.
     static func of(_ path: String) throws -> JSON {
         func has(_ name: String) -> Bool { access("\(path)/\(name)", F_OK) == 0 }
         if ModelBundle.isBundle(path) { return try bundle(path) }

@@ -1,5 +1,5 @@
-package import ArgumentParser
-package import Images
+import ArgumentParser
+import Images
 import VisionTransformers
 
 /// The options about how images become the model's input.

@@ -1,4 +1,5 @@
 import Adapters
+import Files
 import Glibc
 import Labelling
 import Tensors

@@ -1,5 +1,5 @@
-package import ArgumentParser
-package import Labelling
+import ArgumentParser
+import Labelling
 
 /// The options of `label` about dividing a run among machines.
 struct ShardOptions: ParsableArguments {

@@ -1,3 +1,4 @@
+import Files
 import Images
 import Labelling
 import Tensors

@@ -1,3 +1,4 @@
+import Files
 import Labelling
 import Logging
 import Tensors

@@ -1,7 +1,7 @@
-package import ArgumentParser
+import ArgumentParser
 import Labelling
-package import Tensors
-package import Training
+import Tensors
+import Training
 
 /// The options of `train` about the images.
 struct TrainDataOptions: ParsableArguments {

@@ -1,3 +1,4 @@
+import Labelling
 import Logging
 
 /// Notices and warnings on stderr, one a line.

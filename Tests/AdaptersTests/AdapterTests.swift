@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Files
 import Foundation
 import Glibc
 import Tensors
@@ -287,7 +288,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     @Test func aPickleAloneIsRefusedWithAdvice() throws {
         let folder = try temporaryFolder()
         try Data([0x80]).write(to: URL(fileURLWithPath: folder + "/adapter_model.bin"))
-        let error = #expect(throws: TensorFileError.self) { try Adapter(task: "t", path: folder, base: base) }
+        let error = #expect(throws: FileError.self) { try Adapter(task: "t", path: folder, base: base) }
         #expect(error?.reason.contains("torch.save(model.state_dict(), FILE)") == true)
     }
 }

@@ -1,4 +1,5 @@
 import Adapters
+import Files
 import Foundation
 import Tensors
 import Testing

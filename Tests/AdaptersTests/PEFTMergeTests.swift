@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Files
 import Tensors
 import Testing
 import VisionTransformers

@@ -1,3 +1,4 @@
+import Files
 import Synchronization
 import Tensors
 import Testing

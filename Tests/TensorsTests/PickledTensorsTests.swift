@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Testing
 
@@ -35,7 +36,7 @@ import Testing
             #expect(try file.tensor(name) == Tensor(shape: shape, values: values), "\(name)")
         }
         #expect(Set(file.entries.map(\.name)) == Set(expected.map(\.0) + ["i64"]))
-        let error = #expect(throws: TensorFileError.self) { try file.tensor("i64") }
+        let error = #expect(throws: FileError.self) { try file.tensor("i64") }
         #expect(error?.reason == "tensor \"i64\": expected F32, F16, BF16 or F64, found I64")
     }
 
@@ -47,7 +48,7 @@ import Testing
 
     @Test func oldFormatsAreRefusedWithAConversion() throws {
         let path = Self.testCase("legacy.bin")
-        let error = #expect(throws: TensorFileError.self) { try TensorFiles.open(path) }
+        let error = #expect(throws: FileError.self) { try TensorFiles.open(path) }
         #expect(
             error?.reason.contains("PyTorch before 1.6") == true && error?.reason.contains("weights_only=True") == true)
         let tar = [UInt8](repeating: 0, count: 257) + Array("ustar".utf8) + [UInt8](repeating: 0, count: 250)

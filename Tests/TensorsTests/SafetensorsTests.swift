@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Tensors
 import Testing
@@ -38,7 +39,7 @@ private final class TemporaryFolder {
         #expect(try read.tensor("empty").shape == [0, 4])
         #expect(read.metadata == ["format": "pt"])
         #expect(read.entries.map(\.name) == ["a", "empty", "s"])
-        #expect(throws: TensorFileError.self) { try read.tensor("b") }
+        #expect(throws: FileError.self) { try read.tensor("b") }
     }
 
     @Test func halfPrecisionIsWidenedExactly() throws {
@@ -56,15 +57,15 @@ private final class TemporaryFolder {
         #expect(try read.tensor("bf16").values == [1, -3.140625])
         #expect(try read.tensor("f16").values == [1, 5.9604644775390625e-08, -.infinity])
         #expect(try read.tensor("f64").values == [0.1])
-        #expect(throws: TensorFileError.self) { try read.tensor("i32") }
+        #expect(throws: FileError.self) { try read.tensor("i32") }
     }
 
     @Test func writerKeepsToItsDeclarations() throws {
         let writer = try SafetensorsWriter(path: path("w"), declarations: [.init(name: "a", shape: [1])])
-        #expect(throws: TensorFileError.self) { try writer.append("b", Tensor(shape: [1])) }
-        #expect(throws: TensorFileError.self) { try writer.append("a", Tensor(shape: [2])) }
-        #expect(throws: TensorFileError.self) { try writer.finish() }
-        #expect(throws: TensorFileError.self) {
+        #expect(throws: FileError.self) { try writer.append("b", Tensor(shape: [1])) }
+        #expect(throws: FileError.self) { try writer.append("a", Tensor(shape: [2])) }
+        #expect(throws: FileError.self) { try writer.finish() }
+        #expect(throws: FileError.self) {
             _ = try SafetensorsWriter(path: "/nowhere/at/all", declarations: [])
         }
     }
@@ -90,21 +91,21 @@ private final class TemporaryFolder {
     ])
     func hostileHeadersAreRefused(_ header: String, _ data: Int, _ reason: String) throws {
         let path = try file(header: header, data: data)
-        let error = try #require(throws: TensorFileError.self) { try SafetensorsFile(path: path) }
+        let error = try #require(throws: FileError.self) { try SafetensorsFile(path: path) }
         #expect(error.reason.contains(reason), "\(error)")
         #expect(error.path == path)
     }
 
     @Test func deepHeaderIsRefused() throws {
         let path = try file(header: String(repeating: "[", count: 500_000), data: 0)
-        let error = #expect(throws: TensorFileError.self) { try SafetensorsFile(path: path) }
+        let error = #expect(throws: FileError.self) { try SafetensorsFile(path: path) }
         #expect(error?.reason.contains("nesting") == true)
     }
 
     @Test(arguments: [UInt64.max, 1 << 63, 100_000_001, 3])
     func hostileHeaderLengthsAreRefused(_ length: UInt64) throws {
         let path = try file(header: "{}", data: 0, length: length)
-        #expect(throws: TensorFileError.self) { try SafetensorsFile(path: path) }
+        #expect(throws: FileError.self) { try SafetensorsFile(path: path) }
     }
 
     @Test func truncationAnywhereIsRefused() throws {
@@ -112,26 +113,26 @@ private final class TemporaryFolder {
         let whole = try Data(contentsOf: URL(fileURLWithPath: path("whole")))
         for length in 0..<whole.count {
             try whole.prefix(length).write(to: URL(fileURLWithPath: path("cut")))
-            #expect(throws: TensorFileError.self) { try SafetensorsFile(path: path("cut")) }
+            #expect(throws: FileError.self) { try SafetensorsFile(path: path("cut")) }
         }
     }
 
     @Test func unreadableFilesAreNamed() {
-        #expect(throws: TensorFileError(path: "/nowhere", reason: "No such file or directory")) {
+        #expect(throws: FileError(path: "/nowhere", reason: "No such file or directory")) {
             try SafetensorsFile(path: "/nowhere")
         }
-        #expect(throws: TensorFileError.self) { try SafetensorsFile(path: "/dev/null") }
-        #expect(throws: TensorFileError.self) { try SafetensorsFile(path: "/tmp") }
+        #expect(throws: FileError.self) { try SafetensorsFile(path: "/dev/null") }
+        #expect(throws: FileError.self) { try SafetensorsFile(path: "/tmp") }
         // Nobody writes to this pipe: waiting for that would never end.
         #expect(mkfifo(path("pipe"), 0o600) == 0)
-        #expect(throws: TensorFileError(path: path("pipe"), reason: "not a regular file")) {
+        #expect(throws: FileError(path: path("pipe"), reason: "not a regular file")) {
             try SafetensorsFile(path: path("pipe"))
         }
     }
 
     @Test func aFIFOIsRefusedWithoutWaitingForAWriter() {
         #expect(mkfifo(path("fifo"), 0o600) == 0)
-        #expect(throws: TensorFileError(path: path("fifo"), reason: "not a regular file")) {
+        #expect(throws: FileError(path: path("fifo"), reason: "not a regular file")) {
             try MappedFile(path: path("fifo"))
         }
     }

@@ -1,5 +1,7 @@
 import Adapters
 import Compute
+import Files
+import Labelling
 import Tensors
 import Testing
 import VisionTransformers

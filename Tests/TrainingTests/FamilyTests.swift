@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 import Testing
 import VisionTransformers

@@ -1,5 +1,7 @@
 import Compute
+import Files
 import Glibc
+import Labelling
 import Tensors
 import Testing
 import VisionTransformers

@@ -1,5 +1,6 @@
 import Compute
 import Glibc
+import Labelling
 import Tensors
 import VisionTransformers
 

@@ -1,4 +1,5 @@
 import Compute
+import Labelling
 import Tensors
 import Testing
 import VisionTransformers

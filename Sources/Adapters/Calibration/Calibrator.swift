@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 package import VisionTransformers
 
@@ -103,7 +104,7 @@ package final class Calibrator {
 
     /// The task's single adapter as a model that gives features, and the task's images.
     ///
-    /// - Throws: `ModelError` when there is no such task; `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError` when there is no such task; `FileError`, `ComputeError`.
     package func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
         guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
         return (try model(MergedBackbone(item.adapter, aloneOver: base)), try images(of: task))

@@ -5,7 +5,7 @@ extension Calibrator {
     /// images, summed over the part's elements.
     ///
     /// - Parameter limit: how many images are looked at, of those that are not held out.
-    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError`.
     package func featureVariances(of task: String, limit: Int = 200) throws -> [Double] {
         let table = try single(task, limit).fitted
         let (rows, parts) = (Double(max(table.rows, 1)), base.configuration.family.featureParts)
@@ -27,7 +27,7 @@ extension Calibrator {
     /// The variance of each output of a task's own head over what the single adapter gives of the images that are fitted.
     ///
     /// - Parameter limit: how many images are looked at.
-    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError`.
     package func outputVariances(of head: Head, limit: Int = 200) throws -> [Double] {
         let table = try single(head.task, limit).fitted
         let outputs = (0..<table.rows).map { table.logits($0, head) }

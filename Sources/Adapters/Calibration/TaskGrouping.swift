@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Splits tasks into groups such that tasks which disturb each other stand apart.

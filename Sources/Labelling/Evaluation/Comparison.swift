@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 
 /// Two models on the images of one task.
 package struct TaskComparison: Sendable {

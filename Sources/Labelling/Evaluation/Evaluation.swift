@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 import VisionTransformers
 
 /// One task's images, answers and metrics.

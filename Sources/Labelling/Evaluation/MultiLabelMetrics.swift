@@ -44,7 +44,8 @@ package struct MultiLabelMetrics: Sendable, Equatable {
     ///   - classes: how many classes the head has.
     ///   - answers: what was answered; with scores of all classes in every one, or in none.
     /// - Returns: nil when there are no answers.
-    package init?(task: String, classes: Int, answers: [LabelAnswer], bootstrap: BootstrapOptions = BootstrapOptions()) {
+    package init?(task: String, classes: Int, answers: [LabelAnswer], bootstrap: BootstrapOptions = BootstrapOptions())
+    {
         guard let exactMatch = Estimate.proportion(answers.count(where: \.isExact), of: answers.count) else {
             return nil
         }

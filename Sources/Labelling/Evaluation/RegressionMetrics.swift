@@ -35,7 +35,8 @@ package struct RegressionMetrics: Sendable, Equatable {
     ///   - outputs: how many the head has.
     ///   - answers: what was answered; finite.
     /// - Returns: nil when there are no answers or no outputs.
-    package init?(task: String, outputs: Int, answers: [ValueAnswer], bootstrap: BootstrapOptions = BootstrapOptions()) {
+    package init?(task: String, outputs: Int, answers: [ValueAnswer], bootstrap: BootstrapOptions = BootstrapOptions())
+    {
         guard !answers.isEmpty, outputs > 0 else { return nil }
         let all = Self.numbers(answers, outputs)
         var samples = [[[Double]]](repeating: [[], [], []], count: outputs + 1)

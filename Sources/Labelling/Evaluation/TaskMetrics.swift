@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// How well one task was answered: pure numbers of true classes and answers.

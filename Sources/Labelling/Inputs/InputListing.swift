@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Writing down what the inputs of a source are.

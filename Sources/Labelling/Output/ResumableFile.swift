@@ -1,6 +1,7 @@
+package import Files
 import Glibc
 import Synchronization
-package import Tensors
+import Tensors
 
 /// A file of rows that a run writes piece by piece, and a later run with the same settings goes on with.
 ///

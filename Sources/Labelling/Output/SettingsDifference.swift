@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Which settings of two runs differ, in words.

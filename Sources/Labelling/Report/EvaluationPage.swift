@@ -1,3 +1,4 @@
+import Files
 package import Images
 import Tensors
 import VisionTransformers

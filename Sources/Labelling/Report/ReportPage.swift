@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// The parts that all reports have in common.

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// The page of a study: who hurts whom, whether alike tasks hurt each other more, merges beside heads alone, methods over the number

@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 
 /// What a run has written and what its rows depend on: a JSON file `NAME.manifest.json` beside the rows' file `NAME`.
 ///

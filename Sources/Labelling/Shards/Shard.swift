@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// One of several parts of a run, each of which may run on another machine.

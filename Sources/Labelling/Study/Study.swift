@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 
 /// What merging some tasks' adapters does to each of them: every merge beside the tasks' own adapters and heads alone.
 package struct Study: Sendable {

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Means over the merges of a study, with intervals from images that are drawn again.

@@ -17,7 +17,7 @@ struct FeatureExtractor {
     /// Plans a frozen backbone for a head of the usual width.
     ///
     /// - Parameter precision: how the operands of its products are stored.
-    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError` when that cannot be done.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
     init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: Precision = .f32) throws {
         let configuration = base.configuration
         try self.init(
@@ -29,7 +29,7 @@ struct FeatureExtractor {
     /// Plans a backbone.
     ///
     /// - Parameter width: how many features of a picture are kept; nil for all that a head may read.
-    /// - Throws: `ModelError`, `TensorFileError`, `ComputeError` when that cannot be done.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
     init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
         width: Int? = nil, precision: InferencePrecision = .f32

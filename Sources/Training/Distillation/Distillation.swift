@@ -1,4 +1,5 @@
 package import Adapters
+import Files
 import Tensors
 import VisionTransformers
 
@@ -50,7 +51,7 @@ package struct Distillation {
     ///   - start: what training begins with.
     ///   - images: the SHA-256 of each task's images; a checkpoint of a run over others is refused.
     ///   - progress: told of every step; a run that is told to stop leaves a checkpoint.
-    /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     package func train(
         _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {

@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 import VisionTransformers
 
@@ -51,7 +52,7 @@ final class DistillationRun {
 
     /// Takes one step; not to be called when the run is finished.
     ///
-    /// - Throws: `ModelError` when the loss is not finite; `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError` when the loss is not finite; `FileError`, `ComputeError`.
     func advance() throws -> DistillationReport {
         let (number, batch) = (steps / Self.roundSteps, settings.batch)
         if round != number { try begin(number) }

@@ -22,7 +22,7 @@ struct DistillationTask {
 extension DistillationTask {
     /// The task of an adapter with the calibrator's images that are not held out.
     ///
-    /// - Throws: `ModelError` when the images are no use; `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError` when the images are no use; `FileError`, `ComputeError`.
     init(_ adapter: Adapter, _ calibrator: Calibrator) throws {
         let task = adapter.task
         let images = try calibrator.images(of: task)

@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Labelling
 import Tensors
 import VisionTransformers
 
@@ -23,7 +24,7 @@ final class DistillationTrainer {
     ///   - start: the merge that training begins with.
     ///   - imageSize: what preprocessing gives.
     ///   - threads: how many images are computed at the same time.
-    /// - Throws: `ModelError` naming what does not fit; `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError` naming what does not fit; `FileError`, `ComputeError`.
     init(
         _ start: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         tasks: [DistillationTask], settings: DistillationSettings, threads: Int

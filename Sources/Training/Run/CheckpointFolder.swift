@@ -1,5 +1,6 @@
+package import Files
 import Glibc
-package import Tensors
+import Tensors
 
 /// What a checkpoint holds.
 struct CheckpointContent {
@@ -58,7 +59,7 @@ package struct CheckpointFolder: Sendable {
     /// - Parameters:
     ///   - content: the run's state.
     ///   - moment: a name for how far the run has come; the same moment has the same content.
-    /// - Throws: `TrainingError` or `TensorFileError` when the disk refuses; then the one before is still there.
+    /// - Throws: `TrainingError` or `FileError` when the disk refuses; then the one before is still there.
     func save(_ content: CheckpointContent, moment: String) throws {
         let name = "state-\(moment).safetensors"
         let old = Self.names(in: path)
@@ -75,7 +76,7 @@ package struct CheckpointFolder: Sendable {
 
     /// The checkpoint, or nil if there is none.
     ///
-    /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `TensorFileError`.
+    /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `FileError`.
     func content() throws -> CheckpointContent? {
         guard access("\(path)/checkpoint.json", F_OK) == 0 else { return nil }
         let manifest = try manifest()

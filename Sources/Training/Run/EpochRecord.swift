@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 
 /// What one epoch came to.
 package struct EpochRecord: Sendable, Equatable {

@@ -1,4 +1,5 @@
-package import Tensors
+package import Files
+import Tensors
 
 /// Which epoch's parameters a run results in.
 package enum KeptEpoch: String, Sendable, CaseIterable {

@@ -21,7 +21,7 @@ extension TrainingJob {
     /// Reads the images and plans the classifier.
     ///
     /// - Parameter tell: told of events; what it throws ends the preparation.
-    /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     func prepare(
         _ base: Checkpoint, _ adaptation: LowRankAdaptation?, _ tell: (TrainingEvent) throws -> Void
     ) throws -> Preparation {

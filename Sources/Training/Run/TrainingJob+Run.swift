@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Files
 import Tensors
 import VisionTransformers
 
@@ -15,7 +16,7 @@ extension TrainingJob {
     /// Reads the data, trains, and writes the adapter.
     ///
     /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
-    /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     package func run(progress: TrainingProgress) throws -> Outcome {
         try precision.check()
         let checkpoint = try Checkpoint(folder: base, preprocessor: preprocessor)

@@ -1,4 +1,5 @@
 import Adapters
+import Files
 import Images
 import Tensors
 import VisionTransformers
@@ -20,7 +21,7 @@ struct TrainingRecord {
 
     /// Reads the base's files for their checksums.
     ///
-    /// - Throws: `TensorFileError` when one cannot be read.
+    /// - Throws: `FileError` when one cannot be read.
     init(_ job: TrainingJob, base: Checkpoint, training: PictureStore, validation: PictureStore?) throws {
         self.job = job
         self.base = try FileDigest.byName(Recipe.files(of: base))

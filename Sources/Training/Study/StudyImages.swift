@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Files
 import Images
 import Labelling
 import Tensors

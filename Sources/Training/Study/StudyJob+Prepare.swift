@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Files
 import Glibc
 import Images
 import Labelling
@@ -12,7 +13,7 @@ extension StudyJob {
 
     /// Notes everything that all results depend on besides images and adapters, or checks that it is what it was.
     ///
-    /// - Throws: `TrainingError` naming what differs; `TensorFileError` when a file of the base cannot be read.
+    /// - Throws: `TrainingError` naming what differs; `FileError` when a file of the base cannot be read.
     func bindOptions(_ store: StudyStore, base: Checkpoint) throws {
         try store.bind("version", .string(version))
         try store.bind("tasks", .array(tasks.map { .string($0.name) }))
@@ -28,7 +29,7 @@ extension StudyJob {
 
     /// Trains what is missing, opens adapters and heads, and reads the pictures that are measured on.
     ///
-    /// - Throws: `ToldToStop`; `TrainingError`, `ModelError`, `TensorFileError`, `LabellingError` naming what cannot be used.
+    /// - Throws: `ToldToStop`; `TrainingError`, `ModelError`, `FileError`, `LabellingError` naming what cannot be used.
     func material(
         _ store: StudyStore, base: Checkpoint, reader: inout PictureReader, _ tell: Tell
     ) throws -> StudyMaterial {

@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Files
 import Images
 import Labelling
 import Tensors
@@ -13,7 +14,7 @@ extension StudyJob {
     /// Trains what is missing and measures what is not measured yet.
     ///
     /// - Parameter progress: told of every event; a study that is told to stop keeps all that is finished.
-    /// - Throws: `TrainingError`, `ModelError`, `TensorFileError`, `LabellingError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `LabellingError`, `ComputeError` naming what cannot be used.
     package func run(progress: StudyProgress) throws -> Outcome {
         let checkpoint = try Checkpoint(folder: base)
         try MergedBase.refuse(base)

@@ -46,7 +46,7 @@ package final class TrainableBackbone {
     ///     way down. What is trained, its gradients, layer normalization, softmax and the residual stream are f32 in either.
     ///   - lanes: how many sums gradients are added up in; no more threads than that work on a batch.
     ///   - threads: how many images are computed at the same time.
-    /// - Throws: `ModelError` when a module or the size does not fit the model; `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError` when a module or the size does not fit the model; `FileError`, `ComputeError`.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         modules: [TrainedModule], featureParts: Int, dropout: Double = 0, precision: Precision = .f32,

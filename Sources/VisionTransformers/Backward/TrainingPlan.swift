@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 
 /// Everything of a trainable pass that does not change from image to image: kernels, the frozen weights in the kernels' own
@@ -52,7 +53,7 @@ final class TrainingPlan: Sendable {
 
     /// Plans kernels, packs weights, layers in parallel on the pool.
     ///
-    /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
+    /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ c: BackboneConfiguration, image: BackboneConfiguration.Extent,
         modules: [TrainedModule], featureParts: Int, dropout: Double, precision: Precision, engine: KernelEngine,

@@ -58,7 +58,7 @@ final class ForwardPlan: Sendable {
     ///   - givesAllTokens: all tokens are read.
     ///   - rounded: the blocks in eight bits, for int8, if `quantize` has rounded them.
     ///   - cache: where packed weights are kept, if they are.
-    /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
+    /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ configuration: BackboneConfiguration, image: BackboneConfiguration.Extent,
         heads: [Head], givesFeatures: Bool, givesAllTokens: Bool, precision: InferencePrecision,

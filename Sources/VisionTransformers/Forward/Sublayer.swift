@@ -1,5 +1,4 @@
 import Compute
-import Tensors
 
 /// A block's attention or its MLP, each with the normalization before it and added to the stream: planned, with its weights, and shared
 /// by all threads.

@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 
 extension PlanLoader {
@@ -13,7 +14,7 @@ extension PlanLoader {
     /// Folds and packs all weights but the heads', blocks in parallel.
     ///
     /// - Parameter rounded: the blocks in eight bits, for int8, if `quantize` has rounded them.
-    /// - Throws: `ModelError`, `TensorFileError` or `ComputeError`.
+    /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     func pack(
         _ kernels: PlanKernels, image: BackboneConfiguration.Extent, _ rounded: RoundedWeights?,
         _ pool: WorkerPool

@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 
 /// A backbone's blocks rounded to eight bits, each layer so that its results change least on inputs like those of some images.
@@ -27,7 +28,7 @@ package struct BackboneRounding: Sendable {
     ///   - images: how many there are; at least one.
     ///   - threads: how many images are computed, and blocks rounded, at the same time.
     ///   - prepare: writes the patches of an image.
-    /// - Throws: `ModelError` without images or when the size does not fit; `TensorFileError`, `ComputeError`.
+    /// - Throws: `ModelError` without images or when the size does not fit; `FileError`, `ComputeError`.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration,
         imageSize: BackboneConfiguration.Extent, images: Int, threads: Int,

@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 
 /// Moments of what the linear layers of one block read.

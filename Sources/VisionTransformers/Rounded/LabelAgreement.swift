@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Tensors
 
 /// How many labels a rounded model shares with the model in f32, on the same images.

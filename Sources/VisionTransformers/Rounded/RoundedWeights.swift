@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Glibc
 import Tensors
 
@@ -15,7 +16,7 @@ package struct RoundedWeights: Sendable {
 
     /// Opens the file of a backbone, or gives nil when the folder has none.
     ///
-    /// - Throws: `TensorFileError` when it is damaged.
+    /// - Throws: `FileError` when it is damaged.
     package init?(folder: String, _ configuration: BackboneConfiguration) throws {
         let path = "\(folder)/\(Self.fileName)"
         guard access(path, F_OK) == 0 else { return nil }

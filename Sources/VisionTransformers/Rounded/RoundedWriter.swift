@@ -1,11 +1,12 @@
 import Compute
+import Files
 import Tensors
 
 extension BackboneRounding {
     /// Writes the file that `RoundedWeights` reads. The same rounding gives the same bytes.
     ///
     /// - Parameter agreement: how many labels it keeps, if it is known.
-    /// - Throws: `TensorFileError` when it cannot be written.
+    /// - Throws: `FileError` when it cannot be written.
     package func write(folder: String, _ agreement: LabelAgreement? = nil) throws {
         var tensors: [RoundedTensor] = []
         var metadata = ["format": "mergevit int8"]
@@ -62,13 +63,13 @@ private enum RoundedTensor {
         }
     }
 
-    func append(to writer: SafetensorsWriter) throws(TensorFileError) {
+    func append(to writer: SafetensorsWriter) throws(FileError) {
         switch self {
         case .numbers(let name, let values): try writer.append(name, Tensor(shape: [values.count], values: values))
         case .weight(let name, let weight):
-            var failure: TensorFileError?
+            var failure: FileError?
             weight.values.withUnsafeBytes { bytes in
-                do throws(TensorFileError) { try writer.append(name, bytes: bytes) } catch { failure = error }
+                do throws(FileError) { try writer.append(name, bytes: bytes) } catch { failure = error }
             }
             if let failure { throw failure }
         }

@@ -4,9 +4,9 @@ import Glibc
 package enum SmallFiles {
     /// The names of a folder's entries, in the order that the system gives.
     ///
-    /// - Throws: `TensorFileError` when the folder cannot be read.
-    package static func names(in folder: String) throws(TensorFileError) -> [String] {
-        guard let listing = opendir(folder) else { throw TensorFileError(path: folder) }
+    /// - Throws: `FileError` when the folder cannot be read.
+    package static func names(in folder: String) throws(FileError) -> [String] {
+        guard let listing = opendir(folder) else { throw FileError(path: folder) }
         defer { closedir(listing) }
         var names: [String] = []
         while let entry = readdir(listing) {
@@ -35,21 +35,21 @@ package enum SmallFiles {
     /// Writes a new file and flushes it to the disk.
     ///
     /// - Parameter replaces: a file that is there is written over; else it is an error.
-    /// - Throws: `TensorFileError` when the system refuses.
-    package static func write(_ bytes: [UInt8], to path: String, replaces: Bool = false) throws(TensorFileError) {
+    /// - Throws: `FileError` when the system refuses.
+    package static func write(_ bytes: [UInt8], to path: String, replaces: Bool = false) throws(FileError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (replaces ? O_TRUNC : O_EXCL), 0o644)
-        guard descriptor >= 0 else { throw TensorFileError(path: path) }
+        guard descriptor >= 0 else { throw FileError(path: path) }
         defer { close(descriptor) }
         try append(bytes, to: descriptor, path)
-        guard fsync(descriptor) == 0 else { throw TensorFileError(path: path) }
+        guard fsync(descriptor) == 0 else { throw FileError(path: path) }
     }
 
     /// Writes all the bytes to an open file, whose path is for errors.
     ///
-    /// - Throws: `TensorFileError` when the system refuses.
-    package static func append(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(TensorFileError) {
+    /// - Throws: `FileError` when the system refuses.
+    package static func append(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(FileError) {
         guard let failure = bytes.withUnsafeBytes({ write(all: $0, to: descriptor) }) else { return }
-        throw TensorFileError(path: path, reason: String(cString: strerror(failure)))
+        throw FileError(path: path, reason: String(cString: strerror(failure)))
     }
 
     /// Writes all the bytes; the system's error number when it refuses, else nil.
@@ -73,9 +73,4 @@ package enum SmallFiles {
         fsync(folder)
         close(folder)
     }
-}
-
-extension TensorFileError {
-    /// The system's last error about a file.
-    init(path: String) { self.init(path: path, reason: String(cString: strerror(errno))) }
 }

@@ -1,4 +1,4 @@
-import Tensors
+import Files
 import Testing
 
 @Suite struct JSONTests {

@@ -11,18 +11,18 @@ package final class MappedFile: @unchecked Sendable {
 
     /// Maps a regular file.
     ///
-    /// - Throws: `TensorFileError` when the file cannot be opened or mapped, or is not a regular file.
-    package init(path: String) throws(TensorFileError) {
+    /// - Throws: `FileError` when the file cannot be opened or mapped, or is not a regular file.
+    package init(path: String) throws(FileError) {
         // Without waiting: a FIFO that nobody writes to would hold us up for ever.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { throw TensorFileError(path: path, reason: MappedFile.reason(errno)) }
+        guard descriptor >= 0 else { throw FileError(path: path, reason: MappedFile.reason(errno)) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
-            throw TensorFileError(path: path, reason: MappedFile.reason(errno))
+            throw FileError(path: path, reason: MappedFile.reason(errno))
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            throw TensorFileError(path: path, reason: "not a regular file")
+            throw FileError(path: path, reason: "not a regular file")
         }
         let size = Int(status.st_size)
         self.path = path
@@ -32,7 +32,7 @@ package final class MappedFile: @unchecked Sendable {
             return
         }
         guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
-            throw TensorFileError(path: path, reason: MappedFile.reason(errno))
+            throw FileError(path: path, reason: MappedFile.reason(errno))
         }
         bytes = UnsafeRawBufferPointer(start: address, count: size)
     }
@@ -57,31 +57,14 @@ package final class MappedFile: @unchecked Sendable {
     private static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
 }
 
-/// A file of tensors or of their description that cannot be used: which file, and why.
-package struct TensorFileError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The file.
-    package let path: String
-    /// What was expected and what was found.
-    package let reason: String
-
-    /// An error about one file.
-    package init(path: String, reason: String) {
-        self.path = path
-        self.reason = reason
-    }
-
-    /// The path and the reason.
-    package var description: String { "\(path): \(reason)" }
-}
-
 extension JSON {
     /// Reads a whole file as one strict JSON text.
     ///
-    /// - Throws: `TensorFileError` when the file cannot be read or is not strict JSON.
-    package init(contentsOf path: String) throws(TensorFileError) {
+    /// - Throws: `FileError` when the file cannot be read or is not strict JSON.
+    package init(contentsOf path: String) throws(FileError) {
         let file = try MappedFile(path: path)
         do { self = try JSON(parsing: file.bytes) } catch {
-            throw TensorFileError(path: path, reason: "not valid JSON: \(error)")
+            throw FileError(path: path, reason: "not valid JSON: \(error)")
         }
     }
 }

@@ -1,6 +1,6 @@
+import Files
 import Foundation
 import Synchronization
-import Tensors
 import Testing
 
 @Suite struct LongWorkTests {

@@ -53,14 +53,14 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         var compared = 0
         for entry in expected.entries where entry.name.hasSuffix(".weight") {
             let parameter = ParameterNames.canonical(entry.name)
-            let change = try #require(adapter.change(parameter, of: try base.parameter(parameter)))
+            let delta = try #require(adapter.delta(parameter, of: try base.parameter(parameter)))
             #expect(
-                largestDifference(change.dense.values, try expected.tensor(entry.name).values) < 1e-5, "\(entry.name)")
+                largestDifference(delta.dense.values, try expected.tensor(entry.name).values) < 1e-5, "\(entry.name)")
             compared += 1
         }
         #expect(compared == 6)
         #expect(
-            adapter.change(
+            adapter.delta(
                 "layers.0.attention.k_proj.weight", of: try base.parameter("layers.0.attention.k_proj.weight")) == nil)
     }
 
@@ -100,7 +100,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         for module in new.modules {
             let weight = try base.parameter("\(module).weight")
             #expect(
-                new.change("\(module).weight", of: weight)?.dense == old.change("\(module).weight", of: weight)?.dense)
+                new.delta("\(module).weight", of: weight)?.dense == old.delta("\(module).weight", of: weight)?.dense)
         }
         #expect(new.head == old.head)
     }
@@ -119,7 +119,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         let backwards = try MergedBackbone(
             base: base, adapters: adapters.reversed().map { .init($0) }, method: method, settings: try .sum(0.3))
         let (one, other) = (
-            try #require(forwards.changes[name]?.dense.values), try #require(backwards.changes[name]?.dense.values)
+            try #require(forwards.deltas[name]?.dense.values), try #require(backwards.deltas[name]?.dense.values)
         )
         #expect(zip(one, other).allSatisfy { abs($0 - $1) < 1e-14 })
         #expect(throws: ModelError.self) {

@@ -29,10 +29,10 @@ import VisionTransformers
             method: MergeMethod.all[0], settings: try .sum(scale))
     }
 
-    private func largestDifference(_ a: [String: Change], _ b: [String: Change]) -> Double {
+    private func largestDifference(_ a: [String: WeightDelta], _ b: [String: WeightDelta]) -> Double {
         guard a.keys == b.keys else { return .infinity }
-        return a.map { name, change in
-            zip(change.dense.values, b[name]?.dense.values ?? []).map { abs($0 - $1) }.max() ?? .infinity
+        return a.map { name, delta in
+            zip(delta.dense.values, b[name]?.dense.values ?? []).map { abs($0 - $1) }.max() ?? .infinity
         }.max() ?? .infinity
     }
 
@@ -40,8 +40,8 @@ import VisionTransformers
         let merge = try merged(["a", "b", "rs", "pattern", "wide"], scale: 0.5)
         let result = try AdapterWriter.write(merge, to: folder + "/out", names: names, replaces: false)
         #expect(result.energy == 1 && result.worst == nil && result.modules == 6 && result.ranks == 22...24)
-        let read = try Adapter.changes(in: folder + "/out", base: base)
-        #expect(largestDifference(read, merge.changes) < 1e-6)
+        let read = try Adapter.deltas(in: folder + "/out", base: base)
+        #expect(largestDifference(read, merge.deltas) < 1e-6)
         // Several heads are beside it, as in a bundle; PEFT could hold one.
         let heads = try SafetensorsFile(path: folder + "/out/heads.safetensors")
         #expect(heads.entries.count == 10)
@@ -54,21 +54,21 @@ import VisionTransformers
         #expect(result.energy > 1 - 1e-12)
         let read = try Adapter(task: name, path: folder + "/out", base: base)
         #expect(read.head == merge.adapters[0].adapter.head && !read.hasPlaceholderNames)
-        #expect(largestDifference(try Adapter.changes(in: folder + "/out", base: base), merge.changes) < 1e-6)
+        #expect(largestDifference(try Adapter.deltas(in: folder + "/out", base: base), merge.deltas) < 1e-6)
     }
 
     @Test func aSmallerRankIsTheBestOne() throws {
         let merge = try merged(["a", "b"])
         let result = try AdapterWriter.write(merge, to: folder + "/out", rank: 3, replaces: false)
         #expect(result.ranks == 3...3)
-        let read = try Adapter.changes(in: folder + "/out", base: base)
+        let read = try Adapter.deltas(in: folder + "/out", base: base)
         var (whole, lost) = (0.0, 0.0)
         var least = (module: "", energy: 1.0)
-        for (name, change) in merge.changes {
-            let values = try change.dense.singularValueDecomposition().values.map { $0 * $0 }
+        for (name, delta) in merge.deltas {
+            let values = try delta.dense.singularValueDecomposition().values.map { $0 * $0 }
             let (all, cut) = (values.reduce(0, +), values.dropFirst(3).reduce(0, +))
             let kept = try #require(read[name]).dense
-            let difference = (change.dense - kept).norm
+            let difference = (delta.dense - kept).norm
             #expect(abs(difference * difference - cut) < 1e-6 * all)
             if 1 - cut / all < least.energy { least = (String(name.dropLast(7)), 1 - cut / all) }
             (whole, lost) = (whole + all, lost + cut)
@@ -80,8 +80,8 @@ import VisionTransformers
     @Test func whatLoRACannotHoldIsNamed() throws {
         let vector = MergeMethod(name: "x", formula: "", source: "", parameters: [MergeMethod.scale]) { _, _ in
             [
-                "layers.0.norm1.weight": Change(shape: [48], .dense(Matrix(rows: 48, columns: 1, repeating: 1))),
-                "layers.1.norm1.bias": Change(shape: [48], .dense(Matrix(rows: 48, columns: 1))),
+                "layers.0.norm1.weight": WeightDelta(shape: [48], .dense(Matrix(rows: 48, columns: 1, repeating: 1))),
+                "layers.1.norm1.bias": WeightDelta(shape: [48], .dense(Matrix(rows: 48, columns: 1))),
             ]
         }
         func refused(_ merge: MergedBackbone, _ reason: String) {
@@ -92,7 +92,7 @@ import VisionTransformers
         }
         refused(
             try MergedBackbone(base: base, adapters: [], method: vector, settings: MergeSettings(for: vector)),
-            "LoRA cannot hold the merged change of layers.0.norm1.weight; ")
+            "LoRA cannot hold the merged delta of layers.0.norm1.weight; ")
         refused(try merged(["a"], scale: 0), "changes nothing")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
     }

@@ -4,9 +4,9 @@ import Testing
 
 /// Methods that work on factors, against the same rule on whole matrices by a plain singular value decomposition.
 @Suite struct DenseAgreementTests {
-    let tasks = RandomChanges.three().map { $0.renamed(weight: 1) }
+    let tasks = RandomDeltas.three().map { $0.renamed(weight: 1) }
 
-    func dense(_ name: String) -> [Matrix] { tasks.compactMap { $0.changes[name]?.dense } }
+    func dense(_ name: String) -> [Matrix] { tasks.compactMap { $0.deltas[name]?.dense } }
 
     @Test func knotsUsesTheSingularVectorsOfAllChangesSideBySide() throws {
         let method = try #require(MergeMethod.named("knots-ties"))

@@ -60,8 +60,8 @@ import VisionTransformers
         for module in saved.modules {
             let weight = try base.parameter("\(module).weight")
             #expect(
-                saved.change("\(module).weight", of: weight)?.dense
-                    == other.change("\(module).weight", of: weight)?.dense)
+                saved.delta("\(module).weight", of: weight)?.dense
+                    == other.delta("\(module).weight", of: weight)?.dense)
         }
     }
 

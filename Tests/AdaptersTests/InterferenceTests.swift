@@ -17,12 +17,12 @@ func scattered(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         })
 }
 
-private func task(_ name: String, _ change: Change, weight: Double = 1) -> TaskChanges {
-    TaskChanges(task: name, weight: weight, changes: ["layers.0.attention.q_proj.weight": change])
+private func task(_ name: String, _ delta: WeightDelta, weight: Double = 1) -> TaskVector {
+    TaskVector(task: name, weight: weight, deltas: ["layers.0.attention.q_proj.weight": delta])
 }
 
-private func lowRank(_ rank: Int, seed: UInt64, scale: Double = 1) -> Change {
-    Change(
+private func lowRank(_ rank: Int, seed: UInt64, scale: Double = 1) -> WeightDelta {
+    WeightDelta(
         shape: [12, 9],
         .lowRank(b: scattered(12, rank, seed: seed), a: scattered(rank, 9, seed: seed + 100), scale: scale))
 }
@@ -32,28 +32,28 @@ private func near(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-12) -> Boo
 }
 
 @Suite struct InterferenceTests {
-    private func measure(_ first: Change, _ second: Change) throws -> Interference.Pair {
+    private func measure(_ first: WeightDelta, _ second: WeightDelta) throws -> Interference.Pair {
         try #require(Interference([task("a", first), task("b", second)]).pairs.first)
     }
 
     @Test(arguments: [1, 3, 9, 12]) func theSameChangeAgreesWithItselfAndClashesWithItsNegative(_ rank: Int) throws {
-        let change = lowRank(rank, seed: 1)
-        let same = try measure(change, lowRank(rank, seed: 1, scale: 2))
+        let delta = lowRank(rank, seed: 1)
+        let same = try measure(delta, lowRank(rank, seed: 1, scale: 2))
         #expect(near(same.measure.normRatio, 0.5) && near(same.measure.cosine, 1))
         #expect(near(same.measure.columnOverlap, 1) && near(same.measure.rowOverlap, 1) && near(same.clash, 0))
-        let negated = try measure(change, lowRank(rank, seed: 1, scale: -1))
+        let negated = try measure(delta, lowRank(rank, seed: 1, scale: -1))
         #expect(near(negated.measure.cosine, -1) && near(negated.clash, 1))
         #expect(negated.worst?.parameter == "layers.0.attention.q_proj.weight")
         // However the change is written down.
-        let dense = try measure(change, Change(shape: [12, 9], .dense(change.dense)))
+        let dense = try measure(delta, WeightDelta(shape: [12, 9], .dense(delta.dense)))
         #expect(near(dense.measure.cosine, 1) && near(dense.measure.columnOverlap, 1))
     }
 
     @Test func changesInSpacesThatDoNotMeetDoNotClash() throws {
-        func corner(_ row: Int, _ column: Int) -> Change {
+        func corner(_ row: Int, _ column: Int) -> WeightDelta {
             var (b, a) = (Matrix(rows: 6, columns: 1), Matrix(rows: 1, columns: 6))
             (b[row, 0], a[0, column]) = (2, 1)
-            return Change(shape: [6, 6], .lowRank(b: b, a: a, scale: 1))
+            return WeightDelta(shape: [6, 6], .lowRank(b: b, a: a, scale: 1))
         }
         let apart = try measure(corner(0, 0), corner(1, 1))
         #expect(apart.measure == .init(normRatio: 1, cosine: 0, columnOverlap: 0, rowOverlap: 0) && apart.clash == 0)
@@ -76,14 +76,14 @@ private func near(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-12) -> Boo
     }
 
     @Test func nothingAndWhatIsNotANumberAreNoTrap() throws {
-        let nothing = Change(shape: [12, 9], .dense(Matrix(rows: 12, columns: 9)))
+        let nothing = WeightDelta(shape: [12, 9], .dense(Matrix(rows: 12, columns: 9)))
         let pair = try measure(lowRank(2, seed: 1), nothing)
         #expect(pair.measure == .init(normRatio: nil, cosine: 0, columnOverlap: 0, rowOverlap: 0))
         #expect(try Interference([]).pairs.isEmpty && Interference([task("a", nothing)]).worst == nil)
         #expect(throws: ModelError.self) { try measure(lowRank(2, seed: 1), lowRank(2, seed: 2, scale: .nan)) }
         // A vector is a matrix of one column.
         let vectors = [1.0, -0.5].map {
-            Change(shape: [12], .dense($0 * scattered(12, 1, seed: 5)))
+            WeightDelta(shape: [12], .dense($0 * scattered(12, 1, seed: 5)))
         }
         #expect(near(try measure(vectors[0], vectors[1]).clash, 1))
     }

@@ -38,12 +38,12 @@ import VisionTransformers
     @Test(arguments: MergeMethod.all.map(\.name).filter { $0.hasPrefix("peft-") })
     func whatPEFTCannotMergeIsRefused(_ name: String) throws {
         let method = try #require(MergeMethod.named(name))
-        let tasks = RandomChanges.three()
-        let dense = tasks[1].mapped { Change(shape: $0.shape, .dense($0.dense)) }
+        let tasks = RandomDeltas.three()
+        let dense = tasks[1].mapped { WeightDelta(shape: $0.shape, .dense($0.dense)) }
         let error = #expect(throws: SettingError.self) { try method.merged([tasks[0], dense]) }
         #expect(error?.reason.contains("t2") == true && error?.reason.hasPrefix(name) == true)
 
-        let uneven = [tasks[0], RandomChanges.task("wide", rank: 5, seed: 4)]
+        let uneven = [tasks[0], RandomDeltas.task("wide", rank: 5, seed: 4)]
         if name == "peft-cat" || name.hasSuffix("svd") {
             #expect(try method.merged(uneven).count == 4)
         } else {
@@ -51,7 +51,7 @@ import VisionTransformers
             #expect(error?.reason.contains("t1 has 3, wide has 5") == true)
         }
         // A target that only one adapter has is merged as it is there.
-        let partial = [tasks[0], RandomChanges.task("few", rank: 3, seed: 4, without: "p")]
+        let partial = [tasks[0], RandomDeltas.task("few", rank: 3, seed: 4, without: "p")]
         #expect(try method.merged(partial).count == 4)
     }
 
@@ -59,14 +59,14 @@ import VisionTransformers
     func theRankAskedForIsTheRankGiven(_ name: String) throws {
         let method = try #require(MergeMethod.named(name))
         for rank in [1, 4, 1000] {
-            let merged = try method.merged(RandomChanges.three(), ["rank": Double(rank)])
+            let merged = try method.merged(RandomDeltas.three(), ["rank": Double(rank)])
             for name in ["p", "q", "c"] {
-                let change = try #require(merged[name])
-                guard case .lowRank(let b, let a, _) = change.storage else {
+                let delta = try #require(merged[name])
+                guard case .lowRank(let b, let a, _) = delta.storage else {
                     Issue.record("\(name) is not of low rank")
                     continue
                 }
-                #expect(a.rows == b.columns && a.rows <= min(rank, change.rows, change.columns))
+                #expect(a.rows == b.columns && a.rows <= min(rank, delta.rows, delta.columns))
                 #expect(rank > 4 || a.rows == rank)
             }
         }
@@ -74,7 +74,7 @@ import VisionTransformers
 
     @Test func clampCutsLargeFactors() throws {
         let method = try #require(MergeMethod.named("peft-svd"))
-        let merged = try method.merged(RandomChanges.three(), ["clamp": 0.9, "rank": 4])
+        let merged = try method.merged(RandomDeltas.three(), ["clamp": 0.9, "rank": 4])
         guard case .lowRank(let b, let a, _) = try #require(merged["p"]).storage else {
             Issue.record("not of low rank")
             return
@@ -84,14 +84,14 @@ import VisionTransformers
     }
 
     @Test func tiesKeepsTheLargestOfATaskWhereverTheyAre() throws {
-        func change(_ values: [Double]) -> Change {
-            Change(shape: [10, 10], .dense(Matrix(rows: 10, columns: 10, values: values)))
+        func delta(_ values: [Double]) -> WeightDelta {
+            WeightDelta(shape: [10, 10], .dense(Matrix(rows: 10, columns: 10, values: values)))
         }
         // One task; its matrix q is ten times as large as p, so that a tenth of all elements lies in q.
-        let task = TaskChanges(
+        let task = TaskVector(
             task: "t", weight: 1,
-            changes: [
-                "p": change((1...100).map(Double.init)), "q": change((1...100).map { -10 * Double($0) }),
+            deltas: [
+                "p": delta((1...100).map(Double.init)), "q": delta((1...100).map { -10 * Double($0) }),
             ])
         let method = try #require(MergeMethod.named("ties"))
         let merged = try method.merged([task], ["density": 0.1])
@@ -105,10 +105,10 @@ import VisionTransformers
     @Test(arguments: [[200, 150], [150, 200]]) func largeMatricesAreTruncatedAsSmallOnes(_ shape: [Int]) throws {
         var generator = SplitMix64(state: 11)
         let tasks = ["a", "b"].map { name in
-            let b = RandomChanges.matrix(shape[0], 4, &generator)
-            let a = RandomChanges.matrix(4, shape[1], &generator)
-            return TaskChanges(
-                task: name, weight: 1, changes: ["p": Change(shape: shape, .lowRank(b: b, a: a, scale: 1))])
+            let b = RandomDeltas.matrix(shape[0], 4, &generator)
+            let a = RandomDeltas.matrix(4, shape[1], &generator)
+            return TaskVector(
+                task: name, weight: 1, deltas: ["p": WeightDelta(shape: shape, .lowRank(b: b, a: a, scale: 1))])
         }
         let method = try #require(MergeMethod.named("peft-ties-svd"))
         // At rank 100 the whole decomposition is made, and its leading part is what rank 5 must give.

@@ -30,11 +30,11 @@ import VisionTransformers
         let merged = try MergedBackbone(
             base: base, adapters: adapters, method: method, settings: try MergeSettings(values, for: method))
         let expected = try SafetensorsFile(path: casePath("peft_\(name).safetensors"))
-        #expect(expected.entries.count == 6 && merged.changes.count == 6)
+        #expect(expected.entries.count == 6 && merged.deltas.count == 6)
         var largest = 0.0
         for entry in expected.entries {
-            let change = try #require(merged.changes[ParameterNames.canonical(entry.name)])
-            largest = max(largest, largestDifference(change.dense.values, try expected.tensor(entry.name).values))
+            let delta = try #require(merged.deltas[ParameterNames.canonical(entry.name)])
+            largest = max(largest, largestDifference(delta.dense.values, try expected.tensor(entry.name).values))
         }
         #expect(largest < 1e-5)
     }

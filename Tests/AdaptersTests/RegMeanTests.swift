@@ -17,14 +17,14 @@ import VisionTransformers
         return Matrix(rows: rows, columns: columns, values: values)
     }
 
-    func task(_ task: String, _ change: Matrix, inputs: Matrix?) -> TaskChanges {
+    func task(_ task: String, _ delta: Matrix, inputs: Matrix?) -> TaskVector {
         let moments = inputs.map { (1 / Double($0.rows)) * Matrix.product($0, transposed: true, $0) }
-        return TaskChanges(
-            task: task, weight: 1, changes: [name: Change(shape: [change.rows, change.columns], .dense(change))],
+        return TaskVector(
+            task: task, weight: 1, deltas: [name: WeightDelta(shape: [delta.rows, delta.columns], .dense(delta))],
             inputMoments: moments.map { [module: $0] } ?? [:])
     }
 
-    func merge(_ tasks: [TaskChanges], damping: Double) throws -> Matrix {
+    func merge(_ tasks: [TaskVector], damping: Double) throws -> Matrix {
         let settings = try MergeSettings(["damping": damping], for: .regMean)
         return try #require(MergeMethod.regMean.merge(tasks, settings)[name]?.dense)
     }
@@ -32,9 +32,9 @@ import VisionTransformers
     func distance(_ a: Matrix, _ b: Matrix) -> Double { (a - b).norm / b.norm }
 
     @Test func oneTaskIsThatTask() throws {
-        let change = matrix(5, 7, seed: 1)
-        let merged = try merge([task("a", change, inputs: matrix(40, 7, seed: 2))], damping: 1)
-        #expect(distance(merged, change) < 1e-6)
+        let delta = matrix(5, 7, seed: 1)
+        let merged = try merge([task("a", delta, inputs: matrix(40, 7, seed: 2))], damping: 1)
+        #expect(distance(merged, delta) < 1e-6)
     }
 
     @Test func likeInputsGiveTheAverage() throws {
@@ -47,12 +47,12 @@ import VisionTransformers
 
     /// No other weight has outputs nearer to both tasks' on their inputs.
     @Test func itIsTheLeastSquaresSolution() throws {
-        let changes = [matrix(5, 7, seed: 1), matrix(5, 7, seed: 2)]
+        let deltas = [matrix(5, 7, seed: 1), matrix(5, 7, seed: 2)]
         let inputs = [matrix(60, 7, seed: 3), 3 * matrix(60, 7, seed: 4)]
         let merged = try merge(
-            [task("a", changes[0], inputs: inputs[0]), task("b", changes[1], inputs: inputs[1])], damping: 1)
+            [task("a", deltas[0], inputs: inputs[0]), task("b", deltas[1], inputs: inputs[1])], damping: 1)
         func error(_ weight: Matrix) -> Double {
-            zip(changes, inputs).reduce(0) { sum, pair in
+            zip(deltas, inputs).reduce(0) { sum, pair in
                 let miss = Matrix.product(pair.1, transposed: false, weight - pair.0, transposed: true).norm
                 return sum + miss * miss
             }

@@ -35,10 +35,10 @@ import VisionTransformers
         }
         guard name != "pissa_dora" else { return }
         // Known by its factors, of twice the rank.
-        let change = try #require(
-            adapter.change("layers.0.mlp.fc2.weight", of: base.parameter("layers.0.mlp.fc2.weight")))
-        guard case .lowRank(_, let a, _) = change.storage else {
-            Issue.record("the change is dense")
+        let delta = try #require(
+            adapter.delta("layers.0.mlp.fc2.weight", of: base.parameter("layers.0.mlp.fc2.weight")))
+        guard case .lowRank(_, let a, _) = delta.storage else {
+            Issue.record("the delta is dense")
             return
         }
         #expect(a.rows == 6)

@@ -356,7 +356,7 @@ import Testing
             "out", folder: scratch.url)
         #expect(run.exitCode == 3)
         #expect(
-            run.errors.hasPrefix("mergevit: error: corn: its change is too large for 32-bit floats: layers.0."),
+            run.errors.hasPrefix("mergevit: error: corn: its delta is too large for 32-bit floats: layers.0."),
             "\(run.errors)")
     }
 

@@ -201,13 +201,13 @@ import VisionTransformers
                 _ = try trainer.step(
                     inputs, targets: [targets, targets].map { UnsafePointer($0.base) }, learningRate: 0.01)
             }
-            let changes = trainer.changes
-            #expect(changes.count == 2 * 6)
+            let deltas = trainer.deltas
+            #expect(deltas.count == 2 * 6)
             let shapes = scene.base.configuration.parameterShapes
-            for (name, change) in changes {
-                #expect(shapes.contains { $0.name == name && $0.shape == change.shape })
-                #expect(change.dense.norm > 0)
-                if case .lowRank(_, let a, _) = change.storage { #expect(a.rows == 3) } else { #expect(rank == 0) }
+            for (name, delta) in deltas {
+                #expect(shapes.contains { $0.name == name && $0.shape == delta.shape })
+                #expect(delta.dense.norm > 0)
+                if case .lowRank(_, let a, _) = delta.storage { #expect(a.rows == 3) } else { #expect(rank == 0) }
             }
         }
     }

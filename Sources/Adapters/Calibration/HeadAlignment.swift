@@ -93,12 +93,12 @@ package struct HeadAlignment: Sendable {
         var regular = covariance
         let mean = (0..<covariance.rows).reduce(0) { $0 + covariance[$1, $1] } / Double(covariance.rows)
         for index in 0..<regular.rows { regular[index, index] += ridge * max(mean, 1e-12) }
-        var change = try regular.solvePositiveDefinite(cross - covariance * start)
-        if let rank, rank < min(change.rows, change.columns) {
-            let svd = try change.singularValueDecomposition()
-            change = svd.u.firstColumns(rank) * .diagonal(Array(svd.values[..<rank])) * svd.vt.firstRows(rank)
+        var delta = try regular.solvePositiveDefinite(cross - covariance * start)
+        if let rank, rank < min(delta.rows, delta.columns) {
+            let svd = try delta.singularValueDecomposition()
+            delta = svd.u.firstColumns(rank) * .diagonal(Array(svd.values[..<rank])) * svd.vt.firstRows(rank)
         }
-        return start + change
+        return start + delta
     }
 
     /// The head that first maps: W (M (f - f̄)/σ + ȳ) + b.

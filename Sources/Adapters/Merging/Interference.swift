@@ -69,8 +69,8 @@ package struct Interference: Sendable {
     /// Measures tasks whose changes are known.
     ///
     /// - Throws: `ModelError` naming a parameter whose change has values that are not finite.
-    package init(_ tasks: [TaskChanges]) throws {
-        try self.init(tasks.map(\.task), parameters: Set(tasks.flatMap(\.changes.keys))) { tasks[$0].changes[$1] }
+    package init(_ tasks: [TaskVector]) throws {
+        try self.init(tasks.map(\.task), parameters: Set(tasks.flatMap(\.deltas.keys))) { tasks[$0].deltas[$1] }
     }
 
     /// Measures adapters over the base that they were trained on, one parameter at a time.
@@ -79,11 +79,11 @@ package struct Interference: Sendable {
     package init(_ adapters: [Adapter], base: Checkpoint) throws {
         try self.init(adapters.map(\.task), parameters: Set(adapters.flatMap(\.changedParameters))) { index, name in
             guard adapters[index].changedParameters.contains(name) else { return nil }
-            return adapters[index].change(name, of: try base.parameter(name))
+            return adapters[index].delta(name, of: try base.parameter(name))
         }
     }
 
-    private init(_ tasks: [String], parameters: Set<String>, change: (Int, String) throws -> Change?) throws {
+    private init(_ tasks: [String], parameters: Set<String>, delta: (Int, String) throws -> WeightDelta?) throws {
         let indices = tasks.indices.flatMap { first in (first + 1..<max(tasks.count, first + 1)).map { (first, $0) } }
         var places = [[Place]](repeating: [], count: indices.count)
         var squares = [(Double, Double)](repeating: (0, 0), count: indices.count)
@@ -91,7 +91,7 @@ package struct Interference: Sendable {
         for (done, parameter) in parameters.sorted(by: Interference.isBefore).enumerated() {
             try LongWork.report("comparing layers", done, of: parameters.count)
             let parts = try tasks.indices.map {
-                try change($0, parameter).map { try FactoredChange($0, of: parameter) }
+                try delta($0, parameter).map { try DeltaSVD($0, of: parameter) }
             }
             for (index, part) in parts.enumerated() { norms[index] += part.map { $0.norm * $0.norm } ?? 0 }
             for (pair, (first, second)) in indices.enumerated() {

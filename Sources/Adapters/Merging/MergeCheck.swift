@@ -143,7 +143,7 @@ package struct MergeCheck: Sendable {
             notes.append(Finding(isObstacle: false, subject: subject, message: message))
         }
         for adapter in adapters {
-            for trait in adapter.traits { note(adapter.task, "\(trait); its true change is merged") }
+            for trait in adapter.traits { note(adapter.task, "\(trait); its true delta is merged") }
             if adapter.hasPlaceholderNames {
                 note(adapter.task, "no class names; they will be LABEL_0, LABEL_1 ... (--labels)")
             }

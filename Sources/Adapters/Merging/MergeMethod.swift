@@ -65,14 +65,14 @@ package struct MergeMethod: Sendable {
     package let source: String
     /// What it can be told.
     package let parameters: [Parameter]
-    /// Whether it reads what layers see on unlabelled images (`TaskChanges.inputMoments`).
+    /// Whether it reads what layers see on unlabelled images (`TaskVector.inputMoments`).
     package var usesImages = false
     /// Whether another method's merge is trained further on unlabelled images (see `MergedBackbone.trained`); then `merge` throws.
     package var isTrained = false
     /// Computes the merged changes, by parameter.
     ///
     /// A parameter that no task changes does not appear. The order of the tasks does not matter beyond rounding.
-    package let merge: @Sendable (_ tasks: [TaskChanges], _ settings: MergeSettings) throws -> [String: Change]
+    package let merge: @Sendable (_ tasks: [TaskVector], _ settings: MergeSettings) throws -> [String: WeightDelta]
 
     /// Every method, the default first.
     package static let all: [MergeMethod] =

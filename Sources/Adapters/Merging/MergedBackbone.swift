@@ -30,13 +30,13 @@ package struct MergedBackbone: ParameterSource {
     /// The merge that training began with, if this one was trained.
     package let start: MergeRule?
     /// The merged changes at scale 1, by parameter.
-    private let unscaled: [String: Change]
+    private let unscaled: [String: WeightDelta]
 
     /// The factor on the merged changes; 1 for a method that has none.
     package var scale: Double { settings.values[MergeMethod.scale.name] ?? 1 }
 
     /// The merged changes, by parameter.
-    package var changes: [String: Change] { unscaled.mapValues { $0.scaled(by: scale) } }
+    package var deltas: [String: WeightDelta] { unscaled.mapValues { $0.scaled(by: scale) } }
 
     /// Merges the adapters.
     ///
@@ -65,7 +65,7 @@ package struct MergedBackbone: ParameterSource {
         let modules = Set(adapters.flatMap(\.adapter.modules))
         let tasks = try adapters.enumerated().map { index, item in
             try LongWork.part("computing deltas", index, of: adapters.count) {
-                try item.adapter.changes(
+                try item.adapter.deltas(
                     of: base, weight: item.weight,
                     inputMoments: method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
             }
@@ -73,7 +73,7 @@ package struct MergedBackbone: ParameterSource {
         unscaled = try method.merge(tasks, settings.atScaleOne)
     }
 
-    private init(_ other: MergedBackbone, _ rule: MergeRule, start: MergeRule?, unscaled: [String: Change]) {
+    private init(_ other: MergedBackbone, _ rule: MergeRule, start: MergeRule?, unscaled: [String: WeightDelta]) {
         (base, adapters, self.unscaled, self.start) = (other.base, other.adapters, unscaled, start)
         (method, settings) = (rule.method, rule.settings)
     }
@@ -83,8 +83,8 @@ package struct MergedBackbone: ParameterSource {
     /// - Parameters:
     ///   - rule: how it was trained.
     ///   - changes: what training added to this merge, by parameter.
-    package func trained(_ rule: MergeRule, adding changes: [String: Change]) -> MergedBackbone {
-        let parts = [self.changes, changes].map { TaskChanges(task: "", weight: 1, changes: $0) }
+    package func trained(_ rule: MergeRule, adding deltas: [String: WeightDelta]) -> MergedBackbone {
+        let parts = [self.deltas, deltas].map { TaskVector(task: "", weight: 1, deltas: $0) }
         return MergedBackbone(
             self, rule, start: MergeRule(method, settings), unscaled: MergeMethod.weightedSum(parts, factor: 1))
     }
@@ -105,8 +105,8 @@ package struct MergedBackbone: ParameterSource {
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.
     package func parameter(_ name: String) throws -> Tensor {
         let original = try base.parameter(name)
-        guard let change = unscaled[name]?.scaled(by: scale) else { return original }
-        let merged = original.adding(change)
+        guard let delta = unscaled[name]?.scaled(by: scale) else { return original }
+        let merged = original.adding(delta)
         guard merged.values.allSatisfy(\.isFinite) else {
             throw overflow(name, original)
         }
@@ -120,10 +120,10 @@ package struct MergedBackbone: ParameterSource {
     private func overflow(_ name: String, _ original: Tensor) -> ModelError {
         let reason = "\(name): the merge gives values that are not finite numbers"
         for item in adapters {
-            guard let change = item.adapter.change(name, of: original),
-                !original.adding(change).values.allSatisfy(\.isFinite)
+            guard let delta = item.adapter.delta(name, of: original),
+                !original.adding(delta).values.allSatisfy(\.isFinite)
             else { continue }
-            return ModelError(item.adapter.path, "its change is too large for 32-bit floats: \(reason)")
+            return ModelError(item.adapter.path, "its delta is too large for 32-bit floats: \(reason)")
         }
         let paths = adapters.map(\.adapter.path).joined(separator: ", ")
         return ModelError(paths.isEmpty ? base.folder : paths, reason)

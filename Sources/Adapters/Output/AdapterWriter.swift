@@ -41,7 +41,7 @@ package enum AdapterWriter {
     ///   - merged: the merge.
     ///   - folder: where; its parent must exist.
     ///   - rank: the largest rank that a module may have, or nil: then changes known by their factors are written as they are
-    ///     and others up to rank `AdapterFactors.defaultRank`.
+    ///     and others up to rank `LoRAExport.defaultRank`.
     ///   - names: how modules are called.
     ///   - calibration: what was done with calibration images, for the recipe.
     ///   - replaces: whether an adapter that was written by this function may be replaced.
@@ -55,7 +55,7 @@ package enum AdapterWriter {
         calibration: CalibrationRecord? = nil, replaces: Bool,
         started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> Result {
-        let modules = try AdapterFactors.all(of: merged, rank: rank)
+        let modules = try LoRAExport.all(of: merged, rank: rank)
         let family = merged.base.configuration.family
         try names.check(modules.map(\.module), family: family, path: folder)
         let heads = merged.adapters.map(\.adapter.head)
@@ -94,7 +94,7 @@ package enum AdapterWriter {
         return result(modules, heads)
     }
 
-    private static func result(_ modules: [AdapterFactors], _ heads: [Head]) -> Result {
+    private static func result(_ modules: [LoRAExport], _ heads: [Head]) -> Result {
         let ranks = modules.map(\.rank)
         let (whole, lost) = (modules.reduce(0) { $0 + $1.square }, modules.reduce(0) { $0 + $1.lost })
         let worst = modules.filter { $0.lost > 0 }.min { $0.energy < $1.energy }
@@ -108,14 +108,14 @@ extension Adapter {
     /// What an adapter folder changes in a base, by the canonical names of the parameters, whether or not it has a head.
     ///
     /// - Throws: as `init`.
-    package static func changes(in path: String, base: Checkpoint) throws -> [String: Change] {
+    package static func deltas(in path: String, base: Checkpoint) throws -> [String: WeightDelta] {
         var reader = try AdapterReader(AdapterSource(path), base: base)
         try reader.read()
-        var changes: [String: Change] = [:]
+        var deltas: [String: WeightDelta] = [:]
         for (module, update) in reader.updates {
             let name = "\(module).weight"
-            changes[name] = update.change(of: try base.parameter(name))
+            deltas[name] = update.delta(of: try base.parameter(name))
         }
-        return changes
+        return deltas
     }
 }

@@ -157,7 +157,7 @@ extension Adapter {
     /// - Throws: `ModelError` or `FileError` when the base cannot be read.
     func changesNothing(in base: Checkpoint) throws -> Bool {
         try changedParameters.sorted().allSatisfy { name in
-            try change(name, of: base.parameter(name))?.isZero ?? true
+            try delta(name, of: base.parameter(name))?.isZero ?? true
         }
     }
 }

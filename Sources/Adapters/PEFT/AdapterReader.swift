@@ -286,7 +286,7 @@ extension AdapterReader {
         if let several = source.headsOfSeveralTasks {
             throw ModelError(
                 source.folder,
-                "holds a change for several tasks, whose heads are in \(several): --head \(task)=\(several)")
+                "holds a delta for several tasks, whose heads are in \(several): --head \(task)=\(several)")
         }
         guard var head = try base.head(task: task) else {
             throw noHead("no classification head, and the base \(base.folder) has none either")

@@ -82,7 +82,7 @@ package struct Distillation {
         var values = rule.settings.values
         values["steps"] = Double(run.steps)
         let settled = try MergeSettings(values, for: rule.method, seed: rule.settings.seed)
-        return .finished(start.trained(MergeRule(rule.method, settled), adding: trainer.changes))
+        return .finished(start.trained(MergeRule(rule.method, settled), adding: trainer.deltas))
     }
 
     /// Takes a run to its end, with checkpoints on the way and at the end.

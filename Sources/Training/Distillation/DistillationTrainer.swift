@@ -78,22 +78,22 @@ final class DistillationTrainer {
     }
 
     /// What training added to the weights, by parameter.
-    var changes: [String: Change] {
+    var deltas: [String: WeightDelta] {
         let tensors = Dictionary(backbone.tensors.map { ($0.name, $0) }) { $1 }
         func matrix(_ name: String) -> Matrix? {
             tensors[name].map {
                 Matrix(rows: $0.shape[0], columns: $0.shape[1], values: $0.values.elements.map(Double.init))
             }
         }
-        var changes: [String: Change] = [:]
+        var deltas: [String: WeightDelta] = [:]
         for module in modules.map(\.name) {
             if let delta = matrix("\(module).delta") {
-                changes["\(module).weight"] = Change(shape: [delta.rows, delta.columns], .dense(delta))
+                deltas["\(module).weight"] = WeightDelta(shape: [delta.rows, delta.columns], .dense(delta))
             } else if let a = matrix("\(module).lora_A.weight"), let b = matrix("\(module).lora_B.weight") {
-                changes["\(module).weight"] = Change(shape: [b.rows, a.columns], .lowRank(b: b, a: a, scale: 1))
+                deltas["\(module).weight"] = WeightDelta(shape: [b.rows, a.columns], .lowRank(b: b, a: a, scale: 1))
             }
         }
-        return changes
+        return deltas
     }
 
     /// The gradients of the last batch, for tests.

@@ -18,12 +18,12 @@ extension MergeMethod {
         ]
     ) { tasks, settings in
         let limit = Int(settings["rank"])
-        return try TaskMatrices(tasks, factor: settings["scale"]).merged { _, parts in
-            let space = try CoreSpace(parts.map(\.change))
+        return try PerParameterDeltas(tasks, factor: settings["scale"]).merged { _, parts in
+            let space = try CoreSpace(parts.map(\.delta))
             let (left, right) = try tucker(balanced(space.slices, by: settings["beta"]), rank: limit)
             let cores = space.slices.map { Matrix.product(left, transposed: true, $0) * right }
-            let merged = SignElection.disjointMean(
-                cores, thresholds: cores.map { SignElection.threshold($0, density: settings["density"]) })
+            let merged = TIES.disjointMean(
+                cores, thresholds: cores.map { TIES.threshold($0, density: settings["density"]) })
             let a = Matrix.product(right, transposed: true, space.v)
             return .lowRank(b: space.u * (left * merged), a: a, scale: settings["scale"])
         }

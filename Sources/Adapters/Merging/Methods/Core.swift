@@ -13,8 +13,8 @@ extension MergeMethod {
         "core-ties", "ΔW = s · U TIES(w_t M_t) V with ΔW_t = U M_t V", "\(paper), with TIES (arXiv 2306.01708)",
         [density(0.2, "share of a core's elements that is kept")]
     ) { slices, settings in
-        SignElection.disjointMean(
-            slices, thresholds: slices.map { SignElection.threshold($0, density: settings["density"]) })
+        TIES.disjointMean(
+            slices, thresholds: slices.map { TIES.threshold($0, density: settings["density"]) })
     }
 
     /// TSV-Merge of the cores.
@@ -53,9 +53,9 @@ extension MergeMethod {
         _ rule: @escaping @Sendable (_ slices: [Matrix], _ settings: MergeSettings) throws -> Matrix
     ) -> MergeMethod {
         MergeMethod(name: name, formula: formula, source: source, parameters: [scale] + parameters) { tasks, settings in
-            try TaskMatrices(tasks, factor: settings["scale"]).merged { _, parts in
-                let space = try CoreSpace(parts.map(\.change))
-                return space.change(try rule(space.slices, settings), factor: settings["scale"])
+            try PerParameterDeltas(tasks, factor: settings["scale"]).merged { _, parts in
+                let space = try CoreSpace(parts.map(\.delta))
+                return space.delta(try rule(space.slices, settings), factor: settings["scale"])
             }
         }
     }

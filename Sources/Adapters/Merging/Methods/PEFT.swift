@@ -47,7 +47,7 @@ struct PEFTContext: Sendable {
 
     /// A matrix with elements dropped at random; `which` tells a task's two factors apart.
     func dropped(_ matrix: Matrix, of part: PEFTPart, _ which: String = "") -> Matrix {
-        var drop = RandomDrop(seed: settings.seed, task: part.task, parameter: parameter + which)
+        var drop = DARE(seed: settings.seed, task: part.task, parameter: parameter + which)
         return drop.drop(matrix, density: settings["density"])
     }
 }
@@ -103,10 +103,10 @@ enum PEFTRule {
     }
 
     private static func merge(
-        _ tasks: [TaskChanges], _ settings: MergeSettings, named method: String, needsOneRank: Bool, by rule: Rule
-    ) throws -> [String: Change] {
+        _ tasks: [TaskVector], _ settings: MergeSettings, named method: String, needsOneRank: Bool, by rule: Rule
+    ) throws -> [String: WeightDelta] {
         let factor = settings["scale"]
-        let matrices = TaskMatrices(tasks, factor: factor, keepsAll: true)
+        let matrices = PerParameterDeltas(tasks, factor: factor, keepsAll: true)
         let parts = try matrices.parameters.map { name, parts in try parts.map { try peftPart($0, name, method) } }
         let ranks = parts.joined().reduce(into: [String: Int]()) { $0[$1.task] = max($0[$1.task] ?? 0, $1.a.rows) }
         // PEFT takes a single adapter's factors as they are, whatever the method.
@@ -125,13 +125,13 @@ enum PEFTRule {
         }
         var merged = matrices.sums
         for ((name, parts), (b, a)) in zip(matrices.parameters, results) {
-            merged[name] = Change(shape: parts[0].change.shape, .lowRank(b: b, a: a, scale: factor))
+            merged[name] = WeightDelta(shape: parts[0].delta.shape, .lowRank(b: b, a: a, scale: factor))
         }
         return merged
     }
 
-    private static func peftPart(_ part: TaskPart, _ parameter: String, _ method: String) throws -> PEFTPart {
-        guard case .lowRank(let b, let a, let scale) = part.change.storage else {
+    private static func peftPart(_ part: WeightedDelta, _ parameter: String, _ method: String) throws -> PEFTPart {
+        guard case .lowRank(let b, let a, let scale) = part.delta.storage else {
             throw SettingError(
                 reason: "\(method): \(parameter) of \(part.task) is no plain LoRA update (DoRA, or trained whole), "
                     + "which PEFT cannot merge")

@@ -15,15 +15,15 @@ extension MergeMethod {
         let names = merged.keys.filter { $0.hasSuffix(".weight") && merged[$0]?.isVector == false }.sorted()
         for (index, name) in names.enumerated() {
             try LongWork.report("merging layers", index, of: names.count)
-            guard let change = merged[name] else { continue }
+            guard let delta = merged[name] else { continue }
             let module = String(name.dropLast(".weight".count))
             let moments = tasks.map { $0.inputMoments[module] }
             guard !moments.contains(where: { $0 == nil }) else { continue }
             let regression = try regression(
-                zip(tasks, moments.compactMap(\.self)).map { ($0.weight, $0.changes[name], $1) },
+                zip(tasks, moments.compactMap(\.self)).map { ($0.weight, $0.deltas[name], $1) },
                 damping: settings["damping"])
             if let regression {
-                merged[name] = Change(shape: change.shape, .dense(settings["scale"] * regression))
+                merged[name] = WeightDelta(shape: delta.shape, .dense(settings["scale"] * regression))
             }
         }
         return merged
@@ -35,20 +35,20 @@ extension MergeMethod {
         "factor on the off-diagonal elements of the inputs' moments")
 
     private static func regression(
-        _ tasks: [(weight: Double, change: Change?, moments: Matrix)], damping: Double
+        _ tasks: [(weight: Double, delta: WeightDelta?, moments: Matrix)], damping: Double
     ) throws -> Matrix? {
-        guard let size = tasks.first?.moments.rows, let rows = tasks.compactMap(\.change).first?.rows else {
+        guard let size = tasks.first?.moments.rows, let rows = tasks.compactMap(\.delta).first?.rows else {
             return nil
         }
         var (left, right) = (Matrix(rows: size, columns: size), Matrix(rows: size, columns: rows))
-        for (weight, change, moments) in tasks {
+        for (weight, delta, moments) in tasks {
             var damped = moments
             for row in 0..<size {
                 for column in 0..<size where row != column { damped[row, column] *= damping }
             }
             left = left + damped
-            if let change {
-                right = right + weight * Matrix.product(damped, transposed: false, change.dense, transposed: true)
+            if let delta {
+                right = right + weight * Matrix.product(damped, transposed: false, delta.dense, transposed: true)
             }
         }
         // Inputs that are never active leave a zero on the diagonal.

@@ -16,30 +16,30 @@ extension MergeMethod {
 
     /// factor · Σ w_t ΔW_t for every parameter that a task changes, or those wanted; low-rank as long as all changes are.
     static func weightedSum(
-        _ tasks: [TaskChanges], factor: Double, where wanted: (Change) -> Bool = { _ in true }
-    ) -> [String: Change] {
-        var merged: [String: Change] = [:]
-        for name in Set(tasks.flatMap(\.changes.keys)) {
-            let parts = tasks.compactMap { task in task.changes[name].map { (task.weight, $0) } }
+        _ tasks: [TaskVector], factor: Double, where wanted: (WeightDelta) -> Bool = { _ in true }
+    ) -> [String: WeightDelta] {
+        var merged: [String: WeightDelta] = [:]
+        for name in Set(tasks.flatMap(\.deltas.keys)) {
+            let parts = tasks.compactMap { task in task.deltas[name].map { (task.weight, $0) } }
             guard let first = parts.first, wanted(first.1) else { continue }
             merged[name] = sum(parts, factor: factor)
         }
         return merged
     }
 
-    private static func sum(_ parts: [(weight: Double, change: Change)], factor: Double) -> Change? {
-        guard let shape = parts.first?.change.shape else { return nil }
+    private static func sum(_ parts: [(weight: Double, delta: WeightDelta)], factor: Double) -> WeightDelta? {
+        guard let shape = parts.first?.delta.shape else { return nil }
         var (left, right): ([Matrix], [Matrix]) = ([], [])
-        for (weight, change) in parts {
-            guard case .lowRank(let b, let a, let scale) = change.storage else { break }
+        for (weight, delta) in parts {
+            guard case .lowRank(let b, let a, let scale) = delta.storage else { break }
             left.append((weight * scale) * b)
             right.append(a)
         }
         if left.count == parts.count {
-            return Change(shape: shape, .lowRank(b: .side(bySide: left), a: .stacked(right), scale: factor))
+            return WeightDelta(shape: shape, .lowRank(b: .side(bySide: left), a: .stacked(right), scale: factor))
         }
-        var total = Matrix(rows: parts[0].change.rows, columns: parts[0].change.columns)
-        for (weight, change) in parts { total = total + (factor * weight) * change.dense }
-        return Change(shape: shape, .dense(total))
+        var total = Matrix(rows: parts[0].delta.rows, columns: parts[0].delta.columns)
+        for (weight, delta) in parts { total = total + (factor * weight) * delta.dense }
+        return WeightDelta(shape: shape, .dense(total))
     }
 }

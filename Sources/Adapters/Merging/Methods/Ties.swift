@@ -15,13 +15,13 @@ extension MergeMethod {
         source: "Yadav et al., TIES-Merging, NeurIPS 2023 (arXiv 2306.01708)",
         parameters: [scale, density(0.2, "share of a task's elements that is kept")]
     ) { tasks, settings in
-        let matrices = TaskMatrices(tasks, factor: settings["scale"])
-        let thresholds = try SignElection.thresholds(matrices, density: settings["density"]) { item, place in
-            matrices.parameters[item].parts[place].change.dense
+        let matrices = PerParameterDeltas(tasks, factor: settings["scale"])
+        let thresholds = try TIES.thresholds(matrices, density: settings["density"]) { item, place in
+            matrices.parameters[item].parts[place].delta.dense
         }
         return try matrices.merged { _, parts in
-            let mean = SignElection.disjointMean(
-                parts.map(\.change.dense), thresholds: parts.map { thresholds[$0.index] })
+            let mean = TIES.disjointMean(
+                parts.map(\.delta.dense), thresholds: parts.map { thresholds[$0.index] })
             return .dense(settings["scale"] * mean)
         }
     }

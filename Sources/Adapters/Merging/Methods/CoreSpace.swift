@@ -20,8 +20,8 @@ struct CoreSpace {
     /// The bases of the changes and the changes in them.
     ///
     /// - Throws: `ComputeError` for values that are not finite.
-    init(_ changes: [Change]) throws {
-        let factors = try changes.map { try $0.factors() }
+    init(_ deltas: [WeightDelta]) throws {
+        let factors = try deltas.map { try $0.factors() }
         let left = try Matrix.side(bySide: factors.map(\.b)).columnSpace()
         let right = try Matrix.stacked(factors.map(\.a)).transposed.columnSpace()
         var slices: [Matrix] = []
@@ -38,7 +38,7 @@ struct CoreSpace {
     }
 
     /// The change with this core, in factors.
-    func change(_ core: Matrix, factor: Double) -> Change.Storage { .lowRank(b: u * core, a: v, scale: factor) }
+    func delta(_ core: Matrix, factor: Double) -> WeightDelta.Storage { .lowRank(b: u * core, a: v, scale: factor) }
 }
 
 extension Matrix {

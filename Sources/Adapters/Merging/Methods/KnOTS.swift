@@ -9,9 +9,9 @@ extension MergeMethod {
         formula: "ΔW = s · U TIES(w_t C_t) with [ΔW_1 | … | ΔW_T] = U [C_1 | … | C_T]; trimmed over all of a task",
         source: paper, parameters: [scale, density(0.2, "share of a task's coordinates that is kept")]
     ) { tasks, settings in
-        let matrices = TaskMatrices(tasks, factor: settings["scale"])
+        let matrices = PerParameterDeltas(tasks, factor: settings["scale"])
         let aligned = try alignments(matrices)
-        let thresholds = try SignElection.thresholds(matrices, density: settings["density"]) { item, place in
+        let thresholds = try TIES.thresholds(matrices, density: settings["density"]) { item, place in
             aligned[item].coordinates(place)
         }
         return try elected(matrices, aligned, settings) { alignment, place, part, _ in
@@ -26,29 +26,29 @@ extension MergeMethod {
         source: "\(paper), with DARE (arXiv 2311.03099)",
         parameters: [scale, density(0.5, "chance of a coordinate to be kept")]
     ) { tasks, settings in
-        let matrices = TaskMatrices(tasks, factor: settings["scale"])
+        let matrices = PerParameterDeltas(tasks, factor: settings["scale"])
         return try elected(matrices, alignments(matrices), settings) { alignment, place, part, name in
-            var drop = RandomDrop(seed: settings.seed, task: part.task, parameter: name)
+            var drop = DARE(seed: settings.seed, task: part.task, parameter: name)
             return (drop.drop(alignment.coordinates(place), density: settings["density"]), 0)
         }
     }
 
     /// Merges by the mean of the coordinates that have the elected sign.
     private static func elected(
-        _ matrices: TaskMatrices, _ aligned: [Alignment], _ settings: MergeSettings,
-        _ values: @Sendable (Alignment, _ place: Int, TaskPart, _ name: String) -> (matrix: Matrix, threshold: Double)
-    ) throws -> [String: Change] {
+        _ matrices: PerParameterDeltas, _ aligned: [Alignment], _ settings: MergeSettings,
+        _ values: @Sendable (Alignment, _ place: Int, WeightedDelta, _ name: String) -> (matrix: Matrix, threshold: Double)
+    ) throws -> [String: WeightDelta] {
         let byName = Dictionary(uniqueKeysWithValues: zip(matrices.parameters.map(\.name), aligned))
         return try matrices.merged { name, parts in
-            guard let alignment = byName[name] else { return parts[0].change.storage }
+            guard let alignment = byName[name] else { return parts[0].delta.storage }
             let trimmed = parts.enumerated().map { place, part in values(alignment, place, part, name) }
-            let mean = SignElection.disjointMean(trimmed.map(\.matrix), thresholds: trimmed.map(\.threshold))
+            let mean = TIES.disjointMean(trimmed.map(\.matrix), thresholds: trimmed.map(\.threshold))
             return .lowRank(b: alignment.basis, a: mean, scale: settings["scale"])
         }
     }
 
-    private static func alignments(_ matrices: TaskMatrices) throws -> [Alignment] {
-        try matrices.map { _, _, parts in try Alignment(parts.map(\.change)) }
+    private static func alignments(_ matrices: PerParameterDeltas) throws -> [Alignment] {
+        try matrices.map { _, _, parts in try Alignment(parts.map(\.delta)) }
     }
 }
 
@@ -61,8 +61,8 @@ private struct Alignment: Sendable {
     /// basisᵀ · B_t, and A_t.
     private let factors: [(left: Matrix, a: Matrix)]
 
-    init(_ changes: [Change]) throws {
-        let factors = try changes.map { try $0.factors() }
+    init(_ deltas: [WeightDelta]) throws {
+        let factors = try deltas.map { try $0.factors() }
         let left = try Matrix.side(bySide: factors.map(\.b)).columnSpace()
         var (blocks, small, start) = ([Matrix](), [Matrix](), 0)
         for (b, a) in factors {

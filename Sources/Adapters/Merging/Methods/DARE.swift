@@ -4,7 +4,7 @@ import Tensors
 /// DARE: drops elements at random and rescales the rest, so that the expectation stays.
 ///
 /// Yu et al., Language Models are Super Mario, ICML 2024 (arXiv 2311.03099).
-struct RandomDrop {
+struct DARE {
     private var generator: SplitMix64
 
     /// A generator of its own for each task and parameter, so that neither the order of adapters nor of parameters

@@ -16,12 +16,12 @@ extension Adapter.LowRank {
     ///
     /// LoRA adds scale · B·A, less what was taken out of W₀ before training. With ΔV for that, DoRA's weight is
     /// m · (W₀ + ΔV) / ‖W₀ + ΔV‖ with the norm of each output's row, so its change is that minus W₀.
-    func change(of weight: Tensor) -> Change {
+    func delta(of weight: Tensor) -> WeightDelta {
         let (b, a) = factors
         guard let magnitude else {
-            guard let taken else { return Change(shape: weight.shape, .lowRank(b: b, a: a, scale: scale)) }
+            guard let taken else { return WeightDelta(shape: weight.shape, .lowRank(b: b, a: a, scale: scale)) }
             // Of rank 2r, and still known by its factors.
-            return Change(
+            return WeightDelta(
                 shape: weight.shape,
                 .lowRank(b: .side(bySide: [scale * b, -1 * taken.b]), a: .stacked([a, taken.a]), scale: 1))
         }
@@ -40,11 +40,11 @@ extension Adapter.LowRank {
                 delta.values[index] = (value + delta.values[index]) * factor - value
             }
         }
-        return Change(shape: weight.shape, .dense(delta))
+        return WeightDelta(shape: weight.shape, .dense(delta))
     }
 
     /// A weight with the update added.
-    func applied(to weight: Tensor) -> Tensor { weight.adding(change(of: weight)) }
+    func applied(to weight: Tensor) -> Tensor { weight.adding(delta(of: weight)) }
 }
 
 extension Adapter {
@@ -53,43 +53,43 @@ extension Adapter {
     /// - Parameters:
     ///   - parameter: the canonical name.
     ///   - base: the parameter's value in the base.
-    package func change(_ parameter: String, of base: Tensor) -> Change? {
-        func column(_ values: [Double]) -> Change {
+    package func delta(_ parameter: String, of base: Tensor) -> WeightDelta? {
+        func column(_ values: [Double]) -> WeightDelta {
             let shape = base.shape
             let rows = shape.first ?? 1
-            return Change(
+            return WeightDelta(
                 shape: shape, .dense(Matrix(rows: rows, columns: values.count / max(rows, 1), values: values)))
         }
-        var changes: [Change] = []
+        var deltas: [WeightDelta] = []
         if let whole = replaced[parameter] {
-            changes.append(column(zip(whole.values, base.values).map { Double($0) - Double($1) }))
+            deltas.append(column(zip(whole.values, base.values).map { Double($0) - Double($1) }))
         }
         if parameter.hasSuffix(".weight"), let update = updates[String(parameter.dropLast(".weight".count))] {
-            changes.append(update.change(of: base))
+            deltas.append(update.delta(of: base))
         } else if parameter.hasSuffix(".bias"), let update = updates[String(parameter.dropLast(".bias".count))],
             let bias = update.biasB
         {
-            changes.append(column(bias.map { update.scale * Double($0) }))
+            deltas.append(column(bias.map { update.scale * Double($0) }))
         }
-        guard let first = changes.first else { return nil }
-        return changes.count == 1 ? first : column(zip(first.dense.values, changes[1].dense.values).map(+))
+        guard let first = deltas.first else { return nil }
+        return deltas.count == 1 ? first : column(zip(first.dense.values, deltas[1].dense.values).map(+))
     }
 
     /// Everything that this adapter changes in a base.
     ///
     /// - Throws: `ModelError` or `FileError` when the base cannot be read.
-    func changes(
+    func deltas(
         of base: Checkpoint, weight: Double, inputMoments: [String: Matrix] = [:]
-    ) throws -> TaskChanges {
-        var changes: [String: Change] = [:]
-        for name in changedParameters { changes[name] = change(name, of: try base.parameter(name)) }
-        return TaskChanges(task: task, weight: weight, changes: changes, inputMoments: inputMoments)
+    ) throws -> TaskVector {
+        var deltas: [String: WeightDelta] = [:]
+        for name in changedParameters { deltas[name] = delta(name, of: try base.parameter(name)) }
+        return TaskVector(task: task, weight: weight, deltas: deltas, inputMoments: inputMoments)
     }
 }
 
 extension Tensor {
     /// The tensor with a change added: in double precision, rounded once.
-    func adding(_ change: Change) -> Tensor {
-        Tensor(shape: shape, values: zip(values, change.dense.values).map { Float(Double($0) + $1) })
+    func adding(_ delta: WeightDelta) -> Tensor {
+        Tensor(shape: shape, values: zip(values, delta.dense.values).map { Float(Double($0) + $1) })
     }
 }

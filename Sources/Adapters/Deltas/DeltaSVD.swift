@@ -3,7 +3,7 @@ import VisionTransformers
 
 /// A change as u · diag(values) · vt, cut to its numerical rank: what its subspaces and its best approximations are read
 /// from.
-struct FactoredChange {
+struct DeltaSVD {
     /// An orthonormal basis of the column space, (rows, r).
     let u: Matrix
     /// The singular values, descending; r of them, none of which is only rounding.
@@ -17,10 +17,10 @@ struct FactoredChange {
     /// rank; a dense change, or one with more factors than the matrix has rows or columns, as the matrix that it is.
     ///
     /// - Throws: `ModelError` naming the parameter when values are not finite; `ComputeError` of LAPACK.
-    init(_ change: Change, of parameter: String) throws {
-        guard change.isFinite else { throw ModelError(parameter, "values that are not finite numbers") }
+    init(_ delta: WeightDelta, of parameter: String) throws {
+        guard delta.isFinite else { throw ModelError(parameter, "values that are not finite numbers") }
         let svd: Matrix.SingularValues
-        if case .lowRank(let b, let a, let scale) = change.storage, a.rows <= min(change.rows, change.columns) {
+        if case .lowRank(let b, let a, let scale) = delta.storage, a.rows <= min(delta.rows, delta.columns) {
             let left = try (scale * b).qrDecomposition()
             let right = try a.transposed.qrDecomposition()
             let core = try Matrix.product(left.r, transposed: false, right.r, transposed: true)
@@ -30,7 +30,7 @@ struct FactoredChange {
             vt = Matrix.product(core.vt.firstRows(rank), transposed: false, right.q, transposed: true)
             svd = core
         } else {
-            svd = try change.dense.singularValueDecomposition()
+            svd = try delta.dense.singularValueDecomposition()
             let rank = svd.numericalRank()
             u = svd.u.firstColumns(rank)
             vt = svd.vt.firstRows(rank)
@@ -40,7 +40,7 @@ struct FactoredChange {
     }
 
     /// How this change and another of the same parameter get in each other's way.
-    func measure(_ other: FactoredChange) -> Interference.Measure {
+    func measure(_ other: DeltaSVD) -> Interference.Measure {
         let columns = Matrix.product(u, transposed: true, other.u)
         let rows = Matrix.product(vt, transposed: false, other.vt, transposed: true)
         var inner = 0.0
@@ -69,7 +69,7 @@ struct FactoredChange {
     }
 }
 
-extension Change {
+extension WeightDelta {
     /// Whether everything that it is known by is a finite number.
     var isFinite: Bool {
         switch storage {

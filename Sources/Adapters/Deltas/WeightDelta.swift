@@ -1,7 +1,7 @@
 package import Compute
 
 /// What one task, or a merge, changes in one parameter.
-package struct Change: Sendable {
+package struct WeightDelta: Sendable {
     /// How the change is known.
     package enum Storage: Sendable {
         /// scale · b · a with b (rows, r) and a (r, columns): a LoRA update as it was trained.
@@ -39,10 +39,10 @@ package struct Change: Sendable {
     }
 
     /// The change times a factor.
-    package func scaled(by factor: Double) -> Change {
+    package func scaled(by factor: Double) -> WeightDelta {
         switch storage {
-        case .lowRank(let b, let a, let scale): Change(shape: shape, .lowRank(b: b, a: a, scale: scale * factor))
-        case .dense(let matrix): Change(shape: shape, .dense(factor * matrix))
+        case .lowRank(let b, let a, let scale): WeightDelta(shape: shape, .lowRank(b: b, a: a, scale: scale * factor))
+        case .dense(let matrix): WeightDelta(shape: shape, .dense(factor * matrix))
         }
     }
 
@@ -61,23 +61,23 @@ package struct Change: Sendable {
 }
 
 /// Everything that one task changes, and how much of it is wanted.
-package struct TaskChanges: Sendable {
+package struct TaskVector: Sendable {
     /// The task's name.
     package let task: String
     /// Its weight in the merge.
     package let weight: Double
     /// By the canonical name of the parameter.
-    package let changes: [String: Change]
+    package let deltas: [String: WeightDelta]
     /// Σ xᵀx / n of what a module reads on the task's images, by module; empty unless a method wants it.
     package let inputMoments: [String: Matrix]
 
     /// A task's changes with their weight.
     package init(
-        task: String, weight: Double, changes: [String: Change], inputMoments: [String: Matrix] = [:]
+        task: String, weight: Double, deltas: [String: WeightDelta], inputMoments: [String: Matrix] = [:]
     ) {
         self.inputMoments = inputMoments
         self.task = task
         self.weight = weight
-        self.changes = changes
+        self.deltas = deltas
     }
 }

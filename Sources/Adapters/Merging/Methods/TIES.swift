@@ -3,7 +3,7 @@ import Compute
 /// The parts of TIES: trimming to the largest elements, electing a sign for each element, the mean of those that agree.
 ///
 /// Yadav et al., TIES-Merging: Resolving Interference When Merging Models, NeurIPS 2023 (arXiv 2306.01708).
-enum SignElection {
+enum TIES {
     /// Per element, the mean of the values whose sign is that of their sum; zeros take no part, and where the sum is zero
     /// nobody is elected.
     ///
@@ -54,7 +54,7 @@ enum SignElection {
     ///
     /// - Parameter values: a task's values in a parameter, by the parameter's place and its part's place.
     static func thresholds(
-        _ tasks: TaskMatrices, density: Double,
+        _ tasks: PerParameterDeltas, density: Double,
         values: @Sendable (_ item: Int, _ place: Int) throws -> Matrix
     ) throws -> [Double] {
         guard density < 1 else { return [Double](repeating: 0, count: tasks.taskCount) }

@@ -4,7 +4,7 @@ import Synchronization
 import Tensors
 
 /// One task's change of one parameter, its weight folded in.
-struct TaskPart: Sendable {
+struct WeightedDelta: Sendable {
     /// The task's place among all tasks in the order of their names.
     let index: Int
     /// The task's name.
@@ -12,7 +12,7 @@ struct TaskPart: Sendable {
     /// The task's weight.
     let weight: Double
     /// weight · ΔW_t; ΔW_t alone where weights were asked to be kept apart.
-    let change: Change
+    let delta: WeightDelta
 }
 
 /// The parameters that matrix rules merge, each with what the tasks change in it.
@@ -20,30 +20,30 @@ struct TaskPart: Sendable {
 /// Tasks stand in the order of their names, so that the order in which adapters were given cannot decide anything; a task
 /// of weight 0 takes no part. Vectors, and matrices of a single row or column, have no subspaces to speak of: they are
 /// summed by weight.
-struct TaskMatrices: Sendable {
+struct PerParameterDeltas: Sendable {
     /// The parameters by name, sorted.
-    let parameters: [(name: String, parts: [TaskPart])]
+    let parameters: [(name: String, parts: [WeightedDelta])]
     /// The number of tasks, those of weight 0 included.
     let taskCount: Int
     /// What is merged as a sum, done.
-    let sums: [String: Change]
+    let sums: [String: WeightDelta]
 
     /// Splits what the tasks change into matrices and the rest, which is summed and multiplied by `factor`.
     ///
     /// - Parameter keepsAll: keep weights apart from changes, tasks of weight 0, and matrices of a single row or column.
-    init(_ tasks: [TaskChanges], factor: Double, keepsAll: Bool = false) {
+    init(_ tasks: [TaskVector], factor: Double, keepsAll: Bool = false) {
         let ordered = tasks.sorted { $0.task < $1.task }
-        var parameters: [(name: String, parts: [TaskPart])] = []
+        var parameters: [(name: String, parts: [WeightedDelta])] = []
         var sums = MergeMethod.weightedSum(ordered, factor: factor) { keepsAll ? $0.isVector : !$0.isMatrix }
-        for name in Set(ordered.flatMap(\.changes.keys)).sorted() where sums[name] == nil {
-            let parts = ordered.enumerated().compactMap { index, task -> TaskPart? in
-                guard task.weight != 0 || keepsAll, let change = task.changes[name] else { return nil }
-                return TaskPart(
+        for name in Set(ordered.flatMap(\.deltas.keys)).sorted() where sums[name] == nil {
+            let parts = ordered.enumerated().compactMap { index, task -> WeightedDelta? in
+                guard task.weight != 0 || keepsAll, let delta = task.deltas[name] else { return nil }
+                return WeightedDelta(
                     index: index, task: task.task, weight: task.weight,
-                    change: keepsAll ? change : change.scaled(by: task.weight))
+                    delta: keepsAll ? delta : delta.scaled(by: task.weight))
             }
             if parts.isEmpty {
-                sums[name] = ordered.lazy.compactMap { $0.changes[name] }.first?.scaled(by: 0)
+                sums[name] = ordered.lazy.compactMap { $0.deltas[name] }.first?.scaled(by: 0)
             } else {
                 parameters.append((name, parts))
             }
@@ -57,7 +57,7 @@ struct TaskMatrices: Sendable {
     ///
     /// - Throws: the first parameter's error.
     func map<Result: Sendable>(
-        _ body: @Sendable (_ item: Int, _ name: String, _ parts: [TaskPart]) throws -> Result
+        _ body: @Sendable (_ item: Int, _ name: String, _ parts: [WeightedDelta]) throws -> Result
     ) throws -> [Result] {
         let results = Mutex([Int: Swift.Result<Result, any Error>]())
         let pool = try WorkerPool(workers: min(AvailableProcessors.count, parameters.count))
@@ -81,18 +81,18 @@ struct TaskMatrices: Sendable {
     ///
     /// - Throws: the first parameter's error.
     func merged(
-        _ rule: @Sendable (_ name: String, _ parts: [TaskPart]) throws -> Change.Storage
-    ) throws -> [String: Change] {
+        _ rule: @Sendable (_ name: String, _ parts: [WeightedDelta]) throws -> WeightDelta.Storage
+    ) throws -> [String: WeightDelta] {
         let storages = try map { _, name, parts in try rule(name, parts) }
         var merged = sums
         for ((name, parts), storage) in zip(parameters, storages) {
-            merged[name] = Change(shape: parts[0].change.shape, storage)
+            merged[name] = WeightDelta(shape: parts[0].delta.shape, storage)
         }
         return merged
     }
 }
 
-extension Change {
+extension WeightDelta {
     /// Whether it has rows and columns to speak of.
     var isMatrix: Bool { !isVector && rows > 1 && columns > 1 }
 }

@@ -58,9 +58,10 @@ sanitize: deps ## every test under AddressSanitizer and UndefinedBehaviorSanitiz
 	SWIFT="$(SWIFT)" scripts/sanitize address
 	SWIFT="$(SWIFT)" scripts/sanitize undefined
 
-check: deps ## formatting, warnings as errors, import directions
+check: deps ## formatting, warnings as errors, import directions, docs
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
 	scripts/check-imports
+	scripts/check-docs
 	$(SWIFT) build
 
 format: ## bring the sources into the project's format

@@ -25,7 +25,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     ],
     targets: [
@@ -34,6 +33,7 @@ let package = Package(
             name: "CImageCodecs",
             cSettings: strictC,
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("z")]),
+        .target(name: "CCrypto", cSettings: strictC, linkerSettings: [.linkedLibrary("crypto")]),
         .target(name: "CKernels", cSettings: strictC),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
@@ -47,7 +47,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
 
         // Libraries in Swift.
-        .target(name: "Files", swiftSettings: strict),
+        .target(name: "Files", dependencies: ["CCrypto"], swiftSettings: strict),
         .target(name: "Tensors", dependencies: ["Files"], swiftSettings: strict),
         .target(
             name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors", "Files"], swiftSettings: strict
@@ -59,14 +59,12 @@ let package = Package(
             name: "Adapters",
             dependencies: [
                 "VisionTransformers", "Images", "Compute", "Tensors", "Files",
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(
             name: "Labelling",
             dependencies: [
                 "CExtendedAttributes", "VisionTransformers", "Images", "Tensors", "Files",
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(

@@ -41,7 +41,7 @@ package enum ClassifierExport {
             recordName,
             JSON.object([
                 "format": "mergevit-export", "format_version": .int(1), "task": .string(task),
-                "bundle": .object(["path": .string(bundle.folder), "sha256": try FileDigest.byName(files)]),
+                "bundle": .object(["path": .string(bundle.folder), "sha256": try SHA256.json(ofFiles: files)]),
             ])
             .serialized())
         return (classifier.architecture, head)

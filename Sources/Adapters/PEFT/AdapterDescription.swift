@@ -49,7 +49,7 @@ package enum AdapterDescription {
         object["classes"] = .int(classes ?? 0)
         object["class_names"] = labels.map { .array($0.names.map(JSON.string)) } ?? .null
         object["tensors"] = .int(source.weights.entries.count)
-        object["sha256"] = try FileDigest.byName(source.files)
+        object["sha256"] = try SHA256.json(ofFiles: source.files)
         return .object(object)
     }
 

@@ -94,7 +94,7 @@ struct RecordedBase {
         }
         let weights = digests.filter { !$0.name.hasSuffix(".json") }
         let found = try base.files.map { file in
-            (name: RecipeReader.lastPart(file.path), sha256: try FileDigest.sha256(file.path))
+            (name: RecipeReader.lastPart(file.path), sha256: try SHA256.text(ofFile: file.path))
         }
         guard Set(weights.map(\.sha256)) == Set(found.map(\.sha256)) else {
             func short(_ digest: String) -> String { "\(digest.prefix(12))..." }
@@ -117,7 +117,7 @@ struct RecordedBase {
         for (name, digest) in digests where name.hasSuffix(".json") {
             let path = "\(base.folder)/\(name)"
             guard access(path, F_OK) == 0 else { continue }
-            if try FileDigest.sha256(path) != digest {
+            if try SHA256.text(ofFile: path) != digest {
                 difference.warnings.append(
                     "\(path) is not the one that it was trained with (\(record)); the weights are")
             }

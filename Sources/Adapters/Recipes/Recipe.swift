@@ -1,6 +1,4 @@
-import Crypto
 package import Files
-import Synchronization
 import Tensors
 package import VisionTransformers
 
@@ -39,7 +37,7 @@ package enum Recipe {
     ) throws -> JSONObject {
         let base = merged.base
         var recipe = rule(merged)
-        recipe["base"] = .object(["path": .string(base.folder), "sha256": try FileDigest.byName(files(of: base))])
+        recipe["base"] = .object(["path": .string(base.folder), "sha256": try SHA256.json(ofFiles: files(of: base))])
         recipe["adapters"] = .array(
             try (adapters ?? merged.adapters).map { item in
                 var members: JSONObject = [
@@ -50,9 +48,9 @@ package enum Recipe {
                 members["labels"] = item.adapter.labels.map(JSON.string)
                 members["activation"] = item.adapter.givenActivation.map { .string($0.rawValue) }
                 members["head"] = try item.adapter.headFile.map {
-                    .object(["path": .string($0), "sha256": .string(try FileDigest.sha256($0))])
+                    .object(["path": .string($0), "sha256": .string(try SHA256.text(ofFile: $0))])
                 }
-                members["sha256"] = try FileDigest.byName(item.adapter.files)
+                members["sha256"] = try SHA256.json(ofFiles: item.adapter.files)
                 return .object(members)
             })
         recipe["calibration"] = calibration?.json
@@ -76,64 +74,5 @@ extension Recipe {
     /// The files of a base that a bundle is made of.
     package static func files(of base: Checkpoint) -> [String] {
         ["\(base.folder)/config.json"] + base.preprocessorPaths + base.files.map(\.path)
-    }
-}
-
-/// Checksums of files.
-package enum FileDigest {
-    /// What was computed already, by path: a base is compared with what adapters were trained over, then stands in a recipe.
-    private static let known = Mutex<[String: (identity: FileIdentity, digest: String)]>([:])
-
-    /// The SHA-256 of a file's content as 64 hexadecimal digits. A file that has not changed is read once; of a
-    /// large one, long work reports the MiB that are done.
-    ///
-    /// - Throws: `FileError` when the file cannot be read; `ToldToStop`.
-    package static func sha256(_ path: String) throws -> String {
-        let file = try MappedFile(path: path)
-        if let entry = known.withLock({ $0[path] }), entry.identity == file.identity { return entry.digest }
-        let block = 1 << 24
-        var hash = SHA256()
-        for start in stride(from: 0, to: file.bytes.count, by: block) {
-            if file.bytes.count > 4 * block {
-                try LongWork.report("hashing MiB", start >> 20, of: file.bytes.count >> 20)
-            }
-            let range = start..<min(start + block, file.bytes.count)
-            hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[range]))
-            file.release(range)
-        }
-        let digest = hexadecimal(hash.finalize())
-        known.withLock { $0[path] = (file.identity, digest) }
-        return digest
-    }
-
-    /// The SHA-256 of some bytes one after the other, as 64 hexadecimal digits.
-    package static func sha256(_ parts: some Sequence<[UInt8]>) -> String {
-        var hash = SHA256()
-        for part in parts { hash.update(data: part) }
-        return hexadecimal(hash.finalize())
-    }
-
-    /// The SHA-256 of bytes as 64 hexadecimal digits.
-    package static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
-        var hash = SHA256()
-        hash.update(bufferPointer: bytes)
-        return hexadecimal(hash.finalize())
-    }
-
-    private static func hexadecimal(_ digest: SHA256.Digest) -> String {
-        let digits = Array("0123456789abcdef")
-        return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
-    }
-
-    /// The SHA-256 of files, by the last part of their names.
-    ///
-    /// - Throws: `FileError` when a file cannot be read; `ToldToStop`.
-    package static func byName(_ paths: [String]) throws -> JSON {
-        var object = JSONObject()
-        for path in paths {
-            let name = path.split(separator: "/").last.map(String.init) ?? path
-            object[name] = .string(try sha256(path))
-        }
-        return .object(object)
     }
 }

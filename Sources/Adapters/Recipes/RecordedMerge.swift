@@ -185,7 +185,7 @@ package struct RecordedMerge: Sendable {
         var wrong: [String] = []
         func check(_ path: String, _ expected: String) throws(ToldToStop) {
             do {
-                let found = try FileDigest.sha256(path)
+                let found = try SHA256.text(ofFile: path)
                 if found != expected {
                     wrong.append("\(path): not the file that was merged: expected SHA-256 \(expected), found \(found)")
                 }

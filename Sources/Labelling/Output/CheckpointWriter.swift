@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// When rows are made to reach the disk.
@@ -16,7 +17,7 @@ final class CheckpointWriter: @unchecked Sendable {
     /// How far the rows' file is, to be kept with the next checkpoint.
     struct Place {
         let bytes: Int
-        let rows: RunningDigest
+        let rows: SHA256
         let point: RunPoint
 
         var checkpoint: RunCheckpoint {

@@ -185,7 +185,7 @@ struct Journal: ~Copyable {
     }
 
     private static func sum(_ object: JSONObject) -> String {
-        var digest = RunningDigest()
+        var digest = SHA256()
         Array(JSON.object(object).serialized(indented: false).utf8).withUnsafeBytes { digest.add($0) }
         return String(digest.text.prefix(16))
     }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Synchronization
 
@@ -14,7 +15,7 @@ package final class OutputFile: Sendable {
     private let name: BytePath
     private let descriptor: Int32
     private let state: Mutex<State>
-    private let digest = Mutex(RunningDigest())
+    private let digest = Mutex(SHA256())
 
     private enum State {
         /// Written where it is: standard output, a device, a FIFO.

@@ -23,7 +23,7 @@ package final class ResumableFile: RowOutput {
 
     private struct State {
         var bytes = 0
-        var rows = RunningDigest()
+        var rows = SHA256()
         var start: RunCheckpoint?
         var inputs = 0
         var paths = InputDigest()
@@ -87,7 +87,7 @@ package final class ResumableFile: RowOutput {
         state.withLock { state in
             state.writer = writer
             guard let last = checkpoints.last else {
-                state.rows = RunningDigest()
+                state.rows = SHA256()
                 return
             }
             state.bytes = end
@@ -207,7 +207,7 @@ extension ResumableFile {
 
     /// The checkpoints whose rows are in the file as they were written.
     private func verified(_ checkpoints: [RunCheckpoint]) throws(LabellingError) -> [RunCheckpoint] {
-        var digest = RunningDigest()
+        var digest = SHA256()
         var position = 0
         var count = 0
         for checkpoint in checkpoints {
@@ -224,7 +224,7 @@ extension ResumableFile {
     }
 
     /// Adds a part of the rows' file to a digest; false when the file ends before it does.
-    private func add(_ range: Range<Int>, to digest: inout RunningDigest) throws(LabellingError) -> Bool {
+    private func add(_ range: Range<Int>, to digest: inout SHA256) throws(LabellingError) -> Bool {
         var block = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
         var position = range.lowerBound
         while position < range.upperBound {

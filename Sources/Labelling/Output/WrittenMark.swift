@@ -1,4 +1,5 @@
 import CExtendedAttributes
+import Files
 import Glibc
 
 /// Remembers in an extended attribute of a file what was written into it, so that a file that somebody has changed since is not
@@ -32,7 +33,7 @@ enum WrittenMark {
         let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        var digest = RunningDigest()
+        var digest = SHA256()
         var block = [UInt8](repeating: 0, count: 1 << 20)
         while true {
             let count = block.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }

@@ -81,7 +81,7 @@ package struct GatheredShards: Sendable {
     /// - Returns: the manifest of what was written.
     /// - Throws: `LabellingError.shards` naming a file that is damaged; `LabellingError.output`.
     package func write(to output: OutputFile) throws(LabellingError) -> RunManifest {
-        var digest = RunningDigest()
+        var digest = SHA256()
         var (bytes, failed, below, header) = (0, 0, 0, [UInt8]())
         let total = parts.reduce(0) { $0 + $1.manifest.rows.bytes }
         for (index, part) in parts.enumerated() {
@@ -144,7 +144,7 @@ private final class ShardFile {
     /// Gives the file block by block.
     func copy(_ body: (UnsafeRawBufferPointer, _ isHeader: Bool) throws(LabellingError) -> Void) throws(LabellingError)
     {
-        var digest = RunningDigest()
+        var digest = SHA256()
         var position = 0
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
         defer { block.deallocate() }

@@ -1,5 +1,6 @@
 import Adapters
 package import Compute
+import Files
 package import Images
 package import Labelling
 
@@ -74,7 +75,7 @@ package struct PictureStore: Sendable {
             let digests = try pool.map(part.count) { place in
                 var reader = FileReader(limit: 1 << 30)
                 var digest = unreadable
-                try? reader.read(part[part.startIndex + place].path) { digest = FileDigest.sha256($0) }
+                try? reader.read(part[part.startIndex + place].path) { digest = SHA256.text(of: $0) }
                 return digest
             }
             for (item, digest) in zip(part, digests) { text += "\(item.class) \(digest)\n" }
@@ -100,7 +101,7 @@ package struct PictureStore: Sendable {
         var loaded = Loaded(picture: .failure(Reason(description: "not read")))
         do {
             try reader.read(path) { content in
-                loaded.digest = FileDigest.sha256(content)
+                loaded.digest = SHA256.text(of: content)
                 loaded.picture = .success(try Self.kept(content, preparer, kept))
             }
         } catch {

@@ -132,11 +132,11 @@ package struct Distillation {
         if case .minutes(let minutes) = length { binding["minutes"] = .double(minutes) }
         binding["seed"] = .number(String(rule.settings.seed))
         binding["from"] = .object(MergeRule(start.method, start.settings).json)
-        binding["base_sha256"] = try FileDigest.byName(Recipe.files(of: start.base))
+        binding["base_sha256"] = try SHA256.json(ofFiles: Recipe.files(of: start.base))
         for item in start.adapters {
             let task = item.adapter.task
-            binding["adapter \(task)"] = try FileDigest.byName(item.adapter.files)
-            if let head = item.adapter.headFile { binding["head \(task)"] = .string(try FileDigest.sha256(head)) }
+            binding["adapter \(task)"] = try SHA256.json(ofFiles: item.adapter.files)
+            if let head = item.adapter.headFile { binding["head \(task)"] = .string(try SHA256.text(ofFile: head)) }
             binding["weight \(task)"] = .double(item.weight)
             binding["images \(task)"] = images[task].map(JSON.string) ?? .null
         }

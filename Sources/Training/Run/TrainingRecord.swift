@@ -24,13 +24,13 @@ struct TrainingRecord {
     /// - Throws: `FileError` when one cannot be read.
     init(_ job: TrainingJob, base: Checkpoint, training: PictureStore, validation: PictureStore?) throws {
         self.job = job
-        self.base = try FileDigest.byName(Recipe.files(of: base))
+        self.base = try SHA256.json(ofFiles: Recipe.files(of: base))
         resize = try base.resizeBackend()
         preprocessor = base.preprocessor.source == .folder ? nil : try base.preprocessorFile().json
         let classes = JSON.array(job.data.classes.map(JSON.string)).serialized(indented: false)
         let sets = job.data.labels.map { "labels \($0.sets)\n" } ?? ""
         let text = "\(classes)\n\(sets)training\n\(training.fingerprint)validation\n\(validation?.fingerprint ?? "")"
-        dataDigest = Array(text.utf8).withUnsafeBytes { FileDigest.sha256($0) }
+        dataDigest = SHA256.text(ofUTF8: text)
         images = (
             training.pictures.count, validation?.pictures.count ?? 0,
             training.skipped.count + (validation?.skipped.count ?? 0)

@@ -99,7 +99,7 @@ struct PictureReader {
 extension PictureStore {
     /// The SHA-256 of `fingerprint`, with how many pictures there are: what results depend on.
     var binding: JSON {
-        let digest = Array(fingerprint.utf8).withUnsafeBytes { FileDigest.sha256($0) }
+        let digest = SHA256.text(ofUTF8: fingerprint)
         return .object(["images": .int(pictures.count), "sha256": .string(digest)])
     }
 }

@@ -17,7 +17,7 @@ extension StudyJob {
     func bindOptions(_ store: StudyStore, base: Checkpoint) throws {
         try store.bind("version", .string(version))
         try store.bind("tasks", .array(tasks.map { .string($0.name) }))
-        try store.bind("base", FileDigest.byName(Recipe.files(of: base)))
+        try store.bind("base", SHA256.json(ofFiles: Recipe.files(of: base)))
         try store.bind(
             "options",
             .object([
@@ -149,7 +149,7 @@ extension StudyJob {
                 let text = try PictureStore.fingerprint(of: items, pool: pool) {
                     try tell(.reading(done: $0, of: items.count))
                 }
-                digests.append(Array(text.utf8).withUnsafeBytes { FileDigest.sha256($0) })
+                digests.append(SHA256.text(ofUTF8: text))
             }
             try store.bind(
                 "training of the \(kind) of \(task.name)",

@@ -1,4 +1,5 @@
 import Adapters
+import Files
 import Images
 import Labelling
 import Logging
@@ -62,7 +63,7 @@ struct CalibrationReader {
         ) { [preparer] index, patches in
             preparer.writePatches(of: pictures[index], into: patches)
         }
-        let digest = FileDigest.sha256((pictures + large).lazy.map(\.pixels))
+        let digest = SHA256.text(of: (pictures + large).lazy.map(\.pixels))
         return (images, .init(task: task, folders: folders, count: pictures.count, sha256: digest))
     }
 

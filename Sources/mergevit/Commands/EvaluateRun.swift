@@ -29,7 +29,7 @@ struct EvaluateRun {
             tasks = try predictions(path, subject, rows: rows)
             model = .object([
                 "kind": "predictions", "path": .string(path.description),
-                "sha256": .string(try FileDigest.sha256(path.description)),
+                "sha256": .string(try SHA256.text(ofFile: path.description)),
             ])
         }
         return Evaluation(
@@ -179,7 +179,7 @@ struct EvaluateRun {
         let files = ["\(folder)/config.json"] + base.preprocessorPaths + base.files.map(\.path)
         var description: JSONObject = [
             "kind": "adapters one by one", "path": .string(folder),
-            "base": .object(["path": .string(folder), "sha256": try FileDigest.byName(files)]),
+            "base": .object(["path": .string(folder), "sha256": try SHA256.json(ofFiles: files)]),
             "adapters": .array(descriptions),
         ]
         description["precision"] = precisionDescription(engine.precision.precision(keepsLabelsInInt8: false))

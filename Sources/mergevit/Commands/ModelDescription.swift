@@ -30,7 +30,7 @@ enum ModelDescription {
         describe(checkpoint, in: &object)
         if !checkpoint.preprocessorPaths.isEmpty { object["preprocessing"] = describe(try checkpoint.preprocessing()) }
         if let head = try checkpoint.head(task: ModelBundle.plainTask) { object["tasks"] = describe([head]) }
-        object["sha256"] = try FileDigest.byName(["\(path)/config.json"] + checkpoint.files.map(\.path))
+        object["sha256"] = try SHA256.json(ofFiles: ["\(path)/config.json"] + checkpoint.files.map(\.path))
         return .object(object)
     }
 
@@ -42,8 +42,8 @@ enum ModelDescription {
         object["tasks"] = describe(bundle.heads)
         if bundle.groups.count > 1 { object["groups"] = try describe(bundle.groups, of: bundle) }
         object["recipe"] = bundle.manifest?.objectValue?["recipe"] ?? .null
-        object["sha256"] = try FileDigest.byName(
-            ["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
+        object["sha256"] = try SHA256.json(
+            ofFiles: ["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
                 .map { "\(path)/\($0)" })
         return .object(object)
     }
@@ -54,8 +54,8 @@ enum ModelDescription {
                 .object([
                     "name": .string("group\(index + 1)"), "path": .string(group.backbone.folder),
                     "tasks": .array(group.tasks.map { .string(bundle.heads[$0].task) }),
-                    "sha256": try FileDigest.byName(
-                        ["\(group.backbone.folder)/config.json"] + group.backbone.files.map(\.path)),
+                    "sha256": try SHA256.json(
+                        ofFiles: ["\(group.backbone.folder)/config.json"] + group.backbone.files.map(\.path)),
                 ])
             })
     }
@@ -69,7 +69,7 @@ enum ModelDescription {
         return .object([
             "kind": .string(file is SafetensorsFile ? "safetensors" : "torch.save"), "path": .string(path),
             "tensors": .object(entries),
-            "sha256": try FileDigest.byName([path]),
+            "sha256": try SHA256.json(ofFiles: [path]),
         ])
     }
 

@@ -95,10 +95,10 @@ final class BundleDigest: @unchecked Sendable {
     private func compute() throws -> String {
         let kept = known.map { $0.read() }
         let before = kept.reduce(into: [:]) { $0.merge($1) { $1 } }
-        let digests = try paths.map { try before[$0] ?? FileDigest.sha256($0) }
+        let digests = try paths.map { try before[$0] ?? SHA256.text(ofFile: $0) }
         let byPath = Dictionary(zip(paths, digests)) { $1 }
         for (known, kept) in zip(known, kept) where kept.count < known.count { known.keep(byPath) }
         let settings = try backbone.preprocessorFile().json.serialized()
-        return FileDigest.sha256(([settings] + digests).map { Array($0.utf8) })
+        return SHA256.text(of: ([settings] + digests).map { Array($0.utf8) })
     }
 }

@@ -92,7 +92,7 @@ let package = Package(
 
         // Tests.
         .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: strictC),
-        .target(name: "ChildProcesses", dependencies: ["CSpawn"], path: "Tests/ChildProcesses", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["CSpawn"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
         .testTarget(
             name: "TensorsTests", dependencies: ["Tensors", "Files"], resources: [.copy("Cases")], swiftSettings: strict
@@ -111,7 +111,7 @@ let package = Package(
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "LabellingTests",
-            dependencies: ["Labelling", "VisionTransformers", "Images", "Tensors", "Files", "ChildProcesses"],
+            dependencies: ["Labelling", "VisionTransformers", "Images", "Tensors", "Files", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
@@ -120,7 +120,7 @@ let package = Package(
             ],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["mergevit", "Tensors", "Files", "ChildProcesses"],
+            name: "EndToEndTests", dependencies: ["mergevit", "Tensors", "Files", "TestSupport"],
             exclude: ["Faults"],
             resources: [.copy("Cases")], swiftSettings: strict),
     ]

@@ -1,7 +1,7 @@
-import ChildProcesses
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// Heads with a softmax, a sigmoid or no activation, compared with transformers' pipeline (Cases/activations/make.py).

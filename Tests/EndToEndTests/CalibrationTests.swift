@@ -1,7 +1,7 @@
-import ChildProcesses
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// Merges that look at images: their recipes, the choice of parameters, and what they refuse.

@@ -1,7 +1,7 @@
-import ChildProcesses
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 private let sixAdapters = Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }

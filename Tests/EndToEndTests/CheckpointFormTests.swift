@@ -1,5 +1,5 @@
-import ChildProcesses
 import Foundation
+import TestSupport
 import Testing
 
 /// Forms in which people have adapters, heads and labels, from the command line.

@@ -1,7 +1,7 @@
-import ChildProcesses
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// Short runs of `merge --method distill` over the sample pictures.

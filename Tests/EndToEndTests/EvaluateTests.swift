@@ -1,8 +1,8 @@
-import ChildProcesses
 import Files
 import Foundation
 import FoundationXML
 import Tensors
+import TestSupport
 import Testing
 
 /// `mergevit evaluate` on the samples: drawn pictures with the labels that samples/labels-*.csv give them.

@@ -1,6 +1,6 @@
-import ChildProcesses
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// A system that fails: the run says so, nothing that was written is lost, and the same command goes on.

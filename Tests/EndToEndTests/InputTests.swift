@@ -1,6 +1,6 @@
-import ChildProcesses
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// Which files are labelled, and under which names.

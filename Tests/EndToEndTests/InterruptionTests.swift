@@ -1,5 +1,5 @@
-import ChildProcesses
 import Foundation
+import TestSupport
 import Testing
 
 /// Ctrl-C in the phases of commands that leave nothing behind.

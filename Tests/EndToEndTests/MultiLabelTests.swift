@@ -1,7 +1,7 @@
-import ChildProcesses
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// Training, merging and measuring of a head that gives an image several labels.

@@ -1,7 +1,7 @@
-import ChildProcesses
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 /// Adapters over another base of the same shape than the one that they were trained over.

@@ -1,7 +1,7 @@
-import ChildProcesses
 import Foundation
 import Glibc
 import Tensors
+import TestSupport
 import Testing
 
 /// Where rows go, and what is left when they cannot go there.

@@ -1,6 +1,6 @@
-import ChildProcesses
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Packed weights beside a bundle: found by the next run, and in the way of no other command.

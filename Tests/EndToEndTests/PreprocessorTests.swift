@@ -1,4 +1,4 @@
-import ChildProcesses
+import TestSupport
 import Testing
 
 /// How images become the model's input: where the settings are found, and whose resize is used.

@@ -1,5 +1,5 @@
-import ChildProcesses
 import Foundation
+import TestSupport
 import Testing
 
 /// The status line of every long command, in a terminal of 80 columns and of 40.

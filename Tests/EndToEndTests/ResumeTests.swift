@@ -1,6 +1,6 @@
-import ChildProcesses
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Runs of `label` that are killed or stopped go on with the same command, to the same bytes.

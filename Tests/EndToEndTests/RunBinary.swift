@@ -1,5 +1,5 @@
-import ChildProcesses
 import Foundation
+import TestSupport
 
 /// Starts the `mergevit` that was built beside these tests.
 ///

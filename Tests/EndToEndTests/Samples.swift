@@ -1,5 +1,5 @@
-import ChildProcesses
 import Foundation
+import TestSupport
 import Testing
 
 /// The samples of the repository, and the bundles made of them, each made once for all tests.

@@ -1,6 +1,6 @@
-import ChildProcesses
 import Foundation
 import Glibc
+import TestSupport
 
 /// A folder for one test, which goes away with this object. File names are bytes.
 final class Scratch {

@@ -1,5 +1,5 @@
-import ChildProcesses
 import Foundation
+import TestSupport
 import Testing
 
 /// `list`, `label --shard` and `gather` as a cluster runs them.

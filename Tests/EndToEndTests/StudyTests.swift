@@ -1,7 +1,7 @@
-import ChildProcesses
 import Foundation
 import FoundationXML
 import Tensors
+import TestSupport
 import Testing
 
 /// `mergevit study` on the sample adapters and drawn pictures.

@@ -1,5 +1,5 @@
-import ChildProcesses
 import Foundation
+import TestSupport
 import Testing
 
 /// A terminal of one width that understands what `mergevit` writes to it, and what must not happen on it.

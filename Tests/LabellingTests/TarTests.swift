@@ -1,6 +1,6 @@
-import ChildProcesses
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Labelling

@@ -92,22 +92,27 @@ let package = Package(
 
         // Tests.
         .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: strictC),
-        .target(name: "TestSupport", dependencies: ["CSpawn"], path: "Tests/Support", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["CSpawn", "Tensors"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
         .testTarget(
-            name: "TensorsTests", dependencies: ["Tensors", "Files"], resources: [.copy("Cases")], swiftSettings: strict
+            name: "TensorsTests", dependencies: ["Tensors", "Files", "TestSupport"], resources: [.copy("Cases")],
+            swiftSettings: strict
         ),
-        .testTarget(name: "ComputeTests", dependencies: ["Compute", "Tensors", "Files"], swiftSettings: strict),
         .testTarget(
-            name: "ImagesTests", dependencies: ["Images", "Tensors", "Files"], exclude: ["make_cases.py"],
+            name: "ComputeTests", dependencies: ["Compute", "Tensors", "Files", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ImagesTests", dependencies: ["Images", "Tensors", "Files", "TestSupport"],
+            exclude: ["make_cases.py"],
             resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(
             name: "VisionTransformersTests",
-            dependencies: ["VisionTransformers", "Images", "Compute", "Tensors", "Files"],
+            dependencies: ["VisionTransformers", "Images", "Compute", "Tensors", "Files", "TestSupport"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "AdaptersTests", dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors", "Files"],
+            name: "AdaptersTests",
+            dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors", "Files", "TestSupport"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "LabellingTests",
@@ -117,6 +122,7 @@ let package = Package(
             name: "TrainingTests",
             dependencies: [
                 "Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
+                "TestSupport",
             ],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(

@@ -2,6 +2,7 @@ import Adapters
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -12,7 +13,7 @@ import VisionTransformers
 
     /// Writes an adapter of `targets` with the given tensors.
     func adapter(_ targets: [String], _ tensors: [(name: String, tensor: Tensor)]) throws -> String {
-        let folder = try temporaryFolder()
+        let folder = try SharedFolder.subfolder()
         let settings: JSONObject = [
             "peft_type": "LORA", "r": .int(2), "lora_alpha": .int(4),
             "target_modules": .array(targets.map(JSON.string)),
@@ -53,7 +54,7 @@ import VisionTransformers
     }
 
     @Test func aTrainedBiasOfAModuleWithoutOneIsRefused() throws {
-        let (plain, bare) = (casePath("base"), try temporaryFolder())
+        let (plain, bare) = (casePath("base"), try SharedFolder.subfolder())
         var settings = try #require(try JSON(contentsOf: plain + "/config.json").objectValue)
         settings["qkv_bias"] = .bool(false)
         try JSON.object(settings).serialized().write(toFile: bare + "/config.json", atomically: true, encoding: .utf8)
@@ -72,7 +73,7 @@ import VisionTransformers
     }
 
     @Test func aBundleThatHoldsAFolderIsNotReplaced() throws {
-        let root = try temporaryFolder()
+        let root = try SharedFolder.subfolder()
         let source = root + "/base"
         try FileManager.default.copyItem(atPath: casePath("base"), toPath: source)
         try #"{"size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}"#

@@ -4,31 +4,12 @@ import Files
 import Foundation
 import Glibc
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
 /// A file or folder among the test's cases: what PEFT wrote.
 func casePath(_ name: String) -> String { (Foundation.Bundle.module.resourcePath ?? ".") + "/Cases/" + name }
-
-/// A new empty folder, which goes away when the tests end.
-func temporaryFolder() throws -> String {
-    let url = try Workplace.root.get().appendingPathComponent(UUID().uuidString)
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    return url.path
-}
-
-private enum Workplace {
-    static let root: Result<URL, any Error> = Result {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-adapters-\(getpid())")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        atexit { Workplace.cleanUp() }
-        return url
-    }
-
-    private static func cleanUp() {
-        if let url = try? root.get() { try? FileManager.default.removeItem(at: url) }
-    }
-}
 
 extension MergeSettings {
     /// The settings of a weighted sum.
@@ -133,7 +114,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     }
 
     @Test func classNamesComeFromWhereTheyAre() throws {
-        let folder = try temporaryFolder()
+        let folder = try SharedFolder.subfolder()
         func write(_ name: String, _ text: String) throws -> String {
             try text.write(toFile: "\(folder)/\(name)", atomically: true, encoding: .utf8)
             return "\(folder)/\(name)"
@@ -176,7 +157,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     }
 
     @Test func classesThatAreCalledByNumbersAreNames() throws {
-        let folder = try temporaryFolder()
+        let folder = try SharedFolder.subfolder()
         for (text, names) in [
             (#"{"id2label": {"0": 0, "1": true, "2": 1.5}}"#, ["0", "True", "1.5"]),
             (#"{"0": 0, "1": 1, "2": 2}"#, ["0", "1", "2"]), (#"{"1": 0, "10": 1, "2": 2}"#, ["1", "10", "2"]),
@@ -190,7 +171,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     }
 
     @Test func namesThatAreNearlyTheSameAreWarnedOf() throws {
-        let labels = try temporaryFolder() + "/labels.txt"
+        let labels = try SharedFolder.subfolder() + "/labels.txt"
         func warnings(_ text: String) throws -> [String] {
             try text.write(toFile: labels, atomically: true, encoding: .utf8)
             return try Adapter(task: "b", path: casePath("b"), labels: labels, base: base).warnings(over: base)
@@ -213,7 +194,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     func changed(
         settings: [String: String] = [:], without: String? = nil, adding: [(name: String, tensor: Tensor)] = []
     ) throws -> String {
-        let folder = try temporaryFolder()
+        let folder = try SharedFolder.subfolder()
         var object = try #require(try JSON(contentsOf: casePath("a/adapter_config.json")).objectValue)
         for (key, value) in settings { object[key] = try JSON(parsing: Array(value.utf8)) }
         try JSON.object(object).serialized()
@@ -274,7 +255,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     @Test func aHeadAloneIsATask() throws {
         let weight = Tensor(shape: [2, 48], repeating: 0.5)
         let bias = Tensor(shape: [2], values: [1, 2])
-        let folder = try temporaryFolder()
+        let folder = try SharedFolder.subfolder()
         try writeSafetensors(
             [("classifier.weight", weight), ("classifier.bias", bias)], to: folder + "/head.safetensors")
         for path in [folder, folder + "/head.safetensors"] {
@@ -286,7 +267,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     }
 
     @Test func aPickleAloneIsRefusedWithAdvice() throws {
-        let folder = try temporaryFolder()
+        let folder = try SharedFolder.subfolder()
         try Data([0x80]).write(to: URL(fileURLWithPath: folder + "/adapter_model.bin"))
         let error = #expect(throws: FileError.self) { try Adapter(task: "t", path: folder, base: base) }
         #expect(error?.reason.contains("torch.save(model.state_dict(), FILE)") == true)

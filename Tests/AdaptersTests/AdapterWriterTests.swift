@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -12,12 +13,12 @@ import VisionTransformers
 
     init() throws {
         base = try Checkpoint(folder: try Self.placedBase())
-        folder = try temporaryFolder()
+        folder = try SharedFolder.subfolder()
     }
 
     /// The case's base with preprocessing, which recipes need.
     private static func placedBase() throws -> String {
-        let folder = try temporaryFolder() + "/base"
+        let folder = try SharedFolder.subfolder() + "/base"
         try FileManager.default.copyItem(atPath: casePath("base"), toPath: folder)
         try "{}".write(toFile: folder + "/preprocessor_config.json", atomically: true, encoding: .utf8)
         return folder
@@ -124,7 +125,7 @@ import VisionTransformers
         (recipe(#""method": "sum", "parameters": {}, "base": {"path": "b", "sha256": {"x": ""}}"#), "\"adapters\""),
     ])
     func brokenRecipesAreNamed(_ text: String, _ reason: String) throws {
-        let path = try temporaryFolder() + "/bundle.json"
+        let path = try SharedFolder.subfolder() + "/bundle.json"
         try text.write(toFile: path, atomically: true, encoding: .utf8)
         do {
             _ = try RecordedMerge(path: path)

@@ -2,6 +2,7 @@ import Adapters
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -11,7 +12,7 @@ import VisionTransformers
     let base: Checkpoint
 
     init() throws {
-        root = try temporaryFolder()
+        root = try SharedFolder.subfolder()
         try FileManager.default.copyItem(atPath: casePath("base"), toPath: root + "/base")
         try #"{"size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}"#
             .write(toFile: root + "/base/preprocessor_config.json", atomically: true, encoding: .utf8)

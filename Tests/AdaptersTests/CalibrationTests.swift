@@ -1,18 +1,9 @@
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
 @testable import Adapters
-
-/// Numbers in -1...1 from a fixed start.
-private struct Noise {
-    var state: UInt64
-
-    mutating func next() -> Float {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return Float(Int32(truncatingIfNeeded: state >> 32)) / 2_147_483_648
-    }
-}
 
 /// Images of noise that differ in their brightness.
 private func noiseImages(_ task: String, count: Int) -> CalibrationImages {

@@ -2,6 +2,7 @@ import Adapters
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -15,7 +16,7 @@ import VisionTransformers
 
     init() throws {
         base = try Checkpoint(folder: casePath("base"))
-        folder = try temporaryFolder()
+        folder = try SharedFolder.subfolder()
     }
 
     /// Writes an adapter of one module, with more tensors and settings.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Compute
@@ -7,14 +8,8 @@ import Testing
 @Suite struct AvailableProcessorsTests {
     /// The quota that files below a root give.
     private func quota(_ files: [String: String]) throws -> Double? {
-        let root = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: root) }
-        for (name, content) in files {
-            let file = root.appendingPathComponent(name)
-            try FileManager.default.createDirectory(
-                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data(content.utf8).write(to: file)
-        }
+        let root = try TemporaryFolder()
+        for (name, content) in files { try root.write(name, content) }
         return ProcessorQuota(root: root.path).processors
     }
 

@@ -1,5 +1,6 @@
 import Compute
 import Tensors
+import TestSupport
 import Testing
 
 /// The loops over bfloat16 numbers give what the definition says, to the last bit.

@@ -1,5 +1,6 @@
 import Compute
 import Tensors
+import TestSupport
 import Testing
 
 /// The gradient of `Σ weights · function(x)` by central differences.

@@ -1,19 +1,8 @@
 import Compute
 import Foundation
 import Tensors
+import TestSupport
 import Testing
-
-/// A small deterministic generator, so that every run tests the same numbers.
-struct Noise {
-    var state: UInt64
-
-    mutating func next() -> Float {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return Float(Int32(truncatingIfNeeded: state >> 32)) / Float(1 << 31)
-    }
-
-    mutating func values(_ count: Int) -> [Float] { (0..<count).map { _ in next() } }
-}
 
 /// The largest difference, relative to the largest magnitude.
 func distance(_ a: [Float], _ b: [Float]) -> Float {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The datasets and reference answers that are too large for the repository, where they are there.

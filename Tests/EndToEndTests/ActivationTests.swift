@@ -7,12 +7,12 @@ import Testing
 /// Heads with a softmax, a sigmoid or no activation, compared with transformers' pipeline (Cases/activations/make.py).
 @Suite struct ActivationTests {
     let cases = Samples.testCase("activations")
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     let images: [String]
     let expected: JSONObject
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         let file = try #require(try JSON(contentsOf: cases + "/expected.json").objectValue)
         images = try #require(file["images"]?.arrayValue).compactMap(\.stringValue)
         expected = try #require(file["answers"]?.objectValue)
@@ -231,7 +231,7 @@ import Testing
         try merge(
             "--base", "\(cases)/base", "--adapter", "tags=\(cases)/tags", "--adapter", "size=\(cases)/size",
             "--activation", "tags=sigmoid", "--activation", "size=none", to: "out")
-        try scratch.write("bad.png", Array("no picture".utf8))
+        try scratch.write("bad.png", "no picture")
         let paths = (0..<6).map { Samples.image(images[$0 % 2]) } + ["bad.png"]
         func arguments(_ more: [String]) -> [String] {
             ["label", "-q", "--bundle", "out", "--format", format, "--threshold", "tags=0.4"] + more + paths

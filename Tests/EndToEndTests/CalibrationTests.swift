@@ -6,11 +6,11 @@ import Testing
 
 /// Merges that look at images: their recipes, the choice of parameters, and what they refuse.
 @Suite struct CalibrationTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     let tasks = ["traffic", "aerial"]
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.copy(Samples.folder + "/images", to: "images")
     }
 
@@ -24,7 +24,9 @@ import Testing
 
     @Test func aMergeWithImagesIsMadeAgainFromItsRecipe() throws {
         let run = try merged(["--calibration", "images", "--align", "-o", "first"])
-        #expect(run.exitCode == 0 && run.errors.contains("aerial: aligned on \(sampleImages) images"), "\(run.errors)")
+        #expect(
+            run.exitCode == 0 && run.errors.contains("aerial: aligned on \(Samples.imageCount) images"), "\(run.errors)"
+        )
         func again(_ name: String, _ arguments: [String] = []) throws -> Finished {
             try runMergeVit(["merge", "--recipe", "first/bundle.json", "-o", name] + arguments, folder: scratch.url)
         }
@@ -90,7 +92,7 @@ import Testing
         #expect(
             run.errors.hasPrefix("mergevit: warning: fewer than 50 held-out images, one in 5 of a task's, tell little ")
         )
-        #expect(run.errors.contains(": aerial \(sampleImages / 5)\n"))
+        #expect(run.errors.contains(": aerial \(Samples.imageCount / 5)\n"))
         #expect(try one(["-o", "plain"]).exitCode == 0)
         #expect(try scratch.read("kept/heads.safetensors") == scratch.read("plain/heads.safetensors"))
         let task = try recipe("kept")["calibration"]?.objectValue?["tasks"]?.objectValue?["aerial"]?.objectValue

@@ -37,7 +37,7 @@ private let sixAdapters = Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples
     }
 
     @Test func allThatIsWrongIsListedAndIsExitCode3() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         try scratch.copy(Samples.adapter("corn"), to: "corn")
         try scratch.write("corn/labels.json", Array(#"["a"]"#.utf8))
         let text = String(decoding: try scratch.read("corn/adapter_config.json"), as: UTF8.self)
@@ -67,15 +67,15 @@ private let sixAdapters = Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples
 
 /// `mergevit merge --as adapter` and `--recipe`.
 @Suite struct MergeAgainTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     /// Two adapters in folders of the test's own, one with class names from elsewhere.
     private func place() throws -> [String] {
         try scratch.copy(Samples.base, to: "base")
         for task in ["corn", "trash"] { try scratch.copy(Samples.adapter(task), to: task) }
         try scratch.copy(Samples.head("aerial"), to: "sky.safetensors")
-        try scratch.write("names.txt", Array("B\nC\nG\nH\n".utf8))
+        try scratch.write("names.txt", "B\nC\nG\nH\n")
         return [
             "merge", "--base", "base", "--adapter", "corn=corn", "--adapter", "trash=trash", "--adapter",
             "sky=sky.safetensors", "--labels", "corn=names.txt", "--scale", "0.37", "--weight", "trash=-0.1", "--seed",
@@ -114,7 +114,7 @@ private let sixAdapters = Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples
         var weights = try scratch.read("corn/adapter_model.safetensors")
         weights[weights.count - 1] ^= 1
         try scratch.write("corn/adapter_model.safetensors", weights)
-        try scratch.write("names.txt", Array("B\nC\nG\nX\n".utf8))
+        try scratch.write("names.txt", "B\nC\nG\nX\n")
         let run = try run("merge", "--recipe", "first/bundle.json", "-o", "again")
         #expect(run.exitCode == 3)
         for name in ["corn/adapter_model.safetensors", "names.txt"] {

@@ -4,10 +4,10 @@ import Testing
 
 /// Forms in which people have adapters, heads and labels, from the command line.
 @Suite struct CheckpointFormTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.copy(Samples.adapter("corn"), to: "corn")
     }
 

@@ -6,7 +6,7 @@ import Testing
 
 /// Short runs of `merge --method distill` over the sample pictures.
 struct DistillScene {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     static let tasks = ["traffic", "aerial"]
     /// A run over two rounds.
     static let bundle = ["--steps", "34", "--set", "batch=1", "--set", "rank=2", "--scale", "0.3"]
@@ -14,7 +14,7 @@ struct DistillScene {
     static let short = bundle + ["--as", "adapter"]
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.copy(Samples.folder + "/images", to: "images")
     }
 
@@ -64,7 +64,7 @@ struct DistillScene {
 /// What distillation gives.
 @Suite struct DistillTests {
     let scene: DistillScene
-    var scratch: Scratch { scene.scratch }
+    var scratch: TemporaryFolder { scene.scratch }
 
     init() throws { scene = try DistillScene() }
 
@@ -74,7 +74,7 @@ struct DistillScene {
         let lines = run.errors.split(separator: "\n")
         // The first line warns of few held-out images.
         #expect(lines[1].hasPrefix("step 3 of 34: features 0.") && lines[1].contains(" % of labels the same; "))
-        #expect(run.errors.contains("aerial: aligned on \(sampleImages) images"))
+        #expect(run.errors.contains("aerial: aligned on \(Samples.imageCount) images"))
         #expect(
             lines.last
                 == "merged 2 adapters by distill from sum at scale 0.3 in 34 steps into a: traffic (43), aerial (7)")
@@ -146,7 +146,7 @@ struct DistillScene {
 /// Merges that are stopped, killed, and go on.
 @Suite struct DistillResumeTests {
     let scene: DistillScene
-    var scratch: Scratch { scene.scratch }
+    var scratch: TemporaryFolder { scene.scratch }
 
     init() throws { scene = try DistillScene() }
 

@@ -7,9 +7,9 @@ import Testing
 
 /// `mergevit evaluate` on the samples: drawn pictures with the labels that samples/labels-*.csv give them.
 @Suite struct EvaluateTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
-    init() throws { scratch = try Scratch() }
+    init() throws { scratch = try TemporaryFolder() }
 
     private static func labels(_ task: String) -> String { "\(Samples.folder)/labels-\(task).csv" }
 
@@ -50,7 +50,7 @@ import Testing
         #expect(run.output.contains("traffic       15  100.0"))
         #expect(run.errors.contains("traffic: 28 of 43 classes have no images"))
         #expect(try scratch.entries("report") == ["metrics.csv", "metrics.json", "predictions.csv", "report.html"])
-        #expect(table(try scratch.read("report/predictions.csv")).count == sampleImages)
+        #expect(table(try scratch.read("report/predictions.csv")).count == Samples.imageCount)
     }
 
     @Test func aHeadAloneIsEvaluatedToo() throws {
@@ -173,7 +173,7 @@ import Testing
 
     @Test func imagesThatCannotBeDecodedAreCountedAndNamed() throws {
         try scratch.copy(Samples.image("leaves/rust.jpg"), to: "good.jpg")
-        try scratch.write("data/common_rust/bad.png", Array("no picture".utf8))
+        try scratch.write("data/common_rust/bad.png", "no picture")
         try scratch.copy(scratch.path("good.jpg"), to: "data/common_rust/good.jpg")
         let run = try evaluate(["--bundle", try Samples.six(), "--data", "corn=data", "-o", "report"], expecting: 1)
         #expect(
@@ -220,7 +220,7 @@ import Testing
         #expect(try scratch.read("report/metrics.json") == first)
         try scratch.write("report/notes.txt", [0x78])
         #expect(try evaluate(arguments + ["--force"], expecting: 3).errors.contains("holds \"notes.txt\""))
-        try scratch.write("other/metrics.json", Array("{\"format\": \"else\"}".utf8))
+        try scratch.write("other/metrics.json", "{\"format\": \"else\"}")
         let other = try evaluate(arguments.dropLast() + ["other", "--force"], expecting: 3)
         #expect(other.errors.contains("is not a report; it is not replaced"))
         #expect(try scratch.entries() == ["other", "report"])
@@ -249,8 +249,8 @@ import Testing
     @Test func whatCannotBeReadIsExitCodeThreeAndLeavesNothing() throws {
         let bundle = try Samples.six()
         try FileManager.default.createDirectory(atPath: scratch.path("empty"), withIntermediateDirectories: true)
-        try scratch.write("table.csv", Array("path;label\n".utf8))
-        try scratch.write("rows.csv", Array("name,label\n".utf8))
+        try scratch.write("table.csv", "path;label\n")
+        try scratch.write("rows.csv", "name,label\n")
         for arguments in [
             ["--bundle", "gone", "--data", "corn=\(Self.labels("corn"))"],
             ["--bundle", bundle, "--data", "corn=gone"], ["--bundle", bundle, "--data", "corn=empty"],
@@ -344,7 +344,7 @@ enum Browser {
 /// Accuracies on real pictures.
 @Suite(.enabled(if: Shared.isThere, "needs the datasets, see MERGEVIT_SHARED")) struct EvaluateAccuracyTests {
     @Test func singleAdaptersHaveTheAccuracyThatIsKnown() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         let folder = try #require(Shared.folder)
         let options = AccuracyTests.expected.flatMap { task, _, _ in
             ["--adapter", "\(task)=\(Samples.adapter(task))", "--data", "\(task)=\(folder)/data/\(task)/test"]

@@ -6,8 +6,8 @@ import Testing
 
 /// `mergevit export`.
 @Suite struct ExportTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     private func run(_ arguments: String...) throws -> Finished { try runMergeVit(arguments, folder: scratch.url) }
 
@@ -104,7 +104,7 @@ import Testing
                 """)
         #expect(try scratch.entries() == ["aligned"])
         // Only what export wrote is replaced, and only when asked.
-        try scratch.write("mine/config.json", Array("{}".utf8))
+        try scratch.write("mine/config.json", "{}")
         let mine = try run("export", "--bundle", bundle, "-o", "mine", "--force")
         #expect(mine.exitCode == 3 && mine.errors.contains("is there and is not an exported classifier"))
         #expect(try run("export", "-q", "--bundle", bundle, "-o", "x").exitCode == 0)

@@ -6,13 +6,13 @@ import Testing
 /// A system that fails: the run says so, nothing that was written is lost, and the same command goes on.
 @Suite struct FaultTests {
     let bundle: String
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     let arguments: [String]
     let whole: [UInt8]
 
     init() throws {
         bundle = try Samples.six()
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         let list = (0..<60).map { "\(Samples.folder)/images/\($0 % 9 == 8 ? "none.png" : "signs/stop.png")\n" }
         try scratch.write("list", Array(list.joined().utf8))
         arguments = ["label", "-q", "--bundle", bundle, "--files-from", "list"]
@@ -22,7 +22,7 @@ import Testing
     /// The shim that lets system calls fail, built once; nil where there is no compiler.
     static let shim: String? = {
         let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Faults/faults.c"
-        guard let folder = try? Samples.place("faults") else { return nil }
+        guard let folder = try? SharedFolder.path("faults") else { return nil }
         let compiler = ["clang", "-shared", "-fPIC", "-O1", "-Wall", "-o", folder + ".so", source, "-ldl"]
         return (try? runProgram("/usr/bin/env", compiler))?.exitCode == 0 ? folder + ".so" : nil
     }()
@@ -71,7 +71,7 @@ import Testing
     @Test(.enabled(if: shim != nil)) func aFileThatHangsIsGivenUp() throws {
         try scratch.copy(Samples.image("signs/stop.png"), to: "hangs.png")
         try scratch.copy(Samples.image("signs/stop.png"), to: "well.png")
-        try scratch.write("list", Array("well.png\nhangs.png\nwell.png\nhangs.png\nhangs.png\nwell.png\n".utf8))
+        try scratch.write("list", "well.png\nhangs.png\nwell.png\nhangs.png\nhangs.png\nwell.png\n")
         let run = try run(["--timeout", "1", "--threads", "2"], call: "read", path: "hangs.png", error: 0)
         #expect(run.exitCode == 1)
         let status = table(try scratch.read("out.csv")).compactMap { $0["status"] }
@@ -116,7 +116,7 @@ import Testing
         var file = Array(try Data(contentsOf: URL(fileURLWithPath: Samples.testCase("large.png"))))
         file.insert(contentsOf: Self.exif, at: file.count - 12)
         try scratch.write("large.png", file)
-        try scratch.write("list", Array("large.png\n".utf8))
+        try scratch.write("list", "large.png\n")
         let run = try limited("ulimit -v 600000", ["--threads", "1"])
         #expect(run.exitCode == 0, "\(run.errors)")
         #expect(table(try scratch.read("out.csv")).compactMap { $0["status"] } == ["ok"])

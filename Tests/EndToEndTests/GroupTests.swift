@@ -6,8 +6,8 @@ import Testing
 
 /// Merges of groups of tasks into one bundle.
 @Suite struct GroupTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     static let groups = [["corn", "flowers", "aerial"], ["traffic", "trash", "clothing"]]
 
@@ -27,7 +27,7 @@ import Testing
         let arguments = ["--all-scores", "images"]
         let bytes = try label(scratch.path("all"), arguments, folder: Samples.folder)
         let rows = table(bytes)
-        #expect(rows.count == sampleImages)
+        #expect(rows.count == Samples.imageCount)
         let columns = cells(bytes)[0]
         #expect(
             columns.filter { $0.hasSuffix("_score") } == Samples.tasks.map { "\($0)_score" })

@@ -6,13 +6,13 @@ import Testing
 /// Which files are labelled, and under which names.
 @Suite struct InputTests {
     let bundle: String
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     /// What follows the path in the row of `stop.png`.
     let stop: String
 
     init() throws {
         bundle = try Samples.six()
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         let rows = String(decoding: try label(bundle, [Samples.image("signs/stop.png")]), as: UTF8.self)
         let line = try #require(rows.split(separator: "\n").last)
         stop = String(line.dropFirst(Samples.image("signs/stop.png").count))
@@ -69,7 +69,7 @@ import Testing
     @Test func argumentsAndListsKeepTheirOrder() throws {
         try scratch.copy(Samples.image("signs/stop.png"), to: "b.png")
         try scratch.copy(Samples.image("signs/stop.png"), to: "a.png")
-        try scratch.write("list", Array("a.png\n\nb.png\na.png".utf8))
+        try scratch.write("list", "a.png\n\nb.png\na.png")
         let found = table(try labelled(["b.png", "a.png", "b.png", "--files-from", "list"]))
         #expect(found.map { $0["path"] } == ["b.png", "a.png", "b.png", "a.png", "b.png", "a.png"])
         let run = try runMergeVit(
@@ -116,7 +116,7 @@ import Testing
         }
         #expect(try scratch.entries() == ["a.png"])
         // An entry of a list is a row.
-        try scratch.write("list", Array("a.png\ntypo\n".utf8))
+        try scratch.write("list", "a.png\ntypo\n")
         let run = try runMergeVit(["label", "-q", "--bundle", bundle, "--files-from", "list"], folder: scratch.url)
         #expect(run.exitCode == 1 && run.output.contains("typo,error: No such file or directory,"))
         #expect(
@@ -140,7 +140,7 @@ import Testing
         try scratch.remove("rows.tsv")
         try scratch.remove("rows.tsv.manifest.json")
         for _ in 0..<2 { #expect(try runMergeVit("list", ".", "-o", "in.list", folder: scratch.url).exitCode == 0) }
-        #expect(try scratch.read("in.list") == Array("./a.png\n./b.png\n".utf8))
+        #expect(scratch.content("in.list") == "./a.png\n./b.png\n")
         try scratch.remove("in.list")
         let shell = try runProgram(
             "/bin/sh", ["-c", "\"$0\" label -q --bundle \"$1\" . > out.csv 2> log", try mergeVitBinary(), bundle],
@@ -156,7 +156,7 @@ import Testing
             #expect(table(try labelled(["--files-from", "list"])).map { $0["path"] } == ["a.png", "b.png"], "\(list)")
             #expect(table(try labelled(["--files-from", "list", "--as-listed"])).count == 2)
         }
-        try scratch.write("list", Array("end\r\na.png\n".utf8))
+        try scratch.write("list", "end\r\na.png\n")
         #expect(table(try labelled(["--files-from", "list"])).map { $0["path"] } == ["end\r", "a.png"])
         try scratch.write("list", [0xFF, 0xFE] + "a.png\r\n".utf8.flatMap { [$0, 0] })
         let wide = try runMergeVit(["label", "--bundle", bundle, "--files-from", "list"], folder: scratch.url)
@@ -167,11 +167,11 @@ import Testing
 /// Files that cannot be labelled have a row that says why, and no other row knows of them.
 @Suite struct BadInputTests {
     let bundle: String
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     init() throws {
         bundle = try Samples.six()
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
     }
 
     static let damaged = [
@@ -187,7 +187,7 @@ import Testing
         try scratch.write("b-cut.png", Array(png.prefix(png.count / 2)))
         try scratch.write("c-cut.jpg", Array(jpeg.prefix(jpeg.count / 2)))
         try scratch.write("d-empty.png", [])
-        try scratch.write("e-text.jpg", Array("hello".utf8))
+        try scratch.write("e-text.jpg", "hello")
         var flipped = png
         flipped[png.count / 2] ^= 0xFF
         try scratch.write("f-flipped.png", flipped)
@@ -249,7 +249,7 @@ import Testing
     @Test func someFailuresCanBeTolerated() throws {
         let picture = try readBytes(Samples.image("signs/stop.png"))
         for name in ["a.png", "b.png", "d.png"] { try scratch.write("p/\(name)", picture) }
-        try scratch.write("p/c.txt", Array("hello".utf8))
+        try scratch.write("p/c.txt", "hello")
         func label(_ limit: String) throws -> Finished {
             try runMergeVit(["label", "-q", "--bundle", bundle, "p", "--max-failed", limit], folder: scratch.url)
         }

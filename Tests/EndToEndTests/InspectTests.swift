@@ -5,8 +5,8 @@ import TestSupport
 import Testing
 
 @Suite struct InspectTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     /// The description as JSON; the text says it too.
     func described(_ path: String) throws -> JSONObject {
@@ -76,8 +76,8 @@ import Testing
     }
 
     @Test func whatIsNoneOfTheseIsRefused() throws {
-        try scratch.write("text.safetensors", Array("hello, this is no header".utf8))
-        try scratch.write("text.txt", Array("hello".utf8))
+        try scratch.write("text.safetensors", "hello, this is no header")
+        try scratch.write("text.txt", "hello")
         for (path, reason) in [
             ("none", "none: No such file or directory"), ("text.txt", "text.txt: expected a folder with"),
             ("text.safetensors", "text.safetensors: "), (".", ".: expected a folder with"),
@@ -98,8 +98,8 @@ import Testing
 
 /// What `inspect --dump` shows of an image.
 @Suite struct DumpTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     func dumped(_ model: [String], _ image: String) throws -> SafetensorsFile {
         let run = try runMergeVit(
@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func imagesThatCannotBeUsedAreNamed() throws {
-        try scratch.write("text.png", Array("hello".utf8))
+        try scratch.write("text.png", "hello")
         try scratch.write("empty.png", [])
         #expect(mkfifo(scratch.path("fifo"), 0o600) == 0)
         for (image, reason) in [

@@ -4,11 +4,11 @@ import Testing
 
 /// Ctrl-C in the phases of commands that leave nothing behind.
 @Suite struct InterruptionTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     /// Enough pictures for phases of some time.
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         for index in 0..<300 {
             try scratch.write("many/stop/\(index).png", TrainingScene.stripes(index % 2 == 0, index))
             if index < 40 { try scratch.write("few/\(index).png", TrainingScene.stripes(index % 2 == 0, index)) }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Runs `merge` over the sample base.
-func merge(_ arguments: [String], in scratch: Scratch) throws -> Finished {
+func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finished {
     try runMergeVit(["merge", "--base", Samples.base] + arguments, folder: scratch.url)
 }
 
@@ -15,12 +15,12 @@ private func adapters(_ tasks: String...) -> [String] {
 
 /// What a merge is.
 @Suite struct MergeTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     static let files = [
         "bundle.json", "config.json", "heads.safetensors", "model.safetensors", "preprocessor_config.json",
     ]
 
-    init() throws { scratch = try Scratch() }
+    init() throws { scratch = try TemporaryFolder() }
 
     /// A merge that goes well; the values of its bundle's tensors by name.
     @discardableResult
@@ -153,8 +153,8 @@ private func adapters(_ tasks: String...) -> [String] {
 
 /// Tasks with a head alone, and class names.
 @Suite struct MergeHeadTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     @Test func headsAloneAreTasksOverTheBase() throws {
         let heads = Samples.tasks.flatMap { task in
@@ -171,7 +171,7 @@ private func adapters(_ tasks: String...) -> [String] {
         #expect(plain.exitCode == 0)
         #expect(try scratch.read("heads/model.safetensors") == scratch.read("plain/model.safetensors"))
         let rows = table(try label(scratch.path("heads"), ["images"], folder: Samples.folder))
-        #expect(rows.count == sampleImages && rows.allSatisfy { $0["status"] == "ok" })
+        #expect(rows.count == Samples.imageCount && rows.allSatisfy { $0["status"] == "ok" })
         #expect(rows.allSatisfy { row in Samples.tasks.allSatisfy { row[$0]?.isEmpty == false } })
         // The corn head alone tells healthy leaves from sick ones on the drawings.
         #expect(rows.first { $0["path"] == "images/leaves/healthy.jpg" }?["corn"] == "healthy")
@@ -210,13 +210,13 @@ private func adapters(_ tasks: String...) -> [String] {
     }
 
     @Test func givenNamesReplaceThoseBeside() throws {
-        try scratch.write("names.txt", Array("B\nC, \"x\"\nG\nH\n".utf8))
+        try scratch.write("names.txt", "B\nC, \"x\"\nG\nH\n")
         let corn = ["--adapter", "corn=\(Samples.adapter("corn"))"]
         let run = try merge(corn + ["-q", "--labels", "corn=names.txt", "-o", "bundle"], in: scratch)
         #expect(run.exitCode == 0 && run.errors.isEmpty)
         let found = cells(try label(scratch.path("bundle"), ["images/leaves"], folder: Samples.folder))
         #expect(found.dropFirst().map { $0[2] } == ["B", "H", "C, \"x\""])
-        try scratch.write("names.txt", Array("B\nC\nG\n".utf8))
+        try scratch.write("names.txt", "B\nC\nG\n")
         let short = try merge(corn + ["--labels", "corn=names.txt", "-o", "short"], in: scratch)
         #expect(short.exitCode == 3)
         #expect(short.errors == "mergevit: error: names.txt: 3 class names for a head of 4 classes\n")
@@ -226,8 +226,8 @@ private func adapters(_ tasks: String...) -> [String] {
 
 /// Merges that are refused: nothing is written then, and nothing left behind.
 @Suite struct MergeRefusalTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     @Test(arguments: [
         (["--weight", "maize=1"], "--weight maize=...: there is no --adapter of that name; there are corn."),
@@ -309,7 +309,7 @@ private func adapters(_ tasks: String...) -> [String] {
     }
 
     @Test func placesThatCannotBeWrittenAreNamed() throws {
-        try scratch.write("file", Array("x".utf8))
+        try scratch.write("file", "x")
         for (place, reason) in [
             ("none/out", "none/out: cannot be written: No such file or directory"),
             ("file", "file: is there already; --force replaces it"), ("/proc/x", "/proc/x: cannot be written: "),
@@ -324,7 +324,7 @@ private func adapters(_ tasks: String...) -> [String] {
         let corn = ["-q", "--adapter", "corn=\(Samples.adapter("corn"))"]
         #expect(try merge(corn + ["-o", "out"], in: scratch).exitCode == 0)
         let first = try scratch.read("out/bundle.json")
-        try scratch.write("out/left.txt", Array("x".utf8))
+        try scratch.write("out/left.txt", "x")
         let again = try merge(corn + ["-o", "out/", "--scale", "0.5"], in: scratch)
         #expect(again.exitCode == 3 && again.errors == "mergevit: error: out: is there already; --force replaces it\n")
         #expect(try scratch.read("out/bundle.json") == first)
@@ -337,7 +337,7 @@ private func adapters(_ tasks: String...) -> [String] {
         #expect(try scratch.read("out/bundle.json") != first)
         #expect(try scratch.entries("out") == MergeTests.files && scratch.entries() == ["out"])
         // What is no bundle is never replaced.
-        try scratch.write("mine/photo.png", Array("x".utf8))
+        try scratch.write("mine/photo.png", "x")
         let mine = try merge(corn + ["-o", "mine", "--force"], in: scratch)
         #expect(mine.exitCode == 3)
         #expect(mine.errors == "mergevit: error: mine: is there and is not a bundle; it is not replaced\n")

@@ -7,7 +7,7 @@ import Testing
 /// Training, merging and measuring of a head that gives an image several labels.
 @Suite struct MultiLabelTests {
     let scene: TrainingScene
-    var scratch: Scratch { scene.scratch }
+    var scratch: TemporaryFolder { scene.scratch }
 
     /// Pictures that are bright or not and have stripes or not, and the table of their labels.
     init() throws {
@@ -20,7 +20,7 @@ import Testing
                 let variant = index * 5 + count
                 try scratch.write(
                     "m/\(name)",
-                    TrainingScene.png(20 + index % 5, 22 + index % 3) { x, _ in
+                    PNGFile.rgb(20 + index % 5, 22 + index % 3) { x, _ in
                         let ground = UInt8(isBright ? 150 + variant % 20 : 20 + variant % 20)
                         let isStripe = hasStripes && (x + variant) / 3 % 2 == 0
                         return isStripe ? (ground, ground &+ 80, ground &+ 80) : (ground, ground, ground)
@@ -189,16 +189,16 @@ import Testing
             ("none", "train-0.png,\n", "not one row has a label"),
             ("gone", "gone.png,bright\n", "1 of 1 files are not there"),
         ] {
-            try scratch.write("m/\(name).csv", Array("path,label\n\(rows)".utf8))
+            try scratch.write("m/\(name).csv", "path,label\n\(rows)")
             let run = try scene.train("a", ["--multi-label", "--data", "m/\(name).csv"])
             #expect(run.exitCode == 3 && run.errors.contains("m/\(name).csv: \(reason)"), "\(run.errors)")
         }
         let folder = try scene.train("a", ["--multi-label"])
         #expect(folder.exitCode == 3 && folder.errors.contains("d: is a folder"))
-        try scratch.write("m/new.csv", Array("path,label\nval-0.png,bright|new\n".utf8))
+        try scratch.write("m/new.csv", "path,label\nval-0.png,bright|new\n")
         let new = try scene.train("a", ["--multi-label", "--data", "m/train.csv", "--val-data", "m/new.csv"])
         #expect(new.exitCode == 3 && new.errors.contains("m/new.csv: labels without training images: new"))
-        try scratch.write("m/every.csv", Array("path,label\ntrain-0.png,bright\ntrain-1.png,bright|striped\n".utf8))
+        try scratch.write("m/every.csv", "path,label\ntrain-0.png,bright\ntrain-1.png,bright|striped\n")
         let every = try scene.train(
             "a", ["--multi-label", "--data", "m/every.csv", "--balance", "--val-fraction", "0"])
         #expect(
@@ -213,7 +213,7 @@ import Testing
         let run = try scene.train("a", ["--data", "m/joined.csv"])
         #expect(run.exitCode == 3)
         let rows = (0..<8).map { "train-\($0).png,bright|\($0 % 2 == 0 ? "striped" : "plain")\n" }.joined()
-        try scratch.write("m/joined.csv", Array("path,label\n\(rows)".utf8))
+        try scratch.write("m/joined.csv", "path,label\n\(rows)")
         let warned = try scene.train("a", ["--data", "m/joined.csv", "--head-only", "--epochs", "1"])
         #expect(warned.exitCode == 0)
         #expect(warned.errors.contains("8 of 8 labels contain \"|\" and are taken as one class each; --multi-label"))
@@ -222,10 +222,10 @@ import Testing
 
 /// Regressions: heads without an activation.
 @Suite struct RegressionTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.write(
             "labels.json",
             Array(#"{"id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}, "problem_type": "regression"}"#.utf8))

@@ -6,13 +6,13 @@ import Testing
 
 /// Adapters over another base of the same shape than the one that they were trained over.
 @Suite struct OtherBaseTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     /// Why it is refused over `vit-two`.
     let reason: String
 
     /// `vit-one`, `vit-two` of the same shape with another weight, and `corn` with a record that it was trained over `vit-one`.
     init() throws {
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         self.scratch = scratch
         try scratch.copy(Samples.base, to: "vit-one")
         try scratch.copy(Samples.base, to: "vit-two")
@@ -146,7 +146,7 @@ import Testing
     }
 
     @Test func recordsThatCannotBeReadAreSpokenOf() throws {
-        try scratch.write("corn/training.json", Array("{\"format\": \"mergevit-tr".utf8))
+        try scratch.write("corn/training.json", "{\"format\": \"mergevit-tr")
         let cut = try merge("vit-two")
         #expect(cut.exitCode == 0 && cut.errors.contains("warning: corn: corn/training.json: "), "\(cut.errors)")
         try scratch.write("corn/training.json", Array(#"{"format": "mergevit-training"}"#.utf8))
@@ -204,8 +204,8 @@ import Testing
 
 /// Bases that are merged models themselves.
 @Suite struct MergedBaseTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     private func run(_ arguments: String...) throws -> Finished { try runMergeVit(arguments, folder: scratch.url) }
 
@@ -271,10 +271,10 @@ import Testing
 
 /// What `label` would refuse is refused before it is written.
 @Suite struct MergeUsableTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.copy(Samples.base, to: "base")
         try scratch.copy(Samples.adapter("corn"), to: "corn")
     }

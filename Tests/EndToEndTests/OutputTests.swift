@@ -7,12 +7,12 @@ import Testing
 /// Where rows go, and what is left when they cannot go there.
 @Suite struct OutputTests {
     let bundle: String
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     let picture = Samples.image("signs/stop.png")
 
     init() throws {
         bundle = try Samples.six()
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
     }
 
     func run(_ arguments: [String], input: [UInt8] = []) throws -> Finished {
@@ -66,11 +66,11 @@ import Testing
     }
 
     @Test func anOldFileStaysWhenTheRunFails() throws {
-        try scratch.write("out.csv", Array("old".utf8))
+        try scratch.write("out.csv", "old")
         for arguments in [["--files-from", "none"], ["--bundle", "nowhere", picture], ["--tasks", "none", picture]] {
             let run = try run(arguments + ["-o", "out.csv", "--force"])
             #expect([2, 3].contains(run.exitCode) && run.standardOutput.isEmpty)
-            #expect(try scratch.read("out.csv") == Array("old".utf8))
+            #expect(scratch.content("out.csv") == "old")
             #expect(try scratch.entries() == ["out.csv"])
         }
     }
@@ -114,18 +114,18 @@ import Testing
 
     /// While it waits for its list, the run is told to end; rows are there by then, under a hidden name.
     @Test func anInterruptedRunKeepsItsRowsAndTheOldFile() throws {
-        try scratch.write("out.csv", Array("old".utf8))
+        try scratch.write("out.csv", "old")
         let process = try startMergeVit(
             ["label", "-q", "--bundle", bundle, picture, "--files-from", "-", "-o", "out.csv", "--force"],
             keepsInputOpen: true,
             folder: scratch.url)
         func written() -> Int { ((try? scratch.read(".out.csv.partial")) ?? []).count { $0 == 0x0A } }
         while written() < 2, process.isRunning { usleep(2000) }
-        #expect(try scratch.read("out.csv") == Array("old".utf8))
+        #expect(scratch.content("out.csv") == "old")
         process.send(SIGTERM)
         #expect(try process.finish().exitCode == 143)
         #expect(try scratch.entries() == [".out.csv.journal", ".out.csv.partial", "out.csv"])
-        #expect(try scratch.read("out.csv") == Array("old".utf8))
+        #expect(scratch.content("out.csv") == "old")
         let last = try run([picture, "--files-from", "-", "-o", "out.csv", "--force"])
         #expect(last.exitCode == 0)
         #expect(try scratch.read("out.csv") == run([picture]).standardOutput)
@@ -135,10 +135,10 @@ import Testing
 
 /// Models that cannot be used: exit code 3, the file by name, and not a row.
 @Suite struct ModelErrorTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.copy(try Samples.six(), to: "bundle")
     }
 
@@ -203,7 +203,7 @@ import Testing
         let map = file.entries.map { "\"\($0.name)\": \"\(shard)\"" }.joined(separator: ", ")
         try scratch.copy(scratch.path("bundle/model.safetensors"), to: "outside.safetensors")
         try scratch.remove("bundle/model.safetensors")
-        try scratch.write("bundle/model.safetensors.index.json", Array("{\"weight_map\": {\(map)}}".utf8))
+        try scratch.write("bundle/model.safetensors.index.json", "{\"weight_map\": {\(map)}}")
         let said = try said()
         #expect(said.contains("expected a file name in this folder") || said.contains("not a regular file"), "\(said)")
     }

@@ -5,8 +5,8 @@ import Testing
 
 /// Packed weights beside a bundle: found by the next run, and in the way of no other command.
 @Suite struct PackedTests {
-    let scratch: Scratch
-    init() throws { scratch = try Scratch() }
+    let scratch: TemporaryFolder
+    init() throws { scratch = try TemporaryFolder() }
 
     static let image = Samples.image("signs/stop.png")
 

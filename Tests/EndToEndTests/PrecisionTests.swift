@@ -6,9 +6,9 @@ import Testing
 
 /// `label`, `evaluate` and `quantize` in every precision that the processor has.
 @Suite struct PrecisionTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
-    init() throws { scratch = try Scratch() }
+    init() throws { scratch = try TemporaryFolder() }
 
     /// What the system says of the processor.
     private static let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""

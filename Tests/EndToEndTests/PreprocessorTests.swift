@@ -3,10 +3,10 @@ import Testing
 
 /// How images become the model's input: where the settings are found, and whose resize is used.
 @Suite struct PreprocessorTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     /// A base whose settings were taken out of its folder: `base`, and the settings: `settings.json`.
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.copy(Samples.base, to: "base")
         try scratch.write("settings.json", try scratch.read("base/preprocessor_config.json"))
         try scratch.remove("base/preprocessor_config.json")

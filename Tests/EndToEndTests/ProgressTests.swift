@@ -4,10 +4,10 @@ import Testing
 
 /// The status line of every long command, in a terminal of 80 columns and of 40.
 @Suite struct ProgressTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         try scratch.copy(Samples.folder + "/images", to: "images")
     }
 

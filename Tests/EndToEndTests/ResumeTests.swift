@@ -6,13 +6,13 @@ import Testing
 /// Runs of `label` that are killed or stopped go on with the same command, to the same bytes.
 @Suite struct LabelResumeTests {
     let bundle: String
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     /// What `label` is told.
     let arguments: [String]
 
     init() throws {
         bundle = try Samples.six()
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         // Enough for a run of a few seconds: a checkpoint comes every second.
         let list = (0..<400).map { "\(Samples.folder)/images/\($0 % 9 == 8 ? "none.png" : "signs/stop.png")\n" }
         try scratch.write("list", Array(list.joined().utf8))

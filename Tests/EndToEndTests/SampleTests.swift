@@ -13,7 +13,7 @@ import Testing
         #expect(try summary.wholeMatch(in: run.errors) != nil, "\(run.errors)")
         let found = cells(run.standardOutput)
         let expected = cells(try readBytes(Samples.testCase("samples.csv")))
-        #expect(found.count == sampleImages + 1 && expected.count == found.count)
+        #expect(found.count == Samples.imageCount + 1 && expected.count == found.count)
         #expect(found.first == expected.first)
         for (row, wanted) in zip(found, expected).dropFirst() {
             for (column, name) in expected[0].enumerated() {
@@ -70,7 +70,7 @@ import Testing
 
     @Test func aPlainCheckpointIsABundleOfOneTask() throws {
         let rows = cells(try label(Samples.base, ["--all-scores", "images"], folder: Samples.folder))
-        #expect(rows.count == sampleImages + 1)
+        #expect(rows.count == Samples.imageCount + 1)
         #expect(Array(rows[0].prefix(4)) == ["path", "status", "label", "label_score"])
         let config = try JSON(contentsOf: Samples.base + "/config.json").objectValue
         let names = try #require(config?["id2label"]?.objectValue)

@@ -5,16 +5,16 @@ import Testing
 /// `list`, `label --shard` and `gather` as a cluster runs them.
 @Suite struct ShardCommandTests {
     let bundle: String
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     init() throws {
         bundle = try Samples.six()
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
     }
 
     @Test func threeShardsAreGatheredToTheBytesOfOneRun() throws {
         let images = "\(Samples.folder)/images"
-        try scratch.write("README.md", Array("no picture".utf8))
+        try scratch.write("README.md", "no picture")
         let whole = try runMergeVit("label", "-q", "--bundle", bundle, images, "README.md", folder: scratch.url)
         #expect(whole.exitCode == 1)
         let list = try runMergeVit("list", images, "README.md", "-o", "inputs.list", folder: scratch.url)

@@ -6,12 +6,12 @@ import Testing
 
 /// `mergevit study` on the sample adapters and drawn pictures.
 @Suite struct StudyTests {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     let tasks = ["corn", "aerial"]
 
     /// Two tasks whose pictures are samples: each of them to measure on, and several times over to fit on.
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         for task in tasks { try scratch.writeStudyData(task) }
     }
 
@@ -105,8 +105,8 @@ import Testing
     }
 
     @Test func imagesThatCannotBeDecodedAreNamedAndLeftOut() throws {
-        try scratch.write("data/corn/test/healthy/bad.png", Array("no picture".utf8))
-        try scratch.write("data/corn/test/meadow/1.png", Array("unknown".utf8))
+        try scratch.write("data/corn/test/healthy/bad.png", "no picture")
+        try scratch.write("data/corn/test/meadow/1.png", "unknown")
         let run = try study(["--methods", "sum"], expecting: 1)
         #expect(run.errors.contains("corn: left out data/corn/test/healthy/bad.png: not a picture but a text file"))
         #expect(run.errors.contains("corn: the head has no class \"meadow\" (1); those images are left out"))
@@ -179,7 +179,7 @@ import Testing
     }
 }
 
-extension Scratch {
+extension TemporaryFolder {
     /// Writes a task's sample pictures as a folder of splits, `data/TASK`: each of them to measure on, and several
     /// times over to fit on.
     func writeStudyData(_ task: String) throws {

@@ -7,7 +7,7 @@ import Testing
 /// Training with bf16 products.
 @Suite struct TrainPrecisionTests {
     let scene: TrainingScene
-    var scratch: Scratch { scene.scratch }
+    var scratch: TemporaryFolder { scene.scratch }
 
     static let bf16 = TrainingScene.short + ["--precision", "bf16"]
 

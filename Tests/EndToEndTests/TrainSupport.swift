@@ -6,11 +6,11 @@ import Testing
 
 /// Drawn pictures of two classes, and runs over them.
 struct TrainingScene {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
 
     /// Twelve training and four validation pictures of each class, of many sizes.
     init() throws {
-        scratch = try Scratch()
+        scratch = try TemporaryFolder()
         for (part, count) in [("train", 12), ("val", 4)] {
             for index in 0..<count {
                 for (name, isDown) in [("down", true), ("across", false)] {
@@ -23,43 +23,11 @@ struct TrainingScene {
     /// A PNG with bright stripes on a dark ground that run down or across.
     static func stripes(_ isDown: Bool, _ variant: Int) -> [UInt8] {
         let (width, height) = (20 + variant % 7, 18 + variant % 5)
-        return png(width, height) { x, y in
+        return PNGFile.rgb(width, height) { x, y in
             let isBright = ((isDown ? x : y) + variant) / (2 + variant % 3) % 2 == 0
             let (dark, bright) = (UInt8(10 + variant * 5 % 60), UInt8(160 + variant * 11 % 90))
             return isBright ? (bright, UInt8(255 - variant % 100), bright) : (dark, dark, UInt8(variant % 90))
         }
-    }
-
-    /// A PNG, its data in one stored (not compressed) block.
-    static func png(_ width: Int, _ height: Int, _ color: (_ x: Int, _ y: Int) -> (UInt8, UInt8, UInt8)) -> [UInt8] {
-        var data: [UInt8] = []
-        for y in 0..<height {
-            data.append(0)
-            for x in 0..<width {
-                let (red, green, blue) = color(x, y)
-                data += [red, green, blue]
-            }
-        }
-        var (a, b) = (UInt32(1), UInt32(0))
-        for byte in data {
-            a = (a + UInt32(byte)) % 65521
-            b = (b + a) % 65521
-        }
-        func bigEndian(_ value: UInt32) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
-        func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
-            let body = Array(name.utf8) + content
-            var crc = ~UInt32(0)
-            for byte in body {
-                crc ^= UInt32(byte)
-                for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
-            }
-            return bigEndian(UInt32(content.count)) + body + bigEndian(~crc)
-        }
-        let length = UInt16(data.count)
-        let lengths = [length, ~length].flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }
-        return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-            + chunk("IHDR", bigEndian(UInt32(width)) + bigEndian(UInt32(height)) + [8, 2, 0, 0, 0])
-            + chunk("IDAT", [0x78, 0x01, 1] + lengths + data + bigEndian(b << 16 | a)) + chunk("IEND", [])
     }
 
     /// The arguments of a short run: four epochs of three steps.

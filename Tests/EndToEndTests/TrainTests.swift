@@ -7,7 +7,7 @@ import Testing
 /// What training gives.
 @Suite struct TrainTests {
     let scene: TrainingScene
-    var scratch: Scratch { scene.scratch }
+    var scratch: TemporaryFolder { scene.scratch }
 
     init() throws { scene = try TrainingScene() }
 
@@ -88,7 +88,7 @@ import Testing
 /// Runs that are stopped, killed, and go on.
 @Suite struct TrainResumeTests {
     let scene: TrainingScene
-    var scratch: Scratch { scene.scratch }
+    var scratch: TemporaryFolder { scene.scratch }
 
     init() throws {
         scene = try TrainingScene()
@@ -148,13 +148,13 @@ import Testing
 /// Data and options that cannot be used.
 @Suite struct TrainErrorTests {
     let scene: TrainingScene
-    var scratch: Scratch { scene.scratch }
+    var scratch: TemporaryFolder { scene.scratch }
 
     init() throws { scene = try TrainingScene() }
 
     @Test func imagesThatCannotBeUsedAreLeftOutOrEndTheRun() throws {
         try scratch.write("d/train/down/bad.png", [0x89, 0x50, 0x4E, 0x47])
-        try scratch.write("d/val/across/notes.txt", Array("hello".utf8))
+        try scratch.write("d/val/across/notes.txt", "hello")
         let run = try scene.train("a", ["--epochs", "1"])
         #expect(run.exitCode == 0)
         #expect(run.errors.contains("mergevit: warning: left out d/train/down/bad.png: "))
@@ -177,7 +177,7 @@ import Testing
         try scratch.copy(scratch.path("d/train"), to: "v/train")
         try FileManager.default.createDirectory(
             atPath: scratch.path("d/train/empty"), withIntermediateDirectories: true)
-        try scratch.write("t.csv", Array("path,label\nx,a\nd/train/down/1.png,b\n".utf8))
+        try scratch.write("t.csv", "path,label\nx,a\nd/train/down/1.png,b\n")
         for (data, reason) in [
             ("one", "one: one class alone, \"a\"; expected at least two"),
             ("v", "v/val: classes without training images: left"),

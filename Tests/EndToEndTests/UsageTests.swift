@@ -89,7 +89,7 @@ import Testing
             #expect(run.exitCode == 2 && run.standardOutput.isEmpty, "\(arguments)")
             #expect(run.errors.contains("Unknown option '"), "\(run.errors)")
         }
-        let scratch = try Scratch()
+        let scratch = try TemporaryFolder()
         try scratch.copy(Samples.image("signs/stop.png"), to: name)
         try scratch.write("-h", [1])
         for after in [["./\(name)"], ["--", name]] {

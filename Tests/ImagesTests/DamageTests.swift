@@ -1,5 +1,6 @@
 import Images
 import Tensors
+import TestSupport
 import Testing
 
 /// Whatever happens to a file, there is either an error or the whole picture.
@@ -65,11 +66,11 @@ import Testing
         for source in PNGSource.all {
             let whole = source.expected(.white)
             let file = Array(source.encoded().dropLast(12))
-            let comment = PNGSource.chunk("tEXt", Array("Title".utf8) + [0, 65])
-            let late = PNGSource.chunk("tRNS", [UInt8](repeating: 0, count: source.channels == 3 ? 6 : 2))
+            let comment = PNGFile.chunk("tEXt", Array("Title".utf8) + [0, 65])
+            let late = PNGFile.chunk("tRNS", [UInt8](repeating: 0, count: source.channels == 3 ? 6 : 2))
             let ends: [[UInt8]] = [
                 comment, comment.dropLast(4) + [0, 0, 0, 0], comment.dropLast(3), [0, 0, 0, 0] + Array("IEND".utf8),
-                PNGSource.chunk("IEND", []).dropLast(1) + [0], late, [1, 2, 3], [UInt8](repeating: 255, count: 500),
+                PNGFile.chunk("IEND", []).dropLast(1) + [0], late, [1, 2, 3], [UInt8](repeating: 255, count: 500),
             ]
             for end in ends { #expect(try RGBImage(decoding: file + end) == whole, "\(source), \(end)") }
             #expect(failure(file.dropLast()) != nil)

@@ -1,5 +1,6 @@
 import Foundation
 import Images
+import TestSupport
 import Testing
 
 @Suite struct DecodingTests {
@@ -23,7 +24,7 @@ import Testing
     @Test func ignoresGammaAndProfiles() throws {
         var source = PNGSource.all[0]
         source.extra = [
-            ("gAMA", PNGSource.bigEndian(100_000)), ("sRGB", [0]),
+            ("gAMA", PNGFile.bigEndian(100_000)), ("sRGB", [0]),
             ("tEXt", Array("Comment".utf8) + [0] + [UInt8](repeating: 65, count: 500)), ("zzZz", [1, 2, 3]),
         ]
         #expect(try RGBImage(decoding: source.encoded()) == source.expected(.white))
@@ -86,8 +87,8 @@ func failure(_ bytes: [UInt8]) -> ImageError? {
 extension PNGSource {
     /// A file that has the header of this picture and nothing but zeros after it.
     func encodedHeader(padding: Int) -> [UInt8] {
-        let size = PNGSource.bigEndian(UInt32(width)) + PNGSource.bigEndian(UInt32(height))
+        let size = PNGFile.bigEndian(UInt32(width)) + PNGFile.bigEndian(UInt32(height))
         return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-            + PNGSource.chunk("IHDR", size + [UInt8(depth), colorType, 0, 0, 0]) + [UInt8](repeating: 0, count: padding)
+            + PNGFile.chunk("IHDR", size + [UInt8(depth), colorType, 0, 0, 0]) + [UInt8](repeating: 0, count: padding)
     }
 }

@@ -1,4 +1,5 @@
 import Images
+import TestSupport
 import Testing
 
 /// Files made to do harm: each is refused, or decoded within bounds.
@@ -6,15 +7,15 @@ import Testing
     static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
     static func header(_ width: UInt32, _ height: UInt32, depth: UInt8 = 8, colorType: UInt8 = 2) -> [UInt8] {
-        let size = PNGSource.bigEndian(width) + PNGSource.bigEndian(height)
-        return signature + PNGSource.chunk("IHDR", size + [depth, colorType, 0, 0, 0])
+        let size = PNGFile.bigEndian(width) + PNGFile.bigEndian(height)
+        return signature + PNGFile.chunk("IHDR", size + [depth, colorType, 0, 0, 0])
     }
 
     @Test func aSmallFileOfAHugePictureIsRefusedByItsHeader() {
         for (width, height) in [(60_000, 60_000), (Int(Int32.max), Int(Int32.max)), (Int(Int32.max), 1)] {
             let bomb =
                 HostileTests.header(UInt32(width), UInt32(height))
-                + PNGSource.chunk("IDAT", [UInt8](repeating: 0, count: 1000)) + PNGSource.chunk("IEND", [])
+                + PNGFile.chunk("IDAT", [UInt8](repeating: 0, count: 1000)) + PNGFile.chunk("IEND", [])
             let error = failure(bomb)
             #expect(error?.kind == .damaged || error?.kind == .tooLarge, "\(width) x \(height)")
         }
@@ -22,7 +23,7 @@ import Testing
 
     @Test(arguments: [(0, 5), (5, 0), (0, 0), (0x8000_0000, 5)])
     func picturesWithoutPixelsAreRefused(_ width: Int, _ height: Int) throws {
-        let png = HostileTests.header(UInt32(width), UInt32(height)) + PNGSource.chunk("IEND", [])
+        let png = HostileTests.header(UInt32(width), UInt32(height)) + PNGFile.chunk("IEND", [])
         #expect(failure(png)?.kind == .damaged)
         var jpeg = try Cases.bytes("jpeg", "tiny.jpg")
         let frame = try #require((0..<jpeg.count - 1).first { jpeg[$0] == 0xFF && jpeg[$0 + 1] == 0xC0 })
@@ -58,14 +59,14 @@ import Testing
     @Test func ofAnAnimationTheFirstPictureIsTaken() throws {
         var source = PNGSource(colorType: 0, depth: 8, width: 3, height: 2, samples: [1, 2, 3, 4, 5, 6])
         let plain = try RGBImage(decoding: source.encoded())
-        let control = PNGSource.bigEndian(0) + PNGSource.bigEndian(3) + PNGSource.bigEndian(2)
+        let control = PNGFile.bigEndian(0) + PNGFile.bigEndian(3) + PNGFile.bigEndian(2)
         source.extra = [
-            ("acTL", PNGSource.bigEndian(1000) + PNGSource.bigEndian(0)),
+            ("acTL", PNGFile.bigEndian(1000) + PNGFile.bigEndian(0)),
             ("fcTL", control + [UInt8](repeating: 0, count: 14)),
         ]
         var file = source.encoded()
         file.insert(
-            contentsOf: PNGSource.chunk("fdAT", [0, 0, 0, 1] + [UInt8](repeating: 7, count: 100)), at: file.count - 12)
+            contentsOf: PNGFile.chunk("fdAT", [0, 0, 0, 1] + [UInt8](repeating: 7, count: 100)), at: file.count - 12)
         #expect(try RGBImage(decoding: file) == plain)
     }
 
@@ -75,7 +76,7 @@ import Testing
             for length in [UInt32(Int32.max), UInt32.max, 1_836_020_345, 1_000_000] {
                 for rest in [100, 5, 0] {
                     let file =
-                        HostileTests.header(2, 2) + PNGSource.bigEndian(length) + Array(name.utf8)
+                        HostileTests.header(2, 2) + PNGFile.bigEndian(length) + Array(name.utf8)
                         + [UInt8](repeating: 0, count: rest)
                     #expect(failure(file)?.reason == "PNG: premature end of data")
                 }

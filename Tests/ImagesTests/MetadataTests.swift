@@ -1,4 +1,5 @@
 import Images
+import TestSupport
 import Testing
 
 /// Orientations that are written elsewhere than in plain EXIF: XMP, and metadata as text in PNG.
@@ -17,7 +18,7 @@ import Testing
 
     /// The content of an iTXt chunk.
     static func international(_ keyword: String, _ text: [UInt8], isPacked: Bool = false) -> [UInt8] {
-        Array(keyword.utf8) + [0, isPacked ? 1 : 0, 0, 0, 0] + (isPacked ? PNGSource.packed(text) : text)
+        Array(keyword.utf8) + [0, isPacked ? 1 : 0, 0, 0, 0] + (isPacked ? PNGFile.stored(text) : text)
     }
 
     /// ImageMagick's form of metadata.
@@ -63,7 +64,7 @@ import Testing
             ("tEXt", Array(keyword.utf8) + [0] + content)
         }
         func packed(_ keyword: String, _ content: [UInt8]) -> (String, [UInt8]) {
-            ("zTXt", Array(keyword.utf8) + [0, 0] + PNGSource.packed(content))
+            ("zTXt", Array(keyword.utf8) + [0, 0] + PNGFile.stored(content))
         }
         let header = Self.exifHeader
         let chunks: [(String, [UInt8])] = [
@@ -151,7 +152,7 @@ import Testing
         texts.append(profile + good.prefix(40))
         for text in texts { #expect(try RGBImage(decoding: png([("tEXt", text)])).width == 3, "\(text)") }
         // Text that cannot be unpacked.
-        let cut: [UInt8] = [0] + PNGSource.packed(Self.attribute(6)).prefix(20)
+        let cut: [UInt8] = [0] + PNGFile.stored(Self.attribute(6)).prefix(20)
         for content in [[], [0], [1, 2], [0, 1, 2, 3], cut] as [[UInt8]] {
             let chunk = ("zTXt", Array("XML:com.adobe.xmp\0".utf8) + content)
             #expect(try RGBImage(decoding: png([chunk])).width == 3, "\(content)")

@@ -1,5 +1,6 @@
 import Images
 import Tensors
+import TestSupport
 
 /// A PNG picture from its samples, with an encoder and a plain statement of what decoding must give.
 struct PNGSource: CustomStringConvertible {
@@ -106,39 +107,16 @@ struct PNGSource: CustomStringConvertible {
                 data += PNGSource.packed(row, depth)
             }
         }
-        var file: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-        let size = PNGSource.bigEndian(UInt32(width)) + PNGSource.bigEndian(UInt32(height))
-        file += PNGSource.chunk("IHDR", size + [UInt8(depth), colorType, 0, 0, isInterlaced ? 1 : 0])
-        if !palette.isEmpty { file += PNGSource.chunk("PLTE", palette.flatMap { $0.map { UInt8($0) } }) }
+        var file = PNGFile.signature
+        file += PNGFile.header(width, height, depth: depth, colorType: colorType, isInterlaced: isInterlaced)
+        if !palette.isEmpty { file += PNGFile.chunk("PLTE", palette.flatMap { $0.map { UInt8($0) } }) }
         if let transparency {
-            file += PNGSource.chunk("tRNS", PNGSource.packed(transparency, colorType == 3 ? 8 : 16))
+            file += PNGFile.chunk("tRNS", PNGSource.packed(transparency, colorType == 3 ? 8 : 16))
         }
-        for (name, content) in extra { file += PNGSource.chunk(name, content) }
-        file += PNGSource.chunk("IDAT", PNGSource.packed(data))
-        for (name, content) in behind { file += PNGSource.chunk(name, content) }
-        return file + PNGSource.chunk("IEND", [])
-    }
-
-    /// Data as a zlib stream, in stored blocks.
-    static func packed(_ data: [UInt8]) -> [UInt8] {
-        var stream: [UInt8] = [0x78, 0x01]
-        for start in stride(from: 0, to: max(data.count, 1), by: 65535) {
-            let block = data[start..<min(start + 65535, data.count)]
-            let length = UInt16(block.count)
-            stream.append(start + 65535 >= data.count ? 1 : 0)
-            for value in [length, ~length] { stream += [UInt8(value & 255), UInt8(value >> 8)] }
-            stream += block
-        }
-        return stream + bigEndian(adler32(data))
-    }
-
-    static func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
-        let body = Array(name.utf8) + content
-        return bigEndian(UInt32(content.count)) + body + bigEndian(crc32(body))
-    }
-
-    static func bigEndian(_ value: UInt32) -> [UInt8] {
-        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
+        for (name, content) in extra { file += PNGFile.chunk(name, content) }
+        file += PNGFile.chunk("IDAT", PNGFile.stored(data))
+        for (name, content) in behind { file += PNGFile.chunk(name, content) }
+        return file + PNGFile.chunk("IEND", [])
     }
 
     private static func packed(_ samples: [Int], _ depth: Int) -> [UInt8] {
@@ -148,23 +126,5 @@ struct PNGSource: CustomStringConvertible {
             bytes[index * depth / 8] |= UInt8(sample << (8 - depth - index * depth % 8))
         }
         return bytes
-    }
-
-    private static func crc32(_ bytes: [UInt8]) -> UInt32 {
-        var crc = ~UInt32(0)
-        for byte in bytes {
-            crc ^= UInt32(byte)
-            for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
-        }
-        return ~crc
-    }
-
-    private static func adler32(_ bytes: [UInt8]) -> UInt32 {
-        var (a, b) = (UInt32(1), UInt32(0))
-        for byte in bytes {
-            a = (a + UInt32(byte)) % 65521
-            b = (b + a) % 65521
-        }
-        return b << 16 | a
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Images
@@ -92,7 +93,7 @@ import Testing
     @Test func anOrientationBehindThePixelsCounts() throws {
         let settings = Self.settings[0]
         var file = Self.oriented(1, 11, 9).encoded()
-        let turned = PNGSource.chunk("eXIf", OrientationTests.exif(value: 6))
+        let turned = PNGFile.chunk("eXIf", OrientationTests.exif(value: 6))
         file.insert(contentsOf: turned, at: file.count - 12)
         #expect(Self.agree(file, settings))
         var late = Self.oriented(1, 11, 9)

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Labelling
@@ -109,7 +110,7 @@ import Testing
     @Test func pathsAsLongAsTheSystemAllowsAreRead() throws {
         // Below the system's limit of 4096 bytes, and above it.
         let part = String(repeating: "d", count: 200)
-        var path = folder.path.bytes
+        var path = Array(folder.path.utf8)
         let start = path
         while path.count < 3750 {
             path += [slash] + Array(part.utf8)
@@ -133,7 +134,7 @@ import Testing
     }
 
     @Test func aFolderOfManyFilesIsListedInOrder() throws {
-        let target = try folder.write("f/0000000", "1")
+        let target = BytePath(try folder.write("f/0000000", "1"))
         for index in 1..<20_000 {
             let name = folder["f/" + String(repeating: "0", count: 7 - String(index).count) + String(index)]
             try #require(target.withCString { from in name.withCString { to in link(from, to) } } == 0)

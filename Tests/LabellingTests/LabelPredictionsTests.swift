@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -12,7 +13,7 @@ import VisionTransformers
     private func file(
         _ table: String, _ activation: HeadActivation, separator: String = "|"
     ) throws -> PredictionsFile {
-        let path = try folder.write("table.csv", table.replacing("@", with: "\(folder["data"])/"))
+        let path = BytePath(try folder.write("table.csv", table.replacing("@", with: "\(folder["data"])/")))
         return try PredictionsFile(
             path, reading: PredictionsReading(activations: ["t": activation], separator: separator))
     }
@@ -41,7 +42,7 @@ import VisionTransformers
         """
 
     @Test func wideRowsWithAllScores() throws {
-        let path = try folder.write("wide.csv", Self.wide.replacing("@", with: "\(folder["data"])/"))
+        let path = BytePath(try folder.write("wide.csv", Self.wide.replacing("@", with: "\(folder["data"])/")))
         let file = try PredictionsFile(
             path, reading: PredictionsReading(tasks: ["t"], activations: ["t": .sigmoid]))
         #expect(file.tasks == ["t", "u"])

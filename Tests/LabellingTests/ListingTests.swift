@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Labelling
@@ -28,14 +29,14 @@ func listed(_ source: InputSource, below folder: TemporaryFolder? = nil) throws 
             "a", "a-b", "a.png", "a/z", "a0", "B", "a/b/c", "a/b.c", "a/b0", "ä", "z/1", "z.", "10", "9", "x y",
         ]
         for name in names where name != "a" { try folder.write(name) }
-        let all = try listed(InputSource(paths: [folder.path]), below: folder)
+        let all = try listed(InputSource(paths: [BytePath(folder.path)]), below: folder)
         #expect(all == names.filter { $0 != "a" }.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
         #expect(all.count == names.count - 1)
     }
 
     @Test func hiddenEntriesAreLeftOutUnlessNamed() throws {
         for name in [".hidden", ".folder/a", "b"] { try folder.write(name) }
-        #expect(try listed(InputSource(paths: [folder.path]), below: folder) == ["b"])
+        #expect(try listed(InputSource(paths: [BytePath(folder.path)]), below: folder) == ["b"])
         let named = [folder[".hidden"], folder[".folder"]]
         #expect(try listed(InputSource(paths: named), below: folder) == [".hidden", ".folder/a"])
     }
@@ -81,11 +82,11 @@ func listed(_ source: InputSource, below folder: TemporaryFolder? = nil) throws 
         let names = ["\(folder.path)/d", "", "with,comma", "with\rreturn ", "\"quoted\"", "", "last"]
         let expected = ["d/1", "d/2"] + names[2...4] + ["last"]
         for end in ["", "\n"] {
-            let list = try folder.write("list", names.joined(separator: "\n") + end)
+            let list = BytePath(try folder.write("list", names.joined(separator: "\n") + end))
             let source = InputSource(paths: [], list: FileListSource(.file(list), separator: .newline))
             #expect(try listed(source, below: folder) == Array(expected))
         }
-        let nul = try folder.write("nul", "two\nlines\u{0}\u{0}b\u{0}\u{0}c")
+        let nul = BytePath(try folder.write("nul", "two\nlines\u{0}\u{0}b\u{0}\u{0}c"))
         let source = InputSource(paths: [folder["d/2"]], list: FileListSource(.file(nul), separator: .nul))
         #expect(try listed(source, below: folder) == ["d/2", "two\nlines", "b", "c"])
         let mixed = InputSource(paths: [], list: FileListSource(.file(nul), separator: .newline))
@@ -95,12 +96,12 @@ func listed(_ source: InputSource, below folder: TemporaryFolder? = nil) throws 
 
     @Test func listsLargerThanTheBufferLoseNothing() throws {
         let names = (0..<20_000).map { "image-\($0)-\(String(repeating: "x", count: $0 % 40)).png" }
-        let list = try folder.write("list", names.joined(separator: "\n"))
+        let list = BytePath(try folder.write("list", names.joined(separator: "\n")))
         #expect(try listed(InputSource(paths: [], list: FileListSource(.file(list), separator: .newline))) == names)
     }
 
     @Test func whatIsNoListIsRefused() throws {
-        let list = try folder.write("list", String(repeating: "x", count: 3 << 20))
+        let list = BytePath(try folder.write("list", String(repeating: "x", count: 3 << 20)))
         let error = #expect(throws: LabellingError.self) {
             try listed(InputSource(paths: [], list: FileListSource(.file(list), separator: .newline)))
         }
@@ -108,8 +109,8 @@ func listed(_ source: InputSource, below folder: TemporaryFolder? = nil) throws 
         #expect(throws: LabellingError.fileList(path: folder["gone"], reason: "No such file or directory")) {
             try listed(InputSource(paths: [], list: FileListSource(.file(folder["gone"]), separator: .newline)))
         }
-        #expect(throws: LabellingError.fileList(path: folder.path, reason: "Is a directory")) {
-            try listed(InputSource(paths: [], list: FileListSource(.file(folder.path), separator: .newline)))
+        #expect(throws: LabellingError.fileList(path: BytePath(folder.path), reason: "Is a directory")) {
+            try listed(InputSource(paths: [], list: FileListSource(.file(BytePath(folder.path)), separator: .newline)))
         }
     }
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Labelling
@@ -17,7 +18,7 @@ import Testing
     private func answers(
         _ table: String, task: String = "t", images: LabelledImages? = nil
     ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
-        let path = try folder.write("table.csv", table.replacing("@", with: "\(folder["data"])/"))
+        let path = BytePath(try folder.write("table.csv", table.replacing("@", with: "\(folder["data"])/")))
         return try PredictionsFile(path).answers(to: task, images: images ?? self.images())
     }
 

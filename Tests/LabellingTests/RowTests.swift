@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Labelling
@@ -217,7 +218,7 @@ private let tasks = [
             "plain", "with,comma", "with \"quotes\"", "\"", "\"\"", ",", "two\nlines", "carriage\r", "\r\n", " spaces ",
             "tab\there", "é", "=1+1", "'", "a,\"b\nc\"", "",
         ]
-        for (format, delimiter) in [(RowOptions.Format.csv, UInt8(ascii: ",")), (.tsv, UInt8(ascii: "\t"))] {
+        for (format, delimiter) in [(RowOptions.Format.csv, Character(",")), (.tsv, "\t")] {
             let tasks = [TaskLabels(name: "na,me\n\"", classes: names)]
             var options = RowOptions()
             options.format = format
@@ -230,60 +231,18 @@ private let tasks = [
                     writer.append(path: Array(name.utf8) + [0xFF, 0xC3], logits: $0)
                 }
             }
-            let records = parseDelimited(writer.bytes, delimiter)
-            #expect(records?.count == names.count + 1)
+            let rows = records(writer.bytes, delimiter: delimiter)
+            #expect(rows?.count == names.count + 1)
             #expect(
-                records?.first?.map { String(decoding: $0, as: UTF8.self) } == [
+                rows?.first?.map { String(decoding: $0, as: UTF8.self) } == [
                     "path", "status", "na,me\n\"", "na,me\n\"_score",
                 ])
-            for (record, name) in zip(records?.dropFirst() ?? [], names) {
+            for (record, name) in zip(rows?.dropFirst() ?? [], names) {
                 #expect(record[0] == Array(name.utf8) + [0xFF, 0xC3])
                 #expect(record[2] == Array(name.utf8))
             }
         }
     }
-}
-
-/// A strict reader of RFC 4180 with line feeds: nil when a quote is out of its place.
-func parseDelimited(_ bytes: [UInt8], _ delimiter: UInt8 = UInt8(ascii: ",")) -> [[[UInt8]]]? {
-    let quote = UInt8(ascii: "\"")
-    var records: [[[UInt8]]] = []
-    var record: [[UInt8]] = []
-    var index = 0
-    while index < bytes.count {
-        var cell: [UInt8] = []
-        if bytes[index] == quote {
-            index += 1
-            while true {
-                guard index < bytes.count else { return nil }
-                if bytes[index] == quote {
-                    index += 1
-                    guard index < bytes.count, bytes[index] == quote else { break }
-                }
-                cell.append(bytes[index])
-                index += 1
-            }
-        } else {
-            while index < bytes.count, bytes[index] != delimiter, bytes[index] != 0x0A {
-                guard bytes[index] != quote, bytes[index] != 0x0D else { return nil }
-                cell.append(bytes[index])
-                index += 1
-            }
-        }
-        record.append(cell)
-        guard index < bytes.count, bytes[index] == delimiter || bytes[index] == 0x0A else { return nil }
-        if bytes[index] == 0x0A {
-            records.append(record)
-            record = []
-        } else if index + 1 < bytes.count, bytes[index + 1] == 0x0A {
-            record.append([])
-            index += 1
-            records.append(record)
-            record = []
-        }
-        index += 1
-    }
-    return record.isEmpty ? records : nil
 }
 
 /// What a spreadsheet would make of a row.
@@ -305,9 +264,9 @@ func parseDelimited(_ bytes: [UInt8], _ delimiter: UInt8 = UInt8(ascii: ",")) ->
 
     @Test(arguments: [RowOptions.Format.csv, .tsv], [RowOptions.Layout.wide, .long])
     func noCellIsAFormula(_ format: RowOptions.Format, _ layout: RowOptions.Layout) throws {
-        let delimiter = UInt8(ascii: format == .csv ? "," : "\t")
-        let plain = try #require(parseDelimited(Array(try text(false, format, layout).utf8), delimiter))
-        let safe = try #require(parseDelimited(Array(try text(true, format, layout).utf8), delimiter))
+        let delimiter: Character = format == .csv ? "," : "\t"
+        let plain = try #require(records(Array(try text(false, format, layout).utf8), delimiter: delimiter))
+        let safe = try #require(records(Array(try text(true, format, layout).utf8), delimiter: delimiter))
         #expect(plain.map(\.count) == safe.map(\.count))
         for (cell, guarded) in zip(plain.joined(), safe.joined()) {
             let isFormula = cell.first.map { Array("=+-@\t\r".utf8).contains($0) } ?? false
@@ -316,7 +275,7 @@ func parseDelimited(_ bytes: [UInt8], _ delimiter: UInt8 = UInt8(ascii: ",")) ->
     }
 
     @Test func namesOfAnyKindComeBack() throws {
-        let rows = try #require(parseDelimited(Array(try text(false, .csv, .wide).utf8)))
+        let rows = try #require(records(Array(try text(false, .csv, .wide).utf8)))
         let labels = stride(from: 2, to: rows[1].count, by: 2).map { String(decoding: rows[1][$0], as: UTF8.self) }
         #expect(labels == FormulaTests.hostile)
     }

@@ -13,7 +13,7 @@ import Testing
 
     /// Runs the system's tar in the folder.
     func tar(_ arguments: String...) throws {
-        try #require(try runProgram("/bin/tar", ["-C", folder.path.description] + arguments).exitCode == 0)
+        try #require(try runProgram("/bin/tar", ["-C", folder.path] + arguments).exitCode == 0)
     }
 
     /// Every input of an archive with its content, or the reason why there is none.

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Tensors
@@ -10,11 +11,8 @@ import Testing
 
     /// The reason for which bytes are refused as a file of the format; nil when they are read.
     private func reason(_ bytes: [UInt8], _ name: String = "x.bin") throws -> String? {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appendingPathComponent(name).path
-        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        let folder = try TemporaryFolder()
+        let path = try folder.write(name, bytes)
         do { _ = try TensorFiles.open(path) } catch {
             #expect(error.path == path)
             return error.reason

@@ -1,23 +1,15 @@
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
-
-/// A folder that goes away with this object.
-private final class TemporaryFolder {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-tensors-\(UUID().uuidString)")
-
-    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-}
 
 @Suite struct SafetensorsTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
-    func path(_ name: String) -> String { folder.url.appendingPathComponent(name).path }
+    func path(_ name: String) -> String { folder.path(name) }
 
     func file(header: String, data: Int, length: UInt64? = nil) throws -> String {
         var bytes = Data()

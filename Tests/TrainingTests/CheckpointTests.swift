@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Training
@@ -12,12 +13,12 @@ import Testing
     init() throws { folder = try TemporaryFolder() }
 
     private func checkpoints(_ binding: JSONObject = ["lr": .double(0.5)]) throws -> CheckpointFolder {
-        try CheckpointFolder.create(output: folder["adapter"])
-        return CheckpointFolder(output: folder["adapter"], binding: binding)
+        try CheckpointFolder.create(output: folder.path("adapter"))
+        return CheckpointFolder(output: folder.path("adapter"), binding: binding)
     }
 
     private func content(_ name: String) throws -> Data {
-        try Data(contentsOf: URL(fileURLWithPath: folder[".adapter.training/\(name)"]))
+        try Data(contentsOf: URL(fileURLWithPath: folder.path(".adapter.training/\(name)")))
     }
 
     @Test func theFolderStandsBesideTheOutput() {
@@ -42,7 +43,7 @@ import Testing
             _ = try run.advance()
         }
         checkpoints.remove()
-        #expect(try folder.entries("") == [])
+        #expect(try folder.entries() == [])
     }
 
     /// A process that is killed leaves any number of the files that a save writes, the last of them cut anywhere.
@@ -74,7 +75,7 @@ import Testing
             .save(TrainingRunTests.run().snapshot)
         let other = try checkpoints(["lr": .double(0.25), "rank": .int(16), "layers": .null, "new": "x"])
         let expected = TrainingError(
-            folder[".adapter.training"],
+            folder.path(".adapter.training"),
             "is of another run: lr was 0.5, now 0.25; layers was all, now not given; new was not given, now x; "
                 + "old was 1, now not given")
         #expect(throws: expected) { try other.load() }
@@ -95,7 +96,9 @@ import Testing
     func aDamagedCheckpointIsAnError(content: String, reason: String) throws {
         let checkpoints = try checkpoints()
         try folder.write(".adapter.training/checkpoint.json", Data(content.utf8))
-        #expect(throws: TrainingError(folder[".adapter.training/checkpoint.json"], reason)) { try checkpoints.load() }
+        #expect(throws: TrainingError(folder.path(".adapter.training/checkpoint.json"), reason)) {
+            try checkpoints.load()
+        }
     }
 
     @Test func anotherClassifierIsRefused() throws {

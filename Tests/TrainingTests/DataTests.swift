@@ -2,6 +2,7 @@ import Foundation
 import Images
 import Labelling
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Training
@@ -19,7 +20,7 @@ import Testing
     private func data(_ name: String, _ validation: TrainingData.Validation = .usual, seed: UInt64 = 0) throws
         -> TrainingData
     {
-        try TrainingData(BytePath(folder[name]), validation: validation, seed: seed)
+        try TrainingData(BytePath(folder.path(name)), validation: validation, seed: seed)
     }
 
     private func failure(_ name: String, _ validation: TrainingData.Validation = .usual) -> String? {
@@ -51,7 +52,7 @@ import Testing
         #expect(data.classes == ["a", "b"] && data.training.count == 5 && data.validation.count == 2)
         #expect((data.training + data.validation).allSatisfy { !"\($0.path)".contains("/\(test)/") })
         try write("e", ["a": 4, "b": 4])
-        #expect(try self.data("e", .data(BytePath(folder["d"]))).validation == data.validation)
+        #expect(try self.data("e", .data(BytePath(folder.path("d")))).validation == data.validation)
     }
 
     @Test func whatLooksLikeSplitsButIsNoneIsRefused() throws {
@@ -91,9 +92,9 @@ import Testing
     @Test func validationImagesCanBeNamedApart() throws {
         try write("d", ["a": 3, "b": 3])
         try write("e", ["b": 2])
-        try folder.write("v.csv", Data("path,label\nd/a/0.png,a\n".utf8))
-        #expect(try data("d", .data(BytePath(folder["e"]))).validation.map(\.class) == [1, 1])
-        #expect(try data("d", .data(BytePath(folder["v.csv"]))).validation.map(\.class) == [0])
+        try folder.write("v.csv", "path,label\nd/a/0.png,a\n")
+        #expect(try data("d", .data(BytePath(folder.path("e")))).validation.map(\.class) == [1, 1])
+        #expect(try data("d", .data(BytePath(folder.path("v.csv")))).validation.map(\.class) == [0])
     }
 
     @Test func dataThatCannotBeTrainedOnAreRefused() throws {
@@ -103,12 +104,12 @@ import Testing
         try write("only/val", ["a": 1, "c": 1, "d": 1])
         #expect(failure("only") == "only/val: classes without training images: c, d")
         try write("empty/train", ["a": 1, "b": 1])
-        try FileManager.default.createDirectory(atPath: folder["empty/val/a"], withIntermediateDirectories: true)
+        try folder.createFolder("empty/val/a")
         #expect(failure("empty") == "empty/val/a: the class has no images")
-        try folder.write("t.csv", Data("path,label\nx,a\ny,b\n".utf8))
+        try folder.write("t.csv", "path,label\nx,a\ny,b\n")
         #expect(failure("t.csv")?.hasPrefix("t.csv: 2 of 2 files are not there: x, y; looked in ") == true)
-        try folder.write("s.csv", Data("path,label,split\nd/a,a,train\nd/b,b,train\nd/c,a,val\nd/d,b,test\n".utf8))
-        for name in ["a", "b", "c", "d"] { try folder.write("d/\(name)", Data("x".utf8)) }
+        try folder.write("s.csv", "path,label,split\nd/a,a,train\nd/b,b,train\nd/c,a,val\nd/d,b,test\n")
+        for name in ["a", "b", "c", "d"] { try folder.write("d/\(name)") }
         let divided = try data("s.csv")
         #expect(divided.training.map { "\($0.path)".suffix(1) } == ["a", "b"])
         #expect(divided.validation.map { "\($0.path)".suffix(1) } == ["c"])

@@ -3,6 +3,7 @@ import Compute
 import Files
 import Labelling
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -151,8 +152,8 @@ import VisionTransformers
     @Test func goesOnFromAnyStepAsIfItHadNotStopped() throws {
         let whole = try scene.run()
         let folder = try TemporaryFolder()
-        try CheckpointFolder.create(output: folder["a"])
-        let checkpoints = CheckpointFolder(output: folder["a"], binding: [:])
+        try CheckpointFolder.create(output: folder.path("a"))
+        let checkpoints = CheckpointFolder(output: folder.path("a"), binding: [:])
         var stopped: [CheckpointContent] = []
         while !whole.isFinished {
             try checkpoints.save(whole.content, moment: "\(whole.steps)")

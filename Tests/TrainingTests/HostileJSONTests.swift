@@ -2,6 +2,7 @@ import Files
 import Foundation
 import Images
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -10,10 +11,6 @@ import VisionTransformers
 /// Every JSON file that describes a model, with one value after the other replaced by something absurd: there is an error or a
 /// description, never a fault.
 @Suite struct HostileJSONTests {
-    static let samples =
-        URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path + "/samples"
-
     static let values: [String] = [
         "null", "true", "0", "-1", "1", "0.5", "1e999", "-1e999", "9223372036854775807", "9223372036854775808", "1e15",
         "4294967296",
@@ -51,7 +48,7 @@ import VisionTransformers
         "base/config.json", "base/preprocessor_config.json", "adapters/corn/adapter_config.json",
     ])
     func absurdValuesAreErrorsOrUnderstood(_ name: String) throws {
-        let json = try JSON(contentsOf: "\(HostileJSONTests.samples)/\(name)")
+        let json = try JSON(contentsOf: "\(Samples.folder)/\(name)")
         var (refused, read) = (0, 0)
         for mutation in try HostileJSONTests.mutations(of: json) {
             do {

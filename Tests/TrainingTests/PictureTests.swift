@@ -4,6 +4,7 @@ import Foundation
 import Images
 import Labelling
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -11,20 +12,16 @@ import VisionTransformers
 
 /// Pictures in memory, and what a classifier is shown of them.
 @Suite struct PictureTests {
-    static let samples =
-        URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path + "/samples"
-
     let items: [LabelledImages.Item]
     let preparer: PatchPreparer
 
     init() throws {
         let images = ["flowers", "signs"].enumerated().flatMap { label, name in
-            ((try? FileManager.default.contentsOfDirectory(atPath: "\(Self.samples)/images/\(name)")) ?? []).sorted()
-                .map { LabelledImages.Item(path: BytePath("\(Self.samples)/images/\(name)/\($0)"), class: label) }
+            ((try? FileManager.default.contentsOfDirectory(atPath: "\(Samples.folder)/images/\(name)")) ?? []).sorted()
+                .map { LabelledImages.Item(path: BytePath("\(Samples.folder)/images/\(name)/\($0)"), class: label) }
         }
-        items = images + [LabelledImages.Item(path: BytePath("\(Self.samples)/README.md"), class: 1)]
-        let base = try Checkpoint(folder: Self.samples + "/base")
+        items = images + [LabelledImages.Item(path: BytePath("\(Samples.folder)/README.md"), class: 1)]
+        let base = try Checkpoint(folder: Samples.folder + "/base")
         preparer = PatchPreparer(
             try base.preprocessing(), configuration: base.configuration, decoding: DecodingOptions())
     }
@@ -53,7 +50,7 @@ import VisionTransformers
 
     @Test func filesThatCannotBeUsedAreNamedAndCounted() throws {
         let store = try store()
-        #expect(store.skipped.map { "\($0.path)" } == ["\(Self.samples)/README.md"])
+        #expect(store.skipped.map { "\($0.path)" } == ["\(Samples.folder)/README.md"])
         #expect(store.skipped[0].reason == "not a picture but a text file")
         #expect(store.fingerprint.split(separator: "\n").count == items.count)
     }

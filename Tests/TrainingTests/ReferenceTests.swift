@@ -2,6 +2,7 @@ import Compute
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
@@ -64,20 +65,7 @@ struct ReferenceRun {
 
 /// Pixel values (images, 3, H, W) as patches.
 func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float] {
-    let (height, width, patch) = (pixels.shape[2], pixels.shape[3], configuration.patchSize)
-    var result: [Float] = []
-    for image in 0..<pixels.shape[0] {
-        for top in stride(from: 0, to: height - patch.height + 1, by: patch.height) {
-            for left in stride(from: 0, to: width - patch.width + 1, by: patch.width) {
-                for row in 0..<3 * patch.height {
-                    let (channel, y) = (row / patch.height, top + row % patch.height)
-                    let start = ((image * 3 + channel) * height + y) * width + left
-                    result += pixels.values[start..<start + patch.width]
-                }
-            }
-        }
-    }
-    return result
+    pixels.patches(height: configuration.patchSize.height, width: configuration.patchSize.width)
 }
 
 @Suite struct ReferenceTests {

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
@@ -31,7 +32,7 @@ import Testing
             ]
         }
 
-        func written() throws -> ScratchFolder {
+        func written() throws -> TemporaryFolder {
             var backbone = base
             backbone.tensors = base.backbone
             let folder = try backbone.written()

@@ -1,27 +1,9 @@
 import Files
 import Foundation
 import Tensors
+import TestSupport
 
 @testable import VisionTransformers
-
-/// A folder that goes away with this object.
-final class ScratchFolder {
-    let path: String
-
-    init() throws {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("vit-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        path = url.path
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func write(_ name: String, _ text: String) throws {
-        try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8)
-    }
-
-    func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
-}
 
 /// One of the test's checkpoints, to be changed before it is written.
 struct CheckpointDraft {
@@ -73,16 +55,16 @@ struct CheckpointDraft {
     }
 
     /// Writes `config.json` and the preprocessing settings, and the tensors to one file.
-    func written() throws -> ScratchFolder {
-        let folder = try ScratchFolder()
+    func written() throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
         try writeSettings(to: folder)
         try CheckpointDraft.write(tensors, to: "\(folder.path)/model.safetensors")
         return folder
     }
 
     /// Writes the tensors in turn to `shards` files, with the index that says where they are.
-    func sharded(_ shards: Int) throws -> ScratchFolder {
-        let folder = try ScratchFolder()
+    func sharded(_ shards: Int) throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
         try writeSettings(to: folder)
         var map = JSONObject()
         for shard in 0..<shards {
@@ -110,14 +92,8 @@ struct CheckpointDraft {
         // Not finished: that would wait for the disk, hundreds of times.
     }
 
-    private func writeSettings(to folder: ScratchFolder) throws {
+    private func writeSettings(to folder: TemporaryFolder) throws {
         try folder.write("config.json", JSON.object(configuration).serialized())
         try folder.write("preprocessor_config.json", JSON.object(preprocessing).serialized())
     }
-}
-
-/// What an error says, whichever of the library's kinds it is.
-func message(_ body: () throws -> Void) -> String {
-    do { try body() } catch { return "\(error)" }
-    return "nothing was thrown"
 }

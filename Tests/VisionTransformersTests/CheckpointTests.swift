@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
@@ -172,7 +173,7 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
     }
 
     /// Rewrites the index of a checkpoint of two shards.
-    func index(_ change: (inout JSONObject) -> Void) throws -> ScratchFolder {
+    func index(_ change: (inout JSONObject) -> Void) throws -> TemporaryFolder {
         let folder = try CheckpointDraft().sharded(2)
         let path = "\(folder.path)/model.safetensors.index.json"
         var map = try #require(try JSON(contentsOf: path).objectValue?["weight_map"]?.objectValue)

@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
@@ -21,22 +22,7 @@ func caseFolder(_ name: String) -> String {
 
     /// Pixel values (images, 3, H, W) as patches.
     static func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float] {
-        let (height, width) = (pixels.shape[2], pixels.shape[3])
-        let patch = configuration.patchSize
-        var result: [Float] = []
-        for image in 0..<pixels.shape[0] {
-            for top in stride(from: 0, to: height - patch.height + 1, by: patch.height) {
-                for left in stride(from: 0, to: width - patch.width + 1, by: patch.width) {
-                    for channel in 0..<3 {
-                        for y in top..<top + patch.height {
-                            let row = ((image * 3 + channel) * height + y) * width + left
-                            result += pixels.values[row..<row + patch.width]
-                        }
-                    }
-                }
-            }
-        }
-        return result
+        pixels.patches(height: configuration.patchSize.height, width: configuration.patchSize.width)
     }
 
     func model(_ folder: String, threads: Int = 2, givesAllTokens: Bool = true) throws -> MultitaskModel {

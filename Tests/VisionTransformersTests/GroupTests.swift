@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
@@ -12,7 +13,7 @@ import Testing
 
     /// A bundle of tasks `a` and `b` with the given groups, and the same backbone, but for one tensor, in `group2`.
     func written(_ groups: String, version: Int = 2, change: (inout CheckpointDraft) -> Void = { _ in }) throws
-        -> ScratchFolder
+        -> TemporaryFolder
     {
         var draft = draft
         draft.manifest["format_version"] = .int(version)
@@ -27,7 +28,7 @@ import Testing
     }
 
     /// The backbone of the second group by itself.
-    func backbone(_ change: (inout CheckpointDraft) -> Void = { _ in }) throws -> ScratchFolder {
+    func backbone(_ change: (inout CheckpointDraft) -> Void = { _ in }) throws -> TemporaryFolder {
         var backbone = draft.base
         backbone.tensors = draft.base.backbone
         for index in backbone.tensors.indices where backbone.tensors[index].name.hasSuffix("dense.weight") {
@@ -62,7 +63,7 @@ import Testing
     }
 
     /// The bundle of one task over a backbone.
-    func alone(_ task: Int, over backbone: ScratchFolder?) throws -> ScratchFolder {
+    func alone(_ task: Int, over backbone: TemporaryFolder?) throws -> TemporaryFolder {
         var single = draft
         single.manifest["tasks"] = (draft.manifest["tasks"]?.arrayValue?[task]).map { .array([$0]) }
         single.heads = Array(draft.heads[task * 2..<task * 2 + 2])

@@ -3,6 +3,7 @@ import Files
 import Foundation
 import Glibc
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers

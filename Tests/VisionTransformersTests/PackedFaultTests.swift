@@ -3,6 +3,7 @@ import Files
 import Foundation
 import Glibc
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
@@ -92,7 +93,7 @@ import Testing
         let expected = try scene.logits(scene.plan())
         let name = scene.files[0]
         try FileManager.default.removeItem(atPath: scene.folder)
-        let (elsewhere, victim) = (try ScratchFolder(), "precious")
+        let (elsewhere, victim) = (try TemporaryFolder(), "precious")
         try elsewhere.write("victim", victim)
         let target = "\(elsewhere.path)/victim"
         let partial = "\(scene.folder)/\(name)\(PackedFolder.partialEnding)"

@@ -2,17 +2,18 @@ import Compute
 import Foundation
 import Glibc
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
 
 /// A checkpoint of the test's cases in a folder of its own, planned with and without packed weights beside it.
 final class PackedScene: @unchecked Sendable {
-    let scratch: ScratchFolder
+    let scratch: TemporaryFolder
     let inputs: [Float]
 
     init(_ name: String = "vit") throws {
-        scratch = try ScratchFolder()
+        scratch = try TemporaryFolder()
         for file in ["config.json", "preprocessor_config.json", "model.safetensors"] {
             try FileManager.default.copyItem(
                 atPath: "\(caseFolder(name))/\(file)", toPath: "\(scratch.path)/\(file)")

@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
@@ -8,10 +9,10 @@ import Testing
 /// Backbones rounded for images that were seen: nothing but rounding changes, and the file is one of these very weights.
 @Suite(.enabled(if: InferencePrecision.int8.isSupported, "the processor has no instructions for int8"))
 struct RoundedWeightsTests {
-    let scratch: ScratchFolder
+    let scratch: TemporaryFolder
     private let size = BackboneConfiguration.Extent(height: 32, width: 32)
 
-    init() throws { scratch = try ScratchFolder() }
+    init() throws { scratch = try TemporaryFolder() }
 
     /// Inputs of a case's photo, and what transformers computes of them.
     private func photo(_ name: String, _ c: BackboneConfiguration) throws -> (inputs: [Float], logits: [Float]) {

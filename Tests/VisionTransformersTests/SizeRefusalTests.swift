@@ -2,15 +2,16 @@ import Files
 import Foundation
 import Images
 import Tensors
+import TestSupport
 import Testing
 
 @testable import VisionTransformers
 
 /// Sizes in files that nothing good can come of are refused with a reason, before memory is taken for them.
 @Suite struct SizeRefusalTests {
-    private let scratch: ScratchFolder
+    private let scratch: TemporaryFolder
 
-    init() throws { scratch = try ScratchFolder() }
+    init() throws { scratch = try TemporaryFolder() }
 
     /// A copy of a case's folder with some settings of a JSON file changed.
     func changed(_ name: String, _ file: String, _ settings: [String: String]) throws -> String {

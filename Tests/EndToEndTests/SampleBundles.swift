@@ -2,34 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The samples of the repository, and the bundles made of them, each made once for all tests.
-enum Samples {
-    static let package = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-    static let folder = package + "/samples"
-    static let base = folder + "/base"
-    static let tasks = ["traffic", "trash", "corn", "flowers", "clothing", "aerial"]
-    static let classes = ["traffic": 43, "trash": 6, "corn": 4, "flowers": 5, "clothing": 10, "aerial": 7]
-
-    static func adapter(_ task: String) -> String { "\(folder)/adapters/\(task)" }
-    static func head(_ task: String) -> String { "\(folder)/heads/\(task).safetensors" }
-    static func image(_ name: String) -> String { "\(folder)/images/\(name)" }
-
+extension Samples {
     /// A file among the tests' cases.
     static func testCase(_ name: String) -> String { (Bundle.module.resourcePath ?? ".") + "/Cases/" + name }
-
-    /// Where the shared bundles are; removed when the tests end.
-    private static let workplace = Result {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("mergevit-bundles-\(getpid())")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        atexit { Samples.cleanUp() }
-        return url
-    }
-
-    /// A path in the folder that is removed when the tests end.
-    static func place(_ name: String) throws -> String { try workplace.get().path + "/" + name }
-
-    private static func cleanUp() { if let url = try? workplace.get() { Scratch.remove(url) } }
 
     private static let demo = Result { try merged("demo", tasks: tasks, scale: "0.3") }
     private static let single = Result {
@@ -57,7 +32,7 @@ enum Samples {
     static func csvOfEveryScore() throws -> [UInt8] { try rows.get().everyScore }
 
     private static func merged(_ name: String, tasks: [String], scale: String) throws -> String {
-        let path = try workplace.get().path + "/" + name
+        let path = try SharedFolder.path(name)
         let run = try runMergeVit(
             ["merge", "-q", "--base", base, "--scale", scale, "-o", path]
                 + tasks.flatMap { ["--adapter", "\($0)=\(adapter($0))"] })
@@ -73,9 +48,6 @@ func label(_ bundle: String, _ arguments: [String], input: [UInt8] = [], folder:
     try #require(run.exitCode == 0 && run.errors.isEmpty, "\(run.exitCode): \(run.errors)")
     return run.standardOutput
 }
-
-/// How many images the sample folder has.
-let sampleImages = 34
 
 /// The largest difference that another processor's rounding makes in a score.
 let scoreTolerance = 2e-4

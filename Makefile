@@ -60,6 +60,7 @@ sanitize: deps ## every test under AddressSanitizer and UndefinedBehaviorSanitiz
 
 check: deps ## formatting, warnings as errors, import directions, docs
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	scripts/test-check-imports
 	scripts/check-imports
 	scripts/check-docs
 	$(SWIFT) build

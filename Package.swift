@@ -50,7 +50,7 @@ let package = Package(
         .target(name: "Files", dependencies: ["CCrypto"], swiftSettings: strict),
         .target(name: "Tensors", dependencies: ["Files"], swiftSettings: strict),
         .target(
-            name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors", "Files"], swiftSettings: strict
+            name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors"], swiftSettings: strict
         ),
         .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors", "Files"], swiftSettings: strict),
         .target(
@@ -100,7 +100,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "ComputeTests", dependencies: ["Compute", "Tensors", "Files", "TestSupport"], swiftSettings: strict),
+            name: "ComputeTests", dependencies: ["Compute", "Tensors", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ImagesTests", dependencies: ["Images", "Tensors", "Files", "TestSupport"],
             exclude: ["make_cases.py"],

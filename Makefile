@@ -7,6 +7,7 @@ RELEASE = -c release --static-swift-stdlib
 BIN = .build/release/mergevit
 TASKS = traffic trash corn flowers clothing aerial
 DEMO = out/demo
+SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL = /bin/sh
 
 .PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers merge-table \
@@ -59,19 +60,20 @@ sanitize: deps ## every test under AddressSanitizer and UndefinedBehaviorSanitiz
 	SWIFT="$(SWIFT)" scripts/sanitize undefined
 
 check: deps ## formatting, warnings as errors, import directions, docs
-	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
 	scripts/test-check-imports
 	scripts/check-imports
 	scripts/check-docs
 	$(SWIFT) build
+	$(SWIFT) build $(RELEASE) --package-path Benchmarks
 
 format: ## bring the sources into the project's format
-	$(SWIFT) format --in-place --recursive Sources Tests Package.swift
+	$(SWIFT) format --in-place --recursive $(SWIFT_SOURCES)
 
 bench: build ## measure the engine against the processor's limit, start-up and memory (out/bench.json)
-	$(SWIFT) build $(RELEASE) --product Benchmarks
+	$(SWIFT) build $(RELEASE) --package-path Benchmarks
 	@mkdir -p out
-	MERGEVIT_COMMIT=$$(git describe --always --dirty) .build/release/Benchmarks --json out/bench.json
+	MERGEVIT_COMMIT=$$(git describe --always --dirty) Benchmarks/.build/release/Benchmarks --json out/bench.json
 
 bench-peers: build ## time other software in turn with ours: make bench-peers [REFERENCE=...] [ROUNDS=3] (out/peers)
 	@mkdir -p out
@@ -98,4 +100,4 @@ install: build ## install the command under PREFIX
 	install -m 755 $(BIN) "$(DESTDIR)$(PREFIX)/bin/mergevit"
 
 clean: ## remove what was built
-	rm -rf .build out
+	rm -rf .build Benchmarks/.build out

@@ -17,8 +17,9 @@ let package = Package(
     name: "mergevit",
     products: [
         .executable(name: "mergevit", targets: ["mergevit"]),
+        // For Benchmarks/ alone: declarations have package access, so no other package can use these modules.
         .library(
-            name: "MergeVit",
+            name: "Internals",
             targets: [
                 "Files", "Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Labelling", "Training",
             ]),
@@ -39,12 +40,7 @@ let package = Package(
         .target(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),
-        .target(name: "CProcessorLimits", cSettings: strictC),
         .target(name: "CExtendedAttributes", cSettings: strictC),
-        .target(name: "CAllocationCount", cSettings: strictC),
-        .target(
-            name: "CCodecLimits", cSettings: strictC,
-            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
 
         // Libraries in Swift.
         .target(name: "Files", dependencies: ["CCrypto"], swiftSettings: strict),
@@ -79,14 +75,6 @@ let package = Package(
                 "Training", "Adapters", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-            ],
-            swiftSettings: strict),
-        .executableTarget(
-            name: "Benchmarks",
-            dependencies: [
-                "Training", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
-                "CProcessorLimits",
-                "CCodecLimits", "CAllocationCount",
             ],
             swiftSettings: strict),
 

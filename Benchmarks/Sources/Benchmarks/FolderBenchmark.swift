@@ -6,7 +6,8 @@ import Labelling
 import Tensors
 import VisionTransformers
 
-/// `label` of folders of pictures with the sample model, beside decoding and preparing the same pictures and nothing else.
+/// `label` of folders of pictures with the sample model, beside decoding and preparing the same pictures and nothing
+/// else.
 enum FolderBenchmark {
     private static let binary = ".build/release/mergevit"
     private static let tasks = ["traffic", "trash", "corn", "flowers", "clothing", "aerial"]

@@ -9,8 +9,8 @@ import VisionTransformers
 
 /// Work measured in turn with the processor's limit; medians over the turns.
 ///
-/// The ratio to the limit counts processor time on both sides, so that other programs on the machine, which take turns on
-/// its cores, do not count; images per second are of the clock on the wall.
+/// The ratio to the limit counts processor time on both sides, so that other programs on the machine, which take turns
+/// on its cores, do not count; images per second are of the clock on the wall.
 struct Measurement {
     let imagesPerSecond: Double
     /// Processor seconds that an image took, all threads together.

@@ -1,4 +1,5 @@
-// Counts a process's requests for memory, those of its libraries too: linked into an executable, this takes malloc's place.
+// Counts a process's requests for memory, those of its libraries too: linked into an executable, this takes malloc's
+// place.
 #ifndef MERGEVIT_CALLOCATIONCOUNT_H
 #define MERGEVIT_CALLOCATIONCOUNT_H
 

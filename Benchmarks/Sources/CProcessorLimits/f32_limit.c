@@ -2,8 +2,8 @@
 
 #include "clock.h"
 
-// One loop body for vectors of any width: more independent chains than a multiply-add takes cycles, times the units that
-// do them, and few enough to stay in registers.
+// One loop body for vectors of any width: more independent chains than a multiply-add takes cycles, times the units
+// that do them, and few enough to stay in registers.
 #pragma clang fp contract(fast)
 
 enum { ROUNDS = 20000 };

@@ -5,10 +5,11 @@ import Tensors
 import Training
 import VisionTransformers
 
-/// `make bench`: the whole command; the engine and training beside the processor's limit, and pictures beside their libraries,
-/// measured in turn in one run.
+/// `make bench`: the whole command; the engine and training beside the processor's limit, and pictures beside their
+/// libraries, measured in turn in one run.
 ///
-/// Arguments name the parts that are wanted: engine, shares, training, pictures, command; `--json FILE` writes the figures there, too.
+/// Arguments name the parts that are wanted: engine, shares, training, pictures, command; `--json FILE` writes the
+/// figures there, too.
 @main
 struct Benchmarks {
     static func main() throws {

@@ -1,5 +1,5 @@
 internal import COneDNN
-package import Tensors
+import Tensors
 
 /// An element-wise function, by itself or after a matrix product.
 package enum Activation: Sendable, Equatable {
@@ -29,37 +29,37 @@ extension Activation? {
 extension Kernel {
     /// `dst = activation(src)`, dense, element by element.
     ///
-    /// - Parameter precision: how both are stored; it is computed in f32.
+    /// - Parameter type: how both are stored; it is computed in f32.
     /// - Throws: `ComputeError` when the library has no kernel for it.
     package static func activation(
-        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, precision: Precision = .f32
+        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, type: OperandType = .f32
     ) throws(ComputeError) -> Kernel {
-        try elementwise(engine, activation, rows, columns, precision, backward: false)
+        try elementwise(engine, activation, rows, columns, type, backward: false)
     }
 
     /// `dst = activation'(src) · multiplier`, dense, element by element: from the gradient of an activation's result, the
     /// multiplier, to that of its argument. `dst` may be the multiplier.
     ///
-    /// - Parameter precision: how all of them are stored; it is computed in f32.
+    /// - Parameter type: how all of them are stored; it is computed in f32.
     /// - Throws: `ComputeError` when the library has no kernel for it.
     package static func activationBackward(
-        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, precision: Precision = .f32
+        _ engine: KernelEngine, _ activation: Activation, rows: Int, columns: Int, type: OperandType = .f32
     ) throws(ComputeError) -> Kernel {
-        try elementwise(engine, activation, rows, columns, precision, backward: true)
+        try elementwise(engine, activation, rows, columns, type, backward: true)
     }
 
     private static func elementwise(
-        _ engine: KernelEngine, _ activation: Activation, _ rows: Int, _ columns: Int, _ precision: Precision,
+        _ engine: KernelEngine, _ activation: Activation, _ rows: Int, _ columns: Int, _ type: OperandType,
         backward: Bool
     ) throws(ComputeError) -> Kernel {
         let (code, alpha) = Optional(activation).code
         return try Kernel(
-            engine, "plan \(activation) of \(rows) x \(columns), \(precision)",
+            engine, "plan \(activation) of \(rows) x \(columns), \(type)",
             Storage(
-                source: precision.format, multiplier: backward ? precision.format : nil, result: precision.format)
+                source: type.element, multiplier: backward ? type.element : nil, result: type.element)
         ) {
             mv_activation_create(
-                &$0, engine.handle, Int64(rows), Int64(columns), precision.code, code, alpha, backward ? 1 : 0)
+                &$0, engine.handle, Int64(rows), Int64(columns), type.code, code, alpha, backward ? 1 : 0)
         }
     }
 }

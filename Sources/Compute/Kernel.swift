@@ -5,12 +5,12 @@ package import Tensors
 package final class Kernel: @unchecked Sendable {
     /// How a kernel's operands are stored.
     struct Storage: Sendable {
-        var source = NumberFormat.f32
+        var source = ElementType.float32
         /// Nil for packed weights, whose layout is the library's own.
-        var weights: NumberFormat? = NumberFormat.f32
+        var weights: ElementType? = ElementType.float32
         /// Nil when there is none.
-        var multiplier: NumberFormat?
-        var result = NumberFormat.f32
+        var multiplier: ElementType?
+        var result = ElementType.float32
     }
 
     let handle: OpaquePointer
@@ -45,7 +45,7 @@ package final class Kernel: @unchecked Sendable {
         _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, sourceStride: Int? = nil,
         outputStride: Int? = nil, hasBias: Bool = true, activation: Activation? = nil, multiplies: Bool = false,
         accumulates: Bool = false,
-        operands: Precision = .f32, result: Precision = .f32
+        operands: OperandType = .f32, result: OperandType = .f32
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
         (spec.operands, spec.result) = (operands.code, result.code)
@@ -60,8 +60,8 @@ package final class Kernel: @unchecked Sendable {
         return try Kernel(
             engine, "plan a linear layer \(rows) x \(inputs) -> \(outputs), \(operands) to \(result)",
             Storage(
-                source: operands.format, weights: nil, multiplier: multiplies ? result.format : nil,
-                result: result.format)
+                source: operands.element, weights: nil, multiplier: multiplies ? result.element : nil,
+                result: result.element)
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -74,7 +74,7 @@ package final class Kernel: @unchecked Sendable {
     /// - Parameter result: how `dst` is stored; the bias is f32.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
     package static func products(
-        _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, result: Precision
+        _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, result: OperandType
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
         (spec.operands, spec.result) = (MV_INT8, result.code)
@@ -83,7 +83,7 @@ package final class Kernel: @unchecked Sendable {
         (spec.packed, spec.has_bias) = (1, 1)
         return try Kernel(
             engine, "plan products \(rows) x \(inputs) -> \(outputs), int8 to \(result)",
-            Storage(source: .u8, weights: nil, result: result.format)
+            Storage(source: .uint8, weights: nil, result: result.element)
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -101,7 +101,7 @@ package final class Kernel: @unchecked Sendable {
     package static func product(
         _ engine: KernelEngine, m: Int, k: Int, n: Int, sourceStride: Int, sourceTransposed: Bool = false,
         otherStride: Int, transposed: Bool, outputStride: Int, accumulates: Bool = false,
-        operands: Precision = .f32, result: Precision = .f32
+        operands: OperandType = .f32, result: OperandType = .f32
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
         (spec.operands, spec.result) = (operands.code, result.code)
@@ -112,7 +112,7 @@ package final class Kernel: @unchecked Sendable {
         (spec.weights_k_stride, spec.weights_n_stride) = transposed ? (1, Int64(otherStride)) : (Int64(otherStride), 1)
         return try Kernel(
             engine, "plan a product \(m) x \(k) x \(n), \(operands) to \(result)",
-            Storage(source: operands.format, weights: operands.format, result: result.format)
+            Storage(source: operands.element, weights: operands.element, result: result.element)
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -157,7 +157,7 @@ package final class Kernel: @unchecked Sendable {
     ///   goes backward through.
     /// - Throws: `ComputeError` when the library refuses.
     package func pack(
-        _ weight: UnsafeBufferPointer<Float>, transposed: Bool = false
+        _ weight: [Float], transposed: Bool = false
     ) throws(ComputeError) -> FloatBuffer {
         let packed = FloatBuffer(count: packedCount)
         try repack(weight, transposed: transposed, into: packed)
@@ -168,9 +168,9 @@ package final class Kernel: @unchecked Sendable {
     ///
     /// - Throws: `ComputeError` when the library refuses.
     package func repack(
-        _ weight: UnsafeBufferPointer<Float>, transposed: Bool = false, into packed: FloatBuffer
+        _ weight: [Float], transposed: Bool = false, into packed: FloatBuffer
     ) throws(ComputeError) {
-        try check(mv_op_pack(handle, weight.baseAddress, transposed ? 1 : 0, packed.base), "pack weights")
+        try check(mv_op_pack(handle, weight, transposed ? 1 : 0, packed.base), "pack weights")
     }
 }
 
@@ -200,10 +200,10 @@ package struct Operand: Sendable {
         offset = 0
     }
 
-    var format: NumberFormat {
+    var element: ElementType {
         switch memory {
-        case .numbers(let buffer): buffer.precision.format
-        case .bytes: .u8
+        case .numbers(let buffer): buffer.type.element
+        case .bytes: .uint8
         }
     }
 
@@ -233,8 +233,9 @@ package final class KernelCall {
             (source, kernel.storage.source), (weights, kernel.storage.weights), (multiplier, kernel.storage.multiplier),
             (destination, kernel.storage.result),
         ] {
-            guard let operand, let expected, operand.format != expected else { continue }
-            throw ComputeError(operation: "bind a kernel", reason: "expected \(expected), found \(operand.format)")
+            guard let operand, let expected, operand.element != expected else { continue }
+            throw ComputeError(
+                operation: "bind a kernel", reason: "expected \(expected.rawValue), found \(operand.element.rawValue)")
         }
         guard scratch.count >= kernel.scratchCount else {
             throw ComputeError(operation: "bind a kernel", reason: "scratch memory too small")

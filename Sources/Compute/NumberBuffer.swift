@@ -1,29 +1,17 @@
 package import Tensors
 
-/// How the numbers of a kernel's operand are stored.
-enum NumberFormat: String, Sendable {
-    case f32
-    case bf16
-    case u8
-}
-
-extension Precision {
-    /// The same as a format of numbers.
-    var format: NumberFormat { self == .f32 ? .f32 : .bf16 }
-}
-
-/// Memory for numbers that kernels read and write, in one precision or the other.
+/// Memory for numbers that kernels read and write, of one type or the other.
 package enum NumberBuffer: Sendable {
     case f32(FloatBuffer)
     case bf16(BFloat16Buffer)
 
     /// Takes memory for `count` elements, which are not initialised.
-    package init(_ precision: Precision, count: Int) {
-        self = precision == .f32 ? .f32(FloatBuffer(count: count)) : .bf16(BFloat16Buffer(count: count))
+    package init(_ type: OperandType, count: Int) {
+        self = type == .f32 ? .f32(FloatBuffer(count: count)) : .bf16(BFloat16Buffer(count: count))
     }
 
     /// How its elements are stored.
-    package var precision: Precision {
+    package var type: OperandType {
         switch self {
         case .f32: .f32
         case .bf16: .bf16
@@ -34,7 +22,7 @@ package enum NumberBuffer: Sendable {
     var memory: UnsafeMutableRawPointer { address(0) }
 
     /// Whether its elements are bfloat16 numbers, as loops in C ask.
-    var isNarrow: Int32 { precision == .bf16 ? 1 : 0 }
+    var isNarrow: Int32 { type == .bf16 ? 1 : 0 }
 
     /// The number of elements.
     package var count: Int {
@@ -93,14 +81,14 @@ package enum NumberBuffer: Sendable {
         }
     }
 
-    /// `self = a · b`, the first `count` elements one by one, of buffers of one precision; it may be `a` or `b`.
+    /// `self = a · b`, the first `count` elements one by one, of buffers of one type; it may be `a` or `b`.
     package func setProduct(_ a: NumberBuffer, _ b: NumberBuffer, count: Int) {
         switch (a, b, self) {
         case (.f32(let a), .f32(let b), .f32(let result)):
             RowKernels.multiply(a.base, b.base, into: result.base, count: count)
         case (.bf16(let a), .bf16(let b), .bf16(let result)):
             BFloat16.multiply(a.base, b.base, into: result.base, count: count)
-        default: preconditionFailure("buffers of different precisions")
+        default: preconditionFailure("buffers of different types")
         }
     }
 }

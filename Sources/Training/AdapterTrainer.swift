@@ -64,7 +64,7 @@ package final class AdapterTrainer: TrainableClassifier {
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(),
-        labels: LabelTargets? = nil, labelSmoothing: Double = 0, precision: Precision = .f32, seed: UInt64,
+        labels: LabelTargets? = nil, labelSmoothing: Double = 0, precision: OperandType = .f32, seed: UInt64,
         initial: [String: Tensor] = [:], threads: Int
     ) throws {
         loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)

@@ -94,7 +94,7 @@ import Testing
 
 /// Products of bfloat16 operands against the reference on the same rounded operands: what differs is the order of the f32
 /// sums, and the last rounding where the result is bfloat16.
-@Suite(.enabled(if: Precision.bf16.isSupported, "the processor has no instructions for bf16"))
+@Suite(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
 struct BFloat16KernelTests {
     let engine: KernelEngine
     init() throws { engine = try KernelEngine() }
@@ -113,13 +113,13 @@ struct BFloat16KernelTests {
         return Array(result.elements)
     }
 
-    private func tolerance(_ result: Precision) -> Float { result == .f32 ? 2e-6 : 0x1p-8 }
+    private func tolerance(_ result: OperandType) -> Float { result == .f32 ? 2e-6 : 0x1p-8 }
 
     @Test(arguments: KernelTests.activations, [(1, 7, 5), (17, 48, 96), (65, 192, 64), (3, 1, 1)])
     func linear(_ activation: Activation?, _ shape: (Int, Int, Int)) throws {
         let (rows, inputs, outputs) = shape
         for (result, multiplies, accumulates) in [
-            (Precision.f32, false, false), (.bf16, false, false), (.f32, false, true), (.bf16, true, true),
+            (OperandType.f32, false, false), (.bf16, false, false), (.f32, false, true), (.bf16, true, true),
         ] {
             var noise = Noise(state: 61)
             let source = operand(&noise, rows * inputs)
@@ -129,7 +129,7 @@ struct BFloat16KernelTests {
             let kernel = try Kernel.linear(
                 engine, rows: rows, inputs: inputs, outputs: outputs, activation: activation, multiplies: multiplies,
                 accumulates: accumulates, operands: .bf16, result: result)
-            let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
+            let packed = try kernel.pack(weight)
             let to = result == .bf16 ? before.buffer : .f32(FloatBuffer(before.values))
             try KernelCall(
                 kernel, source: Operand(source.buffer), weights: Operand(packed), bias: FloatBuffer(bias),
@@ -146,15 +146,15 @@ struct BFloat16KernelTests {
         }
     }
 
-    @Test(arguments: [(1, 7, 5), (17, 48, 96), (65, 192, 64)], [Precision.f32, .bf16])
-    func linearSourceGradient(_ shape: (Int, Int, Int), _ result: Precision) throws {
+    @Test(arguments: [(1, 7, 5), (17, 48, 96), (65, 192, 64)], [OperandType.f32, .bf16])
+    func linearSourceGradient(_ shape: (Int, Int, Int), _ result: OperandType) throws {
         let (rows, inputs, outputs) = shape
         var noise = Noise(state: 62)
         let gradient = operand(&noise, rows * outputs)
         let weight = noise.values(outputs * inputs)
         let kernel = try Kernel.linear(
             engine, rows: rows, inputs: outputs, outputs: inputs, hasBias: false, operands: .bf16, result: result)
-        let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0, transposed: true) }
+        let packed = try kernel.pack(weight, transposed: true)
         let to = NumberBuffer(result, count: rows * inputs)
         try KernelCall(
             kernel, source: Operand(gradient.buffer), weights: Operand(packed), destination: Operand(to),
@@ -166,8 +166,8 @@ struct BFloat16KernelTests {
         #expect(distance(floats(to), expected.source) < tolerance(result))
     }
 
-    @Test(arguments: [(false, false), (false, true), (true, false)], [Precision.f32, .bf16])
-    func productOfPartsOfLargerMatrices(_ transposed: (source: Bool, other: Bool), _ result: Precision) throws {
+    @Test(arguments: [(false, false), (false, true), (true, false)], [OperandType.f32, .bf16])
+    func productOfPartsOfLargerMatrices(_ transposed: (source: Bool, other: Bool), _ result: OperandType) throws {
         let (m, k, n, stride) = (7, 12, 9, 50)
         for accumulates in [false, true] {
             var noise = Noise(state: 63)
@@ -203,8 +203,8 @@ struct BFloat16KernelTests {
         let gradient = operand(&noise, rows * columns)
         let (from, to) = (NumberBuffer(.bf16, count: source.count), NumberBuffer(.bf16, count: source.count))
         from.round(source, count: source.count)
-        let forward = try Kernel.activation(engine, activation, rows: rows, columns: columns, precision: .bf16)
-        let backward = try Kernel.activationBackward(engine, activation, rows: rows, columns: columns, precision: .bf16)
+        let forward = try Kernel.activation(engine, activation, rows: rows, columns: columns, type: .bf16)
+        let backward = try Kernel.activationBackward(engine, activation, rows: rows, columns: columns, type: .bf16)
         let scratch = FloatBuffer(count: max(forward.scratchCount, backward.scratchCount))
         try KernelCall(forward, source: Operand(from), destination: Operand(to), scratch: scratch).run()
         try KernelCall(
@@ -229,9 +229,9 @@ struct BFloat16KernelTests {
         }
         _ = try bind(numbers, numbers, floats)
         for (source, weights, destination, reason) in [
-            (floats, numbers, floats, "expected bf16, found f32"),
-            (numbers, floats, floats, "expected bf16, found f32"),
-            (numbers, numbers, numbers, "expected f32, found bf16"),
+            (floats, numbers, floats, "expected BF16, found F32"),
+            (numbers, floats, floats, "expected BF16, found F32"),
+            (numbers, numbers, numbers, "expected F32, found BF16"),
         ] {
             let error = #expect(throws: ComputeError.self) { try bind(source, weights, destination) }
             #expect(error?.reason == reason)

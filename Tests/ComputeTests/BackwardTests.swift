@@ -79,7 +79,7 @@ func differences(_ x: [Float], _ weights: [Float], _ function: ([Float]) -> [Flo
         var noise = Noise(state: 21)
         let (gradient, weight) = (noise.values(rows * outputs), noise.values(outputs * inputs))
         let kernel = try Kernel.linear(engine, rows: rows, inputs: outputs, outputs: inputs, hasBias: false)
-        let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0, transposed: true) }
+        let packed = try kernel.pack(weight, transposed: true)
         let result = FloatBuffer(count: rows * inputs)
         try run(kernel, Operand(FloatBuffer(gradient)), Operand(packed), to: Operand(result))
         let expected = Reference.linearBackward(

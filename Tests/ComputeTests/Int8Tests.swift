@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    private static func buffer(_ values: [Float], _ precision: Precision) -> NumberBuffer {
+    private static func buffer(_ values: [Float], _ precision: OperandType) -> NumberBuffer {
         let result = NumberBuffer(precision, count: values.count)
         result.set(values)
         return result
@@ -35,8 +35,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [(1, 5), (3, 16), (4, 197)], [Precision.f32, .bf16])
-    func rowsAreRoundedToTheNearestStep(_ shape: (Int, Int), _ precision: Precision) {
+    @Test(arguments: [(1, 5), (3, 16), (4, 197)], [OperandType.f32, .bf16])
+    func rowsAreRoundedToTheNearestStep(_ shape: (Int, Int), _ precision: OperandType) {
         let (rows, columns) = shape
         let source = Self.buffer(Self.noise(rows * columns, 1, scale: 3), precision)
         let values = Self.values(source)
@@ -90,7 +90,7 @@ import Testing
     @Test(
         arguments: [Activation.gelu, .geluTanh, .swish(alpha: 1), .swish(alpha: 1.702), .relu], [false, true])
     func activationsAreRounded(_ activation: Activation, _ isGated: Bool) {
-        for precision in [Precision.f32, .bf16] {
+        for precision in [OperandType.f32, .bf16] {
             let (rows, columns) = (3, 37)
             let source = Int8.Rows(rows: rows, columns: 1)
             for (row, scale) in [0.5, 1, 0.25].enumerated() {
@@ -140,7 +140,7 @@ import Testing
         let products = FloatBuffer(count: rows * outputs)
         try KernelCall(
             kernel, source: Operand(source.bytes),
-            weights: Operand(try weight.floats.withUnsafeBufferPointer { try kernel.pack($0) }),
+            weights: Operand(try kernel.pack(weight.floats)),
             bias: FloatBuffer(weight.sums.map { Float(-128 * $0) }), destination: Operand(products),
             scratch: FloatBuffer(count: kernel.scratchCount)
         ).run()

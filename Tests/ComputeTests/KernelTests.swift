@@ -24,7 +24,7 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
             noise.values(rows * inputs), noise.values(outputs * inputs), noise.values(outputs)
         )
         let kernel = try Kernel.linear(engine, rows: rows, inputs: inputs, outputs: outputs, activation: activation)
-        let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
+        let packed = try kernel.pack(weight)
         let (from, added, to) = (FloatBuffer(source), FloatBuffer(bias), FloatBuffer(count: rows * outputs))
         let scratch = FloatBuffer(count: kernel.scratchCount)
         let call = try KernelCall(
@@ -44,7 +44,7 @@ func distance(_ a: [Float], _ b: [Float]) -> Float {
         let kernel = try Kernel.linear(
             engine, rows: rows, inputs: inputs, outputs: outputs, hasBias: false, activation: .swish(alpha: 1),
             multiplies: true, accumulates: true)
-        let packed = try weight.withUnsafeBufferPointer { try kernel.pack($0) }
+        let packed = try kernel.pack(weight)
         let (from, times, to) = (FloatBuffer(source), FloatBuffer(factor), FloatBuffer(before))
         let call = try KernelCall(
             kernel, source: Operand(from), weights: Operand(packed), multiplier: Operand(times),

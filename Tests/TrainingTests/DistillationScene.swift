@@ -52,7 +52,7 @@ struct DistillationScene {
             outputVariances: activation == .identity ? [2, 0.5, 3] : [],
             teacher: {
                 try MultitaskModel(
-                    teacher, configuration: c, heads: [], imageSize: c.imageSize, threads: 2, givesFeatures: true)
+                    teacher, configuration: c, heads: [], imageSize: c.imageSize, threads: 2, outputs: .features)
             })
     }
 

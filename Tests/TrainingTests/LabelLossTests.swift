@@ -135,7 +135,7 @@ import VisionTransformers
         try steps(ReferenceTests().trainer(run, labels: labels, threads: threads), tolerance: 1e-4)
     }
 
-    @Test(.enabled(if: Precision.bf16.isSupported, "the processor has no instructions for bf16"))
+    @Test(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
     func adapterInBFloat16() throws {
         try steps(ReferenceTests().trainer(run, labels: labels, precision: .bf16, threads: 2), tolerance: 2e-2)
     }

@@ -82,7 +82,7 @@ func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float
 
     /// The trainer of the reference's adapter.
     func trainer(
-        _ run: ReferenceRun, labels: LabelTargets? = nil, precision: Precision = .f32, threads: Int
+        _ run: ReferenceRun, labels: LabelTargets? = nil, precision: OperandType = .f32, threads: Int
     ) throws -> AdapterTrainer {
         let initial = try ReferenceRun.tensors("lora_init/adapter_model.safetensors")
         let settings = try #require(
@@ -106,7 +106,7 @@ func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float
     }
 
     /// With bf16 products the losses are PyTorch's in f32 to 2e-2, and the first gradient points the same way.
-    @Test(.enabled(if: Precision.bf16.isSupported, "the processor has no instructions for bf16"))
+    @Test(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
     func adapterInBFloat16() throws {
         let run = try ReferenceRun("lora")
         let trainer = try trainer(run, precision: .bf16, threads: 2)

@@ -28,7 +28,7 @@ func step(
     }
 
     func trainer(
-        dropout: Double = 0, labelSmoothing: Double = 0, precision: Precision = .f32, seed: UInt64 = 3,
+        dropout: Double = 0, labelSmoothing: Double = 0, precision: OperandType = .f32, seed: UInt64 = 3,
         threads: Int = 1, initial: [String: Tensor] = [:]
     ) throws -> AdapterTrainer {
         try AdapterTrainer(
@@ -68,7 +68,7 @@ func step(
         #expect(sameState(whole, resumed))
     }
 
-    @Test(.enabled(if: Precision.bf16.isSupported, "the processor has no instructions for bf16"))
+    @Test(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
     func inBFloat16TooItGoesOnFromAState() throws {
         let whole = try trainer(dropout: 0.1, precision: .bf16)
         _ = try train(whole, 0..<2)

@@ -13,7 +13,7 @@ func cosine(_ a: [[Float]], _ b: [[Float]]) -> Double {
 }
 
 /// Gradients by bfloat16 products are those of f32 but for rounding.
-@Suite(.enabled(if: Precision.bf16.isSupported, "the processor has no instructions for bf16"))
+@Suite(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
 struct BFloat16BackwardTests {
     @Test(arguments: ForwardTests.models, BackwardTests.forms)
     func gradientsPointWhereThoseOfF32Do(_ name: String, _ form: TrainedModule.Form) throws {

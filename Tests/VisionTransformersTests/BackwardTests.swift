@@ -23,7 +23,7 @@ struct TrainingDraft {
 
     init(
         _ name: String, _ form: TrainedModule.Form, only names: [String]? = nil, parts: Int? = nil,
-        dropout: Double = 0, precision: Precision = .f32, images: Int = 2, lanes: Int = 8, threads: Int = 1,
+        dropout: Double = 0, precision: OperandType = .f32, images: Int = 2, lanes: Int = 8, threads: Int = 1,
         zeros: Bool = false
     ) throws {
         let checkpoint = try Checkpoint(folder: caseFolder(name))
@@ -133,7 +133,7 @@ struct TrainingDraft {
             let model = try MultitaskModel(
                 ChangedSource(base: checkpoint, tensors: draft.backbone.tensors, form: form),
                 configuration: checkpoint.configuration, heads: [], imageSize: .init(height: 32, width: 32), threads: 1,
-                givesFeatures: true)
+                outputs: .features)
             var expected = [Float](repeating: 0, count: draft.images * model.featureCount)
             try model.run(draft.inputs, images: draft.images, logits: nil, features: &expected)
             let count = draft.backbone.featureCount

@@ -6,18 +6,18 @@ import Testing
 
 /// The forward pass in every precision that the processor has, on what transformers computed in f32.
 @Suite struct ForwardPrecisionTests {
-    static let precisions = InferencePrecision.allCases.filter(\.isSupported)
+    static let precisions = ComputePrecision.allCases.filter(\.isSupported)
     /// Every family in every precision.
     static let cases = ForwardTests.models.flatMap { model in precisions.map { (model, $0) } }
 
     func model(
-        _ name: String, _ precision: InferencePrecision, threads: Int = 1, givesAllTokens: Bool = false
+        _ name: String, _ precision: ComputePrecision, threads: Int = 1, outputs: ModelOutputs = []
     ) throws -> MultitaskModel {
         let checkpoint = try Checkpoint(folder: caseFolder(name))
         let head = try #require(try checkpoint.head(task: "label"))
         return try MultitaskModel(
             checkpoint, configuration: checkpoint.configuration, heads: [head],
-            imageSize: .init(height: 32, width: 32), threads: threads, givesAllTokens: givesAllTokens,
+            imageSize: .init(height: 32, width: 32), threads: threads, outputs: outputs,
             precision: precision)
     }
 
@@ -34,7 +34,7 @@ import Testing
 
     /// How far logits may be from f32's, as a part of the largest of them. A rounded operand is off by 2^-9 in bf16, by 2^-8 of its
     /// row's largest in int8; roundings of some dozens of layers add up as their root.
-    func tolerance(_ precision: InferencePrecision) -> Float {
+    func tolerance(_ precision: ComputePrecision) -> Float {
         switch precision {
         case .f32: 1e-5
         case .bf16: 0x1p-9 * 16
@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test(arguments: cases)
-    func logitsAreNearThoseOfTransformers(_ name: String, _ precision: InferencePrecision) throws {
+    func logitsAreNearThoseOfTransformers(_ name: String, _ precision: ComputePrecision) throws {
         let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
         let model = try model(name, precision)
         for prefix in ["", "photo."] {
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(arguments: cases)
-    func sameBitsInAnyBatchAndThreadCount(_ name: String, _ precision: InferencePrecision) throws {
+    func sameBitsInAnyBatchAndThreadCount(_ name: String, _ precision: ComputePrecision) throws {
         let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
         let one = try model(name, precision)
         let inputs = ForwardTests.patches(try io.tensor("pixel_values"), one.configuration)
@@ -71,9 +71,9 @@ import Testing
 
     /// The last block's savings change nothing but the order of sums.
     @Test(arguments: cases)
-    func tokensThatAreNotReadDoNotMatter(_ name: String, _ precision: InferencePrecision) throws {
+    func tokensThatAreNotReadDoNotMatter(_ name: String, _ precision: ComputePrecision) throws {
         let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
-        let (some, all) = (try model(name, precision), try model(name, precision, givesAllTokens: true))
+        let (some, all) = (try model(name, precision), try model(name, precision, outputs: .allTokens))
         let inputs = ForwardTests.patches(try io.tensor("pixel_values"), all.configuration)
         let expected = try logits(all, inputs)
         let bound: Float = precision == .f32 ? 1e-5 : tolerance(precision) * (expected.map(abs).max() ?? 0)
@@ -88,12 +88,12 @@ import Testing
 
     @Test(.enabled(if: precisions.count > 1, "the processor has f32 alone"))
     func layersAreObservedInF32Alone() throws {
-        let model = try model("vit", try #require(Self.precisions.last), givesAllTokens: true)
+        let model = try model("vit", try #require(Self.precisions.last), outputs: .allTokens)
         let inputs = [Float](repeating: 0, count: model.inputCount)
         #expect(throws: ModelError.self) { try model.observe(inputs, images: 1) { _, _, _, _, _, _ in } }
     }
 
-    @Test(arguments: precisions) func aProfileNamesWhatTakesTime(_ precision: InferencePrecision) throws {
+    @Test(arguments: precisions) func aProfileNamesWhatTakesTime(_ precision: ComputePrecision) throws {
         let model = try model("vit", precision)
         let times = try model.profile([Float](repeating: 0, count: model.inputCount))
         let expected = ForwardStage.allCases.filter { $0 != .quantization || precision == .int8 }

@@ -25,12 +25,12 @@ func caseFolder(_ name: String) -> String {
         pixels.patches(height: configuration.patchSize.height, width: configuration.patchSize.width)
     }
 
-    func model(_ folder: String, threads: Int = 2, givesAllTokens: Bool = true) throws -> MultitaskModel {
+    func model(_ folder: String, threads: Int = 2, outputs: ModelOutputs = .allTokens) throws -> MultitaskModel {
         let checkpoint = try Checkpoint(folder: folder)
         let head = try #require(try checkpoint.head(task: "label"))
         return try MultitaskModel(
             checkpoint, configuration: checkpoint.configuration, heads: [head],
-            imageSize: .init(height: 32, width: 32), threads: threads, givesAllTokens: givesAllTokens)
+            imageSize: .init(height: 32, width: 32), threads: threads, outputs: outputs)
     }
 
     func answer(_ model: MultitaskModel, _ inputs: [Float]) throws -> Answer {

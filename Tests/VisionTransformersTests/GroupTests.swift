@@ -45,7 +45,7 @@ import Testing
 
     /// The logits and hidden states of five pictures of noise.
     func answers(_ folder: String, threads: Int = 1, batch: Int = 5) throws -> (logits: [Float], hidden: [Float]) {
-        let model = try ModelBundle(folder: folder).model(threads: threads, givesAllTokens: true)
+        let model = try ModelBundle(folder: folder).model(threads: threads, outputs: .allTokens)
         let inputs = (0..<5 * model.inputCount).map { Float(($0 * 7919) % 251) / 125 - 1 }
         let hiddenCount = model.hiddenShape.reduce(1, *)
         var all: [Float] = []
@@ -180,7 +180,8 @@ import Testing
         for tasks in [[[0]], [[0, 1], [1]], [[0], [2]], []] {
             let said = message {
                 _ = try GroupedModel(
-                    tasks.map { .init(bundle.backbone, tasks: $0) }, configuration: bundle.backbone.configuration,
+                    tasks.map { TaskGroup(backbone: BackboneWeights(bundle.backbone), tasks: $0) },
+                    configuration: bundle.backbone.configuration,
                     heads: bundle.heads, imageSize: bundle.backbone.configuration.imageSize, threads: 1)
             }
             #expect(said.contains("expected each of the 2 heads in exactly one group"), "\(said)")

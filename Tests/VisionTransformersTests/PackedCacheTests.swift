@@ -11,7 +11,7 @@ import Testing
 /// Packed weights that are kept change nothing but the time of the start.
 @Suite struct PackedCacheTests {
     @Test(arguments: ForwardPrecisionTests.cases)
-    func logitsHaveTheSameBits(_ name: String, _ precision: InferencePrecision) throws {
+    func logitsHaveTheSameBits(_ name: String, _ precision: ComputePrecision) throws {
         let scene = try PackedScene(name)
         let expected = try scene.logits(scene.plan(precision, isCached: false))
         #expect(scene.files.isEmpty)
@@ -27,9 +27,9 @@ import Testing
         for precision in ForwardPrecisionTests.precisions { #expect(try scene.isUsed(precision)) }
         #expect(scene.files.count == ForwardPrecisionTests.precisions.count)
         // With all tokens the last block's layers are others.
-        let all = try scene.plan(givesAllTokens: true)
+        let all = try scene.plan(outputs: .allTokens)
         #expect(
-            try !all.isMapped && scene.logits(all) == scene.logits(scene.plan(isCached: false, givesAllTokens: true)))
+            try !all.isMapped && scene.logits(all) == scene.logits(scene.plan(isCached: false, outputs: .allTokens)))
     }
 
     /// As many patches in another grid have other positions.
@@ -45,28 +45,28 @@ import Testing
     }
 
     @Test(.enabled(if: ForwardPrecisionTests.precisions.contains(.int8)))
-    func otherRoundedWeightsAreOtherWeights() throws {
+    func otherQuantizedWeightsAreOtherWeights() throws {
         let scene = try PackedScene()
-        func rounded(_ factor: Float) throws -> RoundedWeights {
+        func quantized(_ factor: Float) throws -> QuantizedWeights {
             let checkpoint = try Checkpoint(folder: scene.scratch.path)
-            try BackboneRounding(
+            try QuantizedBackbone(
                 checkpoint, configuration: checkpoint.configuration, imageSize: .init(height: 32, width: 32),
                 images: 1, threads: 1
             ) { _, patches in
                 for index in patches.indices { patches[index] = scene.inputs[index] * factor }
             }.write(folder: scene.scratch.path)
-            return try #require(try RoundedWeights(folder: scene.scratch.path, checkpoint.configuration))
+            return try #require(try QuantizedWeights(folder: scene.scratch.path, checkpoint.configuration))
         }
         #expect(try !scene.plan(.int8).isMapped)
-        let first = try rounded(1)
-        #expect(try !scene.plan(.int8, rounded: first).isMapped)
-        #expect(try scene.plan(.int8, rounded: first).isMapped)
-        #expect(try !scene.plan(.int8, rounded: rounded(2)).isMapped)
+        let first = try quantized(1)
+        #expect(try !scene.plan(.int8, quantized: first).isMapped)
+        #expect(try scene.plan(.int8, quantized: first).isMapped)
+        #expect(try !scene.plan(.int8, quantized: quantized(2)).isMapped)
         // The weights of other precisions are still those of the model.
         #expect(try !scene.isUsed(.f32))
-        let next = try rounded(3)
-        #expect(try !scene.plan(.int8, rounded: next).isMapped && scene.isUsed(.f32))
-        #expect(try scene.plan(.int8, rounded: next).isMapped)
+        let next = try quantized(3)
+        #expect(try !scene.plan(.int8, quantized: next).isMapped && scene.isUsed(.f32))
+        #expect(try scene.plan(.int8, quantized: next).isMapped)
     }
 
     @Test func weightsThatChangedArePackedAgain() throws {
@@ -143,9 +143,9 @@ import Testing
 }
 
 /// Digests of weights that are kept are those of the very files, or are not known.
-@Suite struct KnownDigestsTests {
-    func known(_ scene: PackedScene, settlingTime: Int = 0) throws -> KnownDigests {
-        try #require(KnownDigests(Checkpoint(folder: scene.scratch.path), .always, settlingTime: settlingTime))
+@Suite struct CachedDigestsTests {
+    func known(_ scene: PackedScene, settlingTime: Int = 0) throws -> CachedDigests {
+        try #require(CachedDigests(Checkpoint(folder: scene.scratch.path), .always, settlingTime: settlingTime))
     }
 
     @Test func aDigestIsKnownUntilTheFileChanges() throws {
@@ -156,7 +156,7 @@ import Testing
         #expect(try known(scene).read().isEmpty && scene.files.isEmpty)
         try known(scene).keep([path: digest])
         #expect(try known(scene).read() == [path: digest] && known(scene).count == 1)
-        #expect(scene.files == [KnownDigests.name] && PackedCache.isFile(KnownDigests.name))
+        #expect(scene.files == [CachedDigests.name] && PackedCache.isFile(CachedDigests.name))
         try FileManager.default.copyItem(atPath: scene.folder, toPath: copy.folder)
         #expect(try known(copy).read().isEmpty)
         let opened = try known(scene)
@@ -173,14 +173,14 @@ import Testing
     func anythingElseIsNotBelieved(_ text: String) throws {
         let scene = try PackedScene()
         #expect(mkdir(scene.folder, 0o755) == 0)
-        try scene.scratch.write("\(PackedCache.folderName)/\(KnownDigests.name)", text)
+        try scene.scratch.write("\(PackedCache.folderName)/\(CachedDigests.name)", text)
         #expect(try known(scene).read().isEmpty)
     }
 
     @Test func smallModelsHaveNoneUnlessAsked() throws {
         let scene = try PackedScene()
         let checkpoint = try Checkpoint(folder: scene.scratch.path)
-        #expect(KnownDigests(checkpoint, .auto) == nil && KnownDigests(checkpoint, .never) == nil)
+        #expect(CachedDigests(checkpoint, .auto) == nil && CachedDigests(checkpoint, .never) == nil)
         #expect(scene.files.isEmpty)
     }
 }

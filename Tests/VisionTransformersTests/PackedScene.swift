@@ -46,34 +46,36 @@ final class PackedScene: @unchecked Sendable {
     }
 
     func cache(
-        _ checkpoint: Checkpoint, _ rounded: RoundedWeights? = nil, _ use: PackedCache.Use = .always,
+        _ checkpoint: Checkpoint, _ quantized: QuantizedWeights? = nil, _ use: PackedCache.Use = .always,
         settlingTime: Int = 0
     ) -> PackedCache? {
-        PackedCache(checkpoint, rounded, use, settlingTime: settlingTime)
+        PackedCache(checkpoint, quantized, use, settlingTime: settlingTime)
     }
 
     /// A plan of the checkpoint; what it packed is written when it goes.
     func plan(
-        _ precision: InferencePrecision = .f32, isCached: Bool = true, givesAllTokens: Bool = false,
-        rounded: RoundedWeights? = nil, settlingTime: Int = 0,
+        _ precision: ComputePrecision = .f32, isCached: Bool = true, outputs: ModelOutputs = [],
+        quantized: QuantizedWeights? = nil, settlingTime: Int = 0,
         image: BackboneConfiguration.Extent = .init(height: 32, width: 32)
     ) throws -> ForwardPlan {
         let checkpoint = try Checkpoint(folder: scratch.path)
         let head = try #require(try checkpoint.head(task: "label"))
+        let settings = InferenceSettings(imageSize: image, outputs: outputs, precision: precision)
+        let weights = BackboneWeights(
+            checkpoint, quantized: quantized,
+            cache: isCached ? cache(checkpoint, quantized, settlingTime: settlingTime) : nil)
         return try ForwardPlan(
-            checkpoint, checkpoint.configuration, image: image, heads: [head],
-            givesFeatures: false, givesAllTokens: givesAllTokens, precision: precision, rounded: rounded,
-            cache: isCached ? cache(checkpoint, rounded, settlingTime: settlingTime) : nil,
-            engine: KernelEngine(), pool: WorkerPool(workers: 2))
+            ForwardShape(checkpoint.configuration, heads: [head], settings), heads: [head], weights, KernelEngine(),
+            WorkerPool(workers: 2))
     }
 
     /// The first image's logits.
     func logits(_ plan: ForwardPlan) throws -> [Float] {
-        var logits = [Float](repeating: 0, count: plan.classes)
+        var logits = [Float](repeating: 0, count: plan.shape.classes)
         try ForwardPass(plan).run(inputs, logits: &logits)
         return logits
     }
 
     /// Whether the packed weights of an earlier plan are used; if not, new ones are written.
-    func isUsed(_ precision: InferencePrecision = .f32) throws -> Bool { try plan(precision).isMapped }
+    func isUsed(_ precision: ComputePrecision = .f32) throws -> Bool { try plan(precision).isMapped }
 }

@@ -18,7 +18,7 @@ enum CommandBenchmark {
         }
         var lines: [JSON] = []
         print("\nthe command, ViT-B bundle on warm disk    first row, s   peak MiB, 1 image   peak MiB, 48 images")
-        for precision in InferencePrecision.allCases where precision.isSupported {
+        for precision in ComputePrecision.allCases where precision.isSupported {
             let options = ["label", "-q", "--precision", precision.rawValue, "--bundle", folder]
             let runs = try (0...5).map { _ in try spawn(binary, options + [image]) }
             let many = [String](repeating: image, count: 48)

@@ -13,7 +13,7 @@ struct EngineBenchmark {
     private let wholeOperations: Double
 
     init(
-        _ configuration: BackboneConfiguration, batch: Int, threads: Int, precision: InferencePrecision
+        _ configuration: BackboneConfiguration, batch: Int, threads: Int, precision: ComputePrecision
     ) throws {
         let head = try Head(
             task: "all", classes: Head.placeholderNames(100),
@@ -22,7 +22,7 @@ struct EngineBenchmark {
         model = try MultitaskModel(
             RandomBackbone(configuration), configuration: configuration, heads: [head],
             imageSize: configuration.imageSize, threads: threads, precision: precision,
-            rounded: precision == .int8 ? RoundedBackbone.weights(configuration, threads: threads) : nil)
+            quantized: precision == .int8 ? QuantizedBenchmarkBackbone.weights(configuration, threads: threads) : nil)
         (self.batch, self.threads) = (batch, min(batch, threads))
         let (t, d) = (Double(model.hiddenShape[0]), Double(configuration.hiddenSize))
         let block = t * (4 * d * d + 2 * d * Double(configuration.intermediateSize) + 2 * t * d)

@@ -32,7 +32,7 @@ enum EngineTables {
         var lines: [JSON] = []
         for (name, text) in models {
             let configuration = try BackboneConfiguration(JSON(parsing: Array(text.utf8)), path: name)
-            for precision in InferencePrecision.allCases where precision.isSupported {
+            for precision in ComputePrecision.allCases where precision.isSupported {
                 for (batch, threads) in [(1, 1), (8, 1), (8, cores), (32, cores)] {
                     let result = try EngineBenchmark(
                         configuration, batch: batch, threads: threads, precision: precision
@@ -61,7 +61,7 @@ enum EngineTables {
         var lines: [JSON] = []
         for (name, text) in models {
             let configuration = try BackboneConfiguration(JSON(parsing: Array(text.utf8)), path: name)
-            for precision in InferencePrecision.allCases where precision.isSupported {
+            for precision in ComputePrecision.allCases where precision.isSupported {
                 let (milliseconds, shares) = try EngineBenchmark(
                     configuration, batch: 1, threads: 1, precision: precision
                 ).shares(turns: 15)

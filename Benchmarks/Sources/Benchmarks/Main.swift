@@ -41,7 +41,7 @@ struct Benchmarks {
     private static func training(_ configuration: BackboneConfiguration, threads: Int) throws -> JSON {
         print("\nLoRA of ViT-B/16, rank 16 on q and v, batch 8   images/s  CPU ms/image  of limit")
         var lines: [JSON] = []
-        for precision in [InferencePrecision.f32, .bf16] where precision.isSupported {
+        for precision in [ComputePrecision.f32, .bf16] where precision.isSupported {
             let result = try TrainingBenchmark(
                 configuration, batch: 8, precision: precision == .f32 ? .f32 : .bf16, threads: threads
             ).measure(turns: 5, threads: threads)

@@ -33,7 +33,7 @@ struct Measurement {
     ///   - wholeOperations: of one image, with those that need not be computed.
     ///   - body: computes some images, and says how many.
     init(
-        turns: Int, threads: Int, precision: InferencePrecision, operations: Double, wholeOperations: Double? = nil,
+        turns: Int, threads: Int, precision: ComputePrecision, operations: Double, wholeOperations: Double? = nil,
         _ body: () throws -> Int
     ) throws {
         _ = try body()
@@ -82,7 +82,7 @@ enum ProcessorLimit {
     static var instructions: String { String(cString: mv_f32_instructions()) }
 
     /// Operations in a second of one core, while so many work.
-    static func measure(_ precision: InferencePrecision, threads: Int) throws -> Double {
+    static func measure(_ precision: ComputePrecision, threads: Int) throws -> Double {
         let pool = try WorkerPool(workers: threads)
         let sum = Mutex(0.0)
         pool.forEach(threads) { _, _ in

@@ -6,13 +6,13 @@ import VisionTransformers
 /// Steps of LoRA training, on inputs that are already patches.
 struct TrainingBenchmark {
     private let trainer: AdapterTrainer
-    private let precision: Precision
+    private let precision: OperandType
     private let batch: Int
     private let inputs: [Float]
     private let classes: [Int]
 
     /// LoRA of rank 16 on the queries and values of every block, with a head of 100 classes.
-    init(_ configuration: BackboneConfiguration, batch: Int, precision: Precision, threads: Int) throws {
+    init(_ configuration: BackboneConfiguration, batch: Int, precision: OperandType, threads: Int) throws {
         let modules = (0..<configuration.layers).flatMap {
             ["layers.\($0).attention.q_proj", "layers.\($0).attention.v_proj"]
         }

@@ -73,7 +73,7 @@ package final class Calibrator {
     func model(_ source: MergedBackbone) throws -> MultitaskModel {
         try MultitaskModel(
             source, configuration: base.configuration, heads: [], imageSize: imageSize, threads: threads,
-            givesFeatures: true)
+            outputs: .features)
     }
 
     func features(_ model: MultitaskModel, _ task: String, _ limit: Int) throws -> Features {

@@ -16,15 +16,15 @@ extension Calibrator {
         let tokens = model.hiddenShape[0]
         let keys = Self.keys(of: modules, layers: base.configuration.layers)
         let numbers = Dictionary(uniqueKeysWithValues: keys.enumerated().map { ($1, $0) })
-        let sums = keys.map { GramMatrix(size: $0.place.columns(base.configuration)) }
+        let sums = keys.map { GramMatrix(size: $0.site.columns(base.configuration)) }
         let pool = try WorkerPool(workers: threads)
         let seen = (0..<model.workers).map { _ in
-            keys.map { FloatBuffer(count: tokens * $0.place.columns(base.configuration)) }
+            keys.map { FloatBuffer(count: tokens * $0.site.columns(base.configuration)) }
         }
         try BLASThreads.single {
             try images.forEachBatch(model, batch: model.workers) { patches, count in
-                try model.observe(patches, images: count) { image, layer, place, values, _, _ in
-                    guard let number = numbers[Key(layer: layer, place: place)] else { return }
+                try model.observe(patches, images: count) { image, layer, site, values, _, _ in
+                    guard let number = numbers[Key(layer: layer, site: site)] else { return }
                     let inputs = seen[image][number]
                     inputs.base.update(from: values, count: inputs.count)
                 }
@@ -36,22 +36,22 @@ extension Calibrator {
         var moments: [String: Matrix] = [:]
         for (key, sum) in zip(keys, sums) {
             let moment = (1 / Double(max(sum.rows, 1))) * sum.matrix
-            for module in key.place.modules { moments["layers.\(key.layer).\(module)"] = moment }
+            for module in key.site.modules { moments["layers.\(key.layer).\(module)"] = moment }
         }
         return moments
     }
 
-    /// A place where layers read.
+    /// A site of a block.
     private struct Key: Hashable {
         let layer: Int
-        let place: LayerInput.Place
+        let site: LayerSite
     }
 
     private static func keys(of modules: Set<String>, layers: Int) -> [Key] {
         (0..<layers).flatMap { layer in
-            LayerInput.Place.allCases.filter { place in
-                place.modules.contains { modules.contains("layers.\(layer).\($0)") }
-            }.map { Key(layer: layer, place: $0) }
+            LayerSite.allCases.filter { site in
+                site.modules.contains { modules.contains("layers.\(layer).\($0)") }
+            }.map { Key(layer: layer, site: $0) }
         }
     }
 }

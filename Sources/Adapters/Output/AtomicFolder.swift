@@ -149,7 +149,7 @@ package final class AtomicFolder: Sendable {
         return names(in: path).contains { name in
             let entry = "\(path)/\(name)"
             if name == PackedCache.folderName, SmallFiles.isFolder(entry) { return isForeignCache(entry) }
-            return !["config.json", "model.safetensors", RoundedWeights.fileName].contains(name)
+            return !["config.json", "model.safetensors", QuantizedWeights.fileName].contains(name)
                 || SmallFiles.isFolder(entry)
         }
     }

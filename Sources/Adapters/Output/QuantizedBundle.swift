@@ -2,7 +2,7 @@ import Files
 import Tensors
 package import VisionTransformers
 
-/// Copies of bundles with their backbones rounded to eight bits (see `RoundedWeights`).
+/// Copies of bundles with their backbones rounded to eight bits (see `QuantizedWeights`).
 package enum QuantizedBundle {
     /// Copies a bundle's files, those of folders other than the groups' excepted, before the folder is committed.
     ///
@@ -13,7 +13,7 @@ package enum QuantizedBundle {
             if let own { try folder.makeFolder(own) }
             let prefix = own.map { "\($0)/" } ?? ""
             let source = group.backbone.folder
-            for name in try SmallFiles.names(in: source).sorted() where name != RoundedWeights.fileName {
+            for name in try SmallFiles.names(in: source).sorted() where name != QuantizedWeights.fileName {
                 guard !SmallFiles.isFolder("\(source)/\(name)") else { continue }
                 try folder.copy("\(source)/\(name)", as: prefix + name)
             }
@@ -27,7 +27,7 @@ package enum QuantizedBundle {
     ///   - agreement: how many labels they keep, if it is known.
     /// - Throws: `FileError` naming the file that cannot be written.
     package static func write(
-        _ roundings: [BackboneRounding], of bundle: ModelBundle, _ agreement: LabelAgreement?, to folder: AtomicFolder
+        _ roundings: [QuantizedBackbone], of bundle: ModelBundle, _ agreement: Int8Agreement?, to folder: AtomicFolder
     ) throws {
         for (index, own) in roundings.enumerated() {
             let tasks = bundle.groups[index].tasks.map { bundle.heads[$0].task }

@@ -207,7 +207,7 @@ struct AdapterSource {
         folder = path
         configurationPath = path + "/adapter_config.json"
         guard let name = Self.names.first(where: { access("\(path)/\($0)", F_OK) == 0 }) else {
-            throw ModelPlace.error(path, wanted: .adapter)
+            throw ModelPath.error(path, expected: .adapter)
         }
         weights = try TensorFiles.open("\(path)/\(name)")
         if access(configurationPath, F_OK) == 0 {
@@ -226,19 +226,19 @@ struct AdapterSource {
     /// - Throws: `ModelError` when it is something else, or there are several below it.
     static func place(of path: String) throws -> String {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw ModelPlace.error(path, wanted: .adapter) }
+        guard stat(path, &status) == 0 else { throw ModelPath.error(path, expected: .adapter) }
         guard status.st_mode & S_IFMT == S_IFDIR else {
-            guard TensorFiles.hasEnding(path) else { throw ModelPlace.error(path, wanted: .adapter) }
+            guard TensorFiles.hasEnding(path) else { throw ModelPath.error(path, expected: .adapter) }
             let isPart = names.prefix(2).contains(RecipeReader.lastPart(path))
             let folder = SmallFiles.folder(of: path)
             return isPart && access("\(folder)/adapter_config.json", F_OK) == 0 ? folder : path
         }
         let own = names + ["adapter_config.json", "config.json", ModelBundle.manifestName]
         if own.contains(where: { access("\(path)/\($0)", F_OK) == 0 }) { return path }
-        let below = ModelPlace.folders(with: "adapter_config.json", in: path)
+        let below = ModelPath.folders(with: "adapter_config.json", in: path)
         guard below.count > 1 else { return below.first ?? path }
         throw ModelError(
-            path, "holds \(below.count) adapters; give the one that is meant: \(ModelPlace.shown(below))")
+            path, "holds \(below.count) adapters; give the one that is meant: \(ModelPath.shown(below))")
     }
 
     /// What was named, as a recipe tells it: the folder, or a single file.

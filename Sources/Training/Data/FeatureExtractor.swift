@@ -18,7 +18,7 @@ struct FeatureExtractor {
     ///
     /// - Parameter precision: how the operands of its products are stored.
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
-    init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: Precision = .f32) throws {
+    init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: OperandType = .f32) throws {
         let configuration = base.configuration
         try self.init(
             base, configuration: configuration, preparer: preparer, threads: threads,
@@ -32,11 +32,11 @@ struct FeatureExtractor {
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
     init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
-        width: Int? = nil, precision: InferencePrecision = .f32
+        width: Int? = nil, precision: ComputePrecision = .f32
     ) throws {
         model = try MultitaskModel(
             source, configuration: configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
-            givesFeatures: true, precision: precision)
+            outputs: .features, precision: precision)
         self.preparer = preparer
         self.width = width ?? model.featureCount
     }

@@ -1,6 +1,5 @@
 package import Adapters
-import Compute
-package import Tensors
+package import Compute
 package import VisionTransformers
 
 /// What is to be trained on what, how, and where the result goes.
@@ -49,7 +48,7 @@ package struct TrainingJob: Sendable {
     package var lora: LoRA?
     /// How the operands of the frozen backbone's products are stored, also when a head alone reads its features; what
     /// is trained is f32 in either.
-    package var precision = Precision.f32
+    package var precision = OperandType.f32
     /// How the run goes.
     package var settings: RunSettings
     /// AdamW's decoupled weight decay.

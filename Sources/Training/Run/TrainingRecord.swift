@@ -1,4 +1,5 @@
 import Adapters
+import Compute
 import Files
 import Images
 import Tensors

@@ -7,7 +7,7 @@ final class AttentionPass {
     private let block: TrainingPlan.Block
     private let input: FloatBuffer
     private let output: FloatBuffer
-    private let kept: BlockBuffers
+    private let activations: BlockActivations
     private let workspace: Workspace
     private let norm: KernelCall
     private let qkv: LayerPass
@@ -18,31 +18,32 @@ final class AttentionPass {
     private let headsBackward: [(before: [KernelCall], after: [KernelCall])]
 
     init(
-        _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer, kept: BlockBuffers,
+        _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer,
+        activations: BlockActivations,
         gradients: GradientBuffer, workspace w: Workspace
     ) throws {
         let c = plan.configuration
         let kernels = block.kernels
-        (self.c, self.block, self.input, self.output, self.kept) = (c, block, input, output, kept)
+        (self.c, self.block, self.input, self.output, self.activations) = (c, block, input, output, activations)
         workspace = w
         let (d, scratch) = (c.hiddenSize, w.scratch)
-        norm = try KernelCall(
-            kernels.norm1, source: Operand(input), weights: Operand(block.norm1.scale), bias: block.norm1.shift,
-            destination: Operand(plan.precision == .f32 ? kept.normalized1 : .f32(w.normalized)), scratch: scratch)
+        norm = try block.norm1.call(
+            kernels.norm1, input, plan.precision == .f32 ? activations.normalized1 : .f32(w.normalized),
+            scratch: w.scratch)
         qkv = try LayerPass(
             block.qkv,
             LayerBuffers(
-                input: kept.normalized1, output: kept.qkv, outputGradient: w.qkv,
+                input: activations.normalized1, output: activations.qkv, outputGradient: w.qkv,
                 inputGradient: .f32(w.normalized)),
             plan: plan, gradients: gradients, workspace: w)
         projection = try LayerPass(
             block.attentionOutput,
             LayerBuffers(
-                input: kept.attended, output: .f32(output), outputGradient: w.streamOperand,
+                input: activations.attended, output: .f32(output), outputGradient: w.streamOperand,
                 inputGradient: w.attended),
             plan: plan, gradients: gradients, workspace: w)
         let probabilities = (0..<c.heads).map {
-            Operand(kept.probabilities, offset: $0 * kernels.outputs * kernels.tokens)
+            Operand(activations.probabilities, offset: $0 * kernels.outputs * kernels.tokens)
         }
         func call(_ kernel: Kernel, _ source: Operand, _ other: Operand?, _ destination: Operand) throws -> KernelCall {
             try KernelCall(kernel, source: source, weights: other, destination: destination, scratch: scratch)
@@ -55,8 +56,8 @@ final class AttentionPass {
             let p = probabilities[head]
             return (
                 scores: try call(
-                    kernels.scores, part(kept.qkv, 0, head), part(kept.qkv, 1, head), Operand(w.scores)),
-                mix: try call(kernels.mix, p, part(kept.qkv, 2, head), part(kept.attended, 0, head))
+                    kernels.scores, part(activations.qkv, 0, head), part(activations.qkv, 1, head), Operand(w.scores)),
+                mix: try call(kernels.mix, p, part(activations.qkv, 2, head), part(activations.attended, 0, head))
             )
         }
         guard block.attentionOutput.backward != nil else {
@@ -68,11 +69,11 @@ final class AttentionPass {
             return (
                 before: [
                     try call(kernels.valueGradient, p, gradient, part(w.qkv, 2, head)),
-                    try call(kernels.probabilityGradient, gradient, part(kept.qkv, 2, head), Operand(w.scores)),
+                    try call(kernels.probabilityGradient, gradient, part(activations.qkv, 2, head), Operand(w.scores)),
                 ],
                 after: [
-                    try call(kernels.queryGradient, scores, part(kept.qkv, 1, head), part(w.qkv, 0, head)),
-                    try call(kernels.keyGradient, scores, part(kept.qkv, 0, head), part(w.qkv, 1, head)),
+                    try call(kernels.queryGradient, scores, part(activations.qkv, 1, head), part(w.qkv, 0, head)),
+                    try call(kernels.keyGradient, scores, part(activations.qkv, 0, head), part(w.qkv, 1, head)),
                 ]
             )
         }
@@ -81,13 +82,14 @@ final class AttentionPass {
     /// Computes the half for one image.
     func forward(_ key: UInt64?) throws {
         try norm.run()
-        kept.normalized1.round(workspace.normalized.base, count: kept.normalized1.count)
+        activations.normalized1.round(workspace.normalized.base, count: activations.normalized1.count)
         try qkv.forward(key)
         let (t, r) = (block.kernels.tokens, block.kernels.outputs)
         for (head, calls) in heads.enumerated() {
             try calls.scores.run()
             Softmax.apply(
-                workspace.scores, into: kept.probabilities, at: head * r * t, rows: r, columns: t, resultStride: t)
+                workspace.scores, into: activations.probabilities, at: head * r * t, rows: r, columns: t,
+                resultStride: t)
             try calls.mix.run()
         }
         output.base.update(from: input.base, count: output.count)
@@ -119,10 +121,10 @@ final class AttentionPass {
     private func softmaxBackward(_ head: Int) {
         let (t, r) = (block.kernels.tokens, block.kernels.outputs)
         let gradient = workspace.scores.base
-        if case (.bf16(let p), .bf16(let result)) = (kept.probabilities, workspace.scoresOperand) {
+        if case (.bf16(let p), .bf16(let result)) = (activations.probabilities, workspace.scoresOperand) {
             BFloat16.softmaxBackward(
                 probabilities: p.base + head * r * t, gradient: gradient, into: result.base, rows: r, columns: t)
-        } else if case .f32(let p) = kept.probabilities {
+        } else if case .f32(let p) = activations.probabilities {
             RowKernels.softmaxBackward(
                 probabilities: p.base + head * r * t, gradient: gradient, rows: r, columns: t)
         }

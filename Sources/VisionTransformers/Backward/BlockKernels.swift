@@ -48,20 +48,20 @@ struct BlockKernels: Sendable {
     let qkvBackward: Kernel
 
     init(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens t: Int, outputs r: Int, precision p: Precision
+        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens t: Int, outputs r: Int, precision p: OperandType
     ) throws {
         (tokens, outputs) = (t, r)
         let (d, m, h) = (c.hiddenSize, c.intermediateSize, c.headSize)
         let activation = c.usesSwiGLU ? Activation.swish(alpha: 1) : c.activation
         func linear(
-            _ rows: Int, _ from: Int, _ to: Int, _ result: Precision, hasBias: Bool = true, adds: Bool = false
+            _ rows: Int, _ from: Int, _ to: Int, _ result: OperandType, hasBias: Bool = true, adds: Bool = false
         ) throws -> Kernel {
             try Kernel.linear(
                 engine, rows: rows, inputs: from, outputs: to, hasBias: hasBias, accumulates: adds, operands: p,
                 result: result)
         }
         func backward(
-            _ rows: Int, _ from: Int, _ to: Int, _ result: Precision, adds: Bool = false
+            _ rows: Int, _ from: Int, _ to: Int, _ result: OperandType, adds: Bool = false
         ) throws -> Kernel { try linear(rows, from, to, result, hasBias: false, adds: adds) }
         norm1 = try Kernel.layerNorm(engine, rows: t, columns: d, epsilon: c.layerNormEpsilon)
         qkv = try linear(t, d, 3 * d, p)
@@ -74,11 +74,11 @@ struct BlockKernels: Sendable {
         attentionOutput = try linear(r, d, d, .f32, adds: true)
         norm2 = try Kernel.layerNorm(engine, rows: r, columns: d, epsilon: c.layerNormEpsilon)
         first = try linear(r, d, m, p)
-        self.activation = try Kernel.activation(engine, activation, rows: r, columns: m, precision: p)
+        self.activation = try Kernel.activation(engine, activation, rows: r, columns: m, type: p)
         second = try linear(r, m, d, .f32, adds: true)
 
         secondBackward = try backward(r, d, m, p)
-        activationBackward = try Kernel.activationBackward(engine, activation, rows: r, columns: m, precision: p)
+        activationBackward = try Kernel.activationBackward(engine, activation, rows: r, columns: m, type: p)
         firstBackward = try backward(r, m, d, .f32)
         firstBackwardAdded = try backward(r, m, d, .f32, adds: true)
         attentionOutputBackward = try backward(r, d, d, p)

@@ -7,7 +7,7 @@ final class MLPPass {
     private let block: TrainingPlan.Block
     private let input: FloatBuffer
     private let output: FloatBuffer
-    private let kept: BlockBuffers
+    private let activations: BlockActivations
     private let workspace: Workspace
     private let norm: KernelCall
     private let up: LayerPass?
@@ -17,10 +17,13 @@ final class MLPPass {
     private let activationBackward: KernelCall
 
     init(
-        _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer, kept: BlockBuffers,
+        _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer,
+        activations: BlockActivations,
         gradients: GradientBuffer, workspace w: Workspace
     ) throws {
-        (c, self.block, self.input, self.output, self.kept) = (plan.configuration, block, input, output, kept)
+        (c, self.block, self.input, self.output, self.activations) = (
+            plan.configuration, block, input, output, activations
+        )
         workspace = w
         let kernels = block.kernels
         func layer(
@@ -33,30 +36,30 @@ final class MLPPass {
                     input: input, output: output, outputGradient: outputGradient, inputGradient: inputGradient),
                 plan: plan, gradients: gradients, workspace: w)
         }
-        norm = try KernelCall(
-            kernels.norm2, source: Operand(input), weights: Operand(block.norm2.scale), bias: block.norm2.shift,
-            destination: Operand(plan.precision == .f32 ? kept.normalized2 : .f32(w.normalized)), scratch: w.scratch)
-        let normalizedGradient = NumberBuffer.f32(w.normalized)
-        first = try layer(block.first, kept.normalized2, kept.preactivation, w.hidden, normalizedGradient)
-        up = try block.up.map { try layer($0, kept.normalized2, kept.up, w.up, normalizedGradient) }
-        activation = try KernelCall(
-            kernels.activation, source: Operand(kept.preactivation), destination: Operand(kept.activated),
+        norm = try block.norm2.call(
+            kernels.norm2, input, plan.precision == .f32 ? activations.normalized2 : .f32(w.normalized),
             scratch: w.scratch)
-        second = try layer(block.second, kept.hidden, .f32(output), w.streamOperand, w.hidden)
+        let normalizedGradient = NumberBuffer.f32(w.normalized)
+        first = try layer(block.first, activations.normalized2, activations.preactivation, w.hidden, normalizedGradient)
+        up = try block.up.map { try layer($0, activations.normalized2, activations.up, w.up, normalizedGradient) }
+        activation = try KernelCall(
+            kernels.activation, source: Operand(activations.preactivation), destination: Operand(activations.activated),
+            scratch: w.scratch)
+        second = try layer(block.second, activations.hidden, .f32(output), w.streamOperand, w.hidden)
         activationBackward = try KernelCall(
-            kernels.activationBackward, source: Operand(kept.preactivation), multiplier: Operand(w.hidden),
+            kernels.activationBackward, source: Operand(activations.preactivation), multiplier: Operand(w.hidden),
             destination: Operand(w.hidden), scratch: w.scratch)
     }
 
     /// Computes the half for one image.
     func forward(_ key: UInt64?) throws {
         try norm.run()
-        kept.normalized2.round(workspace.normalized.base, count: kept.normalized2.count)
+        activations.normalized2.round(workspace.normalized.base, count: activations.normalized2.count)
         try first.forward(key)
         try activation.run()
         if let up {
             try up.forward(key)
-            kept.hidden.setProduct(kept.activated, kept.up, count: kept.hidden.count)
+            activations.hidden.setProduct(activations.activated, activations.up, count: activations.hidden.count)
         }
         output.base.update(from: input.base, count: output.count)
         try second.forward(key)
@@ -67,10 +70,10 @@ final class MLPPass {
         workspace.streamOperand.round(workspace.stream.base, count: output.count)
         try second.backward(key)
         guard block.second.backward != nil else { return }
-        let (count, hidden) = (kept.hidden.count, workspace.hidden)
+        let (count, hidden) = (activations.hidden.count, workspace.hidden)
         if up != nil {
-            workspace.up.setProduct(hidden, kept.activated, count: count)
-            hidden.setProduct(hidden, kept.up, count: count)
+            workspace.up.setProduct(hidden, activations.activated, count: count)
+            hidden.setProduct(hidden, activations.up, count: count)
         }
         try activationBackward.run()
         try first.backward(key)

@@ -31,7 +31,7 @@ final class ModulePass {
         (self.plan, self.dropout) = (plan, dropout)
         (input, inputGradient, dropped) = (buffers.input, buffers.inputGradient, workspace.dropped)
         let scratch = workspace.scratch
-        let column = plan.place.place == .attentionInput ? plan.place.position * plan.place.outputs : 0
+        let column = plan.site.input == .attentionInput ? plan.site.position * plan.site.outputs : 0
         let output = Operand(buffers.output, offset: column)
         let outputGradient = Operand(buffers.outputGradient, offset: column)
         switch plan.form {
@@ -46,11 +46,11 @@ final class ModulePass {
         case .lowRank(let kernels, let factors):
             let (a, scaledB) = (Operand(factors.aOperand), Operand(factors.scaledB))
             let drops = dropout.probability > 0
-            let precision = buffers.input.precision
+            let precision = buffers.input.type
             let dropped = drops ? NumberBuffer(precision, count: buffers.input.count) : nil
             source = dropped
             let read = Operand(dropped ?? buffers.input)
-            let rows = buffers.input.count / plan.place.inputs
+            let rows = buffers.input.count / plan.site.inputs
             let inner = NumberBuffer(precision, count: rows * factors.a.shape[0])
             let innerGradient = workspace.inner
             forwardCalls = [
@@ -125,15 +125,12 @@ final class LayerPass {
         _ layer: TrainingPlan.Layer, _ buffers: LayerBuffers, plan: TrainingPlan, gradients: GradientBuffer,
         workspace: Workspace
     ) throws {
-        forwardCall = try KernelCall(
-            layer.forward.kernel, source: Operand(buffers.input), weights: Operand(layer.forward.weights),
-            bias: layer.forward.bias, destination: Operand(buffers.output), scratch: workspace.scratch)
+        forwardCall = try layer.forward.call(
+            Operand(buffers.input), Operand(buffers.output), scratch: workspace.scratch)
         let inputGradient = layer.backward == nil ? nil : buffers.inputGradient
         backwardCall = try layer.backward.flatMap { backward in
             try inputGradient.map {
-                try KernelCall(
-                    backward.kernel, source: Operand(buffers.outputGradient), weights: Operand(backward.weights),
-                    destination: Operand($0), scratch: workspace.scratch)
+                try backward.call(Operand(buffers.outputGradient), Operand($0), scratch: workspace.scratch)
             }
         }
         let own = LayerBuffers(

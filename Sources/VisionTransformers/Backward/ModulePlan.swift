@@ -9,7 +9,7 @@ final class ModulePlan: Sendable {
         case dense(gradient: Kernel, delta: TrainedTensor)
     }
 
-    let place: ModulePlace
+    let site: ModuleSite
     let form: Form
     /// What each output is multiplied by in the layer that the module is folded into.
     let factors: [Float]
@@ -19,19 +19,19 @@ final class ModulePlan: Sendable {
     let number: UInt64
 
     init(
-        _ module: TrainedModule, _ place: ModulePlace, factors: [Float], number: Int, rows: Int, kernels: ModuleKernels
+        _ module: TrainedModule, _ site: ModuleSite, factors: [Float], number: Int, rows: Int, kernels: ModuleKernels
     ) throws {
-        (self.place, self.factors, self.rows, self.number) = (place, factors, rows, UInt64(number))
+        (self.site, self.factors, self.rows, self.number) = (site, factors, rows, UInt64(number))
         switch module.form {
         case .lowRank(let rank, let scale):
             form = .lowRank(
-                try kernels.lowRank(place, rows: rows, rank: rank),
+                try kernels.lowRank(site, rows: rows, rank: rank),
                 LowRankFactors(
-                    module.name, place, rank: rank, scale: Float(scale), precision: kernels.precision))
+                    module.name, site, rank: rank, scale: Float(scale), precision: kernels.precision))
         case .dense:
             form = .dense(
-                gradient: try kernels.dense(place, rows: rows),
-                delta: TrainedTensor("\(module.name).delta", shape: [place.outputs, place.inputs]))
+                gradient: try kernels.dense(site, rows: rows),
+                delta: TrainedTensor("\(module.name).delta", shape: [site.outputs, site.inputs]))
         }
     }
 
@@ -88,9 +88,9 @@ struct LowRankFactors: Sendable {
     /// scale · factor · B, written by `refresh`.
     let scaledB: NumberBuffer
 
-    init(_ module: String, _ place: ModulePlace, rank: Int, scale: Float, precision: Precision) {
-        a = TrainedTensor("\(module).lora_A.weight", shape: [rank, place.inputs])
-        b = TrainedTensor("\(module).lora_B.weight", shape: [place.outputs, rank])
+    init(_ module: String, _ site: ModuleSite, rank: Int, scale: Float, precision: OperandType) {
+        a = TrainedTensor("\(module).lora_A.weight", shape: [rank, site.inputs])
+        b = TrainedTensor("\(module).lora_B.weight", shape: [site.outputs, rank])
         self.scale = scale
         aOperand = precision == .f32 ? .f32(a.values) : NumberBuffer(precision, count: a.values.count)
         scaledB = NumberBuffer(precision, count: b.values.count)
@@ -134,32 +134,32 @@ struct LowRankKernels: Sendable {
 final class ModuleKernels {
     private struct Shape: Hashable {
         let rows, inputs, outputs, outputStride, rank: Int
-        let place: LayerInput.Place
+        let input: LayerSite
     }
 
     private let engine: KernelEngine
     private let configuration: BackboneConfiguration
-    let precision: Precision
+    let precision: OperandType
     private var lowRank: [Shape: LowRankKernels] = [:]
     private var dense: [Shape: Kernel] = [:]
 
-    init(_ engine: KernelEngine, _ configuration: BackboneConfiguration, _ precision: Precision) {
+    init(_ engine: KernelEngine, _ configuration: BackboneConfiguration, _ precision: OperandType) {
         (self.engine, self.configuration, self.precision) = (engine, configuration, precision)
     }
 
-    private func shape(_ place: ModulePlace, _ rows: Int, _ rank: Int) -> Shape {
-        let fused = place.place == .attentionInput
+    private func shape(_ site: ModuleSite, _ rows: Int, _ rank: Int) -> Shape {
+        let fused = site.input == .attentionInput
         return Shape(
-            rows: rows, inputs: place.inputs, outputs: place.outputs,
-            outputStride: fused ? 3 * configuration.hiddenSize : place.outputs, rank: rank,
-            place: place.place)
+            rows: rows, inputs: site.inputs, outputs: site.outputs,
+            outputStride: fused ? 3 * configuration.hiddenSize : site.outputs, rank: rank,
+            input: site.input)
     }
 
-    func lowRank(_ place: ModulePlace, rows: Int, rank: Int) throws -> LowRankKernels {
-        let shape = shape(place, rows, rank)
+    func lowRank(_ site: ModuleSite, rows: Int, rank: Int) throws -> LowRankKernels {
+        let shape = shape(site, rows, rank)
         if let known = lowRank[shape] { return known }
         let (inputs, outputs, stride, p) = (shape.inputs, shape.outputs, shape.outputStride, precision)
-        func downBackward(_ result: Precision, accumulates: Bool) throws -> Kernel {
+        func downBackward(_ result: OperandType, accumulates: Bool) throws -> Kernel {
             try Kernel.product(
                 engine, m: rows, k: rank, n: inputs, sourceStride: rank, otherStride: inputs, transposed: false,
                 outputStride: inputs, accumulates: accumulates, operands: p, result: result)
@@ -171,7 +171,7 @@ final class ModuleKernels {
             up: try Kernel.product(
                 engine, m: rows, k: rank, n: outputs, sourceStride: rank, otherStride: rank, transposed: true,
                 outputStride: stride, accumulates: true, operands: p,
-                result: place.place.addsToStream ? .f32 : p),
+                result: site.input.readsNormalized ? p : .f32),
             upBackward: try Kernel.product(
                 engine, m: rows, k: outputs, n: rank, sourceStride: stride, otherStride: rank, transposed: false,
                 outputStride: rank, operands: p, result: p),
@@ -181,14 +181,14 @@ final class ModuleKernels {
             aGradient: try Kernel.product(
                 engine, m: rank, k: rows, n: inputs, sourceStride: rank, sourceTransposed: true, otherStride: inputs,
                 transposed: false, outputStride: inputs, accumulates: true, operands: p),
-            downBackward: try downBackward(place.place.readsNormalized ? .f32 : p, accumulates: true),
+            downBackward: try downBackward(site.input.readsNormalized ? .f32 : p, accumulates: true),
             downBackwardAlone: try downBackward(.f32, accumulates: false))
         lowRank[shape] = kernels
         return kernels
     }
 
-    func dense(_ place: ModulePlace, rows: Int) throws -> Kernel {
-        let shape = shape(place, rows, 0)
+    func dense(_ site: ModuleSite, rows: Int) throws -> Kernel {
+        let shape = shape(site, rows, 0)
         if let known = dense[shape] { return known }
         let kernel = try Kernel.product(
             engine, m: shape.outputs, k: rows, n: shape.inputs, sourceStride: shape.outputStride,
@@ -197,12 +197,4 @@ final class ModuleKernels {
         dense[shape] = kernel
         return kernel
     }
-}
-
-extension LayerInput.Place {
-    /// Whether a layer here adds its output to the residual stream, which is f32.
-    fileprivate var addsToStream: Bool { !readsNormalized }
-
-    /// Whether a layer here reads normalized tokens, the gradient of which is f32.
-    fileprivate var readsNormalized: Bool { self == .attentionInput || self == .mlpInput }
 }

@@ -1,6 +1,6 @@
-import Compute
+package import Compute
 import Synchronization
-package import Tensors
+import Tensors
 
 /// A frozen backbone with trained modules: from images to features, and from a loss's gradient by the features to that of
 /// what is trained. What the loss is, is the caller's.
@@ -49,10 +49,10 @@ package final class TrainableBackbone {
     /// - Throws: `ModelError` when a module or the size does not fit the model; `FileError`, `ComputeError`.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
-        modules: [TrainedModule], featureParts: Int, dropout: Double = 0, precision: Precision = .f32,
+        modules: [TrainedModule], featureParts: Int, dropout: Double = 0, precision: OperandType = .f32,
         lanes: Int = 8, threads: Int
     ) throws {
-        try MultitaskModel.check(imageSize, configuration)
+        try configuration.checkImageSize(imageSize)
         try Self.check(modules, featureParts: featureParts, dropout: dropout, configuration)
         try precision.check()
         self.configuration = configuration
@@ -169,7 +169,7 @@ package final class TrainableBackbone {
         let (t, d, m) = (Double(plan.tokens), Double(c.hiddenSize), Double(c.intermediateSize))
         var sum = Double(inputCount) * d
         for module in plan.modules {
-            sum += module.products(passes: plan.lowest < module.place.depth)
+            sum += module.products(passes: plan.lowest < module.site.depth)
         }
         for block in plan.blocks {
             let r = Double(block.kernels.outputs)

@@ -51,39 +51,3 @@ package final class TrainedTensor: Sendable {
         values.elements.baseAddress?.update(from: tensor.values, count: tensor.count)
     }
 }
-
-/// A trained module's place in its block.
-struct ModulePlace: Sendable, Equatable {
-    let layer: Int
-    let place: LayerInput.Place
-    /// The module's number among those that read in this place: which columns of the layer's output are its own.
-    let position: Int
-    let inputs: Int
-    let outputs: Int
-
-    /// Finds a module in a backbone.
-    ///
-    /// - Throws: `ModelError` when there is no such linear layer in a block.
-    init(_ module: String, _ c: BackboneConfiguration) throws {
-        let shape = c.parameterShapes.first { $0.name == "\(module).weight" }?.shape
-        guard let layer = ParameterNames.layer(of: module), let shape, shape.count == 2,
-            let inner = module.split(separator: ".", maxSplits: 2).last.map(String.init),
-            let place = LayerInput.Place.allCases.first(where: { $0.modules.contains(inner) })
-        else { throw ModelError(module, "not a linear layer in a block of this \(c.family.rawValue)") }
-        self.layer = layer
-        self.place = place
-        position =
-            place.modules.filter { name in
-                c.parameterShapes.contains { $0.name == "layers.\(layer).\(name).weight" }
-            }.firstIndex(of: inner) ?? 0
-        (outputs, inputs) = (shape[0], shape[1])
-    }
-
-    /// Places in the order in which an image passes them, over all layers.
-    var depth: Int { Self.depth(layer, place) }
-
-    static func depth(_ layer: Int, _ place: LayerInput.Place) -> Int {
-        let places = LayerInput.Place.allCases
-        return layer * places.count + (places.firstIndex(of: place) ?? 0)
-    }
-}

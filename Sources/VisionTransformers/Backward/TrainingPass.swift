@@ -32,35 +32,32 @@ final class TrainingPass {
         patches = FloatBuffer(count: plan.patches * c.patchLength)
         let stream = FloatBuffer(count: t * d)
         self.stream = stream
-        embed = try KernelCall(
-            plan.embedding.kernel, source: Operand(patches), weights: Operand(plan.embedding.weights),
-            bias: plan.embedding.bias, destination: Operand(stream, offset: c.family.prefixTokens * d),
-            scratch: workspace.scratch)
-        let shared = BlockBuffers(c, tokens: t, outputs: t, precision: plan.precision)
+        embed = try plan.embedding.call(
+            Operand(patches), Operand(stream, offset: c.family.prefixTokens * d), scratch: workspace.scratch)
+        let shared = BlockActivations(c, tokens: t, outputs: t, precision: plan.precision)
         var input = stream
         blocks = try plan.blocks.enumerated().map { layer, block in
             let outputs = block.kernels.outputs
-            let isTrained = plan.lowest <= ModulePlace.depth(layer, .mlpHidden)
-            let kept =
+            let isTrained = plan.lowest <= ModuleSite.depth(layer, .mlpHidden)
+            let activations =
                 isTrained || outputs < t
-                ? BlockBuffers(c, tokens: t, outputs: outputs, precision: plan.precision) : shared
+                ? BlockActivations(c, tokens: t, outputs: outputs, precision: plan.precision) : shared
             let middle = FloatBuffer(count: outputs * d)
             let output = FloatBuffer(count: outputs * d)
             defer { input = output }
             return (
                 attention: try AttentionPass(
-                    block, plan: plan, input: input, output: middle, kept: kept, gradients: gradients,
+                    block, plan: plan, input: input, output: middle, activations: activations, gradients: gradients,
                     workspace: workspace),
                 mlp: try MLPPass(
-                    block, plan: plan, input: middle, output: output, kept: kept, gradients: gradients,
+                    block, plan: plan, input: middle, output: output, activations: activations, gradients: gradients,
                     workspace: workspace)
             )
         }
         last = input
         normalized = FloatBuffer(count: plan.layout.tokens * d)
-        finalNorm = try KernelCall(
-            plan.finalNormKernel, source: Operand(last), weights: Operand(plan.finalNorm.scale),
-            bias: plan.finalNorm.shift, destination: Operand(normalized), scratch: workspace.scratch)
+        finalNorm = try plan.finalNorm.call(
+            plan.finalNormKernel, last, .f32(normalized), scratch: workspace.scratch)
         features = FloatBuffer(count: plan.layout.featureSize)
         featureGradient = FloatBuffer(count: plan.layout.featureSize)
     }
@@ -93,9 +90,9 @@ final class TrainingPass {
             input: last.base, scale: plan.finalNorm.scale.base, epsilon: c.layerNormEpsilon,
             gradient: workspace.normalized.base, to: workspace.stream.base, rows: rows, columns: c.hiddenSize)
         for (layer, block) in blocks.enumerated().reversed() {
-            guard plan.lowest <= ModulePlace.depth(layer, .mlpHidden) else { return }
+            guard plan.lowest <= ModuleSite.depth(layer, .mlpHidden) else { return }
             try block.mlp.backward(key)
-            guard plan.lowest <= ModulePlace.depth(layer, .attentionOutput) else { return }
+            guard plan.lowest <= ModuleSite.depth(layer, .attentionOutput) else { return }
             try block.attention.backward(key)
         }
     }

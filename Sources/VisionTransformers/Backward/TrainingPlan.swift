@@ -7,8 +7,8 @@ import Tensors
 final class TrainingPlan: Sendable {
     /// A linear layer with what gradients pass through backward, if they have to.
     struct Layer: Sendable {
-        let forward: ForwardPlan.Linear
-        let backward: ForwardPlan.Linear?
+        let forward: PackedLinear
+        let backward: PackedLinear?
         /// The modules that are trained in it.
         let modules: [ModulePlan]
         /// The weight as a plain matrix, (outputs, inputs), kept when a module is trained densely.
@@ -18,10 +18,10 @@ final class TrainingPlan: Sendable {
     /// One transformer block.
     struct Block: Sendable {
         let kernels: BlockKernels
-        let norm1: ForwardPlan.Norm
+        let norm1: LayerNorm
         let qkv: Layer
         let attentionOutput: Layer
-        let norm2: ForwardPlan.Norm
+        let norm2: LayerNorm
         /// A gated MLP's up branch.
         let up: Layer?
         /// The MLP's first layer, or a gated MLP's gate.
@@ -37,16 +37,16 @@ final class TrainingPlan: Sendable {
     let layout: FeatureLayout
     let dropout: Dropout
     /// How the operands of the blocks' products are stored.
-    let precision: Precision
+    let precision: OperandType
     /// (tokens, D): what the tokens are before the patch embedding is added.
     let initialTokens: FloatBuffer
-    let embedding: ForwardPlan.Linear
+    let embedding: PackedLinear
     let blocks: [Block]
-    let finalNorm: ForwardPlan.Norm
+    let finalNorm: LayerNorm
     let finalNormKernel: Kernel
     /// In the order in which they were given.
     let modules: [ModulePlan]
-    /// The depth (see `ModulePlace`) of the first trained module; nothing below it is computed backward.
+    /// The depth (see `ModuleSite`) of the first trained module; nothing below it is computed backward.
     let lowest: Int
     /// The largest scratch memory that any kernel wants, in elements.
     let scratchCount: Int
@@ -56,7 +56,7 @@ final class TrainingPlan: Sendable {
     /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ c: BackboneConfiguration, image: BackboneConfiguration.Extent,
-        modules: [TrainedModule], featureParts: Int, dropout: Double, precision: Precision, engine: KernelEngine,
+        modules: [TrainedModule], featureParts: Int, dropout: Double, precision: OperandType, engine: KernelEngine,
         pool: WorkerPool
     ) throws {
         let grid = c.grid(for: image)
@@ -73,22 +73,22 @@ final class TrainingPlan: Sendable {
         }
         let all = try kernels(outputs: tokens)
         let last = layout.tokens == tokens ? all : try kernels(outputs: layout.tokens)
-        let loader = PlanLoader(source: source, configuration: c)
+        let loader = WeightLoader(source: source, configuration: c)
         let planner = ModuleKernels(engine, c, precision)
         let trained = try modules.enumerated().map { number, module in
-            let place = try ModulePlace(module.name, c)
-            let kernels = place.layer == c.layers - 1 ? last : all
+            let site = try ModuleSite(module.name, c)
+            let kernels = site.layer == c.layers - 1 ? last : all
             return try ModulePlan(
-                module, place, factors: try loader.outputFactors(of: module.name, outputs: place.outputs),
-                number: number, rows: place.place == .attentionInput ? tokens : kernels.outputs, kernels: planner)
+                module, site, factors: try loader.outputFactors(of: module.name, outputs: site.outputs),
+                number: number, rows: site.input == .attentionInput ? tokens : kernels.outputs, kernels: planner)
         }
         self.modules = trained
-        let lowest = trained.map(\.place.depth).min() ?? .max
+        let lowest = trained.map(\.site.depth).min() ?? .max
         self.lowest = lowest
         let patchKernel = try Kernel.linear(
             engine, rows: patches, inputs: c.patchLength, outputs: d, accumulates: true)
-        embedding = try loader.linear(ParameterNames.patchProjection, patchKernel)
-        initialTokens = try loader.initialTokens(grid: grid, image: image)
+        embedding = try PackedLinear(loader.linear(ParameterNames.patchProjection), patchKernel)
+        initialTokens = try loader.initialTokens(for: image)
         finalNorm = try loader.norm("layernorm")
         finalNormKernel = last.norm2
         let counter = LongWork.Counter("preparing layers", of: c.layers)
@@ -105,53 +105,44 @@ final class TrainingPlan: Sendable {
 
 /// Brings a block's weights into the kernels' layout for both directions.
 struct TrainingBlockLoader {
-    let loader: PlanLoader
+    let loader: WeightLoader
     let layer: Int
     let modules: [ModulePlan]
     let lowest: Int
 
     func block(_ kernels: BlockKernels) throws -> TrainingPlan.Block {
         let prefix = "layers.\(layer)"
-        let gated = loader.configuration.usesSwiGLU
-        func named(_ name: String) throws -> PlanLoader.Plain {
-            try loader.plain("\(prefix).\(name)", rowScale: loader.rowScale(of: "\(prefix).\(name)"))
-        }
+        let mlp = loader.configuration.mlpNames(layer)
         return TrainingPlan.Block(
             kernels: kernels, norm1: try loader.norm("\(prefix).norm1"),
-            qkv: try layer(
-                loader.plainAttentionInput(layer), .attentionInput, kernels.qkv, kernels.qkvBackward),
-            attentionOutput: try layer(
-                named("attention.o_proj"), .attentionOutput, kernels.attentionOutput, kernels.attentionOutputBackward),
+            qkv: try self.layer(
+                loader.attentionInput(layer), .attentionInput, kernels.qkv, kernels.qkvBackward),
+            attentionOutput: try self.layer(
+                loader.linear("\(prefix).attention.o_proj"), .attentionOutput, kernels.attentionOutput,
+                kernels.attentionOutputBackward),
             norm2: try loader.norm("\(prefix).norm2"),
-            up: gated
-                ? try layer(
-                    named("mlp.up_proj"), .mlpInput, position: 1, kernels.first, kernels.firstBackwardAdded) : nil,
-            first: try layer(
-                named(gated ? "mlp.gate_proj" : "mlp.fc1"), .mlpInput, position: 0, kernels.first,
-                kernels.firstBackward),
-            second: try layer(
-                named(gated ? "mlp.down_proj" : "mlp.fc2"), .mlpHidden, kernels.second, kernels.secondBackward))
+            up: try mlp.up.map {
+                try self.layer(loader.linear($0), .mlpInput, position: 1, kernels.first, kernels.firstBackwardAdded)
+            },
+            first: try self.layer(
+                loader.linear(mlp.first), .mlpInput, position: 0, kernels.first, kernels.firstBackward),
+            second: try self.layer(loader.linear(mlp.second), .mlpHidden, kernels.second, kernels.secondBackward))
     }
 
     /// A layer; `position` tells a gated MLP's branches apart.
     private func layer(
-        _ plain: PlanLoader.Plain, _ place: LayerInput.Place, position: Int? = nil, _ forward: Kernel,
-        _ backward: Kernel
+        _ weights: LinearWeights, _ site: LayerSite, position: Int? = nil, _ forward: Kernel, _ backward: Kernel
     ) throws -> TrainingPlan.Layer {
-        let own = modules.filter {
-            $0.place.layer == layer && $0.place.place == place && (position == nil || $0.place.position == position)
+        let modules = modules.filter {
+            $0.site.layer == layer && $0.site.input == site && (position == nil || $0.site.position == position)
         }
-        // What is trained before this layer needs the gradient of the layer's input.
-        let passes = lowest < ModulePlace.depth(layer, place)
-        let isDense = own.contains { if case .dense = $0.form { true } else { false } }
+        // Modules trained before this layer need the gradient of the layer's input.
+        let passes = lowest < ModuleSite.depth(layer, site)
+        let isDense = modules.contains { if case .dense = $0.form { true } else { false } }
         return TrainingPlan.Layer(
-            forward: try loader.pack(plain, forward),
-            backward: passes
-                ? ForwardPlan.Linear(
-                    kernel: backward,
-                    weights: try plain.weight.withUnsafeBufferPointer { try backward.pack($0, transposed: true) },
-                    bias: nil) : nil,
-            modules: own, plain: isDense ? FloatBuffer(plain.weight) : nil)
+            forward: try PackedLinear(weights, forward),
+            backward: passes ? try PackedLinear(weights, backward, transposed: true) : nil,
+            modules: modules, plain: isDense ? FloatBuffer(weights.weight) : nil)
     }
 }
 
@@ -164,8 +155,8 @@ extension TrainingPlan.Layer {
         var weight = Array(plain.elements)
         for module in modules {
             guard case .dense(_, let delta) = module.form else { continue }
-            let columns = module.place.inputs
-            let start = module.place.place == .attentionInput ? module.place.position * module.place.outputs : 0
+            let columns = module.site.inputs
+            let start = module.site.input == .attentionInput ? module.site.position * module.site.outputs : 0
             for (row, factor) in module.factors.enumerated() {
                 weight.withUnsafeMutableBufferPointer { weight in
                     guard let base = weight.baseAddress else { return }
@@ -175,9 +166,7 @@ extension TrainingPlan.Layer {
                 }
             }
         }
-        try weight.withUnsafeBufferPointer { weight in
-            try forward.kernel.repack(weight, into: forward.weights)
-            if let backward { try backward.kernel.repack(weight, transposed: true, into: backward.weights) }
-        }
+        try forward.kernel.repack(weight, into: forward.weights)
+        if let backward { try backward.kernel.repack(weight, transposed: true, into: backward.weights) }
     }
 }

@@ -2,14 +2,6 @@ package import Files
 import Glibc
 package import Tensors
 
-/// Where the weights of a backbone come from: a checkpoint as it lies, or one with adapters merged into it.
-package protocol ParameterSource: Sendable {
-    /// A parameter by its canonical name (see `ParameterNames`).
-    func parameter(_ name: String) throws -> Tensor
-    /// Tells that a parameter has been used and its memory may go.
-    func release(_ name: String)
-}
-
 /// A Hugging Face checkpoint folder: `config.json` and `model.safetensors` or `pytorch_model.bin`, or shards with an index.
 ///
 /// Opening maps the files and checks every name and shape; data is read when a parameter is asked for.
@@ -48,16 +40,17 @@ package final class Checkpoint: ParameterSource {
     /// - Throws: `ModelError` or `FileError` naming the file, and the key or tensor that is missing, left over or of
     ///   another shape.
     package convenience init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
-        try self.init(folder: folder, preprocessor: preprocessor, wanted: .base)
+        try self.init(folder: folder, preprocessor: preprocessor, expected: .base)
     }
 
     /// Opens a folder as what it was given for; nil when it is a part of something else, and no error could be clearer.
-    init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(), wanted: ModelPlace.Wanted?) throws {
+    init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(), expected: ModelPath.Expected?) throws
+    {
         self.folder = folder
         self.preprocessor = preprocessor
         let path = folder + "/config.json"
-        if let wanted, access(path, F_OK) != 0, !ModelBundle.isBundle(folder) {
-            throw ModelPlace.error(folder, wanted: wanted)
+        if let expected, access(path, F_OK) != 0, !ModelBundle.isBundle(folder) {
+            throw ModelPath.error(folder, expected: expected)
         }
         configurationFile = try JSON(contentsOf: path)
         configuration = try BackboneConfiguration(configurationFile, path: path)
@@ -252,5 +245,28 @@ extension Checkpoint {
             throw ModelError(file.path, "tensor \"\(extra)\" is not in the index")
         }
         return shards
+    }
+}
+
+extension Checkpoint {
+    /// The checkpoint's own classification head, or nil when it has none.
+    ///
+    /// - Throws: `ModelError` or `FileError` when the head does not fit the backbone or its class names, or its
+    ///   `problem_type` is not known.
+    package func head(task: String) throws -> Head? {
+        var parameters: [String: Tensor] = [:]
+        for name in storedTensors.flatMap(\.parameters) where ParameterNames.isHead(name) {
+            parameters[name] = try parameter(name)
+        }
+        _ = try HeadNames.linear(parameters.mapValues(\.shape), path: folder)
+        guard let (weight, bias) = try Head.linear(parameters, configuration: configuration, path: folder) else {
+            return nil
+        }
+        let path = folder + "/config.json"
+        let names = try BackboneConfiguration.classNames(configurationFile, path: path)
+        let activation = HeadActivation(try ProblemType.read(configurationFile, path: path), outputs: bias.count)
+        return try Head(
+            task: task, classes: names ?? Head.placeholderNames(bias.count), weight: weight, bias: bias,
+            activation: activation, path: path)
     }
 }

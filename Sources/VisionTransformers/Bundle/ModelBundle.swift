@@ -13,7 +13,7 @@ package struct ModelBundle: Sendable {
     /// The merged backbone; with several groups that of the first.
     package let backbone: Checkpoint
     /// The backbones and their tasks: one group unless the bundle says otherwise.
-    package let groups: [Group]
+    package let groups: [TaskGroup<Checkpoint>]
     /// How images become the backbone's input.
     package let preprocessing: Preprocessing
     /// The heads in the order of the tasks.
@@ -48,7 +48,7 @@ package struct ModelBundle: Sendable {
         let manifestPath = "\(folder)/\(Self.manifestName)"
         manifest = Self.isBundle(folder) ? try JSON(contentsOf: manifestPath) : nil
         self.folder = folder
-        backbone = try Checkpoint(folder: folder, preprocessor: preprocessor, wanted: .bundle)
+        backbone = try Checkpoint(folder: folder, preprocessor: preprocessor, expected: .bundle)
         preprocessing = try backbone.preprocessing()
         if let manifest {
             heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)
@@ -58,7 +58,7 @@ package struct ModelBundle: Sendable {
                 throw ModelError(folder, "neither a bundle (no bundle.json) nor a checkpoint with a classifier")
             }
             heads = [head]
-            groups = [Group(backbone: backbone, tasks: [0])]
+            groups = [TaskGroup(backbone: backbone, tasks: [0])]
         }
     }
 
@@ -70,37 +70,12 @@ package struct ModelBundle: Sendable {
     /// - Throws: `ModelError`, `FileError` or `ImageError` with the words of `label`.
     package static func check(_ backbone: Checkpoint, heads: [Head]) throws {
         let configuration = backbone.configuration
-        try MultitaskModel.check(configuration.inputSize(backbone.preprocessing()), configuration)
+        try configuration.checkImageSize(configuration.inputSize(backbone.preprocessing()))
         for head in heads where !configuration.headWidths.contains(head.weight.shape[1]) {
             let known = configuration.headWidths.map(String.init).joined(separator: " or ")
             throw ModelError(
                 head.task, "the head reads \(head.weight.shape[1]) features, the backbone gives \(known)")
         }
-    }
-
-    /// Plans the model for the images that the preprocessing gives.
-    ///
-    /// - Parameters:
-    ///   - threads: how many images are computed at the same time.
-    ///   - wanted: names of tasks: groups without any of them are left out, with all their heads. Nil, or a name that is not
-    ///     a task's, leaves out none.
-    ///   - givesAllTokens: whether the model can give hidden states.
-    ///   - precision: in what numbers it multiplies.
-    ///   - cache: whether packed weights are kept beside the backbones for the next time.
-    /// - Throws: as `GroupedModel.init`.
-    package func model(
-        threads: Int, for wanted: [String]? = nil, givesAllTokens: Bool = false, precision: InferencePrecision = .f32,
-        cache: PackedCache.Use = .never
-    ) throws -> GroupedModel {
-        let (groups, heads) = groups(for: wanted)
-        return try GroupedModel(
-            groups.map {
-                let rounded = precision == .int8 ? try $0.rounded : nil
-                return .init(
-                    $0.backbone, tasks: $0.tasks, rounded: rounded, cache: PackedCache($0.backbone, rounded, cache))
-            }, configuration: backbone.configuration, heads: heads,
-            imageSize: backbone.configuration.inputSize(preprocessing), threads: threads,
-            givesAllTokens: givesAllTokens, precision: precision)
     }
 
     /// Checks a task's name: it stands in column names and on command lines.

@@ -3,9 +3,9 @@ import Glibc
 import Tensors
 
 /// What lies at a path where a model or adapter was expected: for errors that say what it is and what to do.
-package enum ModelPlace {
+package enum ModelPath {
     /// What was expected.
-    package enum Wanted: Sendable {
+    package enum Expected: Sendable {
         /// A bundle, or a classification checkpoint.
         case bundle
         /// The checkpoint that adapters are for.
@@ -16,12 +16,12 @@ package enum ModelPlace {
 
     private static let adapterFiles = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
 
-    /// The error about a path that is not what was wanted.
-    package static func error(_ path: String, wanted: Wanted) -> ModelError {
-        ModelError(path, reason(path, wanted: wanted))
+    /// The error about a path that is not what was expected.
+    package static func error(_ path: String, expected: Expected) -> ModelError {
+        ModelError(path, reason(path, expected: expected))
     }
 
-    private static func reason(_ path: String, wanted: Wanted) -> String {
+    private static func reason(_ path: String, expected: Expected) -> String {
         var status = stat()
         guard stat(path, &status) == 0 else {
             let reason = String(cString: strerror(errno))
@@ -30,32 +30,32 @@ package enum ModelPlace {
                 + "hf download \(path) --local-dir DIR"
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
-            guard wanted != .adapter else {
+            guard expected != .adapter else {
                 return "expected a PEFT folder, or a .safetensors or .bin file with a head"
             }
             let folder = SmallFiles.folder(of: path)
             return "a file; expected the folder" + (has("config.json", in: folder) ? ", which is \(folder)" : "")
         }
-        if has("bundle.json", in: path), wanted == .adapter {
+        if has("bundle.json", in: path), expected == .adapter {
             return "a bundle, not an adapter; label with it by --bundle, or merge the adapters that it was made of"
         }
-        if adapterFiles.contains(where: { has($0, in: path) }), wanted != .adapter {
-            return wanted == .bundle
+        if adapterFiles.contains(where: { has($0, in: path) }), expected != .adapter {
+            return expected == .bundle
                 ? "an adapter, not a bundle; merge it first: mergevit merge --base BASE --adapter NAME=\(path) -o BUNDLE"
                 : "an adapter, not a base; give it with --adapter NAME=\(path), and with --base the model that it was made for"
         }
-        if has("head.safetensors", in: path), wanted != .adapter {
-            return "a head, not a \(wanted == .bundle ? "bundle" : "base"); give it with --adapter NAME=\(path)"
+        if has("head.safetensors", in: path), expected != .adapter {
+            return "a head, not a \(expected == .bundle ? "bundle" : "base"); give it with --adapter NAME=\(path)"
         }
-        if has("config.json", in: path), wanted == .adapter {
+        if has("config.json", in: path), expected == .adapter {
             return
                 "a whole checkpoint (config.json), not an adapter; only what was trained with PEFT, or a head alone, can be "
                 + "merged. Label with it by --bundle \(path)"
         }
-        let marker = wanted == .adapter ? "adapter_config.json" : "config.json"
+        let marker = expected == .adapter ? "adapter_config.json" : "config.json"
         let folders = folders(with: marker, in: path)
         let hint = folders.isEmpty ? "" : "; did you mean \(shown(folders))?"
-        switch wanted {
+        switch expected {
         case .adapter:
             return "neither adapter_model.safetensors nor adapter_model.bin nor head.safetensors is there\(hint)"
         case .base: return "no config.json: not a Hugging Face checkpoint\(hint)"

@@ -10,32 +10,6 @@ import Tensors
 ///
 /// Not safe for use by several callers at once.
 package final class GroupedModel {
-    /// Heads with the backbone that they read.
-    package struct Group: Sendable {
-        /// Where the backbone's weights come from.
-        package let source: any ParameterSource
-        /// The places of its tasks among all heads.
-        package let tasks: [Int]
-        /// The backbone's blocks in eight bits; int8 is less exact and slower without.
-        package let rounded: RoundedWeights?
-        /// Where the backbone's packed weights are kept, if they are.
-        let cache: PackedCache?
-
-        /// Heads with their backbone.
-        package init(_ source: any ParameterSource, tasks: [Int], rounded: RoundedWeights? = nil) {
-            self.init(source, tasks: tasks, rounded: rounded, cache: nil)
-        }
-
-        init(
-            _ source: any ParameterSource, tasks: [Int], rounded: RoundedWeights?, cache: PackedCache?
-        ) {
-            self.source = source
-            self.tasks = tasks
-            self.rounded = rounded
-            self.cache = cache
-        }
-    }
-
     /// The shape of each backbone.
     package let configuration: BackboneConfiguration
     /// The heads in the order of the logits.
@@ -63,27 +37,26 @@ package final class GroupedModel {
     ///   - groups: the backbones; every head belongs to exactly one.
     ///   - configuration: the shape that they all have.
     ///   - heads: the heads of all tasks.
-    ///   - imageSize: what preprocessing gives.
+    ///   - imageSize: the size of the images, as preprocessing gives them.
     ///   - threads: how many images are computed at the same time.
-    ///   - givesAllTokens: whether `run` can give hidden states.
-    ///   - precision: in what numbers they multiply.
+    ///   - outputs: `.allTokens` if `run` is to give hidden states.
+    ///   - precision: in which numbers they multiply.
     /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `FileError`,
     ///   `ComputeError`.
     package init(
-        _ groups: [Group], configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, threads: Int, givesAllTokens: Bool = false,
-        precision: InferencePrecision = .f32
+        _ groups: [TaskGroup<BackboneWeights>], configuration: BackboneConfiguration, heads: [Head],
+        imageSize: BackboneConfiguration.Extent, threads: Int, outputs: ModelOutputs = [],
+        precision: ComputePrecision = .f32
     ) throws {
         guard let first = groups.first, groups.flatMap(\.tasks).sorted() == Array(heads.indices) else {
             throw ModelError(
                 "groups \(groups.map(\.tasks))", "expected each of the \(heads.count) heads in exactly one group")
         }
         let pool = try WorkerPool(workers: threads)
-        func model(_ group: Group) throws -> MultitaskModel {
+        let settings = InferenceSettings(imageSize: imageSize, outputs: outputs, precision: precision)
+        func model(_ group: TaskGroup<BackboneWeights>) throws -> MultitaskModel {
             try MultitaskModel(
-                group.source, configuration: configuration, heads: group.tasks.map { heads[$0] }, imageSize: imageSize,
-                pool: pool, givesAllTokens: givesAllTokens, precision: precision,
-                rounded: group.rounded, cache: group.cache)
+                group.backbone, configuration: configuration, heads: group.tasks.map { heads[$0] }, settings, pool)
         }
         let firstModel = try model(first)
         models = try [firstModel] + groups.dropFirst().map(model)
@@ -109,7 +82,7 @@ package final class GroupedModel {
     ///
     /// - Parameters:
     ///   - inputs: (images, inputCount).
-    ///   - images: how many there are.
+    ///   - images: the number of images.
     ///   - logits: receives (images, classCount), if wanted.
     ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, if wanted.
     /// - Throws: `ModelError` when hidden states are wanted of a model that was not planned for them; `ComputeError` when a
@@ -118,7 +91,7 @@ package final class GroupedModel {
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil
     ) throws {
-        if hidden != nil { try models.first?.needAllTokens() }
+        if hidden != nil { try models.first?.requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
         pool.forEach(images * models.count) { worker, item in
@@ -138,5 +111,48 @@ package final class GroupedModel {
             }
         }
         if let error = failure.withLock(\.self) { throw error }
+    }
+}
+
+extension ModelBundle {
+    /// Plans the model for the images that the preprocessing gives.
+    ///
+    /// - Parameters:
+    ///   - threads: how many images are computed at the same time.
+    ///   - names: the tasks that are needed: groups without any of them are left out, with all their heads. Nil, or a
+    ///     name that is not a task's, leaves out none.
+    ///   - outputs: as in `GroupedModel`.
+    ///   - precision: in which numbers it multiplies.
+    ///   - cache: whether packed weights are kept beside the backbones for the next time.
+    /// - Throws: as `GroupedModel.init`.
+    package func model(
+        threads: Int, for names: [String]? = nil, outputs: ModelOutputs = [], precision: ComputePrecision = .f32,
+        cache: PackedCache.Use = .never
+    ) throws -> GroupedModel {
+        let (groups, heads) = groups(for: names)
+        let weights = try groups.map { group in
+            let quantized = precision == .int8 ? try group.backbone.quantized : nil
+            let cache = PackedCache(group.backbone, quantized, cache)
+            return TaskGroup(
+                backbone: BackboneWeights(group.backbone, quantized: quantized, cache: cache), tasks: group.tasks)
+        }
+        return try GroupedModel(
+            weights, configuration: backbone.configuration, heads: heads,
+            imageSize: backbone.configuration.inputSize(preprocessing), threads: threads, outputs: outputs,
+            precision: precision)
+    }
+
+    /// Whether `quantize` has quantized every backbone, and found that int8 keeps its labels.
+    ///
+    /// - Throws: `FileError` when the file that it left is damaged.
+    package var keepsLabelsInInt8: Bool {
+        get throws { try groups.allSatisfy { try $0.backbone.quantized?.agreement?.isSufficient ?? false } }
+    }
+}
+
+extension Checkpoint {
+    /// The backbone's blocks in eight bits, if `quantize` has made them.
+    fileprivate var quantized: QuantizedWeights? {
+        get throws { try QuantizedWeights(folder: folder, configuration) }
     }
 }

@@ -19,19 +19,14 @@ package final class MultitaskModel {
     /// Values of one image's hidden state: tokens x D.
     package let hiddenShape: [Int]
 
-    /// The most patches that an image may have. Attention's scores are as many as the square of that, in every thread;
-    /// sizes that come from a file must not ask for more memory than there can be.
-    package static let maximumPatches = 1 << 14
-
-    /// Values of one image's features, if they are asked for.
+    /// Values of one image's features.
     package let featureCount: Int
 
-    /// In what numbers it multiplies.
-    package let precision: InferencePrecision
+    /// In which numbers it multiplies.
+    package let precision: ComputePrecision
 
-    /// Whether all tokens are computed in the last block, as hidden states and observers need, or only those that are read.
-    private let givesAllTokens: Bool
-
+    /// Whether the last block computes all tokens, as hidden states and observers need.
+    private let computesAllTokens: Bool
     private let pool: WorkerPool
     private let passes: [ForwardPass]
 
@@ -39,80 +34,52 @@ package final class MultitaskModel {
     ///
     /// - Parameters:
     ///   - source: where the weights come from.
-    ///   - imageSize: what preprocessing gives.
+    ///   - imageSize: the size of the images, as preprocessing gives them.
     ///   - threads: how many images are computed at the same time.
-    ///   - givesFeatures: whether `run` can give the features, all parts of them.
-    ///   - givesAllTokens: whether `run` can give hidden states, and `observe` can be used. Without, the last block is computed
-    ///     only for the tokens that are read.
-    ///   - precision: in what numbers it multiplies.
-    ///   - rounded: the backbone's blocks in eight bits; int8 is less exact and slower without.
+    ///   - outputs: what the model gives besides logits: `.features` for `run`, `.allTokens` for hidden states and
+    ///     `observe`.
+    ///   - precision: in which numbers it multiplies.
+    ///   - quantized: the backbone's blocks in eight bits; int8 is less exact and slower without.
     /// - Throws: `ModelError` when the size does not fit the model; `FileError`; `ComputeError` when the processor has
     ///   no instructions for the precision.
     package convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, threads: Int, givesFeatures: Bool = false,
-        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, rounded: RoundedWeights? = nil
+        imageSize: BackboneConfiguration.Extent, threads: Int, outputs: ModelOutputs = [],
+        precision: ComputePrecision = .f32, quantized: QuantizedWeights? = nil
     ) throws {
         try self.init(
-            source, configuration: configuration, heads: heads, imageSize: imageSize,
-            pool: WorkerPool(workers: threads), givesFeatures: givesFeatures, givesAllTokens: givesAllTokens,
-            precision: precision, rounded: rounded)
+            BackboneWeights(source, quantized: quantized), configuration: configuration, heads: heads,
+            InferenceSettings(imageSize: imageSize, outputs: outputs, precision: precision),
+            WorkerPool(workers: threads))
     }
 
     /// Plans the model to be computed by threads that it may share.
     init(
-        _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, pool: WorkerPool, givesFeatures: Bool = false,
-        givesAllTokens: Bool = false, precision: InferencePrecision = .f32, rounded: RoundedWeights? = nil,
-        cache: PackedCache? = nil
+        _ weights: BackboneWeights, configuration: BackboneConfiguration, heads: [Head],
+        _ settings: InferenceSettings, _ pool: WorkerPool
     ) throws {
-        try Self.check(imageSize, configuration)
+        try configuration.checkImageSize(settings.imageSize)
         self.configuration = configuration
         self.heads = heads
-        self.imageSize = imageSize
-        let engine = try KernelEngine()
+        imageSize = settings.imageSize
+        precision = settings.precision
         self.pool = pool
-        let plan = try ForwardPlan(
-            source, configuration, image: imageSize, heads: heads, givesFeatures: givesFeatures,
-            givesAllTokens: givesAllTokens, precision: precision, rounded: rounded, cache: cache,
-            engine: engine, pool: pool)
-        self.precision = precision
-        self.givesAllTokens = givesAllTokens || plan.layout.tokens == plan.tokens
+        let shape = ForwardShape(configuration, heads: heads, settings)
+        let plan = try ForwardPlan(shape, heads: heads, weights, KernelEngine(), pool)
+        computesAllTokens = !shape.poolsTokens
         operationsPerImage = plan.operations
         passes = try (0..<pool.workers).map { _ in try ForwardPass(plan) }
-        inputCount = plan.patches * configuration.patchLength
-        classCount = plan.classes
-        hiddenShape = [plan.tokens, configuration.hiddenSize]
-        featureCount = plan.layout.featureSize
-    }
-
-    /// Checks that a model can take images of a size.
-    ///
-    /// - Throws: `ModelError` when the size does not fit the model, or is too large.
-    static func check(_ imageSize: BackboneConfiguration.Extent, _ configuration: BackboneConfiguration) throws {
-        let grid = configuration.grid(for: imageSize)
-        guard configuration.interpolatesPositions || imageSize == configuration.imageSize else {
-            throw ModelError(
-                "preprocessor_config.json",
-                "gives images of \(imageSize), the model's position embeddings are for \(configuration.imageSize)")
-        }
-        guard grid.height > 0, grid.width > 0 else {
-            throw ModelError(
-                "preprocessor_config.json", "gives images of \(imageSize), patches are \(configuration.patchSize)")
-        }
-        guard grid.height * grid.width <= maximumPatches else {
-            throw ModelError(
-                "preprocessor_config.json",
-                "gives images of \(imageSize), which are \(grid) patches; expected at most \(maximumPatches)")
-        }
-        try PositionEmbeddings.check(imageSize, configuration)
+        inputCount = shape.patches * configuration.patchLength
+        classCount = shape.classes
+        hiddenShape = [shape.tokens.all, configuration.hiddenSize]
+        featureCount = shape.features.featureSize
     }
 
     /// Computes a batch of any size.
     ///
     /// - Parameters:
     ///   - inputs: (images, inputCount).
-    ///   - images: how many there are.
+    ///   - images: the number of images.
     ///   - logits: receives (images, classCount), if wanted.
     ///   - hidden: receives (images, tokens, D) after the final layer normalization, if wanted.
     ///   - features: receives (images, featureCount), what heads read, if wanted.
@@ -122,7 +89,7 @@ package final class MultitaskModel {
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
     ) throws {
-        if hidden != nil { try needAllTokens() }
+        if hidden != nil { try requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
         pool.forEach(images) { worker, image in
@@ -138,17 +105,22 @@ package final class MultitaskModel {
         if let error = failure.withLock(\.self) { throw error }
     }
 
+    /// Receives what the layers of one site read for one image of the batch: (rows, columns), valid during the call only.
+    package typealias LayerObserver = (
+        _ image: Int, _ layer: Int, _ site: LayerSite, _ values: UnsafePointer<Float>, _ rows: Int, _ columns: Int
+    ) -> Void
+
     /// Shows what the layers read while a batch is computed.
     ///
     /// - Parameters:
     ///   - inputs: (images, inputCount).
-    ///   - images: how many there are.
+    ///   - images: the number of images.
     ///   - observer: called on several threads at once, each with another image of the batch.
     /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel fails.
     package func observe(
-        _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerInput.Observer
+        _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerObserver
     ) throws {
-        try needAllTokens()
+        try requireAllTokens()
         guard precision == .f32 else {
             throw ModelError("inputs of layers", "expected a model in f32, found \(precision)")
         }
@@ -156,8 +128,8 @@ package final class MultitaskModel {
         let tokens = hiddenShape[0]
         pool.forEach(images) { worker, image in
             do {
-                try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, place, buffer in
-                    observer(image, layer, place, buffer.base, tokens, buffer.count / tokens)
+                try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, site, buffer in
+                    observer(image, layer, site, buffer.base, tokens, buffer.count / tokens)
                 }
             } catch {
                 failure.withLock { $0 = error }
@@ -166,9 +138,9 @@ package final class MultitaskModel {
         if let error = failure.withLock(\.self) { throw error }
     }
 
-    /// Refuses what needs tokens that are not computed.
-    func needAllTokens() throws {
-        guard givesAllTokens else {
+    /// Refuses to give hidden states that are not computed.
+    func requireAllTokens() throws {
+        guard computesAllTokens else {
             throw ModelError("hidden states", "the model was planned to give the features alone")
         }
     }

@@ -3,10 +3,10 @@ import Files
 import Glibc
 import Tensors
 
-/// A backbone's blocks rounded to eight bits, in the file that `quantize` leaves beside the weights. See docs/bundle-format.md.
+/// The file of a backbone's blocks in eight bits, which `quantize` leaves beside the weights. See docs/bundle-format.md.
 ///
-/// They are answers of the backbone's own weights: each block says what it was rounded from, and is refused beside others.
-package struct RoundedWeights: Sendable {
+/// Each block is bound by a checksum to the weights that it was quantized from, and is refused beside others.
+package struct QuantizedWeights: Sendable {
     /// The file's name beside a backbone's `model.safetensors`.
     package static let fileName = "int8.safetensors"
 
@@ -24,19 +24,19 @@ package struct RoundedWeights: Sendable {
         self.configuration = configuration
     }
 
-    /// What the metadata call `agreement`.
-    static let agreementName = "agreement"
+    /// The key of the agreement in the file's metadata.
+    fileprivate static let agreementName = "agreement"
 
-    /// How many labels the backbone keeps for its tasks, if `quantize` could compare them.
-    package var agreement: LabelAgreement? { file.metadata[Self.agreementName].flatMap(LabelAgreement.init(text:)) }
+    /// How many labels are the same as in f32, if `quantize` could compare them.
+    package var agreement: Int8Agreement? { file.metadata[Self.agreementName].flatMap(Int8Agreement.init(text:)) }
 
     /// A block's attention.
     ///
-    /// - Throws: `ModelError` when it was rounded from something else, or does not have the block's shape.
-    func attention(_ layer: Int, of plain: PlanLoader.PlainAttention) throws -> RoundedAttention {
+    /// - Throws: `ModelError` when it was quantized from other weights, or does not have the block's shape.
+    func attention(_ layer: Int, of weights: AttentionWeights) throws -> QuantizedAttention {
         let (name, d) = ("layers.\(layer).attention", configuration.hiddenSize)
-        try check(name, plain.checksum)
-        return RoundedAttention(
+        try check(name, weights.checksum)
+        return QuantizedAttention(
             norm: try norm(name), input: try self.layer("\(name).input", inputs: d, outputs: 3 * d),
             output: try self.layer("\(name).output", inputs: d, outputs: d))
     }
@@ -44,10 +44,10 @@ package struct RoundedWeights: Sendable {
     /// A block's MLP.
     ///
     /// - Throws: as for attention.
-    func mlp(_ layer: Int, of plain: PlanLoader.PlainMLP) throws -> RoundedMLP {
+    func mlp(_ layer: Int, of weights: MLPWeights) throws -> QuantizedMLP {
         let (name, d, m) = ("layers.\(layer).mlp", configuration.hiddenSize, configuration.intermediateSize)
-        try check(name, plain.checksum)
-        return RoundedMLP(
+        try check(name, weights.checksum)
+        return QuantizedMLP(
             norm: try norm(name), first: try self.layer("\(name).first", inputs: d, outputs: m),
             up: configuration.usesSwiGLU ? try self.layer("\(name).up", inputs: d, outputs: m) : nil,
             factor: try numbers("\(name).factor", m),
@@ -55,30 +55,30 @@ package struct RoundedWeights: Sendable {
     }
 
     private func check(_ name: String, _ checksum: UInt64) throws {
-        guard let found = file.metadata[name] else {
+        guard let recorded = file.metadata[name] else {
             throw ModelError(file.path, "says nothing of \(name); mergevit quantize has to make it again")
         }
-        guard found == Self.text(checksum) else {
+        guard recorded == Self.text(checksum) else {
             throw ModelError(
                 file.path, "\(name) was rounded from other weights than those beside it; run mergevit quantize again")
         }
     }
 
-    private func norm(_ name: String) throws -> ForwardPlan.Norm {
-        ForwardPlan.Norm(
+    private func norm(_ name: String) throws -> LayerNorm {
+        LayerNorm(
             scale: FloatBuffer(try numbers("\(name).norm.weight", configuration.hiddenSize)),
             shift: FloatBuffer(try numbers("\(name).norm.bias", configuration.hiddenSize)))
     }
 
-    private func layer(_ name: String, inputs: Int, outputs: Int) throws -> RoundedLayer {
+    private func layer(_ name: String, inputs: Int, outputs: Int) throws -> QuantizedLinear {
         let weight = "\(name).weight"
         guard let entry = file.entry(weight), entry.type == .int8, entry.shape == [outputs, inputs] else {
-            let found = file.entry(weight).map { "\($0.type.rawValue) \($0.shape)" } ?? "none"
-            throw ModelError(file.path, "\(weight): expected I8 [\(outputs), \(inputs)], found \(found)")
+            let stored = file.entry(weight).map { "\($0.type.rawValue) \($0.shape)" } ?? "none"
+            throw ModelError(file.path, "\(weight): expected I8 [\(outputs), \(inputs)], found \(stored)")
         }
         defer { file.file.release(entry.range) }
         let values = Array(file.bytes(of: entry).bindMemory(to: Swift.Int8.self))
-        return RoundedLayer(
+        return QuantizedLinear(
             weight: Int8.Weight(values: values, scale: try numbers("\(name).scale", outputs)),
             bias: try numbers("\(name).bias", outputs))
     }
@@ -95,22 +95,107 @@ package struct RoundedWeights: Sendable {
     }
 
     /// A checksum as the file has it.
-    static func text(_ checksum: UInt64) -> String { String(checksum, radix: 16) }
+    fileprivate static func text(_ checksum: UInt64) -> String { String(checksum, radix: 16) }
 }
 
-extension PlanLoader.PlainAttention {
-    /// Of all its numbers.
-    var checksum: UInt64 { Self.checksum(norm, [input, output]) }
+/// A backbone's blocks in eight bits, to be written.
+package struct QuantizedBackbone: Sendable {
+    /// A quantized sublayer.
+    struct Part<Weights: Sendable>: Sendable {
+        let layer: Int
+        let weights: Weights
+        /// Of the weights that it was quantized from.
+        let checksum: UInt64
+    }
 
-    fileprivate static func checksum(_ norm: ForwardPlan.Norm, _ layers: [PlanLoader.Plain]) -> UInt64 {
-        let parts = [Array(norm.scale.elements), Array(norm.shift.elements)] + layers.flatMap { [$0.weight, $0.bias] }
-        return parts.map { $0.withUnsafeBytes { Compute.checksum($0) } }.withUnsafeBytes { Compute.checksum($0) }
+    var attention: [Part<QuantizedAttention>] = []
+    var mlp: [Part<QuantizedMLP>] = []
+
+    /// Writes the file that `QuantizedWeights` reads. The same blocks give the same bytes.
+    ///
+    /// - Parameter agreement: how many labels are the same as in f32, if that is known.
+    /// - Throws: `FileError` when it cannot be written.
+    package func write(folder: String, _ agreement: Int8Agreement? = nil) throws {
+        var tensors: [QuantizedTensor] = []
+        var metadata = ["format": "mergevit int8"]
+        metadata[QuantizedWeights.agreementName] = agreement?.text
+        for part in attention {
+            let name = "layers.\(part.layer).attention"
+            metadata[name] = QuantizedWeights.text(part.checksum)
+            tensors += QuantizedTensor.norm(part.weights.norm, name)
+            tensors += QuantizedTensor.layer(part.weights.input, "\(name).input")
+            tensors += QuantizedTensor.layer(part.weights.output, "\(name).output")
+        }
+        for part in mlp {
+            let name = "layers.\(part.layer).mlp"
+            metadata[name] = QuantizedWeights.text(part.checksum)
+            tensors += QuantizedTensor.norm(part.weights.norm, name)
+            tensors += QuantizedTensor.layer(part.weights.first, "\(name).first")
+            if let up = part.weights.up { tensors += QuantizedTensor.layer(up, "\(name).up") }
+            tensors.append(.numbers("\(name).factor", part.weights.factor))
+            tensors += QuantizedTensor.layer(part.weights.second, "\(name).second")
+        }
+        let writer = try SafetensorsWriter(
+            path: "\(folder)/\(QuantizedWeights.fileName)", declarations: tensors.map(\.declaration),
+            metadata: metadata)
+        for tensor in tensors { try tensor.append(to: writer) }
+        try writer.finish()
     }
 }
 
-extension PlanLoader.PlainMLP {
-    /// Of all its numbers.
-    var checksum: UInt64 {
-        PlanLoader.PlainAttention.checksum(norm, [first] + (up.map { [$0] } ?? []) + [second])
+/// A tensor of the file.
+private enum QuantizedTensor {
+    case numbers(String, [Float])
+    case weight(String, Int8.Weight)
+
+    static func norm(_ norm: LayerNorm, _ name: String) -> [QuantizedTensor] {
+        [
+            .numbers("\(name).norm.weight", Array(norm.scale.elements)),
+            .numbers("\(name).norm.bias", Array(norm.shift.elements)),
+        ]
     }
+
+    static func layer(_ layer: QuantizedLinear, _ name: String) -> [QuantizedTensor] {
+        [
+            .weight("\(name).weight", layer.weight), .numbers("\(name).scale", layer.weight.scale),
+            .numbers("\(name).bias", layer.bias),
+        ]
+    }
+
+    var declaration: SafetensorsWriter.Declaration {
+        switch self {
+        case .numbers(let name, let values): .init(name: name, shape: [values.count])
+        case .weight(let name, let weight):
+            .init(
+                name: name, type: .int8,
+                shape: [weight.scale.count, weight.values.count / max(weight.scale.count, 1)])
+        }
+    }
+
+    func append(to writer: SafetensorsWriter) throws(FileError) {
+        switch self {
+        case .numbers(let name, let values): try writer.append(name, Tensor(shape: [values.count], values: values))
+        case .weight(let name, let weight):
+            var failure: FileError?
+            weight.values.withUnsafeBytes { bytes in
+                do throws(FileError) { try writer.append(name, bytes: bytes) } catch { failure = error }
+            }
+            if let failure { throw failure }
+        }
+    }
+}
+
+extension AttentionWeights {
+    /// Of all its numbers.
+    var checksum: UInt64 { VisionTransformers.checksum(norm, [input, output]) }
+}
+
+extension MLPWeights {
+    /// Of all its numbers.
+    var checksum: UInt64 { VisionTransformers.checksum(norm, [first] + (up.map { [$0] } ?? []) + [second]) }
+}
+
+private func checksum(_ norm: LayerNorm, _ layers: [LinearWeights]) -> UInt64 {
+    let parts = [Array(norm.scale.elements), Array(norm.shift.elements)] + layers.flatMap { [$0.weight, $0.bias] }
+    return parts.map { $0.withUnsafeBytes { Compute.checksum($0) } }.withUnsafeBytes { Compute.checksum($0) }
 }

@@ -7,7 +7,7 @@ import Tensors
 /// The shift is the channel's mean, which in a Vision Transformer's residual stream may be many times its deviation. The divisor
 /// shares large deviations with large weights: the root of deviation over the weights' root mean square, after SmoothQuant (Xiao et al.,
 /// arXiv 2211.10438), which takes largest values.
-struct Int8Folding {
+struct SmoothingScales {
     /// For each channel.
     let shift, divisor: [Float]
 
@@ -16,7 +16,7 @@ struct Int8Folding {
     /// - Parameters:
     ///   - moments: of the channels.
     ///   - readers: the layers that read them.
-    init(_ moments: InputMoments, readers: [PlanLoader.Plain]) {
+    init(_ moments: InputMoments, readers: [LinearWeights]) {
         let channels = moments.size
         var squares = [Float](repeating: 0, count: channels)
         for reader in readers {
@@ -39,7 +39,7 @@ struct Int8Folding {
     }
 
     /// From a layer normalization alone, whose shift and scale stand for the channels' means and deviations.
-    init(_ norm: ForwardPlan.Norm) {
+    init(_ norm: LayerNorm) {
         shift = Array(norm.shift.elements)
         divisor = norm.scale.elements.map { $0 == 0 ? 1 : abs($0).squareRoot() }
     }
@@ -49,22 +49,22 @@ struct Int8Folding {
     }
 
     /// The division alone, where what comes before cannot shift.
-    var withoutShift: Int8Folding {
-        Int8Folding(shift: [Float](repeating: 0, count: shift.count), divisor: divisor)
+    var withoutShift: SmoothingScales {
+        SmoothingScales(shift: [Float](repeating: 0, count: shift.count), divisor: divisor)
     }
 
     private static func mean(_ values: [Float]) -> Float { values.reduce(0, +) / Float(max(values.count, 1)) }
 
     /// A normalization that gives shifted and divided channels.
-    func folded(_ norm: ForwardPlan.Norm) -> ForwardPlan.Norm {
+    func folded(_ norm: LayerNorm) -> LayerNorm {
         let channels = shift.indices
-        return ForwardPlan.Norm(
+        return LayerNorm(
             scale: FloatBuffer(channels.map { norm.scale.elements[$0] / divisor[$0] }),
             shift: FloatBuffer(channels.map { (norm.shift.elements[$0] - shift[$0]) / divisor[$0] }))
     }
 
     /// A layer that reads shifted and divided channels.
-    func folded(reader layer: PlanLoader.Plain) -> PlanLoader.Plain {
+    func folded(reader layer: LinearWeights) -> LinearWeights {
         var result = layer
         let channels = shift.count
         for row in layer.bias.indices {
@@ -80,7 +80,7 @@ struct Int8Folding {
     }
 
     /// A layer whose last outputs become shifted and divided channels: values, which attention only averages.
-    func folded(writer layer: PlanLoader.Plain) -> PlanLoader.Plain {
+    func folded(writer layer: LinearWeights) -> LinearWeights {
         var result = layer
         let first = layer.bias.count - shift.count
         let columns = layer.weight.count / layer.bias.count

@@ -1,4 +1,5 @@
 package import Compute
+package import Tensors
 
 /// A family of Vision Transformers, as `model_type` in `config.json` names it.
 package enum BackboneFamily: String, Sendable, CaseIterable {
@@ -94,6 +95,14 @@ package struct BackboneConfiguration: Sendable, Equatable {
     /// Whether the position embeddings are resampled for images of another size; other families refuse such images.
     package var interpolatesPositions: Bool { family == .dinov2 }
 
+    /// The canonical names of the linear layers of a block's MLP: the first layer, or a gated MLP's gate; a gated MLP's
+    /// up branch; and the last layer.
+    func mlpNames(_ layer: Int) -> (first: String, up: String?, second: String) {
+        let name = "layers.\(layer).mlp"
+        return usesSwiGLU
+            ? ("\(name).gate_proj", "\(name).up_proj", "\(name).down_proj") : ("\(name).fc1", nil, "\(name).fc2")
+    }
+
     /// The parameters of the backbone with their shapes, by this project's names (see `ParameterNames`).
     package var parameterShapes: [(name: String, shape: [Int])] {
         let (d, m) = (hiddenSize, intermediateSize)
@@ -118,14 +127,10 @@ package struct BackboneConfiguration: Sendable, Equatable {
                 linear("\(prefix).attention.\(projection)", d, d, bias: hasQKVBias)
             }
             linear("\(prefix).attention.o_proj", d, d)
-            if usesSwiGLU {
-                linear("\(prefix).mlp.gate_proj", m, d)
-                linear("\(prefix).mlp.up_proj", m, d)
-                linear("\(prefix).mlp.down_proj", d, m)
-            } else {
-                linear("\(prefix).mlp.fc1", m, d)
-                linear("\(prefix).mlp.fc2", d, m)
-            }
+            let mlp = mlpNames(layer)
+            linear(mlp.first, m, d)
+            if let up = mlp.up { linear(up, m, d) }
+            linear(mlp.second, d, m)
             if family == .dinov2 {
                 shapes.append(("\(prefix).layer_scale1.lambda1", [d]))
                 shapes.append(("\(prefix).layer_scale2.lambda1", [d]))
@@ -134,5 +139,53 @@ package struct BackboneConfiguration: Sendable, Equatable {
         shapes.append(("layernorm.weight", [d]))
         shapes.append(("layernorm.bias", [d]))
         return shapes
+    }
+}
+
+extension BackboneConfiguration {
+    /// The largest number of patches that an image may have. Attention has as many scores as its square in every
+    /// thread; a size that comes from a file must not ask for more memory than there can be.
+    package static let maximumPatches = 1 << 14
+
+    /// Checks that the backbone can take images of a size.
+    ///
+    /// - Throws: `ModelError` when the size does not fit the model, or is too large.
+    package func checkImageSize(_ size: Extent) throws {
+        let (grid, path) = (grid(for: size), "preprocessor_config.json")
+        guard interpolatesPositions || size == imageSize else {
+            throw ModelError(
+                path, "gives images of \(size), the model's position embeddings are for \(imageSize)")
+        }
+        guard grid.height > 0, grid.width > 0 else {
+            throw ModelError(path, "gives images of \(size), patches are \(patchSize)")
+        }
+        guard grid.height * grid.width <= Self.maximumPatches else {
+            throw ModelError(
+                path,
+                "gives images of \(size), which are \(grid) patches; expected at most \(Self.maximumPatches)")
+        }
+        try PositionEmbeddings.check(size, self)
+    }
+}
+
+/// Where the parameters of a backbone come from: a checkpoint, or one with adapters merged into it.
+package protocol ParameterSource: Sendable {
+    /// A parameter by its canonical name (see `ParameterNames`).
+    func parameter(_ name: String) throws -> Tensor
+    /// Tells that a parameter has been used and its memory may go.
+    func release(_ name: String)
+}
+
+/// Tasks that share a backbone.
+package struct TaskGroup<Backbone: Sendable>: Sendable {
+    /// The backbone.
+    package let backbone: Backbone
+    /// The indices of its tasks among the heads of all groups.
+    package let tasks: [Int]
+
+    /// A group of tasks.
+    package init(backbone: Backbone, tasks: [Int]) {
+        self.backbone = backbone
+        self.tasks = tasks
     }
 }

@@ -79,26 +79,3 @@ package struct Head: Sendable, Equatable {
         return (weight, bias)
     }
 }
-
-extension Checkpoint {
-    /// The checkpoint's own classification head, or nil when it has none.
-    ///
-    /// - Throws: `ModelError` or `FileError` when the head does not fit the backbone or its class names, or its
-    ///   `problem_type` is not known.
-    package func head(task: String) throws -> Head? {
-        var parameters: [String: Tensor] = [:]
-        for name in storedTensors.flatMap(\.parameters) where ParameterNames.isHead(name) {
-            parameters[name] = try parameter(name)
-        }
-        _ = try HeadNames.linear(parameters.mapValues(\.shape), path: folder)
-        guard let (weight, bias) = try Head.linear(parameters, configuration: configuration, path: folder) else {
-            return nil
-        }
-        let path = folder + "/config.json"
-        let names = try BackboneConfiguration.classNames(configurationFile, path: path)
-        let activation = HeadActivation(try ProblemType.read(configurationFile, path: path), outputs: bias.count)
-        return try Head(
-            task: task, classes: names ?? Head.placeholderNames(bias.count), weight: weight, bias: bias,
-            activation: activation, path: path)
-    }
-}

@@ -135,7 +135,7 @@ struct EvaluateRun {
     }
 
     /// The precision that was computed in, or nil for f32.
-    private func precisionDescription(_ precision: InferencePrecision) -> JSON? {
+    private func precisionDescription(_ precision: ComputePrecision) -> JSON? {
         precision == .f32 ? nil : .string(precision.rawValue)
     }
 
@@ -168,7 +168,8 @@ struct EvaluateRun {
             try subject.otherBase.warn(of: [adapter], over: base, log)
             let alone = try MergedBackbone(adapter, aloneOver: base)
             let model = try GroupedModel(
-                [.init(alone, tasks: [0])], configuration: base.configuration, heads: [adapter.head],
+                [TaskGroup(backbone: BackboneWeights(alone), tasks: [0])], configuration: base.configuration,
+                heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: engine.threadCount,
                 precision: engine.precision.precision(keepsLabelsInInt8: false))
             tasks += measured(try answers(to: [task], preparer, BundleClassifier(model), rows))

@@ -48,7 +48,7 @@ enum ModelDescription {
         return .object(object)
     }
 
-    private static func describe(_ groups: [ModelBundle.Group], of bundle: ModelBundle) throws -> JSON {
+    private static func describe(_ groups: [TaskGroup<Checkpoint>], of bundle: ModelBundle) throws -> JSON {
         .array(
             try groups.enumerated().map { index, group in
                 .object([

@@ -24,7 +24,7 @@ struct OpenedBundle {
     /// The SHA-256 of the bundle, if it was asked for.
     let digest: String?
     /// In what numbers the network multiplies.
-    let precision: InferencePrecision
+    let precision: ComputePrecision
     /// Whose resize it is.
     let resize: ResizeBackend
 

@@ -70,9 +70,9 @@ struct QuantizeCommand: ParsableCommand {
         let pictures = try run.pictures(calibration, count: images)
         let agreement = try run.run(pictures, to: folder)
         try folder.commit()
-        if let agreement, !agreement.isEnough {
+        if let agreement, !agreement.isSufficient {
             log.warning(
-                "fewer than \(Self.percent(LabelAgreement.least)) of the labels are kept: --precision auto will not take int8"
+                "fewer than \(Self.percent(Int8Agreement.requiredShare)) of the labels are kept: --precision auto will not take int8"
             )
         }
         guard !isQuiet else { return }
@@ -80,9 +80,9 @@ struct QuantizeCommand: ParsableCommand {
         StandardStream.error.write(Self.text(agreement, onOthers: !pictures.areSame))
     }
 
-    private static func text(_ agreement: LabelAgreement?, onOthers: Bool) -> String {
+    private static func text(_ agreement: Int8Agreement?, onOthers: Bool) -> String {
         guard let agreement else {
-            return InferencePrecision.int8.isSupported
+            return ComputePrecision.int8.isSupported
                 ? "" : "labels were not compared, as this processor has no int8: --precision auto will not take it\n"
         }
         let tasks = agreement.tasks.map { "\($0.task) \(percent($0.share))" }.joined(separator: ", ")

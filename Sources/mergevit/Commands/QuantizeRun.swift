@@ -56,11 +56,11 @@ struct QuantizeRun {
     }
 
     /// Rounds the bundle and writes it; what its labels are worth comes with it, where the processor can tell.
-    func run(_ pictures: Pictures, to folder: AtomicFolder) throws -> LabelAgreement? {
+    func run(_ pictures: Pictures, to folder: AtomicFolder) throws -> Int8Agreement? {
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
         let count = pictures.measured.count
         let roundings = try bundle.groups.map { group in
-            try BackboneRounding(
+            try QuantizedBackbone(
                 group.backbone, configuration: configuration, imageSize: configuration.inputSize(preprocessing),
                 images: count, threads: threads
             ) { image, patches in
@@ -69,15 +69,15 @@ struct QuantizeRun {
         }
         try QuantizedBundle.copy(bundle, to: folder)
         try QuantizedBundle.write(roundings, of: bundle, nil, to: folder)
-        guard InferencePrecision.int8.isSupported, !bundle.heads.isEmpty else { return nil }
+        guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else { return nil }
         let agreement = try agreement(
             of: ModelBundle(folder: folder.path(".")), pictures.areSame ? pictures.measured : pictures.compared)
         try QuantizedBundle.write(roundings, of: bundle, agreement, to: folder)
         return agreement
     }
 
-    private func agreement(of rounded: ModelBundle, _ pictures: [RGBImage]) throws -> LabelAgreement {
-        try LabelAgreement(
+    private func agreement(of rounded: ModelBundle, _ pictures: [RGBImage]) throws -> Int8Agreement {
+        try Int8Agreement(
             of: rounded.model(threads: threads, precision: .int8), with: bundle.model(threads: threads),
             images: pictures.count, threads: threads
         ) { image, patches in

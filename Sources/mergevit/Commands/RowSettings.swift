@@ -14,7 +14,7 @@ struct RowSettings {
     let decoding: DecodingOptions
     /// `BundleDigest` of the model.
     let bundle: String
-    let precision: InferencePrecision
+    let precision: ComputePrecision
     let resize: ResizeBackend
 
     /// The threshold, or those of single tasks with it.
@@ -61,17 +61,17 @@ final class BundleDigest: @unchecked Sendable {
     private let paths: [String]
     /// Has the preprocessing settings, wherever they come from.
     private let backbone: Checkpoint
-    private let known: [KnownDigests]
+    private let known: [CachedDigests]
     private var result: Result<String, any Error> = .success("")
     private var thread: WorkerThread?
 
     /// Starts to read the files of a bundle.
     ///
     /// - Parameter cache: whether digests of weights are kept for the next time.
-    init(_ bundle: ModelBundle, _ precision: InferencePrecision, _ cache: PackedCache.Use) {
+    init(_ bundle: ModelBundle, _ precision: ComputePrecision, _ cache: PackedCache.Use) {
         let checkpoints = bundle.groups.map(\.backbone)
         let rounded = checkpoints.map { checkpoint -> [String] in
-            let path = "\(checkpoint.folder)/\(RoundedWeights.fileName)"
+            let path = "\(checkpoint.folder)/\(QuantizedWeights.fileName)"
             return precision == .int8 && access(path, F_OK) == 0 ? [path] : []
         }
         backbone = bundle.backbone
@@ -79,7 +79,7 @@ final class BundleDigest: @unchecked Sendable {
         paths =
             own.map { "\(bundle.folder)/\($0)" }
             + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + rounded.joined()
-        known = zip(checkpoints, rounded).compactMap { KnownDigests($0, and: $1, cache) }
+        known = zip(checkpoints, rounded).compactMap { CachedDigests($0, and: $1, cache) }
         thread = WorkerThread.start { [self] in result = Result { try compute() } }
     }
 

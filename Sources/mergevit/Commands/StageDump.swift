@@ -23,7 +23,7 @@ enum StageDump {
         let (rgb, prepared) = try pictures(image, preparer)
         let model = try GroupedModel(
             groups, configuration: configuration, heads: heads, imageSize: configuration.inputSize(preprocessing),
-            threads: 1, givesAllTokens: true)
+            threads: 1, outputs: .allTokens)
         let patches = FloatBuffer(count: model.inputCount)
         preparer.writePatches(of: prepared, into: patches.elements)
         var logits = [Float](repeating: 0, count: model.classCount)
@@ -54,16 +54,18 @@ enum StageDump {
 
     private static func open(
         _ source: Model, _ preprocessor: PreprocessorChoice
-    ) throws -> ([GroupedModel.Group], BackboneConfiguration, Preprocessing, [Head]) {
+    ) throws -> ([TaskGroup<BackboneWeights>], BackboneConfiguration, Preprocessing, [Head]) {
         switch source {
         case .bundle(let folder):
             let bundle = try ModelBundle(folder: folder, preprocessor: preprocessor)
-            let groups = bundle.groups.map { GroupedModel.Group($0.backbone, tasks: $0.tasks) }
+            let groups = bundle.groups.map { TaskGroup(backbone: BackboneWeights($0.backbone), tasks: $0.tasks) }
             return (groups, bundle.backbone.configuration, bundle.preprocessing, bundle.heads)
         case .base(let folder):
             let backbone = try Checkpoint(folder: folder, preprocessor: preprocessor)
             let preprocessing = try backbone.preprocessing()
-            return ([.init(backbone, tasks: [])], backbone.configuration, preprocessing, [])
+            return (
+                [TaskGroup(backbone: BackboneWeights(backbone), tasks: [])], backbone.configuration, preprocessing, []
+            )
         }
     }
 

@@ -1,5 +1,6 @@
 import Adapters
 import ArgumentParser
+import Compute
 import Labelling
 import Logging
 import Tensors

@@ -13,13 +13,13 @@ enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
     ///
     /// - Parameter keepsLabelsInInt8: whether `quantize` has found that int8 keeps the model's labels, without which `auto` does not
     ///   take it.
-    func precision(keepsLabelsInInt8: @autoclosure () throws -> Bool) rethrows -> InferencePrecision {
+    func precision(keepsLabelsInInt8: @autoclosure () throws -> Bool) rethrows -> ComputePrecision {
         switch self {
         case .f32: .f32
         case .bf16: .bf16
         case .int8: .int8
         case .auto:
-            try InferencePrecision.allCases.last { try $0.isSupported && ($0 != .int8 || keepsLabelsInInt8()) } ?? .f32
+            try ComputePrecision.allCases.last { try $0.isSupported && ($0 != .int8 || keepsLabelsInInt8()) } ?? .f32
         }
     }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Compute
 import Labelling
-import Tensors
 import Training
 
 /// The options of `train` about the images.
@@ -141,7 +141,7 @@ struct TrainAdapterOptions: ParsableArguments {
             How the frozen backbone is computed, also for --head-only: f32 or bf16, which is about twice as fast on \
             processors that have instructions for it (default: f32).
             """)
-    var precision: Precision?
+    var precision: OperandType?
 
     @Option(name: .customLong("key-names"), help: "Whose names modules have (default: transformers5).")
     var names: OutputForm.Names?
@@ -278,4 +278,4 @@ extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 
 extension KeptEpoch: ExpressibleByArgument {}
 
-extension Precision: ExpressibleByArgument {}
+extension OperandType: ExpressibleByArgument {}

@@ -4,7 +4,7 @@ import Tensors
 
 /// The SHA-256 of a checkpoint's weights that an earlier run has computed, kept beside packed weights and under the same conditions
 /// (see `PackedCache`): a digest is that of the very file that was hashed, by size, number and both times, or it is not known.
-package struct KnownDigests: Sendable {
+package struct CachedDigests: Sendable {
     /// The file's name in the folder of packed weights.
     static let name = "sha256.json"
     private static let format = "mergevit-sha256-1"

@@ -24,7 +24,7 @@ package struct PackedCache: Sendable {
 
     /// Whether a name in that folder is one that packed weights have, finished or not.
     package static func isFile(_ name: String) -> Bool {
-        [PackedFolder.ending, KnownDigests.name].contains {
+        [PackedFolder.ending, CachedDigests.name].contains {
             name.hasSuffix($0) || name.hasSuffix($0 + PackedFolder.partialEnding)
         }
     }
@@ -48,17 +48,17 @@ package struct PackedCache: Sendable {
     static let settlingTime = 1_000_000_000
 
     private let folder: PackedFolder
-    /// The weights' files as they were opened, and that of the rounded blocks.
+    /// The weights' files as they were opened, and the file of the quantized blocks.
     private let files: [(path: String, identity: FileIdentity)]
     private let model: String
-    private let rounded: String
+    private let quantized: String
     private let settlingTime: Int
 
     /// The cache of a checkpoint's weights, or nil when it is to have none.
     ///
-    /// - Parameter rounded: the blocks in eight bits, if int8 reads them.
+    /// - Parameter quantized: the blocks in eight bits, if int8 reads them.
     init?(
-        _ checkpoint: Checkpoint, _ rounded: RoundedWeights?, _ use: Use,
+        _ checkpoint: Checkpoint, _ quantized: QuantizedWeights?, _ use: Use,
         settlingTime: Int = PackedCache.settlingTime
     ) {
         let files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
@@ -67,42 +67,39 @@ package struct PackedCache: Sendable {
         // Another build of the program may fold or round in another way.
         guard let program = FileIdentity(path: "/proc/self/exe") else { return nil }
         let configuration = checksum(checkpoint.configurationFile.serialized(indented: false))
-        self.files = files + (rounded.map { [($0.file.path, $0.file.file.identity)] } ?? [])
-        self.rounded = rounded.map { "\($0.file.file.identity)" } ?? "none"
+        self.files = files + (quantized.map { [($0.file.path, $0.file.file.identity)] } ?? [])
+        self.quantized = quantized.map { "\($0.file.file.identity)" } ?? "none"
         model =
             (["program: \(program.size) bytes, \(program.modified)", "config.json: \(configuration)"]
             + files.map { "\($0.path.split(separator: "/").last ?? ""): \($0.identity)" }).joined(separator: "\n")
         self.settlingTime = settlingTime
     }
 
-    /// What identifies the weights of a plan.
-    private func key(_ kernels: PlanKernels) -> PackedFile.Key {
+    /// The key of the weights of a plan.
+    private func key(_ layout: PackedLayout) -> PackedFile.Key {
         PackedFile.Key(
             model: model,
-            plan: "\(kernels.description)\nrounded: \(rounded)\nmachine: \(KernelEngine.machine)")
+            plan: "\(layout.description)\nrounded: \(quantized)\nmachine: \(KernelEngine.machine)")
     }
 
     /// A name for each precision and kind of machine, so that machines of several kinds may share a folder.
-    private func name(_ kernels: PlanKernels) -> String {
-        "\(kernels.precision)-\(String(checksum(KernelEngine.machine), radix: 16))\(PackedFolder.ending)"
+    private func name(_ layout: PackedLayout) -> String {
+        "\(layout.precision)-\(String(checksum(KernelEngine.machine), radix: 16))\(PackedFolder.ending)"
     }
 
-    /// The weights that an earlier run has left for the kernels, or nil when there are none that can be used.
-    func weights(for kernels: PlanKernels, _ pool: WorkerPool) -> PackedWeights? {
-        guard kernels.layoutsAreKnown else { return nil }
-        return PackedFile.read("\(folder.path)/\(name(kernels))", key(kernels), pool) {
+    /// The weights that an earlier run has left in a layout, or nil when there are none that can be used.
+    func weights(for layout: PackedLayout, _ pool: WorkerPool) -> PackedWeights? {
+        PackedFile.read("\(folder.path)/\(name(layout))", key(layout), pool) {
             Self.isTrusted($0, files.map(\.identity))
         }
     }
 
     /// Starts to write weights for the next run, unless the model's files have just changed.
     ///
-    /// - Returns: the thread that writes, to be kept until it may be waited for; nil when nothing is written.
-    func keep(_ packed: PackedWeights, for kernels: PlanKernels) -> PackedWriter? {
-        guard kernels.layoutsAreKnown, files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else {
-            return nil
-        }
-        let (folder, name, key) = (folder, name(kernels), key(kernels))
+    /// - Returns: the thread that writes; its end waits for it. Nil when nothing is written.
+    func write(_ packed: PackedWeights, for layout: PackedLayout) -> PackedWriter? {
+        guard files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else { return nil }
+        let (folder, name, key) = (folder, name(layout), key(layout))
         return PackedWriter {
             guard folder.write(PackedFile(packed, key), as: name) else { return }
             folder.removeOthers(than: key)
@@ -110,5 +107,69 @@ package struct PackedCache: Sendable {
     }
 }
 
+/// What packed weights depend on besides the model.
+struct PackedLayout: Sendable {
+    let precision: ComputePrecision
+    /// OperandType, size of images, tokens, and how each layer's weights are laid out in memory.
+    let description: String
+}
+
 /// The checksum of a text.
 private func checksum(_ text: String) -> UInt64 { Array(text.utf8).withUnsafeBytes { checksum($0) } }
+
+/// A thread that writes packed weights while the model answers already. Its owner's end waits for it, but never long.
+final class PackedWriter: Sendable {
+    /// What the thread does, and that it has done it.
+    private final class Work: @unchecked Sendable {
+        let body: @Sendable () -> Void
+        let done: UnsafeMutablePointer<sem_t>
+
+        init(_ body: @escaping @Sendable () -> Void) {
+            self.body = body
+            done = .allocate(capacity: 1)
+            sem_init(done, 0, 0)
+        }
+
+        deinit {
+            sem_destroy(done)
+            done.deallocate()
+        }
+    }
+
+    private let work: Work
+    /// For how many seconds a disk that hangs may hold up the end.
+    private static let patience = 10
+
+    /// Starts the thread; nil when the system has none left.
+    init?(_ body: @escaping @Sendable () -> Void) {
+        work = Work(body)
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(work)
+        // Signals are for other threads, and one about a file that grows too large must not end the process.
+        var (all, before) = (sigset_t(), sigset_t())
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, &before)
+        let code = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                let work = Unmanaged<Work>.fromOpaque(context).takeRetainedValue()
+                work.body()
+                sem_post(work.done)
+                return nil
+            }, context.toOpaque())
+        pthread_sigmask(SIG_SETMASK, &before, nil)
+        guard code == 0 else {
+            context.release()
+            return nil
+        }
+        pthread_detach(thread)
+    }
+
+    deinit {
+        var end = timespec()
+        clock_gettime(CLOCK_REALTIME, &end)
+        end.tv_sec += Self.patience
+        while sem_timedwait(work.done, &end) != 0, errno == EINTR {}
+    }
+}

@@ -6,7 +6,7 @@ import Tensors
 final class ForwardPass {
     private let plan: ForwardPlan
     private let buffers: ForwardBuffers
-    private let embedding: [ForwardStep]
+    private let embedding: ForwardStep
     private let blocks: [[ForwardStep]]
     private let finalNorm: ForwardStep
     private let features: ForwardStep
@@ -14,23 +14,23 @@ final class ForwardPass {
 
     init(_ plan: ForwardPlan) throws {
         self.plan = plan
-        let buffers = ForwardBuffers(plan)
+        let (shape, buffers) = (plan.shape, ForwardBuffers(plan.shape, scratchCount: plan.scratchCount))
         self.buffers = buffers
-        let (stream, prefix) = (buffers.stream, plan.configuration.family.prefixTokens)
-        let embed = try buffers.call(
-            plan.embedding, buffers.patches, Operand(stream, offset: prefix * plan.configuration.hiddenSize))
-        embedding = [
-            ForwardStep(.embedding) {
-                stream.base.update(from: plan.initialTokens.base, count: stream.count)
-                try embed.run()
-            }
-        ]
+        let (stream, c) = (buffers.stream, shape.configuration)
+        let embed = try plan.embedding.call(
+            Operand(buffers.patches), Operand(stream, offset: c.family.prefixTokens * c.hiddenSize),
+            scratch: buffers.scratch)
+        embedding = ForwardStep(.embedding) {
+            stream.base.update(from: plan.initialTokens.base, count: stream.count)
+            try embed.run()
+        }
         blocks = try plan.blocks.map { try $0.flatMap { try $0.steps(buffers) } }
         finalNorm = try plan.finalNormKernel.step(plan.finalNorm, buffers, .f32(buffers.final))
-        features = ForwardStep(.heads) { plan.layout.gather(buffers.final, into: buffers.features) }
+        features = ForwardStep(.heads) { shape.features.gather(buffers.final, into: buffers.features) }
         heads = try plan.heads.map {
-            let call = try buffers.call($0, .f32(buffers.features), Operand(buffers.logits))
-            return ForwardStep(.heads) { try call.run() }
+            ForwardStep(
+                .heads,
+                try $0.call(Operand(buffers.features), Operand(buffers.logits), scratch: buffers.scratch))
         }
     }
 
@@ -47,22 +47,23 @@ final class ForwardPass {
         _ input: UnsafePointer<Float>, logits result: UnsafeMutablePointer<Float>?,
         hidden hiddenResult: UnsafeMutablePointer<Float>? = nil,
         features featuresResult: UnsafeMutablePointer<Float>? = nil,
-        observer: ((_ layer: Int, _ place: LayerInput.Place, _ inputs: FloatBuffer) -> Void)? = nil,
+        observer: ((_ layer: Int, _ site: LayerSite, _ inputs: FloatBuffer) -> Void)? = nil,
         around: ((ForwardStage, () throws -> Void) throws -> Void)? = nil
     ) throws {
         func run(_ step: ForwardStep) throws {
             if let around { try around(step.stage, step.run) } else { try step.run() }
         }
         buffers.patches.set(input)
-        for step in embedding { try run(step) }
+        try run(embedding)
         for (layer, steps) in blocks.enumerated() {
             for step in steps {
                 try run(step)
-                if let observer, let shown = step.shown { observer(layer, shown.place, shown.buffer) }
+                if let observer, let input = step.layerInput { observer(layer, input.site, input.buffer) }
             }
         }
         try run(finalNorm)
-        hiddenResult?.update(from: buffers.final.base, count: plan.tokens * plan.configuration.hiddenSize)
+        hiddenResult?.update(
+            from: buffers.final.base, count: plan.shape.tokens.all * plan.shape.configuration.hiddenSize)
         guard result != nil || featuresResult != nil else { return }
         try run(features)
         featuresResult?.update(from: buffers.features.base, count: buffers.features.count)

@@ -1,102 +1,132 @@
 import Compute
+import Files
 import Tensors
 
-/// Everything of a forward pass that does not change from image to image: kernels planned for the model's shapes, and the
-/// weights in the kernels' own layout. Shared by all threads.
+// The forward pass on a page, for one image. Names on the left are buffers of `ForwardBuffers`, those on the right weights
+// of `PackedWeights`. T tokens, of which the first P are CLS and DeiT's distillation token; width D; H heads of
+// S = D / H; MLP of width M; F features; C classes of all heads together. Matrices are row-major, a row per token.
+//
+//     patches       (T - P, 3·h·w)       pixels, from preprocessing
+//     stream        (T, D)             = tokens                     CLS etc. and position embeddings, resampled if need be
+//     stream[P...]  (T - P, D)        += patches · embeddingᵀ + bias
+//
+//     in each block                                                 FloatAttention, Int8Attention
+//         normalized     (T, D)        = layerNorm(stream, norm1)
+//         qkv            (T, 3D)       = normalized · qkvᵀ + bias   √S is folded into the query's weights
+//         in each head
+//             scores        (T, T)     = q · kᵀ
+//             probabilities (T, T)     = softmax(scores)
+//             normalized    (T, S)     = probabilities · v          the head's columns
+//         stream         (T, D)       += normalized · outputᵀ + bias    DINOv2's layer scale is folded in
+//
+//                                                                   FloatMLP, Int8MLP
+//         normalized     (T, D)        = layerNorm(stream, norm2)
+//         hidden         (T, M)        = activation(normalized · firstᵀ + bias)
+//           or, gated:  up (T, M)      = normalized · upᵀ + bias
+//                       hidden (T, M)  = silu(normalized · firstᵀ + bias) · up
+//         stream         (T, D)       += hidden · secondᵀ + bias    layer scale folded in
+//
+//     final         (R, D)             = layerNorm(stream, layernorm)
+//     features      (F)                = prefix tokens of `final`, then the mean of its patch tokens (`FeatureLayout`)
+//     logits        (C)                = features · headsᵀ + bias
+//
+// What the last block leaves out. Only the first R tokens are read after it: CLS alone, as a rule. So it computes keys,
+// values and everything after attention for no other token (`PooledTokenAttention`); exact, and almost a block less:
+//
+//         normalized     (T, D)        = layerNorm(stream, norm1)
+//         qkv            (R, D)        = normalized[..<R] · queryᵀ + bias
+//         in each head:  hidden (R, D) = q · keyᵀ                   what scores multiply tokens by
+//         scores         (H·R, T)      = hidden · normalizedᵀ       all heads at once; key biases cancel in softmax
+//         probabilities  (H·R, T)      = softmax(scores)
+//         hidden[H·R...] (H·R, D)      = probabilities · normalized
+//         in each head:  qkv[R...] (R, S) = hidden[H·R...] · valueᵀ + bias
+//         stream[..<R]   (R, D)       += qkv[R...] · outputᵀ + bias
+//         then the MLP for R tokens
+//
+// How precisions differ. `stream`, layer normalization, `scores`, softmax and the heads are f32 in all of them.
+//
+//     f32     every operand is f32.
+//     bf16    operands of products (`patches`, `normalized`, `qkv`, `probabilities`, `hidden`, `up`, packed weights) are
+//             rounded to bf16; products are summed in f32.
+//     int8    linear layers but those of the first block (`BlockPart.isQuantized`) multiply bytes. Attention between
+//             them, and all other layers, are as in bf16, or f32 where the processor has no bf16.
+//
+//         int8.narrow    (T, D)        = quantize(layerNorm(stream, norm))    a scale and an offset for each row
+//         hidden         (T, 3D)       = int8.narrow · qkvᵀ                   whole numbers, exactly
+//         qkv            (T, 3D)       = scale and offset of rows, scale and bias of outputs applied to `hidden`
+//         ... heads as above ...
+//         int8.narrow    (T, D)        = quantize(normalized)
+//         stream         (T, D)       += scaled(int8.products = int8.narrow · outputᵀ)
+//         int8.wide      (T, M)        = quantize(factor · activation(scaled(hidden = int8.narrow · firstᵀ)) [· up])
+//         stream         (T, D)       += scaled(int8.products = int8.wide · secondᵀ)
+
+/// Where a backbone's weights come from.
+package struct BackboneWeights: Sendable {
+    /// The parameters.
+    package let source: any ParameterSource
+    /// The backbone's blocks in eight bits; int8 is less exact and slower without.
+    package let quantized: QuantizedWeights?
+    /// Where packed weights are kept for the next run, if they are.
+    let cache: PackedCache?
+
+    /// Weights that are packed anew each time.
+    package init(_ source: any ParameterSource, quantized: QuantizedWeights? = nil) {
+        self.init(source, quantized: quantized, cache: nil)
+    }
+
+    init(_ source: any ParameterSource, quantized: QuantizedWeights?, cache: PackedCache?) {
+        (self.source, self.quantized, self.cache) = (source, quantized, cache)
+    }
+}
+
+/// Everything of a forward pass that does not change from image to image: kernels planned for the model's shapes, and
+/// the weights in the kernels' own layout. Shared by all threads.
 ///
-/// Every image is computed by itself with kernels of fixed shape, so its answer has the same bits in any batch, in any
-/// place of the batch and on any number of threads.
+/// Every image is computed by itself with kernels of fixed shape, so its logits have the same bits in any batch, at any
+/// position in it and on any number of threads.
 final class ForwardPlan: Sendable {
-    /// A linear layer with its weights.
-    struct Linear: Sendable {
-        let kernel: Kernel
-        let weights: FloatBuffer
-        let bias: FloatBuffer?
-    }
-
-    /// The scale and shift of a layer normalization.
-    struct Norm: Sendable {
-        let scale: FloatBuffer
-        let shift: FloatBuffer
-    }
-
-    let configuration: BackboneConfiguration
-    /// Patches of one image.
-    let patches: Int
-    /// Prefix tokens and patches.
-    let tokens: Int
-    /// (tokens, D): what the tokens are before the patch embedding is added.
+    let shape: ForwardShape
+    /// (T, D): the tokens before the patch embedding is added.
     let initialTokens: FloatBuffer
-    let embedding: Linear
+    let embedding: PackedLinear
     /// The sublayers of each block, in their order.
     let blocks: [[any Sublayer]]
-    let finalNorm: Norm
-    /// All heads as one layer, or nil when there is none.
-    let heads: Linear?
-    /// Logits of all heads together.
-    let classes: Int
-    /// What the features are: as many elements as the widest head reads, or all.
-    let layout: FeatureLayout
-
-    /// The tokens that are read after the last block: the first so many.
-    let read: Int
-    /// In what numbers it multiplies.
-    let precision: InferencePrecision
+    let finalNorm: LayerNorm
     /// The final layer normalization, of the tokens that are read.
-    let finalNormKernel: NormKernel
-    /// The largest scratch memory that any kernel wants, in elements.
+    let finalNormKernel: LayerNormKernel
+    /// All heads as one layer, or nil when there is none.
+    let heads: PackedLinear?
+    /// The largest scratch memory that any kernel needs, in elements.
     let scratchCount: Int
     /// Writes the packed weights for the next run, if they had to be made; waited for when the plan goes.
     private let writer: PackedWriter?
 
-    /// Plans the kernels and packs the weights, layers in parallel on the pool, or maps those that an earlier run has packed.
+    /// Plans the kernels and packs the weights, layers in parallel on the pool, or maps those that an earlier run has
+    /// packed.
     ///
-    /// The last block is computed only for the tokens that are read (see `ReadAttentionKernels`): exact, and almost a block less.
-    ///
-    /// - Parameters:
-    ///   - givesFeatures: all parts of the features are read, whatever the heads read.
-    ///   - givesAllTokens: all tokens are read.
-    ///   - rounded: the blocks in eight bits, for int8, if `quantize` has rounded them.
-    ///   - cache: where packed weights are kept, if they are.
-    /// - Throws: `ModelError`, `FileError` or `ComputeError`.
+    /// - Throws: `ModelError`, `FileError`, or `ComputeError`, also when the processor has no instructions for the
+    ///   precision.
     init(
-        _ source: some ParameterSource, _ configuration: BackboneConfiguration, image: BackboneConfiguration.Extent,
-        heads: [Head], givesFeatures: Bool, givesAllTokens: Bool, precision: InferencePrecision,
-        rounded: RoundedWeights?, cache: PackedCache?, engine: KernelEngine, pool: WorkerPool
+        _ shape: ForwardShape, heads: [Head], _ weights: BackboneWeights, _ engine: KernelEngine, _ pool: WorkerPool
     ) throws {
-        let c = configuration
-        let grid = c.grid(for: image)
-        let patches = grid.height * grid.width
-        let tokens = patches + c.family.prefixTokens
-        try precision.check()
-        self.configuration = c
-        self.patches = patches
-        self.tokens = tokens
-        self.precision = precision
-        let layout = FeatureLayout(
-            width: c.hiddenSize, prefixTokens: c.family.prefixTokens, patches: patches,
-            featureSize: givesFeatures ? c.featureSize : heads.map { $0.weight.shape[1] }.max() ?? c.hiddenSize)
-        self.layout = layout
-
-        let read = givesAllTokens ? tokens : layout.tokens
-        self.read = read
-        let kernels = try PlanKernels(
-            engine, c, image: image, tokens: BlockTokens(all: tokens, read: read), precision,
-            isCalibrated: rounded != nil)
-        let weights: PlanWeights
-        if let packed = cache?.weights(for: kernels, pool), let kept = try? PlanWeights(packed, kernels, c) {
-            (weights, writer) = (kept, nil)
+        try shape.precision.check()
+        self.shape = shape
+        let kernels = try PlanKernels(engine, shape, isCalibrated: weights.quantized != nil)
+        let layout = kernels.packedLayout
+        let plan: PlanWeights
+        if let layout, let packed = weights.cache?.weights(for: layout, pool),
+            let mapped = try? PlanWeights(packed, kernels, shape)
+        {
+            (plan, writer) = (mapped, nil)
         } else {
-            let packed = try PlanLoader(source: source, configuration: c)
-                .pack(kernels, image: image, rounded, pool)
-            weights = try PlanWeights(packed, kernels, c)
-            writer = cache?.keep(packed, for: kernels)
+            let loader = WeightLoader(source: weights.source, configuration: shape.configuration)
+            plan = try PlanWeights(loader, weights.quantized, kernels, shape, pool)
+            writer = layout.flatMap { weights.cache?.write(plan.packed, for: $0) }
         }
-        (embedding, initialTokens, blocks) = (weights.embedding, weights.initialTokens, weights.blocks)
-        finalNorm = weights.finalNorm
+        (embedding, initialTokens, blocks) = (plan.embedding, plan.initialTokens, plan.blocks)
+        finalNorm = plan.finalNorm
         finalNormKernel = kernels.finalNorm
-        classes = heads.reduce(0) { $0 + $1.classes.count }
-        self.heads = try PlanLoader.heads(heads, classes: classes, featureSize: layout.featureSize, engine: engine)
+        self.heads = try PackedLinear(heads, featureSize: shape.features.featureSize, engine)
         scratchCount = max(kernels.scratchCount, self.heads?.kernel.scratchCount ?? 0)
     }
 
@@ -105,12 +135,68 @@ final class ForwardPlan: Sendable {
 
     /// Multiplications and additions of one image's matrix products: 2·m·k·n each.
     var operations: Double {
-        let c = configuration
-        let (t, d, m) = (Double(tokens), Double(c.hiddenSize), Double(c.intermediateSize))
+        let (c, tokens) = (shape.configuration, shape.tokens)
+        let (t, d, m) = (Double(tokens.all), Double(c.hiddenSize), Double(c.intermediateSize))
         let attention = 2 * t * (4 * d * d + 2 * t * d)
-        let last = read < tokens ? ReadAttentionKernels.operations(c, tokens: tokens, read: read) : attention
+        let last = shape.poolsTokens ? PooledTokenAttentionKernels.operations(c, tokens) : attention
         let mlp = 2 * (c.usesSwiGLU ? 3 : 2) * d * m
-        let ends = 2 * Double(patches * c.patchLength * c.hiddenSize + classes * layout.featureSize)
-        return (attention + t * mlp) * Double(c.layers - 1) + last + Double(read) * mlp + ends
+        let ends = 2 * Double(shape.patches * c.patchLength * c.hiddenSize + shape.classes * shape.features.featureSize)
+        return (attention + t * mlp) * Double(c.layers - 1) + last + Double(tokens.outputs) * mlp + ends
+    }
+}
+
+/// A plan's weights but the heads', each with the kernel that reads it.
+private struct PlanWeights {
+    let embedding: PackedLinear
+    let initialTokens: FloatBuffer
+    let finalNorm: LayerNorm
+    /// The sublayers of each block, in their order.
+    let blocks: [[any Sublayer]]
+    /// The same weights by name.
+    let packed: PackedWeights
+
+    private static let initialTokensName = "tokens"
+    private static let finalNormName = "layernorm"
+
+    /// Weights that are packed already.
+    ///
+    /// - Throws: `ModelError` when a weight is missing or does not have the size that its kernel wants.
+    init(_ packed: PackedWeights, _ kernels: PlanKernels, _ shape: ForwardShape) throws {
+        let width = shape.configuration.hiddenSize
+        self.packed = packed
+        embedding = try packed.linear(ParameterNames.patchProjection, kernels.embedding)
+        initialTokens = try packed.buffer(Self.initialTokensName, count: shape.tokens.all * width)
+        finalNorm = try packed.norm(Self.finalNormName, width: width)
+        blocks = try kernels.blocks.enumerated().map { layer, sublayers in
+            let weights = BlockWeights(packed, layer: layer)
+            return try sublayers.map { try $0.sublayer(weights) }
+        }
+    }
+
+    /// Loads and packs the weights, blocks in parallel.
+    ///
+    /// - Throws: `ModelError`, `FileError` or `ComputeError`.
+    init(
+        _ loader: WeightLoader, _ quantized: QuantizedWeights?, _ kernels: PlanKernels, _ shape: ForwardShape,
+        _ pool: WorkerPool
+    ) throws {
+        embedding = try PackedLinear(loader.linear(ParameterNames.patchProjection), kernels.embedding)
+        initialTokens = try loader.initialTokens(for: shape.imageSize)
+        finalNorm = try loader.norm(Self.finalNormName)
+        let counter = LongWork.Counter("preparing layers", of: kernels.blocks.count)
+        let parts = try pool.map(kernels.blocks.count) { layer in
+            try counter.check()
+            defer { counter.count() }
+            let weights = BlockWeights(loader, quantized, layer: layer)
+            let sublayers = try kernels.blocks[layer].map { try $0.sublayer(weights) }
+            return (sublayers: sublayers, packed: weights.packed)
+        }
+        blocks = parts.map(\.sublayers)
+        var packed = PackedWeights()
+        packed.add(ParameterNames.patchProjection, embedding)
+        packed.add(Self.initialTokensName, initialTokens)
+        packed.add(Self.finalNormName, finalNorm)
+        for part in parts { packed.add(part.packed) }
+        self.packed = packed
     }
 }

@@ -2,77 +2,56 @@ import Compute
 import Tensors
 
 /// All kernels of a forward pass but the heads'.
-struct PlanKernels: Sendable, CustomStringConvertible {
-    /// In what numbers it multiplies.
-    let precision: InferencePrecision
-    private let image: BackboneConfiguration.Extent
-    /// What the last block computes; the others compute all.
-    let tokens: BlockTokens
-    /// Patches to tokens, added to what the tokens are.
+struct PlanKernels: Sendable {
+    private let shape: ForwardShape
+    /// Patches to tokens, added to the initial tokens.
     let embedding: Kernel
     /// Of each block's sublayers in their order, shared by blocks that compute the same.
     let blocks: [[any SublayerKernels]]
     /// The final layer normalization, of the tokens that are read.
-    let finalNorm: NormKernel
-    /// The largest scratch memory that any of them wants, in elements.
+    let finalNorm: LayerNormKernel
+    /// The largest scratch memory that any of them needs, in elements.
     let scratchCount: Int
 
     /// Plans the kernels.
     ///
-    /// - Parameters:
-    ///   - image: the size of images, which positions depend on.
-    ///   - tokens: what the last block computes; the others compute all.
-    ///   - isCalibrated: whether int8 has weights that `quantize` has rounded.
+    /// - Parameter isCalibrated: whether int8 has weights that `quantize` has made.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
-    init(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, image: BackboneConfiguration.Extent, tokens: BlockTokens,
-        _ precision: InferencePrecision, isCalibrated: Bool
-    ) throws {
-        (self.precision, self.image, self.tokens) = (precision, image, tokens)
-        let patches = tokens.all - c.family.prefixTokens
+    init(_ engine: KernelEngine, _ shape: ForwardShape, isCalibrated: Bool) throws {
+        let (c, tokens, type) = (shape.configuration, shape.tokens, shape.precision.operandType)
+        self.shape = shape
         embedding = try Kernel.linear(
-            engine, rows: patches, inputs: c.patchLength, outputs: c.hiddenSize, accumulates: true,
-            operands: precision.stored)
-        finalNorm = try NormKernel(engine, c, rows: tokens.read, .f32)
-        let everyToken = BlockTokens(all: tokens.all, read: tokens.all)
+            engine, rows: shape.patches, inputs: c.patchLength, outputs: c.hiddenSize, accumulates: true,
+            operands: type)
+        finalNorm = try LayerNormKernel(engine, c, rows: tokens.outputs, .f32)
+        let everyToken = BlockTokens(all: tokens.all, outputs: tokens.all)
         var planned: [SublayerKind: any SublayerKernels] = [:]
         blocks = try (0..<c.layers).map { layer in
             try BlockPart.allCases.map { part in
-                let isRounded = precision == .int8 && part.isRounded(in: layer, isCalibrated: isCalibrated)
+                let isQuantized = shape.precision == .int8 && part.isQuantized(in: layer, isCalibrated: isCalibrated)
                 let kind = SublayerKind(
-                    part: part, tokens: layer == c.layers - 1 ? tokens : everyToken, isRounded: isRounded)
+                    part: part, tokens: layer == c.layers - 1 ? tokens : everyToken, isQuantized: isQuantized)
                 if let kernels = planned[kind] { return kernels }
-                let kernels = try kind.kernels(engine, c, precision.stored)
+                let kernels = try kind.kernels(engine, c, type)
                 planned[kind] = kernels
                 return kernels
             }
         }
-        scratchCount =
-            ([embedding.scratchCount, finalNorm.scratchCount] + blocks.joined().map(\.scratchCount)).max() ?? 0
+        let others = [embedding] + finalNorm.kernels
+        scratchCount = (others.map(\.scratchCount) + blocks.joined().map(\.scratchCount)).max() ?? 0
     }
 
-    private var linear: [Kernel] { [embedding] + blocks.joined().flatMap(\.linear) }
-
-    /// Whether the library says how all packed weights lie in memory.
-    var layoutsAreKnown: Bool { linear.allSatisfy { !$0.packedLayout.isEmpty } }
-
-    /// What packed weights depend on besides the model: precision, size of images, tokens, and how each layer's weights lie.
-    var description: String {
+    /// What packed weights depend on besides the model: precision, size of images, tokens, and each layer's layout. Nil
+    /// where the library does not say how weights are laid out.
+    var packedLayout: PackedLayout? {
+        let linear = [embedding] + blocks.joined().flatMap(\.linearKernels)
+        guard linear.allSatisfy({ !$0.packedLayout.isEmpty }) else { return nil }
+        let (precision, tokens) = (shape.precision, shape.tokens)
         let layouts = linear.map { "\($0.implementation) \($0.packedLayout)" }
-        return "\(precision), \(precision.stored), images of \(image), \(tokens.read) of \(tokens.all) tokens\n"
-            + layouts.joined(separator: "\n")
-    }
-}
-
-/// A part of a block, in their order.
-enum BlockPart: CaseIterable {
-    case attention
-    case mlp
-
-    /// Whether int8 rounds its linear layers to eight bits: not the first attention's, whose inputs differ most from token to token and whose
-    /// errors all that follows reads; nor those of the first MLP where nobody has seen what they read.
-    func isRounded(in layer: Int, isCalibrated: Bool) -> Bool {
-        layer > 0 || self == .mlp && isCalibrated
+        return PackedLayout(
+            precision: precision,
+            description: "\(precision), \(precision.operandType), images of \(shape.imageSize), "
+                + "\(tokens.outputs) of \(tokens.all) tokens\n" + layouts.joined(separator: "\n"))
     }
 }
 
@@ -80,19 +59,20 @@ enum BlockPart: CaseIterable {
 private struct SublayerKind: Hashable {
     let part: BlockPart
     let tokens: BlockTokens
-    /// Has its linear layers in eight bits.
-    let isRounded: Bool
+    /// Whether its linear layers are in eight bits.
+    let isQuantized: Bool
 
     /// Plans the kernels.
     func kernels(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, _ stored: Precision
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ type: OperandType
     ) throws -> any SublayerKernels {
-        switch (part, isRounded) {
-        case (.attention, _) where tokens.read < tokens.all: try ReadAttentionKernels(engine, c, tokens, stored)
-        case (.attention, false): try FloatAttentionKernels(engine, c, tokens: tokens.all, stored)
-        case (.attention, true): try Int8AttentionKernels(engine, c, tokens: tokens.all, stored: stored)
-        case (.mlp, false): try FloatMLPKernels(engine, c, tokens, stored)
-        case (.mlp, true): try Int8MLPKernels(engine, c, tokens, stored: stored)
+        switch (part, isQuantized) {
+        case (.attention, _) where tokens.outputs < tokens.all:
+            try PooledTokenAttentionKernels(engine, c, tokens, type)
+        case (.attention, false): try FloatAttentionKernels(engine, c, tokens: tokens.all, type)
+        case (.attention, true): try Int8AttentionKernels(engine, c, tokens: tokens.all, type)
+        case (.mlp, false): try FloatMLPKernels(engine, c, tokens, type)
+        case (.mlp, true): try Int8MLPKernels(engine, c, tokens, type)
         }
     }
 }

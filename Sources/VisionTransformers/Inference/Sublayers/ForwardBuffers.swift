@@ -1,22 +1,23 @@
 import Compute
 import Tensors
 
-/// One thread's memory of a forward pass, used again by every block and image. T tokens, D wide; MLP M wide.
+/// One thread's memory of a forward pass, reused by every block and image. T tokens of width D, MLP of width M; how the
+/// pass uses them is written at the head of `ForwardPlan`.
 struct ForwardBuffers {
     /// One image's patches.
     let patches: NumberBuffer
     /// The residual stream, (T, D).
     let stream: FloatBuffer
-    /// Normalized tokens, then attention's result, (T, D); then zeros for the tokens that are missing to whole vectors of scores.
+    /// Normalized tokens, then attention's result, (T, D); then zeros that fill up the last vector of scores.
     let normalized: NumberBuffer
-    /// Queries, keys and values, (T, 3D); then zeros for the keys that are missing to whole vectors of scores.
+    /// Queries, keys and values, (T, 3D); then zeros for the keys that fill up the last vector of scores.
     let qkv: NumberBuffer
-    /// One head's scores, or all heads' of the tokens that are read; rows of `Softmax.stride` elements.
+    /// One head's scores, or all heads' of the pooled tokens; rows of `Softmax.stride` elements.
     let scores: FloatBuffer
     /// Softmax of the scores; the same memory in f32.
     let probabilities: NumberBuffer
-    /// The MLP's first layer's result, (T, M); in int8 also the products of queries, keys and values, (T, 3D). Where few tokens
-    /// are read, what all heads multiply tokens by, and tokens that they have mixed, (2, heads · read, D).
+    /// The result of the MLP's first layer, (T, M); in int8 also the products of queries, keys and values, (T, 3D). In
+    /// pooled attention the vectors that scores multiply tokens by, and mixed tokens, (2, heads · R, D).
     let hidden: NumberBuffer
     /// A gated MLP's up branch, (T, M).
     let up: NumberBuffer
@@ -25,51 +26,38 @@ struct ForwardBuffers {
     /// What heads read, and their logits.
     let features, logits: FloatBuffer
     let scratch: FloatBuffer
-    /// What int8 needs.
+    /// The buffers that only int8 needs.
     let int8: Int8Buffers?
 
-    init(_ plan: ForwardPlan) {
-        let (c, t, p) = (plan.configuration, plan.tokens, plan.precision.stored)
+    /// Takes the memory.
+    ///
+    /// - Parameter scratchCount: the largest scratch memory that any kernel needs, in elements.
+    init(_ shape: ForwardShape, scratchCount: Int) {
+        let (c, t, type) = (shape.configuration, shape.tokens.all, shape.precision.operandType)
         let (d, m) = (c.hiddenSize, c.intermediateSize)
-        patches = NumberBuffer(p, count: plan.patches * c.patchLength)
+        let isInt8 = shape.precision == .int8
+        patches = NumberBuffer(type, count: shape.patches * c.patchLength)
         stream = FloatBuffer(count: t * d)
         let stride = Softmax.stride(t)
-        normalized = NumberBuffer(p, count: stride * d)
+        normalized = NumberBuffer(type, count: stride * d)
         normalized.clear(t * d..<stride * d)
-        // Rows of all heads at once, where few tokens are read.
-        let rows = max(t, plan.read < t ? c.heads * plan.read : 0)
-        qkv = NumberBuffer(p, count: stride * 3 * d)
+        // Pooled attention has the rows of all heads at once.
+        let rows = max(t, shape.poolsTokens ? c.heads * shape.tokens.outputs : 0)
+        qkv = NumberBuffer(type, count: stride * 3 * d)
         qkv.clear(t * 3 * d..<stride * 3 * d)
         scores = FloatBuffer(count: rows * stride)
-        probabilities = p == .f32 ? .f32(scores) : NumberBuffer(p, count: rows * stride)
-        hidden = NumberBuffer(p, count: max(t * (plan.precision == .int8 ? max(m, 3 * d) : m), 2 * rows * d))
-        up = NumberBuffer(p, count: c.usesSwiGLU ? t * m : 0)
+        probabilities = type == .f32 ? .f32(scores) : NumberBuffer(type, count: rows * stride)
+        hidden = NumberBuffer(type, count: max(t * (isInt8 ? max(m, 3 * d) : m), 2 * rows * d))
+        up = NumberBuffer(type, count: c.usesSwiGLU ? t * m : 0)
         if case .f32(let memory) = normalized { final = memory } else { final = FloatBuffer(count: t * d) }
-        features = FloatBuffer(count: plan.layout.featureSize)
-        logits = FloatBuffer(count: plan.classes)
-        scratch = FloatBuffer(count: plan.scratchCount)
-        int8 = plan.precision == .int8 ? Int8Buffers(tokens: t, width: d, intermediate: m) : nil
-    }
-
-    /// Binds a linear layer to its input and the place of its output.
-    func call(
-        _ linear: ForwardPlan.Linear, _ source: NumberBuffer, _ destination: Operand, multiplier: NumberBuffer? = nil
-    ) throws -> KernelCall {
-        try KernelCall(
-            linear.kernel, source: Operand(source), weights: Operand(linear.weights), bias: linear.bias,
-            multiplier: multiplier.map { Operand($0) }, destination: destination, scratch: scratch)
-    }
-
-    /// The same as a step.
-    func step(
-        _ linear: ForwardPlan.Linear, _ source: NumberBuffer, _ destination: Operand, multiplier: NumberBuffer? = nil
-    ) throws -> ForwardStep {
-        let call = try call(linear, source, destination, multiplier: multiplier)
-        return ForwardStep(.linear) { try call.run() }
+        features = FloatBuffer(count: shape.features.featureSize)
+        logits = FloatBuffer(count: shape.classes)
+        scratch = FloatBuffer(count: scratchCount)
+        int8 = isInt8 ? Int8Buffers(tokens: t, width: d, intermediate: m) : nil
     }
 }
 
-/// One thread's memory for quantised rows.
+/// One thread's memory for rows in eight bits.
 struct Int8Buffers {
     /// Rows of tokens, (T, D).
     let narrow: Int8.Rows

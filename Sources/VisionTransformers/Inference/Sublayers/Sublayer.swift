@@ -1,29 +1,69 @@
 import Compute
+import Tensors
 
-/// A block's attention or its MLP, each with the normalization before it and added to the stream: planned, with its weights, and shared
-/// by all threads.
+/// A block's attention or its MLP with the normalization before it; its result is added to the residual stream. Planned
+/// once, with its weights, and shared by all threads. Sublayers may compute in different numbers: between them is
+/// the stream alone, in f32.
 protocol Sublayer: Sendable {
     /// Binds it to one thread's buffers.
     func steps(_ buffers: ForwardBuffers) throws -> [ForwardStep]
 }
 
-/// The kernels of a sublayer, and how its weights are brought into the layout that they want. Each sublayer may be computed in other
-/// numbers: between them is the stream alone, in f32.
+/// The kernels of a sublayer, shared by all blocks that compute the same.
 protocol SublayerKernels: Sendable {
-    /// The linear layers' kernels.
-    var linear: [Kernel] { get }
-    /// The largest scratch memory that any of the kernels wants, in elements.
-    var scratchCount: Int { get }
-    /// Folds and packs the weights, under names that begin with the block's.
-    func pack(_ loader: PlanLoader, layer: Int, _ rounded: RoundedWeights?) throws -> PackedWeights
-    /// The sublayer that computes with these weights.
-    func sublayer(_ packed: PackedWeights, layer: Int) throws -> any Sublayer
+    /// The kernels of the linear layers, whose weights are packed.
+    var linearKernels: [Kernel] { get }
+    /// All other kernels.
+    var otherKernels: [Kernel] { get }
+    /// The sublayer of a block.
+    ///
+    /// - Throws: `ModelError`, `FileError` or `ComputeError` when its weights cannot be had.
+    func sublayer(_ weights: BlockWeights) throws -> any Sublayer
 }
 
-/// The tokens that a block computes.
-struct BlockTokens: Sendable, Hashable {
-    /// All tokens, which attention reads.
-    let all: Int
-    /// The first so many, which are read after the block: all else is of these.
-    let read: Int
+extension SublayerKernels {
+    /// The largest scratch memory that any of the kernels needs, in elements.
+    var scratchCount: Int { (linearKernels + otherKernels).map(\.scratchCount).max() ?? 0 }
+}
+
+/// What a step of a forward pass does, to tell where the time goes.
+package enum ForwardStage: String, Sendable, CaseIterable {
+    /// Patches to tokens.
+    case embedding
+    /// The blocks' linear layers, with what is fused into them.
+    case linear
+    /// Scores, softmax, and mixing values by them.
+    case attention
+    /// Layer normalization, with quantization.
+    case normalization
+    /// Rounding to eight bits and scaling of products; activations too where they are fused with it.
+    case quantization
+    /// Gathering features, and all heads.
+    case heads
+}
+
+/// A step of one thread's forward pass: a kernel or a loop bound to its buffers.
+struct ForwardStep {
+    let stage: ForwardStage
+    /// The input of a linear layer that observers may see after the step.
+    private(set) var layerInput: (site: LayerSite, buffer: FloatBuffer)?
+    let run: () throws -> Void
+
+    init(_ stage: ForwardStage, _ run: @escaping () throws -> Void) {
+        self.stage = stage
+        self.run = run
+    }
+
+    /// A step that runs one kernel.
+    init(_ stage: ForwardStage, _ call: KernelCall) {
+        self.init(stage) { try call.run() }
+    }
+
+    /// The same step, after which observers see a buffer; only buffers in f32 are shown.
+    func showing(_ site: LayerSite, _ buffer: NumberBuffer) -> ForwardStep {
+        guard case .f32(let values) = buffer else { return self }
+        var step = self
+        step.layerInput = (site, values)
+        return step
+    }
 }

@@ -7,8 +7,8 @@ import Testing
 @testable import VisionTransformers
 
 /// Backbones rounded for images that were seen: nothing but rounding changes, and the file is one of these very weights.
-@Suite(.enabled(if: InferencePrecision.int8.isSupported, "the processor has no instructions for int8"))
-struct RoundedWeightsTests {
+@Suite(.enabled(if: ComputePrecision.int8.isSupported, "the processor has no instructions for int8"))
+struct QuantizedWeightsTests {
     let scratch: TemporaryFolder
     private let size = BackboneConfiguration.Extent(height: 32, width: 32)
 
@@ -23,13 +23,13 @@ struct RoundedWeightsTests {
     }
 
     /// Rounds a case's backbone for its photos.
-    private func round(_ name: String, threads: Int = 1) throws -> Checkpoint {
+    private func quantize(_ name: String, threads: Int = 1) throws -> Checkpoint {
         let checkpoint = try Checkpoint(folder: caseFolder(name))
         let inputs = try photo(name, checkpoint.configuration).inputs
         let grid = checkpoint.configuration.grid(for: size)
         let count = grid.height * grid.width * checkpoint.configuration.patchLength
         let images = inputs.count / count
-        try BackboneRounding(
+        try QuantizedBackbone(
             checkpoint, configuration: checkpoint.configuration, imageSize: size, images: images, threads: threads
         ) {
             _ = $1.update(fromContentsOf: inputs[$0 * count..<($0 + 1) * count])
@@ -37,15 +37,15 @@ struct RoundedWeightsTests {
         return checkpoint
     }
 
-    private func rounded(_ checkpoint: Checkpoint) throws -> RoundedWeights {
-        try #require(try RoundedWeights(folder: scratch.path, checkpoint.configuration))
+    private func quantized(_ checkpoint: Checkpoint) throws -> QuantizedWeights {
+        try #require(try QuantizedWeights(folder: scratch.path, checkpoint.configuration))
     }
 
-    private func logits(_ checkpoint: Checkpoint, _ rounded: RoundedWeights?, _ inputs: [Float]) throws -> [Float] {
+    private func logits(_ checkpoint: Checkpoint, _ quantized: QuantizedWeights?, _ inputs: [Float]) throws -> [Float] {
         let model = try MultitaskModel(
             checkpoint, configuration: checkpoint.configuration,
             heads: [try #require(try checkpoint.head(task: "label"))], imageSize: size, threads: 1, precision: .int8,
-            rounded: rounded)
+            quantized: quantized)
         let images = inputs.count / model.inputCount
         var logits = [Float](repeating: 0, count: images * model.classCount)
         try model.run(inputs, images: images, logits: &logits)
@@ -57,26 +57,26 @@ struct RoundedWeightsTests {
     }
 
     @Test(arguments: ForwardTests.models) func logitsStayNear(_ name: String) throws {
-        let checkpoint = try round(name)
+        let checkpoint = try quantize(name)
         let (inputs, expected) = try photo(name, checkpoint.configuration)
-        let found = try logits(checkpoint, rounded(checkpoint), inputs)
+        let found = try logits(checkpoint, quantized(checkpoint), inputs)
         let error = (squares(found, expected) / squares(expected, expected.map { _ in 0 })).squareRoot()
         #expect(error < 0x1p-8 * 8, "\(error)")
     }
 
     @Test func theSameBytesOnAnyNumberOfThreads() throws {
-        let path = "\(scratch.path)/\(RoundedWeights.fileName)"
-        _ = try round("vit")
+        let path = "\(scratch.path)/\(QuantizedWeights.fileName)"
+        _ = try quantize("vit")
         let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-        _ = try round("vit", threads: 3)
+        _ = try quantize("vit", threads: 3)
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
     }
 
     @Test func noneIsNoError() throws {
-        #expect(try RoundedWeights(folder: scratch.path, Checkpoint(folder: caseFolder("vit")).configuration) == nil)
+        #expect(try QuantizedWeights(folder: scratch.path, Checkpoint(folder: caseFolder("vit")).configuration) == nil)
         let checkpoint = try Checkpoint(folder: caseFolder("vit"))
         #expect(throws: ModelError.self) {
-            try BackboneRounding(
+            try QuantizedBackbone(
                 checkpoint, configuration: checkpoint.configuration, imageSize: size, images: 0, threads: 1
             ) { _, _ in }
         }
@@ -84,7 +84,7 @@ struct RoundedWeightsTests {
 
     /// Changes one tensor of the file, or leaves it out.
     private func change(_ name: String, metadata: [String: String]? = nil, _ values: [Float]?) throws {
-        let path = "\(scratch.path)/\(RoundedWeights.fileName)"
+        let path = "\(scratch.path)/\(QuantizedWeights.fileName)"
         let file = try SafetensorsFile(path: path)
         let kept = file.entries.filter { $0.name != name || values != nil }
         let writer = try SafetensorsWriter(
@@ -109,21 +109,21 @@ struct RoundedWeightsTests {
     private func refusal(_ checkpoint: Checkpoint) throws -> String {
         let inputs = try photo("vit", checkpoint.configuration).inputs
         do {
-            _ = try logits(checkpoint, rounded(checkpoint), inputs)
+            _ = try logits(checkpoint, quantized(checkpoint), inputs)
             return "none"
         } catch { return "\(error)" }
     }
 
     @Test func otherWeightsAreRefused() throws {
-        _ = try round("vit")
+        _ = try quantize("vit")
         let other = try Checkpoint(folder: caseFolder("deit"))
         let found = try refusal(other)
-        #expect(found.contains(RoundedWeights.fileName), "\(found)")
+        #expect(found.contains(QuantizedWeights.fileName), "\(found)")
         #expect(found.contains("was rounded from other weights than those beside it"), "\(found)")
     }
 
     @Test func damageIsNamed() throws {
-        let checkpoint = try round("vit")
+        let checkpoint = try quantize("vit")
         let width = checkpoint.configuration.hiddenSize
         let cases: [(name: String, values: [Float]?, reason: String)] = [
             ("layers.1.attention.output.bias", nil, "no tensor \"layers.1.attention.output.bias\""),
@@ -135,13 +135,13 @@ struct RoundedWeightsTests {
             ("layers.1.mlp.second.weight", [1], "layers.1.mlp.second.weight: expected I8 ["),
         ]
         for (name, values, reason) in cases {
-            _ = try round("vit")
+            _ = try quantize("vit")
             try change(name, values)
             let found = try refusal(checkpoint)
             #expect(found.contains(reason), "\(found)")
         }
         // What an earlier version measured.
-        _ = try round("vit")
+        _ = try quantize("vit")
         try change("layers.1.mlp.norm.weight", metadata: ["format": "pt"], [1])
         let found = try refusal(checkpoint)
         #expect(found.contains("mergevit quantize has to make it again"), "\(found)")
@@ -155,14 +155,14 @@ struct RoundedWeightsTests {
                 atPath: "\(caseFolder("vit"))/\(name)", toPath: "\(scratch.path)/\(name)")
         }
         let inputs = try photo("vit", checkpoint.configuration).inputs
-        let rounding = try BackboneRounding(
+        let rounding = try QuantizedBackbone(
             checkpoint, configuration: checkpoint.configuration, imageSize: size, images: 1, threads: 1
         ) { _ = $1.update(fromContentsOf: inputs[..<$1.count]) }
         let text = same.map { "{\"images\": 200, \"same_labels\": {\"label\": \(Double($0) / 200)}}" }
-        let agreement = try text.map { try #require(LabelAgreement(text: $0)) }
+        let agreement = try text.map { try #require(Int8Agreement(text: $0)) }
         try rounding.write(folder: scratch.path, agreement)
         let bundle = try ModelBundle(folder: scratch.path)
-        #expect(try RoundedWeights(folder: scratch.path, checkpoint.configuration)?.agreement == agreement)
+        #expect(try QuantizedWeights(folder: scratch.path, checkpoint.configuration)?.agreement == agreement)
         return try bundle.keepsLabelsInInt8
     }
 
@@ -170,7 +170,7 @@ struct RoundedWeightsTests {
         #expect(try keepsLabels(198))
         #expect(try !keepsLabels(197))
         #expect(try !keepsLabels(nil))
-        try FileManager.default.removeItem(atPath: "\(scratch.path)/\(RoundedWeights.fileName)")
+        try FileManager.default.removeItem(atPath: "\(scratch.path)/\(QuantizedWeights.fileName)")
         #expect(try !ModelBundle(folder: scratch.path).keepsLabelsInInt8)
     }
 
@@ -184,18 +184,19 @@ struct RoundedWeightsTests {
                 task: "label", classes: head.classes, weight: head.weight, bias: changed, activation: activation,
                 path: "test")
             return try GroupedModel(
-                [.init(checkpoint, tasks: [0])], configuration: checkpoint.configuration, heads: [own],
+                [TaskGroup(backbone: BackboneWeights(checkpoint), tasks: [0])], configuration: checkpoint.configuration,
+                heads: [own],
                 imageSize: size, threads: 2)
         }
         let inputs = try photo("vit", checkpoint.configuration).inputs
-        func share(_ a: Float, _ b: Float, _ activation: HeadActivation = .softmax) throws -> LabelAgreement {
-            try LabelAgreement(of: model(a, activation), with: model(b, activation), images: 3, threads: 2) {
+        func share(_ a: Float, _ b: Float, _ activation: HeadActivation = .softmax) throws -> Int8Agreement {
+            try Int8Agreement(of: model(a, activation), with: model(b, activation), images: 3, threads: 2) {
                 _ = $1.update(fromContentsOf: inputs[..<$1.count])
                 $1[0] += Float($0)
             }
         }
         let same = try share(0, 0)
-        #expect(same.images == 3 && same.mean == 1 && same.isEnough)
+        #expect(same.images == 3 && same.mean == 1 && same.isSufficient)
         // The first class always, and never.
         #expect(try share(1e6, -1e6).mean == 0)
         // Of several labels that are the same one is enough to be different; without an activation errors count.
@@ -204,7 +205,7 @@ struct RoundedWeightsTests {
             #expect(try share(1e6, -1e6, activation).mean == 0)
         }
         #expect(try share(-1e6, -2e6, .sigmoid).mean == 1 && share(-1e6, -2e6, .identity).mean == 0)
-        #expect(LabelAgreement(text: same.text) == same)
-        #expect(LabelAgreement(text: "{}") == nil)
+        #expect(Int8Agreement(text: same.text) == same)
+        #expect(Int8Agreement(text: "{}") == nil)
     }
 }

@@ -7,7 +7,7 @@ import Tensors
 /// differentiated function reads, and the probabilities of softmax. That is about (8 D + 2 M + heads · T) · T elements
 /// a block and thread in the precision of products, whatever the batch. Blocks below the first trained one share a single
 /// set.
-struct BlockBuffers {
+struct BlockActivations {
     /// Normalized tokens, (T, D).
     let normalized1: NumberBuffer
     /// Queries, keys and values, (T, 3D); then zeros for the keys that are missing to whole vectors of scores.
@@ -27,7 +27,7 @@ struct BlockBuffers {
     /// What the MLP's second layer reads, (R, M).
     let hidden: NumberBuffer
 
-    init(_ c: BackboneConfiguration, tokens t: Int, outputs r: Int, precision: Precision) {
+    init(_ c: BackboneConfiguration, tokens t: Int, outputs r: Int, precision: OperandType) {
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         func buffer(_ count: Int) -> NumberBuffer { NumberBuffer(precision, count: count) }
         normalized1 = buffer(t * d)

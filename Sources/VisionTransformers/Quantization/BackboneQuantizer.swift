@@ -1,0 +1,157 @@
+import Compute
+import Files
+import Tensors
+
+extension QuantizedBackbone {
+    /// The blocks that are quantized at the same time: each takes a few matrices of the MLP's width in double precision.
+    private static let maximumConcurrentBlocks = 8
+    /// The memory for moments, in bytes; more blocks than fit are measured in several passes over the images.
+    private static let momentsMemory = 2 << 30
+
+    /// Measures a backbone over images and quantizes each layer so that its results change least on inputs like theirs.
+    /// The same bits on any number of threads.
+    ///
+    /// - Parameters:
+    ///   - source: the backbone.
+    ///   - imageSize: the size of the images, as preprocessing gives them.
+    ///   - images: the number of images; at least one.
+    ///   - threads: how many images are computed, and blocks quantized, at the same time.
+    ///   - prepare: writes the patches of an image.
+    /// - Throws: `ModelError` without images or when the size does not fit; `FileError`, `ComputeError`.
+    package init(
+        _ source: some ParameterSource, configuration: BackboneConfiguration,
+        imageSize: BackboneConfiguration.Extent, images: Int, threads: Int,
+        prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        guard images > 0 else { throw ModelError("calibration images", "expected at least one, found none") }
+        self.init()
+        let pool = try WorkerPool(workers: threads)
+        let settings = InferenceSettings(imageSize: imageSize, outputs: .allTokens)
+        let model = try MultitaskModel(
+            BackboneWeights(source), configuration: configuration, heads: [], settings, pool)
+        let quantizers = try WorkerPool(workers: min(threads, Self.maximumConcurrentBlocks))
+        let loader = WeightLoader(source: source, configuration: configuration)
+        let blocksPerPass = max(Self.momentsMemory / BlockMoments.byteCount(configuration), 1)
+        for first in stride(from: 0, to: configuration.layers, by: blocksPerPass) {
+            let layers = first..<min(first + blocksPerPass, configuration.layers)
+            let moments = try model.moments(of: layers, images: images, pool, prepare: prepare)
+            // One sublayer at a time, so that few blocks keep all threads busy.
+            let (attentions, mlps) = (BlockPart.attention.quantized(layers), BlockPart.mlp.quantized(layers))
+            let counter = LongWork.Counter("rounding layers", of: attentions.count + mlps.count)
+            try BLASThreads.single {
+                attention += try quantizers.map(attentions) { layer in
+                    try counter.check()
+                    defer { counter.count() }
+                    let (weights, inputs) = (try loader.attention(layer), moments[layer - layers.lowerBound])
+                    return Part(
+                        layer: layer,
+                        weights: try QuantizedAttention(
+                            weights, input: inputs.attentionInput, output: inputs.attentionOutput),
+                        checksum: weights.checksum)
+                }
+                mlp += try quantizers.map(mlps) { layer in
+                    try counter.check()
+                    defer { counter.count() }
+                    let (weights, inputs) = (try loader.mlp(layer), moments[layer - layers.lowerBound])
+                    return Part(
+                        layer: layer,
+                        weights: try QuantizedMLP(weights, input: inputs.mlpInput, hidden: inputs.mlpHidden),
+                        checksum: weights.checksum)
+                }
+            }
+        }
+    }
+}
+
+extension BlockPart {
+    /// The blocks in which it is quantized after calibration.
+    fileprivate func quantized(_ layers: Range<Int>) -> [Int] {
+        layers.filter { isQuantized(in: $0, isCalibrated: true) }
+    }
+}
+
+extension WorkerPool {
+    /// `map` over elements.
+    fileprivate func map<Element, Value>(_ elements: [Element], _ body: (Element) throws -> Value) throws -> [Value] {
+        try map(elements.count) { try body(elements[$0]) }
+    }
+}
+
+/// Moments of the inputs of a block's linear layers.
+private struct BlockMoments {
+    /// Before queries, keys and values; before attention's output layer.
+    let attentionInput, attentionOutput: InputMoments
+    /// Before the MLP's first layer, and before its second.
+    let mlpInput, mlpHidden: InputMoments
+
+    /// Moments of nothing yet.
+    init(_ c: BackboneConfiguration) {
+        func empty(_ site: LayerSite) -> InputMoments { InputMoments(size: site.columns(c)) }
+        (attentionInput, attentionOutput) = (empty(.attentionInput), empty(.attentionOutput))
+        (mlpInput, mlpHidden) = (empty(.mlpInput), empty(.mlpHidden))
+    }
+
+    /// The moments of one site.
+    subscript(site: LayerSite) -> InputMoments {
+        switch site {
+        case .attentionInput: attentionInput
+        case .attentionOutput: attentionOutput
+        case .mlpInput: mlpInput
+        case .mlpHidden: mlpHidden
+        }
+    }
+
+    /// The memory of one block's moments, in bytes.
+    static func byteCount(_ c: BackboneConfiguration) -> Int {
+        LayerSite.allCases.reduce(0) { $0 + $1.columns(c) * $1.columns(c) * MemoryLayout<Float>.size }
+    }
+}
+
+extension MultitaskModel {
+    /// The memory for the inputs of the images that are added together, in bytes.
+    private static let inputsMemory = 1 << 29
+
+    /// Measures the inputs of some blocks' layers over images.
+    ///
+    /// A few images are computed in parallel, then one thread adds up each site: the bits are the same on any number of
+    /// threads.
+    ///
+    /// - Parameters:
+    ///   - layers: the blocks.
+    ///   - images: the number of images.
+    ///   - pool: the model's own.
+    ///   - prepare: writes the patches of an image.
+    fileprivate func moments(
+        of layers: Range<Int>, images: Int, _ pool: WorkerPool,
+        prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws -> [BlockMoments] {
+        let (tokens, c) = (hiddenShape[0], configuration)
+        let moments = layers.map { _ in BlockMoments(c) }
+        let sites = layers.flatMap { layer in LayerSite.allCases.map { (layer: layer, site: $0) } }
+        let bytes = sites.reduce(0) { $0 + tokens * $1.site.columns(c) * MemoryLayout<Float>.size }
+        let batch = min(images, max(Self.inputsMemory / bytes, 1))
+        let inputs = sites.map { FloatBuffer(count: batch * tokens * $0.site.columns(c)) }
+        let patches = FloatBuffer(count: batch * inputCount)
+        for first in stride(from: 0, to: images, by: batch) {
+            try LongWork.report("measuring images", first, of: images)
+            let count = min(batch, images - first)
+            for image in 0..<count {
+                try prepare(
+                    first + image,
+                    UnsafeMutableBufferPointer(start: patches.base + image * inputCount, count: inputCount))
+            }
+            try observe(patches.base, images: count) { image, layer, site, values, _, _ in
+                guard let index = sites.firstIndex(where: { $0.layer == layer && $0.site == site }) else { return }
+                let size = inputs[index].count / batch
+                (inputs[index].base + image * size).update(from: values, count: size)
+            }
+            BLASThreads.single {
+                pool.forEach(sites.count) { _, index in
+                    let (layer, site) = sites[index]
+                    moments[layer - layers.lowerBound][site].add(inputs[index].base, rows: count * tokens)
+                }
+            }
+        }
+        return moments
+    }
+}

@@ -21,7 +21,8 @@ let package = Package(
         .library(
             name: "Internals",
             targets: [
-                "Files", "Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Labelling", "Training",
+                "Files", "Tensors", "Compute", "Images", "VisionTransformers", "Adapters", "Datasets", "Labelling",
+                "Evaluation", "Reports", "Training", "Workflows",
             ]),
     ],
     dependencies: [
@@ -43,7 +44,9 @@ let package = Package(
         .target(name: "CExtendedAttributes", cSettings: strictC),
 
         // Libraries in Swift.
-        .target(name: "Files", dependencies: ["CCrypto"], swiftSettings: strict),
+        .target(
+            name: "Files", dependencies: ["CCrypto", "CExtendedAttributes"],
+            swiftSettings: strict),
         .target(name: "Tensors", dependencies: ["Files"], swiftSettings: strict),
         .target(
             name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors"], swiftSettings: strict
@@ -58,21 +61,37 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "Labelling",
-            dependencies: [
-                "CExtendedAttributes", "VisionTransformers", "Images", "Tensors", "Files",
-            ],
+            name: "Datasets", dependencies: ["VisionTransformers", "Images", "Tensors", "Files"],
+            swiftSettings: strict),
+        .target(
+            name: "Labelling", dependencies: ["Datasets", "VisionTransformers", "Images", "Files"],
+            swiftSettings: strict),
+        .target(
+            name: "Evaluation", dependencies: ["Datasets", "VisionTransformers", "Tensors", "Files"],
+            swiftSettings: strict),
+        .target(
+            name: "Reports", dependencies: ["Evaluation", "VisionTransformers", "Images", "Files"],
             swiftSettings: strict),
         .target(
             name: "Training",
-            dependencies: ["Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files"],
+            dependencies: [
+                "Evaluation", "Datasets", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Workflows",
+            dependencies: [
+                "Training", "Evaluation", "Labelling", "Datasets", "Adapters", "VisionTransformers",
+                "Images", "Compute", "Tensors", "Files",
+            ],
             swiftSettings: strict),
 
         // Programs.
         .executableTarget(
             name: "mergevit",
             dependencies: [
-                "Training", "Adapters", "Labelling", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
+                "Workflows", "Training", "Reports", "Evaluation", "Labelling", "Datasets", "Adapters",
+                "VisionTransformers", "Images", "Compute", "Tensors", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -104,13 +123,16 @@ let package = Package(
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "LabellingTests",
-            dependencies: ["Labelling", "VisionTransformers", "Images", "Tensors", "Files", "TestSupport"],
+            dependencies: [
+                "Workflows", "Reports", "Evaluation", "Labelling", "Datasets", "VisionTransformers", "Images",
+                "Tensors", "Files", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Training", "Labelling", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files",
-                "TestSupport",
+                "Workflows", "Training", "Evaluation", "Datasets", "Adapters", "VisionTransformers", "Images",
+                "Compute", "Tensors", "Files", "TestSupport",
             ],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(

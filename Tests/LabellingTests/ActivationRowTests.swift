@@ -1,7 +1,12 @@
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// Rows of heads that are no softmax.
 @Suite struct ActivationRowTests {
@@ -135,7 +140,7 @@ import VisionTransformers
             text.contains(
                 #"[{"label":"sky","score":1.000000},{"label":"dog","score":0.000000},{"label":"sea","score":0.000000}]"#
             ))
-        #expect(TaskAnswer.sigmoid(-745) > 0 && TaskAnswer.sigmoid(40) == 1)
+        #expect(HeadActivation.sigmoid(-745) > 0 && HeadActivation.sigmoid(40) == 1)
     }
 
     @Test func valuesAreWrittenAsTheyAre() throws {

@@ -1,10 +1,14 @@
-import Files
 import Foundation
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 @Suite struct EvaluationRunTests {
     let folder: TemporaryFolder
@@ -98,7 +102,7 @@ import Testing
         #expect(task.items.map(\.truth) == [1, 0])
         #expect(task.unknown == [.init(name: "stranger", images: 2)] && task.unknownImages == 2)
         #expect(task.classesWithoutImages == ["c"])
-        let error = #expect(throws: LabellingError.self) {
+        let error = #expect(throws: FileError.self) {
             try EvaluationTask(name: "t", classes: ["x"], images: images)
         }
         #expect(error?.description.contains("none of its classes (b, stranger, a) is one of t's: x") == true)
@@ -106,7 +110,7 @@ import Testing
 
     @Test func aModelWithoutTheTaskIsRefused() throws {
         let task = try task("c", ["no", "yes"], [1, 2])
-        #expect(throws: LabellingError.unknownTask(name: "c", known: ["a", "b"])) { try run([task]) }
+        #expect(throws: UnknownTask("c", tasks: ["a", "b"])) { try run([task]) }
     }
 
     @Test func classesInAnotherOrderAreTheSame() throws {

@@ -2,7 +2,12 @@ import TestSupport
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// Files of predictions of heads that are no softmax.
 @Suite struct LabelPredictionsTests {
@@ -72,7 +77,7 @@ import VisionTransformers
         #expect(found.labels.map { $0?.predicted } == [[0, 1], [2], [], []])
         #expect(found.labels.allSatisfy { $0?.scores == [] })
         #expect(found.missing.contains { $0.contains("mean average precision needs the scores of all classes") })
-        let error = #expect(throws: LabellingError.self) { try answers(table, threshold: 0.5, separator: ";") }
+        let error = #expect(throws: FileError.self) { try answers(table, threshold: 0.5, separator: ";") }
         #expect(error?.description.contains("--threshold needs the scores of all classes") == true)
     }
 
@@ -109,7 +114,7 @@ import VisionTransformers
         ("path,status,t:a,t:b\n@1,ok,0.5,0.5\n", "expected one column of labels of t, found 0"),
         ("path,status,task,rank,label,score\n@1,ok,t,1,a,0.9\n@1,ok,t,,,\n", "line 3: "),
     ]) func whatLabelDoesNotWriteIsRefused(_ table: String, _ reason: String) throws {
-        let error = #expect(throws: LabellingError.self) { try answers(table) }
+        let error = #expect(throws: FileError.self) { try answers(table) }
         #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
     }
 
@@ -128,7 +133,7 @@ import VisionTransformers
         let images = LabelledImages(
             source: folder["data"], classes: ["a", "b"],
             items: [.init(path: folder["data/1"], class: 0), .init(path: folder["data/2"], class: 1)])
-        let error = #expect(throws: LabellingError.self) {
+        let error = #expect(throws: FileError.self) {
             try file(table, .softmax).answers(to: "t", images: images)
         }
         #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
@@ -160,7 +165,7 @@ import VisionTransformers
             let found = try two.answers(to: "t", images: values(["x", "y"])).answers
             #expect(found.values.map { $0?.predicted } == [[1.5, -2], [Double(Float(1e-7)), 3]])
         }
-        let error = #expect(throws: LabellingError.self) { try file("path,status,t,t_score\n@1,ok,a,0.5\n", .identity) }
+        let error = #expect(throws: FileError.self) { try file("path,status,t,t_score\n@1,ok,a,0.5\n", .identity) }
         #expect(error?.description.contains("expected values of t, found columns of labels with scores") == true)
     }
 }
@@ -184,9 +189,9 @@ import VisionTransformers
     @Test func anImageHasTheLabelsOfAllItsRows() throws {
         let found = try images([("1", "a"), ("2", "b"), ("1", "b"), ("1", "a")])
         #expect(found.items.map { found.labels(of: $0) } == [[0, 1], [1]])
-        #expect(throws: LabellingError.self) { try images([("1", "a"), ("1", "")]) }
-        #expect(throws: LabellingError.self) { try images([("1", "a|")]) }
-        #expect(throws: LabellingError.self) { try images([("1", "")]) }
+        #expect(throws: FileError.self) { try images([("1", "a"), ("1", "")]) }
+        #expect(throws: FileError.self) { try images([("1", "a|")]) }
+        #expect(throws: FileError.self) { try images([("1", "")]) }
     }
 
     @Test func anotherSeparatorIsWarnedOf() throws {
@@ -205,7 +210,7 @@ import VisionTransformers
         #expect(task.items.map(\.truth) == [0, 1, 2] && task.truths == .labels([[2], [], [1, 2]]))
         #expect(task.unknown == [.init(name: "x", images: 2)] && task.unknownImages == 0)
         #expect(task.classesWithoutImages == ["z"] && task.activation == .sigmoid)
-        #expect(throws: LabellingError.self) {
+        #expect(throws: FileError.self) {
             try EvaluationTask(name: "t", classes: ["q"], images: images([("1", "a")]))
         }
     }

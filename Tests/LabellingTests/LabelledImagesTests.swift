@@ -2,7 +2,12 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 @Suite struct LabelledImagesTests {
     let folder: TemporaryFolder
@@ -16,7 +21,7 @@ import Testing
 
     /// The reason why a path cannot be read as labelled images.
     private func reason(_ name: String) -> String? {
-        do throws(LabellingError) {
+        do throws(FileError) {
             _ = try LabelledImages(measuredOn: folder[name])
             return nil
         } catch {
@@ -121,7 +126,7 @@ import Testing
         let moved = try images.indexed(by: ["c", "b", "a"])
         #expect(moved.classes == ["c", "b", "a"])
         #expect(items(moved) == items(images))
-        #expect(throws: LabellingError.labelledImages(path: folder["d"], reason: "classes that are not known: a")) {
+        #expect(throws: FileError(path: folder["d"], reason: "classes that are not known: a")) {
             try images.indexed(by: ["b", "c"])
         }
     }

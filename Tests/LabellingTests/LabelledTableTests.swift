@@ -1,7 +1,12 @@
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// Tables as people, spreadsheets, other programs and `label` write them.
 @Suite struct LabelledTableTests {
@@ -106,8 +111,7 @@ import Testing
         #expect(try items(read("path,label,seen\n1,ant,test\n2,bee,test\n")) == ["1 ant", "2 bee"])
         try folder.write("t.csv", "path,label,split\n1,ant,test\n")
         #expect(
-            throws: LabellingError.labelledImages(
-                path: path, reason: "no row is of the training images, which are wanted here")
+            throws: FileError(path: path, reason: "no row is of the training images, which are wanted here")
         ) { try LabelledImages(path, for: .training) }
     }
 

@@ -3,7 +3,12 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// Everything that a source lists: paths, and reasons after a "!".
 func listed(_ source: InputSource, below folder: TemporaryFolder? = nil) throws -> [String] {
@@ -102,14 +107,14 @@ func listed(_ source: InputSource, below folder: TemporaryFolder? = nil) throws 
 
     @Test func whatIsNoListIsRefused() throws {
         let list = BytePath(try folder.write("list", String(repeating: "x", count: 3 << 20)))
-        let error = #expect(throws: LabellingError.self) {
+        let error = #expect(throws: FileError.self) {
             try listed(InputSource(paths: [], list: FileListSource(.file(list), separator: .newline)))
         }
         #expect(error?.description.contains("longer than a path can be") == true)
-        #expect(throws: LabellingError.fileList(path: folder["gone"], reason: "No such file or directory")) {
+        #expect(throws: FileError(path: "the list of files \(folder["gone"])", reason: "No such file or directory")) {
             try listed(InputSource(paths: [], list: FileListSource(.file(folder["gone"]), separator: .newline)))
         }
-        #expect(throws: LabellingError.fileList(path: BytePath(folder.path), reason: "Is a directory")) {
+        #expect(throws: FileError(path: "the list of files \(folder.path)", reason: "Is a directory")) {
             try listed(InputSource(paths: [], list: FileListSource(.file(BytePath(folder.path)), separator: .newline)))
         }
     }

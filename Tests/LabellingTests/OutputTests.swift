@@ -3,7 +3,12 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 @Suite struct OutputTests {
     let folder: TemporaryFolder
@@ -32,7 +37,7 @@ import Testing
         let output = try OutputFile.replacing(folder["out.csv"])
         try write("new", to: output)
         #expect(output.discard())
-        #expect(throws: LabellingError.self) { try output.commit() }
+        #expect(throws: OutputError.self) { try output.commit() }
         #expect(try folder.entries() == ["out.csv"])
         #expect(folder.content("out.csv") == "old")
         do { _ = try OutputFile.replacing(folder["out.csv"]) }
@@ -80,7 +85,7 @@ import Testing
             (folder["dangling"], "a link that leads nowhere"), (BytePath(""), "not the name of a file"),
             (folder["new/"], "No such file or directory"),
         ] {
-            #expect(throws: LabellingError.output(path: path, reason: reason)) { try OutputFile.replacing(path) }
+            #expect(throws: OutputError.cannotWrite(path: path, reason: reason)) { try OutputFile.replacing(path) }
         }
         #expect(try folder.entries() == ["dangling"])
     }
@@ -92,7 +97,7 @@ import Testing
         guard case .success(let status) = FileStatus.of(BytePath("/dev/null")) else { throw SystemError(code: errno) }
         #expect(!status.isRegular)
         let full = try OutputFile.replacing(BytePath("/dev/full"))
-        #expect(throws: LabellingError.output(path: BytePath("/dev/full"), reason: "No space left on device")) {
+        #expect(throws: OutputError.cannotWrite(path: BytePath("/dev/full"), reason: "No space left on device")) {
             try write("x", to: full)
         }
     }
@@ -104,6 +109,6 @@ import Testing
         let output = try OutputFile.replacing(folder["pipe"])
         try write("x", to: output)
         close(reader)
-        #expect(throws: LabellingError.outputClosed) { try write("y", to: output) }
+        #expect(throws: OutputError.closed) { try write("y", to: output) }
     }
 }

@@ -1,7 +1,12 @@
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 @Suite struct PredictionsTests {
     let folder: TemporaryFolder
@@ -144,12 +149,12 @@ import Testing
         ("path,status,task,rank,label\n@1,ok,t,2,no\n", "line 2: rank 2 of t comes after rank 0"),
         ("path,status,task,rank,label\n@1,ok,t,1,no\n@1,ok,t,1,yes\n", "line 3: "),
     ]) func whatLabelDoesNotWriteIsRefused(_ table: String, _ reason: String) throws {
-        let error = #expect(throws: LabellingError.self) { try answers(table) }
+        let error = #expect(throws: FileError.self) { try answers(table) }
         #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
     }
 
     @Test func aTaskThatIsNotThereIsRefused() throws {
-        #expect(throws: LabellingError.unknownTask(name: "u", known: ["t"])) {
+        #expect(throws: UnknownTask("u", tasks: ["t"])) {
             try answers("path,status,t\n@1,ok,no\n", task: "u")
         }
     }

@@ -1,11 +1,15 @@
-import Files
 import Foundation
 import FoundationXML
 import Images
 import Tensors
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// Why a page is not well-formed XML; nil when it is.
 func malformation(_ page: String) -> String? {

@@ -1,11 +1,15 @@
-import Files
 import Foundation
 import Glibc
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// Runs that are stopped, killed or cut short go on to the bytes of a run that was not.
 @Suite struct ResumeTests {
@@ -149,7 +153,7 @@ import Testing
     @Test func aSecondRunIsRefused() throws {
         let first = try #require(try ResumableFile.open(folder["out.csv"], sync: .never))
         _ = try first.begin([:], restart: false)
-        #expect(throws: LabellingError.output(path: folder["out.csv"], reason: "another run is writing it")) {
+        #expect(throws: OutputError.cannotWrite(path: folder["out.csv"], reason: "another run is writing it")) {
             try ResumableFile.open(folder["out.csv"], sync: .never)
         }
         first.leave()

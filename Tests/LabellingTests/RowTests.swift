@@ -1,7 +1,12 @@
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// The rows of two images and a failure, for tasks "corn" (3 classes) and "flowers" (2).
 private func rows(
@@ -192,7 +197,7 @@ private let tasks = [
     }
 
     @Test func optionsThatCannotBeAreRefused() {
-        #expect(throws: LabellingError.unknownTask(name: "cron", known: ["corn", "flowers"])) {
+        #expect(throws: UnknownTask("cron", tasks: ["corn", "flowers"])) {
             try rows { $0.tasks = ["corn", "cron"] }
         }
         #expect(throws: LabellingError.options("all scores and no scores cannot both be written")) {

@@ -3,7 +3,12 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// Prepares a file of text: its number is the image. Odd files can be made to fail, and to take their time.
 struct FakePreparer: ImagePreparing {
@@ -173,7 +178,7 @@ final class FakeClassifier: MultitaskClassifying {
         try folder.write("good", "1")
         let list = BytePath(try folder.write("list", "\(folder["good"])\n" + String(repeating: "x", count: 3 << 20)))
         let classifier = FakeClassifier()
-        let error = #expect(throws: LabellingError.self) {
+        let error = #expect(throws: FileError.self) {
             try run(
                 InputSource(paths: [], list: FileListSource(.file(list), separator: .newline)), classifier: classifier)
         }
@@ -189,7 +194,7 @@ final class FakeClassifier: MultitaskClassifying {
         let classifier = FakeClassifier()
         let rows = try RowWriter(tasks: classifier.tasks, options: RowOptions())
         let source = InputSource(paths: [folder["f"]])
-        #expect(throws: LabellingError.outputClosed) {
+        #expect(throws: OutputError.closed) {
             try label(
                 source, preparer: FakePreparer(), classifier: classifier, rows: rows, output: output,
                 options: LabellingOptions(batchSize: 2, threads: 3)

@@ -1,10 +1,14 @@
-import Files
 import Foundation
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// The parts of a run, put together, are the run.
 @Suite struct ShardTests {
@@ -168,7 +172,7 @@ import Testing
             #expect(try listed(frozen) == listed(source))
         }
         try folder.write("f/line\nbreak")
-        #expect(throws: LabellingError.self) {
+        #expect(throws: FileError.self) {
             try InputListing.write(source, to: OutputFile.replacing(folder["list"]), separator: .newline)
         }
     }

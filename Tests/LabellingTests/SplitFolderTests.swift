@@ -2,7 +2,12 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Labelling
+@testable import Reports
+@testable import Workflows
 
 /// What is a folder of splits, what is one of classes, and what is neither.
 @Suite struct SplitFolderTests {
@@ -31,7 +36,7 @@ import Testing
     /// Writes a picture into each of the folders and says what the whole is: nil for classes, else the splits or the reason.
     private func look(_ folders: [String], _ classesAreKnown: Bool = false) throws -> String? {
         for name in folders { try folder.write("d/\(name)/1.png") }
-        do throws(LabellingError) {
+        do throws(FileError) {
             return try SplitFolder(folder["d"], classesAreKnown: classesAreKnown)?.description
         } catch { return error.description.replacing("\(folder.path)/", with: "") }
     }
@@ -82,7 +87,7 @@ import Testing
 
     @Test func partsOfADataSetAreNoClasses() throws {
         func reason(_ name: String) -> String? {
-            do throws(LabellingError) {
+            do throws(FileError) {
                 try SplitFolder.checkClasses(of: folder[name])
                 return nil
             } catch { return error.description }
@@ -98,7 +103,7 @@ import Testing
     @Test func aFolderOfSplitsIsNotMeasuredOnAsAWhole() throws {
         #expect(try look(["train/a", "valid/a", "Test/a"]) == "train, valid and Test")
         #expect(
-            throws: LabellingError.labelledImages(
+            throws: FileError(
                 path: folder["d"],
                 reason: "is divided into train, valid and Test: did you mean \(folder["d/Test"])?")
         ) { try LabelledImages(measuredOn: folder["d"]) }
@@ -107,7 +112,7 @@ import Testing
         #expect(try splits.required(.validation) == folder["d/valid"])
         try folder.write("e/test/a/1")
         #expect(
-            throws: LabellingError.labelledImages(
+            throws: FileError(
                 path: folder["e"],
                 reason: "is divided into test, and has no training images: expected a folder train")
         ) { try #require(try SplitFolder(folder["e"])).required(.training) }

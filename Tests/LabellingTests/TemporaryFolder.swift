@@ -1,4 +1,4 @@
-import Labelling
+import Files
 import TestSupport
 
 extension TemporaryFolder {

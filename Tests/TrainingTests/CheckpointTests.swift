@@ -1,10 +1,13 @@
-import Files
 import Foundation
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// Checkpoints on disk.
 @Suite struct CheckpointTests {

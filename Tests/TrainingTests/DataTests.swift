@@ -1,11 +1,14 @@
 import Foundation
 import Images
-import Labelling
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// Which images are trained on and which are held back.
 @Suite struct TrainingDataTests {

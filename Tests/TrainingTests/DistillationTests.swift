@@ -1,13 +1,15 @@
 import Adapters
 import Compute
-import Files
-import Labelling
 import Tensors
 import TestSupport
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// The loss of a distilled merge and its gradients.
 @Suite struct DistillationLossTests {

@@ -1,10 +1,13 @@
 import Compute
-import Files
 import Tensors
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// A backbone of any shape with small random weights.
 private struct RandomSource: ParameterSource {

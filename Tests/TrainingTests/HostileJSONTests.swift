@@ -1,4 +1,3 @@
-import Files
 import Foundation
 import Images
 import Tensors
@@ -7,6 +6,11 @@ import Testing
 import VisionTransformers
 
 @testable import Adapters
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
+@testable import Training
+@testable import Workflows
 
 /// Every JSON file that describes a model, with one value after the other replaced by something absurd: there is an error or a
 /// description, never a fault.

@@ -1,12 +1,15 @@
 import Compute
-import Files
 import Glibc
-import Labelling
 import Tensors
+import TestSupport
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 @Suite struct BinaryCrossEntropyTests {
     static let logits: [Float] = [0.5, -1.25, 2, 0.25, -30]

@@ -1,8 +1,11 @@
-import Labelling
 import Tensors
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// Which images with several labels are held back.
 @Suite struct LabelSplitTests {

@@ -1,14 +1,16 @@
 import Compute
-import Files
 import Foundation
 import Images
-import Labelling
 import Tensors
 import TestSupport
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// Pictures in memory, and what a classifier is shown of them.
 @Suite struct PictureTests {

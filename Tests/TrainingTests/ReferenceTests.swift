@@ -1,12 +1,15 @@
 import Compute
-import Files
 import Foundation
 import Tensors
 import TestSupport
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// Six steps of AdamW that PyTorch, transformers and PEFT took: losses, and the gradients of the first.
 struct ReferenceRun {

@@ -1,10 +1,13 @@
 import Compute
 import Glibc
-import Labelling
 import Tensors
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// The smallest classifier that can be trained: softmax regression on the inputs, by gradient descent with momentum.
 final class SoftmaxRegression: TrainableClassifier {

@@ -1,7 +1,11 @@
 import Adapters
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 @Suite struct StudyPlanTests {
     private let six = ["a", "b", "c", "d", "e", "f"]

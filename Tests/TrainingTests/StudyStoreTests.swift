@@ -1,11 +1,13 @@
-import Files
 import Foundation
-import Labelling
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 @Suite struct StudyStoreTests {
     let scratch: TemporaryFolder

@@ -2,7 +2,11 @@ import Foundation
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// Which modules are named by what users write.
 @Suite struct TargetTests {

@@ -1,10 +1,13 @@
 import Compute
-import Labelling
 import Tensors
 import Testing
 import VisionTransformers
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// One step of a trainer.
 func step(

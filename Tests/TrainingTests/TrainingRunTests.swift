@@ -1,8 +1,13 @@
 import Compute
 import Tensors
+import TestSupport
 import Testing
 
+@testable import Datasets
+@testable import Evaluation
+@testable import Files
 @testable import Training
+@testable import Workflows
 
 /// The loop over epochs, with softmax regression in the place of a backbone.
 @Suite struct TrainingRunTests {

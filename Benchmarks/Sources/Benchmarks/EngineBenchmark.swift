@@ -1,6 +1,7 @@
 import Compute
 import Glibc
 import Tensors
+import TestSupport
 import VisionTransformers
 
 /// The engine alone, on inputs that are already patches.

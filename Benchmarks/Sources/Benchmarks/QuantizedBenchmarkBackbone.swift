@@ -1,5 +1,6 @@
 import Synchronization
 import Tensors
+import TestSupport
 import VisionTransformers
 
 /// Random backbones as `quantize` rounds them, each made once.

@@ -1,5 +1,6 @@
 import Compute
 import Tensors
+import TestSupport
 import Training
 import VisionTransformers
 

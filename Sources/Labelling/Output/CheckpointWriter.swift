@@ -1,3 +1,4 @@
+import Datasets
 import Files
 import Glibc
 
@@ -33,7 +34,7 @@ final class CheckpointWriter: @unchecked Sendable {
     private let policy: SyncPolicy
     // Under the monitor:
     private var latest: Place?
-    private var failure: LabellingError?
+    private var failure: OutputError?
     private var isEnding = false
     // The thread's alone, and after its end its owner's:
     private var journal: Journal
@@ -44,21 +45,21 @@ final class CheckpointWriter: @unchecked Sendable {
     /// - Parameters:
     ///   - rows: the descriptor of the rows' file.
     ///   - name: the output's name, for errors.
-    /// - Throws: `LabellingError.system` when no thread can be started.
-    init(rows: Int32, name: BytePath, policy: SyncPolicy, journal: consuming Journal) throws(LabellingError) {
+    /// - Throws: `OutputError.cannotWrite` when no thread can be started.
+    init(rows: Int32, name: BytePath, policy: SyncPolicy, journal: consuming Journal) throws(OutputError) {
         self.rows = rows
         self.name = name
         self.policy = policy
         self.journal = journal
         thread = WorkerThread.start { [unowned self] in run() }
-        guard thread != nil else { throw .system("the system cannot start a thread") }
+        guard thread != nil else { throw .cannotWrite(path: name, reason: "the system cannot start a thread") }
     }
 
     /// Takes note of a place, for the next checkpoint.
     ///
     /// - Throws: the error that keeping an earlier one ended with.
-    func note(_ place: Place) throws(LabellingError) {
-        try monitor.locked { () throws(LabellingError) in
+    func note(_ place: Place) throws(OutputError) {
+        try monitor.locked { () throws(OutputError) in
             if let failure { throw failure }
             latest = place
         }
@@ -66,8 +67,8 @@ final class CheckpointWriter: @unchecked Sendable {
 
     /// Ends the thread, and keeps the last place that was noted.
     ///
-    /// - Throws: `LabellingError.output` when the disk refuses.
-    func finish() throws(LabellingError) {
+    /// - Throws: `OutputError.cannotWrite` when the disk refuses.
+    func finish() throws(OutputError) {
         monitor.locked {
             isEnding = true
             monitor.signal(monitor[0])
@@ -88,15 +89,17 @@ final class CheckpointWriter: @unchecked Sendable {
             }
             if isLast { return }
             guard let place else { continue }
-            do throws(LabellingError) { try keep(place) } catch {
+            do throws(OutputError) { try keep(place) } catch {
                 monitor.locked { failure = error }
                 return
             }
         }
     }
 
-    private func keep(_ place: Place) throws(LabellingError) {
-        guard policy != .second || fdatasync(rows) == 0 else { throw .output(path: name, reason: systemReason(errno)) }
+    private func keep(_ place: Place) throws(OutputError) {
+        guard policy != .second || fdatasync(rows) == 0 else {
+            throw .cannotWrite(path: name, reason: systemReason(errno))
+        }
         try journal.append(place.checkpoint)
     }
 }

@@ -1,26 +1,25 @@
-import Files
+package import Files
 import Glibc
-import Tensors
 
 /// What a line of the journal says: how many rows there are, and what they and their inputs are.
 package struct RunCheckpoint: Sendable, Equatable {
     /// The length of the rows' file.
-    let bytes: Int
+    package let bytes: Int
     /// Inputs that have their row.
     package let inputs: Int
     /// Those whose row says why they have no labels.
-    let failed: Int
+    package let failed: Int
     /// Those with a task whose best answer is below the threshold.
-    let belowThreshold: Int
+    package let belowThreshold: Int
     /// The SHA-256 of the rows' file up to here.
-    let rows: String
+    package let rows: String
     /// The `InputDigest` of the inputs.
-    let paths: String
+    package let paths: String
     /// Of what kinds the failed ones are; nothing where an older version has written the journal.
-    var failures = FailureCounts()
+    package var failures = FailureCounts()
 
     /// The checkpoint as its line has it.
-    var object: JSONObject {
+    package var object: JSONObject {
         var object: JSONObject = [
             "inputs": .int(inputs), "failed": .int(failed), "below_threshold": .int(belowThreshold),
             "bytes": .int(bytes), "rows_sha256": .string(rows), "paths_sha256": .string(paths),
@@ -33,7 +32,7 @@ package struct RunCheckpoint: Sendable, Equatable {
 
 extension RunCheckpoint {
     /// A checkpoint from its line; nil if that is not one.
-    init?(_ object: JSONObject) {
+    package init?(_ object: JSONObject) {
         guard let bytes = object["bytes"]?.intValue, bytes >= 0, let inputs = object["inputs"]?.intValue, inputs >= 0,
             let failed = object["failed"]?.intValue, let below = object["below_threshold"]?.intValue,
             let rows = object["rows_sha256"]?.stringValue, let paths = object["paths_sha256"]?.stringValue
@@ -87,10 +86,10 @@ struct Journal: ~Copyable {
     /// - Parameters:
     ///   - name: the output's name, for errors.
     ///   - syncs: whether each line has to reach the disk before the next.
-    /// - Throws: `LabellingError.output` when it cannot be written.
+    /// - Throws: `OutputError.cannotWrite` when it cannot be written.
     init(
         replacing path: BytePath, name: BytePath, settings: JSONObject, checkpoints: [RunCheckpoint], syncs: Bool
-    ) throws(LabellingError) {
+    ) throws(OutputError) {
         self.path = path
         self.name = name
         self.syncs = syncs
@@ -106,8 +105,8 @@ struct Journal: ~Copyable {
 
     /// Adds a checkpoint.
     ///
-    /// - Throws: `LabellingError.output` when the disk refuses.
-    mutating func append(_ checkpoint: RunCheckpoint) throws(LabellingError) {
+    /// - Throws: `OutputError.cannotWrite` when the disk refuses.
+    mutating func append(_ checkpoint: RunCheckpoint) throws(OutputError) {
         checkpoints.append(checkpoint)
         if checkpoints.count > Journal.maximumCheckpoints {
             let last = checkpoints.count - 1
@@ -117,15 +116,15 @@ struct Journal: ~Copyable {
         try write(Journal.line(checkpoint.object), to: descriptor)
     }
 
-    private mutating func rewrite() throws(LabellingError) {
+    private mutating func rewrite() throws(OutputError) {
         let new = BytePath(path.bytes + Array(".new".utf8))
         let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW
         let opened = new.withCString { open($0, flags, 0o666) }
-        guard opened >= 0 else { throw .output(path: name, reason: systemReason(errno)) }
-        do throws(LabellingError) {
+        guard opened >= 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
+        do throws(OutputError) {
             try write(header + checkpoints.flatMap { Journal.line($0.object) }, to: opened)
             guard new.withCString({ from in path.withCString { to in rename(from, to) } }) == 0 else {
-                throw .output(path: name, reason: systemReason(errno))
+                throw .cannotWrite(path: name, reason: systemReason(errno))
             }
         } catch {
             close(opened)
@@ -137,11 +136,11 @@ struct Journal: ~Copyable {
         descriptor = opened
     }
 
-    private func write(_ bytes: [UInt8], to descriptor: Int32) throws(LabellingError) {
-        try bytes.withUnsafeBufferPointer { bytes throws(LabellingError) in
+    private func write(_ bytes: [UInt8], to descriptor: Int32) throws(OutputError) {
+        try bytes.withUnsafeBufferPointer { bytes throws(OutputError) in
             try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor, name: name)
         }
-        guard !syncs || fdatasync(descriptor) == 0 else { throw .output(path: name, reason: systemReason(errno)) }
+        guard !syncs || fdatasync(descriptor) == 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
     }
 
     // MARK: Lines

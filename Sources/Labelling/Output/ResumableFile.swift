@@ -1,7 +1,7 @@
+import Datasets
 package import Files
 import Glibc
 import Synchronization
-import Tensors
 
 /// A file of rows that a run writes piece by piece, and a later run with the same settings goes on with.
 ///
@@ -40,7 +40,7 @@ package final class ResumableFile: RowOutput {
         case startsOver
     }
 
-    private init(_ path: BytePath, target: BytePath, mode: UInt32?, policy: SyncPolicy) throws(LabellingError) {
+    private init(_ path: BytePath, target: BytePath, mode: UInt32?, policy: SyncPolicy) throws(OutputError) {
         name = path
         self.target = target
         self.policy = policy
@@ -58,11 +58,11 @@ package final class ResumableFile: RowOutput {
     /// Opens and locks the partial file beside `path`; nil when there is a device or FIFO, which cannot be gone on with.
     ///
     /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else wrote.
-    /// - Throws: `LabellingError.output` when it cannot be created there, another run is writing it, or there is a file that is not to
+    /// - Throws: `OutputError.cannotWrite` when it cannot be created there, another run is writing it, or there is a file that is not to
     ///   be replaced.
     package static func open(
         _ path: BytePath, sync policy: SyncPolicy, force: Bool = true
-    ) throws(LabellingError) -> ResumableFile? {
+    ) throws(OutputError) -> ResumableFile? {
         guard case .file(let target, let mode) = try OutputPlace(path) else { return nil }
         if !force { try WrittenMark.check(path) }
         return try ResumableFile(path, target: target, mode: mode, policy: policy)
@@ -73,15 +73,15 @@ package final class ResumableFile: RowOutput {
     /// - Parameters:
     ///   - settings: all that the rows depend on but the inputs.
     ///   - restart: whether to drop what is there.
-    /// - Throws: `LabellingError.resume` when it is of other settings; `LabellingError.output` when the disk refuses.
-    package func begin(_ settings: JSONObject, restart: Bool) throws(LabellingError) -> Beginning {
+    /// - Throws: `LabellingError.resume` when it is of other settings; `OutputError.cannotWrite` when the disk refuses.
+    package func begin(_ settings: JSONObject, restart: Bool) throws -> Beginning {
         let found = try restart ? (Beginning.fresh, []) : survey(settings)
         let (beginning, checkpoints) = found
         let journal = try Journal(
             replacing: journal, name: name, settings: settings, checkpoints: checkpoints, syncs: policy == .second)
         let end = checkpoints.last?.bytes ?? 0
         guard ftruncate(descriptor, off_t(end)) == 0, lseek(descriptor, off_t(end), SEEK_SET) == off_t(end) else {
-            throw .output(path: name, reason: systemReason(errno))
+            throw OutputError.cannotWrite(path: name, reason: systemReason(errno))
         }
         let writer = try CheckpointWriter(rows: descriptor, name: name, policy: policy, journal: journal)
         state.withLock { state in
@@ -102,8 +102,8 @@ package final class ResumableFile: RowOutput {
 
     /// Writes some bytes of rows.
     ///
-    /// - Throws: `LabellingError.output` when the disk refuses.
-    package func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError) {
+    /// - Throws: `OutputError.cannotWrite` when the disk refuses.
+    package func write(_ bytes: UnsafeRawBufferPointer) throws(OutputError) {
         try writeAll(bytes, to: descriptor, name: name)
         state.withLock { state in
             state.bytes += bytes.count
@@ -113,9 +113,9 @@ package final class ResumableFile: RowOutput {
 
     /// Takes note of how far the run is; within a second the journal will say so.
     ///
-    /// - Throws: `LabellingError.output` when what was written before could not be kept.
-    package func note(_ point: RunPoint) throws(LabellingError) {
-        try state.withLock { state throws(LabellingError) in
+    /// - Throws: `OutputError.cannotWrite` when what was written before could not be kept.
+    package func note(_ point: RunPoint) throws(OutputError) {
+        try state.withLock { state throws(OutputError) in
             (state.inputs, state.paths) = (point.inputs, point.paths)
             try state.writer?.note(.init(bytes: state.bytes, rows: state.rows, point: point))
         }
@@ -127,18 +127,20 @@ package final class ResumableFile: RowOutput {
     }
 
     /// The error about inputs that are not those of the earlier run.
-    package func refusal(_ reason: String) -> LabellingError { .resume(partial: partial, reason: reason) }
+    package func refusal(_ reason: String) -> any Error { LabellingError.resume(partial: partial, reason: reason) }
 
     /// Gives the file its name, once all is written.
     ///
-    /// - Throws: `LabellingError.output` when the disk refuses; then all that was written is still there to go on with.
-    package func commit() throws(LabellingError) {
+    /// - Throws: `OutputError.cannotWrite` when the disk refuses; then all that was written is still there to go on with.
+    package func commit() throws(OutputError) {
         guard let writer = takeWriter() else { return }
         try writer.finish()
         WrittenMark.set(written.rows, on: descriptor)
-        guard policy == .never || fsync(descriptor) == 0 else { throw .output(path: name, reason: systemReason(errno)) }
+        guard policy == .never || fsync(descriptor) == 0 else {
+            throw .cannotWrite(path: name, reason: systemReason(errno))
+        }
         guard partial.withCString({ from in target.withCString { to in rename(from, to) } }) == 0 else {
-            throw .output(path: name, reason: systemReason(errno))
+            throw .cannotWrite(path: name, reason: systemReason(errno))
         }
         _ = journal.withCString { unlink($0) }
         if policy != .never { OutputPlace.syncFolder(target.parent) }
@@ -185,13 +187,13 @@ package final class ResumableFile: RowOutput {
 
 extension ResumableFile {
     /// Compares what is there with the settings; gives the checkpoints that hold, and leaves the digest of the rows at the last.
-    private func survey(_ settings: JSONObject) throws(LabellingError) -> (Beginning, [RunCheckpoint]) {
+    private func survey(_ settings: JSONObject) throws -> (Beginning, [RunCheckpoint]) {
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), status.size > 0 else {
             return (.fresh, [])
         }
         guard let content = Journal.read(journal) else {
             guard case .success = FileStatus.of(journal) else {
-                throw .resume(partial: partial, reason: "it has no journal that says what it is")
+                throw LabellingError.resume(partial: partial, reason: "it has no journal that says what it is")
             }
             return (.startsOver, [])
         }
@@ -199,14 +201,14 @@ extension ResumableFile {
         guard let last = checkpoints.last else { return (.fresh, []) }
         guard content.settings == settings else {
             let reason = settingsDifference(content.settings, settings)
-            throw .resume(
+            throw LabellingError.resume(
                 partial: partial, reason: "it holds the rows of \(last.inputs) inputs with other settings: \(reason)")
         }
         return (.goesOn(inputs: last.inputs), checkpoints)
     }
 
     /// The checkpoints whose rows are in the file as they were written.
-    private func verified(_ checkpoints: [RunCheckpoint]) throws(LabellingError) -> [RunCheckpoint] {
+    private func verified(_ checkpoints: [RunCheckpoint]) throws(OutputError) -> [RunCheckpoint] {
         var digest = SHA256()
         var position = 0
         var count = 0
@@ -224,14 +226,14 @@ extension ResumableFile {
     }
 
     /// Adds a part of the rows' file to a digest; false when the file ends before it does.
-    private func add(_ range: Range<Int>, to digest: inout SHA256) throws(LabellingError) -> Bool {
+    private func add(_ range: Range<Int>, to digest: inout SHA256) throws(OutputError) -> Bool {
         var block = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
         var position = range.lowerBound
         while position < range.upperBound {
             let wanted = min(block.count, range.upperBound - position)
             let count = block.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, wanted, off_t(position)) }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .output(path: name, reason: systemReason(errno)) }
+            guard count >= 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
             if count == 0 { return false }
             block.withUnsafeBytes { digest.add(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
             position += count
@@ -240,13 +242,13 @@ extension ResumableFile {
     }
 
     /// Opens a file and locks it until it is closed.
-    private static func lock(_ path: BytePath, name: BytePath) throws(LabellingError) -> Int32 {
+    private static func lock(_ path: BytePath, name: BytePath) throws(OutputError) -> Int32 {
         while true {
             let descriptor = path.withCString { Glibc.open($0, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
-            guard descriptor >= 0 else { throw .output(path: name, reason: systemReason(errno)) }
+            guard descriptor >= 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
             if let code = FileLock.take(descriptor) {
                 close(descriptor)
-                throw .output(
+                throw .cannotWrite(
                     path: name, reason: code == EWOULDBLOCK ? "another run is writing it" : systemReason(code))
             }
             // The run that held the lock may have given the file its name in the meantime.

@@ -1,3 +1,6 @@
+package import Datasets
+package import Files
+
 /// Where the rows of a run go.
 package protocol RowOutput: Sendable {
     /// How far an earlier run came, whose rows are there already; nil for a run from the beginning.
@@ -5,24 +8,24 @@ package protocol RowOutput: Sendable {
 
     /// Writes some bytes of rows.
     ///
-    /// - Throws: `LabellingError.outputClosed` when nobody reads them any more, else `LabellingError.output`.
-    func write(_ bytes: UnsafeRawBufferPointer) throws(LabellingError)
+    /// - Throws: `OutputError.closed` when nobody reads them any more, else `OutputError.cannotWrite`.
+    func write(_ bytes: UnsafeRawBufferPointer) throws(OutputError)
 
     /// Told between whole rows how far the run is; everything up to there has been written.
     ///
-    /// - Throws: `LabellingError.output` when what was written before could not be kept.
-    func note(_ point: RunPoint) throws(LabellingError)
+    /// - Throws: `OutputError.cannotWrite` when what was written before could not be kept.
+    func note(_ point: RunPoint) throws(OutputError)
 
     /// The error about inputs that are not those of the earlier run.
-    func refusal(_ reason: String) -> LabellingError
+    func refusal(_ reason: String) -> any Error
 }
 
 extension RowOutput {
     /// Writes some bytes of rows that are in an array.
     ///
     /// - Throws: as `write(_:)` does of bytes anywhere.
-    func write(_ bytes: [UInt8]) throws(LabellingError) {
-        try bytes.withUnsafeBufferPointer { bytes throws(LabellingError) in try write(UnsafeRawBufferPointer(bytes)) }
+    package func write(_ bytes: [UInt8]) throws(OutputError) {
+        try bytes.withUnsafeBufferPointer { bytes throws(OutputError) in try write(UnsafeRawBufferPointer(bytes)) }
     }
 }
 
@@ -37,7 +40,7 @@ package struct RunPoint: Sendable, Equatable {
     /// Those with a task whose best answer is below the threshold.
     package internal(set) var belowThreshold = 0
     /// The paths of these inputs, in order.
-    var paths = InputDigest()
+    package var paths = InputDigest()
 }
 
 extension OutputFile: RowOutput {
@@ -48,7 +51,7 @@ extension OutputFile: RowOutput {
     package func note(_ point: RunPoint) {}
 
     /// Never asked for.
-    package func refusal(_ reason: String) -> LabellingError {
-        .output(path: BytePath("standard output"), reason: reason)
+    package func refusal(_ reason: String) -> any Error {
+        OutputError.cannotWrite(path: BytePath("standard output"), reason: reason)
     }
 }

@@ -1,3 +1,6 @@
+package import Datasets
+import Files
+
 /// How a run goes about its work. But for files that hang, none of this changes a byte of the output.
 package struct LabellingOptions: Sendable, Equatable {
     /// How many images the model sees at once.
@@ -39,7 +42,7 @@ package struct LabellingProgress: Sendable, Equatable {
 }
 
 /// What takes the answers of a run, in the order of the inputs. It is called from the thread that runs the model.
-protocol AnswerSink {
+package protocol AnswerSink {
     /// Takes the reason why an input has no answer.
     func appendFailure(path: [UInt8], reason: String)
     /// Takes the logits of all the model's tasks for an image, and tells what came of it.
@@ -47,7 +50,7 @@ protocol AnswerSink {
     /// Called before the first answer, and after each batch.
     ///
     /// - Throws: any error of the output; it ends the run.
-    func flush(_ progress: LabellingProgress) throws(LabellingError)
+    func flush(_ progress: LabellingProgress) throws
 }
 
 /// Labels everything in `source` and writes one row an input, in input order, as the answers come.
@@ -72,7 +75,7 @@ package func label(
     _ source: InputSource, preparer: any ImagePreparing, classifier: any MultitaskClassifying, rows: RowWriter,
     output: some RowOutput, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in },
     isStopped: () -> Bool = { false }
-) throws(LabellingError) -> LabellingProgress {
+) throws -> LabellingProgress {
     let lister = try InputLister(source)
     let sink = RowSink(rows: rows, output: output)
     guard let start = output.start else {
@@ -98,7 +101,7 @@ package func label(
 
 extension LabellingProgress {
     /// Where an earlier run was.
-    init(_ checkpoint: RunCheckpoint) {
+    package init(_ checkpoint: RunCheckpoint) {
         self.init()
         (done, resumed) = (checkpoint.inputs, checkpoint.inputs)
         failed = checkpoint.failed
@@ -129,7 +132,7 @@ private final class RowSink<Output: RowOutput>: AnswerSink {
         return rows.append(path: path, logits: logits)
     }
 
-    func flush(_ progress: LabellingProgress) throws(LabellingError) {
+    func flush(_ progress: LabellingProgress) throws {
         try rows.flush(to: output)
         try output.note(
             RunPoint(
@@ -141,11 +144,11 @@ private final class RowSink<Output: RowOutput>: AnswerSink {
 /// Gives everything that `lister` has left to the model, and the answers to `sink`, as `label` does.
 ///
 /// - Parameter earlier: what has been done before.
-func answer(
+package func answer(
     _ lister: InputLister, preparer: any ImagePreparing, classifier: any MultitaskClassifying, sink: some AnswerSink,
     options: LabellingOptions, after earlier: LabellingProgress = LabellingProgress(),
     progress: (LabellingProgress) -> Void = { _ in }, isStopped: () -> Bool = { false }
-) throws(LabellingError) -> LabellingProgress {
+) throws -> LabellingProgress {
     let ring = SlotRing(
         slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage,
         timeout: options.timeout)
@@ -156,7 +159,7 @@ func answer(
         ring: ring, workers: workers, classifier: classifier, batchSize: options.batchSize,
         valuesPerImage: preparer.valuesPerImage,
         progress: earlier)
-    do throws(LabellingError) {
+    do {
         try sink.flush(engine.progress)
         while try engine.step(sink, isStopped) {
             try sink.flush(engine.progress)
@@ -211,7 +214,7 @@ private struct BatchEngine: ~Copyable {
     }
 
     /// One batch; false when there is none left, or the run is to stop.
-    mutating func step(_ sink: some AnswerSink, _ isStopped: () -> Bool) throws(LabellingError) -> Bool {
+    mutating func step(_ sink: some AnswerSink, _ isStopped: () -> Bool) throws -> Bool {
         guard let slots = try ring.take(images: batchSize, unless: isStopped, abandoned: workers.replaceOne) else {
             progress.isStopped = !ring.isDrained
             return false
@@ -224,7 +227,7 @@ private struct BatchEngine: ~Copyable {
                     UnsafeBufferPointer(rebasing: inputs[..<(images * valuesPerImage)]), images: images,
                     into: UnsafeMutableBufferPointer(rebasing: logits[..<(images * classes)]))
             } catch {
-                throw .model("\(error)")
+                throw LabellingError.model("\(error)")
             }
         }
         var image = 0

@@ -1,3 +1,4 @@
+import Files
 import VisionTransformers
 
 /// One row a file: `path,status` and each task's columns.

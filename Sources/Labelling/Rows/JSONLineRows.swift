@@ -1,3 +1,4 @@
+import Files
 import VisionTransformers
 
 /// JSON Lines: one object a file, `{"path":…,"status":…,"tasks":{…}}`.

@@ -1,3 +1,5 @@
+import Datasets
+package import Files
 import VisionTransformers
 
 /// What the rows hold and how they are written.
@@ -36,16 +38,14 @@ package struct RowOptions: Sendable, Equatable {
     /// The same for single tasks, by name.
     package var thresholds: [String: Double] = [:]
     /// What separates the labels of a task with a sigmoid in a cell.
-    package var labelSeparator = RowOptions.usualSeparator
+    package var labelSeparator = MultiLabelImages.usualSeparator
     /// Whether paths and labels that a spreadsheet would take for formulas are guarded against that.
     package var guardsFormulas = false
     /// The folder that relative paths are made absolute with; nil to leave paths as they are.
     package var currentFolder: BytePath?
 
     /// The probability from which on a class with a sigmoid is among the labels, unless another is given.
-    package static let sigmoidThreshold = 0.5
-    /// What separates labels unless something else is given: what pandas' `str.get_dummies` expects.
-    package static let usualSeparator = "|"
+    package static let sigmoidThreshold = HeadActivation.usualThreshold
 
     /// CSV with one row a file and every task's best class with its probability.
     package init() {}

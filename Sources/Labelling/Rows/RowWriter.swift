@@ -1,3 +1,5 @@
+import Datasets
+package import Files
 import VisionTransformers
 
 /// How one file format writes its rows.
@@ -21,7 +23,7 @@ package final class RowWriter {
     }
 
     /// The reason in the row of an image that the model could not answer for.
-    static let notFiniteReason = "the model gave a value that is not finite"
+    package static let notFiniteReason = "the model gave a value that is not finite"
 
     /// What is not flushed yet.
     package private(set) var bytes: [UInt8] = []
@@ -35,12 +37,12 @@ package final class RowWriter {
 
     /// A writer for the rows of a model.
     ///
-    /// - Throws: `LabellingError.unknownTask` when the options name a task that is not among `tasks`;
+    /// - Throws: `UnknownTask` when the options name a task that is not among `tasks`;
     ///   `LabellingError.options` when they contradict each other, or columns would share a name.
-    package init(tasks all: [TaskLabels], options: RowOptions) throws(LabellingError) {
-        guard options.topK >= 1 else { throw .options("the number of answers must be at least 1") }
+    package init(tasks all: [TaskLabels], options: RowOptions) throws {
+        guard options.topK >= 1 else { throw LabellingError.options("the number of answers must be at least 1") }
         guard !options.allScores || options.scores != .none else {
-            throw .options("all scores and no scores cannot both be written")
+            throw LabellingError.options("all scores and no scores cannot both be written")
         }
         let tasks = try RowWriter.select(all, options)
         try RowWriter.check(options, tasks)
@@ -111,7 +113,7 @@ package final class RowWriter {
     /// Writes what is in the buffer.
     ///
     /// - Throws: what the output's `write` throws.
-    package func flush(to output: some RowOutput) throws(LabellingError) {
+    package func flush(to output: some RowOutput) throws(OutputError) {
         guard !bytes.isEmpty else { return }
         defer { bytes.removeAll(keepingCapacity: true) }
         try output.write(bytes)
@@ -127,10 +129,10 @@ package final class RowWriter {
         return folder.appending(Array(rest)).bytes
     }
 
-    private static func select(_ all: [TaskLabels], _ options: RowOptions) throws(LabellingError) -> [SelectedTask] {
+    private static func select(_ all: [TaskLabels], _ options: RowOptions) throws -> [SelectedTask] {
         let names = options.tasks
         for name in (names ?? []) + options.thresholds.keys.sorted() where !all.contains(where: { $0.name == name }) {
-            throw .unknownTask(name: name, known: all.map(\.name))
+            throw UnknownTask(name, tasks: all.map(\.name))
         }
         var selected: [SelectedTask] = []
         var start = 0
@@ -138,7 +140,7 @@ package final class RowWriter {
             let logits = start..<(start + task.classes.count)
             start = logits.upperBound
             guard names?.contains(task.name) ?? true else { continue }
-            guard !task.classes.isEmpty else { throw .options("task \"\(task.name)\" has no classes") }
+            guard !task.classes.isEmpty else { throw LabellingError.options("task \"\(task.name)\" has no classes") }
             let usual = task.activation == .sigmoid ? RowOptions.sigmoidThreshold : nil
             selected.append(
                 SelectedTask(
@@ -148,37 +150,37 @@ package final class RowWriter {
                         ? nil : options.thresholds[task.name] ?? options.threshold ?? usual,
                     logits: logits))
         }
-        guard !selected.isEmpty else { throw .options("there is no task to write") }
+        guard !selected.isEmpty else { throw LabellingError.options("there is no task to write") }
         try check(selected.map(\.name), "tasks")
         return selected
     }
 
     /// Refuses options that no task has a use for.
-    private static func check(_ options: RowOptions, _ tasks: [SelectedTask]) throws(LabellingError) {
+    private static func check(_ options: RowOptions, _ tasks: [SelectedTask]) throws {
         for name in options.thresholds.keys.sorted() {
             guard let task = tasks.first(where: { $0.name == Array(name.utf8) }) else {
-                throw .options("a threshold for task \"\(name)\", which is not written")
+                throw LabellingError.options("a threshold for task \"\(name)\", which is not written")
             }
             guard task.activation != .identity else {
-                throw .options(
+                throw LabellingError.options(
                     "a threshold for task \"\(name)\", whose head has no activation: it gives no probabilities")
             }
         }
         if options.threshold != nil, tasks.allSatisfy({ $0.activation == .identity }) {
-            throw .options("a threshold, but no task gives probabilities: their heads have no activation")
+            throw LabellingError.options("a threshold, but no task gives probabilities: their heads have no activation")
         }
         if options.topK > 1, !tasks.contains(where: { $0.activation == .softmax }) {
-            throw .options(
+            throw LabellingError.options(
                 "the \(options.topK) best answers are asked for, but no task has a softmax; the labels of a task with a "
                     + "sigmoid are those that reach the threshold")
         }
     }
 
     /// Refuses names that come twice: a reader could not tell them apart.
-    private static func check(_ names: [[UInt8]], _ what: String) throws(LabellingError) {
+    private static func check(_ names: [[UInt8]], _ what: String) throws {
         var seen = Set<[UInt8]>()
         for name in names where !seen.insert(name).inserted {
-            throw .options("two \(what) would have the name \"\(String(decoding: name, as: UTF8.self))\"")
+            throw LabellingError.options("two \(what) would have the name \"\(String(decoding: name, as: UTF8.self))\"")
         }
     }
 }

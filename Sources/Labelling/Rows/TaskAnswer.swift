@@ -1,12 +1,16 @@
 import Glibc
+import VisionTransformers
 
 /// One task's answer for one image: its classes by rank, and their scores. Its storage is used again for every image.
-struct TaskAnswer {
+package struct TaskAnswer {
+    /// No answer yet.
+    package init() {}
+
     /// Class indices, best first; of equal logits the lower index is the better. Only as many as are needed. Without an
     /// activation all outputs in their order.
-    private(set) var ranks: [Int] = []
+    package private(set) var ranks: [Int] = []
     /// The score of every class, or the value of every output, by its index.
-    private(set) var scores: [Double] = []
+    package private(set) var scores: [Double] = []
     /// Whether the best class's probability is below the threshold.
     private(set) var isBelowThreshold = false
 
@@ -17,7 +21,7 @@ struct TaskAnswer {
     /// - Parameters:
     ///   - logits: the logits of this task's classes, finite.
     ///   - count: how many ranks are needed.
-    mutating func rank(
+    package mutating func rank(
         _ logits: UnsafeBufferPointer<Float>, count: Int, scores kind: RowOptions.Scores, threshold: Double?
     ) {
         ranks.removeAll(keepingCapacity: true)
@@ -52,12 +56,13 @@ struct TaskAnswer {
     /// - Parameters:
     ///   - logits: the logits of this task's classes, finite.
     ///   - threshold: the least probability; nil to take every class.
-    mutating func pick(_ logits: UnsafeBufferPointer<Float>, scores kind: RowOptions.Scores, threshold: Double?) {
+    package mutating func pick(_ logits: UnsafeBufferPointer<Float>, scores kind: RowOptions.Scores, threshold: Double?)
+    {
         ranks.removeAll(keepingCapacity: true)
         scores.removeAll(keepingCapacity: true)
         isBelowThreshold = false
         for (index, logit) in logits.enumerated() {
-            let probability = TaskAnswer.sigmoid(Double(logit))
+            let probability = HeadActivation.sigmoid(Double(logit))
             if probability >= threshold ?? 0 { ranks.append(index) }
             scores.append(kind == .logit ? Double(logit) : probability)
         }
@@ -65,17 +70,11 @@ struct TaskAnswer {
     }
 
     /// Takes the outputs as they are.
-    mutating func take(_ outputs: UnsafeBufferPointer<Float>) {
+    package mutating func take(_ outputs: UnsafeBufferPointer<Float>) {
         ranks.removeAll(keepingCapacity: true)
         scores.removeAll(keepingCapacity: true)
         isBelowThreshold = false
         ranks.append(contentsOf: outputs.indices)
         scores.append(contentsOf: outputs.lazy.map(Double.init))
-    }
-
-    /// 1 / (1 + exp(-x)), without overflow.
-    static func sigmoid(_ logit: Double) -> Double {
-        let power = exp(-logit.magnitude)
-        return logit < 0 ? power / (1 + power) : 1 / (1 + power)
     }
 }

@@ -1,6 +1,5 @@
-import Files
+package import Files
 import Glibc
-import Tensors
 
 /// The files of a run's parts, found to be of one run, and whole as far as their manifests tell.
 package struct GatheredShards: Sendable {
@@ -79,8 +78,8 @@ package struct GatheredShards: Sendable {
     /// Memory does not grow with the files. The caller commits or discards the output.
     ///
     /// - Returns: the manifest of what was written.
-    /// - Throws: `LabellingError.shards` naming a file that is damaged; `LabellingError.output`.
-    package func write(to output: OutputFile) throws(LabellingError) -> RunManifest {
+    /// - Throws: `LabellingError.shards` naming a file that is damaged; `OutputError.cannotWrite`.
+    package func write(to output: OutputFile) throws -> RunManifest {
         var digest = SHA256()
         var (bytes, failed, below, header) = (0, 0, 0, [UInt8]())
         let total = parts.reduce(0) { $0 + $1.manifest.rows.bytes }
@@ -90,9 +89,9 @@ package struct GatheredShards: Sendable {
             let names = try file.header()
             if isFirst { header = names }
             guard names == header else {
-                throw .shards("\(part.path): its column names are not those of \(parts[0].path)")
+                throw LabellingError.shards("\(part.path): its column names are not those of \(parts[0].path)")
             }
-            try file.copy { (block: UnsafeRawBufferPointer, isHeader: Bool) throws(LabellingError) in
+            try file.copy { (block: UnsafeRawBufferPointer, isHeader: Bool) in
                 guard isFirst || !isHeader else { return }
                 try output.write(block)
                 digest.add(block)
@@ -142,8 +141,7 @@ private final class ShardFile {
     }
 
     /// Gives the file block by block.
-    func copy(_ body: (UnsafeRawBufferPointer, _ isHeader: Bool) throws(LabellingError) -> Void) throws(LabellingError)
-    {
+    func copy(_ body: (UnsafeRawBufferPointer, _ isHeader: Bool) throws -> Void) throws {
         var digest = SHA256()
         var position = 0
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
@@ -153,7 +151,7 @@ private final class ShardFile {
             let wanted = isHeader ? min(block.count, rows.headerBytes - position) : block.count
             let count = read(descriptor, block.baseAddress, wanted)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .shards("\(path): cannot be read: \(systemReason(errno))") }
+            guard count >= 0 else { throw LabellingError.shards("\(path): cannot be read: \(systemReason(errno))") }
             if count == 0 { break }
             let part = UnsafeRawBufferPointer(rebasing: block[..<count])
             digest.add(part)
@@ -161,7 +159,7 @@ private final class ShardFile {
             try body(part, isHeader)
         }
         guard digest.text == rows.digest else {
-            throw .shards("\(path) is damaged: its SHA-256 is not the one that its manifest says")
+            throw LabellingError.shards("\(path) is damaged: its SHA-256 is not the one that its manifest says")
         }
     }
 }

@@ -1,5 +1,4 @@
 package import Files
-import Tensors
 
 /// What a run has written and what its rows depend on: a JSON file `NAME.manifest.json` beside the rows' file `NAME`.
 ///
@@ -53,7 +52,7 @@ package struct RunManifest: Sendable, Equatable {
     package static func path(of rows: BytePath) -> BytePath { BytePath(rows.bytes + Array(".manifest.json".utf8)) }
 
     /// The manifest as a JSON text.
-    var text: String {
+    package var text: String {
         JSON.object([
             "format": .string(RunManifest.formatName), "format_version": .int(RunManifest.formatVersion),
             "settings": .object(settings), "shard": .string(shard), "inputs": .int(inputs),
@@ -65,8 +64,8 @@ package struct RunManifest: Sendable, Equatable {
 
     /// Writes the manifest beside a rows' file.
     ///
-    /// - Throws: `LabellingError.output` when it cannot be written.
-    package func write(beside rows: BytePath) throws(LabellingError) {
+    /// - Throws: `OutputError.cannotWrite` when it cannot be written.
+    package func write(beside rows: BytePath) throws(OutputError) {
         let file = try OutputFile.replacing(RunManifest.path(of: rows))
         try file.write(Array(text.utf8))
         try file.commit()

@@ -1,5 +1,5 @@
+package import Datasets
 import Files
-import Tensors
 
 /// One of several parts of a run, each of which may run on another machine.
 ///
@@ -52,7 +52,7 @@ package struct InputSurvey: Sendable, Equatable {
     ///
     /// - Returns: nil when `isStopped` says so.
     /// - Throws: `LabellingError` when a list cannot be read, or the inputs change meanwhile.
-    package init?(_ source: InputSource, shard: Shard, isStopped: () -> Bool = { false }) throws(LabellingError) {
+    package init?(_ source: InputSource, shard: Shard, isStopped: () -> Bool = { false }) throws {
         let weighs = shard.balance == .bytes
         guard let whole = try Pass(source, weighs: weighs, isStopped: isStopped) else { return nil }
         (inputs, paths) = (whole.inputs, whole.paths)
@@ -72,7 +72,7 @@ package struct InputSurvey: Sendable, Equatable {
 
         init?(
             _ source: InputSource, weighs: Bool, isStopped: () -> Bool, each: (_ before: Int) -> Void = { _ in }
-        ) throws(LabellingError) {
+        ) throws {
             let lister = try InputLister(source)
             var digest = InputDigest()
             var path: [UInt8] = []
@@ -91,8 +91,7 @@ package struct InputSurvey: Sendable, Equatable {
         }
 
         /// The inputs of a part: those before which its share of the whole weight lies.
-        func bounds(_ source: InputSource, _ shard: Shard, isStopped: () -> Bool) throws(LabellingError) -> Range<Int>?
-        {
+        func bounds(_ source: InputSource, _ shard: Shard, isStopped: () -> Bool) throws -> Range<Int>? {
             var (lower, upper) = (0, 0)
             let again = try Pass(source, weighs: true, isStopped: isStopped) { before in
                 let scaled = UInt(before).multipliedFullWidth(by: UInt(shard.count))
@@ -102,7 +101,8 @@ package struct InputSurvey: Sendable, Equatable {
             }
             guard let again else { return nil }
             guard again.paths == paths, again.weight == weight else {
-                throw .shards("the inputs change while they are looked at; a list of them (mergevit list) would stay")
+                throw LabellingError.shards(
+                    "the inputs change while they are looked at; a list of them (mergevit list) would stay")
             }
             return lower..<upper
         }

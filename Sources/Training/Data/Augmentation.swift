@@ -38,9 +38,9 @@ package struct Augmentation: Sendable, Equatable {
     }
 
     /// What is shown of a picture.
-    struct View: Equatable {
-        let rows: Range<Int>
-        let columns: Range<Int>
+    package struct View: Equatable {
+        package let rows: Range<Int>
+        package let columns: Range<Int>
         let isMirrored: Bool
     }
 

@@ -1,7 +1,7 @@
 import Compute
+package import Datasets
 import Images
-package import Labelling
-import Tensors
+package import Tensors
 import VisionTransformers
 
 /// Labelled inputs of a classifier, made when they are asked for.
@@ -61,7 +61,7 @@ package struct FeatureExamples: Examples {
     ///   - width: values of one example.
     ///   - classes: the class of each.
     ///   - seed: what the choice is drawn from, together with the epoch and the example's number.
-    init(_ features: FloatBuffer, mirrored: FloatBuffer?, width: Int, classes: [Int], seed: UInt64) {
+    package init(_ features: FloatBuffer, mirrored: FloatBuffer?, width: Int, classes: [Int], seed: UInt64) {
         (self.features, self.mirrored, self.seed, inputCount, self.classes) = (features, mirrored, seed, width, classes)
     }
 

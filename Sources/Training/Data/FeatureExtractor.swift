@@ -1,15 +1,15 @@
-import Compute
-import Images
-import Labelling
-import Tensors
-import VisionTransformers
+package import Compute
+package import Datasets
+package import Images
+package import Tensors
+package import VisionTransformers
 
 /// Computes what heads read of a backbone, once for every picture.
-struct FeatureExtractor {
+package struct FeatureExtractor {
     private let model: MultitaskModel
     private let preparer: PatchPreparer
     /// Features of one picture that are kept: the first ones.
-    let width: Int
+    package let width: Int
 
     /// Pictures that are computed between two reports.
     private static let chunk = 64
@@ -18,7 +18,7 @@ struct FeatureExtractor {
     ///
     /// - Parameter precision: how the operands of its products are stored.
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
-    init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: OperandType = .f32) throws {
+    package init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: OperandType = .f32) throws {
         let configuration = base.configuration
         try self.init(
             base, configuration: configuration, preparer: preparer, threads: threads,
@@ -30,7 +30,7 @@ struct FeatureExtractor {
     ///
     /// - Parameter width: how many features of a picture are kept; nil for all that a head may read.
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
-    init(
+    package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
         width: Int? = nil, precision: ComputePrecision = .f32
     ) throws {
@@ -48,7 +48,7 @@ struct FeatureExtractor {
     ///   - pool: the threads that cut patches.
     ///   - progress: told how many are done.
     /// - Throws: `ComputeError` when a kernel fails, and what `progress` throws.
-    func features(
+    package func features(
         of pictures: [RGBImage], mirrored: Bool, pool: WorkerPool, progress: (_ done: Int) throws -> Void
     ) throws -> FloatBuffer {
         let result = FloatBuffer(count: pictures.count * width)

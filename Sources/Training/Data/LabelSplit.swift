@@ -1,4 +1,4 @@
-import Labelling
+import Datasets
 import Tensors
 
 extension StratifiedSplit {
@@ -9,7 +9,7 @@ extension StratifiedSplit {
     /// are to be held back, at least 1 and at most n - 1; images that are held back already for a rarer label count.
     /// The others are drawn from the rest, first from those without a rarer label. An image that is a label's last one
     /// to learn from is not held back. Images without any label come at the end, as if that were a label.
-    static func split(
+    package static func split(
         _ items: [LabelledImages.Item], sets: [[Int]], classes: Int, fraction: Double, seed: UInt64
     ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {
         // The last place is that of the images without labels.

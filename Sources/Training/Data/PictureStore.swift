@@ -1,8 +1,8 @@
 import Adapters
 package import Compute
-import Files
+package import Datasets
+package import Files
 package import Images
-package import Labelling
 
 /// Decoded pictures with their classes, kept in memory for a whole run.
 package struct PictureStore: Sendable {
@@ -65,7 +65,7 @@ package struct PictureStore: Sendable {
     /// What `fingerprint` is of files that are only read, not decoded.
     ///
     /// - Throws: what `progress` throws.
-    static func fingerprint(
+    package static func fingerprint(
         of items: [LabelledImages.Item], pool: WorkerPool, progress: (_ done: Int) throws -> Void
     ) throws -> String {
         var text = ""

@@ -1,5 +1,5 @@
+package import Datasets
 package import Images
-package import Labelling
 import Tensors
 import VisionTransformers
 

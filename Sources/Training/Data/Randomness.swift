@@ -1,4 +1,4 @@
-import Tensors
+package import Tensors
 
 /// Random numbers of a run: each drawn from a generator for what it is for, so that it does not matter who draws it, and when.
 extension SplitMix64 {
@@ -14,7 +14,7 @@ extension SplitMix64 {
     static func split(seed: UInt64, class: Int) -> SplitMix64 { SplitMix64(seed: seed, name: "split \(`class`)") }
 
     /// A seed of its own for something that has a name.
-    static func seed(_ seed: UInt64, _ name: String) -> UInt64 {
+    package static func seed(_ seed: UInt64, _ name: String) -> UInt64 {
         var generator = SplitMix64(seed: seed, name: name)
         return generator.next()
     }

@@ -1,4 +1,4 @@
-import Labelling
+import Datasets
 import Tensors
 
 /// Holds back a part of the images of every class for validation.

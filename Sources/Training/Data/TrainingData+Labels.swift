@@ -1,4 +1,5 @@
-package import Labelling
+package import Datasets
+package import Files
 
 extension TrainingData {
     /// Lists the images of a table whose rows have any number of labels. Of one that tells splits apart, test images
@@ -7,7 +8,7 @@ extension TrainingData {
     /// What is held back for validation is drawn label by label (see `StratifiedSplit`).
     ///
     /// - Parameter separator: what separates the labels of a cell.
-    /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used; `TrainingError` when the
+    /// - Throws: `FileError` for folders and tables that cannot be used; `TrainingError` when the
     ///   validation images have a label that no training image has, or every image has the only label.
     package init(
         multiLabel path: BytePath, separator: String, validation: Validation = .usual,
@@ -60,5 +61,5 @@ extension TrainingData {
     }
 
     /// The classes or labels, by their places, that an image of these shows.
-    func shown(by target: Int) -> [Int] { labels?.sets[target] ?? [target] }
+    package func shown(by target: Int) -> [Int] { labels?.sets[target] ?? [target] }
 }

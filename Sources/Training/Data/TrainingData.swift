@@ -1,4 +1,5 @@
-package import Labelling
+package import Datasets
+package import Files
 
 /// The labelled images of a run: those to learn from, and those to choose the best epoch by.
 package struct TrainingData: Sendable, Equatable {
@@ -33,7 +34,7 @@ package struct TrainingData: Sendable, Equatable {
     /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`; else `DIR/<class>/...`; or a `LabelledTable`, which may tell splits
     /// apart, too. Test images are not taken.
     ///
-    /// - Throws: `LabellingError.labelledImages` for folders and tables that cannot be used, and for a folder that looks divided
+    /// - Throws: `FileError` for folders and tables that cannot be used, and for a folder that looks divided
     ///   into splits but is not understood; `TrainingError` when there is
     ///   one class alone, or a class has validation images but none to learn from.
     package init(
@@ -77,8 +78,8 @@ package struct TrainingData: Sendable, Equatable {
         let training: LabelledImages
         let validation: LabelledImages?
 
-        init(_ path: BytePath, _ reading: LabelledReading) throws(LabellingError) {
-            func folder(_ path: BytePath) throws(LabellingError) -> LabelledImages {
+        init(_ path: BytePath, _ reading: LabelledReading) throws(FileError) {
+            func folder(_ path: BytePath) throws(FileError) -> LabelledImages {
                 try LabelledImages(folder: path, endings: reading.endings)
             }
             if let splits = try SplitFolder(path) {

@@ -23,7 +23,7 @@ extension DistillationTask {
     /// The task of an adapter with the calibrator's images that are not held out.
     ///
     /// - Throws: `ModelError` when the images are no use; `FileError`, `ComputeError`.
-    init(_ adapter: Adapter, _ calibrator: Calibrator) throws {
+    package init(_ adapter: Adapter, _ calibrator: Calibrator) throws {
         let task = adapter.task
         let images = try calibrator.images(of: task)
         let variances = try calibrator.featureVariances(of: task)

@@ -1,6 +1,5 @@
 import Adapters
 import Compute
-import Labelling
 import Tensors
 import VisionTransformers
 
@@ -115,7 +114,7 @@ final class DistillationTrainer {
 
 extension DistillationLoss.Value {
     /// The mean of several images.
-    init(meanOf values: some Collection<Self>) {
+    package init(meanOf values: some Collection<Self>) {
         for value in values {
             distance += value.distance
             divergence += value.divergence

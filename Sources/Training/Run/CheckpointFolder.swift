@@ -52,7 +52,7 @@ package struct CheckpointFolder: Sendable {
     }
 
     /// Removes the folder if it holds nothing.
-    static func removeIfEmpty(output: String) { rmdir(path(output: output)) }
+    package static func removeIfEmpty(output: String) { rmdir(path(output: output)) }
 
     /// Writes a checkpoint in the place of the one before.
     ///
@@ -97,7 +97,9 @@ package struct CheckpointFolder: Sendable {
     }
 
     /// A damaged checkpoint.
-    func damage(_ reason: String) -> TrainingError { TrainingError("\(path)/checkpoint.json", "damaged: \(reason)") }
+    package func damage(_ reason: String) -> TrainingError {
+        TrainingError("\(path)/checkpoint.json", "damaged: \(reason)")
+    }
 
     /// Removes the folder with what this type wrote in it.
     package func remove() { Self.remove(path) }

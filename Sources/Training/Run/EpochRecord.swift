@@ -23,7 +23,7 @@ package struct EpochRecord: Sendable, Equatable {
 
     /// Whether this is a better result than another: a higher score on the validation images, or the same and lower
     /// loss. Without validation images the later one is.
-    func isBetter(than other: EpochRecord) -> Bool {
+    package func isBetter(than other: EpochRecord) -> Bool {
         guard let score, let loss = validationLoss, let otherScore = other.score, let otherLoss = other.validationLoss
         else { return epoch > other.epoch }
         return score > otherScore || (score == otherScore && loss < otherLoss)
@@ -43,7 +43,7 @@ package struct EpochRecord: Sendable, Equatable {
 
 extension EpochRecord {
     /// A record from its JSON; nil if that is not one.
-    init?(_ json: JSON) {
+    package init?(_ json: JSON) {
         guard let epoch = json.objectValue?["epoch"]?.intValue, let steps = json.objectValue?["steps"]?.intValue,
             let loss = json.objectValue?["loss"]?.doubleValue,
             let accuracy = json.objectValue?["accuracy"]?.doubleValue

@@ -3,9 +3,9 @@ package import VisionTransformers
 /// Which modules of a backbone get low-rank updates, as users name them.
 package struct LoRATargets: Sendable, Equatable {
     /// The targets as they were given.
-    let text: String
+    package let text: String
     /// The layers as they were given.
-    let layerText: String?
+    package let layerText: String?
 
     private let targets: [String]
     private let layers: [ClosedRange<Int>]?

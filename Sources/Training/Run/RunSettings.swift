@@ -45,7 +45,7 @@ package struct RunSettings: Sendable, Equatable {
     }()
 
     /// How many steps a run over so many images has.
-    func steps(images: Int) -> Int { min(epochs * stepsPerEpoch(images: images), maximumSteps ?? .max) }
+    package func steps(images: Int) -> Int { min(epochs * stepsPerEpoch(images: images), maximumSteps ?? .max) }
 
     /// How many steps an epoch over so many images has.
     func stepsPerEpoch(images: Int) -> Int { (images + batchSize - 1) / batchSize }

@@ -1,4 +1,4 @@
-package import Labelling
+package import Files
 
 /// What a run tells of as it goes.
 package enum TrainingEvent: Sendable {

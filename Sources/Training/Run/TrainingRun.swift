@@ -1,6 +1,6 @@
 package import Compute
+import Evaluation
 import Files
-import Labelling
 package import Tensors
 import VisionTransformers
 

@@ -26,7 +26,7 @@ package struct TrainingSnapshot: Sendable {
 
 extension RunState {
     /// The state as JSON; doubles read back to the last bit.
-    var json: JSONObject {
+    package var json: JSONObject {
         [
             "steps": .int(steps), "epoch_loss_sum": .double(lossSum), "epoch_correct": .int(correct),
             "epoch_seen": .int(seen), "kept_epoch": kept.map { .int($0.epoch) } ?? .null,
@@ -35,7 +35,7 @@ extension RunState {
     }
 
     /// A state from its JSON; nil if that is not one.
-    init?(_ json: JSONObject) {
+    package init?(_ json: JSONObject) {
         guard let steps = json["steps"]?.intValue, let lossSum = json["epoch_loss_sum"]?.doubleValue,
             let correct = json["epoch_correct"]?.intValue, let seen = json["epoch_seen"]?.intValue,
             let curve = json["curve"]?.arrayValue, let kept = json["kept_epoch"]

@@ -1,4 +1,5 @@
 package import Files
+import Glibc
 import Tensors
 
 /// What turns a head's logits into its answer.
@@ -31,6 +32,15 @@ package enum HeadActivation: String, Sendable, CaseIterable {
         case .sigmoid: .multiLabel
         case .identity: .regression
         }
+    }
+
+    /// The probability from which on a class with a sigmoid is among the labels, unless another is given.
+    package static let usualThreshold = 0.5
+
+    /// 1 / (1 + exp(-x)), without overflow.
+    package static func sigmoid(_ logit: Double) -> Double {
+        let power = exp(-logit.magnitude)
+        return logit < 0 ? power / (1 + power) : 1 / (1 + power)
     }
 
     /// The names of all activations, for messages.

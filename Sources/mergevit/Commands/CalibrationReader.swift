@@ -1,4 +1,5 @@
 import Adapters
+import Datasets
 import Files
 import Images
 import Labelling
@@ -86,7 +87,7 @@ struct CalibrationReader {
 
     /// The folder whose images something may be fitted to: of one that is divided into splits that of the training images.
     ///
-    /// - Throws: `LabellingError.labelledImages` when it has none, or looks divided but is not understood.
+    /// - Throws: `FileError` when it has none, or looks divided but is not understood.
     static func fitted(_ folder: String, classesAreKnown: Bool = false, _ log: Logger) throws -> String {
         guard let splits = try SplitFolder(BytePath(folder), classesAreKnown: classesAreKnown) else { return folder }
         let training = try splits.required(.training)

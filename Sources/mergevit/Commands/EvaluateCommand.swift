@@ -1,7 +1,9 @@
 import ArgumentParser
+import Evaluation
 import Files
 import Labelling
 import Logging
+import Reports
 import Tensors
 
 /// `mergevit evaluate`.

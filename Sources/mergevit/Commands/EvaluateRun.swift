@@ -1,10 +1,13 @@
 import Adapters
+import Datasets
+import Evaluation
 import Files
 import Images
 import Labelling
 import Logging
 import Tensors
 import VisionTransformers
+import Workflows
 
 /// The steps of an evaluation: read the data, open the model, let it answer, measure.
 struct EvaluateRun {
@@ -95,7 +98,7 @@ struct EvaluateRun {
         let heads = try ModelBundle(folder: bundle).heads
         let known = try data.tasks.map { task in
             guard let head = heads.first(where: { $0.task == task }) else {
-                throw LabellingError.unknownTask(name: task, known: heads.map(\.task))
+                throw UnknownTask(task, tasks: heads.map(\.task))
             }
             return TaskLabels(name: task, classes: head.classes, activation: head.activation)
         }

@@ -1,5 +1,6 @@
 import Adapters
 import ArgumentParser
+import Datasets
 import Images
 import Labelling
 import Logging
@@ -42,7 +43,7 @@ struct ExportCommand: ParsableCommand {
         guard let task = task ?? (names.count == 1 ? names[0] : nil) else {
             throw ValidationError("Give a --task; there are \(names.joined(separator: ", ")).")
         }
-        guard names.contains(task) else { throw LabellingError.unknownTask(name: task, known: names) }
+        guard names.contains(task) else { throw UnknownTask(task, tasks: names) }
         let folder = try AtomicFolder(
             output, replaces: force, marker: ClassifierExport.recordName, kind: ClassifierExport.kind)
         Interruption.ends { folder.discard() }

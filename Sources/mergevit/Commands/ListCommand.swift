@@ -1,4 +1,6 @@
 import ArgumentParser
+import Datasets
+import Files
 import Labelling
 
 /// `mergevit list`.

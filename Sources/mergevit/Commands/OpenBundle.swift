@@ -1,6 +1,8 @@
+import Datasets
 import Images
 import Labelling
 import VisionTransformers
+import Workflows
 
 /// What the model has to be told.
 struct BundleOptions {

@@ -1,4 +1,5 @@
 import Adapters
+import Datasets
 import Files
 import Images
 import Labelling

@@ -1,4 +1,5 @@
 import Adapters
+import Evaluation
 import Files
 import Glibc
 import Labelling

@@ -1,6 +1,10 @@
 import ArgumentParser
+import Evaluation
+import Files
 import Labelling
+import Reports
 import Training
+import Workflows
 
 /// `mergevit study`.
 struct StudyCommand: ParsableCommand {

@@ -6,6 +6,7 @@ import Logging
 import Tensors
 import Training
 import VisionTransformers
+import Workflows
 
 /// `mergevit train`.
 struct TrainCommand: ParsableCommand {

@@ -1,4 +1,7 @@
 import ArgumentParser
+import Datasets
+import Evaluation
+import Files
 import Labelling
 import Logging
 import VisionTransformers
@@ -243,7 +246,7 @@ struct LabelledDataOptions: ParsableArguments {
         if !task.unknown.isEmpty {
             let names = task.unknown.map { "\"\($0.name)\" (\($0.images))" }.joined(separator: ", ")
             let message = "\(task.name): the head has no class \(names)"
-            guard !strict else { throw LabellingError.labelledImages(path: task.source, reason: message) }
+            guard !strict else { throw FileError(path: task.source, reason: message) }
             let what = task.activation == .sigmoid ? "these labels" : "\(task.unknownImages) image(s)"
             log.warning("\(message); \(what) left out")
         }

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Compute
+import Datasets
+import Files
 import Images
 import Labelling
 import VisionTransformers
@@ -279,7 +281,7 @@ struct LabelOutputOptions: ParsableArguments {
         options.tasks = taskNames
         options.threshold = thresholds.first { $0.task == nil }?.value
         for threshold in thresholds { if let task = threshold.task { options.thresholds[task] = threshold.value } }
-        options.labelSeparator = labelSeparator ?? RowOptions.usualSeparator
+        options.labelSeparator = labelSeparator ?? MultiLabelImages.usualSeparator
         options.guardsFormulas = csvSafe
         options.currentFolder = absolute ? try BytePath.currentFolder() : nil
         return options

@@ -2,6 +2,7 @@ import ArgumentParser
 import Labelling
 import Training
 import VisionTransformers
+import Workflows
 
 /// A task of a study: `NAME=DATA[,ADAPTER[,HEAD]]`.
 struct StudyTaskArgument: ExpressibleByArgument {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Compute
+import Datasets
 import Labelling
 import Training
+import Workflows
 
 /// The options of `train` about the images.
 struct TrainDataOptions: ParsableArguments {

@@ -1,4 +1,6 @@
+import Evaluation
 import Labelling
+import Reports
 import VisionTransformers
 
 /// What `evaluate` says on stdout.

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Datasets
+import Files
 import Labelling
 
 /// What the command answers to its caller.
@@ -21,8 +23,8 @@ enum Failure {
     static func report(_ error: any Error) -> Int32 {
         switch error {
         case let code as ExitCode: return code.rawValue
-        case LabellingError.outputClosed: return Exit.allWell
-        case LabellingError.unknownTask, LabellingError.options:
+        case OutputError.closed: return Exit.allWell
+        case is UnknownTask, LabellingError.options:
             say(Array("\(error)".utf8))
             return Exit.usage
         default: break

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Labelling
 
 /// Command-line arguments as bytes, which need not be UTF-8, carried through the argument parser's strings.

@@ -1,8 +1,10 @@
+import Evaluation
 import Files
 import Labelling
 import Logging
 import Tensors
 import Training
+import Workflows
 
 /// How a study goes: the status line, a line for every result that stays.
 struct StudyDisplay {

@@ -1,3 +1,4 @@
+import Evaluation
 import Labelling
 
 /// What `study` says on stdout.

@@ -12,17 +12,17 @@ final class TrainLog {
     private let descriptor: Int32
     private let start = ContinuousClock.now
     /// Why nothing more can be written.
-    private(set) var failure: LabellingError?
+    private(set) var failure: OutputError?
 
     /// Opens the log.
     ///
     /// - Parameter appends: whether what is there stays.
-    /// - Throws: `LabellingError.output` when that cannot be done.
-    init(_ path: BytePath, appends: Bool) throws(LabellingError) {
+    /// - Throws: `OutputError.cannotWrite` when that cannot be done.
+    init(_ path: BytePath, appends: Bool) throws(OutputError) {
         self.path = path
         let name = path.bytes.map { CChar(bitPattern: $0) } + [0]
         descriptor = open(name, O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : O_TRUNC), 0o644)
-        guard descriptor >= 0 else { throw .output(path: path, reason: String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
     }
 
     deinit { close(descriptor) }
@@ -62,7 +62,7 @@ final class TrainLog {
             if count >= 0 {
                 bytes = bytes.dropFirst(count)
             } else if errno != EINTR {
-                failure = .output(path: path, reason: String(cString: strerror(errno)))
+                failure = .cannotWrite(path: path, reason: String(cString: strerror(errno)))
             }
         }
     }

@@ -1,0 +1,38 @@
+package import Files
+import Tensors
+
+/// Writing down what the inputs of a source are.
+package enum InputListing {
+    /// Writes the paths of all inputs, each followed by the separator.
+    ///
+    /// - Returns: how many there are.
+    /// - Throws: `FileError` when a list cannot be read, or a path holds a line break and lines are written;
+    ///   `OutputError.cannotWrite`.
+    @discardableResult
+    package static func write(
+        _ source: InputSource, to output: OutputFile, separator: FileListSource.Separator
+    ) throws -> Int {
+        let lister = try InputLister(source)
+        var path: [UInt8] = []
+        var block: [UInt8] = []
+        var count = 0
+        while try lister.next(into: &path, waiting: { _ in true }) != nil {
+            guard !path.contains(separator.rawValue) else {
+                throw FileError(
+                    path: BytePath(path), reason: "the path holds a line break, which separates the paths of a list")
+            }
+            count += 1
+            if count % 256 == 0 { LongWork.note("listing inputs", count, of: 0) }
+            block += path
+            block.append(separator.rawValue)
+            if block.count >= 1 << 16 { try flush(&block, to: output) }
+        }
+        try flush(&block, to: output)
+        return count
+    }
+
+    private static func flush(_ block: inout [UInt8], to output: OutputFile) throws(OutputError) {
+        try output.write(block)
+        block.removeAll(keepingCapacity: true)
+    }
+}

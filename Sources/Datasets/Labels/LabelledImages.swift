@@ -1,0 +1,136 @@
+package import Files
+
+/// Images with the class that each shows: what training learns from and evaluation compares with.
+package struct LabelledImages: Sendable, Equatable {
+    /// One image.
+    package struct Item: Sendable, Hashable {
+        /// The image's file.
+        package let path: BytePath
+        /// The place of its class in `classes`.
+        package let `class`: Int
+
+        /// An image of a class.
+        package init(path: BytePath, class: Int) { (self.path, self.class) = (path, `class`) }
+    }
+
+    /// The folder or table that names them.
+    package let source: BytePath
+    /// The class names; in byte order as they are read.
+    package let classes: [String]
+    /// The images: of a folder by class and then in byte order of their paths, of a table in its order.
+    package let items: [Item]
+
+    /// What a user ought to know of how they were read, a sentence each.
+    package let notes: [String]
+
+    /// Images from their parts. The caller guarantees that every item's class is among the classes.
+    package init(source: BytePath, classes: [String], items: [Item], notes: [String] = []) {
+        (self.source, self.classes, self.items, self.notes) = (source, classes, items, notes)
+    }
+
+    /// Reads a folder of class folders (`init(folder:endings:)`), or a `LabelledTable`.
+    ///
+    /// - Parameter split: what the images are for: of a table that tells splits apart, only those of this one are taken.
+    /// - Throws: `FileError` as the two do, or when a table has no images of the split.
+    package init(
+        _ path: BytePath, for split: DataSplit, _ reading: LabelledReading = LabelledReading()
+    ) throws(FileError) {
+        switch FileStatus.of(path) {
+        case .failure(let error): throw FileError(path: path, reason: "\(error)")
+        case .success(let status) where status.isFolder: self = try .init(folder: path, endings: reading.endings)
+        case .success:
+            let table = try LabelledTable(path, reading)
+            self = table.images([split])
+            guard !items.isEmpty else {
+                throw FileError(path: path, reason: "no row is of the \(split.rawValue) images, which are wanted here")
+            }
+        }
+    }
+
+    /// Reads the images that a model is measured on: as `init(_:for:_:)` does, but never those of several splits.
+    ///
+    /// - Throws: `FileError` also for a folder that is divided into splits, with the one that may be meant.
+    package init(
+        measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading()
+    ) throws(FileError) {
+        if let splits = try SplitFolder(path, classesAreKnown: true) {
+            let meant = splits.folder(.test) ?? splits.folder(.validation) ?? splits.folder(.training)
+            throw FileError(path: path, reason: "is divided into \(splits): did you mean \(meant ?? path)?")
+        }
+        guard case .success(let status) = FileStatus.of(path), !status.isFolder else {
+            self = try .init(path, for: .test, reading)
+            return
+        }
+        let table = try LabelledTable(path, reading)
+        let measured = table.measuredSplit
+        let images = table.images((measured?.split).map { [$0] })
+        self.init(
+            source: path, classes: images.classes, items: images.items,
+            notes: images.notes + [measured?.note].compactMap(\.self))
+    }
+
+    /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries and what systems leave in
+    /// folders are left out. A class has its folder's name without white space at its ends.
+    ///
+    /// - Parameter endings: the endings of files that are images, in lower case; nil for all files.
+    /// - Throws: `FileError` when a folder cannot be listed or holds nothing, a file stands outside the
+    ///   class folders, or a class's name is not UTF-8, or that of another class.
+    package init(folder: BytePath, endings: Set<String>? = nil) throws(FileError) {
+        func failure(_ reason: String) -> FileError { FileError(path: folder, reason: reason) }
+        let contents = try FolderContents(folder)
+        let reading = InputReading(endings: endings)
+        let strays = contents.files.filter(reading.takes).map { "\(BytePath($0))" }
+        guard strays.isEmpty else {
+            throw failure("expected a folder for each class, found \(LabelledImages.some(strays)) beside them")
+        }
+        guard !contents.folders.isEmpty else { throw failure("expected a folder for each class, found none") }
+        var classes: [String] = []
+        var items: [Item] = []
+        for name in contents.folders.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+            let path = folder.appending(name)
+            guard let text = String(validating: name, as: UTF8.self).map(ClassName.trimmed) else {
+                throw FileError(path: path, reason: "a class is named by its folder, whose name must be UTF-8")
+            }
+            guard !text.isEmpty, !classes.contains(text) else {
+                throw FileError(
+                    path: path, reason: "the name of this class is \(text.isEmpty ? "empty" : "that of another folder")"
+                )
+            }
+            let before = items.count
+            var walk = FolderWalk(path)
+            var file: [UInt8] = []
+            while let input = walk.next(into: &file) {
+                if case .unreadable(let reason) = input {
+                    throw FileError(path: BytePath(file), reason: reason)
+                }
+                guard reading.takes(file) else { continue }
+                items.append(Item(path: BytePath(file), class: classes.count))
+            }
+            guard items.count > before else { throw FileError(path: path, reason: "the class has no images") }
+            classes.append(text)
+        }
+        let warning = ClassName.warning(of: classes).map { ["\(folder): \($0)"] }
+        self.init(source: folder, classes: classes, items: items, notes: warning ?? [])
+    }
+
+    /// The same images with the places of other class names.
+    ///
+    /// - Throws: `FileError` naming the classes that are not among them.
+    package func indexed(by others: [String]) throws(FileError) -> LabelledImages {
+        let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let unknown = classes.filter { places[$0] == nil }
+        guard unknown.isEmpty else {
+            throw FileError(path: source, reason: "classes that are not known: \(LabelledImages.some(unknown))")
+        }
+        let moved = classes.map { places[$0] ?? 0 }
+        return LabelledImages(
+            source: source, classes: others, items: items.map { Item(path: $0.path, class: moved[$0.class]) },
+            notes: notes)
+    }
+
+    /// The first few names, and how many more there are.
+    package static func some(_ names: [String]) -> String {
+        let shown = names.prefix(3).joined(separator: ", ")
+        return names.count > 3 ? "\(shown) and \(names.count - 3) more" : shown
+    }
+}

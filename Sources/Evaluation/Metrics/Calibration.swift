@@ -1,0 +1,73 @@
+/// How well confidence tells how often a model is right: answers by their confidence, in bins of equal width.
+///
+/// Bin i of m holds confidences in (i/m, (i+1)/m], the first one 0 too. Guo et al., On Calibration of Modern Neural
+/// Networks, ICML 2017 (arXiv 1706.04599).
+package struct Calibration: Sendable, Equatable {
+    /// The answers of one bin.
+    package struct Bin: Sendable, Equatable {
+        /// How many there are.
+        package internal(set) var count = 0
+        /// How many of them are right.
+        package internal(set) var hits = 0
+        /// The sum of their confidences.
+        var confidences = 0.0
+
+        /// Their mean confidence; nil in an empty bin.
+        package var confidence: Double? { count == 0 ? nil : confidences / Double(count) }
+        /// The share of them that is right; nil in an empty bin.
+        package var accuracy: Double? { count == 0 ? nil : Double(hits) / Double(count) }
+        /// How far the two are apart; 0 in an empty bin.
+        package var gap: Double { count == 0 ? 0 : abs(Double(hits) - confidences) / Double(count) }
+    }
+
+    /// The number of bins unless specified.
+    package static let defaultBins = 15
+
+    /// The bins from confidence 0 to 1.
+    package private(set) var bins: [Bin]
+
+    /// So many empty bins, at least one.
+    package init(bins count: Int = Calibration.defaultBins) { bins = Array(repeating: Bin(), count: max(1, count)) }
+
+    /// The bins of some answers; those without a confidence are left out.
+    package init(_ answers: some Sequence<ScoredAnswer>, bins count: Int = Calibration.defaultBins) {
+        self.init(bins: count)
+        for answer in answers { add(answer) }
+    }
+
+    package mutating func add(_ answer: ScoredAnswer) {
+        guard let confidence = answer.confidence else { return }
+        let place = bin(of: confidence)
+        bins[place].count += 1
+        bins[place].confidences += confidence
+        if answer.isRight { bins[place].hits += 1 }
+    }
+
+    mutating func reset() {
+        for index in bins.indices { bins[index] = Bin() }
+    }
+
+    /// The bin that a confidence belongs to.
+    private func bin(of confidence: Double) -> Int {
+        let scaled = (confidence * Double(bins.count)).rounded(.up)
+        return min(max(Int(min(scaled, Double(bins.count))), 1), bins.count) - 1
+    }
+
+    /// The confidences that a bin holds: above the lower bound, up to the upper.
+    package func range(_ bin: Int) -> ClosedRange<Double> {
+        Double(bin) / Double(bins.count)...Double(bin + 1) / Double(bins.count)
+    }
+
+    /// How many answers there are.
+    package var count: Int { bins.reduce(0) { $0 + $1.count } }
+
+    /// The expected calibration error: the mean of |accuracy − confidence| over the bins, weighted by their counts; nil
+    /// without answers.
+    package var expectedError: Double? {
+        let count = count
+        return count == 0 ? nil : bins.reduce(0) { $0 + $1.gap * Double($1.count) } / Double(count)
+    }
+
+    /// The largest |accuracy − confidence| of a bin; nil without answers.
+    package var maximumError: Double? { count == 0 ? nil : bins.map(\.gap).max() }
+}

@@ -1,0 +1,245 @@
+package import Files
+import Tensors
+import VisionTransformers
+
+/// One task's images, answers and metrics.
+package struct TaskEvaluation: Sendable {
+    /// The images and classes.
+    package let task: EvaluationTask
+    /// What was answered.
+    package let answers: TaskAnswers
+    /// How well; nil when not one image was answered.
+    package let result: Result?
+    /// The least accuracy that is asked for, or where images show labels the least mean average precision; nil for
+    /// none.
+    package let minimum: Double?
+
+    /// How well a task was answered.
+    package enum Result: Sendable, Equatable {
+        case classes(TaskMetrics)
+        case labels(MultiLabelMetrics)
+        case values(RegressionMetrics)
+    }
+
+    /// Measures the answers of a task.
+    ///
+    /// - Parameter minimum: the least accuracy that is asked for, or where images show labels the least mean average
+    ///   precision.
+    package init(
+        _ task: EvaluationTask, _ answers: TaskAnswers, minimum: Double? = nil,
+        bootstrap: BootstrapOptions = BootstrapOptions()
+    ) {
+        self.task = task
+        self.answers = answers
+        self.minimum = minimum
+        let (name, classes) = (task.name, task.classes.count)
+        result =
+            switch task.truths {
+            case .classes:
+                TaskMetrics(
+                    task: name, classes: classes, answers: answers.known, ranksKnown: answers.ranksKnown,
+                    bootstrap: bootstrap
+                ).map(Result.classes)
+            case .labels:
+                MultiLabelMetrics(
+                    task: name, classes: classes, answers: answers.labels.compactMap(\.self), bootstrap: bootstrap
+                ).map(Result.labels)
+            case .values:
+                RegressionMetrics(
+                    task: name, outputs: classes, answers: answers.values.compactMap(\.self), bootstrap: bootstrap
+                ).map(Result.values)
+            }
+    }
+
+    /// How well, where images show a class.
+    package var metrics: TaskMetrics? { if case .classes(let metrics) = result { metrics } else { nil } }
+
+    /// How many images were answered.
+    package var images: Int {
+        switch result {
+        case nil: 0
+        case .classes(let metrics): metrics.images
+        case .labels(let metrics): metrics.images
+        case .values(let metrics): metrics.images
+        }
+    }
+
+    /// What a minimum is compared with: the accuracy or the mean average precision; nil when it is not known.
+    package var score: Double? {
+        switch result {
+        case .classes(let metrics): metrics.top1.value
+        case .labels(let metrics): metrics.meanAveragePrecision?.value
+        case .values, nil: nil
+        }
+    }
+
+    /// Whether the accuracy or mean average precision is at least what is asked for.
+    package var isGoodEnough: Bool { minimum.map { (score ?? 0) >= $0 } ?? true }
+}
+
+/// What was measured, of which model, and how: all that a report says.
+package struct Evaluation: Sendable {
+    /// The tasks in the order in which they were asked for.
+    package let tasks: [TaskEvaluation]
+    /// How the intervals of means were computed.
+    package let bootstrap: BootstrapOptions
+    /// The command's version.
+    package let version: String
+    /// What answered: paths, hashes, recipe.
+    package let model: JSON
+
+    /// The version of the format of `metrics.json`.
+    package static let formatVersion = 1
+    /// What `metrics.json` says that it is.
+    package static let format = "mergevit-evaluation"
+
+    /// An evaluation from its parts.
+    package init(tasks: [TaskEvaluation], bootstrap: BootstrapOptions, version: String, model: JSON) {
+        self.tasks = tasks
+        self.bootstrap = bootstrap
+        self.version = version
+        self.model = model
+    }
+
+    /// How many images have no answer.
+    package var failures: Int { tasks.reduce(0) { $0 + $1.answers.failures.count } }
+
+    /// The mean accuracy of the tasks that have one, each counting the same; nil without any.
+    package var meanAccuracy: Double? {
+        let values = tasks.compactMap { $0.metrics?.top1.value }
+        return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+    }
+}
+
+extension Evaluation {
+    /// `metrics.json`. It tells nothing of when and how fast it was made: the same images and model give the same bytes.
+    package var json: JSON {
+        .object([
+            "format": .string(Self.format), "format_version": .int(Self.formatVersion), "version": .string(version),
+            "settings": .object([
+                "confidence": .double(ConfidenceInterval.level), "bootstrap_resamples": .int(bootstrap.resamples),
+                "bootstrap_seed": .number(String(bootstrap.seed)), "calibration_bins": .int(Calibration.defaultBins),
+            ]),
+            "mean_top1": meanAccuracy.map(JSON.double) ?? .null,
+            "images": .int(tasks.reduce(0) { $0 + $1.task.items.count }), "failed": .int(failures),
+            "tasks": .array(tasks.map(\.json)), "model": model,
+        ])
+    }
+}
+
+extension TaskEvaluation {
+    /// The metrics of the task as a whole, by name, in the order in which they are written.
+    package var estimates: [(name: String, estimate: Estimate?)] {
+        switch task.truths {
+        case .classes:
+            return [
+                ("top1", metrics?.top1), ("top5", metrics?.top5), ("macro_f1", metrics?.macroF1),
+                ("balanced_accuracy", metrics?.balancedAccuracy),
+                ("expected_calibration_error", metrics?.calibrationError), ("log_loss", metrics?.logLoss),
+            ]
+        case .labels:
+            var metrics: MultiLabelMetrics?
+            if case .labels(let found) = result { metrics = found }
+            return [
+                ("map", metrics?.meanAveragePrecision), ("micro_f1", metrics?.microF1), ("macro_f1", metrics?.macroF1),
+                ("micro_precision", metrics?.microPrecision), ("micro_recall", metrics?.microRecall),
+                ("exact_match", metrics?.exactMatch),
+            ]
+        case .values:
+            guard case .values(let found) = result else { return [("mae", nil), ("rmse", nil), ("r2", nil)] }
+            return found.mean.estimates
+        }
+    }
+
+    fileprivate var json: JSON {
+        var object: JSONObject = [
+            "name": .string(task.name), "data": .string(task.source.description),
+            "images": .int(task.items.count), "answered": .int(images),
+            "failed": .int(answers.failures.count),
+        ]
+        if task.activation != .softmax { object["activation"] = .string(task.activation.rawValue) }
+        if task.activation == .identity {
+            object["outputs"] = .int(task.classes.count)
+        } else {
+            object["classes"] = .int(task.classes.count)
+            object["classes_without_images"] = .array(task.classesWithoutImages.map(JSON.string))
+            object["unknown_images"] = .int(task.unknownImages)
+            object["unknown_classes"] = .object(
+                task.unknown.reduce(into: JSONObject()) { $0[$1.name] = .int($1.images) })
+        }
+        if task.activation == .sigmoid { object["threshold"] = answers.threshold.map(JSON.double) ?? .null }
+        for (name, estimate) in estimates { object[name] = estimate.map(\.json) ?? .null }
+        switch task.activation {
+        case .softmax:
+            object["minimum_accuracy"] = minimum.map(JSON.double) ?? .null
+            object["is_accurate_enough"] = .bool(isGoodEnough)
+        case .sigmoid:
+            object["minimum_map"] = minimum.map(JSON.double) ?? .null
+            object["is_good_enough"] = .bool(isGoodEnough)
+        case .identity: break
+        }
+        object["missing"] = .array(answers.missing.map(JSON.string))
+        switch result {
+        case nil: break
+        case .labels(let metrics):
+            object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0, isLabel: true) })
+        case .values(let metrics):
+            object["per_output"] = .array(
+                zip(task.classes, metrics.perOutput).map { name, errors in
+                    var output: JSONObject = ["output": .string(name)]
+                    for (key, estimate) in errors.estimates { output[key] = estimate.map(\.json) ?? .null }
+                    return .object(output)
+                })
+        case .classes(let metrics):
+            object["per_class"] = .array(zip(task.classes, metrics.perClass).map { $1.json($0, isLabel: false) })
+            object["confusion_matrix"] = .object([
+                "classes": .array(task.classes.map(JSON.string)),
+                "rows_true_columns_predicted": .array(
+                    (0..<metrics.confusion.classes).map { .array(metrics.confusion.row($0).map(JSON.int)) }),
+            ])
+            object["calibration"] = .array(metrics.calibration.json)
+        }
+        object["failures"] = .array(
+            answers.failures.map { .object(["path": .string($0.path.description), "reason": .string($0.reason)]) })
+        return .object(object)
+    }
+}
+
+extension Estimate {
+    package var json: JSON {
+        .object([
+            "value": .double(value), "low": interval.map { .double($0.low) } ?? .null,
+            "high": interval.map { .double($0.high) } ?? .null,
+        ])
+    }
+}
+
+extension ClassMetrics {
+    fileprivate func json(_ name: String, isLabel: Bool) -> JSON {
+        var object: JSONObject = [
+            "class": .string(name), "support": .int(support), "predicted": .int(predicted), "hits": .int(hits),
+        ]
+        if isLabel { object["average_precision"] = averagePrecision.map(JSON.double) ?? .null }
+        object["precision"] = precision.map(\.json) ?? .null
+        object["recall"] = recall.map(\.json) ?? .null
+        object["f1"] = f1.map(JSON.double) ?? .null
+        return .object(object)
+    }
+}
+
+extension RegressionMetrics.Errors {
+    /// The errors by name, in the order in which they are written.
+    package var estimates: [(name: String, estimate: Estimate?)] { [("mae", mae), ("rmse", rmse), ("r2", r2)] }
+}
+
+extension Calibration {
+    fileprivate var json: [JSON] {
+        bins.enumerated().map { index, bin in
+            .object([
+                "above": .double(range(index).lowerBound), "to": .double(range(index).upperBound),
+                "answers": .int(bin.count), "confidence": bin.confidence.map(JSON.double) ?? .null,
+                "accuracy": bin.accuracy.map(JSON.double) ?? .null,
+            ])
+        }
+    }
+}

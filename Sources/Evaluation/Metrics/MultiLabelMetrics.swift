@@ -1,0 +1,114 @@
+/// How well one task was answered whose images show any number of labels: pure numbers of true labels and answers.
+///
+/// Means over classes are over those that at least one image shows.
+package struct MultiLabelMetrics: Sendable, Equatable {
+    /// How many images were answered; at least one.
+    package let images: Int
+    /// The share of images that were given all their labels and no others, with Wilson's interval.
+    package let exactMatch: Estimate
+    /// The mean of the average precisions, with a bootstrap interval; nil when scores are not known.
+    package let meanAveragePrecision: Estimate?
+    /// 2·hits / (support + predicted) of all classes together, with a bootstrap interval; nil when both are 0.
+    package let microF1: Estimate?
+    /// The mean F1 of the classes, with a bootstrap interval; nil when no image shows a label.
+    package let macroF1: Estimate?
+    /// hits / predicted of all classes together, with a bootstrap interval; nil when no label was given.
+    package let microPrecision: Estimate?
+    /// hits / support of all classes together, with a bootstrap interval; nil when no image shows a label.
+    package let microRecall: Estimate?
+    /// By class, in the head's order.
+    package let perClass: [ClassMetrics]
+
+    /// Measures the answers of a task.
+    ///
+    /// - Parameters:
+    ///   - task: the task's name, from which its bootstrap samples are drawn.
+    ///   - classes: how many classes the head has.
+    ///   - answers: what was answered; with scores of all classes in every one, or in none.
+    /// - Returns: nil when there are no answers.
+    package init?(task: String, classes: Int, answers: [LabelAnswer], bootstrap: BootstrapOptions = BootstrapOptions())
+    {
+        guard let exactMatch = Estimate.proportion(answers.count(where: \.isExact), of: answers.count) else {
+            return nil
+        }
+        let sums = LabelSums(classes: classes, answers)
+        let (means, intervals) = (sums.means, sums.intervals(task: task, bootstrap))
+        func estimate(_ index: Int) -> Estimate? { means[index].map { Estimate($0, intervals[index]) } }
+        images = answers.count
+        self.exactMatch = exactMatch
+        meanAveragePrecision = estimate(0)
+        microF1 = estimate(1)
+        macroF1 = estimate(2)
+        microPrecision = estimate(3)
+        microRecall = estimate(4)
+        perClass = (0..<classes).map { index in
+            ClassMetrics(
+                sums.counts, index, averagePrecision: sums.rankings.isEmpty ? nil : sums.rankings[index].value)
+        }
+    }
+}
+
+/// What the means are computed from: of all answers, and of each sample that the bootstrap draws.
+private struct LabelSums {
+    let answers: [LabelAnswer]
+    /// One per class; none when scores are not known.
+    let rankings: [AveragePrecision]
+    private(set) var counts: ClassCounts
+    /// How often the sample holds each image.
+    private var images: [Int]
+
+    init(classes: Int, _ answers: [LabelAnswer]) {
+        self.answers = answers
+        counts = ClassCounts(classes: classes)
+        images = Array(repeating: 1, count: answers.count)
+        rankings =
+            answers.contains { $0.scores.count != classes }
+            ? []
+            : (0..<classes).map { label in
+                AveragePrecision(
+                    scores: answers.map { $0.scores[label] }, isPositive: answers.map { $0.truth.contains(label) })
+            }
+        for answer in answers { counts.add(answer, times: 1) }
+    }
+
+    /// Mean average precision, micro F1, macro F1, micro precision and micro recall.
+    var means: [Double?] {
+        let precisions = rankings.compactMap { ranking in ranking.value { images[$0] } }
+        func total(_ counts: [Int]) -> Double { Double(counts.reduce(0, +)) }
+        let (support, predicted) = (total(counts.support), total(counts.predicted))
+        let hits = total(counts.hits)
+        return [
+            precisions.isEmpty ? nil : precisions.reduce(0, +) / Double(precisions.count),
+            support + predicted == 0 ? nil : 2 * hits / (support + predicted), counts.macroF1,
+            predicted == 0 ? nil : hits / predicted, support == 0 ? nil : hits / support,
+        ]
+    }
+
+    /// The intervals of these means.
+    func intervals(task: String, _ options: BootstrapOptions) -> [ConfidenceInterval?] {
+        var bootstrap = Bootstrap(seed: options.seed, task: task)
+        var sums = self
+        var values = [[Double]](repeating: [], count: means.count)
+        for _ in 0..<max(options.resamples, 0) {
+            sums.counts.reset()
+            for index in sums.images.indices { sums.images[index] = 0 }
+            bootstrap.sample(answers.count) { sums.images[$0] += 1 }
+            for (answer, times) in zip(answers, sums.images) where times > 0 { sums.counts.add(answer, times: times) }
+            for (index, value) in sums.means.enumerated() { if let value { values[index].append(value) } }
+        }
+        return means.enumerated().map { index, mean in
+            mean.flatMap { ConfidenceInterval.percentile(of: values[index], about: $0, within: 0...1) }
+        }
+    }
+}
+
+extension ClassCounts {
+    /// Counts the labels of an image that a sample holds several times.
+    fileprivate mutating func add(_ answer: LabelAnswer, times: Int) {
+        for label in answer.truth { support[label] += times }
+        for label in answer.predicted {
+            predicted[label] += times
+            if answer.truth.contains(label) { hits[label] += times }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+/// How well the values of one task were predicted: pure numbers of true and predicted values.
+package struct RegressionMetrics: Sendable, Equatable {
+    /// How well some outputs were predicted, with bootstrap intervals.
+    package struct Errors: Sendable, Equatable {
+        /// The mean absolute error.
+        package let mae: Estimate
+        /// The root of the mean squared error.
+        package let rmse: Estimate
+        /// 1 − Σ(y − ŷ)² / Σ(y − ȳ)²; nil when the true values are all the same.
+        package let r2: Estimate?
+    }
+
+    /// How many images were answered; at least one.
+    package let images: Int
+    /// The means over the outputs, each of which counts the same.
+    package let mean: Errors
+    /// By output, in the head's order.
+    package let perOutput: [Errors]
+
+    /// Measures the answers of a task.
+    ///
+    /// - Parameters:
+    ///   - task: the task's name, from which its bootstrap samples are drawn.
+    ///   - outputs: how many the head has.
+    ///   - answers: what was answered; finite.
+    /// - Returns: nil when there are no answers or no outputs.
+    package init?(task: String, outputs: Int, answers: [ValueAnswer], bootstrap: BootstrapOptions = BootstrapOptions())
+    {
+        guard !answers.isEmpty, outputs > 0 else { return nil }
+        let all = Self.numbers(answers, outputs)
+        var samples = [[[Double]]](repeating: [[], [], []], count: outputs + 1)
+        var generator = Bootstrap(seed: bootstrap.seed, task: task)
+        for _ in 0..<max(bootstrap.resamples, 0) {
+            var sample: [ValueAnswer] = []
+            sample.reserveCapacity(answers.count)
+            generator.sample(answers.count) { sample.append(answers[$0]) }
+            for (place, numbers) in Self.numbers(sample, outputs).enumerated() {
+                for (index, number) in numbers.enumerated() { if let number { samples[place][index].append(number) } }
+            }
+        }
+        let largest = Double.greatestFiniteMagnitude
+        let limits = [0...largest, 0...largest, -largest...1]
+        let errors = all.indices.compactMap { place -> Errors? in
+            let estimates = (0..<3).map { index in
+                all[place][index].map {
+                    Estimate($0, .percentile(of: samples[place][index], about: $0, within: limits[index]))
+                }
+            }
+            guard let mae = estimates[0], let rmse = estimates[1] else { return nil }
+            return Errors(mae: mae, rmse: rmse, r2: estimates[2])
+        }
+        guard errors.count == outputs + 1 else { return nil }
+        (images, mean, perOutput) = (answers.count, errors[0], Array(errors.dropFirst()))
+    }
+
+    /// MAE, RMSE and R²: the means over the outputs, then those of each output. The mean R² is not known if one is not.
+    private static func numbers(_ answers: [ValueAnswer], _ outputs: Int) -> [[Double?]] {
+        let count = Double(answers.count)
+        let each = (0..<outputs).map { output -> [Double?] in
+            let mean = answers.reduce(0) { $0 + $1.truth[output] } / count
+            let (lowest, highest) = answers.reduce((Double.infinity, -Double.infinity)) {
+                (min($0.0, $1.truth[output]), max($0.1, $1.truth[output]))
+            }
+            var (absolute, squares, spread) = (0.0, 0.0, 0.0)
+            for answer in answers {
+                let error = answer.predicted[output] - answer.truth[output]
+                absolute += abs(error)
+                squares += error * error
+                spread += (answer.truth[output] - mean) * (answer.truth[output] - mean)
+            }
+            return [
+                absolute / count, (squares / count).squareRoot(),
+                lowest < highest && spread > 0 ? 1 - squares / spread : nil,
+            ]
+        }
+        let means = (0..<3).map { index -> Double? in
+            let known = each.compactMap { $0[index] }
+            return known.count == outputs ? known.reduce(0, +) / Double(outputs) : nil
+        }
+        return [means] + each
+    }
+}

@@ -1,0 +1,212 @@
+package import Datasets
+package import Files
+package import VisionTransformers
+
+/// The images that one task is evaluated on, with what they show: a class, any number of labels, or values.
+///
+/// Classes are matched by name. A class of the data that the head does not have cannot be answered: its images are counted
+/// and left out; where images show several labels, it is only the label that is left out. A class of the head without
+/// images is allowed.
+package struct EvaluationTask: Sendable, Equatable {
+    /// One image.
+    package struct Item: Sendable, Equatable {
+        /// The image's file.
+        package let path: BytePath
+        /// What it shows: the place of its class in the head, or of its labels or values in `truths`.
+        package let truth: Int
+    }
+
+    /// What images show.
+    package enum Truths: Sendable, Equatable {
+        /// One class each.
+        case classes
+        /// Any number of labels each: the different sets of them, by ascending places in the head.
+        case labels([[Int]])
+        /// A value for each output: the values of each image.
+        case values([[Double]])
+    }
+
+    /// A class that the head does not have.
+    package struct UnknownClass: Sendable, Equatable {
+        /// Its name in the data.
+        package let name: String
+        /// How many images it has.
+        package let images: Int
+    }
+
+    /// The task's name.
+    package let name: String
+    /// The head's class names, in the order of its logits; the names of its outputs where images show values.
+    package let classes: [String]
+    /// What images show.
+    package let truths: Truths
+    /// The folder or table that names the images.
+    package let source: BytePath
+    /// The images whose class the head has, in the order of the data.
+    package let items: [Item]
+    /// The classes of the data that the head does not have.
+    package let unknown: [UnknownClass]
+
+    /// Matches labelled images with a head's classes.
+    ///
+    /// - Throws: `FileError` when not one class is the head's.
+    package init(name: String, classes: [String], images: LabelledImages) throws(FileError) {
+        let places = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let own = images.classes.map { places[$0] }
+        var counts = Array(repeating: 0, count: images.classes.count)
+        var items: [Item] = []
+        for item in images.items {
+            counts[item.class] += 1
+            if let truth = own[item.class] { items.append(Item(path: item.path, truth: truth)) }
+        }
+        guard !items.isEmpty else {
+            throw FileError(
+                path: images.source,
+                reason: "none of its classes (\(LabelledImages.some(images.classes))) is one of \(name)'s: "
+                    + LabelledImages.some(classes))
+        }
+        self.name = name
+        self.classes = classes
+        truths = .classes
+        source = images.source
+        self.items = items
+        unknown = images.classes.indices.filter { own[$0] == nil }.map {
+            UnknownClass(name: images.classes[$0], images: counts[$0])
+        }
+    }
+
+    /// Matches images of any number of labels with a head's classes.
+    ///
+    /// - Throws: `FileError` when not one label is the head's.
+    package init(name: String, classes: [String], images: MultiLabelImages) throws(FileError) {
+        let counts = images.counts
+        let unknown = images.classes.indices.filter { !classes.contains(images.classes[$0]) }
+        guard unknown.count < images.classes.count else {
+            throw FileError(
+                path: images.source,
+                reason: "none of its labels (\(LabelledImages.some(images.classes))) is one of \(name)'s: "
+                    + LabelledImages.some(classes))
+        }
+        let matched = images.indexed(by: classes)
+        self.name = name
+        self.classes = classes
+        truths = .labels(matched.sets)
+        source = images.source
+        items = matched.items.map { Item(path: $0.path, truth: $0.class) }
+        self.unknown = unknown.map { UnknownClass(name: images.classes[$0], images: counts[$0]) }
+    }
+
+    /// Images with a value for each output of a head.
+    package init(name: String, images: ImageValues) {
+        self.name = name
+        classes = images.outputs
+        truths = .values(images.values)
+        source = images.source
+        items = images.paths.enumerated().map { Item(path: $1, truth: $0) }
+        unknown = []
+    }
+
+    /// The activation of the heads that such images are for.
+    package var activation: HeadActivation {
+        switch truths {
+        case .classes: .softmax
+        case .labels: .sigmoid
+        case .values: .identity
+        }
+    }
+
+    /// The head's classes that no image shows.
+    package var classesWithoutImages: [String] {
+        var isShown = Array(repeating: false, count: classes.count)
+        for item in items {
+            switch truths {
+            case .classes: isShown[item.truth] = true
+            case .labels(let sets): for label in sets[item.truth] { isShown[label] = true }
+            case .values: return []
+            }
+        }
+        return classes.indices.filter { !isShown[$0] }.map { classes[$0] }
+    }
+
+    /// How many images are left out because they are of unknown classes.
+    package var unknownImages: Int { truths == .classes ? unknown.reduce(0) { $0 + $1.images } : 0 }
+
+    /// What an image shows, as one text.
+    package func shown(by item: Item) -> String {
+        switch truths {
+        case .classes: classes[item.truth]
+        case .labels(let sets):
+            sets[item.truth].map { classes[$0] }.joined(separator: MultiLabelImages.usualSeparator)
+        case .values(let values):
+            values[item.truth].map { "\($0)" }.joined(separator: MultiLabelImages.usualSeparator)
+        }
+    }
+}
+
+/// What came of the images of a task.
+package struct TaskAnswers: Sendable, Equatable {
+    /// An image without an answer.
+    package struct Failure: Sendable, Equatable {
+        /// The image's file.
+        package let path: BytePath
+        /// Why it has none.
+        package let reason: String
+
+        /// A failure of one image.
+        package init(path: BytePath, reason: String) { (self.path, self.reason) = (path, reason) }
+    }
+
+    /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or
+    /// values.
+    package var answers: [ScoredAnswer?] = []
+    /// The same where images show labels.
+    package var labels: [LabelAnswer?] = []
+    /// The same where images show values.
+    package var values: [ValueAnswer?] = []
+    /// The least probability of a label; nil where the labels were chosen before.
+    package var threshold: Double?
+    /// The images without an answer, in the same order.
+    package var failures: [Failure] = []
+    /// How many of the best answers are known for each image.
+    package var ranksKnown = Int.max
+    /// What cannot be computed from these answers, and why, in sentences.
+    package var missing: [String] = []
+
+    /// No answers yet, for so many images of one class each.
+    package init(count: Int) { answers = Array(repeating: nil, count: count) }
+
+    /// No answers yet to the images of a task.
+    ///
+    /// - Parameter threshold: the least probability of a label, if they are still to be chosen.
+    package init(to task: EvaluationTask, threshold: Double? = nil) {
+        switch task.truths {
+        case .classes: answers = Array(repeating: nil, count: task.items.count)
+        case .labels:
+            labels = Array(repeating: nil, count: task.items.count)
+            self.threshold = threshold
+        case .values: values = Array(repeating: nil, count: task.items.count)
+        }
+    }
+
+    /// The answers that there are.
+    package var known: [ScoredAnswer] { answers.compactMap(\.self) }
+
+    /// The same answers with classes in another order.
+    ///
+    /// - Returns: nil unless both orders hold the same classes.
+    package func reindexed(from classes: [String], to others: [String]) -> TaskAnswers? {
+        guard classes != others else { return self }
+        let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let moved = classes.compactMap { places[$0] }
+        guard moved.count == classes.count, Set(moved).count == others.count else { return nil }
+        var result = self
+        result.answers = answers.map { answer in
+            answer.map {
+                ScoredAnswer(
+                    truth: moved[$0.truth], predicted: moved[$0.predicted], rank: $0.rank, confidence: $0.confidence,
+                    logLoss: $0.logLoss)
+            }
+        }
+        return result
+    }
+}

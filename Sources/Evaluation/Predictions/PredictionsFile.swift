@@ -1,0 +1,316 @@
+package import Datasets
+package import Files
+import Glibc
+
+/// Answers that `label` wrote earlier, to be measured without a model.
+///
+/// How much can be measured depends on what was written: `--all-scores` has all, the best answer's probability is enough for
+/// calibration, labels alone give accuracy and F1.
+package struct PredictionsFile {
+    private let table: PredictionsTable
+    private let folder: BytePath
+
+    /// Reads a CSV or TSV, wide or long.
+    ///
+    /// - Parameter reading: how the tasks' answers are to be read.
+    /// - Throws: `FileError` naming the line where it is not what `label` writes, or a task's columns
+    ///   are not those of its activation.
+    package init(_ path: BytePath, reading: PredictionsReading = PredictionsReading()) throws {
+        folder = try BytePath.currentFolder()
+        table = try PredictionsTable(path, in: folder, reading: reading)
+    }
+
+    /// The names of the tasks in it.
+    package var tasks: [String] { table.tasks.map(\.name) }
+
+    /// The answers to the images of a task. Images are matched by their absolute paths, in which links are not looked at.
+    ///
+    /// The classes are those that have scores. Without `--all-scores` the head's classes are not known; then they are those
+    /// of the data and of the answers, in byte order.
+    ///
+    /// - Parameter rows: where every answer is written, if anywhere.
+    /// - Returns: the task with the classes that are known, and its answers. An image that has no row is among the failures.
+    /// - Throws: `UnknownTask`; `FileError` when a label is not among the classes, the
+    ///   scores are not those of a softmax, or not one of the images is in the file.
+    package func answers(
+        to name: String, images: LabelledImages, rows: AnswerRows? = nil
+    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+        let given = try task(name)
+        try checkSoftmax(given, images.classes)
+        let answered = ScoredTask(given, isLong: table.isLong, dataClasses: images.classes)
+        let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
+        var answers = TaskAnswers(to: task)
+        answers.ranksKnown = answered.ranksKnown
+        answers.missing = answered.missing
+        try collect(given, task, &answers, rows) { entry, index, answers throws in
+            let item = task.items[index]
+            switch answered.answer(entry, truth: item.truth) {
+            case .unknownLabel(let label): throw unknown(label, item)
+            case .withheld: return "its label was withheld (below the threshold)"
+            case .scored(let answer, let best, let trueScore):
+                answers.answers[index] = answer
+                rows?.append(
+                    path: item.path, task: task, item: item, answer: answer, best: best, trueScore: trueScore)
+                return nil
+            }
+        }
+        return (task, answers)
+    }
+
+    /// The answers of a head with a sigmoid to the images of a task.
+    ///
+    /// The labels are those in the file, or with a threshold those whose scores reach it.
+    ///
+    /// - Parameters:
+    ///   - threshold: the least probability of a label; nil to take the labels that are in the file.
+    ///   - rows: where every answer is written, if anywhere.
+    /// - Returns: the task and its answers, as for images of one class.
+    /// - Throws: `FileError` as for images of one class, and when a threshold is given but not all scores are
+    ///   known.
+    package func answers(
+        to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: AnswerRows? = nil
+    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+        let given = try task(name)
+        let answered = LabelledTask(given, isLong: table.isLong, dataClasses: images.classes, threshold: threshold)
+        guard threshold == nil || answered.hasEveryScore else {
+            throw FileError(
+                path: table.path,
+                reason:
+                    "the labels of \(name) were chosen when it was written; --threshold needs the scores of all "
+                    + "classes: label with --all-scores")
+        }
+        let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
+        guard case .labels(let sets) = task.truths else { return (task, TaskAnswers(to: task)) }
+        var answers = TaskAnswers(to: task, threshold: answered.threshold)
+        answers.missing = answered.missing
+        try collect(given, task, &answers, rows) { entry, index, answers throws in
+            let item = task.items[index]
+            if let label = answered.unknownLabel(entry) { throw unknown(label, item) }
+            let answer = answered.answer(entry, truth: sets[item.truth])
+            answers.labels[index] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            return nil
+        }
+        return (task, answers)
+    }
+
+    /// The names of the outputs of a head without activation; the task's name where there is one that has none in the
+    /// file.
+    package func outputs(of name: String) throws -> [String] {
+        let given = try task(name)
+        if !given.classes.isEmpty { return given.classes }
+        return table.isLong ? given.entries.values.first?.labels ?? [name] : [name]
+    }
+
+    /// The values of a head without activation for the images of a task.
+    ///
+    /// - Parameters:
+    ///   - images: true values of the outputs that `outputs(of:)` names.
+    ///   - rows: where every answer is written, if anywhere.
+    /// - Returns: the task and its answers, as for images of one class.
+    /// - Throws: `FileError` as for images of one class.
+    package func answers(
+        to name: String, images: ImageValues, rows: AnswerRows? = nil
+    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+        let given = try task(name)
+        let task = EvaluationTask(name: name, images: images)
+        var answers = TaskAnswers(to: task)
+        try collect(given, task, &answers, rows) { entry, index, answers throws in
+            let item = task.items[index]
+            let found = table.isLong ? entry.scores.compactMap(\.self) : entry.everyScore
+            guard found.count == images.outputs.count, !table.isLong || entry.labels == images.outputs else {
+                throw FileError(
+                    path: table.path,
+                    reason: "\(item.path): expected the values of \(images.outputs.joined(separator: ", "))")
+            }
+            // A model's values are 32-bit floats, written such that they read back.
+            let answer = ValueAnswer(
+                truth: images.values[item.truth], predicted: found.map { Double(Float($0)) })
+            answers.values[index] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            return nil
+        }
+        return (task, answers)
+    }
+
+    private func task(_ name: String) throws -> PredictionsTable.Task {
+        guard let given = table.tasks.first(where: { $0.name == name }) else {
+            throw UnknownTask(name, tasks: tasks)
+        }
+        return given
+    }
+
+    private func unknown(_ label: String, _ item: EvaluationTask.Item) -> FileError {
+        FileError(
+            path: table.path,
+            reason: "\(item.path): the label \"\(label)\" is none of the classes that have scores")
+    }
+
+    /// Refuses what is of a head with a sigmoid but is to be read as that of a softmax.
+    private func checkSoftmax(_ task: PredictionsTable.Task, _ classes: [String]) throws {
+        let separator = table.reading.separator
+        let known = Set(classes + task.classes)
+        let isJoined = task.entries.values.contains { entry in
+            entry.labels.contains { label in
+                !known.contains(label) && label.contains(separator)
+                    && MultiLabelImages.labels(label, separator: separator)?.allSatisfy(known.contains) == true
+            }
+        }
+        let isIndependent =
+            !task.classes.isEmpty && !task.entries.isEmpty
+            && task.entries.values.allSatisfy { $0.everyScore.allSatisfy { (0...1).contains($0) } }
+            && task.entries.values.contains {
+                abs($0.everyScore.reduce(0, +) - 1) > 1e-6 * Double(task.classes.count + 1)
+            }
+        guard isJoined || isIndependent else { return }
+        throw FileError(
+            path: table.path,
+            reason: isJoined
+                ? "cells of \(task.name) hold several labels; say so by --activation \(task.name)=sigmoid"
+                : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent labels: "
+                    + "say so by --activation \(task.name)=sigmoid")
+    }
+
+    /// Goes through the images of a task.
+    ///
+    /// - Parameter take: takes an image's answer; gives the reason if it is none.
+    private func collect(
+        _ given: PredictionsTable.Task, _ task: EvaluationTask, _ answers: inout TaskAnswers, _ rows: AnswerRows?,
+        _ take: (PredictionsTable.Entry, _ index: Int, inout TaskAnswers) throws -> String?
+    ) throws {
+        var isAnyThere = false
+        for (index, item) in task.items.enumerated() {
+            let image = item.path.normalized(in: folder)
+            var reason = table.failures[image] ?? "no row in the predictions"
+            if let entry = given.entries[image] {
+                isAnyThere = true
+                guard let failure = try take(entry, index, &answers) else { continue }
+                reason = failure
+            } else if table.failures[image] != nil {
+                isAnyThere = true
+            }
+            answers.failures.append(.init(path: item.path, reason: reason))
+            rows?.append(path: item.path, task: task, item: item, failure: reason)
+        }
+        guard isAnyThere else {
+            throw FileError(
+                path: table.path,
+                reason: "none of the \(task.items.count) images of \(task.source) is in it; the first is "
+                    + "\(task.items.first?.path.description ?? "")")
+        }
+        try rows?.flush()
+    }
+}
+
+/// The answers of one task of a predictions file, with what its scores mean.
+private struct ScoredTask {
+    /// What a file says of one image.
+    enum Answer {
+        case scored(ScoredAnswer, best: [(class: Int, score: Double?)], trueScore: Double?)
+        case withheld
+        case unknownLabel(String)
+    }
+
+    /// The classes that answers are indexed by.
+    let classes: [String]
+    /// How many of the best answers every image has.
+    let ranksKnown: Int
+    /// What cannot be computed, and why.
+    let missing: [String]
+    private let places: [String: Int]
+    private let meaning: Meaning
+    private let hasEveryScore: Bool
+
+    private enum Meaning { case probabilities, logits, none }
+
+    init(_ task: PredictionsTable.Task, isLong: Bool, dataClasses: [String]) {
+        let entries = task.entries.values
+        let labels = Set(entries.lazy.flatMap(\.labels))
+        // In a long file every class is a rank; then all images name the same classes, those of the data among them.
+        let listsAll =
+            isLong && labels.count > 1 && dataClasses.contains(where: labels.contains)
+            && entries.allSatisfy { $0.labels.count == labels.count && !$0.scores.contains(nil) }
+        hasEveryScore = !task.classes.isEmpty || listsAll
+        func byBytes(_ names: some Sequence<String>) -> [String] {
+            names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        }
+        classes =
+            !task.classes.isEmpty
+            ? task.classes : byBytes(listsAll ? labels : labels.union(dataClasses))
+        places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        ranksKnown = hasEveryScore ? .max : entries.map(\.labels.count).filter { $0 > 0 }.min() ?? 0
+        meaning = ScoredTask.meaning(of: task, isComplete: hasEveryScore)
+        var missing: [String] = []
+        if !hasEveryScore {
+            missing.append("log loss needs the scores of all classes: label with --all-scores")
+            missing.append(
+                "the head's classes are not known, those of the data and of the answers are taken: label with --all-scores"
+            )
+            if classes.count > 5, ranksKnown < 5 {
+                missing.append("top-5 needs five answers for each image: label with --all-scores or --top-k 5")
+            }
+            switch meaning {
+            case .probabilities: break
+            case .logits: missing.append("calibration error needs probabilities, these scores are logits")
+            case .none: missing.append("calibration error needs the probability of the best class: label with scores")
+            }
+        }
+        self.missing = missing
+    }
+
+    /// Probabilities lie within 0 and 1; those of all classes have the sum 1 but for their rounding, others less.
+    private static func meaning(of task: PredictionsTable.Task, isComplete: Bool) -> Meaning {
+        let entries = task.entries.values
+        let given = entries.lazy.map { task.classes.isEmpty ? $0.scores.compactMap(\.self) : $0.everyScore }
+        guard given.contains(where: { !$0.isEmpty }) else { return .none }
+        if !isComplete, entries.contains(where: { $0.scores.contains(nil) }) { return .none }
+        let areProbabilities = given.allSatisfy { scores in
+            let slack = 1e-6 * Double(scores.count + 1)
+            let sum = scores.reduce(0, +)
+            return scores.allSatisfy { (0...1).contains($0) } && sum <= 1 + slack
+                && (!isComplete || scores.isEmpty || sum >= 1 - slack)
+        }
+        return areProbabilities ? .probabilities : .logits
+    }
+
+    func answer(_ entry: PredictionsTable.Entry, truth: Int) -> Answer {
+        var ranked: [Int] = []
+        for label in entry.labels {
+            guard let place = places[label] else { return .unknownLabel(label) }
+            ranked.append(place)
+        }
+        if hasEveryScore { return complete(entry, ranked, truth) }
+        guard let predicted = ranked.first else { return .withheld }
+        let scores = meaning == .probabilities ? entry.scores : ranked.map { _ in nil }
+        let rank = ranked.firstIndex(of: truth)
+        let answer = ScoredAnswer(
+            truth: truth, predicted: predicted, rank: rank.map { $0 + 1 }, confidence: scores[0], logLoss: nil)
+        return .scored(answer, best: Array(zip(ranked, scores)), trueScore: rank.flatMap { scores[$0] })
+    }
+
+    /// An answer with the scores of all classes. Where two have the same, written with six decimals, the label decides.
+    private func complete(_ entry: PredictionsTable.Entry, _ ranked: [Int], _ truth: Int) -> Answer {
+        var scores = entry.everyScore
+        if scores.isEmpty {
+            scores = Array(repeating: 0, count: classes.count)
+            for (place, score) in zip(ranked, entry.scores) { scores[place] = score ?? 0 }
+        }
+        if meaning == .logits {
+            let maximum = scores.max() ?? 0
+            let powers = scores.map { exp($0 - maximum) }
+            let total = powers.reduce(0, +)
+            scores = powers.map { $0 / total }
+        }
+        guard let answer = ScoredAnswer(truth: truth, probabilities: scores) else { return .withheld }
+        let predicted = ranked.first ?? answer.predicted
+        var order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
+        order.removeAll { $0 == predicted }
+        order.insert(predicted, at: 0)
+        let rank = order.firstIndex(of: truth).map { $0 + 1 }
+        return .scored(
+            ScoredAnswer(
+                truth: truth, predicted: predicted, rank: rank, confidence: scores[predicted],
+                logLoss: answer.logLoss),
+            best: order.map { ($0, scores[$0]) }, trueScore: scores[truth])
+    }
+}

@@ -1,0 +1,296 @@
+import Datasets
+import Files
+import VisionTransformers
+
+/// What `label` wrote into a CSV or TSV, wide or long, as it stands there: see docs/csv-format.md.
+struct PredictionsTable {
+    /// What one row, or the rows of one image, say of one task.
+    struct Entry: Equatable {
+        /// The classes in the order of their ranks, as far as they are given; empty where the label was withheld. Of a
+        /// head with a sigmoid the labels that were given; of one without activation the outputs that are named.
+        var labels: [String] = []
+        /// The scores that stand beside them; nil where there are none.
+        var scores: [Double?] = []
+        /// The scores of all classes, or the values of all outputs, in the order of their columns; empty without such
+        /// columns.
+        var everyScore: [Double] = []
+    }
+
+    /// The answers of one task.
+    struct Task {
+        /// The task's name.
+        let name: String
+        /// What its head's answers are.
+        let activation: HeadActivation
+        /// The classes or outputs that have a column each; empty without such columns.
+        let classes: [String]
+        /// By the image's normalized path.
+        var entries: [BytePath: Entry] = [:]
+    }
+
+    /// The file.
+    let path: BytePath
+    /// Its tasks in their order.
+    private(set) var tasks: [Task]
+    /// The images without labels, and why.
+    private(set) var failures: [BytePath: String] = [:]
+    /// Whether all classes may be given as ranks.
+    let isLong: Bool
+    /// How the tasks' answers are to be read.
+    let reading: PredictionsReading
+
+    /// Larger tables are refused.
+    private static let largest = 1 << 32
+
+    /// Reads a table.
+    ///
+    /// - Parameter folder: the folder that relative paths start at.
+    /// - Throws: `FileError` naming the line where it is not what `label` writes, or a task's columns
+    ///   are not those of its activation.
+    init(_ path: BytePath, in folder: BytePath, reading: PredictionsReading) throws(FileError) {
+        var content: [UInt8] = []
+        var reader = FileReader(limit: PredictionsTable.largest)
+        do { try reader.read(path) { content = Array($0) } } catch {
+            throw FileError(path: path, reason: "\(error)")
+        }
+        var rows = DelimitedReader(content)
+        content = []
+        let header = try rows.next(path)?.cells.map { String(decoding: $0, as: UTF8.self) } ?? []
+        guard header.starts(with: ["path", "status"]) else {
+            throw FileError(
+                path: path,
+                reason: "expected the columns path,status,... that label writes, found "
+                    + "\"\(LabelledImages.some(header))\"")
+        }
+        self.path = path
+        self.reading = reading
+        isLong = header.starts(with: ["path", "status", "task", "rank", "label"])
+        tasks = []
+        let columns = isLong ? [] : try PredictionsTable.columns(header, path)
+        for columns in columns where reading.reads(columns.task) { try reading.check(columns, path) }
+        tasks = columns.map {
+            Task(name: $0.task, activation: reading.activation(of: $0.task), classes: $0.classes)
+        }
+        while let row = try rows.next(path) {
+            guard row.cells.count == header.count else {
+                throw fault(row.line, "expected \(header.count) cells, found \(row.cells.count)")
+            }
+            let image = BytePath(row.cells[0]).normalized(in: folder)
+            let status = String(decoding: row.cells[1], as: UTF8.self)
+            if let reason = PredictionsTable.reason(status) {
+                failures[image] = reason
+            } else if status != "ok", !status.hasPrefix("below threshold:") {
+                throw fault(row.line, "status \"\(status)\" is none that label writes")
+            } else if isLong {
+                try addAnswer(row, image)
+            } else {
+                try addImage(row, image, columns)
+            }
+        }
+    }
+
+    private static func reason(_ status: String) -> String? {
+        status.hasPrefix("error: ") ? String(status.dropFirst("error: ".count)) : nil
+    }
+
+    private func fault(_ line: Int, _ reason: String) -> FileError {
+        FileError(path: path, reason: "line \(line): \(reason)")
+    }
+
+    // MARK: One row an image
+
+    /// Where the cells of one task stand.
+    struct Columns {
+        let task: String
+        var labels: [Int] = []
+        /// Beside each label, or nil.
+        var scores: [Int?] = []
+        var everyScore: [Int] = []
+        var classes: [String] = []
+    }
+
+    private static func columns(_ header: [String], _ path: BytePath) throws(FileError) -> [Columns] {
+        var found: [Columns] = []
+        var next = 2
+        func takes(_ name: String) -> Int? {
+            guard next < header.count, header[next] == name else { return nil }
+            next += 1
+            return next - 1
+        }
+        while next < header.count {
+            // A head of several outputs without activation has a column for each, and none for a label.
+            let task = header[next].firstIndex(of: ":").map { String(header[next][..<$0]) } ?? header[next]
+            var columns = Columns(task: task)
+            if let label = takes(task) {
+                columns.labels.append(label)
+                columns.scores.append(takes("\(task)_score"))
+            }
+            while !columns.labels.isEmpty, let label = takes("\(task)_\(columns.labels.count + 1)") {
+                columns.labels.append(label)
+                columns.scores.append(takes("\(header[label])_score"))
+            }
+            while next < header.count, header[next].hasPrefix("\(task):") {
+                columns.everyScore.append(next)
+                columns.classes.append(String(header[next].dropFirst(task.count + 1)))
+                next += 1
+            }
+            guard !task.isEmpty, Set(columns.classes).count == columns.classes.count,
+                !found.contains(where: { $0.task == task })
+            else { throw FileError(path: path, reason: "the column \"\(task)\" is empty or stands twice") }
+            found.append(columns)
+        }
+        return found
+    }
+
+    private mutating func addImage(
+        _ row: (cells: [[UInt8]], line: Int), _ image: BytePath, _ columns: [Columns]
+    ) throws(FileError) {
+        for (task, columns) in columns.enumerated() where reading.reads(columns.task) {
+            let entry =
+                switch tasks[task].activation {
+                case .softmax: try rankedEntry(row, columns)
+                case .sigmoid: try labelEntry(row, columns)
+                case .identity:
+                    Entry(everyScore: try numbers(row, columns.labels + columns.everyScore))
+                }
+            if let other = tasks[task].entries.updateValue(entry, forKey: image), other != entry {
+                throw fault(row.line, "\(image) has another answer on an earlier line")
+            }
+        }
+    }
+
+    /// The classes of a head with a softmax by their ranks.
+    private func rankedEntry(
+        _ row: (cells: [[UInt8]], line: Int), _ columns: Columns
+    ) throws(FileError) -> Entry {
+        var entry = Entry()
+        for (label, score) in zip(columns.labels, columns.scores) {
+            let name = String(decoding: row.cells[label], as: UTF8.self)
+            guard !name.isEmpty else {
+                try checkWithheld(row, label, columns.task)
+                continue
+            }
+            entry.labels.append(name)
+            entry.scores.append(
+                try score.map { (place) throws(FileError) in
+                    try checkSingle(row, place, columns.task)
+                    return try number(row, place)
+                })
+        }
+        entry.everyScore = try numbers(row, columns.everyScore)
+        return entry
+    }
+
+    /// Checks that a label that is not there was withheld: a head with a softmax always has one.
+    private func checkWithheld(
+        _ row: (cells: [[UInt8]], line: Int), _ column: Int, _ task: String
+    ) throws(FileError) {
+        guard row.cells[1] == Array("ok".utf8) else { return }
+        throw fault(
+            row.line,
+            "column \(column + 1) has no label; where an image may have none, say so by --activation \(task)=sigmoid")
+    }
+
+    /// Checks that a cell does not hold several scores, as only a head with a sigmoid has.
+    private func checkSingle(
+        _ row: (cells: [[UInt8]], line: Int), _ column: Int, _ task: String
+    ) throws(FileError) {
+        let text = String(decoding: row.cells[column], as: UTF8.self)
+        guard text.contains(reading.separator) else { return }
+        throw fault(
+            row.line, "column \(column + 1) holds several scores; say so by --activation \(task)=sigmoid")
+    }
+
+    /// The labels of a head with a sigmoid, which share a cell, and their scores.
+    private func labelEntry(
+        _ row: (cells: [[UInt8]], line: Int), _ columns: Columns
+    ) throws(FileError) -> Entry {
+        func parts(_ column: Int) throws(FileError) -> [String] {
+            let text = String(decoding: row.cells[column], as: UTF8.self)
+            guard let parts = MultiLabelImages.labels(text, separator: reading.separator) else {
+                throw fault(row.line, "column \(column + 1): an empty part in \"\(text)\"")
+            }
+            return parts
+        }
+        var entry = Entry()
+        for (label, score) in zip(columns.labels, columns.scores) {
+            entry.labels = try parts(label)
+            guard let score else {
+                entry.scores = entry.labels.map { _ in nil }
+                continue
+            }
+            for part in try parts(score) {
+                guard let value = Double(part), value.isFinite else {
+                    throw fault(row.line, "expected scores in column \(score + 1), found \"\(part)\"")
+                }
+                entry.scores.append(value)
+            }
+            guard entry.scores.count == entry.labels.count else {
+                throw fault(
+                    row.line, "\(entry.labels.count) labels in column \(label + 1), \(entry.scores.count) scores")
+            }
+        }
+        entry.everyScore = try numbers(row, columns.everyScore)
+        return entry
+    }
+
+    private func numbers(
+        _ row: (cells: [[UInt8]], line: Int), _ columns: [Int]
+    ) throws(FileError) -> [Double] {
+        var numbers: [Double] = []
+        for column in columns { numbers.append(try number(row, column)) }
+        return numbers
+    }
+
+    private func number(_ row: (cells: [[UInt8]], line: Int), _ column: Int) throws(FileError) -> Double {
+        let text = String(decoding: row.cells[column], as: UTF8.self)
+        guard let value = Double(text), value.isFinite else {
+            throw fault(row.line, "expected a score in column \(column + 1), found \"\(text)\"")
+        }
+        return value
+    }
+
+    // MARK: One row an answer
+
+    private mutating func addAnswer(_ row: (cells: [[UInt8]], line: Int), _ image: BytePath) throws(FileError) {
+        let (name, rank) = (
+            String(decoding: row.cells[2], as: UTF8.self), String(decoding: row.cells[3], as: UTF8.self)
+        )
+        let task = tasks.firstIndex { $0.name == name } ?? tasks.count
+        let activation = reading.activation(of: name)
+        if task == tasks.count { tasks.append(Task(name: name, activation: activation, classes: [])) }
+        guard reading.reads(name) else { return }
+        let label = String(decoding: row.cells[4], as: UTF8.self)
+        // No label is an answer of a head with a sigmoid.
+        if activation == .sigmoid, !name.isEmpty, rank.isEmpty, label.isEmpty {
+            guard tasks[task].entries.updateValue(Entry(), forKey: image) ?? Entry() == Entry() else {
+                throw fault(row.line, "\(image) has another answer on an earlier line")
+            }
+            return
+        }
+        guard !name.isEmpty, let rank = Int(rank), rank >= 1 else {
+            let hint =
+                name.isEmpty || !rank.isEmpty ? "" : "; --activation \(name)=sigmoid if an image may have no label"
+            throw fault(row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"\(hint)")
+        }
+        let score = row.cells.count > 5 ? try number(row, 5) : nil
+        var entry = tasks[task].entries[image] ?? Entry()
+        if rank <= entry.labels.count {
+            guard entry.labels[rank - 1] == label, entry.scores[rank - 1] == score else {
+                throw fault(row.line, "\(image) has another answer of rank \(rank) on an earlier line")
+            }
+            return
+        }
+        // A label that was withheld is an empty cell.
+        guard !label.isEmpty || entry.labels.isEmpty else { return }
+        if label.isEmpty { try checkWithheld(row, 4, name) }
+        if !label.isEmpty {
+            guard rank == entry.labels.count + 1 else {
+                throw fault(row.line, "rank \(rank) of \(name) comes after rank \(entry.labels.count)")
+            }
+            entry.labels.append(label)
+            entry.scores.append(score)
+        }
+        tasks[task].entries[image] = entry
+    }
+}

@@ -1,0 +1,81 @@
+import Glibc
+
+/// A range that holds the true value of a quantity in 95 of 100 samples like this one.
+package struct ConfidenceInterval: Sendable, Equatable {
+    /// The lower end.
+    package let low: Double
+    /// The upper end.
+    package let high: Double
+
+    /// An interval from its ends.
+    package init(low: Double, high: Double) { (self.low, self.high) = (low, high) }
+
+    /// The confidence of all intervals here.
+    package static let level = 0.95
+    /// The 97.5 % quantile of the normal distribution, which belongs to that confidence.
+    package static let z = 1.959963984540054
+
+    /// Wilson's score interval of a proportion: with p = k/n,
+    /// (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n).
+    ///
+    /// It stays within 0 and 1 and has a width at k = 0 and k = n, where the interval from the standard error has none.
+    /// Wilson, Probable Inference, JASA 22 (1927).
+    ///
+    /// - Returns: nil when `count` is 0.
+    package static func wilson(_ successes: Int, of count: Int) -> ConfidenceInterval? {
+        guard count > 0 else { return nil }
+        let (n, p) = (Double(count), Double(successes) / Double(count))
+        let square = z * z
+        let middle = p + square / (2 * n)
+        let spread = z * (p * (1 - p) / n + square / (4 * n * n)).squareRoot()
+        let scale = 1 + square / n
+        // Rounding must not leave the ends that are exact beside them.
+        return ConfidenceInterval(
+            low: successes == 0 ? 0 : max(0, (middle - spread) / scale),
+            high: successes == count ? 1 : min(1, (middle + spread) / scale))
+    }
+
+    /// The percentile interval of resampled values, centred: their quantiles at 2.5 and 97.5 %, interpolated linearly, moved by
+    /// the difference of `value` and their mean, and kept within `limits`.
+    ///
+    /// Resampling adds chance to the chance that is in the sample already, which makes a calibration error larger and an F1
+    /// smaller than the sample's own. Without the move an interval may not even hold the value that it is about.
+    ///
+    /// - Parameters:
+    ///   - value: the value of the sample itself.
+    ///   - limits: the least and the largest value that there can be.
+    /// - Returns: nil when there are no resampled values.
+    static func percentile(
+        of values: [Double], about value: Double, within limits: ClosedRange<Double>
+    ) -> ConfidenceInterval? {
+        guard !values.isEmpty else { return nil }
+        let move = value - values.reduce(0, +) / Double(values.count)
+        let sorted = values.sorted()
+        func quantile(_ part: Double) -> Double {
+            let place = part * Double(sorted.count - 1)
+            let below = Int(place)
+            let above = min(below + 1, sorted.count - 1)
+            return sorted[below] + (sorted[above] - sorted[below]) * (place - Double(below))
+        }
+        let tail = (1 - level) / 2
+        func kept(_ end: Double) -> Double { min(max(end + move, limits.lowerBound), limits.upperBound) }
+        return ConfidenceInterval(low: kept(quantile(tail)), high: kept(quantile(1 - tail)))
+    }
+}
+
+/// A number that was measured on a sample, with the range that the true one is likely in.
+package struct Estimate: Sendable, Equatable {
+    /// The number.
+    package let value: Double
+    /// Its 95 % interval, if one was computed.
+    package let interval: ConfidenceInterval?
+
+    /// A number with its interval.
+    package init(_ value: Double, _ interval: ConfidenceInterval?) { (self.value, self.interval) = (value, interval) }
+
+    /// A proportion with Wilson's interval; nil when `count` is 0.
+    static func proportion(_ successes: Int, of count: Int) -> Estimate? {
+        guard count > 0 else { return nil }
+        return Estimate(Double(successes) / Double(count), .wilson(successes, of: count))
+    }
+}

@@ -1,0 +1,73 @@
+import Files
+import Tensors
+
+/// Means over the merges of a study, with intervals from images that are drawn again.
+///
+/// All merges answer for the same images, so that a task's images are drawn once for all of them.
+package struct StudyMeans {
+    /// What is averaged: the places of the right answers among a task's images.
+    private struct Part {
+        let task: Int
+        let right: [Int]
+    }
+
+    private let study: Study
+    private let options: BootstrapOptions
+    /// How often each image of each task is in each sample.
+    private let samples: [[[UInt16]]]
+
+    package init(_ study: Study, _ options: BootstrapOptions) {
+        (self.study, self.options) = (study, options)
+        samples = study.tasks.map { task in
+            var generator = Bootstrap(seed: options.seed, task: task.name)
+            return (0..<options.resamples).map { sample in
+                LongWork.note("resampling", sample, of: options.resamples)
+                var counts = [UInt16](repeating: 0, count: task.images)
+                generator.sample(task.images) { counts[$0] += 1 }
+                return counts
+            }
+        }
+    }
+
+    /// The mean of merged / single accuracy over every task of every merge of so many tasks by a variant; nil without any.
+    package func normalised(_ variant: String, size: Int) -> Estimate? {
+        mean(study.answers(variant, size: size)) { merged, single, _ in merged / single }
+    }
+
+    /// The mean of merged - head-only accuracy, likewise.
+    package func overHeads(_ variant: String, size: Int) -> Estimate? {
+        mean(study.answers(variant, size: size)) { merged, _, head in merged - head }
+    }
+
+    /// The mean of head-only / single accuracy over the tasks.
+    package var headOnly: Estimate? {
+        mean(study.tasks.map { ($0, $0.headOnly) }) { head, single, _ in head / single }
+    }
+
+    private func mean(
+        _ answers: [(task: StudyTask, marks: AnswerMarks)],
+        _ value: (_ merged: Double, _ single: Double, _ head: Double) -> Double
+    ) -> Estimate? {
+        let own = study.tasks.map { task in (places(task.single), places(task.headOnly)) }
+        let parts = answers.compactMap { task, marks in
+            study.tasks.firstIndex { $0.name == task.name }.map { Part(task: $0, right: places(marks)) }
+        }
+        func mean(_ right: (_ task: Int, _ places: [Int]) -> Double) -> Double? {
+            let known = own.enumerated().map { (right($0, $1.0), right($0, $1.1)) }
+            let values = parts.map { part in
+                value(right(part.task, part.right), known[part.task].0, known[part.task].1)
+            }.filter(\.isFinite)
+            return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+        }
+        let whole = mean { task, places in Double(places.count) / Double(study.tasks[task].images) }
+        guard let whole else { return nil }
+        let resampled = (0..<options.resamples).compactMap { sample in
+            mean { task, places in
+                Double(places.reduce(0) { $0 + Int(samples[task][sample][$1]) }) / Double(study.tasks[task].images)
+            }
+        }
+        return Estimate(whole, .percentile(of: resampled, about: whole, within: -Double.infinity...Double.infinity))
+    }
+
+    private func places(_ marks: AnswerMarks) -> [Int] { marks.isRight.indices.filter { marks.isRight[$0] } }
+}

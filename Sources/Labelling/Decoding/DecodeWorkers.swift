@@ -1,0 +1,154 @@
+import Datasets
+import Files
+import Glibc
+import Images
+
+/// The threads that list, read and prepare the inputs and put them into the ring.
+///
+/// They take turns at the lister, so inputs enter the ring in order; the rest of the work they do side by side.
+final class DecodeWorkers: Sendable {
+    private final class Work: @unchecked Sendable {
+        /// Held while the lister is used, from which the inputs' order comes.
+        let turn = Monitor(conditions: 0)
+        let lister: InputLister
+        let ring: SlotRing
+        let preparer: any ImagePreparing
+        let maximumFileBytes: Int
+        /// Held while `active` is used.
+        let count = Monitor(conditions: 1)
+        /// Threads that are at work and have not been given up.
+        var active = 0
+
+        init(lister: InputLister, ring: SlotRing, preparer: any ImagePreparing, maximumFileBytes: Int) {
+            self.lister = lister
+            self.ring = ring
+            self.preparer = preparer
+            self.maximumFileBytes = maximumFileBytes
+        }
+    }
+
+    private let work: Work
+
+    /// Starts the threads.
+    ///
+    /// - Throws: `LabellingError.system` when not even one can be started.
+    init(
+        count: Int, lister: InputLister, ring: SlotRing, preparer: any ImagePreparing, maximumFileBytes: Int
+    ) throws(LabellingError) {
+        work = Work(lister: lister, ring: ring, preparer: preparer, maximumFileBytes: maximumFileBytes)
+        for index in 0..<count where !DecodeWorkers.start(work) {
+            guard index > 0 else { throw .system("the system cannot start a thread") }
+            break
+        }
+    }
+
+    /// Starts another thread in the place of one that has been given up.
+    func replaceOne() {
+        let isLast = work.count.locked {
+            work.active -= 1
+            return work.active == 0
+        }
+        if !DecodeWorkers.start(work), isLast {
+            work.ring.end(LabellingError.system("the system cannot start a thread"))
+        }
+    }
+
+    /// Waits until all threads but those that have been given up are at their end.
+    func join() {
+        work.count.locked { while work.active > 0 { work.count.wait(work.count[0]) } }
+    }
+
+    private static func start(_ work: Work) -> Bool {
+        work.count.locked { work.active += 1 }
+        let thread = WorkerThread.start(detached: true) {
+            guard run(work) else { return }
+            work.count.locked {
+                work.active -= 1
+                work.count.signal(work.count[0])
+            }
+        }
+        guard thread == nil else { return true }
+        work.count.locked { work.active -= 1 }
+        return false
+    }
+
+    /// Works until there is nothing more to do; false when it has been given up before.
+    private static func run(_ work: Work) -> Bool {
+        var reader = FileReader(limit: work.maximumFileBytes)
+        while let (slot, input) = nextInput(work) {
+            guard work.ring.finish(slot, failure: prepare(slot, input, &reader, work.preparer)) else { return false }
+        }
+        return true
+    }
+
+    private static func nextInput(_ work: Work) -> (SlotRing.Slot, ListedInput)? {
+        work.turn.locked {
+            guard let slot = work.ring.nextFree() else { return nil }
+            do {
+                let input = try work.lister.next(into: &slot.path) { work.ring.listIsWaiting($0) }
+                guard let input else {
+                    work.ring.end()
+                    return nil
+                }
+                work.ring.claim(slot)
+                return (slot, input)
+            } catch {
+                work.ring.end(error)
+                return nil
+            }
+        }
+    }
+
+    /// Reads and prepares one input; what went wrong if that fails.
+    private static func prepare(
+        _ slot: SlotRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
+    ) -> InputFailure? {
+        do {
+            try reader.read(input, at: BytePath(slot.path), watchedBy: slot.activity) {
+                try preparer.prepare($0, into: slot.values)
+            }
+            return nil
+        } catch {
+            return InputFailure(error)
+        }
+    }
+}
+
+extension InputFailure {
+    /// The failure that an error of reading or preparing a file is.
+    package init(_ error: any Error) {
+        let kind: Kind =
+            switch error {
+            case let error as FileReader.Failure: Kind(of: error)
+            case let error as SystemError: [ENOENT, ENOTDIR].contains(error.code) ? .missing : .unreadable
+            case let error as ImageError: Kind(of: error)
+            default: .other
+            }
+        self.init(kind, "\(error)")
+    }
+}
+
+extension InputFailure.Kind {
+    /// The kind that a problem with a file is.
+    fileprivate init(of failure: FileReader.Failure) {
+        switch failure.kind {
+        case .missing: self = .missing
+        case .unreadable: self = .unreadable
+        case .empty: self = .empty
+        case .tooLarge: self = .tooLarge
+        }
+    }
+
+    /// The kind that a problem with a picture is.
+    fileprivate init(of error: ImageError) {
+        switch error.kind {
+        case .empty: self = .empty
+        case .unknownFormat: self = .otherFormat
+        case .damaged: self = .damaged
+        case .unsupported: self = .unsupported
+        case .tooLarge: self = .tooLarge
+        case .wrongSize: self = .wrongSize
+        default: self = .other
+        }
+    }
+}

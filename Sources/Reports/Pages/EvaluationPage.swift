@@ -1,0 +1,116 @@
+package import Evaluation
+import Files
+package import Images
+import VisionTransformers
+
+/// The page of an evaluation: a table of all tasks, a section for each, and where the numbers come from.
+package struct EvaluationPage {
+    /// A task and the anchor of its section.
+    package typealias Row = (anchor: String, evaluation: TaskEvaluation)
+
+    private let evaluation: Evaluation
+    private let command: String
+    private let thumbnail: Thumbnail
+
+    /// A page about an evaluation.
+    ///
+    /// - Parameters:
+    ///   - command: the command line that made it.
+    ///   - decoding: how images are decoded for the pictures of mistakes.
+    package init(_ evaluation: Evaluation, command: String, decoding: DecodingOptions) {
+        self.evaluation = evaluation
+        self.command = command
+        thumbnail = Thumbnail(decoding: decoding)
+    }
+
+    /// The page as one HTML file.
+    package var text: String {
+        let tasks = evaluation.tasks
+        let sections = tasks.indices.map { ("task-\($0 + 1)", tasks[$0].task.name) }
+        return ReportPage.text(title: "Evaluation: \(tasks.map(\.task.name).joined(separator: ", "))") {
+            HTML.element("header") {
+                HTML.element("h1") { "Evaluation" }
+                HTML.element("p", ["class": "lede"]) { subtitle }
+                ReportPage.navigation(
+                    [("tasks", "All tasks")] + sections + [("provenance", "Provenance")])
+            }
+            ReportPage.section("tasks", "All tasks", isFirst: true) {
+                if !rows(.softmax).isEmpty { overview(rows(.softmax)) }
+                if !rows(.sigmoid).isEmpty { labelOverview(rows(.sigmoid)) }
+                if !rows(.identity).isEmpty { valueOverview(rows(.identity)) }
+                HTML.element("p", ["class": "muted"]) { "Small: 95 % intervals. \(method)" }
+            }
+            for (task, section) in zip(tasks, sections) {
+                TaskSection(evaluation: task, identifier: section.0, thumbnail: thumbnail).html
+            }
+            ReportPage.provenance(
+                command: command, version: evaluation.version,
+                facts: [("Model", evaluation.model)], tasks: tasks.map(\.task))
+        }
+    }
+
+    /// The tasks of an activation with the anchors of their sections.
+    private func rows(_ activation: HeadActivation) -> [Row] {
+        evaluation.tasks.enumerated().filter { $1.task.activation == activation }.map { ("task-\($0 + 1)", $1) }
+    }
+
+    private var subtitle: String {
+        let images = evaluation.tasks.reduce(0) { $0 + $1.task.items.count }
+        let path = evaluation.model.objectValue?["path"]?.stringValue ?? ""
+        var text =
+            "\(path.isEmpty ? "" : "\(path): ")\(NumberText.count(evaluation.tasks.count, "task")), "
+            + NumberText.count(images, "image")
+        if evaluation.failures > 0 { text += ", \(NumberText.count(evaluation.failures)) without an answer" }
+        if rows(.softmax).count > 1, let mean = evaluation.meanAccuracy {
+            text += ". Mean top-1 accuracy of the tasks: \(NumberText.percent(mean))"
+        }
+        return text
+    }
+
+    private var method: String {
+        let means =
+            evaluation.bootstrap.resamples > 0
+            ? "of all else from \(NumberText.count(evaluation.bootstrap.resamples)) bootstrap samples "
+                + "(seed \(evaluation.bootstrap.seed))" : "none of all else"
+        let shares = rows(.sigmoid).isEmpty ? "accuracies" : "accuracies and exact matches"
+        return
+            "Wilson's of \(shares), \(means). Means over classes are over those with images; calibration error over "
+            + "\(Calibration.defaultBins) bins of equal width."
+    }
+
+    private func overview(_ rows: [Row]) -> HTML {
+        ReportPage.table(
+            "overview",
+            columns: [
+                "task", "top-1, %", "0 to 100 %", "top-5, %", "macro F1, %", "balanced, %", "calibration error, %",
+                "log loss", "images", "failed",
+            ], text: [0, 2]
+        ) {
+            for (anchor, evaluated) in rows {
+                let metrics = evaluated.metrics
+                HTML.element("tr") {
+                    heading(anchor, evaluated)
+                    cell(metrics?.top1, percent)
+                    HTML.element("td", ["class": "text"]) { if let top1 = metrics?.top1 { interval(top1) } }
+                    cell(evaluated.task.classes.count > 5 ? metrics?.top5 : nil, percent)
+                    cell(metrics?.macroF1, percent)
+                    cell(metrics?.balancedAccuracy, percent)
+                    cell(metrics?.calibrationError, percent)
+                    cell(metrics?.logLoss) { NumberText.fixed($0, 3) }
+                    counts(evaluated)
+                }
+            }
+        }
+    }
+
+    /// An estimate on a line from 0 to 1.
+    private func interval(_ estimate: Estimate) -> HTML {
+        let x = LinearScale(domain: 0...1, from: 4, to: 136)
+        let text = NumberText.percent(estimate.value)
+        return Drawing.svg(width: 140, height: 14, description: text, isFixed: true) {
+            Drawing.line(x(0), 7, x(1), 7, "track")
+            if let interval = estimate.interval { Drawing.line(x(interval.low), 7, x(interval.high), 7, "span") }
+            Drawing.circle(x(estimate.value), 7, 3.5, "mark", note: text)
+        }
+    }
+}

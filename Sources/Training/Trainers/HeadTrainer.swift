@@ -1,0 +1,87 @@
+package import Compute
+package import Tensors
+import VisionTransformers
+
+/// Trains a head alone over features that were computed before (see `MultitaskModel.run`): an image's input is as many of the
+/// first features as the head reads.
+package final class HeadTrainer: TrainableClassifier {
+    /// Features of one image.
+    package var inputCount: Int { head.features }
+    /// The number of classes.
+    package var classCount: Int { head.classes }
+
+    private let head: LinearHead
+    private let loss: ClassificationLoss
+    private let optimizer: Optimizer
+    private var memory: BatchMemory
+
+    /// Plans the training.
+    ///
+    /// - Parameters:
+    ///   - features: how many the head reads.
+    ///   - classes: how many it tells apart.
+    ///   - optimizer: AdamW's settings.
+    ///   - labels: the sets of labels, where an image may show several; then a batch's classes are places of sets.
+    ///   - labelSmoothing: ε of the loss, from 0 to 1.
+    ///   - seed: of initial values.
+    ///   - initial: values to begin with instead, by the names of `parameters`.
+    /// - Throws: `ModelError` naming what does not fit.
+    package init(
+        features: Int, classes: Int, optimizer: AdamW = AdamW(), labels: LabelTargets? = nil,
+        labelSmoothing: Double = 0, seed: UInt64, initial: [String: Tensor] = [:]
+    ) throws {
+        loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
+        head = try LinearHead(classes: classes, features: features)
+        self.optimizer = Optimizer(head.tensors, optimizer)
+        memory = BatchMemory(images: 0, features: 0, classes: classes)
+        try Initialization(seed: seed).apply(to: head.tensors, given: initial)
+    }
+
+    /// `classifier.weight` and `classifier.bias`.
+    package var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
+
+    /// Computes the loss of a batch and its gradients, and lets AdamW take one step.
+    ///
+    /// - Throws: `ModelError` when the batch does not fit or the loss is not finite.
+    package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
+        let outcome = try gradients(batch)
+        optimizer.step(learningRate: learningRate)
+        return outcome
+    }
+
+    /// Computes the loss of a batch, and its gradients into the tensors.
+    package func gradients(_ batch: TrainingBatch) throws -> StepOutcome {
+        let parts = try BatchLoss(batch, targets: loss.targetCount(classes: head.classes))
+        if memory.images < parts.images {
+            memory = BatchMemory(images: parts.images, features: 0, classes: head.classes)
+        }
+        for image in 0..<parts.images {
+            memory.evaluate(image, head, loss, parts, features: batch.inputs + image * head.features)
+        }
+        let outcome = try memory.outcome(parts, step: optimizer.steps + 1)
+        head.setGradients(inputs: batch.inputs, gradients: memory.logitGradient(0), images: parts.images)
+        return outcome
+    }
+
+    /// The gradients of the last batch, for tests.
+    var lastGradients: [(name: String, tensor: Tensor)] {
+        optimizer.tensors.map { ($0.name, Tensor(shape: $0.shape, values: Array($0.gradient.elements))) }
+    }
+
+    /// Computes logits, (images, `classCount`).
+    package func predict(
+        _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>
+    ) throws {
+        for image in 0..<images {
+            head.logits(inputs + image * head.features, into: logits + image * head.classes)
+        }
+    }
+
+    /// Parameters, AdamW's moments and the number of steps taken.
+    package var state: [(name: String, tensor: Tensor)] { optimizer.state }
+
+    /// Goes back to a state that `state` gave.
+    ///
+    /// - Throws: `ModelError` naming what is missing, left over or misshapen.
+    package func restore(_ state: [(name: String, tensor: Tensor)]) throws { try optimizer.restore(state) }
+}

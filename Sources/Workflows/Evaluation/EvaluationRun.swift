@@ -1,0 +1,150 @@
+package import Datasets
+package import Evaluation
+import Files
+package import Labelling
+
+/// The images of some tasks in the order in which a model sees them: every file once, whatever the number of tasks that
+/// it belongs to.
+package struct EvaluationPlan: Sendable {
+    /// The tasks.
+    package let tasks: [EvaluationTask]
+    /// The files, in the order of the tasks.
+    package let source: InputSource
+    /// For each file, the items that it is: the places of their tasks, and theirs in the tasks.
+    fileprivate let uses: [[(task: Int, item: Int)]]
+    /// For each task the least probability of a label where images show several.
+    fileprivate let thresholds: [Double]
+
+    /// Plans a run over some tasks.
+    ///
+    /// - Parameter thresholds: the least probability of a label by the name of the task, unless the usual one.
+    package init(_ tasks: [EvaluationTask], thresholds: [String: Double] = [:]) {
+        var places: [BytePath: Int] = [:]
+        var files: [BytePath] = []
+        var uses: [[(task: Int, item: Int)]] = []
+        for (task, evaluated) in tasks.enumerated() {
+            for (index, item) in evaluated.items.enumerated() {
+                if let place = places[item.path] {
+                    uses[place].append((task, index))
+                } else {
+                    places[item.path] = files.count
+                    files.append(item.path)
+                    uses.append([(task, index)])
+                }
+            }
+        }
+        self.tasks = tasks
+        self.uses = uses
+        self.thresholds = tasks.map { thresholds[$0.name] ?? RowOptions.sigmoidThreshold }
+        source = InputSource(files: files)
+    }
+}
+
+/// Lets a model answer for the images of some tasks, as `label` does: files are decoded on `options.threads` threads while
+/// the model answers on the calling one. An image passes once, and each of its tasks takes what its head says.
+///
+/// - Parameters:
+///   - rows: where every answer is written, if anywhere.
+/// - Returns: the answers of each task, in the order of the plan, and how many files there were. Files that cannot be used
+///   are among a task's failures.
+/// - Throws: `LabellingError` when the model has not one of the tasks, or the model or the output fails.
+package func evaluate(
+    _ plan: EvaluationPlan, preparer: any ImagePreparing, classifier: any MultitaskClassifying,
+    rows: AnswerRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
+) throws -> (answers: [TaskAnswers], progress: LabellingProgress) {
+    let sink = try EvaluationSink(plan, classifier.tasks, rows)
+    let end = try answer(
+        InputLister(plan.source), preparer: preparer, classifier: classifier, sink: sink, options: options,
+        progress: progress)
+    return (sink.answers, end)
+}
+
+/// Takes the answers of a run apart for the tasks.
+private final class EvaluationSink: AnswerSink {
+    private(set) var answers: [TaskAnswers]
+    private let plan: EvaluationPlan
+    private let rows: AnswerRows?
+    /// Where each task's logits stand among those of all tasks of the model.
+    private let ranges: [Range<Int>]
+    private var next = 0
+    private var ranked = TaskAnswer()
+
+    init(_ plan: EvaluationPlan, _ tasks: [TaskLabels], _ rows: AnswerRows?) throws {
+        var known: [String: (task: TaskLabels, logits: Range<Int>)] = [:]
+        var start = 0
+        for task in tasks {
+            known[task.name] = (task, start..<start + task.classes.count)
+            start += task.classes.count
+        }
+        var ranges: [Range<Int>] = []
+        for task in plan.tasks {
+            guard let found = known[task.name], found.logits.count == task.classes.count,
+                found.task.activation == task.activation
+            else { throw UnknownTask(task.name, tasks: tasks.map(\.name)) }
+            ranges.append(found.logits)
+        }
+        self.ranges = ranges
+        self.plan = plan
+        self.rows = rows
+        answers = zip(plan.tasks, plan.thresholds).map { TaskAnswers(to: $0, threshold: $1) }
+    }
+
+    func appendFailure(path: [UInt8], reason: String) {
+        for use in plan.uses[next] { fail(use, reason) }
+        next += 1
+    }
+
+    func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> RowWriter.Outcome {
+        defer { next += 1 }
+        var outcome = RowWriter.Outcome.labelled
+        for use in plan.uses[next] {
+            let task = plan.tasks[use.task]
+            let item = task.items[use.item]
+            let own = UnsafeBufferPointer(rebasing: logits[ranges[use.task]])
+            guard own.allSatisfy(\.isFinite), answer(use, item, task, own) else {
+                fail(use, RowWriter.notFiniteReason)
+                outcome = .notFinite
+                continue
+            }
+        }
+        return outcome
+    }
+
+    /// Takes an image's answer; whether there is one.
+    private func answer(
+        _ use: (task: Int, item: Int), _ item: EvaluationTask.Item, _ task: EvaluationTask,
+        _ logits: UnsafeBufferPointer<Float>
+    ) -> Bool {
+        switch task.truths {
+        case .classes:
+            guard let answer = ScoredAnswer(truth: item.truth, logits: logits) else { return false }
+            answers[use.task].answers[use.item] = answer
+            guard let rows else { return true }
+            ranked.rank(logits, count: AnswerRows.answersShown, scores: .prob, threshold: nil)
+            let scores = ranked.scores
+            rows.append(
+                path: item.path, task: task, item: item, answer: answer,
+                best: ranked.ranks.lazy.map { (class: $0, score: scores[$0]) }, trueScore: scores[item.truth])
+        case .labels(let sets):
+            ranked.pick(logits, scores: .prob, threshold: plan.thresholds[use.task])
+            let answer = LabelAnswer(
+                truth: sets[item.truth], predicted: ranked.ranks.sorted(), scores: ranked.scores)
+            answers[use.task].labels[use.item] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+        case .values(let values):
+            let answer = ValueAnswer(truth: values[item.truth], predicted: logits.map(Double.init))
+            answers[use.task].values[use.item] = answer
+            rows?.append(path: item.path, task: task, item: item, answer: answer)
+        }
+        return true
+    }
+
+    func flush(_ progress: LabellingProgress) throws { try rows?.flush() }
+
+    private func fail(_ use: (task: Int, item: Int), _ reason: String) {
+        let task = plan.tasks[use.task]
+        let item = task.items[use.item]
+        answers[use.task].failures.append(.init(path: item.path, reason: reason))
+        rows?.append(path: item.path, task: task, item: item, failure: reason)
+    }
+}

@@ -1,0 +1,200 @@
+import Adapters
+import Compute
+import Datasets
+import Evaluation
+import Files
+import Glibc
+import Images
+import Labelling
+import Tensors
+import Training
+import VisionTransformers
+
+extension StudyJob {
+    /// Tells of an event; throws `ToldToStop` when told to stop.
+    typealias Tell = (StudyEvent) throws -> Void
+
+    /// Notes everything that all results depend on besides images and adapters, or checks that it is what it was.
+    ///
+    /// - Throws: `TrainingError` naming what differs; `FileError` when a file of the base cannot be read.
+    func bindOptions(_ store: StudyStore, base: Checkpoint) throws {
+        try store.bind("version", .string(version))
+        try store.bind("tasks", .array(tasks.map { .string($0.name) }))
+        try store.bind("base", SHA256.json(ofFiles: Recipe.files(of: base)))
+        try store.bind(
+            "options",
+            .object([
+                "calibration_images": .int(calibrationImages), "tuning_images": .int(tuningImages),
+                "scales": .array(scales.map(JSON.double)), "alpha": .string(decoding.alpha.rawValue),
+                "max_pixels": .int(decoding.maximumPixels),
+            ]))
+    }
+
+    /// Trains what is missing, opens adapters and heads, and reads the pictures that are measured on.
+    ///
+    /// - Throws: `ToldToStop`; `TrainingError`, `ModelError`, `FileError`, `LabellingError` naming what cannot be used.
+    func material(
+        _ store: StudyStore, base: Checkpoint, reader: inout PictureReader, _ tell: Tell
+    ) throws -> StudyMaterial {
+        try checkGiven(base)
+        let images = try tasks.map { try StudyImages($0, seed: seed) }
+        for images in images { for note in images.notes { try tell(.note("\(images.name): \(note)")) } }
+        for images in images where images.split != "test" {
+            try tell(.note("\(images.name): there is no folder test; it is measured on \(images.split)"))
+        }
+        for (task, images) in zip(tasks, images) {
+            try train(task, images, store, pool: reader.pool, tell)
+        }
+        let opened = try zip(tasks, images).map { task, images in
+            let (adapter, alone) = (
+                try open(task, isHead: false, over: base, tell), try open(task, isHead: true, over: base, tell)
+            )
+            if adapter.hasPlaceholderNames {
+                throw TrainingError(adapter.path, "has no class names (labels.json), by which images are told right")
+            }
+            for item in [adapter, alone] { try item.head.activation.requireSoftmax(task: task.name, for: "study") }
+            let head = try StudyMaterial.matched(alone, to: adapter.head)
+            for (kind, item) in [("adapter", adapter), ("head", alone)] {
+                var value = JSONObject()
+                value["sha256"] = try AdapterDescription.json(item.path).objectValue?["sha256"]
+                value["classes"] = .array(item.head.classes.map(JSON.string))
+                try store.bind("\(kind) of \(task.name)", .object(value))
+            }
+            let measured = try EvaluationTask(name: task.name, classes: adapter.head.classes, images: images.measured)
+            return (adapter, head, images, measured)
+        }
+        let total = opened.reduce(0) { $0 + $1.3.items.count }
+        var before = 0
+        let parts = try opened.map { adapter, head, images, measured in
+            if !measured.unknown.isEmpty {
+                let names = measured.unknown.map { "\"\($0.name)\" (\($0.images))" }.joined(separator: ", ")
+                try tell(.note("\(measured.name): the head has no class \(names); those images are left out"))
+            }
+            let items = measured.items.map { LabelledImages.Item(path: $0.path, class: $0.truth) }
+            let pictures = try reader.read(items, of: measured.source) {
+                try tell(.reading(done: before + $0, of: total))
+            }
+            before += items.count
+            try report(pictures, of: measured.name, tell)
+            guard !pictures.pictures.isEmpty else {
+                throw TrainingError("\(measured.source)", "none of its images can be used")
+            }
+            try store.bind("\(images.split) images of \(measured.name)", pictures.binding)
+            return StudyMaterial.Task(
+                name: measured.name, adapter: adapter, head: head, images: images, pictures: pictures)
+        }
+        return StudyMaterial(base: base, preparer: reader.preparer, tasks: parts)
+    }
+
+    /// Opens a task's adapter, or its head alone, and tells what a user should know of it.
+    private func open(_ task: Task, isHead: Bool, over base: Checkpoint, _ tell: Tell) throws -> Adapter {
+        let adapter = try Adapter(
+            task: task.name, path: place(of: task, isHead: isHead), base: base, allowsOtherBase: allowsOtherBase)
+        for warning in try adapter.warnings(over: base) { try tell(.note("\(task.name): \(warning)")) }
+        return adapter
+    }
+
+    /// Opens the adapters and heads that are given, so that what cannot be used is known before anything is trained.
+    private func checkGiven(_ base: Checkpoint) throws {
+        for task in tasks {
+            for path in [task.adapter, task.head].compactMap(\.self) {
+                let adapter = try Adapter(
+                    task: task.name, path: path, base: base, allowsOtherBase: allowsOtherBase)
+                try adapter.head.activation.requireSoftmax(task: task.name, for: "study")
+            }
+        }
+    }
+
+    /// The images of every task that scales and heads are fitted on.
+    func calibrator(
+        _ material: StudyMaterial, _ store: StudyStore, reader: inout PictureReader, _ tell: Tell
+    ) throws -> Calibrator {
+        let items = try material.tasks.map { try $0.images.calibration(most: calibrationImages) }
+        let total = items.reduce(0) { $0 + $1.count }
+        var before = 0
+        let preparer = reader.preparer
+        let images = try zip(material.tasks, items).map { task, items in
+            let pictures = try reader.read(items, of: task.images.measured.source) {
+                try tell(.reading(done: before + $0, of: total))
+            }
+            before += items.count
+            try report(pictures, of: task.name, tell)
+            try store.bind("calibration images of \(task.name)", pictures.binding)
+            return CalibrationImages(task: task.name, count: pictures.pictures.count) { image, patches in
+                preparer.writePatches(of: pictures.pictures[image], into: patches)
+            }
+        }
+        return try Calibrator(
+            base: material.base, adapters: material.tasks.map { WeightedAdapter($0.adapter) }, images: images,
+            imageSize: preparer.imageSize, threads: threads)
+    }
+
+    private func report(_ pictures: PictureStore, of task: String, _ tell: Tell) throws {
+        for (path, reason) in pictures.skipped { try tell(.skipped(task: task, path: path, reason: reason)) }
+    }
+
+    // MARK: Training
+
+    /// Where a task's adapter, or its head alone, is.
+    private func place(of task: Task, isHead: Bool) -> String {
+        (isHead ? task.head : task.adapter) ?? "\(output)/\(isHead ? "heads" : "adapters")/\(task.name)"
+    }
+
+    /// Trains a task's adapter and its head alone where they are not given and not there.
+    private func train(
+        _ task: Task, _ images: StudyImages, _ store: StudyStore, pool: WorkerPool, _ tell: Tell
+    ) throws {
+        for (isHead, given) in [(false, task.adapter), (true, task.head)] where given == nil {
+            let kind = isHead ? "head" : "adapter"
+            let data = try images.training(for: "its \(kind) is trained on")
+            var digests: [String] = []
+            for items in [data.training, data.validation] {
+                let text = try PictureStore.fingerprint(of: items, pool: pool) {
+                    try tell(.reading(done: $0, of: items.count))
+                }
+                digests.append(SHA256.text(ofUTF8: text))
+            }
+            try store.bind(
+                "training of the \(kind) of \(task.name)",
+                .object([
+                    "epochs": .int(isHead ? headEpochs : epochs), "seed": .number(String(seed)),
+                    "training_images": .string(digests[0]), "validation_images": .string(digests[1]),
+                ]))
+            let place = place(of: task, isHead: isHead)
+            try makeFolder("\(output)/\(kind)s")
+            guard access("\(place)/\(TrainedAdapter.recordName)", F_OK) != 0 else { continue }
+            try train(task, data, isHead: isHead, into: place, tell)
+        }
+    }
+
+    private func train(_ task: Task, _ data: TrainingData, isHead: Bool, into place: String, _ tell: Tell) throws {
+        var job = TrainingJob(
+            base: base, data: data, task: task.name, output: place, lora: isHead ? nil : try TrainingJob.LoRA())
+        job.settings.epochs = isHead ? headEpochs : epochs
+        job.settings.seed = seed
+        job.imageMemory = imageMemory
+        job.resumes = true
+        job.threads = threads
+        job.version = version
+        var stop: (any Error)?
+        let outcome = try job.run { event in
+            do { try tell(.training(task: task.name, isHead: isHead, event)) } catch {
+                stop = error
+                return false
+            }
+            return true
+        }
+        if let stop { throw stop }
+        switch outcome {
+        case .finished(let kept, _, _):
+            try tell(.trained(task: task.name, isHead: isHead, kept: kept, output: place))
+        case .stopped: throw ToldToStop()
+        }
+    }
+
+    private func makeFolder(_ path: String) throws {
+        guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
+            throw TrainingError(path, "cannot be written: \(String(cString: strerror(errno)))")
+        }
+    }
+}

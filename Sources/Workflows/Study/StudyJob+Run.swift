@@ -1,0 +1,204 @@
+import Adapters
+import Compute
+import Datasets
+import Evaluation
+import Files
+import Images
+import Labelling
+import Tensors
+import Training
+import VisionTransformers
+
+extension StudyJob {
+    /// How results of a task's own adapter, and of its head over the base as it is, are kept.
+    private static let single = "single"
+    private static let headOnly = "head-only"
+
+    /// Trains what is missing and measures what is not measured yet.
+    ///
+    /// - Parameter progress: told of every event; a study that is told to stop keeps all that is finished.
+    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `LabellingError`, `ComputeError` naming what cannot be used.
+    package func run(progress: StudyProgress) throws -> Outcome {
+        let checkpoint = try Checkpoint(folder: base)
+        try MergedBase.refuse(base)
+        try ModelBundle.check(checkpoint, heads: [])
+        let preparer = PatchPreparer(
+            try checkpoint.preprocessing(), configuration: checkpoint.configuration, decoding: decoding)
+        // The place first: one that cannot be written should be known before images are read.
+        let store = try StudyStore(folder: output)
+        var counts = (skipped: 0, done: 0)
+        let total = plan.tasks.count * 2 + plan.subsets.count * plan.variants.count
+        func tell(_ event: StudyEvent) throws {
+            if case .skipped = event { counts.skipped += 1 }
+            guard progress(event) else { throw ToldToStop() }
+        }
+        do {
+            try bindOptions(store, base: checkpoint)
+            let pool = try WorkerPool(workers: threads)
+            var reader = PictureReader(preparer, pool: pool, limit: imageMemory)
+            let material = try material(store, base: checkpoint, reader: &reader, tell)
+            counts.done = known(store)
+            if counts.done > 0 { try tell(.resumed(done: counts.done, of: total)) }
+            func keep(_ result: StudyResult) throws {
+                try store.keep(result)
+                counts.done += 1
+                try tell(.result(result, done: counts.done, of: total))
+            }
+            let measurement = StudyMeasurement(material: material, threads: threads, pool: pool)
+            var clock = StudyClock(left: cost(material, store))
+            try measureAlone(measurement, store, &clock, keep: keep, tell)
+            let open = plan.merges.compactMap { missing($0, in: store) }
+            let looks = open.contains { $0.variants.contains(where: \.usesImages) }
+            let calibrator = looks ? try calibrator(material, store, reader: &reader, tell) : nil
+            let merging = StudyMerging(job: self, measurement: measurement, calibrator: calibrator)
+            for merge in open {
+                let names = merge.tasks.map { plan.tasks[$0] }
+                let method = merge.variants[0].method.name
+                clock.begin(cost(merge, material))
+                let results = try merging.results(merge) { images in
+                    clock.pass(images)
+                    try tell(.working(tasks: names, method: method, done: clock.done, left: clock.left))
+                }
+                clock.end()
+                for result in results { try keep(result) }
+            }
+            return .finished(try study(material, store), skipped: counts.skipped)
+        } catch is ToldToStop {
+            return .stopped(done: counts.done, of: total)
+        }
+    }
+
+    /// The part of a merge that is not measured yet, or nil.
+    private func missing(_ merge: StudyPlan.Merge, in store: StudyStore) -> StudyPlan.Merge? {
+        let names = merge.tasks.map { plan.tasks[$0] }
+        let variants = merge.variants.filter { store.result($0.name, names) == nil }
+        return variants.isEmpty ? nil : StudyPlan.Merge(tasks: merge.tasks, variants: variants)
+    }
+
+    /// How many of the wanted results are there.
+    private func known(_ store: StudyStore) -> Int {
+        let alone = plan.tasks.reduce(0) { count, task in
+            count + [Self.single, Self.headOnly].count { store.result($0, [task]) != nil }
+        }
+        return plan.subsets.reduce(alone) { count, tasks in
+            count + plan.variants.count { store.result($0.name, tasks.map { plan.tasks[$0] }) != nil }
+        }
+    }
+
+    // MARK: Each task alone
+
+    /// Measures heads over the base as it is, each adapter alone, and how much alike tasks are.
+    private func measureAlone(
+        _ measurement: StudyMeasurement, _ store: StudyStore, _ clock: inout StudyClock,
+        keep: (StudyResult) throws -> Void, _ tell: Tell
+    ) throws {
+        let tasks = measurement.material.tasks
+        func features(_ source: some ParameterSource, _ places: [Int], _ what: String) throws
+            -> StudyMeasurement.Features
+        {
+            clock.begin(Double(places.reduce(0) { $0 + tasks[$1].pictures.pictures.count }))
+            defer { clock.end() }
+            var before = 0
+            return try measurement.features(source, tasks: places) { done in
+                clock.pass(done - before)
+                before = done
+                try tell(
+                    .working(tasks: places.map { tasks[$0].name }, method: what, done: clock.done, left: clock.left))
+            }
+        }
+        if needsBase(store) {
+            let seen = try features(measurement.material.base, Array(tasks.indices), Self.headOnly)
+            for (place, task) in tasks.enumerated() where store.result(Self.headOnly, [task.name]) == nil {
+                let marks = measurement.marks(task.head, seen, task: place)
+                try keep(StudyResult(variant: Self.headOnly, tasks: [task.name], scale: 0, marks: [marks]))
+            }
+            try store.bind("similarities", .array(measurement.similarities(seen).map(\.json)))
+        }
+        for (place, task) in tasks.enumerated() where store.result(Self.single, [task.name]) == nil {
+            let alone = try MergedBackbone(task.adapter, aloneOver: measurement.material.base)
+            let marks = measurement.marks(
+                task.adapter.head, try features(alone, [place], Self.single), task: place)
+            try keep(StudyResult(variant: Self.single, tasks: [task.name], scale: 1, marks: [marks]))
+        }
+    }
+
+    private func needsBase(_ store: StudyStore) -> Bool {
+        store.fact("similarities") == nil || plan.tasks.contains { store.result(Self.headOnly, [$0]) == nil }
+    }
+
+    // MARK: What is left
+
+    /// About how many image passes a study needs that are not made yet.
+    private func cost(_ material: StudyMaterial, _ store: StudyStore) -> Double {
+        let counts = material.tasks.map { Double($0.pictures.pictures.count) }
+        let base = needsBase(store) ? counts.reduce(0, +) : 0
+        let alone = zip(plan.tasks, counts).reduce(base) { sum, task in
+            sum + (store.result(Self.single, [task.0]) == nil ? task.1 : 0)
+        }
+        return plan.merges.compactMap { missing($0, in: store) }.reduce(alone) { $0 + cost($1, material) }
+    }
+
+    /// About how many image passes a merge needs.
+    private func cost(_ merge: StudyPlan.Merge, _ material: StudyMaterial) -> Double {
+        let (tuned, aligned) = (merge.variants.filter(\.tunes), merge.variants.filter(\.aligns))
+        let scales = tuned.isEmpty ? 0 : 3 + Double(tuned.count)
+        let fitted = tuned.contains(where: \.aligns) ? tuningImages : 0
+        return merge.tasks.reduce(0) { sum, place in
+            let task = material.tasks[place]
+            let known = min(calibrationImages, task.images.training?.training.count ?? 0)
+            let tuning = scales * Double(min(tuningImages, known / 5) + min(fitted, known))
+            let measured = Double(merge.variants.count * task.pictures.pictures.count)
+            return sum + tuning + measured + Double(aligned.count * known)
+        }
+    }
+
+    // MARK: The whole
+
+    /// The wanted results as a study.
+    private func study(_ material: StudyMaterial, _ store: StudyStore) throws -> Study {
+        func alone(_ variant: String, _ task: String) throws -> AnswerMarks {
+            guard let marks = store.result(variant, [task])?.marks.first else {
+                throw TrainingError(store.path, "no result of \(variant) for \(task)")
+            }
+            return marks
+        }
+        let measured = try zip(tasks, material.tasks).map { named, task in
+            StudyTask(
+                name: task.name, classes: task.adapter.head.classes.count, source: "\(named.data)",
+                split: task.images.split, single: try alone(Self.single, task.name),
+                headOnly: try alone(Self.headOnly, task.name))
+        }
+        let results = plan.subsets.flatMap { places in
+            plan.variants.compactMap { store.result($0.name, places.map { plan.tasks[$0] }) }
+        }
+        let pairs = store.fact("similarities")?.arrayValue?.compactMap(TaskSimilarity.init) ?? []
+        let names = [
+            "base", "options", "calibration images of ", "adapter of ", "head of ", "training of ",
+        ]
+        var provenance = JSONObject()
+        for name in store.factNames
+        where names.contains(where: { name == $0 || ($0.hasSuffix(" ") && name.hasPrefix($0)) }) {
+            provenance[name] = store.fact(name)
+        }
+        return Study(
+            tasks: measured, variants: plan.variants.map(\.name), sizes: plan.sizes, results: results,
+            similarities: pairs, provenance: .object(provenance), version: version)
+    }
+}
+
+extension TaskSimilarity {
+    fileprivate var json: JSON {
+        .object([
+            "tasks": .array(tasks.map(JSON.string)), "cosine": .double(cosine), "overlap": .double(overlap),
+            "distance": .double(distance),
+        ])
+    }
+
+    fileprivate init?(_ json: JSON) {
+        guard let object = json.objectValue, let tasks = object["tasks"]?.arrayValue?.compactMap(\.stringValue),
+            tasks.count == 2, let cosine = object["cosine"]?.doubleValue,
+            let overlap = object["overlap"]?.doubleValue, let distance = object["distance"]?.doubleValue
+        else { return nil }
+        self.init(tasks: tasks, cosine: cosine, overlap: overlap, distance: distance)
+    }
+}

@@ -1,0 +1,101 @@
+import Adapters
+import Compute
+import Evaluation
+import Glibc
+import Labelling
+import Tensors
+import Training
+import VisionTransformers
+
+/// Measures backbones on the pictures of a study's tasks.
+struct StudyMeasurement {
+    let material: StudyMaterial
+    let threads: Int
+    let pool: WorkerPool
+
+    /// What a backbone makes of the pictures of some tasks.
+    struct Features {
+        let width: Int
+        /// By the place of the task.
+        let tables: [Int: FloatBuffer]
+    }
+
+    /// Computes a backbone's features, once for every picture of the tasks.
+    ///
+    /// - Parameters:
+    ///   - tasks: the places of the tasks.
+    ///   - progress: told how many pictures are done; what it throws ends the work.
+    func features(
+        _ source: some ParameterSource, tasks: [Int], progress: (_ done: Int) throws -> Void
+    ) throws -> Features {
+        let extractor = try FeatureExtractor(
+            source, configuration: material.base.configuration, preparer: material.preparer, threads: threads)
+        var before = 0
+        var tables: [Int: FloatBuffer] = [:]
+        for task in tasks {
+            let pictures = material.tasks[task].pictures.pictures
+            tables[task] = try extractor.features(of: pictures, mirrored: false, pool: pool) {
+                try progress(before + $0)
+            }
+            before += pictures.count
+        }
+        return Features(width: extractor.width, tables: tables)
+    }
+
+    /// What a head answers to its task's pictures.
+    func marks(_ head: Head, _ features: Features, task: Int) -> AnswerMarks {
+        guard let table = features.tables[task] else { return AnswerMarks([]) }
+        let answers = head.answers(UnsafeBufferPointer(table.elements), width: features.width)
+        return AnswerMarks(zip(answers, material.tasks[task].pictures.classes).map { $0 == $1 })
+    }
+
+    /// How much alike every two tasks are: their adapters' changes, and their pictures as the base sees them.
+    ///
+    /// - Parameter features: the base's, of all tasks.
+    func similarities(_ features: Features) throws -> [TaskSimilarity] {
+        let interference = try Interference(material.tasks.map(\.adapter), base: material.base)
+        let spreads = material.tasks.indices.map { task in
+            Spread(features.tables[task], width: features.width, read: material.tasks[task].head.weight.shape[1])
+        }
+        return interference.pairs.map { pair in
+            let places = [pair.first, pair.second].compactMap { name in
+                material.tasks.firstIndex { $0.name == name }
+            }
+            return TaskSimilarity(
+                tasks: [pair.first, pair.second], cosine: pair.measure.cosine,
+                overlap: (pair.measure.columnOverlap * pair.measure.rowOverlap).squareRoot(),
+                distance: spreads[places[0]].distance(to: spreads[places[1]]))
+        }
+    }
+}
+
+/// Mean and variance of a task's features.
+private struct Spread {
+    private var mean: [Double]
+    /// The trace of the covariance.
+    private var variance = 0.0
+
+    /// - Parameter read: how many of a row's features count.
+    init(_ table: FloatBuffer?, width: Int, read: Int) {
+        mean = [Double](repeating: 0, count: read)
+        guard let table, table.count >= width, width > 0 else { return }
+        let rows = table.count / width
+        var squares = 0.0
+        for row in 0..<rows {
+            for column in 0..<read {
+                let value = Double(table.base[row * width + column])
+                mean[column] += value
+                squares += value * value
+            }
+        }
+        for column in 0..<read { mean[column] /= Double(rows) }
+        variance = max(0, squares / Double(rows) - mean.reduce(0) { $0 + $1 * $1 })
+    }
+
+    /// ‖μ₁ - μ₂‖ / √((tr Σ₁ + tr Σ₂)/2).
+    func distance(to other: Spread) -> Double {
+        let squares = zip(mean, other.mean).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        let spread = (variance + other.variance) / 2
+        return spread > 0 ? (squares / spread).squareRoot() : 0
+    }
+}

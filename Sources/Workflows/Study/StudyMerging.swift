@@ -1,0 +1,71 @@
+import Adapters
+import Compute
+import Evaluation
+import Labelling
+import Training
+import VisionTransformers
+
+/// Makes the merges of a study and measures them.
+final class StudyMerging {
+    private let job: StudyJob
+    private let measurement: StudyMeasurement
+    private let calibrator: Calibrator?
+    /// What layers read in a single adapter's model; the same for every merge of the same modules.
+    private var inputMoments: [String: [String: Matrix]] = [:]
+
+    init(job: StudyJob, measurement: StudyMeasurement, calibrator: Calibrator?) {
+        (self.job, self.measurement, self.calibrator) = (job, measurement, calibrator)
+    }
+
+    /// Merges some tasks' adapters and measures every variant on each task's pictures.
+    ///
+    /// Variants whose scale is the same are read off the same features.
+    ///
+    /// - Parameter progress: told after some image passes how many there were; what it throws ends the work.
+    func results(_ merge: StudyPlan.Merge, progress: (_ images: Int) throws -> Void) throws -> [StudyResult] {
+        let material = measurement.material
+        let adapters = merge.tasks.map { WeightedAdapter(material.tasks[$0].adapter) }
+        let method = merge.variants[0].method
+        let merged = try MergedBackbone(
+            base: material.base, adapters: adapters, method: method, settings: MergeSettings(for: method)
+        ) { try moments(of: $0, modules: $1) }
+        let scales = try scales(of: merged, merge, progress)
+        var seen: [Double: StudyMeasurement.Features] = [:]
+        return try zip(merge.variants, scales).map { variant, scale in
+            let scaled = variant.tunes ? try merged.rescaled(to: scale) : merged
+            var heads = adapters.map(\.adapter.head)
+            if variant.aligns, let calibrator {
+                heads = try calibrator.alignedHeads(of: scaled, progress: progress)
+            }
+            let features = try seen[scale] ?? measurement.features(scaled, tasks: merge.tasks) { _ in try progress(0) }
+            if seen.updateValue(features, forKey: scale) == nil {
+                try progress(merge.tasks.reduce(0) { $0 + material.tasks[$1].pictures.pictures.count })
+            }
+            return StudyResult(
+                variant: variant.name, tasks: merge.tasks.map { material.tasks[$0].name }, scale: scale,
+                marks: zip(merge.tasks, heads).map { measurement.marks($1, features, task: $0) })
+        }
+    }
+
+    /// The scale of each variant of a merge.
+    private func scales(
+        of merged: MergedBackbone, _ merge: StudyPlan.Merge, _ progress: (_ images: Int) throws -> Void
+    ) throws -> [Double] {
+        let usual = merged.scale
+        let tuned = merge.variants.filter(\.tunes)
+        guard !tuned.isEmpty, let calibrator else { return merge.variants.map { _ in usual } }
+        // Changes that have nothing to do with one another add up like independent ones: the root keeps their norm.
+        var chosen = try calibrator.chooseScales(
+            of: merged, among: job.scales, near: 1 / Double(merge.tasks.count).squareRoot(),
+            aligning: tuned.map(\.aligns), limit: job.tuningImages, progress: progress)
+        return merge.variants.map { $0.tunes ? chosen.removeFirst() : usual }
+    }
+
+    private func moments(of task: String, modules: Set<String>) throws -> [String: Matrix] {
+        let key = ([task] + modules.sorted()).joined(separator: "/")
+        if let known = inputMoments[key] { return known }
+        let moments = try calibrator?.inputMoments(of: task, modules: modules) ?? [:]
+        inputMoments[key] = moments
+        return moments
+    }
+}

@@ -1,0 +1,77 @@
+import Adapters
+package import Training
+
+/// Which merges a study makes, in which order.
+package struct StudyPlan: Sendable {
+    /// One merge, and the variants that are read off it: they share the merged changes, and passes at the same scale.
+    package struct Merge: Sendable {
+        /// The places of its tasks, ascending.
+        package let tasks: [Int]
+        /// Variants of one method.
+        package let variants: [StudyVariant]
+    }
+
+    /// The names of the tasks.
+    package let tasks: [String]
+    /// How many tasks are merged, ascending.
+    package let sizes: [Int]
+    /// The ways of merging, each once, in the order in which they were asked for.
+    package let variants: [StudyVariant]
+
+    /// More merges than these are a mistake.
+    package static let mostMerges = 100_000
+
+    /// A plan.
+    ///
+    /// - Parameter sizes: nil for 1, 2, 3 and all tasks.
+    /// - Throws: `TrainingError` about an option when a size is not from 1 to the number of tasks, or there would be far too many
+    ///   merges.
+    package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(TrainingError) {
+        let wanted = sizes ?? [1, 2, 3, tasks.count].filter { $0 <= tasks.count }
+        if let wrong = wanted.first(where: { !(1...max(tasks.count, 1)).contains($0) }) {
+            throw TrainingError("--sizes", "\(wrong) is not from 1 to \(tasks.count), the number of tasks")
+        }
+        self.tasks = tasks
+        self.sizes = Set(wanted).sorted()
+        var seen: Set<String> = []
+        self.variants = variants.filter { seen.insert($0.name).inserted }
+        var count = 0
+        for size in self.sizes where size > 1 {
+            count += Self.subsetCount(of: tasks.count, size, most: Self.mostMerges)
+        }
+        guard count * self.variants.count <= Self.mostMerges else {
+            throw TrainingError("--sizes", "more than \(Self.mostMerges) merges")
+        }
+    }
+
+    /// Every set of tasks that is merged: by size, then in the order of their first, second ... task.
+    package var subsets: [[Int]] { sizes.filter { $0 > 1 }.flatMap { Self.subsets(of: tasks.count, size: $0) } }
+
+    /// Every merge in the order in which they are made: by tasks, then by method.
+    package var merges: [Merge] {
+        var groups: [[StudyVariant]] = []
+        for variant in variants {
+            let place = groups.firstIndex { $0[0].method.name == variant.method.name }
+            if let place { groups[place].append(variant) } else { groups.append([variant]) }
+        }
+        return subsets.flatMap { tasks in groups.map { Merge(tasks: tasks, variants: $0) } }
+    }
+
+    /// The sets of `size` of the numbers below `count`, each ascending, in lexicographic order.
+    static func subsets(of count: Int, size: Int) -> [[Int]] {
+        guard size > 0 else { return [[]] }
+        return (0..<count).flatMap { first in
+            subsets(of: count - first - 1, size: size - 1).map { [first] + $0.map { $0 + first + 1 } }
+        }
+    }
+
+    /// How many such sets there are, or a number above `most`.
+    private static func subsetCount(of count: Int, _ size: Int, most: Int) -> Int {
+        var product = 1
+        for step in 0..<min(size, count - size) {
+            product = product * (count - step) / (step + 1)
+            if product > most { break }
+        }
+        return product
+    }
+}

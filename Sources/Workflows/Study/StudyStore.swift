@@ -1,0 +1,187 @@
+package import Evaluation
+package import Files
+import Glibc
+import Labelling
+import Tensors
+import Training
+
+/// What a study has found out: a file of JSON lines that only grows, so that a study killed at any moment goes on.
+///
+/// The first line says what the file is. A line `{"fact": NAME, "value": ...}` holds what all results depend on, such as the SHA-256
+/// of the base: it is written when it is first known, and a run that finds another value is refused. A line `{"result": ...}`
+/// holds a merge that was measured. A last line that is not whole is cut off.
+final class StudyStore {
+    /// The file.
+    let path: String
+    private let descriptor: Int32
+    private var facts: [String: JSON] = [:]
+    private var results: [String: StudyResult] = [:]
+
+    private static let formatName = "mergevit-study"
+    private static let formatVersion = 1
+    /// The file's name in a study's folder.
+    static let fileName = "results.jsonl"
+
+    /// Opens the results in a folder, which is made if it is not there, and keeps other processes out of it.
+    ///
+    /// - Throws: `TrainingError` when the folder holds something else, another process works on it, or the file is damaged.
+    init(folder: String) throws(TrainingError) {
+        path = "\(folder)/\(Self.fileName)"
+        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
+            throw TrainingError(folder, "cannot be written: \(String(cString: strerror(errno)))")
+        }
+        if access(path, F_OK) != 0, let name = try? SmallFiles.names(in: folder).first {
+            throw TrainingError(folder, "holds \"\(name)\" and no \(Self.fileName): it is not a study")
+        }
+        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw TrainingError(path, String(cString: strerror(errno))) }
+        guard FileLock.take(descriptor) == nil else {
+            throw TrainingError(folder, "another process is working on this study")
+        }
+        try readLines()
+    }
+
+    deinit { FileLock.close(descriptor) }
+
+    // MARK: What is known
+
+    /// A result, if it is there.
+    func result(_ variant: String, _ tasks: [String]) -> StudyResult? { results[Self.key(variant, tasks)] }
+
+    /// The names of what was remembered, in the order in which it was.
+    private(set) var factNames: [String] = []
+
+    /// What was remembered under a name.
+    func fact(_ name: String) -> JSON? { facts[name] }
+
+    /// Notes what results depend on, or checks that it is what it was.
+    ///
+    /// - Throws: `TrainingError` naming what differs.
+    func bind(_ name: String, _ value: JSON) throws(TrainingError) {
+        guard let known = facts[name] else {
+            try append(["fact": .string(name), "value": value])
+            remember(name, value)
+            return
+        }
+        guard known != value else { return }
+        throw TrainingError(path, "is of another study: \(Self.difference(name, known, value))")
+    }
+
+    private func remember(_ name: String, _ value: JSON) {
+        if facts.updateValue(value, forKey: name) == nil { factNames.append(name) }
+    }
+
+    /// Keeps a result.
+    ///
+    /// - Throws: `TrainingError` when the disk refuses.
+    func keep(_ result: StudyResult) throws(TrainingError) {
+        try append(["result": result.json])
+        results[Self.key(result.variant, result.tasks)] = result
+    }
+
+    private static func key(_ variant: String, _ tasks: [String]) -> String {
+        ([variant] + tasks.sorted()).joined(separator: "/")
+    }
+
+    /// What differs, in words; of two objects only the members that do.
+    private static func difference(_ name: String, _ then: JSON, _ now: JSON) -> String {
+        func text(_ value: JSON?) -> String {
+            guard let value, value != .null else { return "nothing" }
+            let text = value.stringValue ?? value.serialized(indented: false)
+            return text.count > 120 ? text.prefix(119) + "…" : text
+        }
+        if let then = then.objectValue, let now = now.objectValue {
+            let keys = then.keys + now.keys.filter { then[$0] == nil }
+            let parts = keys.filter { then[$0] != now[$0] }.map { key in
+                "\(key) was \(text(then[key])), now \(text(now[key]))"
+            }
+            if !parts.isEmpty { return "\(name): \(parts.joined(separator: "; "))" }
+        }
+        return "\(name) was \(text(then)), now \(text(now))"
+    }
+
+    // MARK: The file
+
+    private func readLines() throws(TrainingError) {
+        let bytes = try content()
+        let end = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        if end < bytes.count {
+            guard ftruncate(descriptor, off_t(end)) == 0 else {
+                throw TrainingError(path, String(cString: strerror(errno)))
+            }
+        }
+        guard end > 0 else {
+            return try append(["format": .string(Self.formatName), "format_version": .int(Self.formatVersion)])
+        }
+        for (number, line) in bytes[..<(end - 1)].split(separator: 10, omittingEmptySubsequences: false).enumerated() {
+            guard let text = String(validating: line, as: UTF8.self),
+                let object = (try? JSON(parsing: Array(text.utf8)))?.objectValue
+            else { throw TrainingError(path, "line \(number + 1): damaged: expected an object") }
+            guard number > 0 else {
+                guard object["format"]?.stringValue == Self.formatName,
+                    object["format_version"]?.intValue == Self.formatVersion
+                else { throw TrainingError(path, "not the results of a study of this version of mergevit") }
+                continue
+            }
+            if let name = object["fact"]?.stringValue, let value = object["value"] {
+                remember(name, value)
+            } else if let result = object["result"].flatMap(StudyResult.init) {
+                results[Self.key(result.variant, result.tasks)] = result
+            } else {
+                throw TrainingError(path, "line \(number + 1): damaged: expected a fact or a result")
+            }
+        }
+    }
+
+    private func content() throws(TrainingError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = read(descriptor, &block, block.count)
+            if count > 0 {
+                bytes += block[..<count]
+            } else if count == 0 {
+                return bytes
+            } else if errno != EINTR {
+                throw TrainingError(path, String(cString: strerror(errno)))
+            }
+        }
+    }
+
+    private func append(_ line: JSONObject) throws(TrainingError) {
+        let text = JSON.object(line).serialized(indented: false) + "\n"
+        do { try SmallFiles.append(Array(text.utf8), to: descriptor, path) } catch {
+            throw TrainingError(error.path, error.reason)
+        }
+        guard fsync(descriptor) == 0 else { throw TrainingError(path, String(cString: strerror(errno))) }
+    }
+}
+
+extension StudyResult {
+    /// The result as a line of the store holds it.
+    package var json: JSON {
+        .object([
+            "variant": .string(variant), "scale": .double(scale),
+            "tasks": .array(
+                zip(tasks, marks).map { name, marks in
+                    .object(["name": .string(name), "images": .int(marks.count), "right": .string(marks.text)])
+                }),
+        ])
+    }
+
+    /// A result from its JSON; nil if that is not one.
+    package init?(_ json: JSON) {
+        guard let object = json.objectValue, let variant = object["variant"]?.stringValue,
+            let scale = object["scale"]?.doubleValue, let tasks = object["tasks"]?.arrayValue
+        else { return nil }
+        let parts = tasks.compactMap { task -> (String, AnswerMarks)? in
+            guard let object = task.objectValue, let name = object["name"]?.stringValue,
+                let count = object["images"]?.intValue, let text = object["right"]?.stringValue,
+                let marks = AnswerMarks(text: text, count: count)
+            else { return nil }
+            return (name, marks)
+        }
+        guard parts.count == tasks.count else { return nil }
+        self.init(variant: variant, tasks: parts.map(\.0), scale: scale, marks: parts.map(\.1))
+    }
+}

@@ -1,0 +1,53 @@
+package import Adapters
+package import Training
+
+/// A way of merging that a study tries: a method, whether its scale is chosen, whether heads are aligned.
+package struct StudyVariant: Sendable {
+    /// The method, with its parameters as they are unless specified.
+    package let method: MergeMethod
+    /// Whether the scale is chosen on unlabelled images; else it is the method's own.
+    package let tunes: Bool
+    /// Whether heads are aligned with the merged backbone on unlabelled images.
+    package let aligns: Bool
+
+    /// A way of merging.
+    package init(_ method: MergeMethod, tunes: Bool = false, aligns: Bool = false) {
+        (self.method, self.tunes, self.aligns) = (method, tunes, aligns)
+    }
+
+    /// A way of merging from its name: `METHOD`, then `+tune` and `+align` if they are wanted.
+    ///
+    /// - Throws: `TrainingError` about `--methods` when there is no such method, it is one that trains, or its scale
+    ///   cannot be chosen.
+    package init(_ name: String) throws(TrainingError) {
+        var parts = name.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
+        let text = parts.removeFirst()
+        guard let method = MergeMethod.named(text) else {
+            let known = MergeMethod.all.map(\.name).joined(separator: ", ")
+            throw TrainingError("--methods", "\"\(text)\" is not known; known are \(known)")
+        }
+        guard !method.isTrained else {
+            throw TrainingError("--methods", "\(text) trains another method's merge, which a study does not")
+        }
+        guard parts.allSatisfy(["tune", "align"].contains), Set(parts).count == parts.count else {
+            throw TrainingError(
+                "--methods", "\"\(name)\": expected METHOD, METHOD+tune, METHOD+align or METHOD+tune+align")
+        }
+        self.init(method, tunes: parts.contains("tune"), aligns: parts.contains("align"))
+        guard !tunes || method.parameters.contains(where: { $0.name == MergeMethod.scale.name }) else {
+            throw TrainingError("--methods", "\(method.name) has no scale that could be chosen")
+        }
+    }
+
+    /// The name that stands for it: `sum+tune+align`.
+    package var name: String { method.name + (tunes ? "+tune" : "") + (aligns ? "+align" : "") }
+
+    /// Whether it looks at training images.
+    package var usesImages: Bool { tunes || aligns || method.usesImages }
+
+    /// The same with its scale chosen.
+    package var tuned: StudyVariant { StudyVariant(method, tunes: true, aligns: aligns) }
+
+    /// The same with its heads aligned.
+    package var aligned: StudyVariant { StudyVariant(method, tunes: tunes, aligns: true) }
+}

@@ -1,0 +1,147 @@
+import Adapters
+import Compute
+import Datasets
+import Images
+import Labelling
+import Tensors
+import Training
+import VisionTransformers
+
+extension TrainingJob {
+    /// A run that is ready to begin, and what it is.
+    struct Preparation {
+        let run: TrainingRun
+        let record: TrainingRecord
+    }
+
+    /// The images of a run in memory.
+    private struct Pictures {
+        let training: PictureStore
+        let validation: PictureStore?
+    }
+
+    /// Reads the images and plans the classifier.
+    ///
+    /// - Parameter tell: told of events; what it throws ends the preparation.
+    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
+    func prepare(
+        _ base: Checkpoint, _ adaptation: LowRankAdaptation?, _ tell: (TrainingEvent) throws -> Void
+    ) throws -> Preparation {
+        let preparer = PatchPreparer(
+            try base.preprocessing(), configuration: base.configuration, decoding: DecodingOptions())
+        let pool = try WorkerPool(workers: threads)
+        let pictures = try read(preparer, pool, tell)
+        let record = try TrainingRecord(
+            self, base: base, training: pictures.training, validation: pictures.validation)
+        let labels = try labels(of: pictures.training)
+        let run =
+            try adaptation.map { try adapterRun(base, $0, preparer, pictures, labels, pool) }
+            ?? headRun(base, preparer, pictures, labels, pool, tell)
+        return Preparation(run: run, record: record)
+    }
+
+    /// Decodes the images.
+    ///
+    /// - Throws: `TrainingError` for an image that cannot be used if the job is strict, for a class that has none left, and
+    ///   when the pictures take more memory than they may.
+    private func read(
+        _ preparer: PatchPreparer, _ pool: WorkerPool, _ tell: (TrainingEvent) throws -> Void
+    ) throws -> Pictures {
+        let total = data.training.count + data.validation.count
+        func store(_ items: [LabelledImages.Item], _ kept: PictureStore.Kept, after before: Int) throws -> PictureStore
+        {
+            let store = try PictureStore(items, preparer: preparer, kept: kept, pool: pool) {
+                try tell(.reading(done: before + $0, of: total))
+            }
+            for (path, reason) in store.skipped {
+                guard !isStrict else { throw TrainingError("\(path)", reason) }
+                try tell(.skipped(path: path, reason: reason))
+            }
+            return store
+        }
+        let share = imageMemory / max(data.training.count, 1)
+        let training = try store(
+            data.training, augmentation.crops ? .forCrops(augmentation, bytesPerPicture: share) : .prepared, after: 0)
+        let bytes = training.pictures.reduce(0) { $0 + $1.pixels.count }
+        guard bytes <= imageMemory else {
+            throw TrainingError(
+                "\(data.source)",
+                "\(training.pictures.count) training images take \(bytes >> 20) MiB, as small as the model takes them; "
+                    + "--image-memory allows \(imageMemory >> 20)")
+        }
+        let there = Set(training.classes).reduce(into: Set<Int>()) { $0.formUnion(data.shown(by: $1)) }
+        if let empty = data.classes.indices.first(where: { !there.contains($0) }) {
+            throw TrainingError("\(data.source)", "no training image of \"\(data.classes[empty])\" can be used")
+        }
+        guard !data.validation.isEmpty else { return Pictures(training: training, validation: nil) }
+        let validation = try store(data.validation, .prepared, after: data.training.count)
+        guard !validation.pictures.isEmpty else {
+            throw TrainingError("\(data.source)", "none of the validation images can be used")
+        }
+        return Pictures(training: training, validation: validation)
+    }
+
+    /// The sets of labels, where an image may show several; with weights if the classes are balanced.
+    ///
+    /// - Throws: `TrainingError` when a label that all images have is to be balanced.
+    private func labels(of training: PictureStore) throws(TrainingError) -> LabelTargets? {
+        guard var labels = data.labels, settings.balances else { return data.labels }
+        let weights = labels.balance(training.classes, classes: data.classes.count)
+        if let label = weights.firstIndex(of: 0) {
+            throw TrainingError(
+                "\(data.source)",
+                "--balance: every training image has the label \"\(data.classes[label])\", so that there is no image "
+                    + "without it to balance it with")
+        }
+        labels.positiveWeights = weights
+        return labels
+    }
+
+    /// A run of an adapter and a head.
+    private func adapterRun(
+        _ base: Checkpoint, _ adaptation: LowRankAdaptation, _ preparer: PatchPreparer, _ pictures: Pictures,
+        _ labels: LabelTargets?, _ pool: WorkerPool
+    ) throws -> TrainingRun {
+        func examples(_ store: PictureStore, _ augmentation: Augmentation) -> PictureExamples {
+            PictureExamples(store, preparer: preparer, augmentation: augmentation, seed: settings.seed)
+        }
+        let classifier = try AdapterTrainer(
+            base, configuration: base.configuration, imageSize: preparer.imageSize, classes: data.classes.count,
+            adaptation: adaptation, optimizer: AdamW(weightDecay: weightDecay), labels: labels,
+            labelSmoothing: labelSmoothing, precision: precision, seed: settings.seed, threads: threads)
+        return TrainingRun(
+            classifier, training: examples(pictures.training, augmentation),
+            validation: pictures.validation.map { examples($0, Augmentation()) }, labels: labels, settings: settings,
+            pool: pool)
+    }
+
+    /// A run of a head alone, over features that are computed here.
+    private func headRun(
+        _ base: Checkpoint, _ preparer: PatchPreparer, _ pictures: Pictures, _ labels: LabelTargets?,
+        _ pool: WorkerPool,
+        _ tell: (TrainingEvent) throws -> Void
+    ) throws -> TrainingRun {
+        let extractor = try FeatureExtractor(base, preparer: preparer, threads: threads, precision: precision)
+        let copies = augmentation.flips ? 2 : 1
+        let total = pictures.training.pictures.count * copies + (pictures.validation?.pictures.count ?? 0)
+        var before = 0
+        func features(_ store: PictureStore, mirrored: Bool = false) throws -> FloatBuffer {
+            defer { before += store.pictures.count }
+            return try extractor.features(of: store.pictures, mirrored: mirrored, pool: pool) {
+                try tell(.features(done: before + $0, of: total))
+            }
+        }
+        func examples(_ store: PictureStore, mirrored: Bool) throws -> FeatureExamples {
+            FeatureExamples(
+                try features(store), mirrored: mirrored ? try features(store, mirrored: true) : nil,
+                width: extractor.width, classes: store.classes, seed: settings.seed)
+        }
+        let classifier = try HeadTrainer(
+            features: extractor.width, classes: data.classes.count, optimizer: AdamW(weightDecay: weightDecay),
+            labels: labels, labelSmoothing: labelSmoothing, seed: settings.seed)
+        return TrainingRun(
+            classifier, training: try examples(pictures.training, mirrored: augmentation.flips),
+            validation: try pictures.validation.map { try examples($0, mirrored: false) }, labels: labels,
+            settings: settings, pool: pool)
+    }
+}

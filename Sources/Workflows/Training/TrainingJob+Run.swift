@@ -1,0 +1,122 @@
+import Adapters
+import Compute
+import Files
+import Tensors
+package import Training
+import VisionTransformers
+
+extension TrainingJob {
+    /// How a job ended.
+    package enum Outcome: Sendable, Equatable {
+        /// The adapter is in its place.
+        case finished(kept: EpochRecord?, epochs: Int, skipped: Int)
+        /// `progress` said to stop, before the first step or after a checkpoint.
+        case stopped(steps: Int, of: Int)
+    }
+
+    /// Reads the data, trains, and writes the adapter.
+    ///
+    /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
+    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
+    package func run(progress: TrainingProgress) throws -> Outcome {
+        try precision.check()
+        let checkpoint = try Checkpoint(folder: base, preprocessor: preprocessor)
+        try checkBase(checkpoint)
+        let configuration = checkpoint.configuration
+        let adaptation = try lora?.adaptation(of: configuration)
+        try TrainedAdapter.check(
+            output, modules: adaptation?.modules ?? [], base: checkpoint, names: names, replaces: replaces)
+        if !resumes, CheckpointFolder.isThere(output: output) {
+            guard replaces else {
+                throw TrainingError(
+                    CheckpointFolder.path(output: output),
+                    "holds a run that was not finished: --resume goes on with it, --force begins again")
+            }
+            CheckpointFolder.remove(output: output)
+        }
+        // The place first: one that cannot be written should be known before the images are read.
+        try CheckpointFolder.create(output: output)
+        defer { CheckpointFolder.removeIfEmpty(output: output) }
+        var run: TrainingRun?
+        do {
+            let preparation = try prepare(checkpoint, adaptation) { event in
+                guard progress(event) else { throw ToldToStop() }
+            }
+            let record = preparation.record
+            let checkpoints = CheckpointFolder(output: output, binding: record.binding)
+            run = preparation.run
+            try follow(preparation.run, checkpoints, progress)
+            let trained = try TrainedAdapter(
+                parameters: preparation.run.keptParameters, alpha: adaptation?.alpha,
+                isRankStabilized: adaptation?.isRankStabilized ?? false, dropout: adaptation?.dropout ?? 0,
+                task: task, classes: data.classes, activation: data.labels == nil ? .softmax : .sigmoid)
+            try trained.write(
+                to: output, base: checkpoint, names: names, record: record.json(preparation.run), replaces: replaces)
+            checkpoints.remove()
+            return .finished(
+                kept: preparation.run.keptRecord, epochs: preparation.run.records.count, skipped: record.images.skipped)
+        } catch is ToldToStop {
+            return .stopped(steps: run?.steps ?? 0, of: run?.totalSteps ?? 0)
+        }
+    }
+
+    /// Checks that what is trained over the base can be used.
+    ///
+    /// - Throws: `ModelError` when images cannot be labelled with it, or it is a merged model: over its backbone a head can be
+    ///   trained, but an adapter could not be merged without losing the tasks that are there.
+    private func checkBase(_ checkpoint: Checkpoint) throws {
+        try ModelBundle.check(checkpoint, heads: [])
+        guard let merged = try MergedBase(folder: base) else { return }
+        let origin = merged.origin.map { ", \($0)" } ?? ""
+        guard lora == nil else {
+            throw ModelError(
+                base,
+                "\(merged.description), and an adapter over it could not be merged with them; train over the base that it "
+                    + "was made of\(origin), or a head alone (--head-only)")
+        }
+        guard merged.groups == 1 else {
+            throw ModelError(
+                base,
+                "\(merged.description) in \(merged.groups) backbones; train over the base that they were made of\(origin)"
+            )
+        }
+    }
+
+    /// Epochs are followed by a checkpoint if so many seconds have passed since the last.
+    private static let shortestEpoch = 1.0
+
+    /// Takes a run to its end, with checkpoints on the way.
+    ///
+    /// - Throws: `ToldToStop` after a checkpoint.
+    private func follow(
+        _ run: TrainingRun, _ checkpoints: CheckpointFolder, _ progress: TrainingProgress
+    ) throws {
+        if resumes, let snapshot = try checkpoints.load() {
+            try run.restore(snapshot)
+            guard progress(.resumed(steps: run.steps)) else { throw ToldToStop() }
+        }
+        let clock = ContinuousClock()
+        let begun = run.steps
+        var saved = (time: clock.now, steps: run.steps)
+        while !run.isFinished {
+            let event: TrainingEvent
+            do { event = try run.advance() } catch let error as ToldToStop {
+                // Before the first step of this process there is nothing new to keep.
+                if run.steps > begun { try checkpoints.save(run.snapshot) }
+                throw error
+            }
+            let goesOn = progress(event)
+            let since = clock.now - saved.time
+            var isDue = !goesOn || since >= .seconds(checkpointSeconds)
+            // An epoch of a head takes less time than a checkpoint.
+            if case .epoch = event, since >= .seconds(Self.shortestEpoch) { isDue = true }
+            if let every = checkpointSteps, run.steps - saved.steps >= every { isDue = true }
+            if isDue {
+                try checkpoints.save(run.snapshot)
+                saved = (clock.now, run.steps)
+            }
+            // A run that is over does not stop before its end: the rest is to write what it has.
+            guard goesOn || run.isFinished else { throw ToldToStop() }
+        }
+    }
+}

@@ -4,7 +4,7 @@ extension Orientation {
     /// The orientation of a PNG file by its chunks, before or behind the pixels: eXIf, or ImageMagick's raw profiles of EXIF data as
     /// text, or an XMP packet. Of several chunks of one kind the last counts, as in Pillow.
     ///
-    /// - Throws: `ImageError` where such a chunk has a wrong checksum, or holds more than `PNGText.mostBytes` when unpacked.
+    /// - Throws: `ImageError` where such a chunk has a wrong checksum, or holds more than `PNGText.maximumBytes` when unpacked.
     init(png bytes: UnsafeRawBufferPointer) throws(ImageError) {
         let chunks = try PNGMetadata(bytes)
         var exif = chunks.exif.map { [UInt8]($0) }
@@ -91,7 +91,7 @@ private struct PNGText {
     private let isCompressed: Bool
 
     /// The most bytes that text about the orientation may have when unpacked; Pillow allows 1 MiB.
-    static let mostBytes = 16 << 20
+    static let maximumBytes = 16 << 20
 
     init?(chunkName: Slice<UnsafeRawBufferPointer>, _ content: UnsafeRawBufferPointer) {
         guard let end = content.prefix(80).firstIndex(of: 0) else { return nil }
@@ -120,7 +120,7 @@ private struct PNGText {
         guard isCompressed else { return [UInt8](data) }
         var status = CInt(MV_OK)
         // Deflate expands at most 1032-fold.
-        let capacity = min(PNGText.mostBytes, data.count * 1032 + 1)
+        let capacity = min(PNGText.maximumBytes, data.count * 1032 + 1)
         let text = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, initialized in
             status = mv_inflate(
                 data.bindMemory(to: UInt8.self).baseAddress, data.count, buffer.baseAddress, capacity, &initialized)
@@ -132,7 +132,7 @@ private struct PNGText {
         default:
             throw ImageError(
                 kind: .unsupported,
-                reason: "PNG: text \"\(keyword)\" of more than \(PNGText.mostBytes) bytes when unpacked")
+                reason: "PNG: text \"\(keyword)\" of more than \(PNGText.maximumBytes) bytes when unpacked")
         }
     }
 

@@ -50,7 +50,9 @@ extension TaskVector {
 
 extension MergeMethod {
     /// Merges with some parameters set.
-    func merged(_ tasks: [TaskVector], _ values: [String: Double] = [:], seed: UInt64 = 0) throws -> [String: WeightDelta] {
+    func merged(_ tasks: [TaskVector], _ values: [String: Double] = [:], seed: UInt64 = 0) throws -> [String:
+        WeightDelta]
+    {
         try merge(tasks, try MergeSettings(values, for: self, seed: seed))
     }
 

@@ -42,7 +42,7 @@ import Testing
 
     @Test(arguments: 1...4) func anObserverStopsTheWork(_ after: Int) throws {
         let log = Log()
-        #expect(throws: ToldToStop.self) {
+        #expect(throws: CancellationRequested.self) {
             try LongWork.observed(by: { log.add($0) < after }) { try work() }
         }
         #expect(log.all.count == after)

@@ -17,11 +17,11 @@ import Testing
 
     private func run(
         _ tasks: [EvaluationTask], batchSize: Int = 4, threads: Int = 2, rows: String? = nil
-    ) throws -> [TaskAnswers] {
+    ) throws -> [TaskPredictions] {
         let output = try rows.map { try OutputFile.replacing(folder[$0]) }
         let answers = try evaluate(
             EvaluationPlan(tasks), preparer: FakePreparer(yields: 50), classifier: FakeClassifier(),
-            rows: output.map(AnswerRows.init), options: LabellingOptions(batchSize: batchSize, threads: threads)
+            rows: output.map(PredictionRows.init), options: LabellingOptions(batchSize: batchSize, threads: threads)
         ).answers
         try output?.commit()
         return answers
@@ -44,7 +44,7 @@ import Testing
             for (item, found) in zip(task.items, answers.answers) {
                 let value = try #require(Float(String(decoding: item.path.lastComponent, as: UTF8.self)))
                 let logits = task.name == "b" ? [value, -value] : [sin(value), cos(value), value / 100]
-                #expect(found == ScoredAnswer(truth: item.truth, logits: logits))
+                #expect(found == Prediction(truth: item.truth, logits: logits))
             }
         }
         for (batchSize, threads) in [(3, 1), (8, 5), (64, 2)] {
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func classesInAnotherOrderAreTheSame() throws {
-        var answers = TaskAnswers(count: 2)
+        var answers = TaskPredictions(count: 2)
         answers.answers[0] = answer(0, 2)
         let moved = try #require(answers.reindexed(from: ["a", "b", "c"], to: ["c", "a", "b"]))
         #expect(moved.answers == [answer(1, 0), nil])
@@ -124,7 +124,7 @@ import Testing
 
     @Test func comparisonsCountWhoIsRight() throws {
         let task = try task("b", ["no", "yes"], Array(1...5))
-        var (a, b) = (TaskAnswers(count: 5), TaskAnswers(count: 5))
+        var (a, b) = (TaskPredictions(count: 5), TaskPredictions(count: 5))
         // Both right, only A, only B, both wrong in the same way, and one that B has not answered.
         a.answers = [answer(1, 1), answer(0, 0), answer(1, 0), answer(0, 1), answer(1, 1)]
         b.answers = [answer(1, 1), answer(0, 1), answer(1, 1), answer(0, 1), nil]

@@ -17,7 +17,7 @@ import Testing
     init() throws { folder = try TemporaryFolder() }
 
     @Test func aWorkerThatHangsIsGivenUpWithItsSlot() throws {
-        let ring = SlotRing(slots: 2, valuesPerImage: 3, timeout: 0.05)
+        let ring = PrefetchRing(slots: 2, valuesPerImage: 3, timeout: 0.05)
         let slot = try #require(ring.nextFree())
         slot.path = Array("slow".utf8)
         ring.claim(slot)
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func slowWorkOnAFileThatWasReadIsNotGivenUp() throws {
-        let ring = SlotRing(slots: 2, valuesPerImage: 3, timeout: 0.01)
+        let ring = PrefetchRing(slots: 2, valuesPerImage: 3, timeout: 0.01)
         let slot = try #require(ring.nextFree())
         ring.claim(slot)
         slot.activity.touch()
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test func whenTooManyHangTheRunEnds() throws {
-        let ring = SlotRing(slots: 80, valuesPerImage: 1, timeout: 0.01)
+        let ring = PrefetchRing(slots: 80, valuesPerImage: 1, timeout: 0.01)
         for _ in 0..<80 {
             let slot = try #require(ring.nextFree())
             ring.claim(slot)

@@ -34,7 +34,7 @@ import VisionTransformers
 
     private func answers(
         _ table: String, threshold: Double? = nil, separator: String = "|"
-    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
         try file(table, .sigmoid, separator: separator).answers(to: "t", images: images(), threshold: threshold)
     }
 
@@ -149,7 +149,7 @@ import VisionTransformers
         #expect(try one.outputs(of: "t") == ["t"])
         let found = try one.answers(to: "t", images: values(["t"])).answers
         // 0.1 is the 32-bit float that the model gave.
-        #expect(found.values == [ValueAnswer(truth: [1], predicted: [Double(Float(0.1))]), nil])
+        #expect(found.values == [ValuePrediction(truth: [1], predicted: [Double(Float(0.1))]), nil])
         for table in [
             "path,status,t:x,t:y\n@1,ok,1.5,-2.0\n@2,ok,1e-07,3.0\n",
             """

@@ -19,18 +19,18 @@ enum MadeUpAnswers {
         }
     }
 
-    static let answers = truths.enumerated().compactMap { ScoredAnswer(truth: $1, logits: logits($0)) }
+    static let answers = truths.enumerated().compactMap { Prediction(truth: $1, logits: logits($0)) }
 }
 
 /// The metrics of answers without intervals of means.
-func measure(_ answers: [ScoredAnswer], classes: Int) throws -> TaskMetrics {
+func measure(_ answers: [Prediction], classes: Int) throws -> TaskMetrics {
     try #require(
         TaskMetrics(task: "t", classes: classes, answers: answers, bootstrap: BootstrapOptions(resamples: 0)))
 }
 
 /// An answer of which only the class is known.
-func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> ScoredAnswer {
-    ScoredAnswer(
+func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Prediction {
+    Prediction(
         truth: truth, predicted: predicted, rank: truth == predicted ? 1 : nil, confidence: confidence, logLoss: nil)
 }
 
@@ -71,7 +71,7 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Scor
 
     @Test func perfectAnswersArePerfect() throws {
         let answers = (0..<40).compactMap { index in
-            ScoredAnswer(truth: index % 4, logits: (0..<4).map { $0 == index % 4 ? Float(1000) : 0 })
+            Prediction(truth: index % 4, logits: (0..<4).map { $0 == index % 4 ? Float(1000) : 0 })
         }
         let metrics = try #require(TaskMetrics(task: "t", classes: 4, answers: answers))
         for estimate in [metrics.top1, metrics.macroF1, metrics.balancedAccuracy] {
@@ -85,7 +85,7 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Scor
     @Test func namesOfClassesDoNotMatter() throws {
         let order = [3, 5, 0, 1, 4, 2]
         let moved = MadeUpAnswers.answers.map {
-            ScoredAnswer(
+            Prediction(
                 truth: order[$0.truth], predicted: order[$0.predicted], rank: $0.rank, confidence: $0.confidence,
                 logLoss: $0.logLoss)
         }
@@ -101,44 +101,44 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Scor
     }
 
     @Test func ofEqualScoresTheFirstIsTheBetter() throws {
-        let answer = try #require(ScoredAnswer(truth: 2, logits: [1, 2, 2, 0] as [Float]))
+        let answer = try #require(Prediction(truth: 2, logits: [1, 2, 2, 0] as [Float]))
         #expect(answer.predicted == 1 && answer.rank == 2)
-        #expect(try #require(ScoredAnswer(truth: 1, logits: [1, 2, 2, 0] as [Float])).rank == 1)
+        #expect(try #require(Prediction(truth: 1, logits: [1, 2, 2, 0] as [Float])).rank == 1)
     }
 
     @Test func answersThatAreNoneAreRefused() {
-        #expect(ScoredAnswer(truth: 0, logits: [] as [Float]) == nil)
-        #expect(ScoredAnswer(truth: 2, logits: [0, 1] as [Float]) == nil)
-        #expect(ScoredAnswer(truth: -1, logits: [0, 1] as [Float]) == nil)
-        #expect(ScoredAnswer(truth: 0, logits: [.nan, 1] as [Float]) == nil)
-        #expect(ScoredAnswer(truth: 0, logits: [.infinity, 1] as [Float]) == nil)
+        #expect(Prediction(truth: 0, logits: [] as [Float]) == nil)
+        #expect(Prediction(truth: 2, logits: [0, 1] as [Float]) == nil)
+        #expect(Prediction(truth: -1, logits: [0, 1] as [Float]) == nil)
+        #expect(Prediction(truth: 0, logits: [.nan, 1] as [Float]) == nil)
+        #expect(Prediction(truth: 0, logits: [.infinity, 1] as [Float]) == nil)
         #expect(TaskMetrics(task: "t", classes: 3, answers: []) == nil)
     }
 
     @Test func largeLogitsDoNotOverflow() throws {
-        let answer = try #require(ScoredAnswer(truth: 0, logits: [-3e38, 3e38] as [Float]))
+        let answer = try #require(Prediction(truth: 0, logits: [-3e38, 3e38] as [Float]))
         #expect(answer.confidence == 1)
         #expect(try #require(answer.logLoss) > 1e38)
     }
 
     @Test func calibratedAnswersHaveNoCalibrationError() throws {
         // In each bin as many are right as confidence says: 20 answers at 0.55 of which 11 are right, and so on.
-        var answers: [ScoredAnswer] = []
+        var answers: [Prediction] = []
         for (confidence, right) in [(0.35, 7), (0.55, 11), (0.75, 15), (0.95, 19)] {
             answers += (0..<20).map { answer(0, $0 < right ? 0 : 1, confidence) }
         }
-        let calibration = Calibration(answers)
+        let calibration = ConfidenceCalibration(answers)
         #expect(try #require(calibration.expectedError) < 1e-12)
         #expect(calibration.bins.reduce(0) { $0 + $1.count } == 80)
         // All sure and half of them right.
-        let boastful = Calibration((0..<10).map { answer(0, $0 % 2, 1) })
+        let boastful = ConfidenceCalibration((0..<10).map { answer(0, $0 % 2, 1) })
         #expect(boastful.expectedError == 0.5 && boastful.maximumError == 0.5)
-        #expect(Calibration([ScoredAnswer]()).expectedError == nil)
+        #expect(ConfidenceCalibration([Prediction]()).expectedError == nil)
     }
 
     @Test func binsHoldTheirUpperEnd() {
         for (confidence, bin) in [(0.0, 0), (1.0 / 15, 0), (0.0667, 1), (0.5, 7), (1, 14), (1.5, 14)] {
-            let calibration = Calibration([answer(0, 0, confidence)])
+            let calibration = ConfidenceCalibration([answer(0, 0, confidence)])
             #expect(calibration.bins.firstIndex { $0.count == 1 } == bin, "\(confidence)")
         }
     }

@@ -20,8 +20,8 @@ private struct MadeUpNumbers {
 /// Forty images with five labels of which the last is never there, then twenty with two values. What is expected of
 /// them was computed with scikit-learn 1.8.
 private enum MadeUpLabels {
-    static let answers: [LabelAnswer] = drawn.labels
-    static let values: [ValueAnswer] = drawn.values
+    static let answers: [LabelPrediction] = drawn.labels
+    static let values: [ValuePrediction] = drawn.values
 
     private static let drawn = {
         var numbers = MadeUpNumbers()
@@ -32,7 +32,7 @@ private enum MadeUpLabels {
                 let share = [50, 30, 15, 5, 0][label] + (scores[label] > 0.6 && label < 4 ? 20 : 0)
                 if numbers.next(below: 100) < share { truth.append(label) }
             }
-            return LabelAnswer(truth: truth, predicted: (0..<5).filter { scores[$0] >= 0.5 }, scores: scores)
+            return LabelPrediction(truth: truth, predicted: (0..<5).filter { scores[$0] >= 0.5 }, scores: scores)
         }
         let values = (0..<20).map { _ in
             var (truth, predicted): ([Double], [Double]) = ([], [])
@@ -41,14 +41,14 @@ private enum MadeUpLabels {
                 predicted.append(
                     truth[output] * (output == 0 ? 0.8 : -0.1) + Double(numbers.next(below: 100)) / 50)
             }
-            return ValueAnswer(truth: truth, predicted: predicted)
+            return ValuePrediction(truth: truth, predicted: predicted)
         }
         return (labels: labels, values: values)
     }()
 }
 
 @Suite struct MultiLabelMetricsTests {
-    private func measure(_ answers: [LabelAnswer], classes: Int, resamples: Int = 0) throws -> MultiLabelMetrics {
+    private func measure(_ answers: [LabelPrediction], classes: Int, resamples: Int = 0) throws -> MultiLabelMetrics {
         try #require(
             MultiLabelMetrics(
                 task: "t", classes: classes, answers: answers, bootstrap: BootstrapOptions(resamples: resamples)))
@@ -103,11 +103,11 @@ private enum MadeUpLabels {
     }
 
     @Test func withoutScoresOrLabelsWhatIsLeftIsMeasured() throws {
-        let bare = MadeUpLabels.answers.map { LabelAnswer(truth: $0.truth, predicted: $0.predicted, scores: []) }
+        let bare = MadeUpLabels.answers.map { LabelPrediction(truth: $0.truth, predicted: $0.predicted, scores: []) }
         let metrics = try measure(bare, classes: 5)
         #expect(metrics.meanAveragePrecision == nil && metrics.perClass.allSatisfy { $0.averagePrecision == nil })
         #expect(try metrics.microF1 == measure(MadeUpLabels.answers, classes: 5).microF1)
-        let none = try measure([LabelAnswer(truth: [], predicted: [], scores: [0.1])], classes: 1, resamples: 10)
+        let none = try measure([LabelPrediction(truth: [], predicted: [], scores: [0.1])], classes: 1, resamples: 10)
         #expect(none.exactMatch.value == 1 && none.microF1 == nil && none.macroF1 == nil)
         #expect(none.meanAveragePrecision == nil && none.microPrecision == nil && none.microRecall == nil)
         #expect(MultiLabelMetrics(task: "t", classes: 5, answers: []) == nil)
@@ -115,7 +115,7 @@ private enum MadeUpLabels {
 }
 
 @Suite struct RegressionMetricsTests {
-    private func measure(_ answers: [ValueAnswer], resamples: Int = 0) throws -> RegressionMetrics {
+    private func measure(_ answers: [ValuePrediction], resamples: Int = 0) throws -> RegressionMetrics {
         try #require(
             RegressionMetrics(
                 task: "t", outputs: answers[0].truth.count, answers: answers,

@@ -22,7 +22,7 @@ import Testing
 
     private func answers(
         _ table: String, task: String = "t", images: LabelledImages? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
         let path = BytePath(try folder.write("table.csv", table.replacing("@", with: "\(folder["data"])/")))
         return try PredictionsFile(path).answers(to: task, images: images ?? self.images())
     }

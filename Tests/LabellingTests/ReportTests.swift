@@ -67,10 +67,10 @@ func malformation(_ page: String) -> String? {
             items: (0..<images).map { .init(path: source.appending(Array("\($0)<i>".utf8)), class: $0 % (count - 1)) }
                 + [.init(path: source.appending(Array("strange".utf8)), class: count)])
         let task = try EvaluationTask(name: Self.hostile, classes: classes, images: labelled)
-        var answers = TaskAnswers(count: images)
+        var answers = TaskPredictions(count: images)
         for (index, item) in task.items.enumerated().dropLast() {
             let logits = (0..<count).map { Float((index * 7 + $0 * 5) % 11) + ($0 == item.truth ? 4 : 0) }
-            answers.answers[index] = ScoredAnswer(truth: item.truth, logits: logits)
+            answers.answers[index] = Prediction(truth: item.truth, logits: logits)
         }
         answers.failures = [.init(path: task.items[images - 1].path, reason: Self.hostile)]
         let evaluated = TaskEvaluation(
@@ -93,7 +93,7 @@ func malformation(_ page: String) -> String? {
 
     @Test func aTaskWithoutAnswersHasAPage() throws {
         let whole = try evaluation()
-        var answers = TaskAnswers(count: 60)
+        var answers = TaskPredictions(count: 60)
         answers.failures = whole.tasks[0].task.items.map { .init(path: $0.path, reason: "gone") }
         let empty = Evaluation(
             tasks: [TaskEvaluation(whole.tasks[0].task, answers)], bootstrap: BootstrapOptions(), version: "0",
@@ -127,10 +127,10 @@ func malformation(_ page: String) -> String? {
             separator: "|")
         let task = try EvaluationTask(name: Self.hostile, classes: classes, images: images)
         guard case .labels(let sets) = task.truths else { throw CannotTest() }
-        var answers = TaskAnswers(to: task, threshold: 0.5)
+        var answers = TaskPredictions(to: task, threshold: 0.5)
         for (index, item) in task.items.enumerated().dropLast() {
             let scores = (0..<4).map { Double((index * 7 + $0 * 5) % 11) / 10 }
-            answers.labels[index] = LabelAnswer(
+            answers.labels[index] = LabelPrediction(
                 truth: sets[item.truth], predicted: (0..<4).filter { scores[$0] >= 0.5 }, scores: scores)
         }
         answers.failures = [.init(path: path(19), reason: Self.hostile)]
@@ -139,14 +139,14 @@ func malformation(_ page: String) -> String? {
             images: ImageValues(
                 source: source, outputs: ["<a>", "b"], paths: (0..<9).map(path),
                 values: (0..<9).map { [Double($0), 1000 * Double($0 * $0)] }))
-        var found = TaskAnswers(to: values)
-        for index in 0..<9 { found.values[index] = ValueAnswer(truth: [Double(index), 5], predicted: [2, -3000]) }
+        var found = TaskPredictions(to: values)
+        for index in 0..<9 { found.values[index] = ValuePrediction(truth: [Double(index), 5], predicted: [2, -3000]) }
         let bootstrap = BootstrapOptions(resamples: 20)
         return Evaluation(
             tasks: [
                 TaskEvaluation(task, answers, minimum: 0.99, bootstrap: bootstrap),
-                TaskEvaluation(values, found, bootstrap: bootstrap), TaskEvaluation(task, TaskAnswers(to: task)),
-                TaskEvaluation(values, TaskAnswers(to: values)),
+                TaskEvaluation(values, found, bootstrap: bootstrap), TaskEvaluation(task, TaskPredictions(to: task)),
+                TaskEvaluation(values, TaskPredictions(to: values)),
             ], bootstrap: bootstrap, version: "0", model: .null)
     }
 

@@ -9,23 +9,23 @@ import Testing
 @testable import Workflows
 
 /// Marks of so many images: those that both models have right, those that one alone has, and the rest.
-private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> (AnswerMarks, AnswerMarks) {
-    func repeated(_ a: Bool, _ b: Bool, _ c: Bool) -> AnswerMarks {
-        AnswerMarks(
+private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> (CorrectnessMask, CorrectnessMask) {
+    func repeated(_ a: Bool, _ b: Bool, _ c: Bool) -> CorrectnessMask {
+        CorrectnessMask(
             Array(repeating: true, count: both) + Array(repeating: a, count: first)
                 + Array(repeating: b, count: second) + Array(repeating: c, count: neither))
     }
     return (repeated(true, false, false), repeated(false, true, false))
 }
 
-@Suite struct AnswerMarksTests {
+@Suite struct CorrectnessMaskTests {
     @Test(arguments: 0...13) func textGivesTheMarksBack(_ count: Int) {
-        let marks = AnswerMarks((0..<count).map { $0 * $0 % 3 == 1 })
-        #expect(AnswerMarks(text: marks.text, count: count) == marks)
-        #expect(AnswerMarks(text: marks.text + "0", count: count) == nil)
-        #expect(count == 0 || AnswerMarks(text: String(marks.text.dropLast()) + "g", count: count) == nil)
+        let marks = CorrectnessMask((0..<count).map { $0 * $0 % 3 == 1 })
+        #expect(CorrectnessMask(text: marks.text, count: count) == marks)
+        #expect(CorrectnessMask(text: marks.text + "0", count: count) == nil)
+        #expect(count == 0 || CorrectnessMask(text: String(marks.text.dropLast()) + "g", count: count) == nil)
         // An image beyond the last cannot be right.
-        #expect(count % 4 == 0 || AnswerMarks(text: String(marks.text.dropLast()) + "f", count: count) == nil)
+        #expect(count % 4 == 0 || CorrectnessMask(text: String(marks.text.dropLast()) + "f", count: count) == nil)
     }
 
     /// The interval by an implementation of the formula in Python; there it held the true ratio in 94.9 to 96.2 %
@@ -46,7 +46,7 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
         #expect(try #require(none.ratio(to: all)).value == 0)
         let same = try #require(all.ratio(to: all)?.interval)
         #expect(same.low <= 1 && same.high >= 1)
-        #expect(all.gain(over: none)?.value == 1 && AnswerMarks([]).accuracy == nil)
+        #expect(all.gain(over: none)?.value == 1 && CorrectnessMask([]).accuracy == nil)
     }
 }
 
@@ -85,8 +85,8 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
 @Suite struct StudyPageTests {
     /// A study of so many tasks whose names want to be markup.
     static func study(tasks count: Int, sizes: [Int]) -> Study {
-        func marks(_ seed: Int) -> AnswerMarks {
-            AnswerMarks((0..<40).map { ($0 * 7 + seed * 13) % 11 > 2 + seed % 4 })
+        func marks(_ seed: Int) -> CorrectnessMask {
+            CorrectnessMask((0..<40).map { ($0 * 7 + seed * 13) % 11 > 2 + seed % 4 })
         }
         let names = (0..<count).map { "\(ReportTests.hostile)\($0)" }
         let variants = ["sum", "sum+tune", "<i>"]

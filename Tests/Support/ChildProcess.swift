@@ -31,7 +31,7 @@ package final class ChildProcess {
     package let identifier: Int32
 
     /// How many seconds a process may take; those that tests start take less than a minute, or five under sanitizers.
-    private static let patience = 900.0
+    private static let timeout = 900.0
 
     private let name: String
     /// Ours are closed, and then -1, when there is no more to write or to read.
@@ -110,11 +110,11 @@ package final class ChildProcess {
     ///
     /// - Throws: `CannotRun` if it does not come.
     package func finish() throws -> Finished {
-        let deadline = Date(timeIntervalSinceNow: Self.patience)
+        let deadline = Date(timeIntervalSinceNow: Self.timeout)
         while outputs.contains(where: { $0 >= 0 }) || isRunning {
             if Date() > deadline {
                 send(SIGKILL)
-                throw CannotRun(description: "did not end in \(Int(Self.patience)) s: \(name)\n\(finished.errors)")
+                throw CannotRun(description: "did not end in \(Int(Self.timeout)) s: \(name)\n\(finished.errors)")
             }
             // With its streams closed there is nothing to wait for but the process.
             exchange(milliseconds: outputs.allSatisfy { $0 < 0 } ? 1 : 100)

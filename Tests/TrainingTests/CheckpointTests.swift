@@ -2,6 +2,7 @@ import Foundation
 import Tensors
 import TestSupport
 import Testing
+import VisionTransformers
 
 @testable import Datasets
 @testable import Evaluation
@@ -77,7 +78,7 @@ import Testing
         try checkpoints(["lr": .double(0.5), "rank": .int(16), "layers": "all", "old": .int(1)])
             .save(TrainingRunTests.run().snapshot)
         let other = try checkpoints(["lr": .double(0.25), "rank": .int(16), "layers": .null, "new": "x"])
-        let expected = TrainingError(
+        let expected = ModelError(
             folder.path(".adapter.training"),
             "is of another run: lr was 0.5, now 0.25; layers was all, now not given; new was not given, now x; "
                 + "old was 1, now not given")
@@ -99,7 +100,7 @@ import Testing
     func aDamagedCheckpointIsAnError(content: String, reason: String) throws {
         let checkpoints = try checkpoints()
         try folder.write(".adapter.training/checkpoint.json", Data(content.utf8))
-        #expect(throws: TrainingError(folder.path(".adapter.training/checkpoint.json"), reason)) {
+        #expect(throws: ModelError(folder.path(".adapter.training/checkpoint.json"), reason)) {
             try checkpoints.load()
         }
     }

@@ -232,7 +232,7 @@ import VisionTransformers
             [:], ["steps": .int(-1), "total_steps": .int(36)], ["steps": .int(40), "total_steps": .int(36)],
             ["steps": .int(1), "total_steps": "x"], ["steps": .int(1)],
         ] {
-            #expect(throws: TrainingError.self) {
+            #expect(throws: ModelError.self) {
                 try run.restore(CheckpointContent(state: state, tensors: content.tensors), folder)
             }
         }

@@ -2,6 +2,7 @@ import Foundation
 import Tensors
 import TestSupport
 import Testing
+import VisionTransformers
 
 @testable import Datasets
 @testable import Evaluation
@@ -20,7 +21,7 @@ import Testing
     private func result(_ index: Int) -> StudyResult {
         StudyResult(
             variant: "sum", tasks: ["a", "b\(index)"], scale: 0.1 * Double(index),
-            marks: [AnswerMarks([true, false, true, true, index % 2 == 0]), AnswerMarks([])])
+            marks: [CorrectnessMask([true, false, true, true, index % 2 == 0]), CorrectnessMask([])])
     }
 
     private func content() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: file)) }
@@ -59,19 +60,18 @@ import Testing
     @Test func anotherStudyIsRefusedByName() throws {
         try write()
         let store = try StudyStore(folder: folder)
-        let error = #expect(throws: TrainingError.self) {
+        let error = #expect(throws: ModelError.self) {
             try store.bind("base", .object(["sha256": "2", "layers": .int(3)]))
         }
         #expect(error?.reason == "is of another study: base: sha256 was 1, now 2")
-        #expect(throws: TrainingError(file, "is of another study: base was {\"sha256\": \"1\", \"layers\": 3}, now 5"))
-        {
+        #expect(throws: ModelError(file, "is of another study: base was {\"sha256\": \"1\", \"layers\": 3}, now 5")) {
             try store.bind("base", .int(5))
         }
     }
 
     @Test func twoProcessesCannotWorkOnOneStudy() throws {
         let store = try StudyStore(folder: folder)
-        #expect(throws: TrainingError(folder, "another process is working on this study")) {
+        #expect(throws: ModelError(folder, "another process is working on this study")) {
             try StudyStore(folder: folder)
         }
         withExtendedLifetime(store) {}
@@ -80,16 +80,16 @@ import Testing
     @Test func whatIsNoStudyIsRefused() throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try Data("mine".utf8).write(to: URL(fileURLWithPath: folder + "/notes.txt"))
-        #expect(throws: TrainingError(folder, "holds \"notes.txt\" and no results.jsonl: it is not a study")) {
+        #expect(throws: ModelError(folder, "holds \"notes.txt\" and no results.jsonl: it is not a study")) {
             try StudyStore(folder: folder)
         }
-        #expect(throws: TrainingError.self) { try StudyStore(folder: "/proc/none/study") }
+        #expect(throws: ModelError.self) { try StudyStore(folder: "/proc/none/study") }
         for (line, reason) in [
             ("{\"format\": \"else\"}", "not the results of a study of this version of mergevit"),
             ("no JSON", "line 1: damaged: expected an object"),
         ] {
             try Data((line + "\n").utf8).write(to: URL(fileURLWithPath: file))
-            #expect(throws: TrainingError(file, reason)) { try StudyStore(folder: folder) }
+            #expect(throws: ModelError(file, reason)) { try StudyStore(folder: folder) }
         }
     }
 
@@ -100,13 +100,13 @@ import Testing
             var damaged = lines
             damaged[line] = damage
             try Data((damaged.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: file))
-            let error = #expect(throws: TrainingError.self) { try StudyStore(folder: folder) }
+            let error = #expect(throws: ModelError.self) { try StudyStore(folder: folder) }
             #expect(error?.reason.hasPrefix("line \(line + 1): damaged: ") == true)
         }
         // Marks that do not fit their number of images are damage, too.
         let bad = lines[2].replacingOccurrences(of: "\"images\": 5", with: "\"images\": 9")
         try Data((lines[0] + "\n" + bad + "\n").utf8).write(to: URL(fileURLWithPath: file))
-        #expect(throws: TrainingError(file, "line 2: damaged: expected a fact or a result")) {
+        #expect(throws: ModelError(file, "line 2: damaged: expected a fact or a result")) {
             try StudyStore(folder: folder)
         }
     }

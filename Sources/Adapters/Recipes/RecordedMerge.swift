@@ -183,13 +183,13 @@ package struct RecordedMerge: Sendable {
     ///   every file that is missing.
     package func verify() throws {
         var wrong: [String] = []
-        func check(_ path: String, _ expected: String) throws(ToldToStop) {
+        func check(_ path: String, _ expected: String) throws(CancellationRequested) {
             do {
                 let found = try SHA256.text(ofFile: path)
                 if found != expected {
                     wrong.append("\(path): not the file that was merged: expected SHA-256 \(expected), found \(found)")
                 }
-            } catch let error as ToldToStop {
+            } catch let error as CancellationRequested {
                 throw error
             } catch { wrong.append("\(error)") }
         }

@@ -6,7 +6,7 @@ package struct TaskComparison: Sendable {
     /// The images and classes, which are the same for both.
     package let task: EvaluationTask
     /// What the first and the second answered.
-    package let answers: [TaskAnswers]
+    package let answers: [TaskPredictions]
     /// The metrics of each, over the images that both answered; nil when there are none.
     package let metrics: [TaskMetrics?]
     /// How many images both answered.
@@ -24,11 +24,11 @@ package struct TaskComparison: Sendable {
     ///
     /// - Parameter answers: those of the first and of the second, to the items of the task.
     package init(
-        _ task: EvaluationTask, _ first: TaskAnswers, _ second: TaskAnswers,
+        _ task: EvaluationTask, _ first: TaskPredictions, _ second: TaskPredictions,
         bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
         var (bothRight, bothWrong, onlyFirst, onlySecond, disagreements) = (0, 0, 0, 0, 0)
-        var known: [[ScoredAnswer]] = [[], []]
+        var known: [[Prediction]] = [[], []]
         for case (let a?, let b?) in zip(first.answers, second.answers) {
             switch (a.isRight, b.isRight) {
             case (true, true): bothRight += 1
@@ -121,7 +121,7 @@ package struct Comparison: Sendable {
                 guard let a = compared.answers[0].answers[index], let b = compared.answers[1].answers[index] else {
                     continue
                 }
-                func score(_ answer: ScoredAnswer) -> String {
+                func score(_ answer: Prediction) -> String {
                     var bytes: [UInt8] = []
                     if let confidence = answer.confidence { ScoreFormatter.append(confidence, to: &bytes) }
                     return String(decoding: bytes, as: UTF8.self)

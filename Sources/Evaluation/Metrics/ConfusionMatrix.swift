@@ -6,7 +6,7 @@ package struct ConfusionMatrix: Sendable, Equatable {
     package private(set) var counts: [Int]
 
     /// The matrix of some answers.
-    package init(classes: Int, answers: some Sequence<ScoredAnswer>) {
+    package init(classes: Int, answers: some Sequence<Prediction>) {
         self.classes = classes
         counts = Array(repeating: 0, count: classes * classes)
         for answer in answers { counts[answer.truth * classes + answer.predicted] += 1 }
@@ -45,7 +45,7 @@ struct ClassCounts: Equatable {
         (predicted, hits) = (support, support)
     }
 
-    mutating func add(_ answer: ScoredAnswer) {
+    mutating func add(_ answer: Prediction) {
         support[answer.truth] += 1
         predicted[answer.predicted] += 1
         if answer.isRight { hits[answer.truth] += 1 }

@@ -7,7 +7,7 @@ package struct TaskEvaluation: Sendable {
     /// The images and classes.
     package let task: EvaluationTask
     /// What was answered.
-    package let answers: TaskAnswers
+    package let answers: TaskPredictions
     /// How well; nil when not one image was answered.
     package let result: Result?
     /// The least accuracy that is asked for, or where images show labels the least mean average precision; nil for
@@ -26,7 +26,7 @@ package struct TaskEvaluation: Sendable {
     /// - Parameter minimum: the least accuracy that is asked for, or where images show labels the least mean average
     ///   precision.
     package init(
-        _ task: EvaluationTask, _ answers: TaskAnswers, minimum: Double? = nil,
+        _ task: EvaluationTask, _ answers: TaskPredictions, minimum: Double? = nil,
         bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
         self.task = task
@@ -118,7 +118,8 @@ extension Evaluation {
             "format": .string(Self.format), "format_version": .int(Self.formatVersion), "version": .string(version),
             "settings": .object([
                 "confidence": .double(ConfidenceInterval.level), "bootstrap_resamples": .int(bootstrap.resamples),
-                "bootstrap_seed": .number(String(bootstrap.seed)), "calibration_bins": .int(Calibration.defaultBins),
+                "bootstrap_seed": .number(String(bootstrap.seed)),
+                "calibration_bins": .int(ConfidenceCalibration.defaultBins),
             ]),
             "mean_top1": meanAccuracy.map(JSON.double) ?? .null,
             "images": .int(tasks.reduce(0) { $0 + $1.task.items.count }), "failed": .int(failures),
@@ -232,7 +233,7 @@ extension RegressionMetrics.Errors {
     package var estimates: [(name: String, estimate: Estimate?)] { [("mae", mae), ("rmse", rmse), ("r2", r2)] }
 }
 
-extension Calibration {
+extension ConfidenceCalibration {
     fileprivate var json: [JSON] {
         bins.enumerated().map { index, bin in
             .object([

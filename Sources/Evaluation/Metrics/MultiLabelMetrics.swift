@@ -26,8 +26,9 @@ package struct MultiLabelMetrics: Sendable, Equatable {
     ///   - classes: how many classes the head has.
     ///   - answers: what was answered; with scores of all classes in every one, or in none.
     /// - Returns: nil when there are no answers.
-    package init?(task: String, classes: Int, answers: [LabelAnswer], bootstrap: BootstrapOptions = BootstrapOptions())
-    {
+    package init?(
+        task: String, classes: Int, answers: [LabelPrediction], bootstrap: BootstrapOptions = BootstrapOptions()
+    ) {
         guard let exactMatch = Estimate.proportion(answers.count(where: \.isExact), of: answers.count) else {
             return nil
         }
@@ -50,14 +51,14 @@ package struct MultiLabelMetrics: Sendable, Equatable {
 
 /// What the means are computed from: of all answers, and of each sample that the bootstrap draws.
 private struct LabelSums {
-    let answers: [LabelAnswer]
+    let answers: [LabelPrediction]
     /// One per class; none when scores are not known.
     let rankings: [AveragePrecision]
     private(set) var counts: ClassCounts
     /// How often the sample holds each image.
     private var images: [Int]
 
-    init(classes: Int, _ answers: [LabelAnswer]) {
+    init(classes: Int, _ answers: [LabelPrediction]) {
         self.answers = answers
         counts = ClassCounts(classes: classes)
         images = Array(repeating: 1, count: answers.count)
@@ -104,7 +105,7 @@ private struct LabelSums {
 
 extension ClassCounts {
     /// Counts the labels of an image that a sample holds several times.
-    fileprivate mutating func add(_ answer: LabelAnswer, times: Int) {
+    fileprivate mutating func add(_ answer: LabelPrediction, times: Int) {
         for label in answer.truth { support[label] += times }
         for label in answer.predicted {
             predicted[label] += times

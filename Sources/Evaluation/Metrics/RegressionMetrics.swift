@@ -24,14 +24,15 @@ package struct RegressionMetrics: Sendable, Equatable {
     ///   - outputs: how many the head has.
     ///   - answers: what was answered; finite.
     /// - Returns: nil when there are no answers or no outputs.
-    package init?(task: String, outputs: Int, answers: [ValueAnswer], bootstrap: BootstrapOptions = BootstrapOptions())
-    {
+    package init?(
+        task: String, outputs: Int, answers: [ValuePrediction], bootstrap: BootstrapOptions = BootstrapOptions()
+    ) {
         guard !answers.isEmpty, outputs > 0 else { return nil }
         let all = Self.numbers(answers, outputs)
         var samples = [[[Double]]](repeating: [[], [], []], count: outputs + 1)
         var generator = Bootstrap(seed: bootstrap.seed, task: task)
         for _ in 0..<max(bootstrap.resamples, 0) {
-            var sample: [ValueAnswer] = []
+            var sample: [ValuePrediction] = []
             sample.reserveCapacity(answers.count)
             generator.sample(answers.count) { sample.append(answers[$0]) }
             for (place, numbers) in Self.numbers(sample, outputs).enumerated() {
@@ -54,7 +55,7 @@ package struct RegressionMetrics: Sendable, Equatable {
     }
 
     /// MAE, RMSE and R²: the means over the outputs, then those of each output. The mean R² is not known if one is not.
-    private static func numbers(_ answers: [ValueAnswer], _ outputs: Int) -> [[Double?]] {
+    private static func numbers(_ answers: [ValuePrediction], _ outputs: Int) -> [[Double?]] {
         let count = Double(answers.count)
         let each = (0..<outputs).map { output -> [Double?] in
             let mean = answers.reduce(0) { $0 + $1.truth[output] } / count

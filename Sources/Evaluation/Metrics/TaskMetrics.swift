@@ -26,7 +26,7 @@ package struct TaskMetrics: Sendable, Equatable {
     /// True classes by answers.
     package let confusion: ConfusionMatrix
     /// The answers by confidence.
-    package let calibration: Calibration
+    package let calibration: ConfidenceCalibration
 
     /// Measures the answers of a task.
     ///
@@ -38,8 +38,8 @@ package struct TaskMetrics: Sendable, Equatable {
     ///   - bins: the number of calibration bins.
     /// - Returns: nil when there are no answers.
     package init?(
-        task: String, classes: Int, answers: [ScoredAnswer], ranksKnown: Int = .max,
-        bins: Int = Calibration.defaultBins, bootstrap: BootstrapOptions = BootstrapOptions()
+        task: String, classes: Int, answers: [Prediction], ranksKnown: Int = .max,
+        bins: Int = ConfidenceCalibration.defaultBins, bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
         var sums = MetricSums(classes: classes, bins: bins)
         for answer in answers { sums.add(answer) }
@@ -66,16 +66,16 @@ package struct TaskMetrics: Sendable, Equatable {
 /// What the means of a sample are computed from: of all answers, and of each sample that the bootstrap draws.
 private struct MetricSums {
     var counts: ClassCounts
-    var calibration: Calibration
+    var calibration: ConfidenceCalibration
     private var logLoss = 0.0
     private var images = 0
 
     init(classes: Int, bins: Int) {
         counts = ClassCounts(classes: classes)
-        calibration = Calibration(bins: bins)
+        calibration = ConfidenceCalibration(bins: bins)
     }
 
-    mutating func add(_ answer: ScoredAnswer) {
+    mutating func add(_ answer: Prediction) {
         counts.add(answer)
         calibration.add(answer)
         logLoss += answer.logLoss ?? 0
@@ -96,7 +96,7 @@ private struct MetricSums {
     }
 
     /// The intervals of the four means.
-    func intervals(of answers: [ScoredAnswer], task: String, _ options: BootstrapOptions) -> [ConfidenceInterval?] {
+    func intervals(of answers: [Prediction], task: String, _ options: BootstrapOptions) -> [ConfidenceInterval?] {
         var bootstrap = Bootstrap(seed: options.seed, task: task)
         var sums = self
         var values = [[Double]](repeating: [], count: means.count)

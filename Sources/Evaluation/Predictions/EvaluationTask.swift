@@ -144,7 +144,7 @@ package struct EvaluationTask: Sendable, Equatable {
 }
 
 /// What came of the images of a task.
-package struct TaskAnswers: Sendable, Equatable {
+package struct TaskPredictions: Sendable, Equatable {
     /// An image without an answer.
     package struct Failure: Sendable, Equatable {
         /// The image's file.
@@ -158,11 +158,11 @@ package struct TaskAnswers: Sendable, Equatable {
 
     /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or
     /// values.
-    package var answers: [ScoredAnswer?] = []
+    package var answers: [Prediction?] = []
     /// The same where images show labels.
-    package var labels: [LabelAnswer?] = []
+    package var labels: [LabelPrediction?] = []
     /// The same where images show values.
-    package var values: [ValueAnswer?] = []
+    package var values: [ValuePrediction?] = []
     /// The least probability of a label; nil where the labels were chosen before.
     package var threshold: Double?
     /// The images without an answer, in the same order.
@@ -189,12 +189,12 @@ package struct TaskAnswers: Sendable, Equatable {
     }
 
     /// The answers that there are.
-    package var known: [ScoredAnswer] { answers.compactMap(\.self) }
+    package var known: [Prediction] { answers.compactMap(\.self) }
 
     /// The same answers with classes in another order.
     ///
     /// - Returns: nil unless both orders hold the same classes.
-    package func reindexed(from classes: [String], to others: [String]) -> TaskAnswers? {
+    package func reindexed(from classes: [String], to others: [String]) -> TaskPredictions? {
         guard classes != others else { return self }
         let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let moved = classes.compactMap { places[$0] }
@@ -202,7 +202,7 @@ package struct TaskAnswers: Sendable, Equatable {
         var result = self
         result.answers = answers.map { answer in
             answer.map {
-                ScoredAnswer(
+                Prediction(
                     truth: moved[$0.truth], predicted: moved[$0.predicted], rank: $0.rank, confidence: $0.confidence,
                     logLoss: $0.logLoss)
             }

@@ -33,13 +33,13 @@ package struct PredictionsFile {
     /// - Throws: `UnknownTask`; `FileError` when a label is not among the classes, the
     ///   scores are not those of a softmax, or not one of the images is in the file.
     package func answers(
-        to name: String, images: LabelledImages, rows: AnswerRows? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+        to name: String, images: LabelledImages, rows: PredictionRows? = nil
+    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
         let given = try task(name)
         try checkSoftmax(given, images.classes)
         let answered = ScoredTask(given, isLong: table.isLong, dataClasses: images.classes)
         let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
-        var answers = TaskAnswers(to: task)
+        var answers = TaskPredictions(to: task)
         answers.ranksKnown = answered.ranksKnown
         answers.missing = answered.missing
         try collect(given, task, &answers, rows) { entry, index, answers throws in
@@ -68,8 +68,8 @@ package struct PredictionsFile {
     /// - Throws: `FileError` as for images of one class, and when a threshold is given but not all scores are
     ///   known.
     package func answers(
-        to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: AnswerRows? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+        to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: PredictionRows? = nil
+    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
         let given = try task(name)
         let answered = LabelledTask(given, isLong: table.isLong, dataClasses: images.classes, threshold: threshold)
         guard threshold == nil || answered.hasEveryScore else {
@@ -80,8 +80,8 @@ package struct PredictionsFile {
                     + "classes: label with --all-scores")
         }
         let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
-        guard case .labels(let sets) = task.truths else { return (task, TaskAnswers(to: task)) }
-        var answers = TaskAnswers(to: task, threshold: answered.threshold)
+        guard case .labels(let sets) = task.truths else { return (task, TaskPredictions(to: task)) }
+        var answers = TaskPredictions(to: task, threshold: answered.threshold)
         answers.missing = answered.missing
         try collect(given, task, &answers, rows) { entry, index, answers throws in
             let item = task.items[index]
@@ -110,11 +110,11 @@ package struct PredictionsFile {
     /// - Returns: the task and its answers, as for images of one class.
     /// - Throws: `FileError` as for images of one class.
     package func answers(
-        to name: String, images: ImageValues, rows: AnswerRows? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskAnswers) {
+        to name: String, images: ImageValues, rows: PredictionRows? = nil
+    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
         let given = try task(name)
         let task = EvaluationTask(name: name, images: images)
-        var answers = TaskAnswers(to: task)
+        var answers = TaskPredictions(to: task)
         try collect(given, task, &answers, rows) { entry, index, answers throws in
             let item = task.items[index]
             let found = table.isLong ? entry.scores.compactMap(\.self) : entry.everyScore
@@ -124,7 +124,7 @@ package struct PredictionsFile {
                     reason: "\(item.path): expected the values of \(images.outputs.joined(separator: ", "))")
             }
             // A model's values are 32-bit floats, written such that they read back.
-            let answer = ValueAnswer(
+            let answer = ValuePrediction(
                 truth: images.values[item.truth], predicted: found.map { Double(Float($0)) })
             answers.values[index] = answer
             rows?.append(path: item.path, task: task, item: item, answer: answer)
@@ -175,8 +175,9 @@ package struct PredictionsFile {
     ///
     /// - Parameter take: takes an image's answer; gives the reason if it is none.
     private func collect(
-        _ given: PredictionsTable.Task, _ task: EvaluationTask, _ answers: inout TaskAnswers, _ rows: AnswerRows?,
-        _ take: (PredictionsTable.Entry, _ index: Int, inout TaskAnswers) throws -> String?
+        _ given: PredictionsTable.Task, _ task: EvaluationTask, _ answers: inout TaskPredictions,
+        _ rows: PredictionRows?,
+        _ take: (PredictionsTable.Entry, _ index: Int, inout TaskPredictions) throws -> String?
     ) throws {
         var isAnyThere = false
         for (index, item) in task.items.enumerated() {
@@ -206,7 +207,7 @@ package struct PredictionsFile {
 private struct ScoredTask {
     /// What a file says of one image.
     enum Answer {
-        case scored(ScoredAnswer, best: [(class: Int, score: Double?)], trueScore: Double?)
+        case scored(Prediction, best: [(class: Int, score: Double?)], trueScore: Double?)
         case withheld
         case unknownLabel(String)
     }
@@ -283,7 +284,7 @@ private struct ScoredTask {
         guard let predicted = ranked.first else { return .withheld }
         let scores = meaning == .probabilities ? entry.scores : ranked.map { _ in nil }
         let rank = ranked.firstIndex(of: truth)
-        let answer = ScoredAnswer(
+        let answer = Prediction(
             truth: truth, predicted: predicted, rank: rank.map { $0 + 1 }, confidence: scores[0], logLoss: nil)
         return .scored(answer, best: Array(zip(ranked, scores)), trueScore: rank.flatMap { scores[$0] })
     }
@@ -301,14 +302,14 @@ private struct ScoredTask {
             let total = powers.reduce(0, +)
             scores = powers.map { $0 / total }
         }
-        guard let answer = ScoredAnswer(truth: truth, probabilities: scores) else { return .withheld }
+        guard let answer = Prediction(truth: truth, probabilities: scores) else { return .withheld }
         let predicted = ranked.first ?? answer.predicted
         var order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
         order.removeAll { $0 == predicted }
         order.insert(predicted, at: 0)
         let rank = order.firstIndex(of: truth).map { $0 + 1 }
         return .scored(
-            ScoredAnswer(
+            Prediction(
                 truth: truth, predicted: predicted, rank: rank, confidence: scores[predicted],
                 logLoss: answer.logLoss),
             best: order.map { ($0, scores[$0]) }, trueScore: scores[truth])

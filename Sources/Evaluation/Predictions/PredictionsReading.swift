@@ -97,16 +97,17 @@ struct LabelledTask {
     func unknownLabel(_ entry: PredictionsTable.Entry) -> String? { entry.labels.first { places[$0] == nil } }
 
     /// The answer of an entry.
-    func answer(_ entry: PredictionsTable.Entry, truth: [Int]) -> LabelAnswer {
+    func answer(_ entry: PredictionsTable.Entry, truth: [Int]) -> LabelPrediction {
         let given = entry.labels.compactMap { places[$0] }
-        guard hasEveryScore else { return LabelAnswer(truth: truth, predicted: given.sorted(), scores: []) }
+        guard hasEveryScore else { return LabelPrediction(truth: truth, predicted: given.sorted(), scores: []) }
         var scores = entry.everyScore
         if scores.isEmpty {
             scores = Array(repeating: 0, count: classes.count)
             for (place, score) in zip(given, entry.scores) { scores[place] = score ?? 0 }
         }
         if !areProbabilities { scores = scores.map(HeadActivation.sigmoid) }
-        guard let threshold else { return LabelAnswer(truth: truth, predicted: given.sorted(), scores: scores) }
-        return LabelAnswer(truth: truth, predicted: scores.indices.filter { scores[$0] >= threshold }, scores: scores)
+        guard let threshold else { return LabelPrediction(truth: truth, predicted: given.sorted(), scores: scores) }
+        return LabelPrediction(
+            truth: truth, predicted: scores.indices.filter { scores[$0] >= threshold }, scores: scores)
     }
 }

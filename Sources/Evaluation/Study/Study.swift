@@ -59,7 +59,7 @@ package struct Study: Sendable {
     }
 
     /// Every task of every merge of so many tasks by a variant, with what it answered there.
-    package func answers(_ variant: String, size: Int) -> [(task: StudyTask, marks: AnswerMarks)] {
+    package func answers(_ variant: String, size: Int) -> [(task: StudyTask, marks: CorrectnessMask)] {
         results(variant, size: size).flatMap { result in
             zip(result.tasks, result.marks).compactMap { name, marks in task(name).map { ($0, marks) } }
         }

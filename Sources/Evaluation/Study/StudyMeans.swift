@@ -45,7 +45,7 @@ package struct StudyMeans {
     }
 
     private func mean(
-        _ answers: [(task: StudyTask, marks: AnswerMarks)],
+        _ answers: [(task: StudyTask, marks: CorrectnessMask)],
         _ value: (_ merged: Double, _ single: Double, _ head: Double) -> Double
     ) -> Estimate? {
         let own = study.tasks.map { task in (places(task.single), places(task.headOnly)) }
@@ -69,5 +69,5 @@ package struct StudyMeans {
         return Estimate(whole, .percentile(of: resampled, about: whole, within: -Double.infinity...Double.infinity))
     }
 
-    private func places(_ marks: AnswerMarks) -> [Int] { marks.isRight.indices.filter { marks.isRight[$0] } }
+    private func places(_ marks: CorrectnessMask) -> [Int] { marks.isRight.indices.filter { marks.isRight[$0] } }
 }

@@ -7,15 +7,15 @@ package struct StudyResult: Sendable, Equatable {
     /// The scale of the merge.
     package let scale: Double
     /// What the merge answered on each task's images, in the order of the tasks.
-    package let marks: [AnswerMarks]
+    package let marks: [CorrectnessMask]
 
     /// A merge that was measured.
-    package init(variant: String, tasks: [String], scale: Double, marks: [AnswerMarks]) {
+    package init(variant: String, tasks: [String], scale: Double, marks: [CorrectnessMask]) {
         (self.variant, self.tasks, self.scale, self.marks) = (variant, tasks, scale, marks)
     }
 
     /// What it answered on a task's images; nil if the task is not among its own.
-    package func marks(of task: String) -> AnswerMarks? { tasks.firstIndex(of: task).map { marks[$0] } }
+    package func marks(of task: String) -> CorrectnessMask? { tasks.firstIndex(of: task).map { marks[$0] } }
 }
 
 /// A task of a study with what it is compared with.
@@ -29,13 +29,13 @@ package struct StudyTask: Sendable, Equatable {
     /// The part of it that was measured on: `test`, or `val` where there is none.
     package let split: String
     /// What its own adapter alone answered.
-    package let single: AnswerMarks
+    package let single: CorrectnessMask
     /// What a head answered that was trained over the base as it is.
-    package let headOnly: AnswerMarks
+    package let headOnly: CorrectnessMask
 
     /// A task whose adapter and head alone were measured.
     package init(
-        name: String, classes: Int, source: String, split: String, single: AnswerMarks, headOnly: AnswerMarks
+        name: String, classes: Int, source: String, split: String, single: CorrectnessMask, headOnly: CorrectnessMask
     ) {
         (self.name, self.classes, self.source, self.split) = (name, classes, source, split)
         (self.single, self.headOnly) = (single, headOnly)

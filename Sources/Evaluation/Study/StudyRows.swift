@@ -30,7 +30,7 @@ extension Study {
     }
 
     private static func row(
-        _ method: String, _ tasks: [String], _ task: StudyTask, _ scale: Double?, _ marks: AnswerMarks
+        _ method: String, _ tasks: [String], _ task: StudyTask, _ scale: Double?, _ marks: CorrectnessMask
     ) -> [String] {
         func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
         func cells(_ estimate: Estimate?) -> [String] {

@@ -31,7 +31,7 @@ package enum LongWork {
 
     /// Runs something whose stages are reported to an observer.
     ///
-    /// - Throws: what `body` throws: `ToldToStop` after the observer has answered that the work is not to continue.
+    /// - Throws: what `body` throws: `CancellationRequested` after the observer has answered that the work is not to continue.
     package static func observed<Result>(
         by observer: @escaping Observer, _ body: () throws -> Result
     ) rethrows -> Result {
@@ -40,8 +40,8 @@ package enum LongWork {
 
     /// Reports that some parts of the work are done.
     ///
-    /// - Throws: `ToldToStop` when the work is not to continue.
-    package static func report(_ name: String, _ done: Int, of total: Int) throws(ToldToStop) {
+    /// - Throws: `CancellationRequested` when the work is not to continue.
+    package static func report(_ name: String, _ done: Int, of total: Int) throws(CancellationRequested) {
         guard let context else { return }
         try report(Stage(name: name, done: done, total: total), in: context)
     }
@@ -51,7 +51,7 @@ package enum LongWork {
 
     /// Reports that some parts of the work are done, and runs the next one; its own reports are parts of this stage.
     ///
-    /// - Throws: `ToldToStop` when the work is not to continue, and what `body` throws.
+    /// - Throws: `CancellationRequested` when the work is not to continue, and what `body` throws.
     package static func part<Result>(
         _ name: String, _ done: Int, of total: Int, _ body: () throws -> Result
     ) throws -> Result {
@@ -62,8 +62,8 @@ package enum LongWork {
         return try $context.withValue(context) { try body() }
     }
 
-    private static func report(_ stage: Stage, in context: Context) throws(ToldToStop) {
-        guard context.observer(context.stages + [stage]) else { throw ToldToStop() }
+    private static func report(_ stage: Stage, in context: Context) throws(CancellationRequested) {
+        guard context.observer(context.stages + [stage]) else { throw CancellationRequested() }
     }
 
     /// Counts parts that are done on several threads.
@@ -80,8 +80,8 @@ package enum LongWork {
 
         /// Counts one more part; safe to call from any thread.
         ///
-        /// - Throws: `ToldToStop` when the work is not to continue.
-        package func advance() throws(ToldToStop) {
+        /// - Throws: `CancellationRequested` when the work is not to continue.
+        package func advance() throws(CancellationRequested) {
             guard let context else { return }
             let goesOn = state.withLock { state in
                 state.done += 1
@@ -90,7 +90,7 @@ package enum LongWork {
                     context.stages + [Stage(name: name, done: state.done, total: total)])
                 return !state.isStopped
             }
-            guard goesOn else { throw ToldToStop() }
+            guard goesOn else { throw CancellationRequested() }
         }
 
         /// Counts one more part, where the work cannot stop; `check` tells the next part.
@@ -98,15 +98,15 @@ package enum LongWork {
 
         /// Checks, before a part is begun, that the work is to continue.
         ///
-        /// - Throws: `ToldToStop` when it is not.
-        package func check() throws(ToldToStop) {
-            if state.withLock(\.isStopped) { throw ToldToStop() }
+        /// - Throws: `CancellationRequested` when it is not.
+        package func check() throws(CancellationRequested) {
+            if state.withLock(\.isStopped) { throw CancellationRequested() }
         }
     }
 }
 
 /// The observer of long work answered that it is not to continue.
-package struct ToldToStop: Error, Sendable, CustomStringConvertible {
+package struct CancellationRequested: Error, Sendable, CustomStringConvertible {
     /// Creates the error.
     package init() {}
 

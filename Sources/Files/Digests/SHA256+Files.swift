@@ -9,7 +9,7 @@ extension SHA256 {
     /// A file that has not changed since the last call is not read again. For a large file, the MiB that are done are
     /// reported to `LongWork`.
     ///
-    /// - Throws: `FileError` when the file cannot be read; `ToldToStop`.
+    /// - Throws: `FileError` when the file cannot be read; `CancellationRequested`.
     package static func text(ofFile path: String) throws -> String {
         let file = try MappedFile(path: path)
         if let entry = cache.withLock({ $0[path] }), entry.identity == file.identity { return entry.digest }
@@ -30,7 +30,7 @@ extension SHA256 {
 
     /// The SHA-256 of files as a JSON object, by the last part of their paths.
     ///
-    /// - Throws: `FileError` when a file cannot be read; `ToldToStop`.
+    /// - Throws: `FileError` when a file cannot be read; `CancellationRequested`.
     package static func json(ofFiles paths: [String]) throws -> JSON {
         var object = JSONObject()
         for path in paths {

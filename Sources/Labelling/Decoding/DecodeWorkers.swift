@@ -11,7 +11,7 @@ final class DecodeWorkers: Sendable {
         /// Held while the lister is used, from which the inputs' order comes.
         let turn = Monitor(conditions: 0)
         let lister: InputLister
-        let ring: SlotRing
+        let ring: PrefetchRing
         let preparer: any ImagePreparing
         let maximumFileBytes: Int
         /// Held while `active` is used.
@@ -19,7 +19,7 @@ final class DecodeWorkers: Sendable {
         /// Threads that are at work and have not been given up.
         var active = 0
 
-        init(lister: InputLister, ring: SlotRing, preparer: any ImagePreparing, maximumFileBytes: Int) {
+        init(lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int) {
             self.lister = lister
             self.ring = ring
             self.preparer = preparer
@@ -33,7 +33,7 @@ final class DecodeWorkers: Sendable {
     ///
     /// - Throws: `LabellingError.system` when not even one can be started.
     init(
-        count: Int, lister: InputLister, ring: SlotRing, preparer: any ImagePreparing, maximumFileBytes: Int
+        count: Int, lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int
     ) throws(LabellingError) {
         work = Work(lister: lister, ring: ring, preparer: preparer, maximumFileBytes: maximumFileBytes)
         for index in 0..<count where !DecodeWorkers.start(work) {
@@ -81,7 +81,7 @@ final class DecodeWorkers: Sendable {
         return true
     }
 
-    private static func nextInput(_ work: Work) -> (SlotRing.Slot, ListedInput)? {
+    private static func nextInput(_ work: Work) -> (PrefetchRing.Slot, ListedInput)? {
         work.turn.locked {
             guard let slot = work.ring.nextFree() else { return nil }
             do {
@@ -101,7 +101,7 @@ final class DecodeWorkers: Sendable {
 
     /// Reads and prepares one input; what went wrong if that fails.
     private static func prepare(
-        _ slot: SlotRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
+        _ slot: PrefetchRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
     ) -> InputFailure? {
         do {
             try reader.read(input, at: BytePath(slot.path), watchedBy: slot.activity) {

@@ -42,7 +42,7 @@ package struct LabellingProgress: Sendable, Equatable {
 }
 
 /// What takes the answers of a run, in the order of the inputs. It is called from the thread that runs the model.
-package protocol AnswerSink {
+package protocol PredictionSink {
     /// Takes the reason why an input has no answer.
     func appendFailure(path: [UInt8], reason: String)
     /// Takes the logits of all the model's tasks for an image, and tells what came of it.
@@ -111,7 +111,7 @@ extension LabellingProgress {
 }
 
 /// Rows that go to a file.
-private final class RowSink<Output: RowOutput>: AnswerSink {
+private final class RowSink<Output: RowOutput>: PredictionSink {
     private let rows: RowWriter
     private let output: Output
     /// The paths of all inputs that have their row.
@@ -145,11 +145,12 @@ private final class RowSink<Output: RowOutput>: AnswerSink {
 ///
 /// - Parameter earlier: what has been done before.
 package func answer(
-    _ lister: InputLister, preparer: any ImagePreparing, classifier: any MultitaskClassifying, sink: some AnswerSink,
+    _ lister: InputLister, preparer: any ImagePreparing, classifier: any MultitaskClassifying,
+    sink: some PredictionSink,
     options: LabellingOptions, after earlier: LabellingProgress = LabellingProgress(),
     progress: (LabellingProgress) -> Void = { _ in }, isStopped: () -> Bool = { false }
 ) throws -> LabellingProgress {
-    let ring = SlotRing(
+    let ring = PrefetchRing(
         slots: 2 * options.batchSize + options.threads, valuesPerImage: preparer.valuesPerImage,
         timeout: options.timeout)
     let workers = try DecodeWorkers(
@@ -178,7 +179,7 @@ package func answer(
 
 /// Takes batches from the ring, asks the model and hands its answers on.
 private struct BatchEngine: ~Copyable {
-    let ring: SlotRing
+    let ring: PrefetchRing
     let workers: DecodeWorkers
     let classifier: any MultitaskClassifying
     let batchSize: Int
@@ -192,7 +193,7 @@ private struct BatchEngine: ~Copyable {
     var progress: LabellingProgress
 
     init(
-        ring: SlotRing, workers: DecodeWorkers, classifier: any MultitaskClassifying, batchSize: Int,
+        ring: PrefetchRing, workers: DecodeWorkers, classifier: any MultitaskClassifying, batchSize: Int,
         valuesPerImage: Int, progress: LabellingProgress
     ) {
         self.ring = ring
@@ -214,7 +215,7 @@ private struct BatchEngine: ~Copyable {
     }
 
     /// One batch; false when there is none left, or the run is to stop.
-    mutating func step(_ sink: some AnswerSink, _ isStopped: () -> Bool) throws -> Bool {
+    mutating func step(_ sink: some PredictionSink, _ isStopped: () -> Bool) throws -> Bool {
         guard let slots = try ring.take(images: batchSize, unless: isStopped, abandoned: workers.replaceOne) else {
             progress.isStopped = !ring.isDrained
             return false
@@ -257,7 +258,7 @@ private struct BatchEngine: ~Copyable {
 
     /// Copies images side by side for the model and keeps what the rows need, so that the slots can be filled again
     /// while the model works. Copying is under a thousandth of the work that follows.
-    private mutating func gather(_ slots: [SlotRing.Slot]) -> Int {
+    private mutating func gather(_ slots: [PrefetchRing.Slot]) -> Int {
         var images = 0
         for (index, slot) in slots.enumerated() {
             if index == paths.count {

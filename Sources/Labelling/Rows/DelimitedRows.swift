@@ -39,7 +39,7 @@ struct WideRows: RowEncoder {
         bytes.append(0x0A)
     }
 
-    func append(path: [UInt8], status: [UInt8], answers: [TaskAnswer], to bytes: inout [UInt8]) {
+    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8]) {
         cells.append(path, to: &bytes)
         bytes.append(cells.delimiter)
         cells.append(status, to: &bytes)
@@ -63,7 +63,7 @@ struct WideRows: RowEncoder {
         bytes.append(0x0A)
     }
 
-    private func appendRanks(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+    private func appendRanks(_ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
         for rank in 0..<topK {
             let index = rank < answer.ranks.count ? answer.ranks[rank] : nil
             bytes.append(cells.delimiter)
@@ -75,7 +75,7 @@ struct WideRows: RowEncoder {
     }
 
     /// The labels of a task with a sigmoid in one cell, their scores in another.
-    private func appendSet(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+    private func appendSet(_ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
         bytes.append(cells.delimiter)
         cells.append(separator.join(answer.ranks) { task.classes[$0][...] }, to: &bytes)
         guard hasScores else { return }
@@ -110,7 +110,7 @@ struct LongRows: RowEncoder {
         appendEnd(to: &bytes)
     }
 
-    func append(path: [UInt8], status: [UInt8], answers: [TaskAnswer], to bytes: inout [UInt8]) {
+    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8]) {
         for (task, answer) in zip(tasks, answers) {
             if answer.ranks.isEmpty {
                 // No label is an answer, too.

@@ -14,7 +14,7 @@ struct JSONLineRows: RowEncoder {
         append(path: path, status: status, answers: [], to: &bytes)
     }
 
-    func append(path: [UInt8], status: [UInt8], answers: [TaskAnswer], to bytes: inout [UInt8]) {
+    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8]) {
         bytes.append(contentsOf: #"{"path":"#.utf8)
         JSONText.append(path, to: &bytes)
         bytes.append(contentsOf: #","status":"#.utf8)
@@ -33,7 +33,7 @@ struct JSONLineRows: RowEncoder {
     private var comma: UInt8 { UInt8(ascii: ",") }
 
     /// Appends the members of a task's object.
-    private func append(_ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+    private func append(_ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
         switch task.activation {
         case .softmax:
             if let best = answer.ranks.first { append(best, task, answer, to: &bytes) }
@@ -47,7 +47,7 @@ struct JSONLineRows: RowEncoder {
         }
     }
 
-    private func append(_ index: Int, _ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]) {
+    private func append(_ index: Int, _ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: #""label":"#.utf8)
         if answer.isBelowThreshold {
             bytes.append(contentsOf: "null".utf8)
@@ -61,7 +61,8 @@ struct JSONLineRows: RowEncoder {
 
     /// Appends an array of classes with their scores.
     private func appendList(
-        _ ranks: ArraySlice<Int>, _ start: String, _ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8]
+        _ ranks: ArraySlice<Int>, _ start: String, _ task: SelectedTask, _ answer: RankedClasses,
+        to bytes: inout [UInt8]
     ) {
         bytes.append(contentsOf: start.utf8)
         for (rank, index) in ranks.enumerated() {
@@ -74,7 +75,7 @@ struct JSONLineRows: RowEncoder {
 
     /// Appends an object of every class and its number.
     private func appendObject(
-        _ start: String, _ task: SelectedTask, _ answer: TaskAnswer, to bytes: inout [UInt8],
+        _ start: String, _ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8],
         _ append: (Double, inout [UInt8]) -> Void
     ) {
         bytes.append(contentsOf: start.utf8)

@@ -9,7 +9,7 @@ protocol RowEncoder {
     /// Appends the row of an input without labels.
     func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8])
     /// Appends the row, or rows, of a labelled input.
-    func append(path: [UInt8], status: [UInt8], answers: [TaskAnswer], to bytes: inout [UInt8])
+    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8])
 }
 
 /// Makes rows of logits and reasons, into a buffer that is flushed to the output between whole rows.
@@ -33,7 +33,7 @@ package final class RowWriter {
     private let encoder: any RowEncoder
     /// Whether every class has its rank.
     private let ranksAll: Bool
-    private var answers: [TaskAnswer]
+    private var answers: [RankedClasses]
 
     /// A writer for the rows of a model.
     ///
@@ -66,7 +66,7 @@ package final class RowWriter {
             encoder = LongRows(cells: cells, tasks: tasks, hasScores: hasScores, allScores: options.allScores)
         }
         ranksAll = options.allScores && options.layout == .long && options.format != .jsonl
-        answers = tasks.map { _ in TaskAnswer() }
+        answers = tasks.map { _ in RankedClasses() }
         self.options = options
         self.tasks = tasks
     }

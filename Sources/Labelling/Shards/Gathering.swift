@@ -60,7 +60,7 @@ package struct GatheredShards: Sendable {
     private static func missing(_ range: Range<Int>, _ parts: [Part]) -> LabellingError {
         var text = "the rows of inputs \(range.lowerBound + 1) to \(range.upperBound) are missing"
         let names = parts.map { $0.manifest.shard.split(separator: "/") }
-        if let count = names.first?.last.flatMap({ Int($0) }), count <= Shard.mostParts,
+        if let count = names.first?.last.flatMap({ Int($0) }), count <= Shard.maximumParts,
             names.allSatisfy({ $0.count == 2 && $0[1] == "\(count)" })
         {
             let present = Set(names.compactMap { Int($0[0]) })

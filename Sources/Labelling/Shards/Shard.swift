@@ -14,7 +14,7 @@ package struct Shard: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// More parts than these are not made.
-    package static let mostParts = 1_000_000
+    package static let maximumParts = 1_000_000
 
     /// Which part it is, from 1.
     package let number: Int
@@ -27,7 +27,7 @@ package struct Shard: Sendable, Equatable, CustomStringConvertible {
     package init?(_ text: String, balance: Balance) {
         let numbers = text.split(separator: "/", omittingEmptySubsequences: false)
         guard numbers.count == 2, let number = Int(numbers[0]), let count = Int(numbers[1]),
-            (1...Shard.mostParts).contains(count), (1...count).contains(number)
+            (1...Shard.maximumParts).contains(count), (1...count).contains(number)
         else { return nil }
         (self.number, self.count, self.balance) = (number, count, balance)
     }

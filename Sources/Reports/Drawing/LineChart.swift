@@ -19,7 +19,7 @@ struct LineChart {
     let description: String
 
     /// A line is thinned out to about as many points.
-    private static let mostPoints = 240
+    private static let maximumPoints = 240
     private static let looks = 6
     private static let lineOfNames = 17.0
 
@@ -63,7 +63,7 @@ struct LineChart {
     }
 
     private static func thinned(_ points: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {
-        guard points.count > mostPoints else { return points }
-        return (0...mostPoints).map { points[$0 * (points.count - 1) / mostPoints] }
+        guard points.count > maximumPoints else { return points }
+        return (0...maximumPoints).map { points[$0 * (points.count - 1) / maximumPoints] }
     }
 }

@@ -2,7 +2,7 @@ import Evaluation
 
 /// Accuracy by confidence: a model that knows how often it is right has its bars end on the diagonal.
 struct ReliabilityDiagram {
-    let calibration: Calibration
+    let calibration: ConfidenceCalibration
     /// Words for those who do not see the picture.
     let description: String
 

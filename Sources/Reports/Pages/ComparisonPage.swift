@@ -167,7 +167,7 @@ package struct ComparisonPage {
 
     /// The images on which just one is right and the other is surest of something else.
     @HTMLBuilder private func gallery(_ compared: TaskComparison) -> HTML {
-        let pairs = compared.differing.compactMap { index -> (Int, ScoredAnswer, ScoredAnswer)? in
+        let pairs = compared.differing.compactMap { index -> (Int, Prediction, Prediction)? in
             guard let a = compared.answers[0].answers[index], let b = compared.answers[1].answers[index],
                 a.isRight != b.isRight
             else { return nil }
@@ -190,7 +190,7 @@ package struct ComparisonPage {
         }
     }
 
-    private static func wrongConfidence(_ pair: (Int, ScoredAnswer, ScoredAnswer)) -> Double {
+    private static func wrongConfidence(_ pair: (Int, Prediction, Prediction)) -> Double {
         (pair.1.isRight ? pair.2.confidence : pair.1.confidence) ?? 0
     }
 }

@@ -75,7 +75,7 @@ package struct EvaluationPage {
         let shares = rows(.sigmoid).isEmpty ? "accuracies" : "accuracies and exact matches"
         return
             "Wilson's of \(shares), \(means). Means over classes are over those with images; calibration error over "
-            + "\(Calibration.defaultBins) bins of equal width."
+            + "\(ConfidenceCalibration.defaultBins) bins of equal width."
     }
 
     private func overview(_ rows: [Row]) -> HTML {

@@ -72,7 +72,7 @@ extension StudyPage {
             description: "Accuracy of each task by its own adapter, in merges of \(size) tasks, and by its head alone.")
     }
 
-    private static func mean(_ marks: [AnswerMarks]) -> Estimate? {
+    private static func mean(_ marks: [CorrectnessMask]) -> Estimate? {
         let values = marks.compactMap { $0.accuracy?.value }
         return values.isEmpty ? nil : Estimate(values.reduce(0, +) / Double(values.count), nil)
     }

@@ -57,7 +57,7 @@ extension TaskSection {
     }
 
     /// The labels that were given and are wrong, and those that are missing.
-    private func mistakes(_ answer: LabelAnswer) -> [String] {
+    private func mistakes(_ answer: LabelPrediction) -> [String] {
         func names(_ labels: [Int], besides others: [Int]) -> String {
             labels.filter { !others.contains($0) }.map { label in
                 let score = answer.scores.isEmpty ? "" : " \(NumberText.percent(answer.scores[label], 0))"
@@ -71,7 +71,7 @@ extension TaskSection {
     }
 
     /// How sure the surest wrong label is, given or left out.
-    private static func sureness(_ answer: LabelAnswer) -> Double {
+    private static func sureness(_ answer: LabelPrediction) -> Double {
         guard !answer.scores.isEmpty else { return 0 }
         let wrong = Set(answer.predicted).symmetricDifference(answer.truth)
         return wrong.map { answer.predicted.contains($0) ? answer.scores[$0] : 1 - answer.scores[$0] }.max() ?? 0

@@ -36,14 +36,14 @@ extension TaskSection {
                 }
             },
             .element("div", ["class": "columns"]) {
-                for output in task.classes.indices.prefix(Self.mostCharts) { scatter(output) }
+                for output in task.classes.indices.prefix(Self.maximumCharts) { scatter(output) }
             })
     }
 
     /// More outputs than that have no chart.
-    private static let mostCharts = 12
+    private static let maximumCharts = 12
     /// A chart has at most so many points.
-    private static let mostPoints = 500
+    private static let maximumPoints = 500
 
     private func scatter(_ output: Int) -> HTML {
         let answers = evaluation.answers.values.compactMap(\.self)
@@ -53,7 +53,7 @@ extension TaskSection {
         func axis(_ title: String) -> ChartFrame.Axis {
             ChartFrame.Axis(title: title, domain: domain, text: NumberText.significant)
         }
-        let step = max(1, (answers.count + Self.mostPoints - 1) / Self.mostPoints)
+        let step = max(1, (answers.count + Self.maximumPoints - 1) / Self.maximumPoints)
         return .element("figure") {
             HTML.element("h3") { task.classes[output] }
             ScatterChart(
@@ -90,7 +90,7 @@ extension TaskSection {
     }
 
     /// The sum of the outputs' absolute errors, each in terms of its scale.
-    private static func error(_ answer: ValueAnswer, _ scales: [Double]) -> Double {
+    private static func error(_ answer: ValuePrediction, _ scales: [Double]) -> Double {
         scales.indices.filter { scales[$0] > 0 }
             .reduce(0) { $0 + abs(answer.predicted[$1] - answer.truth[$1]) / scales[$1] }
     }

@@ -278,20 +278,20 @@ struct TaskSection {
         if !failed.isEmpty {
             HTML.element("h3") { "Images without an answer" }
             ReportPage.table(columns: ["file", "reason"], text: [0, 1]) {
-                for failure in failed.prefix(Self.mostFailures) {
+                for failure in failed.prefix(Self.maximumFailures) {
                     HTML.element("tr") {
                         HTML.element("td", ["class": "text wrap"]) { failure.path.description }
                         HTML.element("td", ["class": "text wrap"]) { failure.reason }
                     }
                 }
             }
-            if failed.count > Self.mostFailures {
+            if failed.count > Self.maximumFailures {
                 HTML.element("p", ["class": "muted"]) {
-                    "and \(NumberText.count(failed.count - Self.mostFailures)) more, all in predictions.csv"
+                    "and \(NumberText.count(failed.count - Self.maximumFailures)) more, all in predictions.csv"
                 }
             }
         }
     }
 
-    private static let mostFailures = 50
+    private static let maximumFailures = 50
 }

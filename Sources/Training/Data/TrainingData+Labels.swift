@@ -1,5 +1,6 @@
 package import Datasets
 package import Files
+import VisionTransformers
 
 extension TrainingData {
     /// Lists the images of a table whose rows have any number of labels. Of one that tells splits apart, test images
@@ -8,7 +9,7 @@ extension TrainingData {
     /// What is held back for validation is drawn label by label (see `StratifiedSplit`).
     ///
     /// - Parameter separator: what separates the labels of a cell.
-    /// - Throws: `FileError` for folders and tables that cannot be used; `TrainingError` when the
+    /// - Throws: `FileError` for folders and tables that cannot be used; `ModelError` when the
     ///   validation images have a label that no training image has, or every image has the only label.
     package init(
         multiLabel path: BytePath, separator: String, validation: Validation = .usual,
@@ -18,7 +19,7 @@ extension TrainingData {
         let images = try table.labels([.training], separator: separator)
         let classes = images.classes
         if classes.count == 1, images.sets.allSatisfy({ !$0.isEmpty }) {
-            throw TrainingError(
+            throw ModelError(
                 "\(path)",
                 "every image has the only label, \"\(classes[0])\"; a yes/no head needs images without it, "
                     + "which have an empty label cell")
@@ -32,7 +33,7 @@ extension TrainingData {
                 .labels([.validation], separator: separator)
         case .fraction(let given):
             guard held == nil else {
-                throw TrainingError("\(path)", "has the validation images; --val-fraction is for data without them")
+                throw ModelError("\(path)", "has the validation images; --val-fraction is for data without them")
             }
             fraction = given
         }
@@ -43,7 +44,7 @@ extension TrainingData {
         if let held {
             let unknown = held.classes.filter { !classes.contains($0) }
             guard unknown.isEmpty else {
-                throw TrainingError(
+                throw ModelError(
                     "\(held.source)", "labels without training images: \(unknown.joined(separator: ", "))")
             }
             let (moved, first) = (held.indexed(by: classes), sets.count)

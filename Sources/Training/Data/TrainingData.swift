@@ -1,5 +1,6 @@
 package import Datasets
 package import Files
+import VisionTransformers
 
 /// The labelled images of a run: those to learn from, and those to choose the best epoch by.
 package struct TrainingData: Sendable, Equatable {
@@ -35,7 +36,7 @@ package struct TrainingData: Sendable, Equatable {
     /// apart, too. Test images are not taken.
     ///
     /// - Throws: `FileError` for folders and tables that cannot be used, and for a folder that looks divided
-    ///   into splits but is not understood; `TrainingError` when there is
+    ///   into splits but is not understood; `ModelError` when there is
     ///   one class alone, or a class has validation images but none to learn from.
     package init(
         _ path: BytePath, validation: Validation = .usual, _ reading: LabelledReading = LabelledReading(), seed: UInt64
@@ -45,7 +46,7 @@ package struct TrainingData: Sendable, Equatable {
         source = path
         classes = images.classes
         guard classes.count > 1 else {
-            throw TrainingError("\(images.source)", "one class alone, \"\(classes[0])\"; expected at least two")
+            throw ModelError("\(images.source)", "one class alone, \"\(classes[0])\"; expected at least two")
         }
         let fraction: Double
         var held = parts.validation
@@ -57,7 +58,7 @@ package struct TrainingData: Sendable, Equatable {
         case .usual: fraction = Self.usualFraction
         case .fraction(let given):
             if let held {
-                throw TrainingError(
+                throw ModelError(
                     "\(held.source)", "has the validation images; --val-fraction is for data without them")
             }
             fraction = given
@@ -101,7 +102,7 @@ package struct TrainingData: Sendable, Equatable {
     private static func validation(_ images: LabelledImages, _ classes: [String]) throws -> [LabelledImages.Item] {
         let unknown = images.classes.filter { !classes.contains($0) }
         guard unknown.isEmpty else {
-            throw TrainingError(
+            throw ModelError(
                 "\(images.source)", "classes without training images: \(unknown.joined(separator: ", "))")
         }
         return try images.indexed(by: classes).items

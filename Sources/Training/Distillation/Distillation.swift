@@ -51,11 +51,11 @@ package struct Distillation {
     ///   - start: what training begins with.
     ///   - images: the SHA-256 of each task's images; a checkpoint of a run over others is refused.
     ///   - progress: told of every step; a run that is told to stop leaves a checkpoint.
-    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `ModelError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     package func train(
         _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {
-        do { return try run(start, images: images, progress: progress) } catch is ToldToStop {
+        do { return try run(start, images: images, progress: progress) } catch is CancellationRequested {
             return .stopped(steps: 0, of: nil)
         }
     }
@@ -100,7 +100,7 @@ package struct Distillation {
         var saved = begun
         while !run.isFinished {
             let step: DistillationReport
-            do { step = try run.advance() } catch is ToldToStop {
+            do { step = try run.advance() } catch is CancellationRequested {
                 // Between two rounds of steps; before the first step of this process there is nothing new to keep.
                 if run.steps > begun.steps { try checkpoints.save(run.content, moment: "\(run.steps)") }
                 return false

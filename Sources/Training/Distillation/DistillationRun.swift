@@ -119,7 +119,7 @@ final class DistillationRun {
 
     /// Goes on from a checkpoint of a run of the same kind.
     ///
-    /// - Throws: `TrainingError` or `ModelError` when it is damaged.
+    /// - Throws: `ModelError` or `ModelError` when it is damaged.
     func restore(_ content: CheckpointContent, _ folder: CheckpointFolder) throws {
         let total = content.state["total_steps"]
         guard let steps = content.state["steps"]?.intValue, steps >= 0, let total,

@@ -1,6 +1,7 @@
 package import Files
 import Glibc
 import Tensors
+package import VisionTransformers
 
 /// What a checkpoint holds.
 struct CheckpointContent {
@@ -43,11 +44,11 @@ package struct CheckpointFolder: Sendable {
 
     /// Makes the folder for the run whose result goes to `output`, if it is not there.
     ///
-    /// - Throws: `TrainingError` when it cannot be made.
-    package static func create(output: String) throws(TrainingError) {
+    /// - Throws: `ModelError` when it cannot be made.
+    package static func create(output: String) throws(ModelError) {
         let path = path(output: output)
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-            throw TrainingError(output, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(output, "cannot be written: \(String(cString: strerror(errno)))")
         }
     }
 
@@ -59,7 +60,7 @@ package struct CheckpointFolder: Sendable {
     /// - Parameters:
     ///   - content: the run's state.
     ///   - moment: a name for how far the run has come; the same moment has the same content.
-    /// - Throws: `TrainingError` or `FileError` when the disk refuses; then the one before is still there.
+    /// - Throws: `ModelError` or `FileError` when the disk refuses; then the one before is still there.
     func save(_ content: CheckpointContent, moment: String) throws {
         let name = "state-\(moment).safetensors"
         let old = Self.names(in: path)
@@ -76,20 +77,20 @@ package struct CheckpointFolder: Sendable {
 
     /// The checkpoint, or nil if there is none.
     ///
-    /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `FileError`.
+    /// - Throws: `ModelError` when it is of another run, naming what differs, or damaged; `FileError`.
     func content() throws -> CheckpointContent? {
         guard access("\(path)/checkpoint.json", F_OK) == 0 else { return nil }
         let manifest = try manifest()
         let file = "\(path)/checkpoint.json"
         guard manifest["format"]?.stringValue == Self.formatName,
             manifest["format_version"]?.intValue == Self.formatVersion
-        else { throw TrainingError(file, "not a checkpoint of this version of mergevit") }
+        else { throw ModelError(file, "not a checkpoint of this version of mergevit") }
         guard let run = manifest["run"]?.objectValue, let state = manifest["state"]?.objectValue,
             let name = manifest["tensors"]?.stringValue, name.hasPrefix("state-"), !name.contains("/")
-        else { throw TrainingError(file, "damaged: expected \"run\", \"state\" and \"tensors\"") }
+        else { throw ModelError(file, "damaged: expected \"run\", \"state\" and \"tensors\"") }
         let differences = Self.differences(run, binding)
         guard differences.isEmpty else {
-            throw TrainingError(path, "is of another run: \(differences.joined(separator: "; "))")
+            throw ModelError(path, "is of another run: \(differences.joined(separator: "; "))")
         }
         let tensors = try SafetensorsFile(path: "\(path)/\(name)")
         return CheckpointContent(
@@ -97,8 +98,8 @@ package struct CheckpointFolder: Sendable {
     }
 
     /// A damaged checkpoint.
-    package func damage(_ reason: String) -> TrainingError {
-        TrainingError("\(path)/checkpoint.json", "damaged: \(reason)")
+    package func damage(_ reason: String) -> ModelError {
+        ModelError("\(path)/checkpoint.json", "damaged: \(reason)")
     }
 
     /// Removes the folder with what this type wrote in it.
@@ -117,7 +118,7 @@ package struct CheckpointFolder: Sendable {
     private func manifest() throws -> JSONObject {
         let file = "\(path)/checkpoint.json"
         guard let object = try JSON(contentsOf: file).objectValue else {
-            throw TrainingError(file, "damaged: expected an object")
+            throw ModelError(file, "damaged: expected an object")
         }
         return object
     }
@@ -138,7 +139,7 @@ package struct CheckpointFolder: Sendable {
         let partial = "\(path)/checkpoint.json.partial"
         try SmallFiles.write(Array(text.utf8), to: partial, replaces: true)
         guard rename(partial, "\(path)/checkpoint.json") == 0 else {
-            throw TrainingError(partial, String(cString: strerror(errno)))
+            throw ModelError(partial, String(cString: strerror(errno)))
         }
         SmallFiles.synchronize(folder: path)
     }

@@ -27,13 +27,13 @@ package struct LoRATargets: Sendable, Equatable {
     /// - Parameters:
     ///   - targets: names separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, mlp, all-linear.
     ///   - layers: numbers and ranges from 0, such as `0-5,8`; nil for all.
-    /// - Throws: `TrainingError` about the option that cannot be understood.
-    package init(_ targets: String, layers: String? = nil) throws(TrainingError) {
+    /// - Throws: `ModelError` about the option that cannot be understood.
+    package init(_ targets: String, layers: String? = nil) throws(ModelError) {
         (text, layerText) = (targets, layers)
         let known = Self.modules.map(\.name) + Self.groups.map(\.name)
         self.targets = targets.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         for target in self.targets where !known.contains(target) {
-            throw TrainingError("--targets", "\"\(target)\" is not one of \(known.joined(separator: ", "))")
+            throw ModelError("--targets", "\"\(target)\" is not one of \(known.joined(separator: ", "))")
         }
         guard let layers else {
             self.layers = nil
@@ -44,7 +44,7 @@ package struct LoRATargets: Sendable, Equatable {
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
             guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first <= last
             else {
-                throw TrainingError("--layers", "\"\(part)\" is not a number or a range such as 0-5")
+                throw ModelError("--layers", "\"\(part)\" is not a number or a range such as 0-5")
             }
             ranges.append(first...last)
         }
@@ -53,10 +53,10 @@ package struct LoRATargets: Sendable, Equatable {
 
     /// The canonical names of the modules in a backbone, in the order of its layers.
     ///
-    /// - Throws: `TrainingError` when the backbone has no such module or layer.
-    package func modules(of configuration: BackboneConfiguration) throws(TrainingError) -> [String] {
+    /// - Throws: `ModelError` when the backbone has no such module or layer.
+    package func modules(of configuration: BackboneConfiguration) throws(ModelError) -> [String] {
         for range in layers ?? [] where range.upperBound >= configuration.layers {
-            throw TrainingError(
+            throw ModelError(
                 "--layers", "the base has layers 0 to \(configuration.layers - 1), not \(range.upperBound)")
         }
         let names = configuration.parameterShapes.compactMap { name, shape in
@@ -75,7 +75,7 @@ package struct LoRATargets: Sendable, Equatable {
             }
             guard !found.isEmpty else {
                 let there = Self.modules.filter { known in names.contains { own($0) == known.module } }.map(\.name)
-                throw TrainingError(
+                throw ModelError(
                     "--targets", "the base has no \"\(target)\"; it has \(there.joined(separator: ", "))")
             }
             chosen.formUnion(found)

@@ -52,7 +52,7 @@ extension RunState {
 extension CheckpointFolder {
     /// Writes a checkpoint in the place of the one before.
     ///
-    /// - Throws: `TrainingError` or `FileError` when the disk refuses; then the one before is still there.
+    /// - Throws: `ModelError` or `FileError` when the disk refuses; then the one before is still there.
     package func save(_ snapshot: TrainingSnapshot) throws {
         let tensors =
             snapshot.classifier.map { ("classifier/\($0.name)", $0.tensor) }
@@ -64,7 +64,7 @@ extension CheckpointFolder {
 
     /// The checkpoint, or nil if there is none.
     ///
-    /// - Throws: `TrainingError` when it is of another run, naming what differs, or damaged; `FileError`.
+    /// - Throws: `ModelError` when it is of another run, naming what differs, or damaged; `FileError`.
     package func load() throws -> TrainingSnapshot? {
         guard let content = try content() else { return nil }
         guard let state = RunState(content.state) else { throw damage("expected the state of a training run") }

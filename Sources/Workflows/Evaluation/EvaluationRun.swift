@@ -50,8 +50,8 @@ package struct EvaluationPlan: Sendable {
 /// - Throws: `LabellingError` when the model has not one of the tasks, or the model or the output fails.
 package func evaluate(
     _ plan: EvaluationPlan, preparer: any ImagePreparing, classifier: any MultitaskClassifying,
-    rows: AnswerRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
-) throws -> (answers: [TaskAnswers], progress: LabellingProgress) {
+    rows: PredictionRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
+) throws -> (answers: [TaskPredictions], progress: LabellingProgress) {
     let sink = try EvaluationSink(plan, classifier.tasks, rows)
     let end = try answer(
         InputLister(plan.source), preparer: preparer, classifier: classifier, sink: sink, options: options,
@@ -60,16 +60,16 @@ package func evaluate(
 }
 
 /// Takes the answers of a run apart for the tasks.
-private final class EvaluationSink: AnswerSink {
-    private(set) var answers: [TaskAnswers]
+private final class EvaluationSink: PredictionSink {
+    private(set) var answers: [TaskPredictions]
     private let plan: EvaluationPlan
-    private let rows: AnswerRows?
+    private let rows: PredictionRows?
     /// Where each task's logits stand among those of all tasks of the model.
     private let ranges: [Range<Int>]
     private var next = 0
-    private var ranked = TaskAnswer()
+    private var ranked = RankedClasses()
 
-    init(_ plan: EvaluationPlan, _ tasks: [TaskLabels], _ rows: AnswerRows?) throws {
+    init(_ plan: EvaluationPlan, _ tasks: [TaskLabels], _ rows: PredictionRows?) throws {
         var known: [String: (task: TaskLabels, logits: Range<Int>)] = [:]
         var start = 0
         for task in tasks {
@@ -86,7 +86,7 @@ private final class EvaluationSink: AnswerSink {
         self.ranges = ranges
         self.plan = plan
         self.rows = rows
-        answers = zip(plan.tasks, plan.thresholds).map { TaskAnswers(to: $0, threshold: $1) }
+        answers = zip(plan.tasks, plan.thresholds).map { TaskPredictions(to: $0, threshold: $1) }
     }
 
     func appendFailure(path: [UInt8], reason: String) {
@@ -117,22 +117,22 @@ private final class EvaluationSink: AnswerSink {
     ) -> Bool {
         switch task.truths {
         case .classes:
-            guard let answer = ScoredAnswer(truth: item.truth, logits: logits) else { return false }
+            guard let answer = Prediction(truth: item.truth, logits: logits) else { return false }
             answers[use.task].answers[use.item] = answer
             guard let rows else { return true }
-            ranked.rank(logits, count: AnswerRows.answersShown, scores: .prob, threshold: nil)
+            ranked.rank(logits, count: PredictionRows.answersShown, scores: .prob, threshold: nil)
             let scores = ranked.scores
             rows.append(
                 path: item.path, task: task, item: item, answer: answer,
                 best: ranked.ranks.lazy.map { (class: $0, score: scores[$0]) }, trueScore: scores[item.truth])
         case .labels(let sets):
             ranked.pick(logits, scores: .prob, threshold: plan.thresholds[use.task])
-            let answer = LabelAnswer(
+            let answer = LabelPrediction(
                 truth: sets[item.truth], predicted: ranked.ranks.sorted(), scores: ranked.scores)
             answers[use.task].labels[use.item] = answer
             rows?.append(path: item.path, task: task, item: item, answer: answer)
         case .values(let values):
-            let answer = ValueAnswer(truth: values[item.truth], predicted: logits.map(Double.init))
+            let answer = ValuePrediction(truth: values[item.truth], predicted: logits.map(Double.init))
             answers[use.task].values[use.item] = answer
             rows?.append(path: item.path, task: task, item: item, answer: answer)
         }

@@ -21,7 +21,7 @@ struct StudyImages {
 
     /// Lists a task's images.
     ///
-    /// - Throws: `FileError`, `TrainingError` for folders that cannot be used or when there is nothing to measure
+    /// - Throws: `FileError`, `ModelError` for folders that cannot be used or when there is nothing to measure
     ///   on.
     init(_ task: StudyJob.Task, seed: UInt64) throws {
         name = task.name
@@ -39,7 +39,7 @@ struct StudyImages {
             measured = LabelledImages(source: training.source, classes: training.classes, items: training.validation)
             split = "val"
         } else {
-            throw TrainingError("\(task.data)", "no images to measure on: expected a folder test or val")
+            throw ModelError("\(task.data)", "no images to measure on: expected a folder test or val")
         }
     }
 
@@ -52,16 +52,16 @@ struct StudyImages {
     /// The images that may be trained on and looked at.
     ///
     /// - Parameter purpose: what they are wanted for, for the error.
-    /// - Throws: `TrainingError` when there are none.
-    func training(for purpose: String) throws(TrainingError) -> TrainingData {
+    /// - Throws: `ModelError` when there are none.
+    func training(for purpose: String) throws(ModelError) -> TrainingData {
         guard let training else {
-            throw TrainingError("\(measured.source)", "has no folder train beside it, whose images \(purpose)")
+            throw ModelError("\(measured.source)", "has no folder train beside it, whose images \(purpose)")
         }
         return training
     }
 
     /// At most so many training images, evenly spread, in their order.
-    func calibration(most: Int) throws(TrainingError) -> [LabelledImages.Item] {
+    func calibration(most: Int) throws(ModelError) -> [LabelledImages.Item] {
         let items = try training(for: "scales and heads are fitted on").training
         guard items.count > most else { return items }
         return (0..<most).map { items[$0 * items.count / most] }
@@ -69,7 +69,7 @@ struct StudyImages {
 }
 
 /// Reads pictures into memory, within a limit.
-package struct PictureReader {
+package struct PictureLoader {
     package let preparer: PatchPreparer
     package let pool: WorkerPool
     /// The most memory that all pictures may take, in bytes.
@@ -82,14 +82,14 @@ package struct PictureReader {
 
     /// Decodes and prepares images.
     ///
-    /// - Throws: `TrainingError` when they take more memory than is left; what `progress` throws.
+    /// - Throws: `ModelError` when they take more memory than is left; what `progress` throws.
     package mutating func read(
         _ items: [LabelledImages.Item], of source: BytePath, progress: (_ done: Int) throws -> Void
     ) throws -> PictureStore {
         let bytes = items.count * preparer.imageSize.height * preparer.imageSize.width * 3
         used += bytes
         guard used <= limit else {
-            throw TrainingError(
+            throw ModelError(
                 "\(source)",
                 "with its \(items.count) images the pictures in memory take \(used >> 20) MiB; --image-memory allows "
                     + "\(limit >> 20)")

@@ -11,12 +11,12 @@ import Training
 import VisionTransformers
 
 extension StudyJob {
-    /// Tells of an event; throws `ToldToStop` when told to stop.
+    /// Tells of an event; throws `CancellationRequested` when told to stop.
     typealias Tell = (StudyEvent) throws -> Void
 
     /// Notes everything that all results depend on besides images and adapters, or checks that it is what it was.
     ///
-    /// - Throws: `TrainingError` naming what differs; `FileError` when a file of the base cannot be read.
+    /// - Throws: `ModelError` naming what differs; `FileError` when a file of the base cannot be read.
     func bindOptions(_ store: StudyStore, base: Checkpoint) throws {
         try store.bind("version", .string(version))
         try store.bind("tasks", .array(tasks.map { .string($0.name) }))
@@ -32,10 +32,10 @@ extension StudyJob {
 
     /// Trains what is missing, opens adapters and heads, and reads the pictures that are measured on.
     ///
-    /// - Throws: `ToldToStop`; `TrainingError`, `ModelError`, `FileError`, `LabellingError` naming what cannot be used.
+    /// - Throws: `CancellationRequested`; `ModelError`, `ModelError`, `FileError`, `LabellingError` naming what cannot be used.
     func material(
-        _ store: StudyStore, base: Checkpoint, reader: inout PictureReader, _ tell: Tell
-    ) throws -> StudyMaterial {
+        _ store: StudyStore, base: Checkpoint, reader: inout PictureLoader, _ tell: Tell
+    ) throws -> StudyInputs {
         try checkGiven(base)
         let images = try tasks.map { try StudyImages($0, seed: seed) }
         for images in images { for note in images.notes { try tell(.note("\(images.name): \(note)")) } }
@@ -50,10 +50,10 @@ extension StudyJob {
                 try open(task, isHead: false, over: base, tell), try open(task, isHead: true, over: base, tell)
             )
             if adapter.hasPlaceholderNames {
-                throw TrainingError(adapter.path, "has no class names (labels.json), by which images are told right")
+                throw ModelError(adapter.path, "has no class names (labels.json), by which images are told right")
             }
             for item in [adapter, alone] { try item.head.activation.requireSoftmax(task: task.name, for: "study") }
-            let head = try StudyMaterial.matched(alone, to: adapter.head)
+            let head = try StudyInputs.matched(alone, to: adapter.head)
             for (kind, item) in [("adapter", adapter), ("head", alone)] {
                 var value = JSONObject()
                 value["sha256"] = try AdapterDescription.json(item.path).objectValue?["sha256"]
@@ -77,13 +77,13 @@ extension StudyJob {
             before += items.count
             try report(pictures, of: measured.name, tell)
             guard !pictures.pictures.isEmpty else {
-                throw TrainingError("\(measured.source)", "none of its images can be used")
+                throw ModelError("\(measured.source)", "none of its images can be used")
             }
             try store.bind("\(images.split) images of \(measured.name)", pictures.binding)
-            return StudyMaterial.Task(
+            return StudyInputs.Task(
                 name: measured.name, adapter: adapter, head: head, images: images, pictures: pictures)
         }
-        return StudyMaterial(base: base, preparer: reader.preparer, tasks: parts)
+        return StudyInputs(base: base, preparer: reader.preparer, tasks: parts)
     }
 
     /// Opens a task's adapter, or its head alone, and tells what a user should know of it.
@@ -107,7 +107,7 @@ extension StudyJob {
 
     /// The images of every task that scales and heads are fitted on.
     func calibrator(
-        _ material: StudyMaterial, _ store: StudyStore, reader: inout PictureReader, _ tell: Tell
+        _ material: StudyInputs, _ store: StudyStore, reader: inout PictureLoader, _ tell: Tell
     ) throws -> Calibrator {
         let items = try material.tasks.map { try $0.images.calibration(most: calibrationImages) }
         let total = items.reduce(0) { $0 + $1.count }
@@ -188,13 +188,13 @@ extension StudyJob {
         switch outcome {
         case .finished(let kept, _, _):
             try tell(.trained(task: task.name, isHead: isHead, kept: kept, output: place))
-        case .stopped: throw ToldToStop()
+        case .stopped: throw CancellationRequested()
         }
     }
 
     private func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-            throw TrainingError(path, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(path, "cannot be written: \(String(cString: strerror(errno)))")
         }
     }
 }

@@ -17,7 +17,7 @@ extension StudyJob {
     /// Trains what is missing and measures what is not measured yet.
     ///
     /// - Parameter progress: told of every event; a study that is told to stop keeps all that is finished.
-    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `LabellingError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `ModelError`, `ModelError`, `FileError`, `LabellingError`, `ComputeError` naming what cannot be used.
     package func run(progress: StudyProgress) throws -> Outcome {
         let checkpoint = try Checkpoint(folder: base)
         try MergedBase.refuse(base)
@@ -30,12 +30,12 @@ extension StudyJob {
         let total = plan.tasks.count * 2 + plan.subsets.count * plan.variants.count
         func tell(_ event: StudyEvent) throws {
             if case .skipped = event { counts.skipped += 1 }
-            guard progress(event) else { throw ToldToStop() }
+            guard progress(event) else { throw CancellationRequested() }
         }
         do {
             try bindOptions(store, base: checkpoint)
             let pool = try WorkerPool(workers: threads)
-            var reader = PictureReader(preparer, pool: pool, limit: imageMemory)
+            var reader = PictureLoader(preparer, pool: pool, limit: imageMemory)
             let material = try material(store, base: checkpoint, reader: &reader, tell)
             counts.done = known(store)
             if counts.done > 0 { try tell(.resumed(done: counts.done, of: total)) }
@@ -44,8 +44,8 @@ extension StudyJob {
                 counts.done += 1
                 try tell(.result(result, done: counts.done, of: total))
             }
-            let measurement = StudyMeasurement(material: material, threads: threads, pool: pool)
-            var clock = StudyClock(left: cost(material, store))
+            let measurement = StudyEvaluator(material: material, threads: threads, pool: pool)
+            var clock = PassEstimate(left: cost(material, store))
             try measureAlone(measurement, store, &clock, keep: keep, tell)
             let open = plan.merges.compactMap { missing($0, in: store) }
             let looks = open.contains { $0.variants.contains(where: \.usesImages) }
@@ -63,7 +63,7 @@ extension StudyJob {
                 for result in results { try keep(result) }
             }
             return .finished(try study(material, store), skipped: counts.skipped)
-        } catch is ToldToStop {
+        } catch is CancellationRequested {
             return .stopped(done: counts.done, of: total)
         }
     }
@@ -89,12 +89,12 @@ extension StudyJob {
 
     /// Measures heads over the base as it is, each adapter alone, and how much alike tasks are.
     private func measureAlone(
-        _ measurement: StudyMeasurement, _ store: StudyStore, _ clock: inout StudyClock,
+        _ measurement: StudyEvaluator, _ store: StudyStore, _ clock: inout PassEstimate,
         keep: (StudyResult) throws -> Void, _ tell: Tell
     ) throws {
         let tasks = measurement.material.tasks
         func features(_ source: some ParameterSource, _ places: [Int], _ what: String) throws
-            -> StudyMeasurement.Features
+            -> StudyEvaluator.Features
         {
             clock.begin(Double(places.reduce(0) { $0 + tasks[$1].pictures.pictures.count }))
             defer { clock.end() }
@@ -129,7 +129,7 @@ extension StudyJob {
     // MARK: What is left
 
     /// About how many image passes a study needs that are not made yet.
-    private func cost(_ material: StudyMaterial, _ store: StudyStore) -> Double {
+    private func cost(_ material: StudyInputs, _ store: StudyStore) -> Double {
         let counts = material.tasks.map { Double($0.pictures.pictures.count) }
         let base = needsBase(store) ? counts.reduce(0, +) : 0
         let alone = zip(plan.tasks, counts).reduce(base) { sum, task in
@@ -139,7 +139,7 @@ extension StudyJob {
     }
 
     /// About how many image passes a merge needs.
-    private func cost(_ merge: StudyPlan.Merge, _ material: StudyMaterial) -> Double {
+    private func cost(_ merge: StudyPlan.Merge, _ material: StudyInputs) -> Double {
         let (tuned, aligned) = (merge.variants.filter(\.tunes), merge.variants.filter(\.aligns))
         let scales = tuned.isEmpty ? 0 : 3 + Double(tuned.count)
         let fitted = tuned.contains(where: \.aligns) ? tuningImages : 0
@@ -155,10 +155,10 @@ extension StudyJob {
     // MARK: The whole
 
     /// The wanted results as a study.
-    private func study(_ material: StudyMaterial, _ store: StudyStore) throws -> Study {
-        func alone(_ variant: String, _ task: String) throws -> AnswerMarks {
+    private func study(_ material: StudyInputs, _ store: StudyStore) throws -> Study {
+        func alone(_ variant: String, _ task: String) throws -> CorrectnessMask {
             guard let marks = store.result(variant, [task])?.marks.first else {
-                throw TrainingError(store.path, "no result of \(variant) for \(task)")
+                throw ModelError(store.path, "no result of \(variant) for \(task)")
             }
             return marks
         }

@@ -8,12 +8,12 @@ import VisionTransformers
 /// Makes the merges of a study and measures them.
 final class StudyMerging {
     private let job: StudyJob
-    private let measurement: StudyMeasurement
+    private let measurement: StudyEvaluator
     private let calibrator: Calibrator?
     /// What layers read in a single adapter's model; the same for every merge of the same modules.
     private var inputMoments: [String: [String: Matrix]] = [:]
 
-    init(job: StudyJob, measurement: StudyMeasurement, calibrator: Calibrator?) {
+    init(job: StudyJob, measurement: StudyEvaluator, calibrator: Calibrator?) {
         (self.job, self.measurement, self.calibrator) = (job, measurement, calibrator)
     }
 
@@ -30,7 +30,7 @@ final class StudyMerging {
             base: material.base, adapters: adapters, method: method, settings: MergeSettings(for: method)
         ) { try moments(of: $0, modules: $1) }
         let scales = try scales(of: merged, merge, progress)
-        var seen: [Double: StudyMeasurement.Features] = [:]
+        var seen: [Double: StudyEvaluator.Features] = [:]
         return try zip(merge.variants, scales).map { variant, scale in
             let scaled = variant.tunes ? try merged.rescaled(to: scale) : merged
             var heads = adapters.map(\.adapter.head)

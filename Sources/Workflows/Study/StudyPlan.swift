@@ -1,5 +1,6 @@
 import Adapters
-package import Training
+import Training
+package import VisionTransformers
 
 /// Which merges a study makes, in which order.
 package struct StudyPlan: Sendable {
@@ -19,17 +20,17 @@ package struct StudyPlan: Sendable {
     package let variants: [StudyVariant]
 
     /// More merges than these are a mistake.
-    package static let mostMerges = 100_000
+    package static let maximumMerges = 100_000
 
     /// A plan.
     ///
     /// - Parameter sizes: nil for 1, 2, 3 and all tasks.
-    /// - Throws: `TrainingError` about an option when a size is not from 1 to the number of tasks, or there would be far too many
+    /// - Throws: `ModelError` about an option when a size is not from 1 to the number of tasks, or there would be far too many
     ///   merges.
-    package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(TrainingError) {
+    package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(ModelError) {
         let wanted = sizes ?? [1, 2, 3, tasks.count].filter { $0 <= tasks.count }
         if let wrong = wanted.first(where: { !(1...max(tasks.count, 1)).contains($0) }) {
-            throw TrainingError("--sizes", "\(wrong) is not from 1 to \(tasks.count), the number of tasks")
+            throw ModelError("--sizes", "\(wrong) is not from 1 to \(tasks.count), the number of tasks")
         }
         self.tasks = tasks
         self.sizes = Set(wanted).sorted()
@@ -37,10 +38,10 @@ package struct StudyPlan: Sendable {
         self.variants = variants.filter { seen.insert($0.name).inserted }
         var count = 0
         for size in self.sizes where size > 1 {
-            count += Self.subsetCount(of: tasks.count, size, most: Self.mostMerges)
+            count += Self.subsetCount(of: tasks.count, size, most: Self.maximumMerges)
         }
-        guard count * self.variants.count <= Self.mostMerges else {
-            throw TrainingError("--sizes", "more than \(Self.mostMerges) merges")
+        guard count * self.variants.count <= Self.maximumMerges else {
+            throw ModelError("--sizes", "more than \(Self.maximumMerges) merges")
         }
     }
 

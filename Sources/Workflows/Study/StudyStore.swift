@@ -4,6 +4,7 @@ import Glibc
 import Labelling
 import Tensors
 import Training
+import VisionTransformers
 
 /// What a study has found out: a file of JSON lines that only grows, so that a study killed at any moment goes on.
 ///
@@ -24,19 +25,19 @@ final class StudyStore {
 
     /// Opens the results in a folder, which is made if it is not there, and keeps other processes out of it.
     ///
-    /// - Throws: `TrainingError` when the folder holds something else, another process works on it, or the file is damaged.
-    init(folder: String) throws(TrainingError) {
+    /// - Throws: `ModelError` when the folder holds something else, another process works on it, or the file is damaged.
+    init(folder: String) throws(ModelError) {
         path = "\(folder)/\(Self.fileName)"
         guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
-            throw TrainingError(folder, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(folder, "cannot be written: \(String(cString: strerror(errno)))")
         }
         if access(path, F_OK) != 0, let name = try? SmallFiles.names(in: folder).first {
-            throw TrainingError(folder, "holds \"\(name)\" and no \(Self.fileName): it is not a study")
+            throw ModelError(folder, "holds \"\(name)\" and no \(Self.fileName): it is not a study")
         }
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw TrainingError(path, String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw ModelError(path, String(cString: strerror(errno))) }
         guard FileLock.take(descriptor) == nil else {
-            throw TrainingError(folder, "another process is working on this study")
+            throw ModelError(folder, "another process is working on this study")
         }
         try readLines()
     }
@@ -56,15 +57,15 @@ final class StudyStore {
 
     /// Notes what results depend on, or checks that it is what it was.
     ///
-    /// - Throws: `TrainingError` naming what differs.
-    func bind(_ name: String, _ value: JSON) throws(TrainingError) {
+    /// - Throws: `ModelError` naming what differs.
+    func bind(_ name: String, _ value: JSON) throws(ModelError) {
         guard let known = facts[name] else {
             try append(["fact": .string(name), "value": value])
             remember(name, value)
             return
         }
         guard known != value else { return }
-        throw TrainingError(path, "is of another study: \(Self.difference(name, known, value))")
+        throw ModelError(path, "is of another study: \(Self.difference(name, known, value))")
     }
 
     private func remember(_ name: String, _ value: JSON) {
@@ -73,8 +74,8 @@ final class StudyStore {
 
     /// Keeps a result.
     ///
-    /// - Throws: `TrainingError` when the disk refuses.
-    func keep(_ result: StudyResult) throws(TrainingError) {
+    /// - Throws: `ModelError` when the disk refuses.
+    func keep(_ result: StudyResult) throws(ModelError) {
         try append(["result": result.json])
         results[Self.key(result.variant, result.tasks)] = result
     }
@@ -102,12 +103,12 @@ final class StudyStore {
 
     // MARK: The file
 
-    private func readLines() throws(TrainingError) {
+    private func readLines() throws(ModelError) {
         let bytes = try content()
         let end = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
         if end < bytes.count {
             guard ftruncate(descriptor, off_t(end)) == 0 else {
-                throw TrainingError(path, String(cString: strerror(errno)))
+                throw ModelError(path, String(cString: strerror(errno)))
             }
         }
         guard end > 0 else {
@@ -116,11 +117,11 @@ final class StudyStore {
         for (number, line) in bytes[..<(end - 1)].split(separator: 10, omittingEmptySubsequences: false).enumerated() {
             guard let text = String(validating: line, as: UTF8.self),
                 let object = (try? JSON(parsing: Array(text.utf8)))?.objectValue
-            else { throw TrainingError(path, "line \(number + 1): damaged: expected an object") }
+            else { throw ModelError(path, "line \(number + 1): damaged: expected an object") }
             guard number > 0 else {
                 guard object["format"]?.stringValue == Self.formatName,
                     object["format_version"]?.intValue == Self.formatVersion
-                else { throw TrainingError(path, "not the results of a study of this version of mergevit") }
+                else { throw ModelError(path, "not the results of a study of this version of mergevit") }
                 continue
             }
             if let name = object["fact"]?.stringValue, let value = object["value"] {
@@ -128,12 +129,12 @@ final class StudyStore {
             } else if let result = object["result"].flatMap(StudyResult.init) {
                 results[Self.key(result.variant, result.tasks)] = result
             } else {
-                throw TrainingError(path, "line \(number + 1): damaged: expected a fact or a result")
+                throw ModelError(path, "line \(number + 1): damaged: expected a fact or a result")
             }
         }
     }
 
-    private func content() throws(TrainingError) -> [UInt8] {
+    private func content() throws(ModelError) -> [UInt8] {
         var bytes: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -143,17 +144,17 @@ final class StudyStore {
             } else if count == 0 {
                 return bytes
             } else if errno != EINTR {
-                throw TrainingError(path, String(cString: strerror(errno)))
+                throw ModelError(path, String(cString: strerror(errno)))
             }
         }
     }
 
-    private func append(_ line: JSONObject) throws(TrainingError) {
+    private func append(_ line: JSONObject) throws(ModelError) {
         let text = JSON.object(line).serialized(indented: false) + "\n"
         do { try SmallFiles.append(Array(text.utf8), to: descriptor, path) } catch {
-            throw TrainingError(error.path, error.reason)
+            throw ModelError(error.path, error.reason)
         }
-        guard fsync(descriptor) == 0 else { throw TrainingError(path, String(cString: strerror(errno))) }
+        guard fsync(descriptor) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
     }
 }
 
@@ -174,10 +175,10 @@ extension StudyResult {
         guard let object = json.objectValue, let variant = object["variant"]?.stringValue,
             let scale = object["scale"]?.doubleValue, let tasks = object["tasks"]?.arrayValue
         else { return nil }
-        let parts = tasks.compactMap { task -> (String, AnswerMarks)? in
+        let parts = tasks.compactMap { task -> (String, CorrectnessMask)? in
             guard let object = task.objectValue, let name = object["name"]?.stringValue,
                 let count = object["images"]?.intValue, let text = object["right"]?.stringValue,
-                let marks = AnswerMarks(text: text, count: count)
+                let marks = CorrectnessMask(text: text, count: count)
             else { return nil }
             return (name, marks)
         }

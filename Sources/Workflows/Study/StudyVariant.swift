@@ -1,5 +1,6 @@
 package import Adapters
-package import Training
+import Training
+package import VisionTransformers
 
 /// A way of merging that a study tries: a method, whether its scale is chosen, whether heads are aligned.
 package struct StudyVariant: Sendable {
@@ -17,25 +18,25 @@ package struct StudyVariant: Sendable {
 
     /// A way of merging from its name: `METHOD`, then `+tune` and `+align` if they are wanted.
     ///
-    /// - Throws: `TrainingError` about `--methods` when there is no such method, it is one that trains, or its scale
+    /// - Throws: `ModelError` about `--methods` when there is no such method, it is one that trains, or its scale
     ///   cannot be chosen.
-    package init(_ name: String) throws(TrainingError) {
+    package init(_ name: String) throws(ModelError) {
         var parts = name.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
         let text = parts.removeFirst()
         guard let method = MergeMethod.named(text) else {
             let known = MergeMethod.all.map(\.name).joined(separator: ", ")
-            throw TrainingError("--methods", "\"\(text)\" is not known; known are \(known)")
+            throw ModelError("--methods", "\"\(text)\" is not known; known are \(known)")
         }
         guard !method.isTrained else {
-            throw TrainingError("--methods", "\(text) trains another method's merge, which a study does not")
+            throw ModelError("--methods", "\(text) trains another method's merge, which a study does not")
         }
         guard parts.allSatisfy(["tune", "align"].contains), Set(parts).count == parts.count else {
-            throw TrainingError(
+            throw ModelError(
                 "--methods", "\"\(name)\": expected METHOD, METHOD+tune, METHOD+align or METHOD+tune+align")
         }
         self.init(method, tunes: parts.contains("tune"), aligns: parts.contains("align"))
         guard !tunes || method.parameters.contains(where: { $0.name == MergeMethod.scale.name }) else {
-            throw TrainingError("--methods", "\(method.name) has no scale that could be chosen")
+            throw ModelError("--methods", "\(method.name) has no scale that could be chosen")
         }
     }
 

@@ -23,7 +23,7 @@ extension TrainingJob {
     /// Reads the images and plans the classifier.
     ///
     /// - Parameter tell: told of events; what it throws ends the preparation.
-    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `ModelError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     func prepare(
         _ base: Checkpoint, _ adaptation: LowRankAdaptation?, _ tell: (TrainingEvent) throws -> Void
     ) throws -> Preparation {
@@ -42,7 +42,7 @@ extension TrainingJob {
 
     /// Decodes the images.
     ///
-    /// - Throws: `TrainingError` for an image that cannot be used if the job is strict, for a class that has none left, and
+    /// - Throws: `ModelError` for an image that cannot be used if the job is strict, for a class that has none left, and
     ///   when the pictures take more memory than they may.
     private func read(
         _ preparer: PatchPreparer, _ pool: WorkerPool, _ tell: (TrainingEvent) throws -> Void
@@ -54,7 +54,7 @@ extension TrainingJob {
                 try tell(.reading(done: before + $0, of: total))
             }
             for (path, reason) in store.skipped {
-                guard !isStrict else { throw TrainingError("\(path)", reason) }
+                guard !isStrict else { throw ModelError("\(path)", reason) }
                 try tell(.skipped(path: path, reason: reason))
             }
             return store
@@ -64,31 +64,31 @@ extension TrainingJob {
             data.training, augmentation.crops ? .forCrops(augmentation, bytesPerPicture: share) : .prepared, after: 0)
         let bytes = training.pictures.reduce(0) { $0 + $1.pixels.count }
         guard bytes <= imageMemory else {
-            throw TrainingError(
+            throw ModelError(
                 "\(data.source)",
                 "\(training.pictures.count) training images take \(bytes >> 20) MiB, as small as the model takes them; "
                     + "--image-memory allows \(imageMemory >> 20)")
         }
         let there = Set(training.classes).reduce(into: Set<Int>()) { $0.formUnion(data.shown(by: $1)) }
         if let empty = data.classes.indices.first(where: { !there.contains($0) }) {
-            throw TrainingError("\(data.source)", "no training image of \"\(data.classes[empty])\" can be used")
+            throw ModelError("\(data.source)", "no training image of \"\(data.classes[empty])\" can be used")
         }
         guard !data.validation.isEmpty else { return Pictures(training: training, validation: nil) }
         let validation = try store(data.validation, .prepared, after: data.training.count)
         guard !validation.pictures.isEmpty else {
-            throw TrainingError("\(data.source)", "none of the validation images can be used")
+            throw ModelError("\(data.source)", "none of the validation images can be used")
         }
         return Pictures(training: training, validation: validation)
     }
 
     /// The sets of labels, where an image may show several; with weights if the classes are balanced.
     ///
-    /// - Throws: `TrainingError` when a label that all images have is to be balanced.
-    private func labels(of training: PictureStore) throws(TrainingError) -> LabelTargets? {
+    /// - Throws: `ModelError` when a label that all images have is to be balanced.
+    private func labels(of training: PictureStore) throws(ModelError) -> LabelTargets? {
         guard var labels = data.labels, settings.balances else { return data.labels }
         let weights = labels.balance(training.classes, classes: data.classes.count)
         if let label = weights.firstIndex(of: 0) {
-            throw TrainingError(
+            throw ModelError(
                 "\(data.source)",
                 "--balance: every training image has the label \"\(data.classes[label])\", so that there is no image "
                     + "without it to balance it with")

@@ -17,7 +17,7 @@ extension TrainingJob {
     /// Reads the data, trains, and writes the adapter.
     ///
     /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
-    /// - Throws: `TrainingError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
+    /// - Throws: `ModelError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     package func run(progress: TrainingProgress) throws -> Outcome {
         try precision.check()
         let checkpoint = try Checkpoint(folder: base, preprocessor: preprocessor)
@@ -28,7 +28,7 @@ extension TrainingJob {
             output, modules: adaptation?.modules ?? [], base: checkpoint, names: names, replaces: replaces)
         if !resumes, CheckpointFolder.isThere(output: output) {
             guard replaces else {
-                throw TrainingError(
+                throw ModelError(
                     CheckpointFolder.path(output: output),
                     "holds a run that was not finished: --resume goes on with it, --force begins again")
             }
@@ -40,7 +40,7 @@ extension TrainingJob {
         var run: TrainingRun?
         do {
             let preparation = try prepare(checkpoint, adaptation) { event in
-                guard progress(event) else { throw ToldToStop() }
+                guard progress(event) else { throw CancellationRequested() }
             }
             let record = preparation.record
             let checkpoints = CheckpointFolder(output: output, binding: record.binding)
@@ -55,7 +55,7 @@ extension TrainingJob {
             checkpoints.remove()
             return .finished(
                 kept: preparation.run.keptRecord, epochs: preparation.run.records.count, skipped: record.images.skipped)
-        } catch is ToldToStop {
+        } catch is CancellationRequested {
             return .stopped(steps: run?.steps ?? 0, of: run?.totalSteps ?? 0)
         }
     }
@@ -87,20 +87,20 @@ extension TrainingJob {
 
     /// Takes a run to its end, with checkpoints on the way.
     ///
-    /// - Throws: `ToldToStop` after a checkpoint.
+    /// - Throws: `CancellationRequested` after a checkpoint.
     private func follow(
         _ run: TrainingRun, _ checkpoints: CheckpointFolder, _ progress: TrainingProgress
     ) throws {
         if resumes, let snapshot = try checkpoints.load() {
             try run.restore(snapshot)
-            guard progress(.resumed(steps: run.steps)) else { throw ToldToStop() }
+            guard progress(.resumed(steps: run.steps)) else { throw CancellationRequested() }
         }
         let clock = ContinuousClock()
         let begun = run.steps
         var saved = (time: clock.now, steps: run.steps)
         while !run.isFinished {
             let event: TrainingEvent
-            do { event = try run.advance() } catch let error as ToldToStop {
+            do { event = try run.advance() } catch let error as CancellationRequested {
                 // Before the first step of this process there is nothing new to keep.
                 if run.steps > begun { try checkpoints.save(run.snapshot) }
                 throw error
@@ -116,7 +116,7 @@ extension TrainingJob {
                 saved = (clock.now, run.steps)
             }
             // A run that is over does not stop before its end: the rest is to write what it has.
-            guard goesOn || run.isFinished else { throw ToldToStop() }
+            guard goesOn || run.isFinished else { throw CancellationRequested() }
         }
     }
 }

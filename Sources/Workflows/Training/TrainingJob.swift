@@ -20,15 +20,15 @@ package struct TrainingJob: Sendable {
 
         /// Updates of the modules that are named as `LoRATargets` has them.
         ///
-        /// - Throws: `TrainingError` when they cannot be understood.
-        package init(targets: String = "query,value", layers: String? = nil) throws(TrainingError) {
+        /// - Throws: `ModelError` when they cannot be understood.
+        package init(targets: String = "query,value", layers: String? = nil) throws(ModelError) {
             self.targets = try LoRATargets(targets, layers: layers)
         }
 
         /// The settings for a backbone.
         ///
-        /// - Throws: `TrainingError` when the backbone has no such module or layer.
-        package func adaptation(of configuration: BackboneConfiguration) throws(TrainingError) -> LowRankAdaptation {
+        /// - Throws: `ModelError` when the backbone has no such module or layer.
+        package func adaptation(of configuration: BackboneConfiguration) throws(ModelError) -> LowRankAdaptation {
             LowRankAdaptation(
                 modules: try targets.modules(of: configuration), rank: rank, alpha: alpha ?? Double(rank),
                 isRankStabilized: isRankStabilized, dropout: dropout)

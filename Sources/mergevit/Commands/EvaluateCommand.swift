@@ -74,7 +74,7 @@ struct EvaluateCommand: ParsableCommand {
             return code(comparison.failures, of: comparison.tasks.reduce(0) { $0 + $1.task.items.count }, first, log)
         }
         let rowFile = try folder?.open("predictions.csv")
-        let evaluation = try run.evaluation(of: subject, rows: rowFile.map(AnswerRows.init))
+        let evaluation = try run.evaluation(of: subject, rows: rowFile.map(PredictionRows.init))
         if let folder {
             let page = EvaluationPage(evaluation, command: RawArguments.commandLine, decoding: engine.decoding.options)
             try rowFile?.commit()
@@ -93,7 +93,7 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     /// The exit code by how many images have no answer, of which it tells if there are too many.
-    private func code(_ failed: Int, of total: Int, _ first: TaskAnswers.Failure?, _ log: Logger) -> Int32 {
+    private func code(_ failed: Int, of total: Int, _ first: TaskPredictions.Failure?, _ log: Logger) -> Int32 {
         guard failed > 0, !tolerance.allows(failed, of: total) else { return Exit.allWell }
         let example = first.map { "; the first: \($0.path): \($0.reason)" } ?? ""
         log.error("\(failed) of \(total) images \(failed == 1 ? "has" : "have") no answer\(example)")

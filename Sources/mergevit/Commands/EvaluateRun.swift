@@ -19,7 +19,7 @@ struct EvaluateRun {
     /// Measures one model, adapters one by one, or answers that were written earlier.
     ///
     /// - Parameter rows: where every answer is written, if anywhere.
-    func evaluation(of subject: EvaluatedOptions, rows: AnswerRows?) throws -> Evaluation {
+    func evaluation(of subject: EvaluatedOptions, rows: PredictionRows?) throws -> Evaluation {
         let tasks: [TaskEvaluation]
         let model: JSON
         switch try subject.subject() {
@@ -71,7 +71,7 @@ struct EvaluateRun {
         }
     }
 
-    private typealias Answered = (task: EvaluationTask, answers: TaskAnswers)
+    private typealias Answered = (task: EvaluationTask, answers: TaskPredictions)
 
     private func measured(_ answered: [Answered]) -> [TaskEvaluation] {
         answered.map { task, answers in
@@ -82,7 +82,7 @@ struct EvaluateRun {
     }
 
     /// Names the first of the images without an answer.
-    private func warn(of answers: TaskAnswers, _ task: EvaluationTask) {
+    private func warn(of answers: TaskPredictions, _ task: EvaluationTask) {
         guard let first = answers.failures.first else { return }
         log.warning(
             """
@@ -93,7 +93,7 @@ struct EvaluateRun {
 
     // MARK: Merged models
 
-    private func answers(of bundle: String, rows: AnswerRows?) throws -> [Answered] {
+    private func answers(of bundle: String, rows: PredictionRows?) throws -> [Answered] {
         // The data before the model is packed: what cannot be used should be known at once.
         let heads = try ModelBundle(folder: bundle).heads
         let known = try data.tasks.map { task in
@@ -114,7 +114,7 @@ struct EvaluateRun {
 
     private func answers(
         to tasks: [EvaluationTask], _ preparer: any ImagePreparing, _ classifier: any MultitaskClassifying,
-        _ rows: AnswerRows?
+        _ rows: PredictionRows?
     ) throws -> [Answered] {
         let thresholds = tasks.compactMap { task in data.threshold(of: task.name).map { (task.name, $0) } }
         let plan = EvaluationPlan(tasks, thresholds: Dictionary(uniqueKeysWithValues: thresholds))
@@ -146,7 +146,7 @@ struct EvaluateRun {
 
     /// Every adapter alone over the base, at weight 1, on the images of its task.
     private func adapters(
-        _ subject: EvaluatedOptions, base folder: String, rows: AnswerRows?
+        _ subject: EvaluatedOptions, base folder: String, rows: PredictionRows?
     ) throws -> (tasks: [TaskEvaluation], model: JSON) {
         let base = try Checkpoint(folder: folder, preprocessor: engine.preprocessor.choice)
         let preprocessing = try base.preprocessing()
@@ -193,7 +193,7 @@ struct EvaluateRun {
     // MARK: Answers written earlier
 
     private func predictions(
-        _ path: BytePath, _ subject: EvaluatedOptions, rows: AnswerRows?
+        _ path: BytePath, _ subject: EvaluatedOptions, rows: PredictionRows?
     ) throws -> [TaskEvaluation] {
         let heads = data.tasks.map { (task: $0, activation: subject.activation(of: $0) ?? .softmax) }
         for given in subject.activations where !data.tasks.contains(given.name) {

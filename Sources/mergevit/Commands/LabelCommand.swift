@@ -39,7 +39,7 @@ struct LabelCommand: ParsableCommand {
             try showingStages(isQuiet: !output.showsProgress, isStopped: { request.number != nil }) {
                 try run(request)
             }
-        } catch is ToldToStop {
+        } catch is CancellationRequested {
             throw Interruption.stopped(by: request, "before the first input", advice: advice)
         }
     }
@@ -80,7 +80,7 @@ struct LabelCommand: ParsableCommand {
                 rows: rowOptions, decoding: model.engine.decoding.options, bundle: opened.digest ?? "",
                 precision: opened.precision, resize: opened.resize)
             guard let part = try RunPart(source, sharding, isStopped: { request.number != nil }) else {
-                throw ToldToStop()
+                throw CancellationRequested()
             }
             switch try file.begin(part.binding(settings), restart: output.restart) {
             case .fresh: break

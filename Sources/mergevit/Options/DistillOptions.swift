@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Training
+import VisionTransformers
 
 /// The options of a merge that is trained: how long it runs, and how it goes on after it was stopped.
 struct DistillOptions: ParsableArguments {
@@ -49,12 +50,12 @@ struct DistillOptions: ParsableArguments {
 
     /// Checks what earlier runs left for each backbone: that a run which was not finished is to go on, or to be given up.
     ///
-    /// - Throws: `TrainingError` naming the checkpoint.
+    /// - Throws: `ModelError` naming the checkpoint.
     func prepare(_ output: String, groups: Int, replaces: Bool) throws {
         guard !resume else { return }
         for place in (0..<groups).map({ Self.place(output, group: $0) }) where CheckpointFolder.isThere(output: place) {
             guard replaces else {
-                throw TrainingError(
+                throw ModelError(
                     CheckpointFolder.path(output: place),
                     "holds a run that was not finished: --resume goes on with it, --force begins again")
             }

@@ -21,7 +21,7 @@ struct ShardOptions: ParsableArguments {
     func validate() throws {
         guard shard == nil || part != nil else {
             throw ValidationError(
-                "--shard must be K/N with 1 <= K <= N <= \(Shard.mostParts), not \(shard ?? "").")
+                "--shard must be K/N with 1 <= K <= N <= \(Shard.maximumParts), not \(shard ?? "").")
         }
         guard shard != nil || balance == .count else { throw ValidationError("--balance needs --shard.") }
     }

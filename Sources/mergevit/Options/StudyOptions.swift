@@ -64,7 +64,7 @@ struct StudyPlanOptions: ParsableArguments {
                 throw ValidationError("--task \(task.name)=... is given twice.")
             }
         }
-        do { _ = try plan } catch let error as TrainingError { throw ValidationError("\(error)") }
+        do { _ = try plan } catch let error as ModelError { throw ValidationError("\(error)") }
     }
 
     /// Which merges are made.
@@ -78,7 +78,7 @@ struct StudyPlanOptions: ParsableArguments {
             for variant in variants { _ = try StudyVariant(variant.name) }
             let sizes = try sizes?.split(separator: ",", omittingEmptySubsequences: false).map { part in
                 guard let size = Int(part) else {
-                    throw TrainingError("--sizes", "\"\(part)\" is not a whole number")
+                    throw ModelError("--sizes", "\"\(part)\" is not a whole number")
                 }
                 return size
             }

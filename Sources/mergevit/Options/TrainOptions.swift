@@ -3,6 +3,7 @@ import Compute
 import Datasets
 import Labelling
 import Training
+import VisionTransformers
 import Workflows
 
 /// The options of `train` about the images.
@@ -164,7 +165,7 @@ struct TrainAdapterOptions: ParsableArguments {
         if let dropout, !(dropout >= 0 && dropout < 1) {
             throw ValidationError("--dropout must be from 0 to below 1, not \(dropout).")
         }
-        do { _ = try lora } catch let error as TrainingError { throw ValidationError("\(error)") }
+        do { _ = try lora } catch let error as ModelError { throw ValidationError("\(error)") }
     }
 
     /// The updates; nil for the head alone.

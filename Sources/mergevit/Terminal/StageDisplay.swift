@@ -93,7 +93,7 @@ final class StageDisplay: Sendable {
 /// - Parameters:
 ///   - display: what shows them.
 ///   - isStopped: whether the work is to stop; asked at every report.
-/// - Throws: what `body` throws; `ToldToStop` when the work was stopped.
+/// - Throws: what `body` throws; `CancellationRequested` when the work was stopped.
 func showingStages<Result>(
     isQuiet: Bool, on display: StageDisplay = StageDisplay(), isStopped: @escaping @Sendable () -> Bool = { false },
     _ body: () throws -> Result

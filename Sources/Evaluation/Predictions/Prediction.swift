@@ -1,7 +1,7 @@
 import Glibc
 
 /// What a model answered for an image of a known class, as far as the metrics need it.
-package struct ScoredAnswer: Sendable, Equatable {
+package struct Prediction: Sendable, Equatable {
     /// The class that the image shows.
     package let truth: Int
     /// The class of the highest score; of equal ones the first.
@@ -31,25 +31,25 @@ package struct ScoredAnswer: Sendable, Equatable {
     package init?(truth: Int, logits: some Collection<Float>) {
         let values = logits.map(Double.init)
         guard values.indices.contains(truth), values.allSatisfy(\.isFinite) else { return nil }
-        let best = ScoredAnswer.place(ofBest: values)
+        let best = Prediction.place(ofBest: values)
         let total = values.reduce(0) { $0 + exp($1 - values[best]) }
         self.init(
-            truth: truth, predicted: best, rank: ScoredAnswer.rank(of: truth, values), confidence: 1 / total,
+            truth: truth, predicted: best, rank: Prediction.rank(of: truth, values), confidence: 1 / total,
             logLoss: log(total) - (values[truth] - values[best]))
     }
 
     /// Probabilities that were written with six decimals are half of the last one at the least.
-    static let leastProbability = 0.5e-6
+    static let minimumProbability = 0.5e-6
 
     /// The answer that probabilities of all classes give.
     ///
     /// - Returns: nil when there are none, one is not a number, or `truth` is not the place of one.
     package init?(truth: Int, probabilities: [Double]) {
         guard probabilities.indices.contains(truth), probabilities.allSatisfy(\.isFinite) else { return nil }
-        let best = ScoredAnswer.place(ofBest: probabilities)
+        let best = Prediction.place(ofBest: probabilities)
         self.init(
-            truth: truth, predicted: best, rank: ScoredAnswer.rank(of: truth, probabilities),
-            confidence: probabilities[best], logLoss: -log(max(probabilities[truth], ScoredAnswer.leastProbability)))
+            truth: truth, predicted: best, rank: Prediction.rank(of: truth, probabilities),
+            confidence: probabilities[best], logLoss: -log(max(probabilities[truth], Prediction.minimumProbability)))
     }
 
     private static func place(ofBest values: [Double]) -> Int {
@@ -65,7 +65,7 @@ package struct ScoredAnswer: Sendable, Equatable {
 }
 
 /// What a model with independent labels answered for one image.
-package struct LabelAnswer: Sendable, Equatable {
+package struct LabelPrediction: Sendable, Equatable {
     /// The labels that the image shows, by their places in the head, ascending.
     package let truth: [Int]
     /// The labels that it was given, in the same way.
@@ -83,7 +83,7 @@ package struct LabelAnswer: Sendable, Equatable {
 }
 
 /// What a model without an activation answered for one image.
-package struct ValueAnswer: Sendable, Equatable {
+package struct ValuePrediction: Sendable, Equatable {
     /// The true value of every output.
     package let truth: [Double]
     /// The value that each output gave.

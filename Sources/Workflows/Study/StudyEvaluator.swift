@@ -8,8 +8,8 @@ import Training
 import VisionTransformers
 
 /// Measures backbones on the pictures of a study's tasks.
-struct StudyMeasurement {
-    let material: StudyMaterial
+struct StudyEvaluator {
+    let material: StudyInputs
     let threads: Int
     let pool: WorkerPool
 
@@ -43,10 +43,10 @@ struct StudyMeasurement {
     }
 
     /// What a head answers to its task's pictures.
-    func marks(_ head: Head, _ features: Features, task: Int) -> AnswerMarks {
-        guard let table = features.tables[task] else { return AnswerMarks([]) }
+    func marks(_ head: Head, _ features: Features, task: Int) -> CorrectnessMask {
+        guard let table = features.tables[task] else { return CorrectnessMask([]) }
         let answers = head.answers(UnsafeBufferPointer(table.elements), width: features.width)
-        return AnswerMarks(zip(answers, material.tasks[task].pictures.classes).map { $0 == $1 })
+        return CorrectnessMask(zip(answers, material.tasks[task].pictures.classes).map { $0 == $1 })
     }
 
     /// How much alike every two tasks are: their adapters' changes, and their pictures as the base sees them.

@@ -7,7 +7,7 @@ import Training
 package import VisionTransformers
 
 /// What a study measures with: adapters, heads alone, and pictures in memory.
-struct StudyMaterial {
+struct StudyInputs {
     /// One task.
     struct Task {
         let name: String
@@ -27,14 +27,14 @@ struct StudyMaterial {
     ///
     /// Class names that nobody gave are taken to be the other's.
     ///
-    /// - Throws: `TrainingError` when it tells other classes apart.
+    /// - Throws: `ModelError` when it tells other classes apart.
     static func matched(_ alone: Adapter, to head: Head) throws -> Head {
         guard alone.modules.isEmpty else {
-            throw TrainingError(alone.path, "expected a head alone, found an adapter of \(alone.modules.count) modules")
+            throw ModelError(alone.path, "expected a head alone, found an adapter of \(alone.modules.count) modules")
         }
         var result = alone.head
         guard result.classes.count == head.classes.count else {
-            throw TrainingError(
+            throw ModelError(
                 alone.path, "\(result.classes.count) classes; the adapter of \(head.task) has \(head.classes.count)")
         }
         guard !alone.hasPlaceholderNames else {
@@ -45,7 +45,7 @@ struct StudyMaterial {
         let order = head.classes.compactMap { places[$0] }
         guard order.count == head.classes.count else {
             let missing = head.classes.first { places[$0] == nil } ?? ""
-            throw TrainingError(alone.path, "no class \"\(missing)\", which the adapter of \(head.task) has")
+            throw ModelError(alone.path, "no class \"\(missing)\", which the adapter of \(head.task) has")
         }
         let width = result.weight.shape[1]
         let (weight, bias) = (result.weight.values, result.bias.values)

@@ -2,7 +2,7 @@ import Glibc
 import VisionTransformers
 
 /// One task's answer for one image: its classes by rank, and their scores. Its storage is used again for every image.
-package struct TaskAnswer {
+package struct RankedClasses {
     /// No answer yet.
     package init() {}
 

@@ -2,7 +2,7 @@
 ///
 /// Bin i of m holds confidences in (i/m, (i+1)/m], the first one 0 too. Guo et al., On Calibration of Modern Neural
 /// Networks, ICML 2017 (arXiv 1706.04599).
-package struct Calibration: Sendable, Equatable {
+package struct ConfidenceCalibration: Sendable, Equatable {
     /// The answers of one bin.
     package struct Bin: Sendable, Equatable {
         /// How many there are.
@@ -27,15 +27,17 @@ package struct Calibration: Sendable, Equatable {
     package private(set) var bins: [Bin]
 
     /// So many empty bins, at least one.
-    package init(bins count: Int = Calibration.defaultBins) { bins = Array(repeating: Bin(), count: max(1, count)) }
+    package init(bins count: Int = ConfidenceCalibration.defaultBins) {
+        bins = Array(repeating: Bin(), count: max(1, count))
+    }
 
     /// The bins of some answers; those without a confidence are left out.
-    package init(_ answers: some Sequence<ScoredAnswer>, bins count: Int = Calibration.defaultBins) {
+    package init(_ answers: some Sequence<Prediction>, bins count: Int = ConfidenceCalibration.defaultBins) {
         self.init(bins: count)
         for answer in answers { add(answer) }
     }
 
-    package mutating func add(_ answer: ScoredAnswer) {
+    package mutating func add(_ answer: Prediction) {
         guard let confidence = answer.confidence else { return }
         let place = bin(of: confidence)
         bins[place].count += 1

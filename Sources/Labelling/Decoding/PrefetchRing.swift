@@ -8,7 +8,7 @@ import Files
 ///
 /// A worker whose file gives no byte for too long is given up with its slot: a new slot with the reason takes its place, and
 /// nothing waits for that worker any more.
-final class SlotRing: @unchecked Sendable {
+final class PrefetchRing: @unchecked Sendable {
     /// One place of the ring.
     final class Slot {
         /// The input's path.
@@ -54,9 +54,9 @@ final class SlotRing: @unchecked Sendable {
     private var changed: Monitor.Condition { monitor[1] }
 
     /// Seconds between two looks at whether to stop, and at files that hang.
-    private static let patience = 0.1
+    private static let pollInterval = 0.1
     /// More workers than these are not given up: then the run is.
-    private static let mostAbandoned = 64
+    private static let maximumAbandoned = 64
 
     /// A ring of so many slots, each for an image of so many floats.
     ///
@@ -152,7 +152,7 @@ final class SlotRing: @unchecked Sendable {
                     abandoned()
                 } else {
                     looks += 1
-                    monitor.wait(changed, seconds: SlotRing.patience)
+                    monitor.wait(changed, seconds: PrefetchRing.pollInterval)
                 }
             }
             return nil
@@ -205,7 +205,7 @@ final class SlotRing: @unchecked Sendable {
             slots[index] = substitute
             doneInRing += 1
             abandoned += 1
-            if abandoned > SlotRing.mostAbandoned, !isEnded {
+            if abandoned > PrefetchRing.maximumAbandoned, !isEnded {
                 isEnded = true
                 error = LabellingError.system("reading \(abandoned) files took too long; is the file system there?")
                 monitor.signal(freed)

@@ -1,5 +1,5 @@
 /// How many image passes are made, and about how many are left.
-struct StudyClock {
+struct PassEstimate {
     /// Passes that were made.
     private(set) var done = 0.0
     /// What was expected of the pieces that are not begun.

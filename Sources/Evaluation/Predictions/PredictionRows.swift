@@ -7,7 +7,7 @@ package import Files
 /// are probabilities. Cells that are not known are empty, and so are all from `true_score` on when there is no answer.
 /// Where an image shows labels or values, they stand in one cell, separated by `|`, and so do what was answered and its
 /// scores.
-package final class AnswerRows {
+package final class PredictionRows {
     /// How many answers a row gives, the best first.
     package static let answersShown = 5
 
@@ -19,7 +19,7 @@ package final class AnswerRows {
     package init(_ output: OutputFile) {
         self.output = output
         var columns = ["path", "task", "status", "true_label", "true_score", "true_rank", "label", "score"]
-        for rank in 2...AnswerRows.answersShown { columns += ["label_\(rank)", "score_\(rank)"] }
+        for rank in 2...PredictionRows.answersShown { columns += ["label_\(rank)", "score_\(rank)"] }
         cells.appendLine(columns.map { Array($0.utf8) }, to: &bytes)
     }
 
@@ -29,19 +29,19 @@ package final class AnswerRows {
     ///   - best: the best answers, best first, with their probabilities where they are known.
     ///   - trueScore: the probability of the true class, if it is known.
     package func append(
-        path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: ScoredAnswer,
+        path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: Prediction,
         best: some Sequence<(class: Int, score: Double?)>, trueScore: Double?
     ) {
         append(
             path, task, item, status: "ok", trueScore: trueScore.map { Self.text([$0]) } ?? "",
             rank: answer.rank.map(String.init) ?? "",
-            answers: best.prefix(AnswerRows.answersShown).map { place, score in
+            answers: best.prefix(PredictionRows.answersShown).map { place, score in
                 (task.classes[place], score.map { Self.text([$0]) } ?? "")
             })
     }
 
     /// The row of an image that shows labels.
-    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: LabelAnswer) {
+    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: LabelPrediction) {
         func scores(_ labels: [Int]) -> String {
             answer.scores.isEmpty ? "" : Self.text(labels.map { answer.scores[$0] })
         }
@@ -52,7 +52,7 @@ package final class AnswerRows {
     }
 
     /// The row of an image that shows values.
-    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: ValueAnswer) {
+    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: ValuePrediction) {
         let values = answer.predicted.map { Float($0).description }
         append(
             path, task, item, status: "ok",
@@ -73,7 +73,7 @@ package final class AnswerRows {
             bytes.append(cells.delimiter)
             cells.append(cell.utf8, to: &bytes)
         }
-        for place in 0..<AnswerRows.answersShown {
+        for place in 0..<PredictionRows.answersShown {
             for cell in place < answers.count ? [answers[place].label, answers[place].score] : ["", ""] {
                 bytes.append(cells.delimiter)
                 cells.append(cell.utf8, to: &bytes)

@@ -1,7 +1,7 @@
 /// Which of a task's images a model gives their class.
 ///
 /// Models that were asked about the same images are compared image by image, which says more than two accuracies do.
-package struct AnswerMarks: Sendable, Equatable {
+package struct CorrectnessMask: Sendable, Equatable {
     /// Whether the answer is right, for each image in the order of the task's images.
     package let isRight: [Bool]
 
@@ -39,10 +39,10 @@ package struct AnswerMarks: Sendable, Equatable {
 
     /// The difference in accuracy, these marks' minus those of another model on the same images, with Bonett and Price's
     /// interval; nil without images.
-    package func gain(over other: AnswerMarks) -> Estimate? { test(against: other).difference(of: count) }
+    package func gain(over other: CorrectnessMask) -> Estimate? { test(against: other).difference(of: count) }
 
     /// McNemar's test of whether this model and another are right equally often on the same images.
-    package func test(against other: AnswerMarks) -> McNemar {
+    package func test(against other: CorrectnessMask) -> McNemar {
         let pairs = zip(isRight, other.isRight)
         return McNemar(onlyFirst: pairs.count { $0 && !$1 }, onlySecond: pairs.count { !$0 && $1 })
     }
@@ -53,7 +53,7 @@ package struct AnswerMarks: Sendable, Equatable {
     /// quantile that takes their dependence into account, one's ends divided by the other's.
     ///
     /// - Returns: nil when the other model is never right.
-    package func ratio(to other: AnswerMarks) -> Estimate? {
+    package func ratio(to other: CorrectnessMask) -> Estimate? {
         let (first, second) = (Double(right), Double(other.right))
         guard second > 0 else { return nil }
         let test = test(against: other)

@@ -66,7 +66,7 @@ private let sixAdapters = Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples
 }
 
 /// `mergevit merge --as adapter` and `--recipe`.
-@Suite struct MergeAgainTests {
+@Suite struct MergeRecipeTests {
     let scratch: TemporaryFolder
     init() throws { scratch = try TemporaryFolder() }
 

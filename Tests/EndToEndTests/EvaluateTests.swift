@@ -346,7 +346,7 @@ enum Browser {
     @Test func singleAdaptersHaveTheAccuracyThatIsKnown() throws {
         let scratch = try TemporaryFolder()
         let folder = try #require(Shared.folder)
-        let options = AccuracyTests.expected.flatMap { task, _, _ in
+        let options = LabelAccuracyTests.expected.flatMap { task, _, _ in
             ["--adapter", "\(task)=\(Samples.adapter(task))", "--data", "\(task)=\(folder)/data/\(task)/test"]
         }
         let run = try runMergeVit(
@@ -355,7 +355,7 @@ enum Browser {
         try #require(run.exitCode == 0, "\(run.errors)")
         let tasks = try #require(
             JSON(contentsOf: scratch.path("report/metrics.json")).objectValue?["tasks"]?.arrayValue)
-        for (task, known) in zip(tasks, AccuracyTests.expected) {
+        for (task, known) in zip(tasks, LabelAccuracyTests.expected) {
             let top1 = try #require(task.objectValue?["top1"]?.objectValue?["value"]?.doubleValue)
             #expect(abs(100 * top1 - known.single) <= 0.0501, "\(known.task): \(100 * top1)")
         }

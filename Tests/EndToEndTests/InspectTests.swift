@@ -97,7 +97,7 @@ import Testing
 }
 
 /// What `inspect --dump` shows of an image.
-@Suite struct DumpTests {
+@Suite struct InspectDumpTests {
     let scratch: TemporaryFolder
     init() throws { scratch = try TemporaryFolder() }
 

@@ -127,7 +127,7 @@ import VisionTransformers
             let outcome = try step(trainer, batch, targets, learningRate: run.learningRate)
             #expect(abs(outcome.loss - losses[number]) < tolerance, "step \(number)")
             if number == 0, tolerance < 1e-3 {
-                ReferenceTests().expectGradients(
+                TrainingReferenceTests().expectGradients(
                     trainer.lastGradients, try ReferenceRun.tensors("labels_grads0.safetensors"))
             }
         }
@@ -135,12 +135,12 @@ import VisionTransformers
 
     @Test(arguments: [1, 2])
     func adapter(threads: Int) throws {
-        try steps(ReferenceTests().trainer(run, labels: labels, threads: threads), tolerance: 1e-4)
+        try steps(TrainingReferenceTests().trainer(run, labels: labels, threads: threads), tolerance: 1e-4)
     }
 
     @Test(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
     func adapterInBFloat16() throws {
-        try steps(ReferenceTests().trainer(run, labels: labels, precision: .bf16, threads: 2), tolerance: 2e-2)
+        try steps(TrainingReferenceTests().trainer(run, labels: labels, precision: .bf16, threads: 2), tolerance: 2e-2)
     }
 }
 

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Heads with a softmax, a sigmoid or no activation, compared with transformers' pipeline (Cases/activations/make.py).
-@Suite struct ActivationTests {
+@Suite struct LabelActivationTests {
     let cases = Samples.testCase("activations")
     let scratch: TemporaryFolder
     let images: [String]

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Packed weights beside a bundle: found by the next run, and in the way of no other command.
-@Suite struct PackedTests {
+@Suite struct LabelPackedTests {
     let scratch: TemporaryFolder
     init() throws { scratch = try TemporaryFolder() }
 
@@ -30,13 +30,13 @@ import Testing
         #expect(packed().count == 1)
     }
 
-    @Test(.enabled(if: FaultTests.shim != nil), arguments: [("write", 0), ("write", 5000)], [ENOSPC, EIO])
+    @Test(.enabled(if: LabelFaultTests.shim != nil), arguments: [("write", 0), ("write", 5000)], [ENOSPC, EIO])
     func aFailingDiskIsNobodysError(_ fault: (call: String, after: Int), _ error: Int32) throws {
         try bundle()
         let run = try runMergeVit(
             ["label", "-q", "--cache", "always", "--bundle", "bundle", Self.image], folder: scratch.url,
             environment: [
-                "LD_PRELOAD": try #require(FaultTests.shim), "FAULT_CALL": fault.call, "FAULT_PATH": ".packed",
+                "LD_PRELOAD": try #require(LabelFaultTests.shim), "FAULT_CALL": fault.call, "FAULT_PATH": ".packed",
                 "FAULT_AFTER": "\(fault.after)", "FAULT_ERRNO": "\(error)",
             ])
         #expect(run.exitCode == 0 && run.errors.isEmpty, "\(run.errors)")

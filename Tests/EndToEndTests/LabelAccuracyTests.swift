@@ -28,7 +28,7 @@ private func accuracy(_ rows: [[String: String]], _ task: String) -> Double {
 }
 
 /// Accuracy and agreement on real pictures.
-@Suite(.enabled(if: Shared.isThere, "needs the datasets, see MERGEVIT_SHARED")) struct AccuracyTests {
+@Suite(.enabled(if: Shared.isThere, "needs the datasets, see MERGEVIT_SHARED")) struct LabelAccuracyTests {
     /// Top-1 on the test split in percent: of each adapter alone, and of all six at scale 0.3.
     static let expected: [(task: String, single: Double, merged: Double)] = [
         ("traffic", 52.1, 36.2), ("trash", 76.0, 71.7), ("corn", 93.0, 89.7), ("flowers", 68.5, 65.2),

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// How images become the model's input: where the settings are found, and whose resize is used.
-@Suite struct PreprocessorTests {
+@Suite struct MergePreprocessorTests {
     let scratch: TemporaryFolder
     /// A base whose settings were taken out of its folder: `base`, and the settings: `settings.json`.
     init() throws {

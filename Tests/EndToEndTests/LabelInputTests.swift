@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Which files are labelled, and under which names.
-@Suite struct InputTests {
+@Suite struct LabelInputTests {
     let bundle: String
     let scratch: TemporaryFolder
     /// What follows the path in the row of `stop.png`.
@@ -165,7 +165,7 @@ import Testing
 }
 
 /// Files that cannot be labelled have a row that says why, and no other row knows of them.
-@Suite struct BadInputTests {
+@Suite struct LabelBadInputTests {
     let bundle: String
     let scratch: TemporaryFolder
 

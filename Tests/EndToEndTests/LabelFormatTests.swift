@@ -4,7 +4,7 @@ import Tensors
 import TestSupport
 import Testing
 
-@Suite struct FormatTests {
+@Suite struct LabelFormatTests {
     let bundle: String
     /// The rows that every other format is compared with.
     let wide: [[String: String]]

@@ -11,7 +11,7 @@ import VisionTransformers
 @testable import Workflows
 
 /// Checkpoints on disk.
-@Suite struct CheckpointTests {
+@Suite struct TrainingCheckpointTests {
     let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

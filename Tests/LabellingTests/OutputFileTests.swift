@@ -10,7 +10,7 @@ import Testing
 @testable import Reports
 @testable import Workflows
 
-@Suite struct OutputTests {
+@Suite struct OutputFileTests {
     let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

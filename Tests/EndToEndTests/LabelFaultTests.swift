@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A system that fails: the run says so, nothing that was written is lost, and the same command goes on.
-@Suite struct FaultTests {
+@Suite struct LabelFaultTests {
     let bundle: String
     let scratch: TemporaryFolder
     let arguments: [String]

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Merges that look at images: their recipes, the choice of parameters, and what they refuse.
-@Suite struct CalibrationTests {
+@Suite struct MergeCalibrationTests {
     let scratch: TemporaryFolder
     let tasks = ["traffic", "aerial"]
 

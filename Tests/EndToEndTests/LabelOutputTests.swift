@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Where rows go, and what is left when they cannot go there.
-@Suite struct OutputTests {
+@Suite struct LabelOutputTests {
     let bundle: String
     let scratch: TemporaryFolder
     let picture = Samples.image("signs/stop.png")
@@ -134,7 +134,7 @@ import Testing
 }
 
 /// Models that cannot be used: exit code 3, the file by name, and not a row.
-@Suite struct ModelErrorTests {
+@Suite struct LabelModelErrorTests {
     let scratch: TemporaryFolder
 
     init() throws {

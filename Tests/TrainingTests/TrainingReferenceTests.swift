@@ -71,7 +71,7 @@ func patches(_ pixels: Tensor, _ configuration: BackboneConfiguration) -> [Float
     pixels.patches(height: configuration.patchSize.height, width: configuration.patchSize.width)
 }
 
-@Suite struct ReferenceTests {
+@Suite struct TrainingReferenceTests {
     /// The gradients agree to 1e-4 of each tensor's largest; where PyTorch has exact zeros so have we.
     func expectGradients(_ found: [(name: String, tensor: Tensor)], _ expected: [String: Tensor]) {
         #expect(Set(found.map(\.name)) == Set(expected.keys))

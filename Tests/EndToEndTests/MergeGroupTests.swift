@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Merges of groups of tasks into one bundle.
-@Suite struct GroupTests {
+@Suite struct MergeGroupTests {
     let scratch: TemporaryFolder
     init() throws { scratch = try TemporaryFolder() }
 

@@ -4,7 +4,7 @@ import Tensors
 import TestSupport
 import Testing
 
-@Suite struct SampleTests {
+@Suite struct LabelSampleTests {
     @Test func samplesGetTheLabelsTheyAlwaysGot() throws {
         let run = try runMergeVit(
             ["label", "--bundle", try Samples.six(), "images"], folder: URL(fileURLWithPath: Samples.folder))

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `list`, `label --shard` and `gather` as a cluster runs them.
-@Suite struct ShardCommandTests {
+@Suite struct LabelShardTests {
     let bundle: String
     let scratch: TemporaryFolder
 

@@ -62,7 +62,7 @@ struct DistillScene {
 }
 
 /// What distillation gives.
-@Suite struct DistillTests {
+@Suite struct MergeDistillTests {
     let scene: DistillScene
     var scratch: TemporaryFolder { scene.scratch }
 
@@ -144,7 +144,7 @@ struct DistillScene {
 }
 
 /// Merges that are stopped, killed, and go on.
-@Suite struct DistillResumeTests {
+@Suite struct MergeDistillResumeTests {
     let scene: DistillScene
     var scratch: TemporaryFolder { scene.scratch }
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// How many threads a run starts unless `--threads` says otherwise.
-@Suite struct ThreadTests {
+@Suite struct LabelThreadTests {
     private static let taskset = "/usr/bin/taskset"
 
     /// The threads of a run of `label` that waits for its list of inputs.

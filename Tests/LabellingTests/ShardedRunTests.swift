@@ -11,7 +11,7 @@ import Testing
 @testable import Workflows
 
 /// The parts of a run, put together, are the run.
-@Suite struct ShardTests {
+@Suite struct ShardedRunTests {
     let folder: TemporaryFolder
     let source: InputSource
     let classifier = FakeClassifier()

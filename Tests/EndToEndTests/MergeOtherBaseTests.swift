@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Adapters over another base of the same shape than the one that they were trained over.
-@Suite struct OtherBaseTests {
+@Suite struct MergeOtherBaseTests {
     let scratch: TemporaryFolder
     /// Why it is refused over `vit-two`.
     let reason: String
@@ -203,7 +203,7 @@ import Testing
 }
 
 /// Bases that are merged models themselves.
-@Suite struct MergedBaseTests {
+@Suite struct MergeMergedBaseTests {
     let scratch: TemporaryFolder
     init() throws { scratch = try TemporaryFolder() }
 

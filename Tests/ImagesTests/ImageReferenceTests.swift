@@ -5,7 +5,7 @@ import Tensors
 import Testing
 
 /// The reference cases beside the package: larger, and drawn apart from the tests' own.
-@Suite(.enabled(if: Reference.isPresent)) struct ReferenceTests {
+@Suite(.enabled(if: Reference.isPresent)) struct ImageReferenceTests {
     @Test func decodes() throws {
         for url in try Reference.files("images") where url.lastPathComponent.split(separator: ".").count == 2 {
             guard ["png", "jpg"].contains(url.pathExtension) else { continue }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Forms in which people have adapters, heads and labels, from the command line.
-@Suite struct CheckpointFormTests {
+@Suite struct MergeCheckpointFormTests {
     let scratch: TemporaryFolder
 
     init() throws {

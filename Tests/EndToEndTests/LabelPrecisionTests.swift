@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `label`, `evaluate` and `quantize` in every precision that the processor has.
-@Suite struct PrecisionTests {
+@Suite struct LabelPrecisionTests {
     let scratch: TemporaryFolder
 
     init() throws { scratch = try TemporaryFolder() }

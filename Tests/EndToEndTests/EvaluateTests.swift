@@ -41,8 +41,7 @@ import Testing
     // MARK: What is measured
 
     @Test func adaptersOneByOneKnowTheirPictures() throws {
-        let adapters = Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
-        let run = try evaluate(["--base", Samples.base] + adapters + Self.allData + ["-o", "report"])
+        let run = try evaluate(["--base", Samples.base] + adapters(Samples.tasks) + Self.allData + ["-o", "report"])
         let found = try tasks("report")
         for task in Samples.tasks {
             #expect(value(found[task], "top1") == 1 && value(found[task], "balanced_accuracy") == 1, "\(task)")

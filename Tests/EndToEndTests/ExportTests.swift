@@ -52,9 +52,8 @@ import Testing
 
     /// The backbone is that of the task's group, and an exported classifier can be exported again.
     @Test func groupsAndPlainCheckpoints() throws {
-        let adapters = ["corn", "trash"].flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
         let merge = try runMergeVit(
-            ["merge", "-q", "--base", Samples.base, "--groups", "corn+trash", "-o", "two"] + adapters,
+            ["merge", "-q", "--base", Samples.base, "--groups", "corn+trash", "-o", "two"] + adapters("corn", "trash"),
             folder: scratch.url)
         #expect(merge.exitCode == 0)
         #expect(try run("export", "-q", "--bundle", "two", "--task", "trash", "-o", "trash").exitCode == 0)

@@ -38,21 +38,17 @@ import Testing
         }
     }
 
-    private func adapters(_ tasks: [String]) -> [String] {
-        tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
-    }
-
     @Test(arguments: ["reading tasks", "single adapters", "trying scales"])
     func merge(_ phase: String) throws {
         try check(
             ["merge", "--base", Samples.base, "--calibration", "few", "--tune", "--align", "-o", "out"]
-                + adapters(["traffic", "aerial"]), at: phase)
+                + adapters("traffic", "aerial"), at: phase)
     }
 
     @Test func distillBeforeItsFirstStep() throws {
         let (_, run) = try interrupted(
             ["merge", "--base", Samples.base, "--calibration", "few", "--method", "distill", "-o", "out"]
-                + DistillScene.short + adapters(["traffic", "aerial"]), at: "measuring adapters")
+                + DistillScene.short + adapters("traffic", "aerial"), at: "measuring adapters")
         #expect(run.exitCode == 130)
         #expect(run.errors.hasSuffix("stopped by SIGINT before the first step; nothing was written\r\n"))
         #expect(try scratch.entries() == ["few", "many", "many.csv"])

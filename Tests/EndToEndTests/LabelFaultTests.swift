@@ -13,8 +13,7 @@ import Testing
     init() throws {
         bundle = try Samples.six()
         scratch = try TemporaryFolder()
-        let list = (0..<60).map { "\(Samples.folder)/images/\($0 % 9 == 8 ? "none.png" : "signs/stop.png")\n" }
-        try scratch.write("list", Array(list.joined().utf8))
+        try scratch.writeInputList("list", count: 60)
         arguments = ["label", "-q", "--bundle", bundle, "--files-from", "list"]
         whole = try runMergeVit(arguments, folder: scratch.url).standardOutput
     }

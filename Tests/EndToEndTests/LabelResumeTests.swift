@@ -14,8 +14,7 @@ import Testing
         bundle = try Samples.six()
         scratch = try TemporaryFolder()
         // Enough for a run of a few seconds: a checkpoint comes every second.
-        let list = (0..<400).map { "\(Samples.folder)/images/\($0 % 9 == 8 ? "none.png" : "signs/stop.png")\n" }
-        try scratch.write("list", Array(list.joined().utf8))
+        try scratch.writeInputList("list", count: 400)
         arguments = ["label", "--bundle", bundle, "--threads", "1", "--files-from", "list"]
     }
 

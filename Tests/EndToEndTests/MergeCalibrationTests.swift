@@ -15,7 +15,7 @@ import Testing
     }
 
     private func merged(_ arguments: [String]) throws -> Finished {
-        try merge(tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] } + arguments, in: scratch)
+        try merge(adapters(tasks) + arguments, in: scratch)
     }
 
     private func recipe(_ bundle: String) throws -> JSONObject {

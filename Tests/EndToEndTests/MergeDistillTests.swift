@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Short runs of `merge --method distill` over the sample pictures.
-struct DistillScene {
+struct DistillScene: StepScene {
     let scratch: TemporaryFolder
     static let tasks = ["traffic", "aerial"]
     /// A run over two rounds.
@@ -18,40 +18,9 @@ struct DistillScene {
         try scratch.copy(Samples.folder + "/images", to: "images")
     }
 
-    private static func all(_ output: String, _ arguments: [String]) -> [String] {
+    static func command(_ output: String, _ arguments: [String]) -> [String] {
         ["merge", "--base", Samples.base, "--method", "distill", "--calibration", "images", "-o", output]
-            + tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] } + arguments
-    }
-
-    /// Runs the merge.
-    func distill(_ output: String, _ arguments: [String] = short) throws -> Finished {
-        try runMergeVit(Self.all(output, arguments), folder: scratch.url)
-    }
-
-    /// Runs the merge and takes for granted that it goes well and says nothing.
-    func distilled(_ output: String, _ arguments: [String] = short) throws {
-        let run = try distill(output, arguments + ["-q"])
-        try #require(run.exitCode == 0 && run.errors.isEmpty && run.standardOutput.isEmpty, "\(run.errors)")
-    }
-
-    /// Starts the merge, sends it a signal once it has left `steps` steps in a checkpoint, and waits for its end.
-    func interrupted(
-        _ output: String, _ arguments: [String] = short, by signal: Int32, after steps: Int
-    ) throws -> Finished {
-        try startMergeVit(Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"]), folder: scratch.url)
-            .interrupted(by: signal) { try self.steps(output) >= steps }
-    }
-
-    /// How many steps the checkpoint of a run has; -1 if there is none.
-    func steps(_ output: String) throws -> Int {
-        let path = scratch.path(".\(output).training/checkpoint.json")
-        guard FileManager.default.fileExists(atPath: path) else { return -1 }
-        return try JSON(contentsOf: path).objectValue?["state"]?.objectValue?["steps"]?.intValue ?? -1
-    }
-
-    /// The content of every file of a folder.
-    func files(_ name: String) throws -> [String: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: try scratch.entries(name).map { ($0, try scratch.read("\(name)/\($0)")) })
+            + adapters(tasks) + arguments
     }
 
     /// The recipe of a bundle or an adapter.
@@ -69,7 +38,7 @@ struct DistillScene {
     init() throws { scene = try DistillScene() }
 
     @Test func theRecipeMakesTheSameBytesAgainOnAnyNumberOfThreads() throws {
-        let run = try scene.distill("a", DistillScene.bundle + ["--threads", "1"])
+        let run = try scene.run("a", DistillScene.bundle + ["--threads", "1"])
         #expect(run.exitCode == 0 && run.standardOutput.isEmpty, "\(run.errors)")
         let lines = run.errors.split(separator: "\n")
         // The first line warns of few held-out images.
@@ -87,12 +56,12 @@ struct DistillScene {
         let again = try runMergeVit(
             "merge", "-q", "--recipe", "a/bundle.json", "--threads", "2", "-o", "b", folder: scratch.url)
         #expect(again.exitCode == 0 && again.errors.isEmpty, "\(again.errors)")
-        #expect(try scene.files("a") == scene.files("b"))
+        #expect(try scratch.files("a") == scratch.files("b"))
         _ = try label(scratch.path("b"), ["images/signs"], folder: scratch.url.path)
     }
 
     @Test func theStartIsChosenAndAnyMethods() throws {
-        try scene.distilled(
+        try scene.runQuietly(
             "a", ["--steps", "1", "--set", "rank=1", "--from", "ties", "--set", "density=0.4", "--as", "adapter"])
         let start = try #require(try scene.recipe("a")["start"]?.objectValue)
         #expect(start["method"] == "ties" && start["parameters"]?.objectValue?["density"]?.doubleValue == 0.4)
@@ -102,7 +71,7 @@ struct DistillScene {
     }
 
     @Test func everyWeightIsTrainedAndMinutesAreRecordedAsSteps() throws {
-        try scene.distilled("a", ["--minutes", "0.001", "--set", "batch=1", "--scale", "0.3"])
+        try scene.runQuietly("a", ["--minutes", "0.001", "--set", "batch=1", "--scale", "0.3"])
         let steps = try #require(try scene.recipe("a")["parameters"]?.objectValue?["steps"]?.doubleValue)
         #expect(steps >= 32)
         let (plain, trained) = (
@@ -116,10 +85,10 @@ struct DistillScene {
     }
 
     @Test func groupsAndAdaptersAreTrainedToo() throws {
-        try scene.distilled("g", DistillScene.bundle + ["--groups", "traffic+aerial"])
+        try scene.runQuietly("g", DistillScene.bundle + ["--groups", "traffic+aerial"])
         let manifest = try #require(try JSON(contentsOf: scratch.path("g/bundle.json")).objectValue)
         #expect(manifest["groups"]?.arrayValue?.count == 2)
-        try scene.distilled("l")
+        try scene.runQuietly("l")
         let shapes = try SafetensorsFile(path: scratch.path("l/adapter_model.safetensors")).entries.map(\.shape)
         #expect(shapes.contains { $0[0] == 34 } && shapes.contains { $0[0] == 2 })
         #expect(try scratch.entries() == ["g", "images", "l"])
@@ -138,7 +107,7 @@ struct DistillScene {
     ])
     func wrongUsageIsNamed(_ arguments: [String], _ reason: String) throws {
         let own = arguments.contains("--method") ? arguments.filter { $0 != "distill" } : arguments
-        let run = try scene.distill("none", own)
+        let run = try scene.run("none", own)
         #expect(run.exitCode == 2 && run.errors.contains(reason), "\(run.errors)")
     }
 }
@@ -151,15 +120,15 @@ struct DistillScene {
     init() throws { scene = try DistillScene() }
 
     @Test func aKilledMergeGoesOnToTheSameBytes() throws {
-        try scene.distilled("whole")
+        try scene.runQuietly("whole")
         for steps in [0, 3, 33] {
             let run = try scene.interrupted("a", DistillScene.short + ["--resume"], by: SIGKILL, after: steps)
             #expect(run.exitCode == -SIGKILL)
         }
         #expect(try scene.steps("a") >= 33 && !scratch.entries().contains("a"))
-        let end = try scene.distill("a", DistillScene.short + ["--resume"])
+        let end = try scene.run("a", DistillScene.short + ["--resume"])
         #expect(end.exitCode == 0 && end.errors.hasPrefix("resuming after step "), "\(end.errors)")
-        #expect(try scene.files("a") == scene.files("whole"))
+        #expect(try scratch.files("a") == scratch.files("whole"))
         #expect(try scratch.entries() == ["a", "images", "whole"])
     }
 
@@ -172,23 +141,23 @@ struct DistillScene {
                 "mergevit: stopped by SIGTERM after step \(steps) of 34; "
                     + "to resume, run the same command with --resume\n"), "\(run.errors)")
         #expect(try scratch.entries() == [".a.training", "images"])
-        let again = try scene.distill("a")
+        let again = try scene.run("a")
         #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
-        let other = try scene.distill("a", DistillScene.short + ["--set", "lr=0.01", "--resume"])
+        let other = try scene.run("a", DistillScene.short + ["--set", "lr=0.01", "--resume"])
         #expect(
             other.exitCode == 3
                 && other.errors == "mergevit: error: .a.training: is of another run: lr was 0.0003, now 0.01\n",
             "\(other.errors)")
         try scratch.remove("images/signs/stop.png")
-        let changed = try scene.distill("a", DistillScene.short + ["--resume"])
+        let changed = try scene.run("a", DistillScene.short + ["--resume"])
         #expect(changed.exitCode == 3 && changed.errors.contains("is of another run: images traffic was "))
-        try scene.distilled("a", DistillScene.short + ["--force"])
+        try scene.runQuietly("a", DistillScene.short + ["--force"])
         #expect(try scratch.entries() == ["a", "images"])
     }
 
     @Test func anOutputThatIsThereIsRefusedAtOnce() throws {
         try scratch.write("a/x", [1])
-        let run = try scene.distill("a", ["--steps", "1000000"])
+        let run = try scene.run("a", ["--steps", "1000000"])
         #expect(run.exitCode == 3 && run.errors.contains("a: is there already"), "\(run.errors)")
     }
 }

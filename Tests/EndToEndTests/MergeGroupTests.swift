@@ -16,7 +16,7 @@ import Testing
     func merged(_ name: String, _ tasks: [String], _ arguments: [String] = []) throws -> String {
         let run = try merge(
             ["--scale", "0.5", "-o", name] + arguments
-                + tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }, in: scratch)
+                + adapters(tasks), in: scratch)
         try #require(run.exitCode == 0 && run.standardOutput.isEmpty, "\(run.errors)")
         return run.errors
     }
@@ -107,7 +107,7 @@ import Testing
     @Test(arguments: [SIGTERM, SIGINT]) func anInterruptedMergeLeavesNothing(_ number: Int32) throws {
         let process = try startMergeVit(
             ["merge", "-q", "--base", Samples.base, "-o", "out", "--groups", Samples.tasks.joined(separator: "+")]
-                + Samples.tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] },
+                + adapters(Samples.tasks),
             folder: scratch.url)
         let begun = scratch.path(".out.partial-\(process.identifier)/group2")
         let run = try process.interrupted(by: number) { FileManager.default.fileExists(atPath: begun) }
@@ -129,7 +129,7 @@ import Testing
     func groupsThatDoNotFitAreWrongUsage(_ groups: String, _ reason: String) throws {
         let run = try merge(
             ["--groups", groups, "-o", "out"]
-                + ["corn", "trash"].flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }, in: scratch)
+                + adapters("corn", "trash"), in: scratch)
         #expect(run.exitCode == 2 && run.standardOutput.isEmpty)
         #expect(run.errors.hasPrefix("mergevit: error: --groups") && run.errors.contains(reason), "\(run.errors)")
         #expect(try scratch.entries().isEmpty)

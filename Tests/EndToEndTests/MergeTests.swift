@@ -9,10 +9,6 @@ func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finishe
     try runMergeVit(["merge", "--base", Samples.base] + arguments, folder: scratch.url)
 }
 
-private func adapters(_ tasks: String...) -> [String] {
-    tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
-}
-
 /// What a merge is.
 @Suite struct MergeTests {
     let scratch: TemporaryFolder

@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func anAdapterLearnsIsMergedLabelsAndIsMeasured() throws {
-        let run = try scene.train("a", Self.data + ["--epochs", "6", "--batch-size", "8", "--log", "log"])
+        let run = try scene.run("a", Self.data + ["--epochs", "6", "--batch-size", "8", "--log", "log"])
         try #require(run.exitCode == 0, "\(run.errors)")
         #expect(run.errors.contains("epoch 1: loss ") && run.errors.contains(", exact match "))
         #expect(run.errors.contains("; validation ") && run.errors.contains(", mAP "))
@@ -112,18 +112,18 @@ import Testing
     }
 
     @Test func aRunGoesOnToTheSameBytes() throws {
-        try scene.trained("whole", Self.headAlone + ["--balance", "--threads", "1"])
+        try scene.runQuietly("whole", Self.headAlone + ["--balance", "--threads", "1"])
         let stopped = try scene.interrupted("a", Self.headAlone + ["--balance"], by: SIGINT, after: 2)
         #expect(stopped.exitCode == 130)
-        let other = try scene.train("a", Self.headAlone + ["--resume"])
+        let other = try scene.run("a", Self.headAlone + ["--resume"])
         #expect(other.exitCode == 3 && other.errors.contains("is of another run: balance was true, now false"))
-        try scene.trained("a", Self.headAlone + ["--balance", "--threads", "3", "--resume"])
-        #expect(try scene.files("a") == scene.files("whole"))
+        try scene.runQuietly("a", Self.headAlone + ["--balance", "--threads", "3", "--resume"])
+        #expect(try scratch.files("a") == scratch.files("whole"))
         #expect(try scene.record("a")["curve"]?.arrayValue?.count == 40)
     }
 
     @Test func whatIsBelowTheMinimumIsExitCodeFour() throws {
-        try scene.trained("h", Self.headAlone + ["--epochs", "2"])
+        try scene.runQuietly("h", Self.headAlone + ["--epochs", "2"])
         let bundle = try merged("h")
         let arguments = ["--bundle", bundle, "--data", "tags=m/val.csv"]
         // Half of these labels are wrong.
@@ -143,7 +143,7 @@ import Testing
     }
 
     @Test func aStudyRefusesItBeforeAnythingIsTrained() throws {
-        try scene.trained("h", Self.headAlone + ["--epochs", "1"])
+        try scene.runQuietly("h", Self.headAlone + ["--epochs", "1"])
         let run = try runMergeVit(
             "study", "--base", Samples.base, "--task", "down=d", "--task", "tags=d,,h", "-o", "s", folder: scratch.url)
         #expect(run.exitCode == 3)
@@ -154,7 +154,7 @@ import Testing
     }
 
     @Test func predictionsAreReadAsWhatTheyAre() throws {
-        try scene.trained("h", Self.headAlone)
+        try scene.runQuietly("h", Self.headAlone)
         let rows = try label(scratch.path(try merged("h")), ["--endings", "png", "m"], folder: scratch.url.path)
         try scratch.write("rows.csv", rows)
         let data = ["--predictions", "rows.csv", "--data", "tags=m/val.csv"]
@@ -172,13 +172,13 @@ import Testing
     @Test func oneLabelIsAYesOrNo() throws {
         let table = "path,label\n" + (0..<24).map { "train-\($0).png,\($0 % 2 == 0 ? "bright" : "")\n" }.joined()
         try scratch.write("m/one.csv", Array(table.utf8))
-        try scene.trained(
+        try scene.runQuietly(
             "h", ["--multi-label", "--data", "m/one.csv", "--head-only", "--epochs", "40", "--batch-size", "8"])
         _ = try evaluate(["--bundle", try merged("h"), "--data", "tags=m/one.csv", "-o", "report"])
         #expect(try value(task("report"), "map") > 0.95)
         let all = table.replacingOccurrences(of: ",\n", with: ",bright\n")
         try scratch.write("m/all.csv", Array(all.utf8))
-        let run = try scene.train("a", ["--multi-label", "--data", "m/all.csv"])
+        let run = try scene.run("a", ["--multi-label", "--data", "m/all.csv"])
         #expect(run.exitCode == 3 && run.errors.contains("every image has the only label, \"bright\""))
     }
 
@@ -190,31 +190,31 @@ import Testing
             ("gone", "gone.png,bright\n", "1 of 1 files are not there"),
         ] {
             try scratch.write("m/\(name).csv", "path,label\n\(rows)")
-            let run = try scene.train("a", ["--multi-label", "--data", "m/\(name).csv"])
+            let run = try scene.run("a", ["--multi-label", "--data", "m/\(name).csv"])
             #expect(run.exitCode == 3 && run.errors.contains("m/\(name).csv: \(reason)"), "\(run.errors)")
         }
-        let folder = try scene.train("a", ["--multi-label"])
+        let folder = try scene.run("a", ["--multi-label"])
         #expect(folder.exitCode == 3 && folder.errors.contains("d: is a folder"))
         try scratch.write("m/new.csv", "path,label\nval-0.png,bright|new\n")
-        let new = try scene.train("a", ["--multi-label", "--data", "m/train.csv", "--val-data", "m/new.csv"])
+        let new = try scene.run("a", ["--multi-label", "--data", "m/train.csv", "--val-data", "m/new.csv"])
         #expect(new.exitCode == 3 && new.errors.contains("m/new.csv: labels without training images: new"))
         try scratch.write("m/every.csv", "path,label\ntrain-0.png,bright\ntrain-1.png,bright|striped\n")
-        let every = try scene.train(
+        let every = try scene.run(
             "a", ["--multi-label", "--data", "m/every.csv", "--balance", "--val-fraction", "0"])
         #expect(
             every.exitCode == 3 && every.errors.contains("--balance: every training image has the label \"bright\""))
         for arguments in [["--label-separator", ";"], ["--multi-label", "--label-separator", ""]] {
-            #expect(try scene.train("a", arguments).exitCode == 2)
+            #expect(try scene.run("a", arguments).exitCode == 2)
         }
         #expect(try scratch.entries() == ["d", "m"])
     }
 
     @Test func labelsThatHoldTheSeparatorAreWarnedOf() throws {
-        let run = try scene.train("a", ["--data", "m/joined.csv"])
+        let run = try scene.run("a", ["--data", "m/joined.csv"])
         #expect(run.exitCode == 3)
         let rows = (0..<8).map { "train-\($0).png,bright|\($0 % 2 == 0 ? "striped" : "plain")\n" }.joined()
         try scratch.write("m/joined.csv", "path,label\n\(rows)")
-        let warned = try scene.train("a", ["--data", "m/joined.csv", "--head-only", "--epochs", "1"])
+        let warned = try scene.run("a", ["--data", "m/joined.csv", "--head-only", "--epochs", "1"])
         #expect(warned.exitCode == 0)
         #expect(warned.errors.contains("8 of 8 labels contain \"|\" and are taken as one class each; --multi-label"))
     }

@@ -37,15 +37,11 @@ import Testing
         #expect(first.hasPrefix(String((kept.first ?? "").prefix(columns))), "\(terminal.text)")
     }
 
-    private func adapters(_ tasks: [String]) -> [String] {
-        tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
-    }
-
     @Test(arguments: [80, 40]) func merge(_ columns: Int) throws {
         try check(
             columns,
             ["merge", "--base", Samples.base, "--calibration", "images", "--tune", "--align"]
-                + adapters(["traffic", "aerial"]) + ["-o", "out"],
+                + adapters("traffic", "aerial") + ["-o", "out"],
             phases: [
                 "reading adapters: 0 of 2", "reading tasks: 0 of 2", "single adapters: 0 of 2",
                 "trying scales: 0 of 9", "aligning heads: 0 of 2", "writing tensors: ",
@@ -57,7 +53,7 @@ import Testing
         try check(
             columns,
             ["merge", "--base", Samples.base, "--method", "distill", "--calibration", "images"]
-                + DistillScene.short + adapters(["traffic", "aerial"]) + ["-o", "out"],
+                + DistillScene.short + adapters("traffic", "aerial") + ["-o", "out"],
             phases: [
                 "reading tasks: 0 of 2", "measuring adapters: 0 of 2", "single adapters: 0 of 2",
                 "step ",
@@ -130,7 +126,7 @@ import Testing
         let (_, run) = try Terminal.run(
             80,
             ["merge", "-q", "--base", Samples.base, "--calibration", "images", "--align", "-o", "out"]
-                + adapters(["aerial"]), folder: scratch.url)
+                + adapters("aerial"), folder: scratch.url)
         #expect(run.exitCode == 0 && run.errors.isEmpty, "\(run.errors)")
     }
 }

@@ -35,11 +35,18 @@ extension Samples {
         let path = try SharedFolder.path(name)
         let run = try runMergeVit(
             ["merge", "-q", "--base", base, "--scale", scale, "-o", path]
-                + tasks.flatMap { ["--adapter", "\($0)=\(adapter($0))"] })
+                + adapters(tasks))
         guard run.exitCode == 0 else { throw CannotRun(description: run.errors) }
         return path
     }
 }
+
+/// The arguments that name sample adapters by their tasks.
+func adapters(_ tasks: [String]) -> [String] {
+    tasks.flatMap { ["--adapter", "\($0)=\(Samples.adapter($0))"] }
+}
+
+func adapters(_ tasks: String...) -> [String] { adapters(tasks) }
 
 /// Labels with a bundle and takes for granted that it goes well.
 func label(_ bundle: String, _ arguments: [String], input: [UInt8] = [], folder: String? = nil) throws -> [UInt8] {
@@ -56,4 +63,13 @@ let scoreTolerance = 2e-4
 func near(_ a: String?, _ b: String?, _ tolerance: Double = scoreTolerance) -> Bool {
     guard let a = a.flatMap(Double.init), let b = b.flatMap(Double.init) else { return a == b }
     return abs(a - b) <= tolerance
+}
+
+extension TemporaryFolder {
+    /// Writes a list of `count` inputs for `--files-from`: a sample picture, except that
+    /// every ninth file does not exist.
+    func writeInputList(_ name: String, count: Int) throws {
+        let lines = (0..<count).map { Samples.image($0 % 9 == 8 ? "none.png" : "signs/stop.png") + "\n" }
+        try write(name, lines.joined())
+    }
 }

@@ -22,6 +22,14 @@ import Testing
 
         func set(columns: Int) { state.withLock { $0.columns = columns } }
         func pass(_ seconds: Double) { state.withLock { $0.seconds += seconds } }
+
+        /// Shows a new status several times; the clock advances by `interval` seconds after each.
+        func show(_ text: StatusText, on output: StatusOutput, times: Int, interval: Double) {
+            for _ in 0..<times {
+                output.show(isNew: true) { text }
+                pass(interval)
+            }
+        }
     }
 
     private static let text = StatusText("reading images: 640 of 2525", "161.3 images/s", "3 failed", left: 66)
@@ -77,15 +85,9 @@ import Testing
     @Test func aLogGetsALineAMinute() {
         let scene = Scene()
         let output = scene.output(.log)
-        for _ in 0..<590 {
-            output.show(isNew: true) { Self.text }
-            scene.pass(0.1)
-        }
+        scene.show(Self.text, on: output, times: 590, interval: 0.1)
         #expect(scene.text.isEmpty)
-        for _ in 0..<1210 {
-            output.show(isNew: true) { Self.text }
-            scene.pass(0.1)
-        }
+        scene.show(Self.text, on: output, times: 1210, interval: 0.1)
         #expect(scene.text == String(repeating: Self.text.text + "\n", count: 2))
         // A line of another kind does as well.
         output.write(Array("epoch\n".utf8))
@@ -97,10 +99,7 @@ import Testing
     @Test func aDumbTerminalGetsALineNowAndThen() {
         let scene = Scene()
         let output = scene.output(.dumbTerminal)
-        for _ in 0..<100 {
-            output.show(isNew: true) { Self.text }
-            scene.pass(0.125)
-        }
+        scene.show(Self.text, on: output, times: 100, interval: 0.125)
         #expect(scene.text == String(repeating: Self.text.text + "\n", count: 2))
     }
 

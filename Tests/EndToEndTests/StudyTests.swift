@@ -26,10 +26,7 @@ import Testing
         return run
     }
 
-    private func files() throws -> [String: [UInt8]] {
-        Dictionary(
-            uniqueKeysWithValues: try scratch.entries("study").map { ($0, try scratch.read("study/\($0)")) })
-    }
+    private func files() throws -> [String: [UInt8]] { try scratch.files("study") }
 
     @Test func everyMergeIsMeasuredBesideAdaptersAndHeads() throws {
         let run = try study(["--methods", "sum,sum+tune"])

@@ -21,14 +21,14 @@ import Testing
 
     @Test(.enabled(if: isThere, "the processor has no instructions for bf16"))
     func anAdapterLearns() throws {
-        try scene.trained("a", Self.bf16 + ["--dropout", "0.1", "--threads", "1"])
-        try scene.trained("b", Self.bf16 + ["--dropout", "0.1", "--threads", "3"])
-        #expect(try scene.files("a") == scene.files("b"))
+        try scene.runQuietly("a", Self.bf16 + ["--dropout", "0.1", "--threads", "1"])
+        try scene.runQuietly("b", Self.bf16 + ["--dropout", "0.1", "--threads", "3"])
+        #expect(try scratch.files("a") == scratch.files("b"))
         #expect(try scene.record("a")["options"]?.objectValue?["precision"] == "bf16")
         #expect(try scene.accuracy("a") >= 0.9)
-        try scene.trained("c", TrainingScene.short + ["--dropout", "0.1"])
+        try scene.runQuietly("c", TrainingScene.short + ["--dropout", "0.1"])
         #expect(try scene.record("c")["options"]?.objectValue?["precision"] == "f32")
-        #expect(try scene.files("a")["adapter_model.safetensors"] != scene.files("c")["adapter_model.safetensors"])
+        #expect(try scratch.files("a")["adapter_model.safetensors"] != scratch.files("c")["adapter_model.safetensors"])
     }
 
     /// The features of a head alone are computed in the precision, too.
@@ -36,38 +36,38 @@ import Testing
     func aHeadAloneLearns() throws {
         let head = ["--head-only", "--epochs", "20", "--batch-size", "8"]
         for (name, options) in [("a", ["--precision", "bf16"]), ("f", []), ("f32", ["--precision", "f32"])] {
-            try scene.trained(name, head + options)
+            try scene.runQuietly(name, head + options)
         }
         #expect(try scene.record("a")["options"]?.objectValue?["precision"] == "bf16")
         #expect(try scene.record("f")["options"]?.objectValue?["precision"] == nil)
-        #expect(try scene.files("f") == scene.files("f32"))
-        let weights = try scene.files("a").filter { $0.key.hasSuffix(".safetensors") }
-        #expect(try weights != scene.files("f").filter { $0.key.hasSuffix(".safetensors") } && !weights.isEmpty)
+        #expect(try scratch.files("f") == scratch.files("f32"))
+        let weights = try scratch.files("a").filter { $0.key.hasSuffix(".safetensors") }
+        #expect(try weights != scratch.files("f").filter { $0.key.hasSuffix(".safetensors") } && !weights.isEmpty)
         #expect(try scene.accuracy("a") >= 0.9)
     }
 
     @Test(.enabled(if: isThere, "the processor has no instructions for bf16"))
     func aCheckpointIsOfOnePrecision() throws {
         _ = try scene.interrupted("a", Self.bf16, by: SIGTERM, after: 2)
-        let other = try scene.train("a", TrainingScene.short + ["--resume"])
+        let other = try scene.run("a", TrainingScene.short + ["--resume"])
         #expect(other.exitCode == 3)
         #expect(
             other.errors
                 == "mergevit: error: .a.training: is of another run: precision was bf16, now f32\n")
-        try scene.trained("a", Self.bf16 + ["--resume"])
-        try scene.trained("whole", Self.bf16)
-        #expect(try scene.files("a") == scene.files("whole"))
+        try scene.runQuietly("a", Self.bf16 + ["--resume"])
+        try scene.runQuietly("whole", Self.bf16)
+        #expect(try scratch.files("a") == scratch.files("whole"))
     }
 
     /// The library is told to know no more than AVX-512 as it first was, as on a processor that has no more.
     @Test func withoutInstructionsForItTheRunIsRefused() throws {
-        let run = try scene.train("a", Self.bf16, environment: ["ONEDNN_MAX_CPU_ISA": "AVX512_CORE"])
+        let run = try scene.run("a", Self.bf16, environment: ["ONEDNN_MAX_CPU_ISA": "AVX512_CORE"])
         #expect(run.exitCode == 3)
         #expect(
             run.errors
                 == "mergevit: error: compute in bf16: the processor has neither AVX512_BF16 nor AMX\n")
         #expect(try scratch.entries() == ["d"])
-        let head = try scene.train(
+        let head = try scene.run(
             "h", ["--head-only", "--precision", "bf16"], environment: ["ONEDNN_MAX_CPU_ISA": "AVX512_CORE"])
         #expect(head.exitCode == 3 && head.errors == run.errors)
     }

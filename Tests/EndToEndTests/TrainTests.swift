@@ -12,7 +12,7 @@ import Testing
     init() throws { scene = try TrainingScene() }
 
     @Test func anAdapterLearnsAndIsMerged() throws {
-        let run = try scene.train("a", TrainingScene.short + ["--log", "log"])
+        let run = try scene.run("a", TrainingScene.short + ["--log", "log"])
         #expect(run.exitCode == 0 && run.standardOutput.isEmpty)
         let lines = run.errors.split(separator: "\n")
         #expect(lines.count == 5 && lines[0].hasPrefix("epoch 1: loss "))
@@ -37,28 +37,28 @@ import Testing
 
     @Test func theSameSeedGivesTheSameBytesOnAnyNumberOfThreads() throws {
         let arguments = TrainingScene.short + ["--dropout", "0.1", "--seed", "9"]
-        try scene.trained("a", arguments + ["--threads", "1"])
-        try scene.trained("b", arguments + ["--threads", "3"])
-        #expect(try scene.files("a") == scene.files("b"))
-        try scene.trained("c", TrainingScene.short + ["--dropout", "0.1"])
-        #expect(try scene.files("a")["adapter_model.safetensors"] != scene.files("c")["adapter_model.safetensors"])
+        try scene.runQuietly("a", arguments + ["--threads", "1"])
+        try scene.runQuietly("b", arguments + ["--threads", "3"])
+        #expect(try scratch.files("a") == scratch.files("b"))
+        try scene.runQuietly("c", TrainingScene.short + ["--dropout", "0.1"])
+        #expect(try scratch.files("a")["adapter_model.safetensors"] != scratch.files("c")["adapter_model.safetensors"])
     }
 
     @Test func aHeadAloneLearnsAndIsMerged() throws {
-        try scene.trained("h", ["--head-only", "--epochs", "20", "--batch-size", "8", "--threads", "1"])
-        try scene.trained("g", ["--head-only", "--epochs", "20", "--batch-size", "8", "--threads", "2"])
+        try scene.runQuietly("h", ["--head-only", "--epochs", "20", "--batch-size", "8", "--threads", "1"])
+        try scene.runQuietly("g", ["--head-only", "--epochs", "20", "--batch-size", "8", "--threads", "2"])
         #expect(try scratch.entries("h") == ["head.safetensors", "labels.json", "training.json"])
-        #expect(try scene.files("h") == scene.files("g"))
+        #expect(try scratch.files("h") == scratch.files("g"))
         // A head is that of the last epoch, unless the best is asked for.
         #expect(try scene.record("h")["kept_epoch"] == .int(20))
-        try scene.trained("b", ["--head-only", "--epochs", "20", "--batch-size", "8", "--keep", "best"])
+        try scene.runQuietly("b", ["--head-only", "--epochs", "20", "--batch-size", "8", "--keep", "best"])
         let (best, last) = (try scene.record("b"), try scene.record("h"))
         #expect(best["kept_epoch"] == best["best_epoch"] && best["curve"] == last["curve"])
         #expect(try scene.accuracy("h") >= 0.9)
     }
 
     @Test func whatIsAdaptedCanBeChosen() throws {
-        try scene.trained(
+        try scene.runQuietly(
             "a",
             [
                 "--epochs", "1", "--rank", "2", "--alpha", "3", "--rslora", "--targets", "all-linear", "--layers",
@@ -77,9 +77,9 @@ import Testing
         var rows = "path\tlabel\n"
         for index in 0..<12 { rows += "d/train/down/\(index).png\tdown\nd/train/across/\(index).png\tacross\n" }
         try scratch.write("t.tsv", Array(rows.utf8))
-        try scene.trained("t", ["--data", "t.tsv", "--val-data", "d/val", "--epochs", "1"])
+        try scene.runQuietly("t", ["--data", "t.tsv", "--val-data", "d/val", "--epochs", "1"])
         #expect(try scene.record("t")["data"]?.objectValue?["validation_images"] == .int(8))
-        try scene.trained("f", ["--data", "d/train", "--val-fraction", "0.25", "--epochs", "1"])
+        try scene.runQuietly("f", ["--data", "d/train", "--val-fraction", "0.25", "--epochs", "1"])
         let data = try #require(try scene.record("f")["data"]?.objectValue)
         #expect(data["training_images"] == .int(18) && data["validation_images"] == .int(6))
     }
@@ -95,15 +95,15 @@ import Testing
     }
 
     @Test func aKilledRunGoesOnToTheSameBytes() throws {
-        try scene.trained("whole")
+        try scene.runQuietly("whole")
         for steps in [0, 3, 8] {
             let run = try scene.interrupted("a", TrainingScene.short + ["--resume"], by: SIGKILL, after: steps)
             #expect(run.exitCode == -SIGKILL)
         }
         #expect(try scene.steps("a") >= 8 && !scratch.entries().contains("a"))
-        let end = try scene.train("a", TrainingScene.short + ["--resume"])
+        let end = try scene.run("a", TrainingScene.short + ["--resume"])
         #expect(end.exitCode == 0 && end.errors.hasPrefix("resuming after step "))
-        #expect(try scene.files("a") == scene.files("whole"))
+        #expect(try scratch.files("a") == scratch.files("whole"))
         #expect(try scratch.entries() == ["a", "d", "whole"])
     }
 
@@ -116,30 +116,30 @@ import Testing
                 "mergevit: stopped by \(signal == SIGINT ? "SIGINT" : "SIGTERM") after step \(steps) of 12; "
                     + "to resume, run the same command with --resume\n"), "\(run.errors)")
         #expect(try scratch.entries() == [".a.training", "d"])
-        let again = try scene.train("a")
+        let again = try scene.run("a")
         #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
-        let other = try scene.train("a", ["--epochs", "5", "--batch-size", "8", "--lr", "0.01", "--resume"])
+        let other = try scene.run("a", ["--epochs", "5", "--batch-size", "8", "--lr", "0.01", "--resume"])
         #expect(
             other.exitCode == 3
                 && other.errors
                     == "mergevit: error: .a.training: is of another run: epochs was 4, now 5; lr was 0.003, now 0.01\n"
         )
         try scratch.write("d/train/down/new.png", TrainingScene.stripes(true, 99))
-        let changed = try scene.train("a", TrainingScene.short + ["--resume"])
+        let changed = try scene.run("a", TrainingScene.short + ["--resume"])
         #expect(changed.exitCode == 3 && changed.errors.contains("is of another run: data_sha256 was "))
         try scratch.remove("d/train/down/new.png")
-        try scene.trained("a", TrainingScene.short + ["--resume"])
-        try scene.trained("whole")
-        #expect(try scene.files("a") == scene.files("whole"))
+        try scene.runQuietly("a", TrainingScene.short + ["--resume"])
+        try scene.runQuietly("whole")
+        #expect(try scratch.files("a") == scratch.files("whole"))
     }
 
     @Test func whatIsThereIsReplacedOnlyWhenAsked() throws {
-        try scene.trained("a", ["--epochs", "1", "--seed", "1"])
-        let again = try scene.train("a", ["--epochs", "1"])
+        try scene.runQuietly("a", ["--epochs", "1", "--seed", "1"])
+        let again = try scene.run("a", ["--epochs", "1"])
         #expect(again.exitCode == 3 && again.errors.contains("is there already; --force replaces it"))
-        try scene.trained("a", ["--epochs", "1", "--force"])
+        try scene.runQuietly("a", ["--epochs", "1", "--force"])
         #expect(try scene.record("a")["options"]?.objectValue?["seed"] == .int(0))
-        let other = try scene.train("d", ["--epochs", "1", "--force"])
+        let other = try scene.run("d", ["--epochs", "1", "--force"])
         #expect(other.exitCode == 3 && other.errors.contains("is there and is not a trained adapter"))
         #expect(try scratch.entries() == ["a", "d"])
     }
@@ -155,18 +155,18 @@ import Testing
     @Test func imagesThatCannotBeUsedAreLeftOutOrEndTheRun() throws {
         try scratch.write("d/train/down/bad.png", [0x89, 0x50, 0x4E, 0x47])
         try scratch.write("d/val/across/notes.txt", "hello")
-        let run = try scene.train("a", ["--epochs", "1"])
+        let run = try scene.run("a", ["--epochs", "1"])
         #expect(run.exitCode == 0)
         #expect(run.errors.contains("mergevit: warning: left out d/train/down/bad.png: "))
         #expect(
             run.errors.contains("mergevit: warning: left out d/val/across/notes.txt: not a picture but a text file"))
         #expect(run.errors.hasSuffix("; 2 images left out\n"))
         #expect(try scene.record("a")["data"]?.objectValue?["skipped"] == .int(2))
-        let strict = try scene.train("b", ["--epochs", "1", "--strict"])
+        let strict = try scene.run("b", ["--epochs", "1", "--strict"])
         #expect(strict.exitCode == 3 && strict.errors.hasPrefix("mergevit: error: d/train/down/bad.png: "))
         try scratch.write("x/train/a/1.png", [1])
         try scratch.write("x/train/b/1.png", TrainingScene.stripes(true, 1))
-        let none = try scene.train("c", ["--data", "x", "--val-fraction", "0"])
+        let none = try scene.run("c", ["--data", "x", "--val-fraction", "0"])
         #expect(none.exitCode == 3 && none.errors.hasSuffix("x: no training image of \"a\" can be used\n"))
         #expect(try scratch.entries() == ["a", "d", "x"])
     }
@@ -185,7 +185,7 @@ import Testing
             ("t.csv", "t.csv: 1 of 2 files are not there: x (--root DIR names the folder that paths start at)"),
             ("gone", "gone: No such file or directory"),
         ] {
-            let run = try scene.train("a", ["--data", data])
+            let run = try scene.run("a", ["--data", data])
             #expect(run.exitCode == 3 && run.errors == "mergevit: error: \(reason)\n")
         }
         #expect(!(try scratch.entries().contains(".a.training")))
@@ -194,7 +194,7 @@ import Testing
     /// The user story: label, correct the table by hand, and learn from, measure on and tune by what it says now.
     @Test func aTableThatLabelWroteGoesBack() throws {
         let quick = ["--head-only", "--epochs", "1", "-q"]
-        try scene.trained("first", ["--epochs", "1"])
+        try scene.runQuietly("first", ["--epochs", "1"])
         let merge = ["merge", "--base", Samples.base, "--adapter", "stripes=first"]
         #expect(try runMergeVit(merge + ["-q", "-o", "bundle"], folder: scratch.url).exitCode == 0)
         try scratch.write("d/train/down/bad.png", [1])
@@ -218,8 +218,8 @@ import Testing
             try scratch.write(
                 "out/t.\(format)", Array(("\u{FEFF}" + corrected.joined(separator: "\r\n") + "\r\n").utf8))
             let data = "out/t.\(format)"
-            try scene.trained("back-\(format)", ["--data", data] + quick)
-            let loud = try scene.train("loud-\(format)", ["--data", data, "--head-only", "--epochs", "1"])
+            try scene.runQuietly("back-\(format)", ["--data", data] + quick)
+            let loud = try scene.run("loud-\(format)", ["--data", data, "--head-only", "--epochs", "1"])
             #expect(loud.errors.hasPrefix("mergevit: warning: \(data): left out rows: 1 with an error\n"))
             #expect(loud.errors.contains("mergevit: warning: \(data): its paths are taken from the current folder\n"))
             let measured = try runMergeVit(
@@ -235,18 +235,18 @@ import Testing
     }
 
     @Test func placesThatCannotBeUsedAreNamed() throws {
-        let parent = try scene.train("no/where")
+        let parent = try scene.run("no/where")
         #expect(
             parent.exitCode == 3
                 && parent.errors == "mergevit: error: no/where: cannot be written: No such file or directory\n")
-        let layers = try scene.train("a", ["--layers", "3-6"])
+        let layers = try scene.run("a", ["--layers", "3-6"])
         #expect(
             layers.exitCode == 3 && layers.errors == "mergevit: error: --layers: the base has layers 0 to 5, not 6\n")
-        let gate = try scene.train("a", ["--targets", "gate"])
+        let gate = try scene.run("a", ["--targets", "gate"])
         #expect(
             gate.exitCode == 3
                 && gate.errors.contains("the base has no \"gate\"; it has query, key, value, output, fc1, fc2"))
-        let log = try scene.train("a", ["--log", "no/log"])
+        let log = try scene.run("a", ["--log", "no/log"])
         #expect(log.exitCode == 3 && log.errors == "mergevit: error: cannot write no/log: No such file or directory\n")
         #expect(try scratch.entries() == ["d"])
     }
@@ -260,7 +260,7 @@ import Testing
         ["--schedule", "linear"], ["--task", "a/b"], ["--precision", "f16"],
     ])
     func optionsThatMakeNoSenseAreUsageErrors(_ arguments: [String]) throws {
-        let run = try scene.train("a", arguments)
+        let run = try scene.run("a", arguments)
         #expect(run.exitCode == 2 && run.errors.hasPrefix("mergevit: error: "), "\(run.errors)")
         #expect(try scratch.entries() == ["d"])
     }

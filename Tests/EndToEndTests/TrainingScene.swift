@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Drawn pictures of two classes, and runs over them.
-struct TrainingScene {
+struct TrainingScene: StepScene {
     let scratch: TemporaryFolder
 
     /// Twelve training and four validation pictures of each class, of many sizes.
@@ -33,42 +33,9 @@ struct TrainingScene {
     /// The arguments of a short run: four epochs of three steps.
     static let short = ["--epochs", "4", "--batch-size", "8"]
 
-    private static func all(_ output: String, _ arguments: [String]) -> [String] {
+    static func command(_ output: String, _ arguments: [String]) -> [String] {
         ["train", "--base", Samples.base, "--task", "stripes", "-o", output]
             + (arguments.contains("--data") ? [] : ["--data", "d"]) + arguments
-    }
-
-    /// Runs `train`.
-    func train(
-        _ output: String, _ arguments: [String] = short, environment: [String: String] = [:]
-    ) throws -> Finished {
-        try runMergeVit(Self.all(output, arguments), folder: scratch.url, environment: environment)
-    }
-
-    /// Runs `train` and takes for granted that it goes well and says nothing.
-    func trained(_ output: String, _ arguments: [String] = short) throws {
-        let run = try train(output, arguments + ["-q"])
-        try #require(run.exitCode == 0 && run.errors.isEmpty && run.standardOutput.isEmpty, "\(run.errors)")
-    }
-
-    /// Starts `train`, sends it a signal once it has left `steps` steps in a checkpoint, and waits for its end.
-    func interrupted(
-        _ output: String, _ arguments: [String] = short, by signal: Int32, after steps: Int
-    ) throws -> Finished {
-        try startMergeVit(Self.all(output, arguments + ["--checkpoint-steps", "1", "-q"]), folder: scratch.url)
-            .interrupted(by: signal) { try self.steps(output) >= steps }
-    }
-
-    /// How many steps the checkpoint of a run has; -1 if there is none.
-    func steps(_ output: String) throws -> Int {
-        let path = scratch.path(".\(output).training/checkpoint.json")
-        guard FileManager.default.fileExists(atPath: path) else { return -1 }
-        return try JSON(contentsOf: path).objectValue?["state"]?.objectValue?["steps"]?.intValue ?? -1
-    }
-
-    /// The content of every file of a folder.
-    func files(_ name: String) throws -> [String: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: try scratch.entries(name).map { ($0, try scratch.read("\(name)/\($0)")) })
     }
 
     /// What `training.json` of a folder says.

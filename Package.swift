@@ -100,7 +100,8 @@ let package = Package(
         // Tests.
         .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: strictC),
         .target(
-            name: "TestSupport", dependencies: ["CSpawn", "Tensors"], path: "Tests/Support", swiftSettings: strict),
+            name: "TestSupport", dependencies: ["CSpawn", "Tensors", "Files"], path: "Tests/Support",
+            swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
         .testTarget(
             name: "TensorsTests", dependencies: ["Tensors", "Files", "TestSupport"], resources: [.copy("Cases")],

@@ -1,3 +1,4 @@
+package import Files
 package import Foundation
 import Glibc
 
@@ -17,6 +18,11 @@ package final class TemporaryFolder {
 
     /// The absolute path of an entry.
     package func path(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// The absolute path of an entry, for names of any bytes.
+    package subscript(name: String) -> BytePath { BytePath(path(name)) }
+
+    package subscript(name: [UInt8]) -> BytePath { BytePath(path).appending(name) }
 
     /// Writes a file, and creates the folders it is in. Returns its path.
     @discardableResult

@@ -61,8 +61,8 @@ static size_t padding_before(const uint8_t *place, const uint8_t *start) {
     return (size_t)(place - p);
 }
 
-// Whether bytes that were left over before a restart marker can be padding. The library has read the marker, but may not yet say
-// so; and it counts in what it had read ahead, and passed over without a word, at earlier restart markers.
+// Whether bytes that were left over before a restart marker can be padding. The library has read the marker, but may
+// not yet say so; and it counts in what it had read ahead, and passed over without a word, at earlier restart markers.
 static int is_padding(reader *r, int count, int marker) {
     const uint8_t *place = r->source.next_input_byte, *start = r->data + r->checked;
     if (place - start >= 2 && place[-1] == marker && place[-2] == 0xFF) place -= 2;
@@ -89,7 +89,8 @@ static void on_message(j_common_ptr jpeg, int level) {
     case JWRN_NOT_SEQUENTIAL:
     case JWRN_TOO_MUCH_DATA: return;
     case JWRN_EXTRANEOUS_DATA: {
-        // Before a restart marker left-over data means that the interval was misread, unless it can be nothing but padding.
+        // Before a restart marker left-over data means that the interval was misread, unless it can be nothing but
+        // padding.
         int count = jpeg->err->msg_parm.i[0], marker = jpeg->err->msg_parm.i[1];
         if (marker < 0xD0 || marker > 0xD7 || is_padding((reader *)jpeg->err, count, marker)) return;
     }
@@ -104,8 +105,8 @@ static void on_source_event(j_decompress_ptr jpeg) { (void)jpeg; }
 
 static void fail_at_end(j_decompress_ptr jpeg) { fail((j_common_ptr)jpeg, MV_DAMAGED, "premature end of data"); }
 
-// Where the data ends without an end marker, the library is given one. If bits of a pixel are missing it warns of that, which is
-// an error; mv_jpeg_finish asks for scans that are missing. The arithmetic decoder does not warn.
+// Where the data ends without an end marker, the library is given one. If bits of a pixel are missing it warns of that,
+// which is an error; mv_jpeg_finish asks for scans that are missing. The arithmetic decoder does not warn.
 static boolean on_empty(j_decompress_ptr jpeg) {
     static const uint8_t end_marker[2] = {0xFF, JPEG_EOI};
     reader *r = (reader *)jpeg->err;

@@ -43,8 +43,8 @@ static void on_error(png_structp png, png_const_charp text) {
     longjmp(r->jump, 1);
 }
 
-// libpng drops a chunk it warns about. That is harmless for all but tRNS, whose loss would change pixels: of a sample only the
-// low bits count, an alpha channel makes the chunk void, and the first of several is the one that counts.
+// libpng drops a chunk it warns about. That is harmless for all but tRNS, whose loss would change pixels: of a sample
+// only the low bits count, an alpha channel makes the chunk void, and the first of several is the one that counts.
 static void on_warning(png_structp png, png_const_charp text) {
     if (strstr(text, "tRNS") == NULL) return;
     static const char *const harmless[] = {"tRNS chunk has out-of-range samples for bit_depth",
@@ -95,8 +95,9 @@ static void fit_transparency(reader *r, const uint8_t *chunk, uint32_t length, u
     r->pieces[TRANSPARENCY] = (piece){fitting, 12 + colours};
 }
 
-// Finds the pieces. Every chunk up to the end of the pixels has to lie within the data: libpng takes memory by its length before
-// it finds out that the data is shorter. What stands behind the pixels is not libpng's: damage there harms no pixel.
+// Finds the pieces. Every chunk up to the end of the pixels has to lie within the data: libpng takes memory by its
+// length before it finds out that the data is shorter. What stands behind the pixels is not libpng's: damage there
+// harms no pixel.
 static int find_pieces(reader *r, size_t size) {
     static const uint8_t end_chunk[12] = {0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82};
     const uint8_t *data = r->data, *transparency = NULL;
@@ -139,7 +140,8 @@ static int read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t
     }
     static const uint8_t channels[7] = {1, 0, 3, 1, 2, 0, 4};
     uint64_t depth = data[24], samples = data[25] < 7 ? channels[data[25]] : 0;
-    // Deflate expands at most 1032-fold. 2^31 * 2^31 / 8 * (4 channels * 16 bits) does not fit 64 bits, a double is enough.
+    // Deflate expands at most 1032-fold. 2^31 * 2^31 / 8 * (4 channels * 16 bits) does not fit 64 bits, a double is
+    // enough.
     if ((double)w * (double)h * (double)(depth * samples) / 8 > 1032.0 * (double)size) {
         snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %lu x %lu pixels cannot be in %zu bytes",
                  (unsigned long)w, (unsigned long)h, size);

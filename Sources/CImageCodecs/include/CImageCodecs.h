@@ -23,8 +23,8 @@ enum {
     MV_ALPHA_IGNORE = 2,  // dropped; colours stay as stored
 };
 
-// A picture that is being decoded. The calls come in this order, each once but for the reading of rows; after a failure there is
-// nothing to do but close. `data` has to stay where it is until then.
+// A picture that is being decoded. The calls come in this order, each once but for the reading of rows; after a failure
+// there is nothing to do but close. `data` has to stay where it is until then.
 typedef struct mv_png_reader mv_png_reader;
 typedef struct mv_jpeg_reader mv_jpeg_reader;
 
@@ -35,19 +35,21 @@ int mv_png_open(const uint8_t *data, size_t size, mv_png_reader **reader, uint32
 int mv_jpeg_open(const uint8_t *data, size_t size, mv_jpeg_reader **reader, uint32_t *width, uint32_t *height,
                  char *message);
 
-// Reads what stands before the pixels. `is_whole` becomes 1 if the picture has to be read by one call, because its pixels do
-// not come row by row.
+// Reads what stands before the pixels. `is_whole` becomes 1 if the picture has to be read by one call, because its
+// pixels do not come row by row.
 int mv_png_start(mv_png_reader *reader, int alpha, int *is_whole, char *message);
 
-// The same for JPEG, at 1/denominator of the size (1, 2, 4 or 8): width and height have to be those of the header divided by
-// it, rounded up. Samples come from the lowest frequencies of each block alone, which is several times faster.
+// The same for JPEG, at 1/denominator of the size (1, 2, 4 or 8): width and height have to be those of the header
+// divided by it, rounded up. Samples come from the lowest frequencies of each block alone, which is several times
+// faster.
 int mv_jpeg_start(mv_jpeg_reader *reader, unsigned denominator, uint32_t width, uint32_t height, char *message);
 
 // Decodes the next `rows` rows to `rgb`, which holds rows * width * 3 bytes.
 int mv_png_read_rows(mv_png_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
 int mv_jpeg_read_rows(mv_jpeg_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
 
-// Checks, after the last row, that the pixels have ended as they should. Only when this is well was the picture what it promised.
+// Checks, after the last row, that the pixels have ended as they should. Only when this is well was the picture what it
+// promised.
 int mv_png_finish(mv_png_reader *reader, char *message);
 int mv_jpeg_finish(mv_jpeg_reader *reader, char *message);
 
@@ -55,13 +57,13 @@ int mv_jpeg_finish(mv_jpeg_reader *reader, char *message);
 void mv_png_close(mv_png_reader *reader);
 void mv_jpeg_close(mv_jpeg_reader *reader);
 
-// Encodes width * height * 3 bytes as a baseline JPEG of a quality from 1 to 100 into `data`, which holds `capacity` bytes, and
-// puts its length into `size`. The same pixels give the same bytes with the same library.
+// Encodes width * height * 3 bytes as a baseline JPEG of a quality from 1 to 100 into `data`, which holds `capacity`
+// bytes, and puts its length into `size`. The same pixels give the same bytes with the same library.
 int mv_jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, int quality, uint8_t *data, size_t capacity,
                    size_t *size, char *message);
 
-// Unpacks a zlib stream into `out`, and puts the number of bytes into `count`. A stream that is cut short gives what is there.
-// MV_DAMAGED where it is not zlib's, MV_UNSUPPORTED where it holds more than `capacity` bytes.
+// Unpacks a zlib stream into `out`, and puts the number of bytes into `count`. A stream that is cut short gives what is
+// there. MV_DAMAGED where it is not zlib's, MV_UNSUPPORTED where it holds more than `capacity` bytes.
 int mv_inflate(const uint8_t *data, size_t size, uint8_t *out, size_t capacity, size_t *count);
 
 // The CRC-32 of a PNG chunk's name and content.

@@ -1,4 +1,4 @@
-# mergevit: what can be done here. `make help` lists it.
+# `make help` lists the targets.
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
@@ -10,8 +10,8 @@ DEMO = out/demo
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers merge-table \
-	train-samples sample-images install clean
+.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers \
+	merge-table train-samples sample-images install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -59,11 +59,12 @@ sanitize: deps ## every test under AddressSanitizer and UndefinedBehaviorSanitiz
 	SWIFT="$(SWIFT)" scripts/sanitize address
 	SWIFT="$(SWIFT)" scripts/sanitize undefined
 
-check: deps ## formatting, warnings as errors, import directions, docs
+check: deps ## formatting, length of lines, import directions, docs, warnings as errors
 	$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
 	scripts/test-check-imports
 	scripts/check-imports
 	scripts/check-docs
+	-scripts/check-lines
 	$(SWIFT) build
 	$(SWIFT) build $(RELEASE) --package-path Benchmarks
 
@@ -84,7 +85,8 @@ merge-table: build ## every merge method on the six sample adapters: make merge-
 	scripts/merge-table "$(or $(DATA),../shared/data)" out/merge-table.csv
 
 train-samples: build ## train the demo's six adapters: make train-samples DATA=... [OUT=out/adapters] (docs/training.md)
-	@test -n "$(DATA)" || { echo "usage: make train-samples DATA=... [OUT=...]; DATA/<task>/{train,val}/<class>/*" >&2; exit 2; }
+	@test -n "$(DATA)" || \
+		{ echo "usage: make train-samples DATA=... [OUT=...]; DATA/<task>/{train,val}/<class>/*" >&2; exit 2; }
 	scripts/train-samples "$(DATA)" "$(or $(OUT),out/adapters)"
 
 cluster-test: demo ## shards on Slurm daemons of this machine, one requeued, compared with one run (docs/scaling.md)

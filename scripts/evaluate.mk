@@ -3,9 +3,9 @@
 #   make -f evaluate.mk BUNDLE=model DATA=data [TASKS="corn flowers"] [SPLIT=test] [OUT=out/evaluate] [MIN_corn=0.9] \
 #       [OPTIONS="--endings jpg,png"]
 #
-# DATA holds a folder for each task: TASK/SPLIT/CLASS/..., or TASK/CLASS/... where there is no SPLIT. A task is evaluated again
-# when a file of the model or of its data has another size or time, or is new or gone; with make -k the others go on when
-# one fails. Make cannot name files with spaces, so BUNDLE, DATA, OUT and task folders have none.
+# DATA holds a folder per task: TASK/SPLIT/CLASS/..., or TASK/CLASS/... if there is no SPLIT. A task is evaluated again
+# when a file of the model or of its data is new, gone, or has another size or time. With make -k the other tasks
+# continue when one fails. Make cannot name files with spaces, so BUNDLE, DATA, OUT and task folders must have none.
 
 MERGEVIT ?= mergevit
 SPLIT ?= test
@@ -19,8 +19,8 @@ a-folder = $(if $(wildcard $($(1))/.),,$(error $(1)=$($(1)): no such folder))
 a-task = $(if $(findstring ?,$(1)),$(error $(DATA)/$(subst ?, ,$(1)): make cannot use a folder with spaces; rename it, \
 	or name the others by TASKS),$(if $(wildcard $(DATA)/$(1)/.),,$(error $(DATA)/$(1): no such folder for a task)))
 no-task = $(1): there is no task $(1:MIN_%=%); the tasks are: $(TASKS)
-a-limit = $(if $(filter $(1:MIN_%=%),$(TASKS)),,$(if $(filter environment,$(origin $(1))),$(warning $(no-task)),$(error \
-	$(no-task))))
+a-limit = $(if $(filter $(1:MIN_%=%),$(TASKS)),,$(if $(filter environment,$(origin $(1))),$(warning \
+	$(no-task)),$(error $(no-task))))
 checks = $(foreach name,BUNDLE DATA OUT SPLIT,$(call one-path,$(name)))$(foreach name,BUNDLE DATA,$(call \
 	a-folder,$(name)))$(if $(strip $(TASKS)),,$(error no tasks found in $(DATA): expected a folder for each))$(foreach \
 	task,$(TASKS),$(call a-task,$(task)))$(foreach limit,$(filter MIN_%,$(.VARIABLES)),$(call a-limit,$(limit)))

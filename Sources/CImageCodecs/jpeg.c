@@ -74,7 +74,8 @@ static int is_padding(reader *r, int count, int marker) {
         if (p[1] < 0xD0 || p[1] > 0xD7) continue;
         size_t earlier = padding_before(p, start);
         // The last byte of the interval may itself be all ones, which is written as FF 00.
-        padding += earlier >= 2 && p[-(ptrdiff_t)earlier] == 0xFF && p[1 - (ptrdiff_t)earlier] == 0 ? earlier - 2 : earlier;
+        int is_stuffed = earlier >= 2 && p[-(ptrdiff_t)earlier] == 0xFF && p[1 - (ptrdiff_t)earlier] == 0;
+        padding += is_stuffed ? earlier - 2 : earlier;
     }
     return padding >= (size_t)count;
 }
@@ -131,7 +132,8 @@ static void on_progress(j_common_ptr common) {
     for (int i = 0; i < jpeg->comps_in_scan; i++)
         r->scanned_components |= 1u << jpeg->cur_comp_info[i]->component_index;
     double pixels = (double)jpeg->image_width * jpeg->image_height;
-    if (jpeg->input_scan_number > MAXIMUM_SCANS || jpeg->input_scan_number * pixels > MAXIMUM_SCANNED_PIXELS + 20 * pixels)
+    if (jpeg->input_scan_number > MAXIMUM_SCANS ||
+        jpeg->input_scan_number * pixels > MAXIMUM_SCANNED_PIXELS + 20 * pixels)
         fail(common, MV_UNSUPPORTED, "too many scans");
 }
 

@@ -164,7 +164,8 @@ static uint8_t sample(const png_byte *in, size_t index, int depth) {
 }
 
 // One decoded row of 1 to 4 channels of 8 or 16 bits to RGB8; pixels land `step` bytes apart.
-static void convert_row(const png_byte *in, uint32_t count, int channels, int depth, int alpha, uint8_t *out, size_t step) {
+static void convert_row(const png_byte *in, uint32_t count, int channels, int depth, int alpha, uint8_t *out,
+                        size_t step) {
     int colours = channels >= 3 ? 3 : 1, has_alpha = channels == 2 || channels == 4;
     uint32_t background = alpha == MV_ALPHA_BLACK ? 0 : 255;
     for (uint32_t i = 0; i < count; i++, out += step) {

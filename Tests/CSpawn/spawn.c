@@ -43,8 +43,8 @@ static int open_terminal(unsigned columns, int ends[2]) {
     return 0;
 }
 
-int mv_spawn(const char *program, char *const *arguments, char *const *environment, const char *folder, unsigned columns,
-             pid_t *identifier, int ends[3]) {
+int mv_spawn(const char *program, char *const *arguments, char *const *environment, const char *folder,
+             unsigned columns, pid_t *identifier, int ends[3]) {
     int pipes[3][2];
     int error = open_pipes(pipes);
     if (error) return error;

@@ -60,7 +60,10 @@ static void png_pixel(const float *q, Format format, unsigned char *p) {
     case PNG_RGBA8: for (int ch = 0; ch < 4; ch++) p[ch] = (unsigned char)byte_of(q[ch]); break;
     case PNG_GRAY8: p[0] = (unsigned char)byte_of(gray_over_white(q)); break;
     case PNG_GRAY16: put16(p, gray_over_white(q)); break;
-    case PNG_GRAY_ALPHA: p[0] = (unsigned char)byte_of(luma(q[0], q[1], q[2])); p[1] = (unsigned char)byte_of(q[3]); break;
+    case PNG_GRAY_ALPHA:
+        p[0] = (unsigned char)byte_of(luma(q[0], q[1], q[2]));
+        p[1] = (unsigned char)byte_of(q[3]);
+        break;
     default: for (int ch = 0; ch < 3; ch++) p[ch] = (unsigned char)byte_of(over_white(q, ch)); break;
     }
 }
@@ -175,7 +178,8 @@ static void encode_jpeg(const Image *im, Format format, int orientation, FILE *f
     JSAMPLE *line = must_alloc((size_t)w * 4);
     for (int y = 0; y < h; y++) {
         for (int x = 0; x < w; x++)
-            jpeg_pixel(stored_pixel(im, orientation, w, h, x, y), format, line + (size_t)x * (size_t)jpeg.input_components);
+            jpeg_pixel(stored_pixel(im, orientation, w, h, x, y), format,
+                       line + (size_t)x * (size_t)jpeg.input_components);
         jpeg_write_scanlines(&jpeg, &line, 1);
     }
     free(line);

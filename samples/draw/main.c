@@ -75,7 +75,8 @@ int main(int argc, char **argv) {
         char path[1024];
         if ((size_t)snprintf(path, sizeof path, "%s/%s", argv[1], picture[i].folder) >= sizeof path) return 1;
         if (!make_folder(path)) return 1;
-        if ((size_t)snprintf(path, sizeof path, "%s/%s/%s", argv[1], picture[i].folder, picture[i].name) >= sizeof path) return 1;
+        int length = snprintf(path, sizeof path, "%s/%s/%s", argv[1], picture[i].folder, picture[i].name);
+        if ((size_t)length >= sizeof path) return 1;
         Image im = picture[i].scene(picture[i].w, picture[i].h);
         encode(&im, path, picture[i].format, picture[i].orientation);
         image_free(&im);

@@ -32,7 +32,8 @@ Image leaf_healthy(int w, int h) {
     backdrop(cv, blade(rgb(96, 168, 92), rgb(150, 204, 126), 5));
     for (int i = 0; i < 7; i++) { // soft folds
         double x = -0.62 + 0.2 * i;
-        rect(cv, x, -1, x + 0.07, 1, ramp(fade(rgb(206, 236, 190), 0.30), fade(rgb(206, 236, 190), 0), x, 0, x + 0.07, 0));
+        rect(cv, x, -1, x + 0.07, 1,
+             ramp(fade(rgb(206, 236, 190), 0.30), fade(rgb(206, 236, 190), 0), x, 0, x + 0.07, 0));
         rect(cv, x - 0.09, -1, x, 1, ramp(fade(rgb(44, 112, 60), 0), fade(rgb(44, 112, 60), 0.30), x - 0.09, 0, x, 0));
     }
     veins(cv, 0.7, 0.05, rgb(226, 240, 208));

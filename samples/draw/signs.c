@@ -12,7 +12,8 @@ static Color black(void) { return rgb(28, 28, 32); }
 
 // A touch of light from above left and of dirt, so that a face is not one flat colour.
 static Paint face(Color c) {
-    return grainy(ramp(mix(c, rgb(255, 255, 255), 0.10), mix(c, rgb(0, 0, 0), 0.14), -0.7, -0.7, 0.7, 0.8), 0.07, 5, 5, 3);
+    return grainy(ramp(mix(c, rgb(255, 255, 255), 0.10), mix(c, rgb(0, 0, 0), 0.14), -0.7, -0.7, 0.7, 0.8), 0.07, 5, 5,
+                  3);
 }
 
 // ---- the street ----

@@ -69,7 +69,8 @@ Image cloth_jeans(int w, int h) {
     fill(cv, &p, grainy(ramp(denim, mix(denim, rgb(0, 0, 0), 0.3), 0, -0.8, 0, 0.9), 0.16, 30, 4, 8));
     for (int side = -1; side <= 1; side += 2) {
         for (int i = 0; i < 6; i++) // worn thighs
-            ellipse(cv, side * 0.28, 0.02 + 0.02 * i, 0.10 - 0.013 * i, 0.46 - 0.055 * i, 0, flat(fade(rgb(130, 152, 196), 0.07)));
+            ellipse(cv, side * 0.28, 0.02 + 0.02 * i, 0.10 - 0.013 * i, 0.46 - 0.055 * i, 0,
+                    flat(fade(rgb(130, 152, 196), 0.07)));
         path_clear(&p); // pocket
         path_to(&p, side * 0.14, -0.74);
         path_curve(&p, side * 0.16, -0.60, side * 0.28, -0.58, side * 0.37, -0.60);
@@ -86,8 +87,8 @@ Image cloth_dress(int w, int h) {
     Canvas *cv = canvas_new(w, h);
     uint32_t state = 53;
     static Path p;
-    const double half[10][2] = {{0.12, -0.68}, {0.17, -0.92}, {0.24, -0.92}, {0.29, -0.62}, {0.25, -0.30}, {0.24, -0.14},
-                                {0.39, 0.20}, {0.53, 0.54}, {0.65, 0.86}, {0.0, 0.93}};
+    const double half[10][2] = {{0.12, -0.68}, {0.17, -0.92}, {0.24, -0.92}, {0.29, -0.62}, {0.25, -0.30},
+                                {0.24, -0.14}, {0.39, 0.20}, {0.53, 0.54}, {0.65, 0.86}, {0.0, 0.93}};
     Color cloth = rgb(88, 62, 150);
     wooden_floor(cv);
     place(cv, w * 0.5, h * 0.5, h * 0.5, 0);
@@ -232,6 +233,7 @@ Image waste_newspaper(int w, int h) {
             if (column < 2 && row > 5 && row < 17) continue; // room for a photograph
             rect(cv, x, y, x + between(&state, 0.17, 0.225), y + 0.0115, flat(rgb(60, 60, 60)));
         }
-    rect(cv, -0.36, -0.145, 0.115, 0.105, grainy(ramp(rgb(190, 190, 190), rgb(50, 50, 50), 0, -0.145, 0, 0.105), 0.9, 9, 7, 2));
+    rect(cv, -0.36, -0.145, 0.115, 0.105,
+         grainy(ramp(rgb(190, 190, 190), rgb(50, 50, 50), 0, -0.145, 0, 0.105), 0.9, 9, 7, 2));
     return photo(cv, 0.3, 0, 63);
 }

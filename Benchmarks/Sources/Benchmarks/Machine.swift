@@ -36,7 +36,8 @@ enum Machine {
 
     static func line(cores: Int) -> String {
         """
-        \(commit.map { "commit \($0), " } ?? "")\(processor), \(cores) cores, \(ProcessorLimit.instructions), \(KernelEngine.libraryVersion), \
+        \(commit.map { "commit \($0), " } ?? "")\(processor), \(cores) cores, \
+        \(ProcessorLimit.instructions), \(KernelEngine.libraryVersion), \
         load \(load.serialized(indented: false))
         """
     }

@@ -13,8 +13,8 @@ enum PictureBenchmark {
     /// Measures and prints; gives the figures as JSON.
     static func run(_ samples: [PictureSample], cores: Int) throws -> JSON {
         print(
-            "\npictures           model takes  threads   images/s  CPU ms/image  floor ms  of floor    decode    resize",
-            "  patches")
+            "\npictures           model takes  threads   images/s  CPU ms/image  floor ms  of floor",
+            "   decode    resize   patches")
         var lines: [JSON] = []
         for sample in samples {
             // Small pictures go with small models.

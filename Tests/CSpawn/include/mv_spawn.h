@@ -6,5 +6,5 @@
 //
 // folder: where it runs, or NULL. columns: if not 0, stderr is a terminal of that width instead, of which we have the
 // other end. Returns 0, or errno's number.
-int mv_spawn(const char *program, char *const *arguments, char *const *environment, const char *folder, unsigned columns,
-             pid_t *identifier, int ends[3]);
+int mv_spawn(const char *program, char *const *arguments, char *const *environment, const char *folder,
+             unsigned columns, pid_t *identifier, int ends[3]);

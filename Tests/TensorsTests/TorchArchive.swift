@@ -1,4 +1,4 @@
-/// Makes files as `torch.save` writes them, and others that only look like it. Compiled into the fuzz targets, too.
+/// Makes files as `torch.save` writes them, and others that only look like it. Tests/Fuzz links to this file.
 enum TorchArchive {
     /// A member of a zip archive, with whatever can be wrong with it.
     struct Member {

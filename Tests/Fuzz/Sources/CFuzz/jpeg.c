@@ -1,6 +1,6 @@
-// libFuzzer target: the JPEG decoder, as Images/PictureReader.swift calls it.
 #include <stdlib.h>
 
+#include "CFuzz.h"
 #include "CImageCodecs.h"
 
 static void decode(mv_jpeg_reader *reader, size_t size, uint32_t width, uint32_t height) {
@@ -20,7 +20,7 @@ static void decode(mv_jpeg_reader *reader, size_t size, uint32_t width, uint32_t
     free(rgb);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int mv_fuzz_jpeg(const uint8_t *data, size_t size) {
     char message[MV_MESSAGE_SIZE];
     uint32_t width = 0, height = 0;
     mv_jpeg_reader *reader = NULL;

@@ -1,11 +1,8 @@
-// libFuzzer target: the PNG decoder, as Images/PictureReader.swift calls it. Mutated files get right checksums most of the time, so
-// that what is behind them is reached.
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "CFuzz.h"
 #include "CImageCodecs.h"
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t capacity);
 
 static void decode(mv_png_reader *reader, size_t size, uint32_t width, uint32_t height) {
     char message[MV_MESSAGE_SIZE];
@@ -22,7 +19,7 @@ static void decode(mv_png_reader *reader, size_t size, uint32_t width, uint32_t 
     free(rgb);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int mv_fuzz_png(const uint8_t *data, size_t size) {
     char message[MV_MESSAGE_SIZE];
     uint32_t width = 0, height = 0;
     mv_png_reader *reader = NULL;
@@ -31,17 +28,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed) {
-    size = LLVMFuzzerMutate(data, size, capacity);
-    if (seed % 8 == 0) return size;
+void mv_fuzz_png_checksums(uint8_t *data, size_t size) {
     size_t position = 8;
     while (size >= 12 && position <= size - 12) {
-        size_t length = (size_t)data[position] << 24 | (size_t)data[position + 1] << 16 | (size_t)data[position + 2] << 8 |
-                        data[position + 3];
+        const uint8_t *bytes = data + position;
+        size_t length = (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
         if (length > size - position - 12) break;
-        uint32_t sum = (uint32_t)crc32(0, data + position + 4, (uInt)(length + 4));
+        uint32_t sum = (uint32_t)crc32(0, bytes + 4, (uInt)(length + 4));
         for (int i = 0; i < 4; i++) data[position + 8 + length + (size_t)i] = (uint8_t)(sum >> (24 - 8 * i));
         position += 12 + length;
     }
-    return size;
 }

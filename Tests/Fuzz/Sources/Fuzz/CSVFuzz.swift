@@ -1,7 +1,7 @@
-/// libFuzzer target: the CSV reader. What it reads is written and read again as the same cells.
-/// Compiled together with the files of Sources/Labelling that it needs.
-@_cdecl("LLVMFuzzerTestOneInput")
-package func fuzzCSV(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+import Files
+
+/// The CSV reader. What it reads is written and read again as the same cells.
+func fuzzCSV(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let rows = read(Array(UnsafeBufferPointer(start: data, count: count))) else { return 0 }
     // A single empty cell is an empty line, which is left out.
     let written = rows.filter { $0 != [[]] }
@@ -16,7 +16,7 @@ private func read(_ bytes: [UInt8]) -> [[[UInt8]]]? {
     var reader = DelimitedReader(bytes)
     var rows: [[[UInt8]]] = []
     while true {
-        do throws(LabellingError) {
+        do throws(FileError) {
             guard let row = try reader.next(BytePath("table")) else { return rows }
             rows.append(row.cells)
         } catch { return nil }

@@ -1,6 +1,7 @@
-/// libFuzzer target: the orientation in EXIF data, alone and within JPEG and PNG files, and in XMP. Compiled together with Sources/Images.
-@_cdecl("LLVMFuzzerTestOneInput")
-package func fuzzOrientation(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+@testable import Images
+
+/// The orientation in EXIF data, alone and within JPEG and PNG files, and in XMP.
+func fuzzOrientation(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = UnsafeRawBufferPointer(start: data, count: count)
     _ = Orientation.recorded(inEXIF: bytes)
     _ = Orientation.recorded(inXMP: bytes)

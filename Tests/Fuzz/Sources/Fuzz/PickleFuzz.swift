@@ -1,7 +1,5 @@
-/// libFuzzer target: a pickle in an archive with some storages, and all the tensors that it describes. Compiled together with
-/// Sources/Tensors.
-@_cdecl("LLVMFuzzerTestOneInput")
-package func fuzzPickle(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+/// A pickle in an archive with some storages, and all the tensors that it describes.
+func fuzzPickle(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let numbers = (0..<64).map { UInt8($0) }
     PickleFuzz.read(
         TorchArchive.file(

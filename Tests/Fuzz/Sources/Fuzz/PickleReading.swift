@@ -1,3 +1,5 @@
+import Tensors
+
 /// Reads a file of `torch.save` with all its tensors, for the targets that make such files.
 enum PickleFuzz {
     static func read(_ bytes: [UInt8]) {

@@ -1,6 +1,7 @@
-/// libFuzzer target: the safetensors reader with all its tensors. Compiled together with Sources/Tensors.
-@_cdecl("LLVMFuzzerTestOneInput")
-package func fuzzSafetensors(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+import Tensors
+
+/// The safetensors reader with all its tensors.
+func fuzzSafetensors(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let path = MemoryFile.path(with: UnsafeRawBufferPointer(start: data, count: count)),
         let file = try? SafetensorsFile(path: path)
     else { return 0 }

@@ -1,7 +1,9 @@
-/// libFuzzer target: the walk over a tar archive. Blocks that say "ustar" get the right checksum, so that what is behind it is
-/// reached. Compiled together with the files of Sources/Labelling that it needs.
-@_cdecl("LLVMFuzzerTestOneInput")
-package func fuzzTar(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+import Files
+@testable import Datasets
+
+/// The walk over a tar archive. Blocks that say "ustar" get the right checksum, so that what is behind it is
+/// reached.
+func fuzzTar(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     var bytes = Array(UnsafeBufferPointer(start: data, count: count))
     for start in stride(from: 0, to: bytes.count - TarHeader.blockSize + 1, by: TarHeader.blockSize)
     where bytes[(start + 257)...].starts(with: Array("ustar".utf8)) {

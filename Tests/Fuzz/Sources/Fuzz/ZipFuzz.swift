@@ -1,7 +1,5 @@
-/// libFuzzer target: a zip archive of tensors. Checksums in its directory are made right, so that what is behind them is reached.
-/// Compiled together with Sources/Tensors.
-@_cdecl("LLVMFuzzerTestOneInput")
-package func fuzzZip(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+/// A zip archive of tensors. Checksums in its directory are made right, so that what is behind them is reached.
+func fuzzZip(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     var bytes = Array(UnsafeBufferPointer(start: data, count: count))
     func number(_ place: Int, _ length: Int) -> Int {
         bytes[place..<place + length].reversed().reduce(0) { $0 << 8 | Int($1) }

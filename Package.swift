@@ -49,7 +49,7 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "Tensors", dependencies: ["Files"], swiftSettings: strict),
         .target(
-            name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors"], swiftSettings: strict
+            name: "Compute", dependencies: ["COneDNN", "CLAPACK", "CKernels", "Tensors", "Files"], swiftSettings: strict
         ),
         .target(name: "Images", dependencies: ["CImageCodecs", "CKernels", "Tensors", "Files"], swiftSettings: strict),
         .target(

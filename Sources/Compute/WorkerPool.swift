@@ -1,4 +1,5 @@
 internal import COneDNN
+import Files
 import Glibc
 
 /// A fixed team of threads that work through numbered items together; the caller is one of them.
@@ -10,7 +11,7 @@ package final class WorkerPool: @unchecked Sendable {
     package let workers: Int
 
     private let team = Team()
-    private var threads: [pthread_t] = []
+    private var threads: [WorkerThread] = []
 
     /// Starts `workers - 1` threads.
     ///
@@ -18,19 +19,9 @@ package final class WorkerPool: @unchecked Sendable {
     package init(workers: Int) throws(ComputeError) {
         self.workers = max(workers, 1)
         for worker in 1..<self.workers {
-            var thread = pthread_t()
-            let start = Unmanaged.passRetained(WorkerStart(team: team, worker: worker))
-            let status = pthread_create(
-                &thread, nil,
-                { argument in
-                    guard let argument else { return nil }
-                    let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
-                    start.team.serve(as: start.worker)
-                    return nil
-                }, start.toOpaque())
-            guard status == 0 else {
-                start.release()
-                throw ComputeError(operation: "start \(workers) threads", reason: String(cString: strerror(status)))
+            let thread = WorkerThread.start { [team] in team.serve(as: worker) }
+            guard let thread else {
+                throw ComputeError(operation: "start \(workers) threads", reason: systemReason(EAGAIN))
             }
             threads.append(thread)
         }
@@ -38,7 +29,7 @@ package final class WorkerPool: @unchecked Sendable {
 
     deinit {
         team.stop()
-        for thread in threads { pthread_join(thread, nil) }
+        for thread in threads { thread.join() }
     }
 
     /// Calls `body` once for every item in `0..<count`, on all workers, and returns when all are done.
@@ -58,17 +49,6 @@ package final class WorkerPool: @unchecked Sendable {
         }
         forEach(count) { _, item in results[item] = Result { try body(item) } }
         return try results.compactMap { try $0?.get() }
-    }
-
-    /// What a new thread needs to know.
-    private final class WorkerStart {
-        let team: Team
-        let worker: Int
-
-        init(team: Team, worker: Int) {
-            self.team = team
-            self.worker = worker
-        }
     }
 }
 

@@ -68,8 +68,8 @@ package final class SafetensorsWriter {
         guard next < declarations.count, declarations[next].name == name,
             declarations[next].byteCount == bytes.count
         else { throw FileError(path: path, reason: "tensor \"\(name)\" written out of its declared place") }
-        if let failure = SmallFiles.write(all: bytes, to: descriptor) {
-            throw FileError(path: path, reason: String(cString: strerror(failure)))
+        if let failure = FileWriting.writeAll( bytes, to: descriptor) {
+            throw FileError(path: path, reason: systemReason(failure))
         }
         next += 1
     }

@@ -29,7 +29,7 @@ package final class AtomicFolder: Sendable {
         let name = slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed
         temporary = "\(parent).\(name).partial-\(getpid())"
         guard mkdir(temporary, 0o755) == 0 else {
-            throw ModelError(target, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(target, "cannot be written: \(systemReason(errno))")
         }
     }
 
@@ -60,7 +60,7 @@ package final class AtomicFolder: Sendable {
     /// Makes a folder in the folder, for a group's backbone.
     func makeFolder(_ name: String) throws {
         guard mkdir(path(name), 0o755) == 0 else {
-            throw ModelError(path(name), "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(path(name), "cannot be written: \(systemReason(errno))")
         }
     }
 
@@ -76,18 +76,18 @@ package final class AtomicFolder: Sendable {
     /// Copies a file into the folder.
     package func copy(_ source: String, as name: String) throws {
         let input = open(source, O_RDONLY | O_CLOEXEC)
-        guard input >= 0 else { throw ModelError(source, String(cString: strerror(errno))) }
+        guard input >= 0 else { throw ModelError(source, systemReason(errno)) }
         defer { close(input) }
         let path = path(name)
         let output = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard output >= 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        guard output >= 0 else { throw ModelError(path, systemReason(errno)) }
         defer { close(output) }
         while true {
             let count = sendfile(output, input, nil, 1 << 30)
             if count == 0 { break }
-            guard count > 0 || errno == EINTR else { throw ModelError(path, String(cString: strerror(errno))) }
+            guard count > 0 || errno == EINTR else { throw ModelError(path, systemReason(errno)) }
         }
-        guard fsync(output) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        guard fsync(output) == 0 else { throw ModelError(path, systemReason(errno)) }
     }
 
     /// Gives the folder its name. One that is replaced steps aside first, and comes back if that fails.
@@ -105,10 +105,10 @@ package final class AtomicFolder: Sendable {
         if rename(temporary, target) == 0 { return }
         let aside = "\(temporary).replaced"
         guard replaces, errno == ENOTEMPTY || errno == EEXIST, rename(target, aside) == 0 else {
-            throw ModelError(target, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(target, "cannot be written: \(systemReason(errno))")
         }
         guard rename(temporary, target) == 0 else {
-            let reason = String(cString: strerror(errno))
+            let reason = systemReason(errno)
             rename(aside, target)
             throw ModelError(target, "cannot be written: \(reason)")
         }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Tensors
 import VisionTransformers
@@ -19,7 +20,7 @@ enum HeadFile {
     ///   `FileError`.
     static func linear(_ path: String, task: String, base: Checkpoint) throws -> (weight: Tensor, bias: Tensor) {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        guard stat(path, &status) == 0 else { throw ModelError(path, systemReason(errno)) }
         guard status.st_mode & S_IFMT != S_IFDIR, TensorFiles.hasEnding(path) else {
             throw ModelError(path, "expected a file with a head: .safetensors or .bin")
         }

@@ -15,8 +15,8 @@ struct FolderListing {
     private var names: [UInt8] = []
     private(set) var entries: [Entry] = []
     /// The folder itself, to notice links that lead back to it.
-    let device: UInt
-    let inode: UInt
+    let device: UInt64
+    let inode: UInt64
     /// Why the listing is not whole, if the system stopped it half way.
     private(set) var failure: SystemError?
 
@@ -40,7 +40,7 @@ struct FolderListing {
             add(name.assumingMemoryBound(to: CChar.self), type: Int(entry.pointee.d_type), in: descriptor) {
                 inode, device in
                 excluded.contains {
-                    $0.inode == inode ?? UInt(entry.pointee.d_ino) && $0.device == device ?? status.device
+                    $0.inode == inode ?? UInt64(entry.pointee.d_ino) && $0.device == device ?? status.device
                 }
             }
             errno = 0
@@ -59,7 +59,7 @@ struct FolderListing {
     ///
     /// - Parameter isExcluded: told number and device of the file that a link leads to; nil for an entry that is no link.
     private mutating func add(
-        _ name: UnsafePointer<CChar>, type: Int, in descriptor: Int32, isExcluded: (UInt?, UInt?) -> Bool
+        _ name: UnsafePointer<CChar>, type: Int, in descriptor: Int32, isExcluded: (UInt64?, UInt64?) -> Bool
     ) {
         let count = strlen(name)
         guard !LeftOutName.contains(UnsafeRawBufferPointer(start: name, count: count)) else { return }
@@ -68,7 +68,7 @@ struct FolderListing {
             var status = stat()
             let isThere = fstatat(descriptor, name, &status, 0) == 0
             isFolder = isThere && status.st_mode & S_IFMT == S_IFDIR
-            if isThere, isExcluded(UInt(status.st_ino), UInt(status.st_dev)) { return }
+            if isThere, isExcluded(UInt64(status.st_ino), UInt64(status.st_dev)) { return }
         } else if isExcluded(nil, nil) {
             return
         }

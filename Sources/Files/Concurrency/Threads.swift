@@ -64,7 +64,7 @@ package final class Monitor: @unchecked Sendable {
 }
 
 /// A thread of the system that runs one closure.
-package struct WorkerThread {
+package struct WorkerThread: @unchecked Sendable {
     private final class Work {
         let body: @Sendable () -> Void
 
@@ -73,16 +73,27 @@ package struct WorkerThread {
 
     private let handle: pthread_t
 
-    /// Starts a thread; nil when the system has none left. A thread that nobody joins must be `detached`.
-    package static func start(detached: Bool = false, _ body: @escaping @Sendable () -> Void) -> WorkerThread? {
+    /// Starts a thread; nil when the system has none left.
+    ///
+    /// - Parameters:
+    ///   - detached: nobody joins the thread. One that is not detached must be joined.
+    ///   - blocksSignals: no signal is delivered to the thread.
+    package static func start(
+        detached: Bool = false, blocksSignals: Bool = false, _ body: @escaping @Sendable () -> Void
+    ) -> WorkerThread? {
         var handle = pthread_t()
         let work = Unmanaged.passRetained(Work(body))
+        var (all, earlier) = (sigset_t(), sigset_t())
+        sigfillset(&all)
+        // A new thread has the mask of the one that starts it.
+        if blocksSignals { pthread_sigmask(SIG_SETMASK, &all, &earlier) }
         let code = pthread_create(
             &handle, nil,
             { context in
                 if let context { Unmanaged<Work>.fromOpaque(context).takeRetainedValue().body() }
                 return nil
             }, work.toOpaque())
+        if blocksSignals { pthread_sigmask(SIG_SETMASK, &earlier, nil) }
         guard code == 0 else {
             work.release()
             return nil

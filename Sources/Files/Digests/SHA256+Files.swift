@@ -2,7 +2,7 @@ import Synchronization
 
 extension SHA256 {
     /// The digests of files that were read, by path. A merge needs that of the base several times.
-    private static let cache = Mutex<[String: (identity: FileIdentity, digest: String)]>([:])
+    private static let cache = Mutex<[String: (identity: FileStatus, digest: String)]>([:])
 
     /// The SHA-256 of a file's content, as 64 hexadecimal digits.
     ///

@@ -1,4 +1,4 @@
-package import Glibc
+import Glibc
 
 /// A path as Linux has it: bytes other than NUL, in no particular encoding.
 package struct BytePath: Sendable, Hashable, CustomStringConvertible {
@@ -80,40 +80,6 @@ package func systemReason(_ code: Int32) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
         guard let base = buffer.baseAddress, strerror_r(code, base, buffer.count) == 0 else { return "error \(code)" }
         return String(cString: base)
-    }
-}
-
-/// What `stat` tells of a path.
-package struct FileStatus: Sendable, Equatable {
-    package let device: UInt
-    package let inode: UInt
-    package let size: Int
-    package let mode: UInt32
-
-    package var isFolder: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
-    package var isRegular: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
-
-    /// Whether both are one file under whatever names.
-    package func isSameFile(as other: FileStatus) -> Bool { device == other.device && inode == other.inode }
-
-    package init(_ status: stat) {
-        device = UInt(status.st_dev)
-        inode = UInt(status.st_ino)
-        size = Int(status.st_size)
-        mode = UInt32(status.st_mode)
-    }
-
-    /// The status of what the path leads to, or the error number.
-    package static func of(_ path: BytePath) -> Result<FileStatus, SystemError> {
-        var status = stat()
-        let code = path.withCString { stat($0, &status) == 0 ? 0 : errno }
-        return code == 0 ? .success(FileStatus(status)) : .failure(SystemError(code: code))
-    }
-
-    /// The status of an open file, or the error number.
-    package static func of(descriptor: Int32) -> Result<FileStatus, SystemError> {
-        var status = stat()
-        return fstat(descriptor, &status) == 0 ? .success(FileStatus(status)) : .failure(SystemError(code: errno))
     }
 }
 

@@ -22,5 +22,5 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
 
 extension FileError {
     /// The system's last error about a file.
-    package init(path: String) { self.init(path: path, reason: String(cString: strerror(errno))) }
+    package init(path: String) { self.init(path: path, reason: systemReason(errno)) }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Reads whole files into one buffer that is used again for every file; each decode worker has its own.
 package struct FileReader: ~Copyable {
@@ -125,5 +126,57 @@ package struct FileReader: ~Copyable {
             guard status.isRegular else { throw Failure(description: "not a regular file") }
         }
         return try openPatiently(path, O_NONBLOCK | O_NOCTTY, activity)
+    }
+}
+
+/// When a read that is under way last gave something; told by the thread that reads, asked by another.
+package final class ReadActivity: Sendable {
+    /// Nanoseconds of the monotonic clock; 0 when nothing is being read.
+    private let last = Atomic<UInt64>(0)
+
+    /// Nothing is being read yet.
+    package init() {}
+
+    /// Reading begins or has got on.
+    func touch() { last.store(ReadActivity.now, ordering: .relaxed) }
+
+    /// Reading has come to its end.
+    package func end() { last.store(0, ordering: .relaxed) }
+
+    /// For how many seconds nothing has come; 0 when nothing is being read.
+    package var silence: Double {
+        let last = last.load(ordering: .relaxed)
+        return last == 0 ? 0 : Double(Int64(bitPattern: ReadActivity.now &- last)) * 1e-9
+    }
+
+    private static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}
+
+/// Opens a file or folder for reading. While the process or the system has no descriptors left it waits: that is no fault of the
+/// file, and others are about to be closed.
+///
+/// - Parameter activity: told while it waits.
+/// - Throws: why it cannot be opened; that there are no descriptors only after half a minute.
+package func openPatiently(
+    _ path: BytePath, _ flags: Int32, _ activity: ReadActivity? = nil
+) throws(SystemError) -> Int32 {
+    var attempts = 0
+    while true {
+        let descriptor = path.withCString { open($0, flags | O_RDONLY | O_CLOEXEC) }
+        if descriptor >= 0 { return descriptor }
+        let code = errno
+        switch code {
+        case EINTR: continue
+        case EMFILE, ENFILE:
+            guard attempts < 3000 else { throw SystemError(code: code) }
+            attempts += 1
+            usleep(10_000)
+            activity?.touch()
+        default: throw SystemError(code: code)
+        }
     }
 }

@@ -7,7 +7,7 @@ package final class MappedFile: @unchecked Sendable {
     /// The whole content. Valid while this object lives.
     package let bytes: UnsafeRawBufferPointer
     /// What the file was when it was opened.
-    package let identity: FileIdentity
+    package let identity: FileStatus
 
     /// Maps a regular file.
     ///
@@ -26,7 +26,7 @@ package final class MappedFile: @unchecked Sendable {
         }
         let size = Int(status.st_size)
         self.path = path
-        identity = FileIdentity(status)
+        identity = FileStatus(status)
         if size == 0 {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return
@@ -54,7 +54,7 @@ package final class MappedFile: @unchecked Sendable {
         madvise(UnsafeMutableRawPointer(mutating: address + lower), upper - lower, MADV_DONTNEED)
     }
 
-    private static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
+    private static func reason(_ code: Int32) -> String { systemReason(code) }
 }
 
 extension JSON {

@@ -48,29 +48,7 @@ package enum SmallFiles {
     ///
     /// - Throws: `FileError` when the system refuses.
     package static func append(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(FileError) {
-        guard let failure = bytes.withUnsafeBytes({ write(all: $0, to: descriptor) }) else { return }
-        throw FileError(path: path, reason: String(cString: strerror(failure)))
-    }
-
-    /// Writes all the bytes; the system's error number when it refuses, else nil.
-    package static func write(all bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
-        var rest = bytes
-        while !rest.isEmpty {
-            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-            if written < 0 {
-                if errno == EINTR { continue }
-                return errno
-            }
-            rest = UnsafeRawBufferPointer(rebasing: rest[written...])
-        }
-        return nil
-    }
-
-    /// Flushes a folder's entries to the disk, so that a rename in it outlives a loss of power.
-    package static func synchronize(folder path: String) {
-        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return }
-        fsync(folder)
-        close(folder)
+        guard let failure = bytes.withUnsafeBytes({ FileWriting.writeAll($0, to: descriptor) }) else { return }
+        throw FileError(path: path, reason: systemReason(failure))
     }
 }

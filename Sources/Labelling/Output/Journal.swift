@@ -123,22 +123,21 @@ struct Journal: ~Copyable {
         guard opened >= 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
         do throws(OutputError) {
             try write(header + checkpoints.flatMap { Journal.line($0.object) }, to: opened)
-            guard new.withCString({ from in path.withCString { to in rename(from, to) } }) == 0 else {
-                throw .cannotWrite(path: name, reason: systemReason(errno))
+            if let code = FileWriting.rename(new, to: path, syncs: syncs) {
+                throw .cannotWrite(path: name, reason: systemReason(code))
             }
         } catch {
             close(opened)
             _ = new.withCString { unlink($0) }
             throw error
         }
-        if syncs { OutputPlace.syncFolder(path.parent) }
         if descriptor >= 0 { close(descriptor) }
         descriptor = opened
     }
 
     private func write(_ bytes: [UInt8], to descriptor: Int32) throws(OutputError) {
         try bytes.withUnsafeBufferPointer { bytes throws(OutputError) in
-            try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor, name: name)
+            try FileWriting.writeAll(UnsafeRawBufferPointer(bytes), to: descriptor, name: name)
         }
         guard !syncs || fdatasync(descriptor) == 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
     }

@@ -104,7 +104,7 @@ package final class ResumableFile: RowOutput {
     ///
     /// - Throws: `OutputError.cannotWrite` when the disk refuses.
     package func write(_ bytes: UnsafeRawBufferPointer) throws(OutputError) {
-        try writeAll(bytes, to: descriptor, name: name)
+        try FileWriting.writeAll(bytes, to: descriptor, name: name)
         state.withLock { state in
             state.bytes += bytes.count
             state.rows.add(bytes)
@@ -139,11 +139,11 @@ package final class ResumableFile: RowOutput {
         guard policy == .never || fsync(descriptor) == 0 else {
             throw .cannotWrite(path: name, reason: systemReason(errno))
         }
-        guard partial.withCString({ from in target.withCString { to in rename(from, to) } }) == 0 else {
-            throw .cannotWrite(path: name, reason: systemReason(errno))
+        if let code = FileWriting.rename(partial, to: target, syncs: false) {
+            throw .cannotWrite(path: name, reason: systemReason(code))
         }
         _ = journal.withCString { unlink($0) }
-        if policy != .never { OutputPlace.syncFolder(target.parent) }
+        if policy != .never { FileWriting.synchronize(folder: target.parent) }
         state.withLock { $0.inputs = 0 }
     }
 

@@ -48,7 +48,7 @@ package struct CheckpointFolder: Sendable {
     package static func create(output: String) throws(ModelError) {
         let path = path(output: output)
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-            throw ModelError(output, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(output, "cannot be written: \(systemReason(errno))")
         }
     }
 
@@ -138,10 +138,10 @@ package struct CheckpointFolder: Sendable {
     private func write(_ text: String) throws {
         let partial = "\(path)/checkpoint.json.partial"
         try SmallFiles.write(Array(text.utf8), to: partial, replaces: true)
-        guard rename(partial, "\(path)/checkpoint.json") == 0 else {
-            throw ModelError(partial, String(cString: strerror(errno)))
+        let target = BytePath("\(path)/checkpoint.json")
+        if let code = FileWriting.rename(BytePath(partial), to: target, syncs: true) {
+            throw ModelError(partial, systemReason(code))
         }
-        SmallFiles.synchronize(folder: path)
     }
 
     private static func names(in path: String) -> [String] { (try? SmallFiles.names(in: path)) ?? [] }

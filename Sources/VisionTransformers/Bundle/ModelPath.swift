@@ -24,7 +24,7 @@ package enum ModelPath {
     private static func reason(_ path: String, expected: Expected) -> String {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            let reason = String(cString: strerror(errno))
+            let reason = systemReason(errno)
             guard isHubName(path) else { return reason }
             return "\(reason); if it is the name of a model on the Hugging Face Hub, download it first: "
                 + "hf download \(path) --local-dir DIR"

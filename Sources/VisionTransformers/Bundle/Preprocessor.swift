@@ -114,7 +114,7 @@ package struct PreprocessorFile: Sendable {
     /// Reads a file of settings, or of a processor that has them nested.
     private static func read(_ path: String) throws -> PreprocessorFile {
         guard access(path, F_OK) == 0 else {
-            let reason = String(cString: strerror(errno))
+            let reason = systemReason(errno)
             throw ModelError(
                 path, "\(reason); --preprocessor takes a file, or \(PreprocessorChoice.Preset.names)")
         }

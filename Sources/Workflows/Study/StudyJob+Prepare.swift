@@ -194,7 +194,7 @@ extension StudyJob {
 
     private func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-            throw ModelError(path, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(path, "cannot be written: \(systemReason(errno))")
         }
     }
 }

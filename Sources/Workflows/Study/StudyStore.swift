@@ -29,13 +29,13 @@ final class StudyStore {
     init(folder: String) throws(ModelError) {
         path = "\(folder)/\(Self.fileName)"
         guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
-            throw ModelError(folder, "cannot be written: \(String(cString: strerror(errno)))")
+            throw ModelError(folder, "cannot be written: \(systemReason(errno))")
         }
         if access(path, F_OK) != 0, let name = try? SmallFiles.names(in: folder).first {
             throw ModelError(folder, "holds \"\(name)\" and no \(Self.fileName): it is not a study")
         }
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw ModelError(path, systemReason(errno)) }
         guard FileLock.take(descriptor) == nil else {
             throw ModelError(folder, "another process is working on this study")
         }
@@ -108,7 +108,7 @@ final class StudyStore {
         let end = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
         if end < bytes.count {
             guard ftruncate(descriptor, off_t(end)) == 0 else {
-                throw ModelError(path, String(cString: strerror(errno)))
+                throw ModelError(path, systemReason(errno))
             }
         }
         guard end > 0 else {
@@ -144,7 +144,7 @@ final class StudyStore {
             } else if count == 0 {
                 return bytes
             } else if errno != EINTR {
-                throw ModelError(path, String(cString: strerror(errno)))
+                throw ModelError(path, systemReason(errno))
             }
         }
     }
@@ -154,7 +154,7 @@ final class StudyStore {
         do { try SmallFiles.append(Array(text.utf8), to: descriptor, path) } catch {
             throw ModelError(error.path, error.reason)
         }
-        guard fsync(descriptor) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        guard fsync(descriptor) == 0 else { throw ModelError(path, systemReason(errno)) }
     }
 }
 

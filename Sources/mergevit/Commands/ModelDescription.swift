@@ -18,7 +18,7 @@ enum ModelDescription {
         }
         if has("config.json") { return try checkpoint(path) }
         if !SmallFiles.isFolder(path), TensorFiles.hasEnding(path) { return try tensors(path) }
-        guard access(path, F_OK) == 0 else { throw ModelError(path, String(cString: strerror(errno))) }
+        guard access(path, F_OK) == 0 else { throw ModelError(path, systemReason(errno)) }
         throw ModelError(
             path,
             "expected a folder with bundle.json, adapter_config.json or config.json, or a .safetensors or .bin file")

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// stdout and stderr as text streams without buffers.
@@ -17,15 +18,7 @@ enum StandardStream: Int32 {
 
     /// Writes bytes as they are, whatever status line there is.
     func writeBytes(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { bytes in
-            var rest = bytes
-            while rest.count > 0 {
-                let count = Glibc.write(rawValue, rest.baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return }
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            }
-        }
+        _ = bytes.withUnsafeBytes { FileWriting.writeAll($0, to: rawValue) }
     }
 
     /// Puts something in the place of standard streams that the caller has closed; else the first file to be opened, an

@@ -22,7 +22,7 @@ final class TrainLog {
         self.path = path
         let name = path.bytes.map { CChar(bitPattern: $0) } + [0]
         descriptor = open(name, O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : O_TRUNC), 0o644)
-        guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: systemReason(errno)) }
     }
 
     deinit { close(descriptor) }
@@ -56,15 +56,9 @@ final class TrainLog {
     }
 
     private func append(_ text: String) {
-        var bytes = Array(text.utf8)[...]
-        while failure == nil, !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count >= 0 {
-                bytes = bytes.dropFirst(count)
-            } else if errno != EINTR {
-                failure = .cannotWrite(path: path, reason: String(cString: strerror(errno)))
-            }
-        }
+        guard failure == nil else { return }
+        let code = Array(text.utf8).withUnsafeBytes { FileWriting.writeAll($0, to: descriptor) }
+        if let code { failure = .cannotWrite(path: path, reason: systemReason(code)) }
     }
 }
 

@@ -10,7 +10,7 @@ package struct CachedDigests: Sendable {
     private static let format = "mergevit-sha256-1"
 
     private let folder: PackedFolder
-    private let files: [(path: String, identity: FileIdentity)]
+    private let files: [(path: String, identity: FileStatus)]
     private let settlingTime: Int
 
     /// The digests of a checkpoint's files and of others beside them, or nil when none are kept.
@@ -23,7 +23,7 @@ package struct CachedDigests: Sendable {
         folder = PackedFolder(parent: checkpoint.folder)
         files =
             checkpoint.files.map { ($0.path, $0.file.identity) }
-            + others.compactMap { path in FileIdentity(path: path).map { (path, $0) } }
+            + others.compactMap { path in FileStatus(path: path).map { (path, $0) } }
         self.settlingTime = settlingTime
     }
 

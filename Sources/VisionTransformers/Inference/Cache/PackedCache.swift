@@ -37,7 +37,7 @@ package struct PackedCache: Sendable {
     }
 
     /// Whether a file that was kept belongs to who runs this or to the owner of the weights.
-    static func isTrusted(_ kept: FileIdentity, _ weights: [FileIdentity]) -> Bool {
+    static func isTrusted(_ kept: FileStatus, _ weights: [FileStatus]) -> Bool {
         kept.owner == geteuid() || weights.contains { $0.owner == kept.owner }
     }
 
@@ -49,7 +49,7 @@ package struct PackedCache: Sendable {
 
     private let folder: PackedFolder
     /// The weights' files as they were opened, and the file of the quantized blocks.
-    private let files: [(path: String, identity: FileIdentity)]
+    private let files: [(path: String, identity: FileStatus)]
     private let model: String
     private let quantized: String
     private let settlingTime: Int
@@ -65,7 +65,7 @@ package struct PackedCache: Sendable {
         folder = PackedFolder(parent: checkpoint.folder)
         guard Self.isWanted(for: checkpoint, use) else { return nil }
         // Another build of the program may fold or round in another way.
-        guard let program = FileIdentity(path: "/proc/self/exe") else { return nil }
+        guard let program = FileStatus(path: "/proc/self/exe") else { return nil }
         let configuration = checksum(checkpoint.configurationFile.serialized(indented: false))
         self.files = files + (quantized.map { [($0.file.path, $0.file.file.identity)] } ?? [])
         self.quantized = quantized.map { "\($0.file.file.identity)" } ?? "none"
@@ -117,59 +117,43 @@ struct PackedLayout: Sendable {
 /// The checksum of a text.
 private func checksum(_ text: String) -> UInt64 { Array(text.utf8).withUnsafeBytes { checksum($0) } }
 
-/// A thread that writes packed weights while the model answers already. Its owner's end waits for it, but never long.
+/// A thread that writes packed weights while the model runs already. When its owner ends, it waits for the thread, but not long.
 final class PackedWriter: Sendable {
-    /// What the thread does, and that it has done it.
-    private final class Work: @unchecked Sendable {
-        let body: @Sendable () -> Void
-        let done: UnsafeMutablePointer<sem_t>
+    /// Whether the thread is done.
+    private final class Completion: @unchecked Sendable {
+        private let monitor = Monitor(conditions: 1)
+        private var isReached = false
 
-        init(_ body: @escaping @Sendable () -> Void) {
-            self.body = body
-            done = .allocate(capacity: 1)
-            sem_init(done, 0, 0)
+        func reach() {
+            monitor.locked {
+                isReached = true
+                monitor.signal(monitor[0])
+            }
         }
 
-        deinit {
-            sem_destroy(done)
-            done.deallocate()
+        func wait(seconds: Int) {
+            let end = ContinuousClock.now + .seconds(seconds)
+            monitor.locked {
+                while !isReached, ContinuousClock.now < end { monitor.wait(monitor[0], seconds: 1) }
+            }
         }
     }
 
-    private let work: Work
-    /// For how many seconds a disk that hangs may hold up the end.
-    private static let patience = 10
+    private let completion: Completion
+    /// For how many seconds a disk that hangs may delay the end.
+    private static let shutdownTimeout = 10
 
     /// Starts the thread; nil when the system has none left.
     init?(_ body: @escaping @Sendable () -> Void) {
-        work = Work(body)
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(work)
+        let completion = Completion()
+        self.completion = completion
         // Signals are for other threads, and one about a file that grows too large must not end the process.
-        var (all, before) = (sigset_t(), sigset_t())
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                let work = Unmanaged<Work>.fromOpaque(context).takeRetainedValue()
-                work.body()
-                sem_post(work.done)
-                return nil
-            }, context.toOpaque())
-        pthread_sigmask(SIG_SETMASK, &before, nil)
-        guard code == 0 else {
-            context.release()
-            return nil
+        let thread = WorkerThread.start(detached: true, blocksSignals: true) {
+            body()
+            completion.reach()
         }
-        pthread_detach(thread)
+        guard thread != nil else { return nil }
     }
 
-    deinit {
-        var end = timespec()
-        clock_gettime(CLOCK_REALTIME, &end)
-        end.tv_sec += Self.patience
-        while sem_timedwait(work.done, &end) != 0, errno == EINTR {}
-    }
+    deinit { completion.wait(seconds: Self.shutdownTimeout) }
 }

@@ -30,7 +30,7 @@ struct PackedFile: Sendable {
     ///
     /// - Parameter isTrusted: asked about whose file it is.
     static func read(
-        _ path: String, _ key: Key, _ pool: WorkerPool, isTrusted: (FileIdentity) -> Bool
+        _ path: String, _ key: Key, _ pool: WorkerPool, isTrusted: (FileStatus) -> Bool
     ) -> PackedWeights? {
         guard let file = try? SafetensorsFile(path: path), isTrusted(file.file.identity), self.key(of: file) == key
         else { return nil }

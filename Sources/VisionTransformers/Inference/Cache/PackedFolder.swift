@@ -46,7 +46,7 @@ struct PackedFolder: Sendable {
             return false
         }
         guard hasSpace(for: byteCount, descriptor), ftruncate(descriptor, 0) == 0,
-            fill({ SmallFiles.write(all: $0, to: descriptor) == nil }),
+            fill({ FileWriting.writeAll( $0, to: descriptor) == nil }),
             renameat(folder, partial, folder, name) == 0
         else {
             unlinkat(folder, partial, 0)
@@ -72,12 +72,12 @@ struct PackedFolder: Sendable {
     /// Whether the folder lies on a file system of this machine. On those of a network another machine can take a file away while it is
     /// mapped here, which ends the process that reads it next.
     var isLocal: Bool {
-        guard let device = FileIdentity(path: parent)?.device else { return false }
+        guard let device = FileStatus(path: parent)?.device else { return false }
         return !FileSystems.ofNetworks.contains(device)
     }
 
     /// Whether the backbone's folder belongs to who runs this: others could not remove what we would leave there.
-    private var isOurs: Bool { FileIdentity(path: parent)?.owner == geteuid() }
+    private var isOurs: Bool { FileStatus(path: parent)?.owner == geteuid() }
 
     /// Whether an open file is a plain file without other names, and still the one of that name: the process that had locked it may
     /// have finished and renamed it.

@@ -100,9 +100,10 @@ let package = Package(
         // Tests.
         .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: strictC),
         .target(
-            name: "TestSupport", dependencies: ["CSpawn", "Tensors", "Files"], path: "Tests/Support",
+            name: "TestSupport", dependencies: ["CSpawn", "Labelling", "Datasets", "Tensors", "Files"],
+            path: "Tests/Support",
             swiftSettings: strict),
-        .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
+        .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TensorsTests", dependencies: ["Tensors", "Files", "TestSupport"], resources: [.copy("Cases")],
             swiftSettings: strict
@@ -123,19 +124,31 @@ let package = Package(
             dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors", "Files", "TestSupport"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
+            name: "DatasetsTests", dependencies: ["Datasets", "Files", "TestSupport"], swiftSettings: strict),
+        .testTarget(
             name: "LabellingTests",
+            dependencies: ["Labelling", "Datasets", "VisionTransformers", "Files", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EvaluationTests",
             dependencies: [
-                "Workflows", "Reports", "Evaluation", "Labelling", "Datasets", "VisionTransformers", "Images",
-                "Tensors", "Files", "TestSupport",
+                "Reports", "Evaluation", "Datasets", "VisionTransformers", "Images", "Tensors", "Files", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Workflows", "Training", "Evaluation", "Datasets", "Adapters", "VisionTransformers", "Images",
-                "Compute", "Tensors", "Files", "TestSupport",
+                "Training", "Evaluation", "Datasets", "Adapters", "VisionTransformers", "Images", "Compute", "Tensors",
+                "Files", "TestSupport",
             ],
             resources: [.copy("Cases")], swiftSettings: strict),
+        .testTarget(
+            name: "WorkflowsTests",
+            dependencies: [
+                "Workflows", "Training", "Evaluation", "Labelling", "Datasets", "Adapters", "VisionTransformers",
+                "Tensors", "Files", "TestSupport",
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests", dependencies: ["mergevit", "Tensors", "Files", "TestSupport"],
             exclude: ["Faults"],

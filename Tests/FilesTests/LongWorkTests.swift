@@ -1,7 +1,8 @@
-import Files
 import Foundation
 import Synchronization
 import Testing
+
+@testable import Files
 
 @Suite struct LongWorkTests {
     private final class Log: Sendable {

@@ -1,5 +1,6 @@
-import Files
 import Testing
+
+@testable import Files
 
 /// The examples of FIPS 180-4 (NIST's "SHA256.pdf") and its long message.
 @Suite struct SHA256Tests {

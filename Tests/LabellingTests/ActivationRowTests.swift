@@ -1,12 +1,10 @@
+import TestSupport
 import Testing
 import VisionTransformers
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
 @testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// Rows of heads that are no softmax.
 @Suite struct ActivationRowTests {

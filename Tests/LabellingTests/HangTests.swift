@@ -4,11 +4,8 @@ import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
 @testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// Files that hang, and inputs that are not what they seem.
 @Suite struct HangTests {

@@ -1,15 +1,11 @@
 import Foundation
 import Glibc
-import Tensors
 import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
 @testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// Runs that are stopped, killed or cut short go on to the bytes of a run that was not.
 @Suite struct ResumeTests {

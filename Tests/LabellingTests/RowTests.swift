@@ -2,11 +2,8 @@ import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
 @testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// The rows of two images and a failure, for tasks "corn" (3 classes) and "flowers" (2).
 private func rows(

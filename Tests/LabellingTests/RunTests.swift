@@ -4,50 +4,8 @@ import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
 @testable import Labelling
-@testable import Reports
-@testable import Workflows
-
-/// Prepares a file of text: its number is the image. Odd files can be made to fail, and to take their time.
-struct FakePreparer: ImagePreparing {
-    struct Refusal: Error, CustomStringConvertible {
-        let description: String
-    }
-
-    let valuesPerImage = 3
-    var yields = 0
-
-    func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws {
-        let text = String(decoding: encoded, as: UTF8.self)
-        for _ in 0..<(yields > 0 ? Int.random(in: 0..<yields) : 0) { sched_yield() }
-        guard let value = Float(text) else { throw Refusal(description: "not a number, but \"\(text)\"") }
-        for index in output.indices { output[index] = value }
-    }
-}
-
-/// Answers for each image by its number alone.
-final class FakeClassifier: MultitaskClassifying {
-    let tasks = [TaskLabels(name: "a", classes: ["0", "1", "2"]), TaskLabels(name: "b", classes: ["no", "yes"])]
-    var batches: [Int] = []
-    /// The batch that fails, if one is to.
-    var failure: Int?
-
-    func logits(_ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>)
-        throws
-    {
-        batches.append(images)
-        if batches.count == failure { throw FakePreparer.Refusal(description: "out of order") }
-        precondition(inputs.count == images * 3 && output.count == images * 5)
-        for image in 0..<images {
-            let value = inputs[image * 3 + 2]
-            for (index, logit) in [sin(value), cos(value), value / 100, value, -value].enumerated() {
-                output[image * 5 + index] = value == 13 ? .nan : logit
-            }
-        }
-    }
-}
 
 @Suite struct RunTests {
     let folder: TemporaryFolder

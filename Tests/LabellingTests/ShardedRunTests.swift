@@ -1,14 +1,10 @@
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
 @testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// The parts of a run, put together, are the run.
 @Suite struct ShardedRunTests {

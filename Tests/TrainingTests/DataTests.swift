@@ -8,7 +8,6 @@ import Testing
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// Which images are trained on and which are held back.
 @Suite struct TrainingDataTests {

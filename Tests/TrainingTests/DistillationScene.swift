@@ -1,14 +1,13 @@
-import Adapters
 import Compute
 import Tensors
 import Testing
 import VisionTransformers
 
+@testable import Adapters
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// A small base, and tasks whose single adapters are the base with noise in the weights of its blocks.
 struct DistillationScene {

@@ -1,15 +1,14 @@
-import Adapters
 import Compute
 import Tensors
 import TestSupport
 import Testing
 import VisionTransformers
 
+@testable import Adapters
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// The loss of a distilled merge and its gradients.
 @Suite struct DistillationLossTests {

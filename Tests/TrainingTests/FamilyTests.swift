@@ -7,7 +7,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// A backbone of any shape with small random weights.
 private struct RandomSource: ParameterSource {

@@ -10,7 +10,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// Every JSON file that describes a model, with one value after the other replaced by something absurd: there is an error or a
 /// description, never a fault.

@@ -9,7 +9,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 @Suite struct BinaryCrossEntropyTests {
     static let logits: [Float] = [0.5, -1.25, 2, 0.25, -30]

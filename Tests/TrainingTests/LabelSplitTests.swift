@@ -5,7 +5,6 @@ import Testing
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// Which images with several labels are held back.
 @Suite struct LabelSplitTests {

@@ -10,7 +10,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// Pictures in memory, and what a classifier is shown of them.
 @Suite struct PictureTests {

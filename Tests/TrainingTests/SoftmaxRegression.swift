@@ -7,7 +7,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// The smallest classifier that can be trained: softmax regression on the inputs, by gradient descent with momentum.
 final class SoftmaxRegression: TrainableClassifier {

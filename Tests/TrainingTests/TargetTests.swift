@@ -6,7 +6,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// Which modules are named by what users write.
 @Suite struct TargetTests {

@@ -7,7 +7,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// One step of a trainer.
 func step(

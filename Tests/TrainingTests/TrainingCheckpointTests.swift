@@ -8,7 +8,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// Checkpoints on disk.
 @Suite struct TrainingCheckpointTests {

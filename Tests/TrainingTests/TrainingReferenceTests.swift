@@ -9,7 +9,6 @@ import VisionTransformers
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// Six steps of AdamW that PyTorch, transformers and PEFT took: losses, and the gradients of the first.
 struct ReferenceRun {

@@ -7,7 +7,6 @@ import Testing
 @testable import Evaluation
 @testable import Files
 @testable import Training
-@testable import Workflows
 
 /// The loop over epochs, with softmax regression in the place of a backbone.
 @Suite struct TrainingRunTests {

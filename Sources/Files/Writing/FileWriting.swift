@@ -29,7 +29,8 @@ package enum FileWriting {
     /// - Parameter syncs: whether the new name is flushed to the disk, too.
     /// - Returns: nil, or the error number.
     package static func rename(_ partial: BytePath, to target: BytePath, syncs: Bool) -> Int32? {
-        let code = partial.withCString { from in target.withCString { to in Glibc.rename(from, to) == 0 ? nil : errno } }
+        let code = partial.withCString { from in target.withCString { to in Glibc.rename(from, to) == 0 ? nil : errno }
+        }
         if code == nil, syncs { synchronize(folder: target.parent) }
         return code
     }

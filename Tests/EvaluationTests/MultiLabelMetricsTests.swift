@@ -3,9 +3,7 @@ import Testing
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
-@testable import Labelling
 @testable import Reports
-@testable import Workflows
 
 /// Numbers from a linear congruential generator, which NumPy had too.
 private struct MadeUpNumbers {

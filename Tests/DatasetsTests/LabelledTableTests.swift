@@ -2,11 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
-@testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// Tables as people, spreadsheets, other programs and `label` write them.
 @Suite struct LabelledTableTests {

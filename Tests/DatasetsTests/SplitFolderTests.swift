@@ -3,11 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
-@testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// What is a folder of splits, what is one of classes, and what is neither.
 @Suite struct SplitFolderTests {

@@ -4,9 +4,7 @@ import Testing
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
-@testable import Labelling
 @testable import Reports
-@testable import Workflows
 
 /// Marks of so many images: those that both models have right, those that one alone has, and the rest.
 private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> (CorrectnessMask, CorrectnessMask) {

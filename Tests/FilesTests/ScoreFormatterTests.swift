@@ -1,12 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Datasets
-@testable import Evaluation
 @testable import Files
-@testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 @Suite struct ScoreFormatterTests {
     private func formatted(_ value: Double) -> String {

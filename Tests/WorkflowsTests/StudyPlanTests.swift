@@ -1,7 +1,8 @@
-import Adapters
+import TestSupport
 import Testing
 import VisionTransformers
 
+@testable import Adapters
 @testable import Datasets
 @testable import Evaluation
 @testable import Files

@@ -5,9 +5,7 @@ import VisionTransformers
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
-@testable import Labelling
 @testable import Reports
-@testable import Workflows
 
 /// Files of predictions of heads that are no softmax.
 @Suite struct LabelPredictionsTests {

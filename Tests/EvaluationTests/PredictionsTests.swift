@@ -4,9 +4,7 @@ import Testing
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
-@testable import Labelling
 @testable import Reports
-@testable import Workflows
 
 @Suite struct PredictionsTests {
     let folder: TemporaryFolder

@@ -7,9 +7,7 @@ import Testing
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
-@testable import Labelling
 @testable import Reports
-@testable import Workflows
 
 /// Why a page is not well-formed XML; nil when it is.
 func malformation(_ page: String) -> String? {

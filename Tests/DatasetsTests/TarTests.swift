@@ -4,11 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
-@testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 /// Tar archives as inputs: what GNU tar writes in each of its formats, and what is damaged.
 @Suite struct TarTests {

@@ -3,11 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Datasets
-@testable import Evaluation
 @testable import Files
-@testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 @Suite struct LabelledImagesTests {
     let folder: TemporaryFolder

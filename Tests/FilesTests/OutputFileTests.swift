@@ -3,12 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@testable import Datasets
-@testable import Evaluation
 @testable import Files
-@testable import Labelling
-@testable import Reports
-@testable import Workflows
 
 @Suite struct OutputFileTests {
     let folder: TemporaryFolder

@@ -7,8 +7,12 @@ import Testing
 @testable import Evaluation
 @testable import Files
 @testable import Labelling
-@testable import Reports
 @testable import Workflows
+
+/// A prediction of which only the class is known.
+private func answer(_ truth: Int, _ predicted: Int) -> Prediction {
+    Prediction(truth: truth, predicted: predicted, rank: truth == predicted ? 1 : nil, confidence: nil, logLoss: nil)
+}
 
 @Suite struct EvaluationRunTests {
     let folder: TemporaryFolder

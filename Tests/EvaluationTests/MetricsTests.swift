@@ -3,9 +3,7 @@ import Testing
 @testable import Datasets
 @testable import Evaluation
 @testable import Files
-@testable import Labelling
 @testable import Reports
-@testable import Workflows
 
 /// Sixty made-up answers to six classes. What is expected of them was computed with NumPy from the definitions.
 enum MadeUpAnswers {

@@ -1,19 +1,19 @@
 extension RGBImage {
     /// Decodes a PNG or JPEG picture, told apart by their first bytes.
     ///
-    /// The result is upright (EXIF orientation is applied), 8-bit and RGB: gray is repeated, 16-bit samples are rounded,
-    /// CMYK is converted, transparency goes by `options.alpha`. Gamma and colour profiles are ignored.
+    /// The result is upright (EXIF orientation is applied), 8-bit and RGB: gray is repeated, 16-bit samples are
+    /// rounded, CMYK is converted, transparency goes by `options.alpha`. Gamma and colour profiles are ignored.
     ///
-    /// - Throws: `ImageError` when the data is neither format, has more pixels than allowed, or is cut short or corrupt:
-    ///   there are no partial pictures.
+    /// - Throws: `ImageError` when the data is neither format, has more pixels than allowed, or is cut short or
+    ///   corrupt: there are no partial pictures.
     package init(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions = DecodingOptions()
     ) throws(ImageError) {
         self = try Self.decode(bytes, options: options, least: nil).picture
     }
 
-    /// Decodes a picture, of a JPEG perhaps a smaller version of it: at 1/2, 1/4 or 1/8 of its size, as long as neither side
-    /// gets shorter than `least` gives for the size of the upright picture.
+    /// Decodes a picture, of a JPEG perhaps a smaller version of it: at 1/2, 1/4 or 1/8 of its size, as long as neither
+    /// side gets shorter than `least` gives for the size of the upright picture.
     ///
     /// - Returns: the picture, and the size that it would have at full size.
     /// - Throws: `ImageError` as `init(decoding:options:)` does.

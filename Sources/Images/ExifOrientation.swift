@@ -6,8 +6,9 @@ extension Orientation {
             ?? .upright
     }
 
-    /// The orientation in EXIF data: a TIFF structure, perhaps behind one or more `Exif` headers. It is read as Pillow 13 reads it:
-    /// by the first directory alone, of several values the first, and with the two headers that mix the byte orders.
+    /// The orientation in EXIF data: a TIFF structure, perhaps behind one or more `Exif` headers. It is read as Pillow
+    /// 13 reads it: by the first directory alone, of several values the first, and with the two headers that mix the
+    /// byte orders.
     ///
     /// - Returns: the orientation, upright where there is one that means nothing; nil where there is none.
     static func recorded(inEXIF bytes: UnsafeRawBufferPointer) -> Orientation? {

@@ -1,6 +1,6 @@
 extension Orientation {
-    /// The orientation of a JPEG file by the APP1 segments before its first scan: EXIF data, which may go on from one segment to the
-    /// next, or the last XMP packet.
+    /// The orientation of a JPEG file by the APP1 segments before its first scan: EXIF data, which may go on from one
+    /// segment to the next, or the last XMP packet.
     init(jpeg bytes: UnsafeRawBufferPointer) {
         var exif: [UnsafeRawBufferPointer] = []
         var xmp: UnsafeRawBufferPointer?

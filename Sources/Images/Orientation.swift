@@ -1,4 +1,5 @@
-/// How a stored picture has to be turned to be upright: the values of EXIF's tag 0x0112, which XMP's `tiff:Orientation` has too.
+/// How a stored picture has to be turned to be upright: the values of EXIF's tag 0x0112, which XMP's `tiff:Orientation`
+/// has too.
 ///
 /// The readers take bytes from strangers: whatever does not make sense means upright.
 enum Orientation: Int, CaseIterable {

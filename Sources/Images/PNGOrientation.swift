@@ -1,10 +1,11 @@
 import CImageCodecs
 
 extension Orientation {
-    /// The orientation of a PNG file by its chunks, before or behind the pixels: eXIf, or ImageMagick's raw profiles of EXIF data as
-    /// text, or an XMP packet. Of several chunks of one kind the last counts, as in Pillow.
+    /// The orientation of a PNG file by its chunks, before or behind the pixels: eXIf, or ImageMagick's raw profiles of
+    /// EXIF data as text, or an XMP packet. Of several chunks of one kind the last counts, as in Pillow.
     ///
-    /// - Throws: `ImageError` where such a chunk has a wrong checksum, or holds more than `PNGText.maximumBytes` when unpacked.
+    /// - Throws: `ImageError` where such a chunk has a wrong checksum, or holds more than `PNGText.maximumBytes` when
+    ///   unpacked.
     init(png bytes: UnsafeRawBufferPointer) throws(ImageError) {
         let chunks = try PNGMetadata(bytes)
         var exif = chunks.exif.map { [UInt8]($0) }
@@ -136,7 +137,8 @@ private struct PNGText {
         }
     }
 
-    /// The bytes of a raw profile: a name, a number of bytes, and that many bytes in hexadecimal digits, between white space.
+    /// The bytes of a raw profile: a name, a number of bytes, and that many bytes in hexadecimal digits, between white
+    /// space.
     func profile() throws(ImageError) -> [UInt8]? {
         guard let text = try unpacked() else { return nil }
         var rest = text[...].drop(while: PNGText.isSpace)

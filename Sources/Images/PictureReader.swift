@@ -1,10 +1,11 @@
 import CImageCodecs
 import Glibc
 
-/// A PNG or JPEG picture that is being decoded: it is opened, started, its rows are read from the top, and it is finished.
+/// A PNG or JPEG picture that is being decoded: it is opened, started, its rows are read from the top, and it is
+/// finished.
 ///
-/// It owns the codec's handle. The C functions behind it never jump out and never print. The bytes have to stay where they
-/// are while it lives.
+/// It owns the codec's handle. The C functions behind it never jump out and never print. The bytes have to stay where
+/// they are while it lives.
 struct PictureReader: ~Copyable {
     private let codec: Codec
     private let handle: OpaquePointer
@@ -62,7 +63,8 @@ struct PictureReader: ~Copyable {
     ///
     /// - Parameters:
     ///   - options: how many pixels are allowed, and what becomes of transparency.
-    ///   - least: given the size of the upright picture, how small a smaller version of it may be; nil if only the whole will do.
+    ///   - least: given the size of the upright picture, how small a smaller version of it may be; nil if only the
+    ///     whole will do.
     mutating func start(_ options: DecodingOptions, least: ((ImageSize) -> ImageSize)?) throws(ImageError) {
         try PictureReader.check(stored, options)
         switch codec {
@@ -113,7 +115,8 @@ struct PictureReader: ~Copyable {
 
     /// Decodes the picture row by row, as it is stored, and finishes it; there is memory for a few rows only.
     ///
-    /// - Parameter body: called with every row, from the top. What it has made of them counts only if nothing is thrown.
+    /// - Parameter body: called with every row, from the top. What it has made of them counts only if nothing is
+    ///   thrown.
     mutating func readEachRow(_ body: (UnsafePointer<UInt8>) -> Void) throws(ImageError) {
         let pitch = size.width * 3
         let most = max(1, PictureReader.bufferSize / pitch)

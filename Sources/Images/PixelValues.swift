@@ -1,7 +1,8 @@
 package import Tensors
 
 extension Preprocessing {
-    /// The values of a picture that `apply(_:)` gave, as a model takes them: shape (1, 3, height, width), 32-bit floats.
+    /// The values of a picture that `apply(_:)` gave, as a model takes them: shape (1, 3, height, width), 32-bit
+    /// floats.
     package func pixelValues(of image: RGBImage) -> Tensor {
         let table = PixelValueTable(self).values
         let plane = image.width * image.height

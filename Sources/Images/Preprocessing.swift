@@ -1,8 +1,8 @@
 /// How a decoded picture becomes the input of a model: what `preprocessor_config.json` of a checkpoint says.
 ///
-/// The steps, each optional: resize, centre crop, rescale the 8-bit samples, normalise them by channel. Results are those
-/// of transformers' image processors over Pillow or torchvision: the pixels bit for bit, the values within rounding of
-/// 32-bit floats.
+/// The steps, each optional: resize, centre crop, rescale the 8-bit samples, normalise them by channel. Results are
+/// those of transformers' image processors over Pillow or torchvision: the pixels bit for bit, the values within
+/// rounding of 32-bit floats.
 package struct Preprocessing: Sendable, Equatable {
     /// What size a picture is resized to.
     package enum Target: Sendable, Equatable {
@@ -64,9 +64,9 @@ package struct Preprocessing: Sendable, Equatable {
 
     /// Decodes a picture for `apply(_:original:)`.
     ///
-    /// With `options.isFast`, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, by leaving out the high frequencies of its
-    /// blocks, where that leaves at least 1.5 times each side of the resized picture. The resize then starts from that: much
-    /// faster for photographs, and not what Pillow gives.
+    /// With `options.isFast`, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, by leaving out the high frequencies of
+    /// its blocks, where that leaves at least 1.5 times each side of the resized picture. The resize then starts from
+    /// that: much faster for photographs, and not what Pillow gives.
     ///
     /// - Returns: the picture, upright, and the size that it has when decoded in full.
     /// - Throws: `ImageError` as `RGBImage.init(decoding:options:)` does.
@@ -85,10 +85,11 @@ package struct Preprocessing: Sendable, Equatable {
         }
     }
 
-    /// Decodes a picture, resized and cropped: what `apply(_:original:)` makes of what `picture(decoding:options:)` gives.
+    /// Decodes a picture, resized and cropped: what `apply(_:original:)` makes of what `picture(decoding:options:)`
+    /// gives.
     ///
-    /// Rows are resized as they are decoded, so that the whole picture never takes memory, unless the file does not have
-    /// them in order (interlaced PNG).
+    /// Rows are resized as they are decoded, so that the whole picture never takes memory, unless the file does not
+    /// have them in order (interlaced PNG).
     ///
     /// - Throws: `ImageError` as those two do.
     package func prepared(

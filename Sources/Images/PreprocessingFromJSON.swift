@@ -5,15 +5,15 @@ extension Preprocessing {
     /// Reads the settings of a `preprocessor_config.json`.
     ///
     /// A missing or null key takes the default that transformers gives it for the named `image_processor_type` (or
-    /// `feature_extractor_type`). The first ViT checkpoints name none: without a name the defaults are ViT's, but what is
-    /// resized or normalised to has to be written.
+    /// `feature_extractor_type`). The first ViT checkpoints name none: without a name the defaults are ViT's, but what
+    /// is resized or normalised to has to be written.
     ///
     /// - Parameters:
     ///   - json: the whole value.
     ///   - path: where it came from, for errors.
     ///   - resize: whose resize it is; the file does not say.
-    /// - Throws: `ImageError` of kind `settings` naming the key: for a processor or key that is not known, a value of the
-    ///   wrong type or out of range, and settings that contradict each other. Nothing that would change a pixel is
+    /// - Throws: `ImageError` of kind `settings` naming the key: for a processor or key that is not known, a value of
+    ///   the wrong type or out of range, and settings that contradict each other. Nothing that would change a pixel is
     ///   skipped.
     package init(json: JSON, path: String, resize: ResizeBackend = .pillow) throws(ImageError) {
         guard let object = json.objectValue else {

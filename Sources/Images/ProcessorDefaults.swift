@@ -1,4 +1,5 @@
-/// The image processors of transformers whose steps are those of `Preprocessing`, and what each takes for a missing key.
+/// The image processors of transformers whose steps are those of `Preprocessing`, and what each takes for a missing
+/// key.
 enum Processor: String, CaseIterable {
     case vit = "ViT"
     case deit = "DeiT"

@@ -49,8 +49,8 @@ package struct DecodingOptions: Sendable, Equatable {
     package var alpha: AlphaPolicy
     /// The most pixels a picture may have; checked from its header, before memory is taken.
     package var maximumPixels: Int
-    /// Whether JPEG pictures that are far larger than what is made of them are decoded at 1/2, 1/4 or 1/8 of their size (see
-    /// `Preprocessing.picture(decoding:options:)`).
+    /// Whether JPEG pictures that are far larger than what is made of them are decoded at 1/2, 1/4 or 1/8 of their size
+    /// (see `Preprocessing.picture(decoding:options:)`).
     package var isFast: Bool
 
     /// No side may be longer, whatever the number of pixels.

@@ -71,7 +71,8 @@ struct ResampleAxis {
         return first..<start + count
     }
 
-    /// Weights for resizing `input` pixels to `output`, of which only `range` is wanted; as Pillow's `precompute_coeffs`.
+    /// Weights for resizing `input` pixels to `output`, of which only `range` is wanted; as Pillow's
+    /// `precompute_coeffs`.
     init(filter: ResampleFilter, input: Int, output: Int, range: Range<Int>, backend: ResizeBackend = .pillow) {
         if filter == .nearest {
             self.init(nearestOf: input, output: output, range: range, backend: backend)

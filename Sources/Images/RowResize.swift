@@ -1,7 +1,7 @@
 /// A resize that is given the rows of a picture from the top, one at a time, and never holds the picture.
 ///
-/// A row is resized horizontally, and then added to the sums of every output row that it takes part in; or the other way round.
-/// So the picture between the passes never exists whole either.
+/// A row is resized horizontally, and then added to the sums of every output row that it takes part in; or the other
+/// way round. So the picture between the passes never exists whole either.
 ///
 /// The rows may be those of a picture that is not stored upright. What the backend does with the upright picture is
 /// then done with each axis along the direction in which it lies, and the result is turned: sums of whole numbers do

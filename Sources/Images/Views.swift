@@ -18,7 +18,8 @@ extension RGBImage {
 }
 
 extension Preprocessing {
-    /// How large a part of a picture `apply(_:)` shows, in the picture's pixels: all of it, or what the centre crop keeps.
+    /// How large a part of a picture `apply(_:)` shows, in the picture's pixels: all of it, or what the centre crop
+    /// keeps.
     ///
     /// - Returns: rows and columns, at most the picture's own.
     package func shownExtent(of image: RGBImage) -> (height: Double, width: Double) {

@@ -1,5 +1,6 @@
 extension Orientation {
-    /// The orientation in an XMP packet: `tiff:Orientation`, as an attribute or as an element, under whatever prefix its namespace has.
+    /// The orientation in an XMP packet: `tiff:Orientation`, as an attribute or as an element, under whatever prefix
+    /// its namespace has.
     ///
     /// The packet is not parsed as XML: as in Pillow, the first place that has a value counts.
     ///

@@ -1,7 +1,7 @@
 package import Files
 
-/// Memory for 32-bit floats, aligned to a cache line, with a fixed address for its whole life: uninitialised memory of its own, or
-/// a part of a mapped file, which can only be read.
+/// Memory for 32-bit floats, aligned to a cache line, with a fixed address for its whole life: uninitialised memory of
+/// its own, or a part of a mapped file, which can only be read.
 ///
 /// The owner decides who writes when: the buffer itself synchronises nothing.
 package final class FloatBuffer: @unchecked Sendable {

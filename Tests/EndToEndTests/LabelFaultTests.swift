@@ -138,7 +138,8 @@ import Testing
     @Test(.enabled(if: runsInFewAddresses)) func aModelForWhichThereIsNoMemoryIsAnError() throws {
         for limit in stride(from: 150_000, through: 300_000, by: 25_000) {
             let run = try limited("ulimit -v \(limit)")
-            // Some allocations cannot be refused; then the process ends by a signal. It never hangs, and never half a file is left.
+            // Some allocations cannot be refused; then the process ends by a signal. It never hangs, and never half a
+            // file is left.
             #expect(run.exitCode == 1 || run.exitCode < 0 || !run.errors.isEmpty, "\(limit): \(run.exitCode)")
             if run.exitCode == 1 { #expect(try scratch.read("out.csv") == whole) }
         }

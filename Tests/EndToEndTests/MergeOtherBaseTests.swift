@@ -10,7 +10,8 @@ import Testing
     /// Why it is refused over `vit-two`.
     let reason: String
 
-    /// `vit-one`, `vit-two` of the same shape with another weight, and `corn` with a record that it was trained over `vit-one`.
+    /// `vit-one`, `vit-two` of the same shape with another weight, and `corn` with a record that it was trained over
+    /// `vit-one`.
     init() throws {
         let scratch = try TemporaryFolder()
         self.scratch = scratch

@@ -5,8 +5,8 @@ import Testing
 
 @testable import Images
 
-/// Resizing rows while they are decoded gives what decoding the whole picture and then resizing it gives: the same bits, and the
-/// same error for what cannot be decoded.
+/// Resizing rows while they are decoded gives what decoding the whole picture and then resizing it gives: the same
+/// bits, and the same error for what cannot be decoded.
 @Suite struct StreamingTests {
     private static let settings: [Preprocessing] = {
         func exact(_ width: Int, _ height: Int) -> Preprocessing.Target {

@@ -24,9 +24,10 @@ package struct Finished {
 
 /// A process that a test started, with pipes to its three streams.
 ///
-/// It inherits no other descriptor and no ignored signal, whatever the other tests have open and however they were started. Waiting
-/// for it needs no thread, run loop or queue beside the caller's, so that many tests at once cannot hold each other up, and it has
-/// an end: a process that hangs is killed, and said to have hung. Not to be shared between threads.
+/// It inherits no other descriptor and no ignored signal, whatever the other tests have open and however they were
+/// started. Waiting for it needs no thread, run loop or queue beside the caller's, so that many tests at once cannot
+/// hold each other up, and it has an end: a process that hangs is killed, and said to have hung. Not to be shared
+/// between threads.
 package final class ChildProcess {
     package let identifier: Int32
 

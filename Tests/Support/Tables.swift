@@ -1,7 +1,7 @@
 /// The records of a CSV or TSV file, their cells as bytes: RFC 4180 with LF as the end of a line.
 ///
-/// Nil for what that does not allow: a quote or CR in a cell without quotes, text behind a closing quote, a last line without
-/// its LF.
+/// Nil for what that does not allow: a quote or CR in a cell without quotes, text behind a closing quote, a last line
+/// without its LF.
 package func records(_ bytes: [UInt8], delimiter: Character = ",") -> [[[UInt8]]]? {
     let (separator, quote, lineFeed) = (delimiter.asciiValue ?? 0, UInt8(ascii: "\""), UInt8(ascii: "\n"))
     var records: [[[UInt8]]] = []

@@ -12,8 +12,8 @@ package struct CalibrationImages: Sendable {
     package let classes: [Int]?
     /// Writes the patches of an image into a buffer of the model's `inputCount`. Called from one thread.
     package let prepare: @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
-    /// Writes the patches of an image as it looks in a pass over the images, cropped or mirrored at random. The same image and pass
-    /// give the same patches; it may be called from several threads at once.
+    /// Writes the patches of an image as it looks in a pass over the images, cropped or mirrored at random. The same
+    /// image and pass give the same patches; it may be called from several threads at once.
     package let view: View
 
     /// Writes the patches of a view of an image.

@@ -3,13 +3,13 @@ import Files
 import Tensors
 package import VisionTransformers
 
-/// Head alignment: an affine map from the merged backbone's features to those of a task's single adapter, found in closed
-/// form on unlabelled images and folded into the task's head.
+/// Head alignment: an affine map from the merged backbone's features to those of a task's single adapter, found in
+/// closed form on unlabelled images and folded into the task's head.
 ///
-/// The map reads all parts of the merged features (see `BackboneFamily.featureParts`): the mean of the patch tokens knows
-/// much of what merging took from the CLS token. With z the standardised merged features and y the single adapter's, it is
-/// the ridge regression argmin Σ ‖y - Mz‖² + λ ‖M - M₀‖², where M₀ keeps the part that the head read before. λ is the one
-/// whose answers are nearest to the single adapter's on images that were held out.
+/// The map reads all parts of the merged features (see `BackboneFamily.featureParts`): the mean of the patch tokens
+/// knows much of what merging took from the CLS token. With z the standardised merged features and y the single
+/// adapter's, it is the ridge regression argmin Σ ‖y - Mz‖² + λ ‖M - M₀‖², where M₀ keeps the part that the head read
+/// before. λ is the one whose answers are nearest to the single adapter's on images that were held out.
 package struct HeadAlignment: Sendable {
     /// A task's aligned head and how well it answers.
     package struct Result: Sendable {
@@ -176,7 +176,8 @@ struct Moments: Sendable {
     /// The mean targets.
     var meanOutput: [Double] { outputs.map { $0 / max(count, 1) } }
 
-    /// The covariance of the features and their cross-covariance with the targets, features divided by their deviations.
+    /// The covariance of the features and their cross-covariance with the targets, features divided by their
+    /// deviations.
     func standardised() -> (covariance: Matrix, cross: Matrix, scales: [Double]) {
         let (mx, my) = (meanInput, meanOutput)
         let n = max(count, 1)

@@ -13,7 +13,8 @@ package struct BundleGroup: Sendable {
         self.heads = heads
     }
 
-    /// A backbone with the heads of its adapters, in their order; without adapters with the base's own head, if it has one.
+    /// A backbone with the heads of its adapters, in their order; without adapters with the base's own head, if it has
+    /// one.
     ///
     /// - Throws: `ModelError` or `FileError` when the base's head does not fit it.
     package init(_ merged: MergedBackbone) throws {
@@ -53,8 +54,8 @@ package struct BundleGroup: Sendable {
 
     /// The heads of all groups in the order of the bundle.
     ///
-    /// - Throws: `ModelError` when a name cannot be a task's, the groups do not hold exactly the tasks of `order`, or one of
-    ///   several is empty or over another base.
+    /// - Throws: `ModelError` when a name cannot be a task's, the groups do not hold exactly the tasks of `order`, or
+    ///   one of several is empty or over another base.
     static func heads(of groups: [BundleGroup], order: [String]?) throws -> [Head] {
         let heads = groups.flatMap(\.heads)
         for head in heads { try ModelBundle.checkTaskName(head.task, path: "tasks") }

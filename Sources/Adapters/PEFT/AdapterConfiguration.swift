@@ -2,8 +2,8 @@ import Files
 import Tensors
 import VisionTransformers
 
-/// What `adapter_config.json` says of a PEFT LoRA adapter. Everything that changes the adapter's meaning is understood or
-/// refused by name.
+/// What `adapter_config.json` says of a PEFT LoRA adapter. Everything that changes the adapter's meaning is understood
+/// or refused by name.
 struct AdapterConfiguration: Sendable, Equatable {
     /// The rank, unless `rankPattern` says otherwise of a module.
     let rank: Int

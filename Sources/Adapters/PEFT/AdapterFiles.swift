@@ -2,7 +2,8 @@ import Files
 import Tensors
 import VisionTransformers
 
-/// Writes the files of a PEFT folder: `adapter_config.json`, `adapter_model.safetensors` and, with a head, `labels.json`.
+/// Writes the files of a PEFT folder: `adapter_config.json`, `adapter_model.safetensors` and, with a head,
+/// `labels.json`.
 struct AdapterFiles {
     let base: Checkpoint
     let names: ModuleNames
@@ -34,8 +35,8 @@ struct AdapterFiles {
         if let head { try target.write("labels.json", Self.labels(head, base: base).serialized()) }
     }
 
-    /// The class names as `labels.json` has them, with `problem_type` unless the head is the softmax that it is taken for
-    /// without.
+    /// The class names as `labels.json` has them, with `problem_type` unless the head is the softmax that it is taken
+    /// for without.
     static func labels(_ head: Head, base: Checkpoint) -> JSON {
         var object: JSONObject = [
             "id2label": .object(

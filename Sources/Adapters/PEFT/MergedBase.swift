@@ -2,8 +2,8 @@ import Files
 import Tensors
 package import VisionTransformers
 
-/// A base that is itself a merged model. Its weights hold the changes of its tasks' adapters, and its heads are not part of
-/// what is merged over it.
+/// A base that is itself a merged model. Its weights hold the changes of its tasks' adapters, and its heads are not
+/// part of what is merged over it.
 package struct MergedBase: Sendable {
     /// The folder.
     package let folder: String

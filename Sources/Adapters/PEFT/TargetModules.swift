@@ -29,7 +29,8 @@ struct ModuleExpression: Sendable, Equatable {
     }
 }
 
-/// Which modules of a model an adapter says it adapts: PEFT's `target_modules`, `exclude_modules`, `layers_to_transform`.
+/// Which modules of a model an adapter says it adapts: PEFT's `target_modules`, `exclude_modules`,
+/// `layers_to_transform`.
 struct TargetModules: Sendable, Equatable {
     /// A way of naming modules.
     enum Selection: Sendable, Equatable {
@@ -78,8 +79,8 @@ struct TargetModules: Sendable, Equatable {
         }
     }
 
-    /// Checks that the adapter's file holds every module of the backbone that its configuration names, so that an adapter
-    /// is never applied in part without a word.
+    /// Checks that the adapter's file holds every module of the backbone that its configuration names, so that an
+    /// adapter is never applied in part without a word.
     ///
     /// - Throws: `ModelError` naming the first module that is missing, or the name that fits nothing.
     func check(

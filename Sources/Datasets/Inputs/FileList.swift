@@ -3,9 +3,9 @@ import Glibc
 
 /// Reads paths from a list, separated by newlines or NULs, as they come.
 ///
-/// The bytes between separators are the path, whatever they are; empty entries are left out. In a list of lines, as Windows' programs
-/// write them, a byte order mark before the first and a carriage return at the end of one are no part of the path, unless there
-/// is a file of just that name.
+/// The bytes between separators are the path, whatever they are; empty entries are left out. In a list of lines, as
+/// Windows' programs write them, a byte order mark before the first and a carriage return at the end of one are no part
+/// of the path, unless there is a file of just that name.
 package final class FileList {
     /// Told while the list has nothing to give (true, again and again) and when it continues (false). Answers whether
     /// to keep waiting.

@@ -1,7 +1,7 @@
 package import Files
 
-/// Goes through an `InputSource` one input at a time: folders recursively in byte order of the paths, archives in the order of
-/// their members, everything else in the order it is named. It is used by one thread at a time.
+/// Goes through an `InputSource` one input at a time: folders recursively in byte order of the paths, archives in the
+/// order of their members, everything else in the order it is named. It is used by one thread at a time.
 package final class InputLister {
     /// What is being gone through below one path.
     private enum Walk {

@@ -2,7 +2,8 @@ import Files
 
 /// Names that are no inputs when a folder or an archive is gone through.
 enum LeftOutName {
-    /// What systems leave in folders of pictures: Windows' and macOS's views, a network disk's previews, what archivers add.
+    /// What systems leave in folders of pictures: Windows' and macOS's views, a network disk's previews, what archivers
+    /// add.
     private static let leftovers: Set<[UInt8]> = Set(
         [
             "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle",

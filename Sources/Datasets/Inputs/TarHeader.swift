@@ -81,8 +81,8 @@ struct TarHeader {
         return unsigned == expected || signed == expected
     }
 
-    /// A number in octal digits, or as GNU writes large ones: in base 256 after a byte 0x80. Nil if it is neither, negative, or
-    /// larger than any file.
+    /// A number in octal digits, or as GNU writes large ones: in base 256 after a byte 0x80. Nil if it is neither,
+    /// negative, or larger than any file.
     static func number(_ field: Slice<UnsafeRawBufferPointer>) -> Int? {
         let limit = 1 << 60
         guard let first = field.first else { return nil }

@@ -56,9 +56,10 @@ final class OpenArchive: Sendable {
 
 /// A walk over the files in one tar archive, in their order: from header to header, without reading what lies between.
 ///
-/// A member's path is the archive's, a slash and its name. Folders and members with a `LeftOutName` in their path are passed over. A
-/// hard link is the earlier member that it names. Symbolic links, devices and sparse files are inputs that cannot be read, with the
-/// reason. What is wrong with the archive itself is one more such input, named as the archive.
+/// A member's path is the archive's, a slash and its name. Folders and members with a `LeftOutName` in their path are
+/// passed over. A hard link is the earlier member that it names. Symbolic links, devices and sparse files are inputs
+/// that cannot be read, with the reason. What is wrong with the archive itself is one more such input, named as the
+/// archive.
 struct TarWalk {
     private let path: BytePath
     private let archive: OpenArchive?

@@ -30,7 +30,8 @@ package struct LabelledImages: Sendable, Equatable {
 
     /// Reads a folder of class folders (`init(folder:endings:)`), or a `LabelledTable`.
     ///
-    /// - Parameter split: what the images are for: of a table that tells splits apart, only those of this one are taken.
+    /// - Parameter split: what the images are for: of a table that tells splits apart, only those of this one are
+    ///   taken.
     /// - Throws: `FileError` as the two do, or when a table has no images of the split.
     package init(
         _ path: BytePath, for split: DataSplit, _ reading: LabelledReading = LabelledReading()
@@ -69,8 +70,8 @@ package struct LabelledImages: Sendable, Equatable {
             notes: images.notes + [measured?.note].compactMap(\.self))
     }
 
-    /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries and what systems leave in
-    /// folders are left out. A class has its folder's name without white space at its ends.
+    /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries and what
+    /// systems leave in folders are left out. A class has its folder's name without white space at its ends.
     ///
     /// - Parameter endings: the endings of files that are images, in lower case; nil for all files.
     /// - Throws: `FileError` when a folder cannot be listed or holds nothing, a file stands outside the

@@ -8,7 +8,8 @@ package struct LabelledReading: Sendable, Equatable {
     package var pathColumn: String?
     /// The column of a table with the labels; nil for the task's name or one of the usual names.
     package var labelColumn: String?
-    /// The folder that relative paths of a table start at; nil for the table's own, or the current one if not one file is there.
+    /// The folder that relative paths of a table start at; nil for the table's own, or the current one if not one file
+    /// is there.
     package var root: BytePath?
     /// Whether the files that a table names have to be there.
     package var needsFiles = true
@@ -48,8 +49,8 @@ enum ClassName {
         return "classes that differ by case, spaces or the form of letters alone: \(LabelledImages.some(shown))"
     }
 
-    /// A name without what people do not see or do not mean: case, spaces, hyphens and underscores, wide letters, accents put
-    /// together in either way.
+    /// A name without what people do not see or do not mean: case, spaces, hyphens and underscores, wide letters,
+    /// accents put together in either way.
     private static func folded(_ name: String) -> String {
         var folded = String.UnicodeScalarView()
         for scalar in name.unicodeScalars where !isBlank(Character(scalar)) && scalar != "_" && scalar != "-" {

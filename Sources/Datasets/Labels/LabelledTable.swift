@@ -2,8 +2,8 @@ package import Files
 
 /// A table of images and their labels: a CSV or TSV that a person, a program, or `label` has written.
 ///
-/// Quoting is that of RFC 4180; cells are separated by what comes first in the header of comma, semicolon and tab. `TableColumns` has
-/// the names of columns; others are left aside. Labels have no white space at their ends.
+/// Quoting is that of RFC 4180; cells are separated by what comes first in the header of comma, semicolon and tab.
+/// `TableColumns` has the names of columns; others are left aside. Labels have no white space at their ends.
 package struct LabelledTable: Sendable {
     /// One image.
     package struct Row: Sendable {
@@ -155,8 +155,8 @@ package struct LabelledTable: Sendable {
         return content
     }
 
-    /// The column that says which split each image belongs to, by its name, or because its cells are names of several splits and nothing
-    /// else.
+    /// The column that says which split each image belongs to, by its name, or because its cells are names of several
+    /// splits and nothing else.
     ///
     /// - Throws: `FileError` when it has such a name and other cells.
     private static func splitColumn(
@@ -198,8 +198,8 @@ package struct LabelledTable: Sendable {
 // MARK: Where the images are
 
 extension LabelledTable {
-    /// Finds the folder that relative paths start at: the one that was named; else the table's, or if not one file is there but some are
-    /// in the current folder, that.
+    /// Finds the folder that relative paths start at: the one that was named; else the table's, or if not one file is
+    /// there but some are in the current folder, that.
     private mutating func place(_ reading: LabelledReading) throws(FileError) {
         let hasFolder = path.bytes.contains(slash)
         let own: BytePath? = hasFolder ? path.parent : nil

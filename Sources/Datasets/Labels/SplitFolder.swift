@@ -2,8 +2,8 @@ package import Files
 
 /// A folder that is divided into splits: `DIR/{train,val,test}/<class>/...`, by whatever usual names.
 ///
-/// It is one place that decides what a split is, so that no command learns from images that another measures on. A folder that looks
-/// divided but is not understood is refused.
+/// It is one place that decides what a split is, so that no command learns from images that another measures on. A
+/// folder that looks divided but is not understood is refused.
 package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     /// The folder itself.
     package let root: BytePath
@@ -12,10 +12,11 @@ package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
 
     /// Looks at a folder; nil when it is not divided into splits, or is no folder that can be listed.
     ///
-    /// It is divided when all its folders have names of splits. A folder with such a name among others is a class, say of vehicles, if
-    /// it holds pictures itself; if it holds folders, the whole looks divided.
+    /// It is divided when all its folders have names of splits. A folder with such a name among others is a class, say
+    /// of vehicles, if it holds pictures itself; if it holds folders, the whole looks divided.
     ///
-    /// - Parameter classesAreKnown: whether it is checked later that each folder is a class of some model, so that looks do not matter.
+    /// - Parameter classesAreKnown: whether it is checked later that each folder is a class of some model, so that
+    ///   looks do not matter.
     /// - Throws: `FileError` when it looks divided, but a folder is none of the splits, two folders are the
     ///   same split, or folders below are divided instead.
     package init?(_ root: BytePath, classesAreKnown: Bool = false) throws(FileError) {
@@ -106,8 +107,8 @@ package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Checks that the folders of a folder can be classes: they cannot, as far as anybody can tell, if all hold the same folders and no
-    /// pictures.
+    /// Checks that the folders of a folder can be classes: they cannot, as far as anybody can tell, if all hold the
+    /// same folders and no pictures.
     ///
     /// - Throws: `FileError` when they look like parts of a data set, each with the folders of all classes.
     package static func checkClasses(of root: BytePath) throws(FileError) {

@@ -28,8 +28,8 @@ struct TableColumns {
 
     /// Finds the columns by a header.
     ///
-    /// Names count in any case and without white space around them; a column without a name, as pandas writes its index, is like any
-    /// other that is not looked for.
+    /// Names count in any case and without white space around them; a column without a name, as pandas writes its
+    /// index, is like any other that is not looked for.
     ///
     /// - Throws: `FileError` naming what is missing, or stands twice.
     init(_ header: [String], _ reading: LabelledReading, table: BytePath) throws(FileError) {

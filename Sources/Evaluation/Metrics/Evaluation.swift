@@ -112,7 +112,8 @@ package struct Evaluation: Sendable {
 }
 
 extension Evaluation {
-    /// `metrics.json`. It tells nothing of when and how fast it was made: the same images and model give the same bytes.
+    /// `metrics.json`. It tells nothing of when and how fast it was made: the same images and model give the same
+    /// bytes.
     package var json: JSON {
         .object([
             "format": .string(Self.format), "format_version": .int(Self.formatVersion), "version": .string(version),

@@ -9,8 +9,8 @@ package struct TaskMetrics: Sendable, Equatable {
     package let images: Int
     /// The share of images whose best answer is right, with Wilson's interval.
     package let top1: Estimate
-    /// The share of images with the true class among the five best answers; nil when fewer are known. With five classes or
-    /// fewer it is 1 whatever the model.
+    /// The share of images with the true class among the five best answers; nil when fewer are known. With five classes
+    /// or fewer it is 1 whatever the model.
     package let top5: Estimate?
     /// The mean F1 of the classes, with a bootstrap interval.
     package let macroF1: Estimate

@@ -4,9 +4,9 @@ package import VisionTransformers
 
 /// The images that one task is evaluated on, with what they show: a class, any number of labels, or values.
 ///
-/// Classes are matched by name. A class of the data that the head does not have cannot be answered: its images are counted
-/// and left out; where images show several labels, it is only the label that is left out. A class of the head without
-/// images is allowed.
+/// Classes are matched by name. A class of the data that the head does not have cannot be answered: its images are
+/// counted and left out; where images show several labels, it is only the label that is left out. A class of the head
+/// without images is allowed.
 package struct EvaluationTask: Sendable, Equatable {
     /// One image.
     package struct Item: Sendable, Equatable {

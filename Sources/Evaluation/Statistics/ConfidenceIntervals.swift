@@ -35,11 +35,11 @@ package struct ConfidenceInterval: Sendable, Equatable {
             high: successes == count ? 1 : min(1, (middle + spread) / scale))
     }
 
-    /// The percentile interval of resampled values, centred: their quantiles at 2.5 and 97.5 %, interpolated linearly, moved by
-    /// the difference of `value` and their mean, and kept within `limits`.
+    /// The percentile interval of resampled values, centred: their quantiles at 2.5 and 97.5 %, interpolated linearly,
+    /// moved by the difference of `value` and their mean, and kept within `limits`.
     ///
-    /// Resampling adds chance to the chance that is in the sample already, which makes a calibration error larger and an F1
-    /// smaller than the sample's own. Without the move an interval may not even hold the value that it is about.
+    /// Resampling adds chance to the chance that is in the sample already, which makes a calibration error larger and
+    /// an F1 smaller than the sample's own. Without the move an interval may not even hold the value that it is about.
     ///
     /// - Parameters:
     ///   - value: the value of the sample itself.

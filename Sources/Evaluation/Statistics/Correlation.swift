@@ -2,9 +2,9 @@ import Glibc
 
 /// How far a measure of pairs of tasks goes along with another, and how often chance alone would go as far.
 ///
-/// The pairs share tasks, so that they are not independent. The test is Mantel's (Cancer Research 27, 1967): the tasks of one
-/// measure change their names in every possible way, and the correlation is computed for each. With more than `largest` tasks
-/// as many ways are drawn as there would be with that many.
+/// The pairs share tasks, so that they are not independent. The test is Mantel's (Cancer Research 27, 1967): the tasks
+/// of one measure change their names in every possible way, and the correlation is computed for each. With more than
+/// `largest` tasks as many ways are drawn as there would be with that many.
 package struct Correlation: Sendable, Equatable {
     /// Pearson's r.
     package let pearson: Double

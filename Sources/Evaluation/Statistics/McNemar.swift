@@ -2,8 +2,8 @@ import Glibc
 
 /// McNemar's test of whether two classifiers, asked about the same images, are right equally often.
 ///
-/// Only the images on which one is right and the other wrong say anything. If both were equally good, each of these would
-/// be the one's or the other's with probability 1/2. McNemar, Psychometrika 12 (1947).
+/// Only the images on which one is right and the other wrong say anything. If both were equally good, each of these
+/// would be the one's or the other's with probability 1/2. McNemar, Psychometrika 12 (1947).
 package struct McNemar: Sendable, Equatable {
     /// Which form of the test was used.
     package enum Form: String, Sendable {
@@ -56,8 +56,9 @@ package struct McNemar: Sendable, Equatable {
         return min(1, 2 * sum * pow(0.5, Double(count)))
     }
 
-    /// The difference in accuracy, the first's minus the second's, over `count` images that both answered, with the interval
-    /// of Bonett and Price: Wald's with one image added to each of the two counts (Statistics in Medicine 31, 2012).
+    /// The difference in accuracy, the first's minus the second's, over `count` images that both answered, with the
+    /// interval of Bonett and Price: Wald's with one image added to each of the two counts (Statistics in Medicine 31,
+    /// 2012).
     ///
     /// - Returns: nil when `count` is 0.
     package func difference(of count: Int) -> Estimate? {

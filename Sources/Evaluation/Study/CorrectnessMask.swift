@@ -37,8 +37,8 @@ package struct CorrectnessMask: Sendable, Equatable {
         self.init(Array(isRight[..<count]))
     }
 
-    /// The difference in accuracy, these marks' minus those of another model on the same images, with Bonett and Price's
-    /// interval; nil without images.
+    /// The difference in accuracy, these marks' minus those of another model on the same images, with Bonett and
+    /// Price's interval; nil without images.
     package func gain(over other: CorrectnessMask) -> Estimate? { test(against: other).difference(of: count) }
 
     /// McNemar's test of whether this model and another are right equally often on the same images.
@@ -49,8 +49,8 @@ package struct CorrectnessMask: Sendable, Equatable {
 
     /// The ratio of the accuracies, these marks' to those of another model on the same images.
     ///
-    /// The interval is Bonett and Price's for paired proportions (Statistics in Medicine 25, 2006): Wilson's intervals of both, at a
-    /// quantile that takes their dependence into account, one's ends divided by the other's.
+    /// The interval is Bonett and Price's for paired proportions (Statistics in Medicine 25, 2006): Wilson's intervals
+    /// of both, at a quantile that takes their dependence into account, one's ends divided by the other's.
     ///
     /// - Returns: nil when the other model is never right.
     package func ratio(to other: CorrectnessMask) -> Estimate? {

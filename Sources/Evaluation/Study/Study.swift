@@ -52,7 +52,8 @@ package struct Study: Sendable {
         results.filter { $0.variant == variant && $0.tasks.count == size }
     }
 
-    /// How much of its accuracy a task loses when it is merged with one other: its own adapter's accuracy minus the merge's.
+    /// How much of its accuracy a task loses when it is merged with one other: its own adapter's accuracy minus the
+    /// merge's.
     package func drop(of task: String, with other: String, by variant: String) -> Estimate? {
         guard let own = self.task(task), let marks = result(variant, [task, other])?.marks(of: task) else { return nil }
         return own.single.gain(over: marks)

@@ -29,7 +29,8 @@ package struct StudyMeans {
         }
     }
 
-    /// The mean of merged / single accuracy over every task of every merge of so many tasks by a variant; nil without any.
+    /// The mean of merged / single accuracy over every task of every merge of so many tasks by a variant; nil without
+    /// any.
     package func normalised(_ variant: String, size: Int) -> Estimate? {
         mean(study.answers(variant, size: size)) { merged, single, _ in merged / single }
     }

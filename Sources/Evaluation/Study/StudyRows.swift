@@ -10,8 +10,8 @@ extension Study {
         "over_head_only_high",
     ]
 
-    /// `study.csv`: a row for each task of each merge, after each task's head alone and own adapter; shares of 1 with 95 %
-    /// intervals. `tasks` are joined by `+`; cells of what is not known are empty.
+    /// `study.csv`: a row for each task of each merge, after each task's head alone and own adapter; shares of 1 with
+    /// 95 % intervals. `tasks` are joined by `+`; cells of what is not known are empty.
     package var csv: [UInt8] {
         var rows = TextRows(Self.columns)
         for task in tasks {

@@ -31,7 +31,8 @@ package enum LongWork {
 
     /// Runs something whose stages are reported to an observer.
     ///
-    /// - Throws: what `body` throws: `CancellationRequested` after the observer has answered that the work is not to continue.
+    /// - Throws: what `body` throws: `CancellationRequested` after the observer has answered that the work is not to
+    ///   continue.
     package static func observed<Result>(
         by observer: @escaping Observer, _ body: () throws -> Result
     ) rethrows -> Result {

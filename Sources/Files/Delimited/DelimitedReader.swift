@@ -1,8 +1,9 @@
 /// Reads the rows of a CSV (RFC 4180) or TSV: what `DelimitedCells` writes, or spreadsheets do.
 ///
-/// Cells are bytes. Lines end in a line feed, with or without a carriage return before it; empty lines are left out, and so
-/// is a byte order mark. The first of comma, semicolon and tab that the first line has outside of quotes separates cells,
-/// unless the first line is `sep=` and the separator, which spreadsheets read and which is left out, too.
+/// Cells are bytes. Lines end in a line feed, with or without a carriage return before it; empty lines are left out,
+/// and so is a byte order mark. The first of comma, semicolon and tab that the first line has outside of quotes
+/// separates cells, unless the first line is `sep=` and the separator, which spreadsheets read and which is left out,
+/// too.
 package struct DelimitedReader {
     private let bytes: [UInt8]
     private let delimiter: UInt8

@@ -37,7 +37,8 @@ package enum ScoreFormatter {
 
 /// Writes the values of heads without activation.
 package enum ValueFormatter {
-    /// Appends a finite 32-bit float by the fewest digits that give it back, such as `0.25`, `-3.0` or `1.5e-07`; never `-0.0`.
+    /// Appends a finite 32-bit float by the fewest digits that give it back, such as `0.25`, `-3.0` or `1.5e-07`; never
+    /// `-0.0`.
     package static func append(_ value: Double, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: (value == 0 ? "0.0" : Float(value).description).utf8)
     }

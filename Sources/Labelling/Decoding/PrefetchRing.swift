@@ -6,8 +6,8 @@ import Files
 /// A slot goes round: free, claimed by a worker with an input's path, done (prepared, or failed for a reason), taken by
 /// the engine, free. Its path and its floats are touched only by whoever holds it; all else is under the monitor.
 ///
-/// A worker whose file gives no byte for too long is given up with its slot: a new slot with the reason takes its place, and
-/// nothing waits for that worker any more.
+/// A worker whose file gives no byte for too long is given up with its slot: a new slot with the reason takes its
+/// place, and nothing waits for that worker any more.
 final class PrefetchRing: @unchecked Sendable {
     /// One place of the ring.
     final class Slot {
@@ -87,7 +87,8 @@ final class PrefetchRing: @unchecked Sendable {
         }
     }
 
-    /// Hands a claimed slot to the engine, as an image or, with a reason, without; false when the worker has been given up.
+    /// Hands a claimed slot to the engine, as an image or, with a reason, without; false when the worker has been given
+    /// up.
     func finish(_ slot: Slot, failure: InputFailure? = nil) -> Bool {
         monitor.locked {
             guard !slot.isAbandoned else { return false }
@@ -182,8 +183,8 @@ final class PrefetchRing: @unchecked Sendable {
     /// How many inputs there are in all, once that is known.
     var total: Int? { monitor.locked { isEnded ? claimed : nil } }
 
-    /// Gives up one worker whose file hangs; false when there is none. It must hang at two looks: after the process itself was
-    /// stopped for a while every read looks as if it hung.
+    /// Gives up one worker whose file hangs; false when there is none. It must hang at two looks: after the process
+    /// itself was stopped for a while every read looks as if it hung.
     private func giveUpHanging() -> Bool {
         for index in (taken..<claimed).lazy.map({ $0 % self.slots.count }) {
             let slot = slots[index]

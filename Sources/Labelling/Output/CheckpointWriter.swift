@@ -4,7 +4,8 @@ import Glibc
 
 /// When rows are made to reach the disk.
 package enum SyncPolicy: String, Sendable, CaseIterable {
-    /// At least every second, and before the file takes its name: after a power failure at most the last second is lost.
+    /// At least every second, and before the file takes its name: after a power failure at most the last second is
+    /// lost.
     case second
     /// Only before the file takes its name; until then the system writes when it likes to.
     case end
@@ -12,8 +13,8 @@ package enum SyncPolicy: String, Sendable, CaseIterable {
     case never
 }
 
-/// Keeps a run's place: once a second a thread makes the rows that have been written reach the disk and then adds a checkpoint
-/// to the journal, so that the run itself never waits for the disk.
+/// Keeps a run's place: once a second a thread makes the rows that have been written reach the disk and then adds a
+/// checkpoint to the journal, so that the run itself never waits for the disk.
 final class CheckpointWriter: @unchecked Sendable {
     /// How far the rows' file is, to be kept with the next checkpoint.
     struct Place {

@@ -56,8 +56,8 @@ package protocol PredictionSink {
 /// Labels everything in `source` and writes one row an input, in input order, as the answers come.
 ///
 /// The calling thread is the one that runs the model and writes; `options.threads` others decode. Memory is bounded by
-/// the batch size and the threads, whatever the number of inputs. If the output has rows of an earlier run, their inputs are
-/// listed again and left out. The caller commits or discards `output`.
+/// the batch size and the threads, whatever the number of inputs. If the output has rows of an earlier run, their
+/// inputs are listed again and left out. The caller commits or discards `output`.
 ///
 /// - Parameters:
 ///   - source: the files and folders.

@@ -6,7 +6,8 @@ struct LabelSeparator {
 
     /// A separator for the classes of the tasks that have a sigmoid.
     ///
-    /// - Throws: `LabellingError.options` when it is empty or may be part of a number, or a class's name is empty or holds it.
+    /// - Throws: `LabellingError.options` when it is empty or may be part of a number, or a class's name is empty or
+    ///   holds it.
     init(_ text: String, for tasks: [SelectedTask]) throws(LabellingError) {
         bytes = Array(text.utf8)
         let forbidden = Array("0123456789.-+\"\r\n".utf8)

@@ -14,8 +14,8 @@ package struct RowOptions: Sendable, Equatable {
         case wide, long
     }
 
-    /// What a score is: the probability, the logit as the model gives it, or left out. The values of a head without activation
-    /// are no scores.
+    /// What a score is: the probability, the logit as the model gives it, or left out. The values of a head without
+    /// activation are no scores.
     package enum Scores: String, Sendable, CaseIterable {
         case prob, logit, none
     }
@@ -32,8 +32,8 @@ package struct RowOptions: Sendable, Equatable {
     package var allScores = false
     /// The tasks to write, by name; nil for all. They are written in the model's order.
     package var tasks: [String]?
-    /// The probability below which the answer of a task with a softmax is withheld, and from which on a class with a sigmoid
-    /// is among the labels; nil for no threshold and for `sigmoidThreshold`.
+    /// The probability below which the answer of a task with a softmax is withheld, and from which on a class with a
+    /// sigmoid is among the labels; nil for no threshold and for `sigmoidThreshold`.
     package var threshold: Double?
     /// The same for single tasks, by name.
     package var thresholds: [String: Double] = [:]

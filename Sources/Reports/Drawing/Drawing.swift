@@ -1,7 +1,8 @@
-/// The shapes that charts are drawn with, as SVG in a page. Colours come from the page's style by class, so that one drawing
-/// serves light, dark and paper.
+/// The shapes that charts are drawn with, as SVG in a page. Colours come from the page's style by class, so that one
+/// drawing serves light, dark and paper.
 enum Drawing {
-    /// A drawing of a size in pixels, with words for those who do not see it. It shrinks with the page unless `isFixed`.
+    /// A drawing of a size in pixels, with words for those who do not see it. It shrinks with the page unless
+    /// `isFixed`.
     static func svg(
         width: Double, height: Double, description: String, isFixed: Bool = false, @HTMLBuilder _ content: () -> HTML
     ) -> HTML {

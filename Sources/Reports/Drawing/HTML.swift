@@ -1,8 +1,8 @@
 /// A piece of an HTML page that is safe to put anywhere in it.
 ///
-/// It is made of elements, whose names are fixed in the program, and of text and attribute values, which are escaped always. So
-/// no name, path or message from outside can become markup: there is no way to make a piece from a string as it is. What it
-/// writes is also well-formed XML.
+/// It is made of elements, whose names are fixed in the program, and of text and attribute values, which are escaped
+/// always. So no name, path or message from outside can become markup: there is no way to make a piece from a string as
+/// it is. What it writes is also well-formed XML.
 package struct HTML: Sendable {
     /// The piece as markup.
     package private(set) var markup: String
@@ -49,8 +49,8 @@ package struct HTML: Sendable {
         return text
     }
 
-    /// Text as it stands between tags and between the quotes of an attribute. Control characters, which neither HTML nor XML
-    /// can hold, are shown as their pictures (U+2400 ...).
+    /// Text as it stands between tags and between the quotes of an attribute. Control characters, which neither HTML
+    /// nor XML can hold, are shown as their pictures (U+2400 ...).
     private static func escaped(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {

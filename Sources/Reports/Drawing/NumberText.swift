@@ -1,6 +1,7 @@
 package import Evaluation
 
-/// Numbers as people read them: a point, a true minus sign, narrow spaces between thousands and before the percent sign.
+/// Numbers as people read them: a point, a true minus sign, narrow spaces between thousands and before the percent
+/// sign.
 package enum NumberText {
     /// A number with so many decimals, halves away from zero.
     package static func fixed(_ value: Double, _ decimals: Int) -> String {

@@ -6,8 +6,8 @@ struct ReliabilityDiagram {
     /// Words for those who do not see the picture.
     let description: String
 
-    /// The picture: a bar for each bin that has answers, the gap to its mean confidence, and below it how many answers are in
-    /// each bin.
+    /// The picture: a bar for each bin that has answers, the gap to its mean confidence, and below it how many answers
+    /// are in each bin.
     func drawn() -> HTML {
         let frame = ChartFrame(
             width: 360, height: 300, horizontal: .share(""), vertical: .share("right, %"))

@@ -1,8 +1,8 @@
 package import Evaluation
 import Files
 
-/// The page of a study: who hurts whom, whether alike tasks hurt each other more, merges beside heads alone, methods over the number
-/// of tasks, and every number.
+/// The page of a study: who hurts whom, whether alike tasks hurt each other more, merges beside heads alone, methods
+/// over the number of tasks, and every number.
 package struct StudyPage {
     package let study: Study
     private let command: String

@@ -5,9 +5,9 @@ import Tensors
 /// Random changes of training images: a part of the picture instead of all that preprocessing shows, and mirroring.
 ///
 /// A crop takes a part of the area, uniform from `smallestArea` to all of what preprocessing shows, stretched by up to
-/// `largestStretch` one way or the other, at a place uniform over the picture: random zoom and shift, the "random resized
-/// crop" of Szegedy et al., Going Deeper with Convolutions, 2015. Proportions are relative to what preprocessing shows, so a
-/// model whose pictures are squeezed into a square trains on squeezed ones too.
+/// `largestStretch` one way or the other, at a place uniform over the picture: random zoom and shift, the "random
+/// resized crop" of Szegedy et al., Going Deeper with Convolutions, 2015. Proportions are relative to what
+/// preprocessing shows, so a model whose pictures are squeezed into a square trains on squeezed ones too.
 package struct Augmentation: Sendable, Equatable {
     /// Whether a part of the picture is taken.
     package var crops: Bool
@@ -63,8 +63,8 @@ package struct Augmentation: Sendable, Equatable {
             columns: range(width, shown.width * (area * stretch).squareRoot(), left), isMirrored: isMirrored)
     }
 
-    /// The size that a picture needs to have for its crops, not larger than it is: then even the smallest crop has `detail`
-    /// times the pixels of the model's image each way.
+    /// The size that a picture needs to have for its crops, not larger than it is: then even the smallest crop has
+    /// `detail` times the pixels of the model's image each way.
     func neededSize(
         of image: RGBImage, shown: (height: Double, width: Double), input: ImageSize, detail: Double
     ) -> ImageSize {

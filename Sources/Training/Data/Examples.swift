@@ -11,8 +11,8 @@ package protocol Examples: Sendable {
     /// The class of each example.
     var classes: [Int] { get }
 
-    /// Writes the `inputCount` values of an example as it looks in an epoch. The same example and epoch give the same values;
-    /// it is called from several threads at once.
+    /// Writes the `inputCount` values of an example as it looks in an epoch. The same example and epoch give the same
+    /// values; it is called from several threads at once.
     func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>)
 }
 

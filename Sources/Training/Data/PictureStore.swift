@@ -121,8 +121,8 @@ package struct PictureStore: Sendable {
             augmentation.neededSize(of: rgb, shown: shown, input: input, detail: detail)
         }
         func bytes(of size: ImageSize) -> Int { size.height * size.width * 3 }
-        // Twice the pixels that the smallest crop needs each way, so that resampling a second time does not blur; less where
-        // memory is short, down to the model's own.
+        // Twice the pixels that the smallest crop needs each way, so that resampling a second time does not blur; less
+        // where memory is short, down to the model's own.
         var best = size(2)
         if bytes(of: best) > most {
             let least = size(augmentation.smallestArea.squareRoot())

@@ -45,8 +45,8 @@ package struct PictureViews: Sendable {
         preparer.writePatches(of: picture, into: input)
     }
 
-    /// What is kept of a decoded picture for crops: the picture itself, or where that is larger, so many pixels that the smallest
-    /// crop has those of the model's image.
+    /// What is kept of a decoded picture for crops: the picture itself, or where that is larger, so many pixels that
+    /// the smallest crop has those of the model's image.
     package static func kept(_ picture: RGBImage, preparer: PatchPreparer, augmentation: Augmentation) -> RGBImage {
         let size = augmentation.neededSize(
             of: picture, shown: preparer.preprocessing.shownExtent(of: picture),

@@ -1,6 +1,7 @@
 package import Tensors
 
-/// Random numbers of a run: each drawn from a generator for what it is for, so that it does not matter who draws it, and when.
+/// Random numbers of a run: each drawn from a generator for what it is for, so that it does not matter who draws it,
+/// and when.
 extension SplitMix64 {
     /// The generator of the order of the training images in an epoch.
     static func order(seed: UInt64, epoch: Int) -> SplitMix64 { SplitMix64(seed: seed, name: "order \(epoch)") }

@@ -5,8 +5,8 @@ import Tensors
 enum StratifiedSplit {
     /// Splits items; the same seed and items give the same parts, both in the order of the items.
     ///
-    /// Of a class with n images, n · fraction rounded are held back, at least 1 and at most n - 1; a single image is trained
-    /// on.
+    /// Of a class with n images, n · fraction rounded are held back, at least 1 and at most n - 1; a single image is
+    /// trained on.
     static func split(
         _ items: [LabelledImages.Item], classes: Int, fraction: Double, seed: UInt64
     ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {

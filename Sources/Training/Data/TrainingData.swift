@@ -32,8 +32,8 @@ package struct TrainingData: Sendable, Equatable {
 
     /// Lists the images.
     ///
-    /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`; else `DIR/<class>/...`; or a `LabelledTable`, which may tell splits
-    /// apart, too. Test images are not taken.
+    /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`; else `DIR/<class>/...`; or a `LabelledTable`, which may
+    /// tell splits apart, too. Test images are not taken.
     ///
     /// - Throws: `FileError` for folders and tables that cannot be used, and for a folder that looks divided
     ///   into splits but is not understood; `ModelError` when there is

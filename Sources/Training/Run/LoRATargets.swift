@@ -25,7 +25,8 @@ package struct LoRATargets: Sendable, Equatable {
     /// The targets from text.
     ///
     /// - Parameters:
-    ///   - targets: names separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, mlp, all-linear.
+    ///   - targets: names separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, mlp,
+    ///     all-linear.
     ///   - layers: numbers and ranges from 0, such as `0-5,8`; nil for all.
     /// - Throws: `ModelError` about the option that cannot be understood.
     package init(_ targets: String, layers: String? = nil) throws(ModelError) {

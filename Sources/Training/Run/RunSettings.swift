@@ -5,8 +5,8 @@ import Tensors
 package enum KeptEpoch: String, Sendable, CaseIterable {
     /// That with the highest accuracy on the validation images, or the highest mean average precision.
     case best
-    /// The last. With a falling learning rate it is an average over the steps before, and no choice among many epochs by few
-    /// images makes the result depend on chance.
+    /// The last. With a falling learning rate it is an average over the steps before, and no choice among many epochs
+    /// by few images makes the result depend on chance.
     case last
 }
 
@@ -24,8 +24,8 @@ package struct RunSettings: Sendable, Equatable {
     package var schedule = LearningRateSchedule.Shape.cosine
     /// What order and augmentation are drawn from.
     package var seed: UInt64 = 0
-    /// Whether every class counts as much as any other: an image's loss is weighted by images / (classes · images of its
-    /// class). Where images may show several labels, each label's presence counts as much as its absence.
+    /// Whether every class counts as much as any other: an image's loss is weighted by images / (classes · images of
+    /// its class). Where images may show several labels, each label's presence counts as much as its absence.
     package var balances = false
     /// The most optimiser steps, or nil.
     package var maximumSteps: Int?

@@ -4,11 +4,11 @@ import Files
 package import Tensors
 import VisionTransformers
 
-/// Takes a classifier through its epochs: batches in random order, a look at the validation images after each epoch, the best
-/// or the last epoch's parameters kept.
+/// Takes a classifier through its epochs: batches in random order, a look at the validation images after each epoch,
+/// the best or the last epoch's parameters kept.
 ///
-/// The result depends on the classifier's first state, the examples and the settings alone: not on the number of threads,
-/// nor on where a run was stopped and went on from a snapshot.
+/// The result depends on the classifier's first state, the examples and the settings alone: not on the number of
+/// threads, nor on where a run was stopped and went on from a snapshot.
 package final class TrainingRun {
     private let classifier: any TrainableClassifier
     private let training: any Examples

@@ -29,8 +29,8 @@ package struct LowRankAdaptation: Sendable, Equatable {
 
 /// Trains a LoRA adapter and a head over a frozen backbone.
 ///
-/// The head is transformers' `classifier`: it reads CLS, in DINOv2 also the mean of the patches. That of a distilled DeiT
-/// reads CLS alone too, as `DeiTForImageClassification` does.
+/// The head is transformers' `classifier`: it reads CLS, in DINOv2 also the mean of the patches. That of a distilled
+/// DeiT reads CLS alone too, as `DeiTForImageClassification` does.
 package final class AdapterTrainer: TrainableClassifier {
     /// The number of classes.
     package var classCount: Int { head.classes }
@@ -55,7 +55,8 @@ package final class AdapterTrainer: TrainableClassifier {
     ///   - optimizer: AdamW's settings; the decay is of everything that is trained.
     ///   - labels: the sets of labels, where an image may show several; then a batch's classes are places of sets.
     ///   - labelSmoothing: ε of the loss, from 0 to 1.
-    ///   - precision: how the operands of the backbone's products are stored (see `TrainableBackbone`); the head is f32.
+    ///   - precision: how the operands of the backbone's products are stored (see `TrainableBackbone`); the head is
+    ///     f32.
     ///   - seed: of initial values and dropout.
     ///   - initial: values to begin with instead, by the names of `parameters`.
     ///   - threads: how many images are computed at the same time.
@@ -89,7 +90,8 @@ package final class AdapterTrainer: TrainableClassifier {
 
     /// Computes the loss of a batch and its gradients, and lets AdamW take one step.
     ///
-    /// - Throws: `ModelError` when the batch does not fit or the loss is not finite; `ComputeError` when a kernel fails.
+    /// - Throws: `ModelError` when the batch does not fit or the loss is not finite; `ComputeError` when a kernel
+    ///   fails.
     package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
         let outcome = try gradients(batch)
         optimizer.step(learningRate: learningRate)

@@ -2,8 +2,8 @@ package import Compute
 package import Tensors
 import VisionTransformers
 
-/// Trains a head alone over features that were computed before (see `MultitaskModel.run`): an image's input is as many of the
-/// first features as the head reads.
+/// Trains a head alone over features that were computed before (see `MultitaskModel.run`): an image's input is as many
+/// of the first features as the head reads.
 package final class HeadTrainer: TrainableClassifier {
     /// Features of one image.
     package var inputCount: Int { head.features }

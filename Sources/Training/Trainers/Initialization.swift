@@ -6,8 +6,8 @@ import VisionTransformers
 struct Initialization {
     let seed: UInt64
 
-    /// Sets every tensor: A uniform in ±1/√inputs (Kaiming's with a = √5), B zero, a head's weight normal with deviation
-    /// 0.02, its bias zero; or what is given for it.
+    /// Sets every tensor: A uniform in ±1/√inputs (Kaiming's with a = √5), B zero, a head's weight normal with
+    /// deviation 0.02, its bias zero; or what is given for it.
     ///
     /// - Throws: `ModelError` when something is given under another name, or in another shape.
     func apply(to tensors: [TrainedTensor], given: [String: Tensor]) throws {

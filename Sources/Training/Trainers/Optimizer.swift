@@ -29,8 +29,8 @@ final class Optimizer {
 
     var parameters: [(name: String, tensor: Tensor)] { tensors.map { ($0.name, $0.tensor) } }
 
-    /// Parameters by their names, moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, and `steps`: the number's multiple of
-    /// 2^20 and the rest, both of which 32-bit floats hold exactly.
+    /// Parameters by their names, moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, and `steps`: the number's multiple
+    /// of 2^20 and the rest, both of which 32-bit floats hold exactly.
     var state: [(name: String, tensor: Tensor)] {
         var state = parameters
         for (tensor, moment) in zip(tensors, moments) {

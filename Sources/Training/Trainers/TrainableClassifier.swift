@@ -8,8 +8,8 @@ package protocol TrainableClassifier: AnyObject {
     var inputCount: Int { get }
     /// How many classes there are.
     var classCount: Int { get }
-    /// What is trained, by PEFT's names without prefix: `layers.0.attention.q_proj.lora_A.weight` (r, inputs), `...lora_B.weight`
-    /// (outputs, r), `classifier.weight` (classes, features), `classifier.bias` (classes).
+    /// What is trained, by PEFT's names without prefix: `layers.0.attention.q_proj.lora_A.weight` (r, inputs),
+    /// `...lora_B.weight` (outputs, r), `classifier.weight` (classes, features), `classifier.bias` (classes).
     var parameters: [(name: String, tensor: Tensor)] { get }
 
     /// Computes the loss of a batch and its gradients, and lets the optimiser take one step.

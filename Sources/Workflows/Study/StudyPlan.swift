@@ -25,8 +25,8 @@ package struct StudyPlan: Sendable {
     /// A plan.
     ///
     /// - Parameter sizes: nil for 1, 2, 3 and all tasks.
-    /// - Throws: `ModelError` about an option when a size is not from 1 to the number of tasks, or there would be far too many
-    ///   merges.
+    /// - Throws: `ModelError` about an option when a size is not from 1 to the number of tasks, or there would be far
+    ///   too many merges.
     package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(ModelError) {
         let wanted = sizes ?? [1, 2, 3, tasks.count].filter { $0 <= tasks.count }
         if let wrong = wanted.first(where: { !(1...max(tasks.count, 1)).contains($0) }) {

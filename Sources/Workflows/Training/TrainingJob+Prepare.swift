@@ -42,8 +42,8 @@ extension TrainingJob {
 
     /// Decodes the images.
     ///
-    /// - Throws: `ModelError` for an image that cannot be used if the job is strict, for a class that has none left, and
-    ///   when the pictures take more memory than they may.
+    /// - Throws: `ModelError` for an image that cannot be used if the job is strict, for a class that has none left,
+    ///   and when the pictures take more memory than they may.
     private func read(
         _ preparer: PatchPreparer, _ pool: WorkerPool, _ tell: (TrainingEvent) throws -> Void
     ) throws -> Pictures {

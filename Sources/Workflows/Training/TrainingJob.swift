@@ -79,8 +79,9 @@ package struct TrainingJob: Sendable {
 
     /// A job with the usual settings: those of an adapter, or without updates those of a head alone.
     ///
-    /// A head alone overfits sooner than it underfits: on the six tasks of docs/training.md, a label smoothing of 0.4 with a weight
-    /// decay of 0.1 did best in cross-validation. Where images may show several labels, nothing is smoothed.
+    /// A head alone overfits sooner than it underfits: on the six tasks of docs/training.md, a label smoothing of 0.4
+    /// with a weight decay of 0.1 did best in cross-validation. Where images may show several labels, nothing is
+    /// smoothed.
     package init(base: String, data: TrainingData, task: String, output: String, lora: LoRA?) {
         (self.base, self.data, self.task, self.output, self.lora) = (base, data, task, output, lora)
         settings = lora == nil ? .headAlone : RunSettings()

@@ -16,7 +16,8 @@ final class ReportFolder: Sendable {
 
     /// Begins a report at `path`.
     ///
-    /// - Throws: `ModelError` when something is there already that may not, or is not to be, replaced, or the disk refuses.
+    /// - Throws: `ModelError` when something is there already that may not, or is not to be, replaced, or the disk
+    ///   refuses.
     init(_ path: String, replaces: Bool) throws {
         if replaces { try ReportFolder.checkIsReport(path) }
         folder = try AtomicFolder(path, replaces: replaces, marker: "metrics.json", kind: "a report")

@@ -79,8 +79,7 @@ import VisionTransformers
         try #"{"size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}"#
             .write(toFile: source + "/preprocessor_config.json", atomically: true, encoding: .utf8)
         let merged = try MergedBackbone(
-            base: try Checkpoint(folder: source), adapters: [], method: MergeMethod.all[0],
-            settings: try .sum(1))
+            base: try Checkpoint(folder: source), adapters: [], merge: .sum(1))
         let bundle = root + "/bundle"
         try BundleWriter.write(merged, to: bundle, replaces: false)
         try BundleWriter.write(merged, to: bundle, replaces: true)

@@ -11,10 +11,10 @@ import VisionTransformers
 /// A file or folder among the test's cases: what PEFT wrote.
 func casePath(_ name: String) -> String { (Foundation.Bundle.module.resourcePath ?? ".") + "/Cases/" + name }
 
-extension MergeSettings {
-    /// The settings of a weighted sum.
-    static func sum(_ scale: Double) throws -> MergeSettings {
-        try MergeSettings(["scale": scale], for: MergeMethod.all[0])
+extension ConfiguredMethod {
+    /// The weighted sum at a scale.
+    static func sum(_ scale: Double) throws -> ConfiguredMethod {
+        try ConfiguredMethod(MergeMethod.all[0], ["scale": .number(scale)])
     }
 }
 
@@ -55,7 +55,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
     /// Logits of a merge with the heads of its adapters.
     func forward(_ adapters: [WeightedAdapter], _ pixels: Tensor) throws -> [Float] {
         let merged = try MergedBackbone(
-            base: base, adapters: adapters, method: MergeMethod.all[0], settings: try .sum(1))
+            base: base, adapters: adapters, merge: try .sum(1))
         let model = try MultitaskModel(
             merged, configuration: base.configuration, heads: adapters.map(\.adapter.head),
             imageSize: .init(height: 32, width: 32), threads: 1)
@@ -90,26 +90,24 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         let adapters = try ["a", "b", "wide", "dora"].map { try Adapter(task: $0, path: casePath($0), base: base) }
         let again = try Adapter(task: "again", path: casePath("a"), base: base)
         let name = "layers.1.mlp.fc1.weight"
-        let method = MergeMethod.all[0]
         let none = try MergedBackbone(
-            base: base, adapters: [.init(adapters[0], weight: 1), .init(again, weight: -1)], method: method,
-            settings: try .sum(1))
+            base: base, adapters: [.init(adapters[0], weight: 1), .init(again, weight: -1)], merge: try .sum(1))
         #expect(try none.parameter(name) == base.parameter(name))
         let forwards = try MergedBackbone(
-            base: base, adapters: adapters.map { .init($0) }, method: method, settings: try .sum(0.3))
+            base: base, adapters: adapters.map { .init($0) }, merge: try .sum(0.3))
         let backwards = try MergedBackbone(
-            base: base, adapters: adapters.reversed().map { .init($0) }, method: method, settings: try .sum(0.3))
+            base: base, adapters: adapters.reversed().map { .init($0) }, merge: try .sum(0.3))
         let (one, other) = (
             try #require(forwards.deltas[name]?.dense.values), try #require(backwards.deltas[name]?.dense.values)
         )
         #expect(zip(one, other).allSatisfy { abs($0 - $1) < 1e-14 })
         #expect(throws: ModelError.self) {
             try MergedBackbone(
-                base: base, adapters: [.init(again), .init(again)], method: method, settings: try .sum(1))
+                base: base, adapters: [.init(again), .init(again)], merge: try .sum(1))
         }
         #expect(throws: ModelError.self) {
             try MergedBackbone(
-                base: base, adapters: [.init(again, weight: .nan)], method: method, settings: try .sum(1))
+                base: base, adapters: [.init(again, weight: .nan)], merge: try .sum(1))
         }
     }
 

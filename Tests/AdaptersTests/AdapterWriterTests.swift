@@ -27,7 +27,7 @@ import VisionTransformers
     private func merged(_ names: [String], scale: Double = 1) throws -> MergedBackbone {
         try MergedBackbone(
             base: base, adapters: names.map { .init(try Adapter(task: $0, path: casePath($0), base: base)) },
-            method: MergeMethod.all[0], settings: try .sum(scale))
+            merge: try .sum(scale))
     }
 
     private func largestDifference(_ a: [String: WeightDelta], _ b: [String: WeightDelta]) -> Double {
@@ -79,7 +79,7 @@ import VisionTransformers
     }
 
     @Test func whatLoRACannotHoldIsNamed() throws {
-        let vector = MergeMethod(name: "x", formula: "", source: "", parameters: [MergeMethod.scale]) { _, _ in
+        let vector = MergeMethod("x", formula: "", source: "") { _ in
             [
                 "layers.0.norm1.weight": WeightDelta(shape: [48], .dense(Matrix(rows: 48, columns: 1, repeating: 1))),
                 "layers.1.norm1.bias": WeightDelta(shape: [48], .dense(Matrix(rows: 48, columns: 1))),
@@ -92,7 +92,7 @@ import VisionTransformers
             } catch { #expect("\(error)".contains(reason), "\(error)") }
         }
         refused(
-            try MergedBackbone(base: base, adapters: [], method: vector, settings: MergeSettings(for: vector)),
+            try MergedBackbone(base: base, adapters: [], merge: ConfiguredMethod(vector)),
             "LoRA cannot hold the merged delta of layers.0.norm1.weight; ")
         refused(try merged(["a"], scale: 0), "changes nothing")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
@@ -107,33 +107,4 @@ import VisionTransformers
         #expect(throws: ModelError.self) { try AdapterWriter.write(merge, to: place, replaces: false) }
         try AdapterWriter.write(merge, to: place, replaces: true)
     }
-}
-
-@Suite struct RecordedMergeTests {
-    @Test(arguments: [
-        (#"{}"#, "format"), (#"{"format": "mergevit-bundle", "format_version": 9}"#, "format_version"),
-        (#"{"format": "mergevit-bundle", "format_version": 1}"#, "no \"recipe\" object"),
-        (#"{"format": "mergevit-bundle", "format_version": 1, "groups": []}"#, "format_version: expected 2"),
-        (recipe(#""method": "sum", "align": {}"#), "\"align\" is not known"),
-        (recipe(#""method": "magic""#), "method \"magic\" is not known"),
-        (recipe(#""method": "sum", "parameters": {"density": 1}"#), "no parameter \"density\""),
-        (recipe(#""method": "sum", "parameters": {}, "seed": -1"#), "seed"),
-        (
-            recipe(#""method": "sum", "parameters": {}, "base": {"path": "b", "sha256": {"../x": ""}}"#),
-            "no file's name"
-        ),
-        (recipe(#""method": "sum", "parameters": {}, "base": {"path": "b", "sha256": {"x": ""}}"#), "\"adapters\""),
-    ])
-    func brokenRecipesAreNamed(_ text: String, _ reason: String) throws {
-        let path = try SharedFolder.subfolder() + "/bundle.json"
-        try text.write(toFile: path, atomically: true, encoding: .utf8)
-        do {
-            _ = try RecordedMerge(path: path)
-            Issue.record("read")
-        } catch { #expect("\(error)".hasPrefix(path) && "\(error)".contains(reason), "\(error)") }
-    }
-}
-
-private func recipe(_ members: String) -> String {
-    #"{"format": "mergevit-bundle", "format_version": 1, "recipe": {\#(members)}}"#
 }

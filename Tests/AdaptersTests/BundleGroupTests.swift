@@ -23,7 +23,7 @@ import VisionTransformers
         try MergedBackbone(
             base: base,
             adapters: names.map { .init(try Adapter(task: $0, path: casePath($0), base: base), weight: weight) },
-            method: MergeMethod.all[0], settings: try .sum(scale))
+            merge: try .sum(scale))
     }
 
     func groups(_ names: [[String]]) throws -> [BundleGroup] {
@@ -104,7 +104,7 @@ import VisionTransformers
             #expect(error?.reason.contains(reason) == true, "\(reason)")
         }
         let elsewhere = try MergedBackbone(
-            base: Checkpoint(folder: casePath("base")), adapters: [], method: MergeMethod.all[0], settings: .sum(1))
+            base: Checkpoint(folder: casePath("base")), adapters: [], merge: .sum(1))
         let error = #expect(throws: ModelError.self) {
             try BundleWriter.write(
                 groups: [BundleGroup(merged(["a"])), .init(elsewhere, heads: try BundleGroup(merged(["b"])).heads)],

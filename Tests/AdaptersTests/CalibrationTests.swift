@@ -148,34 +148,34 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         adapters = try ["a", "b"].map { .init(try Adapter(task: $0, path: casePath($0), base: base)) }
     }
 
-    func calibrator(_ count: Int = 150) throws -> Calibrator {
-        try Calibrator(
+    func tuner(_ count: Int = 150) throws -> MergeTuner {
+        try MergeTuner(
             base: base, adapters: adapters, images: adapters.map { noiseImages($0.adapter.task, count: count) },
             imageSize: base.configuration.imageSize, threads: 2)
     }
 
     func merge(_ adapters: [WeightedAdapter], scale: Double) throws -> MergedBackbone {
-        try MergedBackbone(base: base, adapters: adapters, method: MergeMethod.all[0], settings: .sum(scale))
+        try MergedBackbone(base: base, adapters: adapters, merge: .sum(scale))
     }
 
     @Test func aSingleAdapterIsBestAtScaleOne() throws {
-        let calibrator = try calibrator()
+        let tuner = try tuner()
         let alone = try merge([adapters[0]], scale: 0.5)
-        let (best, losses) = try calibrator.chooseScale(of: alone, among: [0.5, 1, 1.5], aligning: false)
-        #expect(best.settings["scale"] == 1)
+        let (best, losses) = try tuner.chooseScale(of: alone, among: [0.5, 1, 1.5], aligning: false)
+        #expect(best.scale == 1)
         #expect(losses.map(\.scale) == [0.5, 1, 1.5])
         #expect(losses[1].loss < 1e-9 && losses[0].loss > 1e-6)
         let scales = (1...40).map { Double($0) / 20 }
-        let (found, tried) = try calibrator.chooseScale(of: alone, among: scales, aligning: false)
-        #expect(found.settings["scale"] == 1 && tried.count < 20)
+        let (found, tried) = try tuner.chooseScale(of: alone, among: scales, aligning: false)
+        #expect(found.scale == 1 && tried.count < 20)
         #expect(
             try best.parameter("layers.0.mlp.fc1.weight")
                 == merge([adapters[0]], scale: 1).parameter("layers.0.mlp.fc1.weight"))
     }
 
     @Test func aligningBringsAnswersNearer() throws {
-        let calibrator = try calibrator()
-        for result in try calibrator.align(try merge(adapters, scale: 0.5)) {
+        let tuner = try tuner()
+        for result in try tuner.align(try merge(adapters, scale: 0.5)) {
             #expect(result.after.divergence < result.before.divergence)
             #expect(result.head.weight.shape == [result.head.classes.count, base.configuration.featureSize])
         }
@@ -183,25 +183,25 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
 
     /// The merge of one adapter is that adapter, and its own head cannot be bettered.
     @Test func aHeadThatAlignmentMakesNoBetterStays() throws {
-        let (calibrator, alone) = (try calibrator(), try merge([adapters[0]], scale: 1))
-        let result = try #require(try calibrator.align(alone).first)
+        let (tuner, alone) = (try tuner(), try merge([adapters[0]], scale: 1))
+        let result = try #require(try tuner.align(alone).first)
         #expect(result.isKept && !result.isBetter && result.head == adapters[0].adapter.head)
         #expect(result.agreement == result.before && result.before.sameLabel == 1)
-        #expect(try calibrator.alignedHeads(of: alone) { _ in } == [result.head])
+        #expect(try tuner.align(alone).map(\.head) == [result.head])
         // What an earlier merge decided is done again, whatever the images say.
         let both = try merge(adapters, scale: 0.5)
-        let kept = try calibrator.align(both, keeping: [adapters[1].adapter.task])
+        let kept = try tuner.align(both, leaving: [adapters[1].adapter.task])
         #expect(kept.map(\.isKept) == [false, true] && kept[1].head == adapters[1].adapter.head)
-        #expect(try calibrator.align(alone, keeping: []).map(\.isKept) == [false])
+        #expect(try tuner.align(alone, leaving: []).map(\.isKept) == [false])
     }
 
     /// The search needs as many trials as it says, and finds the least loss wherever it is.
     @Test func aSearchTakesNoMoreTrialsThanItSays() {
         for (count, most) in [(1, 1), (2, 2), (3, 3), (17, 9)] {
-            #expect(Calibrator.mostTrials(of: count) == most)
+            #expect(MergeTuner.mostTrials(of: count) == most)
             for least in 0..<count {
                 var tried: [Int: Double] = [:]
-                Calibrator.search(count) { index in
+                MergeTuner.search(count) { index in
                     tried[index] = Double(abs(index - least))
                     return Double(abs(index - least))
                 }
@@ -211,10 +211,10 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
     }
 
     @Test func groupsAreAsFewAsTheDropAllows() throws {
-        let calibrator = try calibrator()
-        let one = try calibrator.groups(of: adapters, maximumDrop: 1) { group, _ in try merge(group, scale: 0.5) }
+        let tuner = try tuner()
+        let one = try tuner.groups(of: adapters, maximumDrop: 1) { group, _ in try merge(group, scale: 0.5) }
         #expect(one.merges.map { $0.adapters.map(\.adapter.task) } == [["a", "b"]])
-        let two = try calibrator.groups(of: adapters, maximumDrop: -1) { group, _ in
+        let two = try tuner.groups(of: adapters, maximumDrop: -1) { group, _ in
             try merge(group, scale: group.count == 1 ? 1 : 0.5)
         }
         #expect(two.merges.map { $0.adapters.map(\.adapter.task) } == [["a"], ["b"]])
@@ -222,9 +222,9 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
     }
 
     @Test func imagesAreNeededForEveryTask() throws {
-        #expect(throws: ModelError.self) { try calibrator(9) }
+        #expect(throws: ModelError.self) { try tuner(9) }
         #expect(throws: ModelError.self) {
-            try Calibrator(
+            try MergeTuner(
                 base: base, adapters: adapters, images: [noiseImages("a", count: 50)],
                 imageSize: base.configuration.imageSize, threads: 1)
         }

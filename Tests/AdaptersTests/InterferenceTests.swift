@@ -69,7 +69,7 @@ private func near(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-12) -> Boo
         let inner = zip(a.values, b.values).reduce(0) { $0 + $1.0 * $1.1 }
         #expect(near(pair.measure.cosine, inner / (a.norm * b.norm)))
         #expect(near(pair.measure.normRatio, a.norm / b.norm))
-        #expect(near(pair.places.first?.weight, a.norm * b.norm))
+        #expect(near(pair.parameters.first?.weight, a.norm * b.norm))
         let (left, right) = (try a.singularValueDecomposition(), try b.singularValueDecomposition())
         let product = Matrix.product(left.u.firstColumns(2), transposed: true, right.u.firstColumns(7))
         #expect(near(pair.measure.columnOverlap, product.norm * product.norm / 2))
@@ -96,7 +96,7 @@ private func near(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-12) -> Boo
         let interference = try Interference(adapters, base: base)
         #expect(interference.pairs.count == 6 && interference.norms.allSatisfy { $0 > 0 })
         let twins = try #require(interference.pairs.first { $0.first == "a" && $0.second == "a_oldnames" })
-        #expect(near(twins.measure.cosine, 1) && twins.places.count == 6)
+        #expect(near(twins.measure.cosine, 1) && twins.parameters.count == 6)
         let dora = try #require(interference.pairs.first { $0.second == "dora" })
         #expect(dora.measure.columnOverlap > 0.7)
     }

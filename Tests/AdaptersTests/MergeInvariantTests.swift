@@ -6,7 +6,7 @@ import VisionTransformers
 
 /// What must hold of merge methods whatever the adapters are.
 @Suite struct MergeInvariantTests {
-    static let methods = MergeMethod.all.filter { !$0.isTrained }
+    static let methods = MergeMethod.all
     static let names = methods.map(\.name)
     /// Those that give one adapter back as it is, when nothing is trimmed.
     static let faithful = names.filter { !["core-tsv-iso", "core-iso-c", "core-iso-cts"].contains($0) }
@@ -19,8 +19,12 @@ import VisionTransformers
         let all = MergeMethod.all.map(\.name)
         #expect(Set(all).count == all.count && all.first == "sum")
         for method in MergeMethod.all {
-            #expect(method.parameters.allSatisfy { $0.accepts($0.defaultValue) }, "\(method.name)")
-            #expect(method.parameters.contains { $0.name == "scale" } != method.isTrained)
+            #expect(throws: Never.self, "\(method.name)") { try ConfiguredMethod(method) }
+            for parameter in method.parameters {
+                guard case .value(let value) = parameter.defaultValue else { continue }
+                #expect(throws: Never.self, "\(method.name)") { try ConfiguredMethod(method, [parameter.name: value]) }
+            }
+            #expect(method.parameters.first?.name == "scale")
         }
     }
 

@@ -6,33 +6,59 @@ import VisionTransformers
 
 /// Parameters that make no sense, and adapters that a method cannot merge: refused by name.
 @Suite struct MergeParameterTests {
-    static let bad: [(method: String, parameter: String, value: Double)] =
-        MergeMethod.all.flatMap { method in
-            method.parameters.flatMap { parameter -> [(String, String, Double)] in
-                var values = [Double.nan, .infinity, parameter.range.upperBound + 1, parameter.range.lowerBound - 1]
-                if parameter.isAboveLower { values.append(parameter.range.lowerBound) }
-                if parameter.isWhole { values.append(parameter.range.lowerBound + 0.5) }
-                return values.map { (method.name, parameter.name, $0) }
-            }
-        }
+    static let parameters = MergeMethod.all.flatMap { method in method.parameters.map { (method.name, $0.name) } }
 
-    @Test(arguments: bad) func valuesOutOfRangeAreRefused(_ method: String, _ parameter: String, _ value: Double) throws
-    {
+    @Test(arguments: parameters) func valuesOutOfRangeAreRefused(_ method: String, _ name: String) throws {
         let method = try #require(MergeMethod.named(method))
-        let error = #expect(throws: SettingError.self) { try MergeSettings([parameter: value], for: method) }
-        #expect(error?.reason.hasPrefix("\(parameter): expected ") == true)
+        let parameter = try #require(method.parameters.first { $0.name == name })
+        var bad: [MergeParameter.Value] = []
+        switch parameter.kind {
+        case .number(let range, let isAboveLower):
+            bad = [.nan, .infinity, range.upperBound + 1, range.lowerBound - 1].map { .number($0) }
+            if isAboveLower { bad.append(.number(range.lowerBound)) }
+            bad += [.flag(true), .choice("x")]
+        case .count(let range):
+            bad = [.count(range.upperBound + 1), .count(range.lowerBound - 1), .number(1.5), .flag(true)]
+        case .choice: bad = [.choice("x"), .count(0), .number(1)]
+        case .flag: bad = [.count(0), .choice("yes")]
+        }
+        for value in bad {
+            let error = #expect(throws: ParameterError.self) { try ConfiguredMethod(method, [name: value]) }
+            #expect("\(try #require(error))".hasPrefix("\(name): expected "))
+        }
     }
 
-    @Test func densityAndRankHaveBounds() throws {
-        let ctm = try #require(MergeMethod.named("ctm"))
-        for (name, value, words) in [
-            ("density", 0.0, "a number above 0, up to 1, found 0.0"), ("density", 1.5, "found 1.5"),
-            ("rank", 0, "a whole number from 1 to 65536"), ("rank", 2.5, "found 2.5"),
-        ] {
-            let error = #expect(throws: SettingError.self) { try MergeSettings([name: value], for: ctm) }
-            #expect(error?.reason.contains(words) == true)
+    @Test func textsAreReadByTheKindOfTheParameter() throws {
+        func read(_ method: String, _ name: String, _ text: String) throws -> MergeParameter.Value {
+            let parameters = MergeMethod.named(method)?.parameters ?? DistillationSettings.parameters
+            return try #require(parameters.first { $0.name == name }).value(text)
         }
-        #expect(throws: SettingError.self) { try MergeSettings(["density": 0.5], for: MergeMethod.all[0]) }
+        #expect(try read("ties", "density", "0.25") == .number(0.25))
+        #expect(try read("ctm", "rank", "8") == .count(8))
+        #expect(try read("peft-ties", "majority", "frequency") == .choice("frequency"))
+        #expect(try read("distill", "flip", "no") == .flag(false) && read("distill", "flip", "True") == .flag(true))
+        for (method, name, text, words) in [
+            ("ties", "density", "0", "expected a number above 0, up to 1, found 0"),
+            ("ties", "density", "x", "found x"), ("ties", "density", "nan", "found nan"),
+            ("ctm", "rank", "2.5", "a whole number from 1 to 65536, found 2.5"),
+            (
+                "peft-ties", "majority", "frequncy",
+                "expected total or frequency, found frequncy; did you mean frequency?"
+            ),
+            ("peft-svd", "rank", "0", "from 1 to 65536, or nothing for the largest rank of the adapters, found 0"),
+            ("distill", "flip", "1", "expected yes or no, found 1"),
+        ] {
+            let error = #expect(throws: ParameterError.self) { try read(method, name, text) }
+            #expect("\(try #require(error))".contains(words), "\(String(describing: error))")
+        }
+        let error = #expect(throws: ParameterError.self) {
+            try ConfiguredMethod(#require(MergeMethod.named("ties")), ["densty": 0.5])
+        }
+        #expect(
+            error?.description
+                == "ties has no parameter \"densty\" (did you mean \"density\"?); it has scale, density")
+        #expect(throws: ParameterError.self) { try ConfiguredMethod(MergeMethod.all[0], ["density": 0.5]) }
+        #expect(throws: UnknownMethod.self) { try MergeMethod.required("tise") }
     }
 
     @Test(arguments: MergeMethod.all.map(\.name).filter { $0.hasPrefix("peft-") })
@@ -40,14 +66,14 @@ import VisionTransformers
         let method = try #require(MergeMethod.named(name))
         let tasks = RandomDeltas.three()
         let dense = tasks[1].mapped { WeightDelta(shape: $0.shape, .dense($0.dense)) }
-        let error = #expect(throws: SettingError.self) { try method.merged([tasks[0], dense]) }
+        let error = #expect(throws: MergeMethodError.self) { try method.merged([tasks[0], dense]) }
         #expect(error?.reason.contains("t2") == true && error?.reason.hasPrefix(name) == true)
 
         let uneven = [tasks[0], RandomDeltas.task("wide", rank: 5, seed: 4)]
         if name == "peft-cat" || name.hasSuffix("svd") {
             #expect(try method.merged(uneven).count == 4)
         } else {
-            let error = #expect(throws: SettingError.self) { try method.merged(uneven) }
+            let error = #expect(throws: MergeMethodError.self) { try method.merged(uneven) }
             #expect(error?.reason.contains("t1 has 3, wide has 5") == true)
         }
         // A target that only one adapter has is merged as it is there.
@@ -59,7 +85,7 @@ import VisionTransformers
     func theRankAskedForIsTheRankGiven(_ name: String) throws {
         let method = try #require(MergeMethod.named(name))
         for rank in [1, 4, 1000] {
-            let merged = try method.merged(RandomDeltas.three(), ["rank": Double(rank)])
+            let merged = try method.merged(RandomDeltas.three(), ["rank": .count(rank)])
             for name in ["p", "q", "c"] {
                 let delta = try #require(merged[name])
                 guard case .lowRank(let b, let a, _) = delta.storage else {

@@ -17,10 +17,10 @@ import VisionTransformers
         let recipe = try #require(try JSON(contentsOf: casePath("peft_\(name).json")).objectValue)
         let type = try #require(recipe["combination_type"]?.stringValue)
         let method = try #require(MergeMethod.named("peft-" + type.split(separator: "_").joined(separator: "-")))
-        var values: [String: Double] = [:]
-        values["density"] = recipe["density"]?.doubleValue
-        values["rank"] = recipe["svd_rank"]?.doubleValue
-        if recipe["majority_sign_method"]?.stringValue == "frequency" { values["majority"] = 1 }
+        var values: [String: MergeParameter.Value] = [:]
+        values["density"] = (recipe["density"]?.doubleValue).map { .number($0) }
+        values["rank"] = (recipe["svd_rank"]?.intValue).map { .count($0) }
+        if recipe["majority_sign_method"]?.stringValue == "frequency" { values["majority"] = "frequency" }
         let names = try #require(recipe["adapters"]?.arrayValue).compactMap(\.stringValue)
         let weights = try #require(recipe["weights"]?.arrayValue).compactMap(\.doubleValue)
         let adapters = try zip(names, weights).map { name, weight in
@@ -28,7 +28,7 @@ import VisionTransformers
         }
         #expect(adapters.count == 3)
         let merged = try MergedBackbone(
-            base: base, adapters: adapters, method: method, settings: try MergeSettings(values, for: method))
+            base: base, adapters: adapters, merge: ConfiguredMethod(method, values))
         let expected = try SafetensorsFile(path: casePath("peft_\(name).safetensors"))
         #expect(expected.entries.count == 6 && merged.deltas.count == 6)
         var largest = 0.0

@@ -50,14 +50,14 @@ extension TaskVector {
 
 extension MergeMethod {
     /// Merges with some parameters set.
-    func merged(_ tasks: [TaskVector], _ values: [String: Double] = [:], seed: UInt64 = 0) throws -> [String:
-        WeightDelta]
-    {
-        try merge(tasks, try MergeSettings(values, for: self, seed: seed))
+    func merged(
+        _ tasks: [TaskVector], _ values: [String: MergeParameter.Value] = [:], seed: UInt64 = 0
+    ) throws -> [String: WeightDelta] {
+        try ConfiguredMethod(self, values, seed: seed).merged(tasks)
     }
 
     /// The parameters at which nothing is trimmed, dropped or cut.
-    var lossless: [String: Double] {
+    var lossless: [String: MergeParameter.Value] {
         parameters.contains { $0.name == "density" } ? ["density": 1] : [:]
     }
 }

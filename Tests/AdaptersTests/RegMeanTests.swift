@@ -25,8 +25,8 @@ import VisionTransformers
     }
 
     func merge(_ tasks: [TaskVector], damping: Double) throws -> Matrix {
-        let settings = try MergeSettings(["damping": damping], for: .regMean)
-        return try #require(MergeMethod.regMean.merge(tasks, settings)[name]?.dense)
+        let method = try ConfiguredMethod(.regMean, ["damping": .number(damping)])
+        return try #require(method.merged(tasks)[name]?.dense)
     }
 
     func distance(_ a: Matrix, _ b: Matrix) -> Double { (a - b).norm / b.norm }
@@ -70,9 +70,9 @@ import VisionTransformers
         let images = CalibrationImages(task: "a", count: 20) { index, patches in
             for position in patches.indices { patches[position] = Float((position * 31 + index * 17) % 101) / 50 - 1 }
         }
-        let calibrator = try Calibrator(
+        let tuner = try MergeTuner(
             base: base, adapters: [adapter], images: [images], imageSize: base.configuration.imageSize, threads: 2)
-        let moments = try calibrator.inputMoments(of: "a", modules: Set(adapter.adapter.modules))
+        let moments = try tuner.inputMoments(of: "a", modules: Set(adapter.adapter.modules))
         #expect(Set(adapter.adapter.modules).isSubset(of: moments.keys))
         let gram = try #require(moments["layers.1.mlp.fc1"])
         #expect(gram.rows == 48)
@@ -93,7 +93,7 @@ import VisionTransformers
             for position in patches.indices { patches[position] = Float((position * 37 + index * 23) % 103) / 51 - 1 }
         }
         let moments = try [1, 2, 3].map { threads in
-            try Calibrator(
+            try MergeTuner(
                 base: base, adapters: [adapter], images: [images], imageSize: base.configuration.imageSize,
                 threads: threads
             ).inputMoments(of: "a", modules: Set(adapter.adapter.modules))

@@ -10,11 +10,11 @@ import VisionTransformers
     init() throws { cases = try CalibratorTests() }
 
     @Test func aSingleAdapterIsBestAtScaleOneFromWhereverTheSearchBegins() throws {
-        let calibrator = try cases.calibrator()
+        let tuner = try cases.tuner()
         let alone = try cases.merge([cases.adapters[0]], scale: 0.5)
         for start in [0.1, 0.9, 1, 7] {
             var images = 0
-            let found = try calibrator.chooseScales(
+            let found = try tuner.chooseScales(
                 of: alone, among: [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2], near: start, aligning: [false], limit: 20
             ) { images += $0 }
             #expect(found == [1])
@@ -24,37 +24,37 @@ import VisionTransformers
     }
 
     @Test func theScaleIsThatOfTheExhaustiveSearch() throws {
-        let (calibrator, scales) = (try cases.calibrator(), [0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4])
+        let (tuner, scales) = (try cases.tuner(), [0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4])
         let both = try cases.merge(cases.adapters, scale: 1)
-        let found = try calibrator.chooseScales(
+        let found = try tuner.chooseScales(
             of: both, among: scales, near: 0.7, aligning: [false, true], limit: 30
         ) { _ in }
         for (choice, aligning) in [false, true].enumerated() {
             let losses = try scales.map { scale in
-                try calibrator.chooseScale(of: both, among: [scale], aligning: aligning, limit: 30).losses[0].loss
+                try tuner.chooseScale(of: both, among: [scale], aligning: aligning, limit: 30).losses[0].loss
             }
             let best = try #require(losses.indices.min { losses[$0] < losses[$1] })
             #expect(found[choice] == scales[best], "\(aligning) \(losses)")
         }
     }
 
-    @Test func alignedHeadsAreThoseOfAlign() throws {
-        let calibrator = try cases.calibrator()
+    @Test func alignmentTellsOfItsImages() throws {
+        let tuner = try cases.tuner()
         let both = try cases.merge(cases.adapters, scale: 0.6)
         var images = 0
-        let heads = try calibrator.alignedHeads(of: both) { images += $0 }
-        #expect(try heads == calibrator.align(both).map(\.head) && images == 2 * 150)
+        let heads = try tuner.align(both) { images += $0 }.map(\.head)
+        #expect(try heads == tuner.align(both).map(\.head) && images == 2 * 150)
     }
 
     @Test func aSearchThatIsToldToStopStops() throws {
         struct Stop: Error {}
-        let calibrator = try cases.calibrator()
+        let tuner = try cases.tuner()
         let both = try cases.merge(cases.adapters, scale: 1)
         #expect(throws: Stop.self) {
-            try calibrator.chooseScales(of: both, among: [0.5, 1], near: 1, aligning: [true], limit: 10) { _ in
+            try tuner.chooseScales(of: both, among: [0.5, 1], near: 1, aligning: [true], limit: 10) { _ in
                 throw Stop()
             }
         }
-        #expect(try calibrator.chooseScales(of: both, among: [], near: 1, aligning: [true], limit: 10) { _ in } == [1])
+        #expect(try tuner.chooseScales(of: both, among: [], near: 1, aligning: [true], limit: 10) { _ in } == [1])
     }
 }

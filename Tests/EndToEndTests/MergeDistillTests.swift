@@ -97,7 +97,8 @@ struct DistillScene: StepScene {
     @Test(arguments: [
         (["--from", "ties", "--method", "sum"], "--from and --steps belong to --method distill"),
         (["--from", "distill"], "--from distill: expected a method that does not train"),
-        (["--from", "none"], "--from \"none\" is not known"), (["--set", "beta=1"], "sum has no parameter \"beta\""),
+        (["--from", "none"], "--from \"none\" is not known"),
+        (["--set", "beta=1"], "distill from sum has no parameter \"beta\""),
         (["--steps", "3", "--minutes", "1"], "--steps and --minutes: give one"),
         (["--minutes", "0"], "--minutes must be above 0"), (["--max-drop", "5"], "--max-drop compares many merges"),
         (["--steps", "3", "--set", "steps=4"], "are the same"),
@@ -142,7 +143,7 @@ struct DistillScene: StepScene {
                     + "to resume, run the same command with --resume\n"), "\(run.errors)")
         #expect(try scratch.entries() == [".a.training", "images"])
         let again = try scene.run("a")
-        #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
+        #expect(again.exitCode == 3 && again.errors.contains("--resume resumes it, --force starts over"))
         let other = try scene.run("a", DistillScene.short + ["--set", "lr=0.01", "--resume"])
         #expect(
             other.exitCode == 3

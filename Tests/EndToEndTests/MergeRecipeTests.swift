@@ -67,7 +67,7 @@ import Testing
         #expect(try runMergeVit(try place(), folder: scratch.url).exitCode == 0)
         try scratch.write("labels.json", Array(#"["1", "2", "3", "4", "5", "6", "7"]"#.utf8))
         let run = try run("merge", "--recipe", "first/bundle.json", "-o", "again")
-        #expect(run.exitCode == 3 && run.errors.contains("labels.json: was not there when first/bundle.json was made"))
+        #expect(run.exitCode == 3 && run.errors.contains("labels.json: did not exist when the recipe was made"))
     }
 
     @Test(arguments: [
@@ -110,7 +110,7 @@ import Testing
         #expect(run.exitCode == 0)
         #expect(
             run.errors.contains("12 modules of rank 8, ")
-                && run.errors.contains(" of the change's energy kept, least in "))
+                && run.errors.contains(" of the delta's energy kept, least in "))
         #expect(try scratch.entries("cut").contains("labels.trash.json"))
         let bias = try runMergeVit(
             ["merge", "--base", Samples.base, "--base-alone", "--as", "adapter", "-o", "none"], folder: scratch.url)

@@ -134,6 +134,27 @@ func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finishe
     }
 
     /// Three adapters at the default scale are worth a word; a scale that was asked for is not.
+    /// A recipe that mergevit 0.1 wrote, with numbers for the choice and for the rank.
+    @Test func aRecipeOfVersion1MakesTheSameMerge() throws {
+        try FileManager.default.createSymbolicLink(
+            atPath: scratch.path("samples"), withDestinationPath: Samples.folder)
+        let again = try runMergeVit(
+            "merge", "-q", "--recipe", Samples.testCase("recipe_v1.json"), "-o", "again", folder: scratch.url)
+        try #require(again.exitCode == 0, "\(again.errors)")
+        let run = try runMergeVit(
+            "merge", "-q", "--base", "samples/base", "--adapter", "traffic=samples/adapters/traffic", "--adapter",
+            "trash=samples/adapters/trash", "--method", "peft-ties-svd", "--set", "majority=frequency", "--set",
+            "rank=4",
+            "--set", "clamp=0.9", "--scale", "0.5", "-o", "new", folder: scratch.url)
+        try #require(run.exitCode == 0, "\(run.errors)")
+        for file in ["model.safetensors", "bundle.json"] {
+            #expect(try scratch.read("again/\(file)") == scratch.read("new/\(file)"), "\(file)")
+        }
+        let recipe = try JSON(contentsOf: scratch.path("new/bundle.json")).objectValue?["recipe"]?.objectValue
+        #expect(recipe?["format_version"] == .int(2))
+        #expect(recipe?["parameters"]?.objectValue?["majority"] == "frequency")
+    }
+
     @Test func addingUpManyAdaptersAsTheyAreIsSpokenOf() throws {
         let three = adapters("corn", "trash", "aerial")
         let plain = try merge(three + ["-o", "plain"], in: scratch)
@@ -235,7 +256,15 @@ func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finishe
         (["--adapter", "a/b=x"], "task name \"a/b\""), (["--adapter", "status=x"], "task name \"status\""),
         (["--adapter", "corn"], "'corn'"), (["--adapter", "x="], "'x='"), (["--adapter", "=x"], "'=x'"),
         (["--method", "bogus"], "--method \"bogus\" is not known; known are sum"),
-        (["--scale", "nan"], "--scale must be a finite number"), (["--scale", "much"], "'much'"),
+        (["--method", "tise"], "--method \"tise\" is not known (did you mean \"ties\"?); known are sum"),
+        (["--method", "ties", "--set", "densty=1"], "no parameter \"densty\" (did you mean \"density\"?)"),
+        (["--method", "ties", "--set", "density=x"], "--set density=x: expected a number above 0, up to 1."),
+        (
+            ["--method", "peft-ties", "--set", "majority=frequncy"],
+            "--set majority=frequncy: expected total or frequency; did you mean frequency?"
+        ),
+        (["--method", "peft-ties", "--set", "majority=1"], "--set majority=1: expected total or frequency."),
+        (["--scale", "nan"], "--scale nan: expected a number from -1000 to 1000."), (["--scale", "much"], "'much'"),
     ])
     func wrongUsageIsExitCode2(_ arguments: [String], _ reason: String) throws {
         let run = try merge(["--adapter", "corn=\(Samples.adapter("corn"))", "-o", "out"] + arguments, in: scratch)

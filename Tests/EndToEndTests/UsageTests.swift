@@ -47,7 +47,9 @@ import Testing
         let run = try runMergeVit("merge", "--list-methods")
         #expect(run.exitCode == 0 && run.errors.isEmpty)
         #expect(run.output.hasPrefix("sum (default)\n    ΔW = s · Σ w_t ΔW_t\n    source: Ilharco"))
-        #expect(run.output.contains("    density = 0.2: share of a task's elements that is kept; a number above 0, "))
+        #expect(
+            run.output.contains(
+                "    density: share of a task's elements that is kept; a number above 0, up to 1 (default: 0.2)"))
         #expect(run.output.contains("\npeft-magnitude-prune-svd\n") && run.output.contains("    data: none\n"))
         #expect(try runMergeVit("merge").exitCode == 2)
     }

@@ -62,9 +62,12 @@ struct DistillationScene {
     func tasks() throws -> [DistillationTask] { [try task("one", seed: 1), try task("two", seed: 2)] }
 
     /// Settings of small runs.
-    static func settings(_ change: [String: Double] = [:]) throws -> DistillationSettings {
-        let usual = ["steps": 36, "batch": 2, "lr": 0.003]
-        return DistillationSettings(try MergeSettings(usual.merging(change) { $1 }, for: .distill, seed: 4))
+    static func settings(
+        _ change: [String: MergeParameter.Value] = [:], rank: Int? = nil
+    ) throws -> DistillationSettings {
+        let usual: [String: MergeParameter.Value] = ["steps": 36, "batch": 2, "lr": 0.003]
+        return try DistillationSettings(
+            usual.merging(change) { $1 }.merging(rank.map { ["rank": .count($0)] } ?? [:]) { $1 }, seed: 4)
     }
 
     func trainer(

@@ -1,6 +1,6 @@
 package import VisionTransformers
 
-extension Calibrator {
+extension MergeTuner {
     /// The variance of each part of the features (see `BackboneFamily.featureParts`) that a task's single adapter gives of the task's
     /// images, summed over the part's elements.
     ///

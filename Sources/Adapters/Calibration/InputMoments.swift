@@ -2,7 +2,7 @@ package import Compute
 import Tensors
 import VisionTransformers
 
-extension Calibrator {
+extension MergeTuner {
     /// Σ xᵀx / n of what each adapted module reads when a task's single adapter sees the task's images, by module.
     ///
     /// Forward passes only; the sums are kept for each layer, so memory does not grow with the number of images. Images are

@@ -78,7 +78,7 @@ package enum GroupScale: Sendable, Equatable {
     case given(Double)
 }
 
-extension Calibrator {
+extension MergeTuner {
     /// Finds the fewest groups of tasks with which every task keeps the labels of its single adapter on all but a share of
     /// the held-out images.
     ///

@@ -1,8 +1,7 @@
 import Compute
 import VisionTransformers
 
-/// A change as u · diag(values) · vt, cut to its numerical rank: what its subspaces and its best approximations are read
-/// from.
+/// A delta as u · diag(values) · vt, cut to its numerical rank: its subspaces and best approximations follow from it.
 struct DeltaSVD {
     /// An orthonormal basis of the column space, (rows, r).
     let u: Matrix
@@ -13,8 +12,8 @@ struct DeltaSVD {
     /// The Frobenius norm.
     let norm: Double
 
-    /// Decomposes a change: by QR of the factors and a decomposition of the core between them, which is as small as the
-    /// rank; a dense change, or one with more factors than the matrix has rows or columns, as the matrix that it is.
+    /// Decomposes a delta: by QR of the factors and a decomposition of the core between them, which is as small as the
+    /// rank; a dense delta, or one with more factors than the matrix has rows or columns, as the whole matrix.
     ///
     /// - Throws: `ModelError` naming the parameter when values are not finite; `ComputeError` of LAPACK.
     init(_ delta: WeightDelta, of parameter: String) throws {
@@ -39,43 +38,14 @@ struct DeltaSVD {
         norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
     }
 
-    /// How this change and another of the same parameter get in each other's way.
-    func measure(_ other: DeltaSVD) -> Interference.Measure {
-        let columns = Matrix.product(u, transposed: true, other.u)
-        let rows = Matrix.product(vt, transposed: false, other.vt, transposed: true)
-        var inner = 0.0
-        for row in 0..<columns.rows {
-            for column in 0..<columns.columns {
-                inner += values[row] * other.values[column] * columns[row, column] * rows[row, column]
-            }
-        }
-        let least = Double(min(values.count, other.values.count))
-        func overlap(_ product: Matrix) -> Double { least > 0 ? min(1, product.norm * product.norm / least) : 0 }
-        return Interference.Measure(
-            normRatio: other.norm > 0 ? norm / other.norm : nil,
-            cosine: least > 0 ? max(-1, min(1, inner / (norm * other.norm))) : 0,
-            columnOverlap: overlap(columns), rowOverlap: overlap(rows))
-    }
-
-    /// The best approximation of a rank as b · a with the singular values shared out evenly, and the part of ‖ΔW‖² that it
-    /// leaves out.
+    /// The best approximation of a rank as b · a with the singular values shared out evenly, and the part of ‖ΔW‖² that is
+    /// lost.
     func cut(to rank: Int) -> (b: Matrix, a: Matrix, lost: Double) {
-        let kept = min(rank, values.count)
-        let roots = Matrix.diagonal(values.prefix(kept).map { $0.squareRoot() })
+        let count = min(rank, values.count)
+        let roots = Matrix.diagonal(values.prefix(count).map { $0.squareRoot() })
         return (
-            u.firstColumns(kept) * roots, roots * vt.firstRows(kept),
-            values.dropFirst(kept).reduce(0) { $0 + $1 * $1 }
+            u.firstColumns(count) * roots, roots * vt.firstRows(count),
+            values.dropFirst(count).reduce(0) { $0 + $1 * $1 }
         )
-    }
-}
-
-extension WeightDelta {
-    /// Whether everything that it is known by is a finite number.
-    var isFinite: Bool {
-        switch storage {
-        case .lowRank(let b, let a, let scale):
-            scale.isFinite && b.values.allSatisfy(\.isFinite) && a.values.allSatisfy(\.isFinite)
-        case .dense(let matrix): matrix.values.allSatisfy(\.isFinite)
-        }
     }
 }

@@ -1,14 +1,15 @@
+import Compute
 import Files
 import Tensors
 package import VisionTransformers
 
-/// How much the changes of several tasks get in each other's way: measured for every parameter that two tasks change and
-/// summed up for each pair.
+/// How much the deltas of several tasks interfere: measured for every parameter that two tasks change, and summed up for
+/// each pair.
 ///
-/// Everything follows from the factors b · a of the changes: QR of b and aᵀ, then a singular value decomposition of a core
+/// Everything follows from the factors b · a of the deltas: QR of b and aᵀ, then a singular value decomposition of a core
 /// as small as the rank. The cost is linear in a layer's width.
 package struct Interference: Sendable {
-    /// What two changes have to do with each other.
+    /// A comparison of two deltas.
     package struct Measure: Sendable, Equatable {
         /// ‖ΔW₁‖ / ‖ΔW₂‖, or nil when the second is zero.
         package let normRatio: Double?
@@ -19,18 +20,18 @@ package struct Interference: Sendable {
         /// ‖V₁ᵀV₂‖²_F / min(r₁, r₂) of the row spaces (what the layer reads), from 0 to 1.
         package let rowOverlap: Double
 
-        /// √(columnOverlap · rowOverlap) · (1 - cosine) / 2, from 0 to 1: 1 when one change is the other's negative, 0 when
+        /// √(columnOverlap · rowOverlap) · (1 - cosine) / 2, from 0 to 1: 1 when one delta is the other's negative, 0 when
         /// they are the same or work in spaces that do not meet.
         package var clash: Double { (columnOverlap * rowOverlap).squareRoot() * (1 - cosine) / 2 }
     }
 
     /// One parameter that both tasks of a pair change.
-    package struct Place: Sendable {
+    package struct ParameterInterference: Sendable {
         /// The parameter's canonical name.
         package let parameter: String
         /// What was measured.
         package let measure: Measure
-        /// ‖ΔW₁‖ ‖ΔW₂‖, the weight with which the place counts.
+        /// ‖ΔW₁‖ ‖ΔW₂‖, the weight with which the parameter counts.
         package let weight: Double
     }
 
@@ -41,19 +42,19 @@ package struct Interference: Sendable {
         /// The other one.
         package let second: String
         /// The parameters that both change, in the order of the layers.
-        package let places: [Place]
-        /// The ratio of the norms over these parameters, and the means of the rest, weighted by `Place.weight`.
+        package let parameters: [ParameterInterference]
+        /// The ratio of the norms over these parameters, and the means of the rest, weighted by `ParameterInterference.weight`.
         package let measure: Measure
 
-        /// The mean of the places' clashes by weight.
+        /// The mean of the parameters' clashes by weight.
         package var clash: Double {
-            let total = places.reduce(0) { $0 + $1.weight }
-            return total > 0 ? places.reduce(0) { $0 + $1.weight * $1.measure.clash } / total : 0
+            let total = parameters.reduce(0) { $0 + $1.weight }
+            return total > 0 ? parameters.reduce(0) { $0 + $1.weight * $1.measure.clash } / total : 0
         }
 
-        /// The place that contributes most to the clash, or nil when there is none.
-        package var worst: Place? {
-            places.max { $0.weight * $0.measure.clash < $1.weight * $1.measure.clash }
+        /// The parameter that contributes most to the clash, or nil when there is none.
+        package var worst: ParameterInterference? {
+            parameters.max { $0.weight * $0.measure.clash < $1.weight * $1.measure.clash }
                 .flatMap { $0.measure.clash > 0 ? $0 : nil }
         }
     }
@@ -66,16 +67,16 @@ package struct Interference: Sendable {
     /// The pair that clashes most, or nil when nothing clashes.
     package var worst: Pair? { pairs.max { $0.clash < $1.clash }.flatMap { $0.clash > 0 ? $0 : nil } }
 
-    /// Measures tasks whose changes are known.
+    /// Measures tasks by their deltas.
     ///
-    /// - Throws: `ModelError` naming a parameter whose change has values that are not finite.
+    /// - Throws: `ModelError` naming a parameter whose delta has values that are not finite.
     package init(_ tasks: [TaskVector]) throws {
         try self.init(tasks.map(\.task), parameters: Set(tasks.flatMap(\.deltas.keys))) { tasks[$0].deltas[$1] }
     }
 
     /// Measures adapters over the base that they were trained on, one parameter at a time.
     ///
-    /// - Throws: errors of reading the base; `ModelError` naming a parameter whose change has values that are not finite.
+    /// - Throws: errors of reading the base; `ModelError` naming a parameter whose delta has values that are not finite.
     package init(_ adapters: [Adapter], base: Checkpoint) throws {
         try self.init(adapters.map(\.task), parameters: Set(adapters.flatMap(\.changedParameters))) { index, name in
             guard adapters[index].changedParameters.contains(name) else { return nil }
@@ -85,10 +86,10 @@ package struct Interference: Sendable {
 
     private init(_ tasks: [String], parameters: Set<String>, delta: (Int, String) throws -> WeightDelta?) throws {
         let indices = tasks.indices.flatMap { first in (first + 1..<max(tasks.count, first + 1)).map { (first, $0) } }
-        var places = [[Place]](repeating: [], count: indices.count)
+        var interferences = [[ParameterInterference]](repeating: [], count: indices.count)
         var squares = [(Double, Double)](repeating: (0, 0), count: indices.count)
         var norms = [Double](repeating: 0, count: tasks.count)
-        for (done, parameter) in parameters.sorted(by: Interference.isBefore).enumerated() {
+        for (done, parameter) in parameters.sorted(by: ParameterNames.isBefore).enumerated() {
             try LongWork.report("comparing layers", done, of: parameters.count)
             let parts = try tasks.indices.map {
                 try delta($0, parameter).map { try DeltaSVD($0, of: parameter) }
@@ -96,8 +97,9 @@ package struct Interference: Sendable {
             for (index, part) in parts.enumerated() { norms[index] += part.map { $0.norm * $0.norm } ?? 0 }
             for (pair, (first, second)) in indices.enumerated() {
                 guard let one = parts[first], let other = parts[second] else { continue }
-                places[pair].append(
-                    Place(parameter: parameter, measure: one.measure(other), weight: one.norm * other.norm))
+                interferences[pair].append(
+                    ParameterInterference(
+                        parameter: parameter, measure: one.measure(other), weight: one.norm * other.norm))
                 squares[pair].0 += one.norm * one.norm
                 squares[pair].1 += other.norm * other.norm
             }
@@ -106,23 +108,38 @@ package struct Interference: Sendable {
         pairs = indices.enumerated().map { pair, tasksOfPair in
             let (one, other) = squares[pair]
             return Pair(
-                first: tasks[tasksOfPair.0], second: tasks[tasksOfPair.1], places: places[pair],
-                measure: Interference.mean(places[pair], ratio: other > 0 ? (one / other).squareRoot() : nil))
+                first: tasks[tasksOfPair.0], second: tasks[tasksOfPair.1], parameters: interferences[pair],
+                measure: Interference.mean(interferences[pair], ratio: other > 0 ? (one / other).squareRoot() : nil))
         }
     }
 
-    private static func mean(_ places: [Place], ratio: Double?) -> Measure {
-        let total = places.reduce(0) { $0 + $1.weight }
+    private static func mean(_ parameters: [ParameterInterference], ratio: Double?) -> Measure {
+        let total = parameters.reduce(0) { $0 + $1.weight }
         func mean(_ value: (Measure) -> Double) -> Double {
-            total > 0 ? places.reduce(0) { $0 + $1.weight * value($1.measure) } / total : 0
+            total > 0 ? parameters.reduce(0) { $0 + $1.weight * value($1.measure) } / total : 0
         }
         return Measure(
             normRatio: ratio, cosine: mean(\.cosine), columnOverlap: mean(\.columnOverlap),
             rowOverlap: mean(\.rowOverlap))
     }
+}
 
-    /// Whether a parameter stands before another in the network; what belongs to no layer comes first.
-    static func isBefore(_ a: String, _ b: String) -> Bool {
-        (ParameterNames.layer(of: a) ?? -1, a) < (ParameterNames.layer(of: b) ?? -1, b)
+extension DeltaSVD {
+    /// How this delta and another of the same parameter interfere.
+    fileprivate func measure(_ other: DeltaSVD) -> Interference.Measure {
+        let columns = Matrix.product(u, transposed: true, other.u)
+        let rows = Matrix.product(vt, transposed: false, other.vt, transposed: true)
+        var inner = 0.0
+        for row in 0..<columns.rows {
+            for column in 0..<columns.columns {
+                inner += values[row] * other.values[column] * columns[row, column] * rows[row, column]
+            }
+        }
+        let least = Double(min(values.count, other.values.count))
+        func overlap(_ product: Matrix) -> Double { least > 0 ? min(1, product.norm * product.norm / least) : 0 }
+        return Interference.Measure(
+            normRatio: other.norm > 0 ? norm / other.norm : nil,
+            cosine: least > 0 ? max(-1, min(1, inner / (norm * other.norm))) : 0,
+            columnOverlap: overlap(columns), rowOverlap: overlap(rows))
     }
 }

@@ -3,7 +3,7 @@ import Files
 package import Tensors
 package import VisionTransformers
 
-/// One adapter and how much of it is wanted in a merge.
+/// An adapter with its weight in a merge.
 package struct WeightedAdapter: Sendable {
     /// The adapter.
     package let adapter: Adapter
@@ -21,29 +21,29 @@ package struct WeightedAdapter: Sendable {
 package struct MergedBackbone: ParameterSource {
     /// The checkpoint without adapters.
     package let base: Checkpoint
-    /// What is merged into it.
+    /// The adapters that are merged.
     package let adapters: [WeightedAdapter]
-    /// How.
-    package let method: MergeMethod
-    /// The values of the method's parameters.
-    package let settings: MergeSettings
-    /// The merge that training began with, if this one was trained.
-    package let start: MergeRule?
-    /// The merged changes at scale 1, by parameter.
+    /// How they are merged.
+    package let plan: MergePlan
+    /// The merged deltas by parameter, without `factor`.
     private let unscaled: [String: WeightDelta]
 
-    /// The factor on the merged changes; 1 for a method that has none.
-    package var scale: Double { settings.values[MergeMethod.scale.name] ?? 1 }
+    /// The scale of the merge; of a distilled one, that of the merge that training started from.
+    package var scale: Double { plan.merge.scale }
 
-    /// The merged changes, by parameter.
-    package var deltas: [String: WeightDelta] { unscaled.mapValues { $0.scaled(by: scale) } }
+    /// The factor on the deltas. Those of a distilled merge have it in them.
+    private var factor: Double { plan.distillation == nil ? plan.merge.scale : 1 }
+
+    /// The merged deltas, by parameter.
+    package var deltas: [String: WeightDelta] { unscaled.mapValues { $0.scaled(by: factor) } }
 
     /// Merges the adapters.
     ///
-    /// - Parameter inputMoments: gives what a method that uses images wants (see `Calibrator.inputMoments`).
+    /// - Parameter inputMoments: gives the moments of the layers' inputs for a method that uses images
+    ///   (see `MergeTuner.inputMoments`).
     /// - Throws: `ModelError` when two adapters have one name, or a weight or a head is not finite; errors of the method.
     package init(
-        base: Checkpoint, adapters: [WeightedAdapter], method: MergeMethod, settings: MergeSettings,
+        base: Checkpoint, adapters: [WeightedAdapter], merge: ConfiguredMethod,
         inputMoments: (_ task: String, _ modules: Set<String>) throws -> [String: Matrix] = { _, _ in [:] }
     ) throws {
         var names: Set<String> = []
@@ -59,53 +59,51 @@ package struct MergedBackbone: ParameterSource {
         }
         self.base = base
         self.adapters = adapters
-        self.method = method
-        self.settings = settings
-        start = nil
+        plan = MergePlan(merge: merge)
         let modules = Set(adapters.flatMap(\.adapter.modules))
         let tasks = try adapters.enumerated().map { index, item in
             try LongWork.part("computing deltas", index, of: adapters.count) {
                 try item.adapter.deltas(
                     of: base, weight: item.weight,
-                    inputMoments: method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
+                    inputMoments: merge.method.usesImages ? inputMoments(item.adapter.task, modules) : [:])
             }
         }
-        unscaled = try method.merge(tasks, settings.atScaleOne)
+        unscaled = try merge.mergedAtScaleOne(tasks)
     }
 
-    private init(_ other: MergedBackbone, _ rule: MergeRule, start: MergeRule?, unscaled: [String: WeightDelta]) {
-        (base, adapters, self.unscaled, self.start) = (other.base, other.adapters, unscaled, start)
-        (method, settings) = (rule.method, rule.settings)
+    private init(_ other: MergedBackbone, _ plan: MergePlan, unscaled: [String: WeightDelta]) {
+        (base, adapters, self.plan, self.unscaled) = (other.base, other.adapters, plan, unscaled)
     }
 
-    /// What training made of this merge.
+    /// This merge after distillation.
     ///
     /// - Parameters:
-    ///   - rule: how it was trained.
-    ///   - changes: what training added to this merge, by parameter.
-    package func trained(_ rule: MergeRule, adding deltas: [String: WeightDelta]) -> MergedBackbone {
+    ///   - settings: how it was trained.
+    ///   - deltas: what training added to it, by parameter.
+    package func distilled(
+        _ settings: DistillationSettings, adding deltas: [String: WeightDelta]
+    ) -> MergedBackbone {
         let parts = [self.deltas, deltas].map { TaskVector(task: "", weight: 1, deltas: $0) }
         return MergedBackbone(
-            self, rule, start: MergeRule(method, settings), unscaled: MergeMethod.weightedSum(parts, factor: 1))
+            self, MergePlan(merge: plan.merge, distillation: settings), unscaled: MergeMethod.weightedSum(parts))
     }
 
     /// The same merge at another scale, to the last bit what merging at that scale gives. The scale is the last factor of
     /// every method, so nothing else is computed again.
     ///
-    /// - Throws: `SettingError` when the scale is out of the method's range.
+    /// - Throws: `ParameterError` when the scale is out of range; `ModelError` for a distilled merge, which has none.
     package func rescaled(to scale: Double) throws -> MergedBackbone {
-        var values = settings.values
-        values["scale"] = scale
-        let settings = try MergeSettings(values, for: method, seed: settings.seed)
-        return MergedBackbone(self, MergeRule(method, settings), start: start, unscaled: unscaled)
+        guard plan.distillation == nil else { throw ModelError(base.folder, "a distilled merge has no scale") }
+        let merge = try plan.merge.setting(MergeMethod.scale.parameter, to: .number(scale))
+        return MergedBackbone(self, MergePlan(merge: merge), unscaled: unscaled)
     }
 
-    /// A parameter with the merged change added: sums in double precision, rounded once.
+    /// A parameter with the merged delta added: sums in double precision, rounded once.
     ///
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.
     package func parameter(_ name: String) throws -> Tensor {
         let original = try base.parameter(name)
-        guard let delta = unscaled[name]?.scaled(by: scale) else { return original }
+        guard let delta = unscaled[name]?.scaled(by: factor) else { return original }
         let merged = original.adding(delta)
         guard merged.values.allSatisfy(\.isFinite) else {
             throw overflow(name, original)
@@ -116,7 +114,7 @@ package struct MergedBackbone: ParameterSource {
     /// Gives the memory behind the base's parameter back to the system.
     package func release(_ name: String) { base.release(name) }
 
-    /// The error of a value that is not finite: of the adapter whose own change is too large, or else of the merge.
+    /// The error of a value that is not finite: of the adapter whose own delta is too large, or else of the merge.
     private func overflow(_ name: String, _ original: Tensor) -> ModelError {
         let reason = "\(name): the merge gives values that are not finite numbers"
         for item in adapters {
@@ -131,12 +129,11 @@ package struct MergedBackbone: ParameterSource {
 }
 
 extension MergedBackbone {
-    /// One adapter as it is: the sum of its change alone, at weight 1.
+    /// One adapter as it is: the sum of its delta alone, at weight 1.
     ///
     /// - Throws: `ModelError` when the adapter does not fit the base.
     package init(_ adapter: Adapter, aloneOver base: Checkpoint) throws {
         try self.init(
-            base: base, adapters: [WeightedAdapter(adapter)], method: .taskArithmetic,
-            settings: MergeSettings(for: .taskArithmetic))
+            base: base, adapters: [WeightedAdapter(adapter)], merge: ConfiguredMethod(.taskArithmetic))
     }
 }

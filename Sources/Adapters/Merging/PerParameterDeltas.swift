@@ -5,36 +5,36 @@ import Tensors
 
 /// One task's change of one parameter, its weight folded in.
 struct WeightedDelta: Sendable {
-    /// The task's place among all tasks in the order of their names.
+    /// The task's index among all tasks in the order of their names.
     let index: Int
     /// The task's name.
     let task: String
     /// The task's weight.
     let weight: Double
-    /// weight · ΔW_t; ΔW_t alone where weights were asked to be kept apart.
+    /// weight · ΔW_t, or ΔW_t alone with `keepsAll`.
     let delta: WeightDelta
 }
 
-/// The parameters that matrix rules merge, each with what the tasks change in it.
+/// The parameters of the backbone that matrix rules merge, each with the deltas of the tasks that change it.
 ///
-/// Tasks stand in the order of their names, so that the order in which adapters were given cannot decide anything; a task
-/// of weight 0 takes no part. Vectors, and matrices of a single row or column, have no subspaces to speak of: they are
-/// summed by weight.
+/// Tasks are in the order of their names, so that the order of the adapters decides nothing; a task of weight 0 takes no
+/// part. Vectors, and matrices of a single row or column, have no subspaces to speak of: they are summed by weight.
 struct PerParameterDeltas: Sendable {
     /// The parameters by name, sorted.
     let parameters: [(name: String, parts: [WeightedDelta])]
     /// The number of tasks, those of weight 0 included.
     let taskCount: Int
-    /// What is merged as a sum, done.
+    /// The weighted sums of the other parameters.
     let sums: [String: WeightDelta]
 
-    /// Splits what the tasks change into matrices and the rest, which is summed and multiplied by `factor`.
+    /// Splits the tasks' deltas into matrices and the rest, which is summed.
     ///
-    /// - Parameter keepsAll: keep weights apart from changes, tasks of weight 0, and matrices of a single row or column.
-    init(_ tasks: [TaskVector], factor: Double, keepsAll: Bool = false) {
+    /// - Parameter keepsAll: whether weights stay apart from deltas, and tasks of weight 0 and matrices of a single row or
+    ///   column are kept among the matrices.
+    init(_ tasks: [TaskVector], keepsAll: Bool = false) {
         let ordered = tasks.sorted { $0.task < $1.task }
         var parameters: [(name: String, parts: [WeightedDelta])] = []
-        var sums = MergeMethod.weightedSum(ordered, factor: factor) { keepsAll ? $0.isVector : !$0.isMatrix }
+        var sums = MergeMethod.weightedSum(ordered) { keepsAll ? $0.isVector : !$0.isMatrix }
         for name in Set(ordered.flatMap(\.deltas.keys)).sorted() where sums[name] == nil {
             let parts = ordered.enumerated().compactMap { index, task -> WeightedDelta? in
                 guard task.weight != 0 || keepsAll, let delta = task.deltas[name] else { return nil }
@@ -53,7 +53,7 @@ struct PerParameterDeltas: Sendable {
         taskCount = tasks.count
     }
 
-    /// Does something with every parameter, on all cores; the results in the order of the parameters.
+    /// Calls `body` with every parameter, on all cores; gives the results in the order of the parameters.
     ///
     /// - Throws: the first parameter's error.
     func map<Result: Sendable>(
@@ -77,7 +77,7 @@ struct PerParameterDeltas: Sendable {
         return try parameters.indices.compactMap { try done[$0]?.get() }
     }
 
-    /// Merges every matrix by the rule, and adds what is merged as a sum.
+    /// Merges every matrix by the rule, and adds the sums.
     ///
     /// - Throws: the first parameter's error.
     func merged(
@@ -90,9 +90,4 @@ struct PerParameterDeltas: Sendable {
         }
         return merged
     }
-}
-
-extension WeightDelta {
-    /// Whether it has rows and columns to speak of.
-    var isMatrix: Bool { !isVector && rows > 1 && columns > 1 }
 }

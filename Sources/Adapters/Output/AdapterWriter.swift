@@ -10,7 +10,7 @@ package import VisionTransformers
 /// are in `heads.safetensors` with `labels.TASK.json` for each. See docs/bundle-format.md.
 package enum AdapterWriter {
     /// The file that says how the adapter came to be; a folder with it is one that this project wrote.
-    package static let recipeName = "recipe.json"
+    package static let recipeName = RecordedBase.recipeName
 
     /// How much of the merged change an adapter holds.
     package struct Result: Sendable {
@@ -52,7 +52,7 @@ package enum AdapterWriter {
     @discardableResult
     package static func write(
         _ merged: MergedBackbone, to folder: String, rank: Int? = nil, names: ModuleNames = .transformers5,
-        calibration: CalibrationRecord? = nil, replaces: Bool,
+        calibration: CalibrationUse? = nil, replaces: Bool,
         started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> Result {
         let modules = try LoRAExport.all(of: merged, rank: rank)
@@ -83,7 +83,8 @@ package enum AdapterWriter {
                 recipeName,
                 JSON.object([
                     "format": "mergevit-adapter", "format_version": .int(1),
-                    "recipe": .object(try Recipe.json(merged, calibration: calibration)),
+                    "recipe": .object(
+                        try Recipe([merged], order: heads.map(\.task), calibration: calibration).json),
                 ])
                 .serialized())
             try target.commit()

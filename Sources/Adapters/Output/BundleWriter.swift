@@ -38,7 +38,7 @@ package enum BundleWriter {
     ///   disk refuses; nothing is left behind then.
     @discardableResult
     package static func write(
-        groups: [BundleGroup], order: [String]? = nil, calibration: CalibrationRecord? = nil, to folder: String,
+        groups: [BundleGroup], order: [String]? = nil, calibration: CalibrationUse? = nil, to folder: String,
         replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> [Head] {
         guard let base = groups.first?.merged.base else { throw ModelError(folder, "a bundle needs a backbone") }
@@ -106,7 +106,7 @@ package enum BundleWriter {
         return .object(object)
     }
 
-    private static func manifest(_ groups: [BundleGroup], _ heads: [Head], _ calibration: CalibrationRecord?) throws
+    private static func manifest(_ groups: [BundleGroup], _ heads: [Head], _ calibration: CalibrationUse?) throws
         -> JSON
     {
         let isGrouped = groups.count > 1
@@ -120,8 +120,8 @@ package enum BundleWriter {
         if isGrouped {
             manifest["groups"] = .array(groups.map { .array($0.heads.map { .string($0.task) }) })
         }
-        manifest["recipe"] = try Recipe.json(
-            groups.map(\.merged), order: heads.map(\.task), calibration: calibration)
+        manifest["recipe"] = .object(
+            try Recipe(groups.map(\.merged), order: heads.map(\.task), calibration: calibration).json)
         return .object(manifest)
     }
 

@@ -27,7 +27,7 @@ struct LoRAExport {
     ///
     /// - Throws: `ModelError` naming every changed parameter that LoRA cannot hold, or saying that nothing is changed.
     static func all(of merged: MergedBackbone, rank: Int?) throws -> [LoRAExport] {
-        let deltas = merged.deltas.filter { !$0.value.isZero }.sorted { Interference.isBefore($0.key, $1.key) }
+        let deltas = merged.deltas.filter { !$0.value.isZero }.sorted { ParameterNames.isBefore($0.key, $1.key) }
         let shapes = Dictionary(merged.base.configuration.parameterShapes.map { ($0.0, $0.1) }) { $1 }
         let others = deltas.map(\.key).filter { name in
             guard name.hasSuffix(".weight"), let shape = shapes[name] else { return true }
@@ -68,22 +68,6 @@ struct LoRAExport {
         self.b = Tensor(shape: [b.rows, b.columns] + tail, values: b.values.map { Float($0) })
         guard (self.a.values + self.b.values).allSatisfy(\.isFinite) else {
             throw ModelError(parameter, "the merged delta does not fit into 32-bit floats")
-        }
-    }
-}
-
-extension WeightDelta {
-    /// Whether nothing is changed.
-    var isZero: Bool { squaredNorm == 0 }
-
-    /// ‖ΔW‖²: Σ (BᵀB) ∘ (AAᵀ) for factors, without the product of them.
-    var squaredNorm: Double {
-        switch storage {
-        case .dense(let matrix): return matrix.norm * matrix.norm
-        case .lowRank(let b, let a, let scale):
-            let left = Matrix.product(b, transposed: true, b, transposed: false)
-            let right = Matrix.product(a, transposed: false, a, transposed: true)
-            return max(0, scale * scale * zip(left.values, right.values).reduce(0) { $0 + $1.0 * $1.1 })
         }
     }
 }

@@ -229,7 +229,7 @@ struct AdapterSource {
         guard stat(path, &status) == 0 else { throw ModelPath.error(path, expected: .adapter) }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             guard TensorFiles.hasEnding(path) else { throw ModelPath.error(path, expected: .adapter) }
-            let isPart = names.prefix(2).contains(RecipeReader.lastPart(path))
+            let isPart = names.prefix(2).contains(SmallFiles.name(of: path))
             let folder = SmallFiles.folder(of: path)
             return isPart && access("\(folder)/adapter_config.json", F_OK) == 0 ? folder : path
         }
@@ -262,7 +262,7 @@ struct AdapterSource {
     /// - Throws: `ModelError` when one of our records is not understood.
     func recordedBase() throws -> RecordedBase {
         // A file that was taken out of its folder, or stands among others, has no record of its own.
-        let name = RecipeReader.lastPart(weights.path)
+        let name = SmallFiles.name(of: weights.path)
         let isOurs = isFolder || Self.names.contains(name)
         return try RecordedBase(folder: isOurs ? folder : "", name: configuration?.baseName)
     }

@@ -67,7 +67,7 @@ enum AdapterActivation {
     private static func files(labels: String?, folder: String) -> [String] {
         let first = labels ?? "\(folder)/labels.json"
         let second = "\(folder)/config.json"
-        let paths = RecipeReader.lastPart(first) == RecipeReader.lastPart(second) ? [first] : [first, second]
+        let paths = SmallFiles.name(of: first) == SmallFiles.name(of: second) ? [first] : [first, second]
         return paths.filter { !$0.hasSuffix(".txt") && access($0, F_OK) == 0 }
     }
 }

@@ -29,7 +29,7 @@ enum ClassNames {
     ) throws -> (names: [String], file: String?)? {
         guard let path = labels ?? file(in: folder) else { return nil }
         guard let names = try read(path) else {
-            guard labels == nil, RecipeReader.lastPart(path) == "config.json" else {
+            guard labels == nil, SmallFiles.name(of: path) == "config.json" else {
                 throw ModelError(
                     path,
                     "no class names: expected {\"id2label\": {\"0\": NAME, ...}}, {\"label2id\": {NAME: 0, ...}}, either of them "
@@ -92,7 +92,7 @@ enum ClassNames {
             }
             return try names(byNumber: members, key: "\(key): ", path: path)
         }
-        guard RecipeReader.lastPart(path) != "config.json" else { return nil }
+        guard SmallFiles.name(of: path) != "config.json" else { return nil }
         object[ProblemType.key] = nil
         return try names(of: object, path: path)
     }

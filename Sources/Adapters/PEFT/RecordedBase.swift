@@ -28,6 +28,9 @@ package struct BaseDifference: Sendable, Equatable {
 /// What an adapter's folder says of the base that it was trained over: its name in `adapter_config.json`, and checksums of
 /// its files in `training.json`, which `train` writes, or `recipe.json`, which `merge --as adapter` writes.
 struct RecordedBase {
+    /// The file that says how a merged adapter was made.
+    static let recipeName = "recipe.json"
+
     /// `base_model_name_or_path`, or nil.
     private let name: String?
     /// The file with the checksums, or nil when there is none.
@@ -47,7 +50,7 @@ struct RecordedBase {
     init(folder: String, name: String?) throws {
         self.name = name
         let records = [
-            (TrainedAdapter.recordName, "mergevit-training"), (AdapterWriter.recipeName, "mergevit-adapter"),
+            (TrainedAdapter.recordName, "mergevit-training"), (Self.recipeName, "mergevit-adapter"),
         ]
         for (file, format) in records where access("\(folder)/\(file)", F_OK) == 0 {
             let path = "\(folder)/\(file)"
@@ -94,7 +97,7 @@ struct RecordedBase {
         }
         let weights = digests.filter { !$0.name.hasSuffix(".json") }
         let found = try base.files.map { file in
-            (name: RecipeReader.lastPart(file.path), sha256: try SHA256.text(ofFile: file.path))
+            (name: SmallFiles.name(of: file.path), sha256: try SHA256.text(ofFile: file.path))
         }
         guard Set(weights.map(\.sha256)) == Set(found.map(\.sha256)) else {
             func short(_ digest: String) -> String { "\(digest.prefix(12))..." }

@@ -41,7 +41,7 @@ package struct TrainedAdapter: Sendable {
             activation: activation, path: task)
         let ending = ".lora_A.weight"
         let modules = parameters.map(\.name).filter { $0.hasSuffix(ending) }.map { String($0.dropLast(ending.count)) }
-        updates = try modules.sorted(by: Interference.isBefore).map {
+        updates = try modules.sorted(by: ParameterNames.isBefore).map {
             ($0, try take("\($0).lora_A.weight"), try take("\($0).lora_B.weight"))
         }
         if let other = byName.keys.min() {

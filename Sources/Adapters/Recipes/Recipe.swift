@@ -1,78 +1,230 @@
 package import Files
-import Tensors
-package import VisionTransformers
+import VisionTransformers
 
-/// How a bundle came to be: everything that is needed to make it again, and to know that it is the same.
-package enum Recipe {
-    /// The recipe of a bundle: that of its first backbone with the adapters of all in the bundle's order.
-    ///
-    /// Backbones that were not all merged in one way are listed by group, as `groups`.
-    ///
-    /// - Throws: `FileError` when a file cannot be read.
-    static func json(_ groups: [MergedBackbone], order: [String], calibration: CalibrationRecord? = nil) throws -> JSON
-    {
-        guard let first = groups.first else { return .null }
-        guard groups.count > 1 else { return .object(try json(first, calibration: calibration)) }
-        let adapters = groups.flatMap(\.adapters)
-        let sorted = order.flatMap { name in adapters.filter { $0.adapter.task == name } }
-        let others = adapters.filter { !order.contains($0.adapter.task) }
-        var recipe = try json(first, adapters: sorted + others, calibration: calibration)
-        if groups.contains(where: { rule($0) != rule(first) }) {
-            recipe["groups"] = .array(groups.map { .object(rule($0)) })
-        }
-        return .object(recipe)
+/// How a bundle or a merged adapter was made: everything that is needed to make it again, and to know that it is the same.
+///
+/// A recipe with a key that is not known is refused: to leave it out would make something else. A new section is added to
+/// `json`, to `init` and to `keys`, side by side below.
+package struct Recipe: Sendable, Equatable {
+    /// A file and its checksum.
+    struct Digest: Sendable, Equatable {
+        /// The last part of the file's path.
+        let name: String
+        let sha256: String
     }
 
-    private static func rule(_ merged: MergedBackbone) -> JSONObject {
-        var object = MergeRule(merged.method, merged.settings).json
-        object["start"] = merged.start.map { .object($0.json) }
+    /// Files in one folder.
+    struct Files: Sendable, Equatable {
+        /// The folder, or an adapter that is a single file.
+        var path: String
+        let digests: [Digest]
+    }
+
+    /// The file of a head that the user named.
+    struct HeadFile: Sendable, Equatable {
+        var path: String
+        let sha256: String
+    }
+
+    /// An adapter of the merge.
+    struct AdapterEntry: Sendable, Equatable {
+        let name: String
+        let weight: Double
+        var files: Files
+        /// The file of class names, if the user named one.
+        var labels: String?
+        /// The last part of that file's path when the recipe was made.
+        let labelsName: String?
+        /// The activation of the head, if the user named it.
+        let activation: HeadActivation?
+        /// The file of the head, if the user named one.
+        var head: HeadFile?
+    }
+
+    /// A backbone of the bundle.
+    package struct Group: Sendable, Equatable {
+        /// Its tasks, by name.
+        package let tasks: [String]
+        /// How their adapters are merged.
+        package let plan: MergePlan
+    }
+
+    /// The files of the base.
+    var base: Files
+    /// The adapters of all groups in the order of the bundle.
+    var entries: [AdapterEntry]
+    /// The backbones; one unless tasks were merged in groups.
+    package let groups: [Group]
+    /// The use of calibration images, if any were used.
+    package internal(set) var calibration: CalibrationUse?
+
+    /// The names of the adapters.
+    package var adapters: [String] { entries.map(\.name) }
+
+    init(base: Files, entries: [AdapterEntry], groups: [Group], calibration: CalibrationUse?) {
+        (self.base, self.entries, self.groups, self.calibration) = (base, entries, groups, calibration)
+    }
+
+    // MARK: JSON
+
+    private static let keys: Set<String> = MergePlan.keys.union([
+        "format_version", "base", "adapters", "groups", "calibration",
+    ])
+    private static let adapterKeys: Set<String> = [
+        "name", "weight", "path", "labels", "activation", "head", "sha256",
+    ]
+
+    /// The recipe as a manifest holds it. The names of each group's tasks are in the manifest itself; plans that differ
+    /// between groups are listed as `groups`.
+    package var json: JSONObject {
+        var object = JSONObject()
+        if groups.contains(where: \.plan.needsVersion2) { object["format_version"] = .int(2) }
+        let plans = groups.map(\.plan)
+        for (key, value) in plans.first?.json.members ?? [] { object[key] = value }
+        object["base"] = .object(base.json)
+        object["adapters"] = .array(entries.map { .object($0.json) })
+        object["calibration"] = (calibration?.json).map(JSON.object)
+        if plans.contains(where: { $0 != plans[0] }) { object["groups"] = .array(plans.map { .object($0.json) }) }
         return object
     }
 
-    /// The recipe of a merge, with the SHA-256 of every file that went into it.
+    /// The recipe in a manifest.
     ///
-    /// - Throws: `FileError` when a file cannot be read.
-    static func json(
-        _ merged: MergedBackbone, adapters: [WeightedAdapter]? = nil, calibration: CalibrationRecord? = nil
-    ) throws -> JSONObject {
-        let base = merged.base
-        var recipe = rule(merged)
-        recipe["base"] = .object(["path": .string(base.folder), "sha256": try SHA256.json(ofFiles: files(of: base))])
-        recipe["adapters"] = .array(
-            try (adapters ?? merged.adapters).map { item in
-                var members: JSONObject = [
-                    "name": .string(item.adapter.task),
-                    "weight": .double(item.weight),
-                    "path": .string(item.adapter.path),
-                ]
-                members["labels"] = item.adapter.labels.map(JSON.string)
-                members["activation"] = item.adapter.givenActivation.map { .string($0.rawValue) }
-                members["head"] = try item.adapter.headFile.map {
-                    .object(["path": .string($0), "sha256": .string(try SHA256.text(ofFile: $0))])
-                }
-                members["sha256"] = try SHA256.json(ofFiles: item.adapter.files)
-                return .object(members)
-            })
-        recipe["calibration"] = calibration?.json
-        return recipe
+    /// - Parameters:
+    ///   - groups: the names of the tasks of each group, or nil for one group of all.
+    ///   - path: the manifest, for errors.
+    /// - Throws: `ModelError` naming what is missing, unknown or of the wrong kind.
+    package init(json object: JSONObject, groups taskGroups: [[String]]?, path: String) throws {
+        let fields = RecipeFields(path: path)
+        try fields.check(object, has: Self.keys, in: "recipe")
+        let version = object["format_version"] ?? .int(1)
+        guard let version = version.intValue, 1...2 ~= version else {
+            throw ModelError(
+                path, "recipe: format_version: expected 1 or 2, found \(version.serialized(indented: false))")
+        }
+        let first = try MergePlan(object, version: version, fields)
+        base = try Files(fields.object(object, "base", in: "recipe"), has: ["path", "sha256"], in: "base", fields)
+        guard let adapters = object["adapters"]?.arrayValue else {
+            throw ModelError(path, "recipe: no \"adapters\" array")
+        }
+        entries = try adapters.map { adapter in
+            guard let adapter = adapter.objectValue else { throw ModelError(path, "adapters: expected objects") }
+            return try AdapterEntry(adapter, has: Self.adapterKeys, fields)
+        }
+        let names = entries.map(\.name)
+        do { try BundleGroup.checkGroups(taskGroups ?? [names], of: names) } catch {
+            throw ModelError(path, "\(error)")
+        }
+        let plans = try object["groups"].map { value in
+            guard let plans = value.arrayValue?.compactMap(\.objectValue), plans.count == taskGroups?.count else {
+                throw ModelError(path, "recipe: groups: expected an object for each of the bundle's groups")
+            }
+            return try plans.map { plan in
+                try fields.check(plan, has: MergePlan.keys, in: "groups")
+                return try MergePlan(plan, version: version, fields)
+            }
+        }
+        groups = (taskGroups ?? [names]).enumerated().map { Group(tasks: $1, plan: plans?[$0] ?? first) }
+        calibration = try object["calibration"].map { _ in
+            try CalibrationUse(fields.object(object, "calibration", in: "recipe"), fields)
+        }
+        let images = Set(calibration?.images.map(\.task) ?? [])
+        if groups.contains(where: \.plan.usesImages) || calibration?.align == true,
+            let task = names.first(where: { !images.contains($0) })
+        {
+            throw ModelError(path, "calibration: no images for \"\(task)\"")
+        }
     }
-}
 
-extension MergeRule {
-    /// The rule as recipes hold it.
-    package var json: JSONObject {
-        [
-            "method": .string(method.name),
-            "parameters": .object(
-                method.parameters.reduce(into: JSONObject()) { $0[$1.name] = .double(settings[$1.name]) }),
-            "seed": .number(String(settings.seed)),
+    /// The recipe in a `bundle.json`, or in the `recipe.json` of a merged adapter.
+    ///
+    /// - Throws: `FileError`; `ModelError` naming what is missing, unknown or of the wrong kind.
+    package init(contentsOf path: String) throws {
+        let fields = RecipeFields(path: path)
+        guard let manifest = try JSON(contentsOf: path).objectValue else {
+            throw ModelError(path, "expected an object")
+        }
+        let isGrouped = manifest["groups"] != nil
+        let formats = [
+            "mergevit-bundle": [
+                isGrouped ? ModelBundle.groupedFormatVersion : ModelBundle.formatVersion,
+                ModelBundle.activationFormatVersion,
+            ],
+            "mergevit-adapter": [1],
         ]
+        let format = manifest["format"]?.stringValue ?? "none"
+        guard let versions = formats[format] else {
+            throw ModelError(
+                path, "format: expected \(formats.keys.sorted().joined(separator: " or ")), found \(format)")
+        }
+        guard let version = manifest["format_version"]?.intValue, versions.contains(version) else {
+            let expected = versions.map(String.init).joined(separator: " or ")
+            let found = manifest["format_version"]?.serialized(indented: false) ?? "none"
+            throw ModelError(path, "format_version: expected \(expected), found \(found)")
+        }
+        try fields.check(
+            manifest, has: ["format", "format_version", "tasks", "groups", "resize", "recipe"], in: "the manifest")
+        let groups = try manifest["groups"].map { value in
+            guard let groups = value.arrayValue?.map({ $0.arrayValue?.compactMap(\.stringValue) ?? [] }) else {
+                throw ModelError(path, "groups: expected lists of tasks")
+            }
+            return groups
+        }
+        try self.init(json: fields.object(manifest, "recipe", in: "the manifest"), groups: groups, path: path)
     }
 }
 
-extension Recipe {
-    /// The files of a base that a bundle is made of.
-    package static func files(of base: Checkpoint) -> [String] {
-        ["\(base.folder)/config.json"] + base.preprocessorPaths + base.files.map(\.path)
+extension Recipe.Files {
+    fileprivate var json: JSONObject { ["path": .string(path), "sha256": .object(digestsByName)] }
+
+    fileprivate var digestsByName: JSONObject {
+        digests.reduce(into: JSONObject()) { $0[$1.name] = .string($1.sha256) }
+    }
+
+    fileprivate init(
+        _ object: JSONObject, has keys: Set<String>, in section: String, _ fields: RecipeFields
+    ) throws {
+        try fields.check(object, has: keys, in: section)
+        let digests = try fields.object(object, "sha256", in: section).members.map { name, value in
+            guard let digest = value.stringValue else {
+                throw ModelError(fields.path, "\(section): sha256: expected strings")
+            }
+            guard !name.isEmpty, !name.contains("/"), !name.contains("\0") else {
+                throw ModelError(fields.path, "\(section): sha256: \"\(name)\" is no file's name")
+            }
+            return Recipe.Digest(name: name, sha256: digest)
+        }
+        guard !digests.isEmpty else { throw ModelError(fields.path, "\(section): sha256: no files") }
+        self.init(path: try fields.text(object, "path", in: section), digests: digests)
+    }
+}
+
+extension Recipe.AdapterEntry {
+    fileprivate var json: JSONObject {
+        var object: JSONObject = ["name": .string(name), "weight": .double(weight), "path": .string(files.path)]
+        object["labels"] = labels.map(JSON.string)
+        object["activation"] = activation.map { .string($0.rawValue) }
+        object["head"] = head.map { .object(["path": .string($0.path), "sha256": .string($0.sha256)]) }
+        object["sha256"] = .object(files.digestsByName)
+        return object
+    }
+
+    fileprivate init(_ object: JSONObject, has keys: Set<String>, _ fields: RecipeFields) throws {
+        files = try Recipe.Files(object, has: keys, in: "adapters", fields)
+        name = try fields.text(object, "name", in: "adapters")
+        weight = try fields.number(object, "weight", in: "adapters")
+        labels = try object["labels"].map { _ in try fields.text(object, "labels", in: "adapters") }
+        labelsName = labels.map(SmallFiles.name)
+        activation = try object["activation"].map { value in
+            guard let activation = value.stringValue.flatMap(HeadActivation.init(rawValue:)) else {
+                throw ModelError(fields.path, "adapters: activation: expected one of \(HeadActivation.names)")
+            }
+            return activation
+        }
+        head = try object["head"].map { _ in
+            let head = try fields.object(object, "head", in: "adapters")
+            return Recipe.HeadFile(
+                path: try fields.text(head, "path", in: "head"), sha256: try fields.text(head, "sha256", in: "head"))
+        }
     }
 }

@@ -32,6 +32,9 @@ package enum SmallFiles {
         path.lastIndex(of: "/").map { String(path[..<max($0, path.index(after: path.startIndex))]) } ?? "."
     }
 
+    /// The last part of a path: the name of the file or folder.
+    package static func name(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
     /// Writes a new file and flushes it to the disk.
     ///
     /// - Parameter replaces: a file that is there is written over; else it is an error.

@@ -26,7 +26,7 @@ package struct Distillation {
     }
 
     /// How the merge is trained.
-    package var rule: MergeRule
+    package var settings: DistillationSettings
     /// How long.
     package var length = Length.steps
     /// Where checkpoints go: they belong to the run whose result goes there.
@@ -38,11 +38,11 @@ package struct Distillation {
     /// Steps between checkpoints, or nil.
     package var checkpointSteps: Int?
 
-    private let calibrator: Calibrator
+    private let tuner: MergeTuner
 
-    /// A run over a calibrator's images, of which those that are held out stay so.
-    package init(_ calibrator: Calibrator, rule: MergeRule, output: String) {
-        (self.calibrator, self.rule, self.output) = (calibrator, rule, output)
+    /// A run over a tuner's images, of which those that are held out stay so.
+    package init(_ tuner: MergeTuner, settings: DistillationSettings, output: String) {
+        (self.tuner, self.settings, self.output) = (tuner, settings, output)
     }
 
     /// Trains a merge.
@@ -66,23 +66,19 @@ package struct Distillation {
         try CheckpointFolder.create(output: output)
         defer { CheckpointFolder.removeIfEmpty(output: output) }
         let checkpoints = CheckpointFolder(output: output, binding: try binding(start, images))
-        let settings = DistillationSettings(rule.settings)
         let tasks = try start.adapters.enumerated().map { index, item in
             try LongWork.part("measuring adapters", index, of: start.adapters.count) {
-                try DistillationTask(item.adapter, calibrator)
+                try DistillationTask(item.adapter, tuner)
             }
         }
         let trainer = try DistillationTrainer(
-            start, configuration: start.base.configuration, imageSize: calibrator.imageSize, tasks: tasks,
-            settings: settings, threads: calibrator.threads)
+            start, configuration: start.base.configuration, imageSize: tuner.imageSize, tasks: tasks,
+            settings: settings, threads: tuner.threads)
         let run = try DistillationRun(
             trainer, tasks: tasks, settings: settings, steps: length == .steps ? settings.steps : nil,
-            threads: calibrator.threads)
+            threads: tuner.threads)
         guard try follow(run, checkpoints, progress) else { return .stopped(steps: run.steps, of: run.totalSteps) }
-        var values = rule.settings.values
-        values["steps"] = Double(run.steps)
-        let settled = try MergeSettings(values, for: rule.method, seed: rule.settings.seed)
-        return .finished(start.trained(MergeRule(rule.method, settled), adding: trainer.deltas))
+        return .finished(start.distilled(try settings.taking(steps: run.steps), adding: trainer.deltas))
     }
 
     /// Takes a run to its end, with checkpoints on the way and at the end.
@@ -108,7 +104,7 @@ package struct Distillation {
             let goesOn = progress(.step(step))
             if case .minutes(let minutes) = length, run.totalSteps == nil, run.steps >= DistillationSettings.warmup {
                 let pace = (clock.now - begun.time) / (run.steps - begun.steps)
-                run.settle(steps: Int(min(.seconds(60 * minutes) / pace, 1e9)))
+                run.settle(steps: Int(min(.seconds(60 * minutes) / pace, Double(DistillationSettings.mostSteps))))
             }
             let isDue =
                 !goesOn || run.isFinished || clock.now - saved.time >= .seconds(checkpointSeconds)
@@ -125,13 +121,11 @@ package struct Distillation {
 
     /// What a checkpoint must agree with.
     private func binding(_ start: MergedBackbone, _ images: [String: String]) throws -> JSONObject {
-        var binding = JSONObject()
-        for parameter in rule.method.parameters where parameter.name != "steps" || length == .steps {
-            binding[parameter.name] = .double(rule.settings[parameter.name])
-        }
+        var binding = settings.values.json(DistillationSettings.parameters)
+        if length != .steps { binding[DistillationSettings.stepsParameter.name] = nil }
         if case .minutes(let minutes) = length { binding["minutes"] = .double(minutes) }
-        binding["seed"] = .number(String(rule.settings.seed))
-        binding["from"] = .object(MergeRule(start.method, start.settings).json)
+        binding["seed"] = .number(String(settings.seed))
+        binding["from"] = .object(start.plan.merge.json)
         binding["base_sha256"] = try SHA256.json(ofFiles: Recipe.files(of: start.base))
         for item in start.adapters {
             let task = item.adapter.task

@@ -1,3 +1,4 @@
+import Adapters
 import Compute
 import Files
 import Tensors

@@ -20,24 +20,24 @@ struct DistillationTask {
 }
 
 extension DistillationTask {
-    /// The task of an adapter with the calibrator's images that are not held out.
+    /// The task of an adapter with the tuner's images that are not held out.
     ///
     /// - Throws: `ModelError` when the images are no use; `FileError`, `ComputeError`.
-    package init(_ adapter: Adapter, _ calibrator: Calibrator) throws {
+    package init(_ adapter: Adapter, _ tuner: MergeTuner) throws {
         let task = adapter.task
-        let images = try calibrator.images(of: task)
-        let variances = try calibrator.featureVariances(of: task)
+        let images = try tuner.images(of: task)
+        let variances = try tuner.featureVariances(of: task)
         guard variances.allSatisfy({ $0 > 0 && $0.isFinite }) else {
             throw ModelError(
                 task, "the single adapter's features are the same for all calibration images, or not finite")
         }
-        let outputs = adapter.head.activation == .identity ? try calibrator.outputVariances(of: adapter.head) : []
+        let outputs = adapter.head.activation == .identity ? try tuner.outputVariances(of: adapter.head) : []
         guard outputs.allSatisfy({ $0 > 0 && $0.isFinite }) else {
             throw ModelError(
                 task, "the single adapter gives all calibration images the same value, or not a finite one")
         }
         self.init(
             name: task, head: adapter.head, images: images.indices(heldOut: false), view: images.view,
-            variances: variances, outputVariances: outputs, teacher: { try calibrator.singleModel(task).model })
+            variances: variances, outputVariances: outputs, teacher: { try tuner.singleModel(task).model })
     }
 }

@@ -28,7 +28,7 @@ final class DistillationTrainer {
         _ start: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         tasks: [DistillationTask], settings: DistillationSettings, threads: Int
     ) throws {
-        let form: TrainedModule.Form = settings.rank == 0 ? .dense : .lowRank(rank: settings.rank, scale: 1)
+        let form: TrainedModule.Form = settings.rank.map { .lowRank(rank: $0, scale: 1) } ?? .dense
         modules = try LoRATargets("all-linear").modules(of: configuration).map { TrainedModule($0, form) }
         let backbone = try TrainableBackbone(
             start, configuration: configuration, imageSize: imageSize, modules: modules,

@@ -106,9 +106,9 @@ extension StudyJob {
     }
 
     /// The images of every task that scales and heads are fitted on.
-    func calibrator(
+    func tuner(
         _ material: StudyInputs, _ store: StudyStore, reader: inout PictureLoader, _ tell: Tell
-    ) throws -> Calibrator {
+    ) throws -> MergeTuner {
         let items = try material.tasks.map { try $0.images.calibration(most: calibrationImages) }
         let total = items.reduce(0) { $0 + $1.count }
         var before = 0
@@ -124,7 +124,7 @@ extension StudyJob {
                 preparer.writePatches(of: pictures.pictures[image], into: patches)
             }
         }
-        return try Calibrator(
+        return try MergeTuner(
             base: material.base, adapters: material.tasks.map { WeightedAdapter($0.adapter) }, images: images,
             imageSize: preparer.imageSize, threads: threads)
     }

@@ -49,8 +49,8 @@ extension StudyJob {
             try measureAlone(measurement, store, &clock, keep: keep, tell)
             let open = plan.merges.compactMap { missing($0, in: store) }
             let looks = open.contains { $0.variants.contains(where: \.usesImages) }
-            let calibrator = looks ? try calibrator(material, store, reader: &reader, tell) : nil
-            let merging = StudyMerging(job: self, measurement: measurement, calibrator: calibrator)
+            let tuner = looks ? try tuner(material, store, reader: &reader, tell) : nil
+            let merging = StudyMerging(job: self, measurement: measurement, tuner: tuner)
             for merge in open {
                 let names = merge.tasks.map { plan.tasks[$0] }
                 let method = merge.variants[0].method.name

@@ -1,5 +1,4 @@
 import Adapters
-import Compute
 import Evaluation
 import Labelling
 import Training
@@ -9,12 +8,10 @@ import VisionTransformers
 final class StudyMerging {
     private let job: StudyJob
     private let measurement: StudyEvaluator
-    private let calibrator: Calibrator?
-    /// What layers read in a single adapter's model; the same for every merge of the same modules.
-    private var inputMoments: [String: [String: Matrix]] = [:]
+    private let tuner: MergeTuner?
 
-    init(job: StudyJob, measurement: StudyEvaluator, calibrator: Calibrator?) {
-        (self.job, self.measurement, self.calibrator) = (job, measurement, calibrator)
+    init(job: StudyJob, measurement: StudyEvaluator, tuner: MergeTuner?) {
+        (self.job, self.measurement, self.tuner) = (job, measurement, tuner)
     }
 
     /// Merges some tasks' adapters and measures every variant on each task's pictures.
@@ -25,17 +22,17 @@ final class StudyMerging {
     func results(_ merge: StudyPlan.Merge, progress: (_ images: Int) throws -> Void) throws -> [StudyResult] {
         let material = measurement.material
         let adapters = merge.tasks.map { WeightedAdapter(material.tasks[$0].adapter) }
-        let method = merge.variants[0].method
-        let merged = try MergedBackbone(
-            base: material.base, adapters: adapters, method: method, settings: MergeSettings(for: method)
-        ) { try moments(of: $0, modules: $1) }
+        let method = try ConfiguredMethod(merge.variants[0].method)
+        let merged =
+            try tuner?.merge(adapters, by: method)
+            ?? MergedBackbone(base: material.base, adapters: adapters, merge: method)
         let scales = try scales(of: merged, merge, progress)
         var seen: [Double: StudyEvaluator.Features] = [:]
         return try zip(merge.variants, scales).map { variant, scale in
             let scaled = variant.tunes ? try merged.rescaled(to: scale) : merged
             var heads = adapters.map(\.adapter.head)
-            if variant.aligns, let calibrator {
-                heads = try calibrator.alignedHeads(of: scaled, progress: progress)
+            if variant.aligns, let tuner {
+                heads = try tuner.align(scaled, progress: progress).map(\.head)
             }
             let features = try seen[scale] ?? measurement.features(scaled, tasks: merge.tasks) { _ in try progress(0) }
             if seen.updateValue(features, forKey: scale) == nil {
@@ -53,19 +50,11 @@ final class StudyMerging {
     ) throws -> [Double] {
         let usual = merged.scale
         let tuned = merge.variants.filter(\.tunes)
-        guard !tuned.isEmpty, let calibrator else { return merge.variants.map { _ in usual } }
+        guard !tuned.isEmpty, let tuner else { return merge.variants.map { _ in usual } }
         // Changes that have nothing to do with one another add up like independent ones: the root keeps their norm.
-        var chosen = try calibrator.chooseScales(
+        var chosen = try tuner.chooseScales(
             of: merged, among: job.scales, near: 1 / Double(merge.tasks.count).squareRoot(),
             aligning: tuned.map(\.aligns), limit: job.tuningImages, progress: progress)
         return merge.variants.map { $0.tunes ? chosen.removeFirst() : usual }
-    }
-
-    private func moments(of task: String, modules: Set<String>) throws -> [String: Matrix] {
-        let key = ([task] + modules.sorted()).joined(separator: "/")
-        if let known = inputMoments[key] { return known }
-        let moments = try calibrator?.inputMoments(of: task, modules: modules) ?? [:]
-        inputMoments[key] = moments
-        return moments
     }
 }

@@ -18,26 +18,20 @@ package struct StudyVariant: Sendable {
 
     /// A way of merging from its name: `METHOD`, then `+tune` and `+align` if they are wanted.
     ///
-    /// - Throws: `ModelError` about `--methods` when there is no such method, it is one that trains, or its scale
-    ///   cannot be chosen.
+    /// - Throws: `ModelError` about `--methods` when there is no such method, or it is distillation.
     package init(_ name: String) throws(ModelError) {
         var parts = name.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
         let text = parts.removeFirst()
-        guard let method = MergeMethod.named(text) else {
-            let known = MergeMethod.all.map(\.name).joined(separator: ", ")
-            throw ModelError("--methods", "\"\(text)\" is not known; known are \(known)")
-        }
-        guard !method.isTrained else {
+        guard text != DistillationSettings.name else {
             throw ModelError("--methods", "\(text) trains another method's merge, which a study does not")
         }
+        let method: MergeMethod
+        do { method = try MergeMethod.required(text) } catch { throw ModelError("--methods", "\(error)") }
         guard parts.allSatisfy(["tune", "align"].contains), Set(parts).count == parts.count else {
             throw ModelError(
                 "--methods", "\"\(name)\": expected METHOD, METHOD+tune, METHOD+align or METHOD+tune+align")
         }
         self.init(method, tunes: parts.contains("tune"), aligns: parts.contains("align"))
-        guard !tunes || method.parameters.contains(where: { $0.name == MergeMethod.scale.name }) else {
-            throw ModelError("--methods", "\(method.name) has no scale that could be chosen")
-        }
     }
 
     /// The name that stands for it: `sum+tune+align`.

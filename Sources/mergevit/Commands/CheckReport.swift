@@ -47,9 +47,9 @@ enum CheckReport {
                     ].map { $0.map(decimal) ?? "-" } + [pair.worst?.parameter ?? "-"])
         }
         var text = TextTable.aligned(rows, left: [0, 6])
-        if let worst = interference.worst, let place = worst.worst {
+        if let worst = interference.worst, let parameter = worst.worst {
             text += "\n\(worst.first) and \(worst.second) clash most (\(decimal(worst.clash))), above all in "
-            text += "\(place.parameter) (\(decimal(place.measure.clash)))\n"
+            text += "\(parameter.parameter) (\(decimal(parameter.measure.clash)))\n"
         } else {
             text += "\nno two adapters clash\n"
         }
@@ -90,10 +90,10 @@ enum CheckReport {
                 members["second"] = .string(pair.second)
                 members["worst"] = pair.worst.map { .string($0.parameter) } ?? .null
                 members["parameters"] = .array(
-                    pair.places.map { place in
-                        var members = self.members(place.measure, clash: place.measure.clash)
-                        members["name"] = .string(place.parameter)
-                        members["weight"] = .double(place.weight)
+                    pair.parameters.map { parameter in
+                        var members = self.members(parameter.measure, clash: parameter.measure.clash)
+                        members["name"] = .string(parameter.parameter)
+                        members["weight"] = .double(parameter.weight)
                         return .object(members)
                     })
                 return .object(members)

@@ -1,7 +1,9 @@
 import Adapters
 import ArgumentParser
+import Labelling
 import Logging
 import VisionTransformers
+import Workflows
 
 /// `mergevit merge`.
 struct MergeCommand: ParsableCommand {
@@ -29,7 +31,7 @@ struct MergeCommand: ParsableCommand {
     @OptionGroup var calibration: CalibrationOptions
     @OptionGroup var grouping: GroupOptions
     @OptionGroup var distillation: DistillOptions
-    @OptionGroup var form: OutputForm
+    @OptionGroup var form: MergeOutputOptions
 
     @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
     var output: String
@@ -77,12 +79,17 @@ struct MergeCommand: ParsableCommand {
         guard grouping.groups == nil || calibration.maxDrop == nil else {
             throw ValidationError("--groups sets the groups, --max-drop finds them: give one.")
         }
-        let choice = try method.chosen()
-        guard !choice.usesImages || calibration.isGiven else {
+        let plan = try method.plan()
+        guard !plan.usesImages || calibration.isGiven else {
             throw ValidationError("--method \(method.method) needs --calibration.")
         }
-        try distillation.check(with: choice, stepsAreGiven: method.stepsAreGiven)
-        if choice.start != nil {
+        guard plan.distillation != nil || !distillation.isGiven else {
+            throw ValidationError("--minutes, --resume and --checkpoint-steps belong to --method distill.")
+        }
+        guard distillation.minutes == nil || !method.givesSteps else {
+            throw ValidationError("--steps and --minutes: give one.")
+        }
+        if plan.distillation != nil {
             guard !input.adapters.isEmpty else { throw ValidationError("--method distill needs an --adapter.") }
             guard calibration.maxDrop == nil else {
                 throw ValidationError("--max-drop compares many merges, which distill would train: give --groups.")
@@ -94,108 +101,98 @@ struct MergeCommand: ParsableCommand {
         }
     }
 
-    func run() throws { try showingStages(isQuiet: isQuiet) { try merge() } }
+    func run() throws {
+        let request = Interruption.Request()
+        try showingStages(isQuiet: isQuiet, isStopped: { request.number != nil }) { try merge(request) }
+    }
 
-    private func merge() throws {
+    private func merge(_ request: Interruption.Request) throws {
         let log = Warnings.logger(quiet: isQuiet)
-        let report: (String) -> Void = { if !isQuiet { StandardStream.error.write($0 + "\n") } }
-        if let recipe = input.recipe {
-            var recorded = try input.recorded(recipe)
-            try calibration.check(tasks: recorded.adapters)
-            let (base, adapters) = try recorded.open(
-                preprocessor: input.choice(recipe), allowsOtherBase: force || input.otherBase.isAllowed)
-            try ModelBundle.check(base, heads: adapters.map(\.adapter.head))
-            try input.otherBase.warn(of: adapters.map(\.adapter), over: base, log)
-            let trainer = try trainer(recorded.groups.map(\.rule))
-            let images = try calibration.calibrator(again: &recorded, base: base, adapters: adapters, log: log)
-            var run = MergeRun(base: base, adapters: adapters, calibration: images, trainer: trainer, report: report)
-            let groups = try run.groups(again: recorded.groups)
-            return try write(groups, order: adapters.isEmpty ? nil : recorded.adapters, run.record, log)
+        var job = try input.recipe.map { try self.job(again: $0, log) } ?? newJob(log)
+        job.distillationRun = distillation.run
+        var display = MergeDisplay(isQuiet: isQuiet)
+        // Once training has begun there are checkpoints, and all that is lost after it is what follows training.
+        var advice = Interruption.nothingWritten
+        let outcome: MergeJob.Outcome
+        do {
+            outcome = try job.run { event in
+                switch event {
+                case .warning(let text): log.warning("\(text)")
+                case .distillationBegins:
+                    advice = TrainCommand.advice
+                    Interruption.asks(request, advice: advice)
+                case .distillationEnded where request.number == nil: Interruption.ends(advice: advice)
+                case .writing(let discard): Interruption.ends(advice: advice, cleanup: discard)
+                default: break
+                }
+                display.show(event)
+                return request.number == nil
+            }
+        } catch MergeJobError.unfinishedRun(let path) {
+            throw ModelError(path, "holds a run that was not finished: --resume resumes it, --force starts over")
         }
-        var choice = try method.chosen()
-        choice.isTuned = calibration.isTuned
+        switch outcome {
+        case .finished(let result):
+            display.say(result, into: output)
+            if !method.isGiven, input.recipe == nil, result.calibration == nil,
+                result.groups.contains(where: Self.isPlainSum)
+            {
+                log.notice(
+                    """
+                    three or more adapters added up as they are lose much accuracy; --scale 0.3 loses less, and with \
+                    images of the tasks --calibration keeps most: --tune --align, or --method distill (docs/merging.md)
+                    """)
+            }
+        case .stopped(let steps, let total):
+            display.finish()
+            throw Interruption.stopped(
+                by: request, Self.place(steps, of: total),
+                advice: steps > 0 || distillation.resume ? TrainCommand.advice : Interruption.nothingWritten)
+        }
+    }
+
+    /// How far a distillation came that was stopped.
+    private static func place(_ steps: Int, of total: Int?) -> String {
+        if steps == 0 { return "before the first step" }
+        return steps == total ? "after the last step" : "after step \(steps)" + (total.map { " of \($0)" } ?? "")
+    }
+
+    /// The merge that the options ask for.
+    private func newJob(_ log: Logger) throws -> MergeJob {
+        let plan = try method.plan()
         let (base, adapters) = try input.open(log, force: force)
         if baseAlone, try base.head(task: ModelBundle.plainTask) == nil {
             throw ModelError(base.folder, "has no classifier, so the bundle would have no task; give an --adapter")
         }
         let names = adapters.map(\.adapter.task)
-        let split = try grouping.groups == nil ? nil : grouping.names(among: names)
-        let trainer = try trainer(split?.map { _ in choice.rule } ?? [choice.rule])
-        let isCalibrated = calibration.isUsed || choice.usesImages
-        // An adapter holds the change alone, so heads that read it otherwise have no place there.
-        let images =
-            isCalibrated
-            ? try calibration.calibrator(
-                base: base, adapters: adapters, merge: choice, aligns: trainer != nil && form.kind == .bundle, log: log)
-            : nil
-        var run = MergeRun(
-            base: base, adapters: adapters, calibration: images, trainer: trainer,
-            fixed: calibration.tuneAll ? Set(method.parameters.map(\.name)) : nil, report: report)
-        let groups = try run.groups(named: split, choice)
-        try write(groups, order: adapters.isEmpty ? nil : names, run.record, log)
-        if !method.isGiven, images == nil, groups.contains(where: Self.isPlainSum) {
-            log.notice(
-                """
-                three or more adapters added up as they are lose much accuracy; --scale 0.3 loses less, and with images \
-                of the tasks --calibration keeps most: --tune --align, or --method distill (docs/merging.md)
-                """)
-        }
+        let grouping: MergeJob.Grouping =
+            if let drop = calibration.maxDrop { .fewest(maximumDrop: drop) } else {
+                try grouping.groups == nil ? .one : .named(grouping.names(among: names))
+            }
+        return MergeJob(
+            base: base, adapters: adapters, plan: plan, grouping: grouping, tuning: calibration.tuning(plan, method),
+            calibration: calibration.isUsed || plan.usesImages ? calibration.settings(tasks: names) : nil,
+            output: MergeJob.Output(output, form: form.form, replaces: force))
+    }
+
+    /// The merge of a recipe.
+    private func job(again path: String, _ log: Logger) throws -> MergeJob {
+        do {
+            var recipe = try input.read(recipe: path)
+            try calibration.check(tasks: recipe.adapters)
+            try calibration.move(&recipe)
+            let (base, adapters) = try recipe.open(
+                preprocessor: input.choice(path), allowsOtherBase: force || input.otherBase.isAllowed)
+            try ModelBundle.check(base, heads: adapters.map(\.adapter.head))
+            try input.otherBase.warn(of: adapters.map(\.adapter), over: base, log)
+            return MergeJob(
+                again: recipe, base: base, adapters: adapters, threads: calibration.usedThreads,
+                output: MergeJob.Output(output, form: form.form, replaces: force))
+        } catch let error as RecipeError { throw ModelError(path, "\(error)") }
     }
 
     /// Whether a backbone is the sum of three or more adapters.
     private static func isPlainSum(_ group: BundleGroup) -> Bool {
         group.merged.adapters.filter { !$0.adapter.modules.isEmpty }.count >= 3
-    }
-
-    /// What trains the merges, if any of the backbones' rules does; checks the output before the work begins.
-    private func trainer(_ rules: [MergeRule]) throws -> DistillRunner? {
-        guard rules.contains(where: \.method.isTrained) else { return nil }
-        switch form.kind {
-        case .bundle: try BundleWriter.check(output, replaces: force)
-        case .adapter: try AdapterWriter.check(output, replaces: force)
-        }
-        try distillation.prepare(output, groups: rules.count, replaces: force)
-        return DistillRunner(options: distillation, output: output, isQuiet: isQuiet)
-    }
-
-    private func write(_ groups: [BundleGroup], order: [String]?, _ record: CalibrationRecord?, _ log: Logger) throws {
-        let isTrained = groups.contains { $0.merged.method.isTrained }
-        let advice = isTrained ? TrainCommand.advice : Interruption.nothingWritten
-        if form.kind == .adapter, let merged = groups.first?.merged {
-            let result = try AdapterWriter.write(
-                merged, to: output, rank: form.rank, names: form.keyNames, calibration: record, replaces: force
-            ) { discard in Interruption.ends(advice: advice, cleanup: discard) }
-            DistillOptions.finish(output, groups: groups.count)
-            return say(groups, OutputForm.summary(result))
-        }
-        let heads = try BundleWriter.write(
-            groups: groups, order: order, calibration: record, to: output, replaces: force
-        ) { discard in Interruption.ends(advice: advice, cleanup: discard) }
-        DistillOptions.finish(output, groups: groups.count)
-        say(groups, heads.map(Self.described).joined(separator: ", "))
-    }
-
-    /// A head's task with the number of its classes, and its activation unless that is a softmax.
-    private static func described(_ head: Head) -> String {
-        let activation = head.activation == .softmax ? "" : ", activation \(head.activation.rawValue)"
-        return "\(head.task) (\(head.classes.count)\(activation))"
-    }
-
-    private func say(_ groups: [BundleGroup], _ what: String) {
-        guard !isQuiet, let first = groups.first?.merged else { return }
-        let count = groups.reduce(0) { $0 + $1.merged.adapters.count }
-        let all = groups.map(Self.rule)
-        let rules = Set(all).count == 1 ? all[0] : all.joined(separator: " and ")
-        StandardStream.error.write(
-            "merged \(count) adapter\(count == 1 ? "" : "s")" + (groups.count > 1 ? " in \(groups.count) groups" : "")
-                + " by \(first.method.name) \(rules) into \(output): \(what)\n")
-    }
-
-    /// The scale of a merge, or what it was trained from.
-    private static func rule(_ group: BundleGroup) -> String {
-        let merged = group.merged
-        guard let start = merged.start else { return "at scale \(merged.scale)" }
-        let scale = start.settings.values[MergeMethod.scale.name].map { " at scale \($0)" } ?? ""
-        return "from \(start.method.name)\(scale) in \(Int(merged.settings["steps"])) steps"
     }
 }

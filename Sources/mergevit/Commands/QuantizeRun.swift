@@ -6,6 +6,7 @@ import Labelling
 import Logging
 import Tensors
 import VisionTransformers
+import Workflows
 
 /// What `mergevit quantize` does.
 struct QuantizeRun {
@@ -35,7 +36,7 @@ struct QuantizeRun {
     /// - Parameter count: how many are rounded for.
     func pictures(_ folders: [String], count: Int) throws -> Pictures {
         var result = Pictures()
-        let folders = try folders.map { try CalibrationReader.fitted($0, log) }
+        let folders = try folders.map { try CalibrationReader.trainingFolder($0) { log.warning("\($0)") } }
         for (index, folder) in folders.enumerated() {
             let share = max(count * (index + 1) / folders.count - count * index / folders.count, 1)
             let prepared = try LongWork.part("reading folders", index, of: folders.count) {

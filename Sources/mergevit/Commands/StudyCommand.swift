@@ -74,7 +74,7 @@ struct StudyCommand: ParsableCommand {
 
     private func job() throws -> StudyJob {
         var job = StudyJob(base: base, tasks: plan.tasks.map(\.task), plan: try plan.plan, output: output)
-        job.scales = CalibrationOptions.scales
+        job.scales = MergeJob.scales
         job.calibrationImages = options.calibrationImages
         job.tuningImages = options.tuningImages
         job.epochs = options.epochs

@@ -126,21 +126,20 @@ extension AdapterOptions {
         return choice
     }
 
-    /// What a recipe tells, with the places of the files that have moved.
-    func recorded(_ recipe: String) throws -> RecordedMerge {
-        var recorded = try RecordedMerge(path: recipe)
-        let known = Set(recorded.adapters)
+    /// The recipe in a file, with the files that have moved where they are now.
+    func read(recipe path: String) throws -> Recipe {
+        var recipe = try Recipe(contentsOf: path)
         for (option, values) in [("--adapter", adapters), ("--labels", labels), ("--head", headFiles.heads)] {
-            for value in values where !known.contains(value.name) {
-                let names = recorded.adapters.joined(separator: ", ")
+            for value in values where !recipe.adapters.contains(value.name) {
+                let names = recipe.adapters.joined(separator: ", ")
                 throw ValidationError("\(option) \(value.name)=...: the recipe has no such adapter; it has \(names).")
             }
         }
-        if let base { recorded.move(base: base) }
-        for adapter in adapters { try recorded.move(adapter: adapter.name, to: adapter.value) }
-        for file in headFiles.heads { try recorded.move(adapter: file.name, head: file.value) }
-        for file in labels { try recorded.move(adapter: file.name, labels: file.value) }
-        return recorded
+        if let base { recipe.move(base: base) }
+        for adapter in adapters { try recipe.move(adapter: adapter.name, to: adapter.value) }
+        for file in headFiles.heads { try recipe.move(adapter: file.name, head: file.value) }
+        for file in labels { try recipe.move(adapter: file.name, labels: file.value) }
+        return recipe
     }
 }
 

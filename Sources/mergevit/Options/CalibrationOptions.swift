@@ -1,12 +1,6 @@
 import Adapters
 import ArgumentParser
-import Files
-import Images
-import Labelling
-import Logging
-import Tensors
-import Training
-import VisionTransformers
+import Workflows
 
 /// The options about images that a merge is compared with its single adapters on.
 struct CalibrationOptions: ParsableArguments {
@@ -40,11 +34,6 @@ struct CalibrationOptions: ParsableArguments {
 
     @Option(help: "How many threads compute images (1...256; default: the processors available to the process).")
     var threads: Int?
-
-    /// The scales that `--tune` chooses from.
-    static let scales = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.25, 1.5, 2, 2.5, 3]
-    /// How many images of a task, fitted and held out, `--tune` looks at.
-    static let tuningImages = 400
 
     func validate() throws {
         try RawArguments.checkText(folders + labelled.flatMap { [$0.name, $0.value] })
@@ -89,75 +78,33 @@ struct CalibrationOptions: ParsableArguments {
     /// Whether any images are given.
     var isGiven: Bool { !folders.isEmpty || !labelled.isEmpty }
 
-    /// The images of the adapters' tasks with what is to be done with them.
-    func calibrator(
-        base: Checkpoint, adapters: [WeightedAdapter], merge: MethodOptions.Choice, aligns: Bool, log: Logger
-    ) throws -> (Calibrator, CalibrationRecord) {
-        let reader = try reader(base, [merge.rule], log)
-        let images = try adapters.enumerated().map { index, item in
-            let task = item.adapter.task
-            return try LongWork.part("reading tasks", index, of: adapters.count) {
-                if let folder = labelled.value(of: task) {
-                    try item.adapter.head.activation.requireSoftmax(task: task, for: "--labelled")
-                    return try reader.images(task, folders: [folder], classes: item.adapter.head.classes)
-                }
-                return try reader.images(task, folders: places(of: task))
-            }
-        }
-        let record = CalibrationRecord(
-            images: images.map(\.record), align: align || maxDrop != nil || aligns, alignRank: alignRank,
-            tune: isTuned || merge.choosesScale ? (labelled.isEmpty ? "agreement" : "labels") : nil, maxDrop: maxDrop)
-        if record.align { Self.warnOfFew(images.map(\.images), log) }
-        return (try reader.calibrator(adapters, images.map(\.images)), record)
+    /// What is chosen on the images.
+    ///
+    /// - Parameters:
+    ///   - plan: the merge. The scale of one that is then distilled is chosen unless it is given.
+    ///   - method: the options that give the scale, and parameters that are not searched.
+    func tuning(_ plan: MergePlan, _ method: MethodOptions) -> MergeJob.Tuning {
+        if tuneAll { return .parameters(except: Set(method.parameters.map(\.name))) }
+        if tune { return .scale }
+        return plan.distillation != nil && !method.givesScale ? .roughScale : .none
     }
 
-    /// Warns of tasks with so few held-out images that they hardly tell whether alignment helps.
-    private static func warnOfFew(_ images: [CalibrationImages], _ log: Logger) {
-        let few = images.map { (task: $0.task, count: $0.indices(heldOut: true).count) }.filter { $0.count < enough }
-        guard !few.isEmpty else { return }
-        let counts = few.map { "\($0.task) \($0.count)" }.joined(separator: ", ")
-        log.warning(
-            """
-            fewer than \(enough) held-out images, one in \(CalibrationImages.holdOutEvery) of a task's, tell little about \
-            whether its aligned head is better: \(counts)
-            """)
+    /// The images of some tasks, with what is done with them.
+    func settings(tasks: [String]) -> CalibrationSettings {
+        CalibrationSettings(
+            folders: Dictionary(tasks.map { ($0, places(of: $0)) }) { $1 },
+            labelled: Dictionary(labelled.map { ($0.name, $0.value) }) { $1 },
+            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, threads: usedThreads)
     }
 
-    /// Held-out images of a task that are enough to tell whether alignment helps.
-    private static let enough = 50
+    /// How many images are computed at the same time.
+    var usedThreads: Int { threads ?? LabelModelOptions.availableCores }
 
-    /// The images that a recipe tells of, from where they were or `--calibration` says that they are.
-    func calibrator(
-        again record: inout RecordedMerge, base: Checkpoint, adapters: [WeightedAdapter], log: Logger
-    ) throws -> (Calibrator, CalibrationRecord)? {
-        guard let recorded = record.calibration else { return nil }
-        if isGiven {
-            for item in recorded.images where !places(of: item.task).isEmpty {
-                try record.move(calibration: item.task, to: places(of: item.task))
-            }
+    /// Sets where the images of a recipe are now, as far as the options say.
+    func move(_ recipe: inout Recipe) throws {
+        for images in recipe.calibration?.images ?? [] where !places(of: images.task).isEmpty {
+            try recipe.move(calibration: images.task, to: places(of: images.task))
         }
-        guard let found = record.calibration else { return nil }
-        let reader = try reader(base, record.groups.map(\.rule), log)
-        let images = try found.images.enumerated().map { index, item in
-            let images = try LongWork.part("reading tasks", index, of: found.images.count) {
-                try reader.images(item.task, folders: item.folders, isRecorded: true)
-            }
-            guard images.record.sha256 == item.sha256 else {
-                throw ModelError(
-                    item.folders.joined(separator: ", "),
-                    "not the calibration images of \"\(item.task)\" that were used: expected \(item.count) with SHA-256 "
-                        + "\(item.sha256), found \(images.record.count) with \(images.record.sha256)")
-            }
-            return images
-        }
-        return (try reader.calibrator(adapters, images.map(\.images)), found)
-    }
-
-    /// A reader of images as the merges want them: with the views of the first that trains.
-    private func reader(_ base: Checkpoint, _ rules: [MergeRule], _ log: Logger) throws -> CalibrationReader {
-        let settings = rules.first { $0.method.isTrained }?.settings
-        let views = settings.map { (augmentation: Augmentation($0), seed: $0.seed) }
-        return try CalibrationReader(base, threads: threads ?? LabelModelOptions.availableCores, views: views, log)
     }
 
     /// The folders of a task: its own, and those for all.

@@ -1,17 +1,14 @@
-import Adapters
 import ArgumentParser
 import Training
-import VisionTransformers
+import Workflows
 
-/// The options of a merge that is trained: how long it runs, and how it goes on after it was stopped.
+/// The options of distillation: how long it runs, and how it is resumed.
 struct DistillOptions: ParsableArguments {
     @Option(
-        help:
-            "With --method distill: train each backbone for about so many minutes; the recipe says how many steps that was."
-    )
+        help: "With --method distill: train each backbone for about N minutes; the recipe records the number of steps.")
     var minutes: Double?
 
-    @Flag(help: "Go on with a merge by distill that was stopped, if there is one.")
+    @Flag(help: "Resume a merge by distill that was stopped, if there is one.")
     var resume = false
 
     @Option(help: "With --method distill: seconds between checkpoints.")
@@ -32,39 +29,16 @@ struct DistillOptions: ParsableArguments {
         }
     }
 
-    /// Checks that the options go with the method.
-    func check(with choice: MethodOptions.Choice, stepsAreGiven: Bool) throws {
-        guard choice.rule.method.isTrained || (minutes == nil && !resume && checkpointSteps == nil) else {
-            throw ValidationError("--minutes, --resume and --checkpoint-steps belong to --method distill.")
-        }
-        guard minutes == nil || !stepsAreGiven else { throw ValidationError("--steps and --minutes: give one.") }
-    }
+    /// Whether any option is given that only distillation has.
+    var isGiven: Bool { minutes != nil || resume || checkpointSteps != nil }
 
-    /// Where the checkpoints of a backbone stand: those of the first beside the output.
-    static func place(_ output: String, group: Int) -> String {
-        guard group > 0 else { return output }
-        var trimmed = Substring(output)
-        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
-        return "\(trimmed).group-\(group + 1)"
-    }
-
-    /// Checks what earlier runs left for each backbone: that a run which was not finished is to go on, or to be given up.
-    ///
-    /// - Throws: `ModelError` naming the checkpoint.
-    func prepare(_ output: String, groups: Int, replaces: Bool) throws {
-        guard !resume else { return }
-        for place in (0..<groups).map({ Self.place(output, group: $0) }) where CheckpointFolder.isThere(output: place) {
-            guard replaces else {
-                throw ModelError(
-                    CheckpointFolder.path(output: place),
-                    "holds a run that was not finished: --resume goes on with it, --force begins again")
-            }
-            CheckpointFolder.remove(output: place)
-        }
-    }
-
-    /// Removes the checkpoints of a merge that is written.
-    static func finish(_ output: String, groups: Int) {
-        for group in 0..<groups { CheckpointFolder.remove(output: place(output, group: group)) }
+    /// How distillation runs.
+    var run: MergeJob.DistillationRun {
+        var run = MergeJob.DistillationRun()
+        if let minutes { run.length = .minutes(minutes) }
+        run.resumes = resume
+        run.checkpointSeconds = checkpointSeconds
+        run.checkpointSteps = checkpointSteps
+        return run
     }
 }

@@ -21,20 +21,7 @@ struct MethodOptions: ParsableArguments {
     @Option(help: "What random methods draw from.")
     var seed: UInt64 = 0
 
-    /// A method with its parameters, and for a method that trains, the merge that it starts from.
-    struct Choice {
-        let rule: MergeRule
-        let start: MergeRule?
-        /// Whether the start's scale is to be chosen because none was given.
-        let choosesScale: Bool
-        /// Whether the scale, and more, is to be chosen because that was asked for.
-        var isTuned = false
-
-        /// Whether the merge needs images.
-        var usesImages: Bool { rule.method.usesImages || start?.method.usesImages == true }
-    }
-
-    func validate() throws { _ = try chosen() }
+    func validate() throws { _ = try plan() }
 
     /// Whether any of these options is given.
     var isGiven: Bool {
@@ -43,61 +30,86 @@ struct MethodOptions: ParsableArguments {
     }
 
     /// Whether the number of steps is given.
-    var stepsAreGiven: Bool { steps != nil || parameters.value(of: "steps") != nil }
+    var givesSteps: Bool { steps != nil || parameters.value(of: DistillationSettings.stepsParameter.name) != nil }
 
-    /// What is chosen. `--set` and `--scale` tell a method that trains what parameters of its own are, and else what those
-    /// of the merge that it starts from are.
-    func chosen() throws -> Choice {
-        let method = try Self.method(method, option: "--method")
-        let values = try values()
-        guard method.isTrained else {
-            guard from == nil, steps == nil else {
-                throw ValidationError("--from and --steps belong to --method \(MergeMethod.distill.name).")
+    /// Whether the scale is given.
+    var givesScale: Bool { scale != nil || parameters.value(of: MergeMethod.scale.parameter.name) != nil }
+
+    /// The merge that the options ask for. With `--method distill`, `--set` sets distillation's own parameters, or else those of
+    /// the merge that it starts from.
+    func plan() throws -> MergePlan {
+        let isDistilled = method == DistillationSettings.name
+        guard isDistilled || (from == nil && steps == nil) else {
+            throw ValidationError("--from and --steps belong to --method \(DistillationSettings.name).")
+        }
+        guard isDistilled else {
+            let method = try Self.method(method, option: "--method", besides: [DistillationSettings.name])
+            let values = try values(of: method.parameters, owner: method.name)
+            return MergePlan(
+                merge: try refusing { () throws(ParameterError) in
+                    try ConfiguredMethod(method, values, seed: seed)
+                })
+        }
+        guard from != DistillationSettings.name else {
+            throw ValidationError("--from \(DistillationSettings.name): expected a method that does not train.")
+        }
+        let start = try Self.method(from ?? MergeMethod.all[0].name, option: "--from")
+        let parameters = DistillationSettings.parameters
+        let values = try values(
+            of: parameters + start.parameters.filter { other in !parameters.contains { $0.name == other.name } },
+            owner: "\(DistillationSettings.name) from \(start.name)")
+        func isOwn(_ name: String) -> Bool { parameters.contains { $0.name == name } }
+        return try refusing { () throws(ParameterError) in
+            MergePlan(
+                merge: try ConfiguredMethod(start, values.filter { !isOwn($0.key) }, seed: seed),
+                distillation: try DistillationSettings(values.filter { isOwn($0.key) }, seed: seed))
+        }
+    }
+
+    private static func method(_ name: String, option: String, besides others: [String] = []) throws -> MergeMethod {
+        do { return try MergeMethod.required(name, besides: others) } catch {
+            throw ValidationError("\(option) \(error).")
+        }
+    }
+
+    /// The values that `--set`, `--scale` and `--steps` give to parameters.
+    private func values(of parameters: [MergeParameter], owner: String) throws -> [String: MergeParameter.Value] {
+        try NamedValue.check(self.parameters, option: "--set")
+        var values: [String: MergeParameter.Value] = [:]
+        for item in self.parameters {
+            values[item.name] = try refusing { () throws(ParameterError) in
+                guard let parameter = parameters.first(where: { $0.name == item.name }) else {
+                    throw .unknown(parameter: item.name, method: owner, known: parameters.map(\.name))
+                }
+                return try parameter.value(item.value)
             }
-            return Choice(rule: try rule(method, values), start: nil, choosesScale: false)
         }
-        let first = try Self.method(from ?? MergeMethod.all[0].name, option: "--from")
-        guard !first.isTrained else {
-            throw ValidationError("--from \(first.name): expected a method that does not train.")
-        }
-        let own = Set(method.parameters.map(\.name))
-        return Choice(
-            rule: try rule(method, values.filter { own.contains($0.key) }),
-            start: try rule(first, values.filter { !own.contains($0.key) }),
-            choosesScale: values[MergeMethod.scale.name] == nil)
-    }
-
-    private static func method(_ name: String, option: String) throws -> MergeMethod {
-        guard let method = MergeMethod.named(name) else {
-            let known = MergeMethod.all.map(\.name).joined(separator: ", ")
-            throw ValidationError("\(option) \"\(name)\" is not known; known are \(known).")
-        }
-        return method
-    }
-
-    private func rule(_ method: MergeMethod, _ values: [String: Double]) throws -> MergeRule {
-        do { return MergeRule(method, try MergeSettings(values, for: method, seed: seed)) } catch {
-            throw ValidationError("\(error)")
-        }
-    }
-
-    /// The values that are given.
-    private func values() throws -> [String: Double] {
-        if let scale, !scale.isFinite { throw ValidationError("--scale must be a finite number, not \(scale).") }
-        try NamedValue.check(parameters, option: "--set")
-        var values: [String: Double] = [:]
-        for item in parameters {
-            guard let value = Double(item.value), value.isFinite else {
-                throw ValidationError("--set \(item.name)=\(item.value): expected a finite number.")
-            }
-            values[item.name] = value
-        }
-        for (option, name, given) in [("--scale", "scale", scale), ("--steps", "steps", steps.map(Double.init))] {
-            guard let given else { continue }
-            guard values.updateValue(given, forKey: name) == nil else {
-                throw ValidationError("\(option) and --set \(name)=... are the same.")
+        for (option, parameter, value) in [
+            ("--scale", MergeMethod.scale.parameter, scale.map(MergeParameter.Value.number)),
+            ("--steps", DistillationSettings.stepsParameter, steps.map(MergeParameter.Value.count)),
+        ] {
+            guard let value else { continue }
+            guard values.updateValue(value, forKey: parameter.name) == nil else {
+                throw ValidationError("\(option) and --set \(parameter.name)=... are the same.")
             }
         }
         return values
+    }
+
+    /// Gives the errors of parameters as those of the options.
+    private func refusing<Result>(_ body: () throws(ParameterError) -> Result) throws -> Result {
+        do { return try body() } catch {
+            if case .invalid(let name, let expected, let found, let suggestion) = error {
+                let option =
+                    switch name {
+                    case MergeMethod.scale.parameter.name where scale != nil: "--scale \(found)"
+                    case DistillationSettings.stepsParameter.name where steps != nil: "--steps \(found)"
+                    default: "--set \(name)=\(found)"
+                    }
+                let hint = suggestion.map { "; did you mean \($0)?" } ?? "."
+                throw ValidationError("\(option): expected \(expected)\(hint)")
+            }
+            throw ValidationError("--set: \(error).")
+        }
     }
 }

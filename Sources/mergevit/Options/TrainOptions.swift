@@ -147,7 +147,7 @@ struct TrainAdapterOptions: ParsableArguments {
     var precision: OperandType?
 
     @Option(name: .customLong("key-names"), help: "Whose names modules have (default: transformers5).")
-    var names: OutputForm.Names?
+    var names: MergeOutputOptions.Names?
 
     func validate() throws {
         let given: [(String, Bool)] = [

@@ -1,25 +1,36 @@
 import Adapters
 
-/// `mergevit merge --list-methods`: what methods there are, for people.
+/// `mergevit merge --list-methods`: the merge methods and their parameters, for people.
 enum MethodList {
-    /// Whether the arguments ask for the list. It needs no base and no output, which the command else does.
+    /// Whether the arguments ask for the list. It needs no base and no output, which the command requires otherwise.
     static func isAsked(_ arguments: [String]) -> Bool {
         arguments.first == "merge" && arguments.prefix { $0 != "--" }.contains("--list-methods")
     }
 
-    /// Each method's name, formula, source, the data it needs, and its parameters.
+    /// Each method's name, formula, source, the data it needs, and its parameters; distillation last.
     static var text: String {
-        MergeMethod.all.enumerated().map { place, method in
-            var lines = [method.name + (place == 0 ? " (default)" : "")]
-            lines.append("    \(method.formula)")
-            lines.append("    source: \(method.source)")
-            lines.append("    data: \(method.usesImages ? "unlabelled images (--calibration)" : "none")")
-            for parameter in method.parameters {
-                lines.append(
-                    "    \(parameter.name) = \(parameter.defaultDescription): \(parameter.summary); "
-                        + parameter.rangeDescription)
+        let methods = MergeMethod.all.enumerated().map { index, method in
+            text(
+                method.name + (index == 0 ? " (default)" : ""), method.formula, method.source,
+                usesImages: method.usesImages, method.parameters)
+        }
+        let distillation = text(
+            "\(DistillationSettings.name) (after another method, --from)", DistillationSettings.formula,
+            DistillationSettings.source, usesImages: true, DistillationSettings.parameters)
+        return (methods + [distillation]).joined(separator: "\n")
+    }
+
+    private static func text(
+        _ name: String, _ formula: String, _ source: String, usesImages: Bool, _ parameters: [MergeParameter]
+    ) -> String {
+        let lines =
+            [
+                name, "    \(formula)", "    source: \(source)",
+                "    data: \(usesImages ? "unlabelled images (--calibration)" : "none")",
+            ]
+            + parameters.map {
+                "    \($0.name): \($0.summary); \($0.kindDescription) (default: \($0.defaultDescription))"
             }
-            return lines.joined(separator: "\n") + "\n"
-        }.joined(separator: "\n")
+        return lines.joined(separator: "\n") + "\n"
     }
 }

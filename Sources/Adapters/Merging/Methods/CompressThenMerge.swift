@@ -1,31 +1,25 @@
 import Compute
 
 extension MergeMethod {
-    /// The rank of a merge that is an adapter.
-    static let rank = Parameter(
-        "rank", default: 16, in: 1...65536, isWhole: true, "rank of the merged change, at most")
-
     /// Compress, then merge: bases of rank r that serve all tasks, TIES in them; the result is an adapter of rank r.
     static let compressThenMerge = MergeMethod(
-        name: "ctm",
+        "ctm",
         formula: "ΔW = s · U F (TIES(Fᵀ w_t M_t G)) Gᵀ V, F and G by a Tucker decomposition of rank r of the cores M_t",
         source: "Compress-then-Merge, ICML 2026 (arXiv 2606.03723)",
-        parameters: [
-            scale, rank, density(0.25, "share of a compressed core's elements that is kept"),
-            Parameter(
-                "beta", default: 0.25, in: 0...1, candidates: [0, 0.25, 0.5, 1],
-                "how much a task's own norm counts when the bases are found"),
-        ]
-    ) { tasks, settings in
-        let limit = Int(settings["rank"])
-        return try PerParameterDeltas(tasks, factor: settings["scale"]).merged { _, parts in
+        parameters: .count("rank", default: 16, in: 1...65536, "rank of the merged delta, at most"),
+        density(0.25, "share of a compressed core's elements that is kept"),
+        .number(
+            "beta", default: 0.25, in: 0...1, candidates: [0, 0.25, 0.5, 1],
+            "how much a task's own norm counts when the bases are computed")
+    ) { inputs, rank, density, beta in
+        try PerParameterDeltas(inputs.tasks).merged { _, parts in
             let space = try CoreSpace(parts.map(\.delta))
-            let (left, right) = try tucker(balanced(space.slices, by: settings["beta"]), rank: limit)
+            let (left, right) = try tucker(balanced(space.slices, by: beta), rank: rank)
             let cores = space.slices.map { Matrix.product(left, transposed: true, $0) * right }
             let merged = TIES.disjointMean(
-                cores, thresholds: cores.map { TIES.threshold($0, density: settings["density"]) })
+                cores, thresholds: cores.map { TIES.threshold($0, density: density) })
             let a = Matrix.product(right, transposed: true, space.v)
-            return .lowRank(b: space.u * (left * merged), a: a, scale: settings["scale"])
+            return .lowRank(b: space.u * (left * merged), a: a, scale: 1)
         }
     }
 
@@ -49,11 +43,11 @@ extension MergeMethod {
             left = try leading(slices.map { $0 * right }, rank)
             let reduced = slices.map { Matrix.product($0, transposed: true, left) }
             right = try leading(reduced, rank)
-            let kept = reduced.reduce(0.0) { sum, slice in
+            let energy = reduced.reduce(0.0) { sum, slice in
                 let norm = Matrix.product(right, transposed: true, slice).norm
                 return sum + norm * norm
             }
-            let error = total > 0 ? (max(0, total - kept) / total).squareRoot() : 0
+            let error = total > 0 ? (max(0, total - energy) / total).squareRoot() : 0
             if abs(error - last) < 1e-6 { break }
             last = error
         }

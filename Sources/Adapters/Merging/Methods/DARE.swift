@@ -1,6 +1,44 @@
 import Compute
 import Tensors
 
+extension MergeMethod {
+    private static let dropDensity = density(0.5, "chance of an element to be kept")
+
+    /// The weighted sum of randomly thinned deltas.
+    static let dare = MergeMethod(
+        "dare", formula: "ΔW = s · Σ w_t mask_t ⊙ ΔW_t / density",
+        source: "Yu et al., Language Models are Super Mario, ICML 2024 (arXiv 2311.03099)", parameters: dropDensity
+    ) { inputs, density in
+        try PerParameterDeltas(inputs.tasks).merged { name, parts in
+            var sum = Matrix(rows: parts[0].delta.rows, columns: parts[0].delta.columns)
+            for matrix in dropped(parts, name, density, seed: inputs.seed) { sum = sum + matrix }
+            return .dense(sum)
+        }
+    }
+
+    /// TIES' sign election over randomly thinned deltas.
+    static let dareTies = MergeMethod(
+        "dare-ties", formula: "ΔW = s · mean of the w_t mask_t ⊙ ΔW_t / density that have the sign of their sum",
+        source: "Yu et al., ICML 2024 (arXiv 2311.03099), with the sign election of TIES (arXiv 2306.01708)",
+        parameters: dropDensity
+    ) { inputs, density in
+        try PerParameterDeltas(inputs.tasks).merged { name, parts in
+            let matrices = dropped(parts, name, density, seed: inputs.seed)
+            return .dense(TIES.disjointMean(matrices, thresholds: parts.map { _ in 0 }))
+        }
+    }
+
+    /// The tasks' matrices with elements dropped at random.
+    private static func dropped(
+        _ parts: [WeightedDelta], _ name: String, _ density: Double, seed: UInt64
+    ) -> [Matrix] {
+        parts.map { part in
+            var dare = DARE(seed: seed, task: part.task, parameter: name)
+            return dare.drop(part.delta.dense, density: density)
+        }
+    }
+}
+
 /// DARE: drops elements at random and rescales the rest, so that the expectation stays.
 ///
 /// Yu et al., Language Models are Super Mario, ICML 2024 (arXiv 2311.03099).

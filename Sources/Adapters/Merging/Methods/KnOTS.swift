@@ -1,49 +1,53 @@
 import Compute
 
 extension MergeMethod {
-    private static let paper = "Stoica et al., Model Merging with SVD to Tie the KnOTS, ICLR 2025 (arXiv 2410.19735)"
+    private static let knotsPaper =
+        "Stoica et al., Model Merging with SVD to Tie the KnOTS, ICLR 2025 (arXiv 2410.19735)"
 
     /// TIES on the tasks' coordinates in a basis of outputs that they share.
     static let knotsTies = MergeMethod(
-        name: "knots-ties",
+        "knots-ties",
         formula: "ΔW = s · U TIES(w_t C_t) with [ΔW_1 | … | ΔW_T] = U [C_1 | … | C_T]; trimmed over all of a task",
-        source: paper, parameters: [scale, density(0.2, "share of a task's coordinates that is kept")]
-    ) { tasks, settings in
-        let matrices = PerParameterDeltas(tasks, factor: settings["scale"])
+        source: knotsPaper, parameters: density(0.2, "share of a task's coordinates that is kept")
+    ) { inputs, density in
+        let matrices = PerParameterDeltas(inputs.tasks)
         let aligned = try alignments(matrices)
-        let thresholds = try TIES.thresholds(matrices, density: settings["density"]) { item, place in
-            aligned[item].coordinates(place)
+        let thresholds = try TIES.thresholds(matrices, density: density) { item, part in
+            aligned[item].coordinates(part)
         }
-        return try elected(matrices, aligned, settings) { alignment, place, part, _ in
-            (alignment.coordinates(place), thresholds[part.index])
+        return try elected(matrices, aligned) { alignment, index, part, _ in
+            (alignment.coordinates(index), thresholds[part.index])
         }
     }
 
-    /// Sign election over randomly thinned coordinates in a basis of outputs that the tasks share.
+    /// TIES' sign election over randomly thinned coordinates in a basis of outputs that the tasks share.
     static let knotsDareTies = MergeMethod(
-        name: "knots-dare-ties",
+        "knots-dare-ties",
         formula: "ΔW = s · U DARE-TIES(w_t C_t) with [ΔW_1 | … | ΔW_T] = U [C_1 | … | C_T]",
-        source: "\(paper), with DARE (arXiv 2311.03099)",
-        parameters: [scale, density(0.5, "chance of a coordinate to be kept")]
-    ) { tasks, settings in
-        let matrices = PerParameterDeltas(tasks, factor: settings["scale"])
-        return try elected(matrices, alignments(matrices), settings) { alignment, place, part, name in
-            var drop = DARE(seed: settings.seed, task: part.task, parameter: name)
-            return (drop.drop(alignment.coordinates(place), density: settings["density"]), 0)
+        source: "\(knotsPaper), with DARE (arXiv 2311.03099)",
+        parameters: density(0.5, "chance of a coordinate to be kept")
+    ) { inputs, density in
+        let matrices = PerParameterDeltas(inputs.tasks)
+        return try elected(matrices, alignments(matrices)) { alignment, index, part, name in
+            var dare = DARE(seed: inputs.seed, task: part.task, parameter: name)
+            return (dare.drop(alignment.coordinates(index), density: density), 0)
         }
     }
 
     /// Merges by the mean of the coordinates that have the elected sign.
     private static func elected(
-        _ matrices: PerParameterDeltas, _ aligned: [Alignment], _ settings: MergeSettings,
-        _ values: @Sendable (Alignment, _ place: Int, WeightedDelta, _ name: String) -> (matrix: Matrix, threshold: Double)
+        _ matrices: PerParameterDeltas, _ aligned: [Alignment],
+        _ values:
+            @Sendable (Alignment, _ index: Int, WeightedDelta, _ name: String) -> (
+                matrix: Matrix, threshold: Double
+            )
     ) throws -> [String: WeightDelta] {
         let byName = Dictionary(uniqueKeysWithValues: zip(matrices.parameters.map(\.name), aligned))
         return try matrices.merged { name, parts in
             guard let alignment = byName[name] else { return parts[0].delta.storage }
-            let trimmed = parts.enumerated().map { place, part in values(alignment, place, part, name) }
+            let trimmed = parts.enumerated().map { index, part in values(alignment, index, part, name) }
             let mean = TIES.disjointMean(trimmed.map(\.matrix), thresholds: trimmed.map(\.threshold))
-            return .lowRank(b: alignment.basis, a: mean, scale: settings["scale"])
+            return .lowRank(b: alignment.basis, a: mean, scale: 1)
         }
     }
 
@@ -52,7 +56,7 @@ extension MergeMethod {
     }
 }
 
-/// The changes of a parameter in a basis of outputs that they share: ΔW_t = basis · coordinates(t).
+/// The deltas of a parameter in a basis of outputs that they share: ΔW_t = basis · coordinates(t).
 ///
 /// The basis holds the left singular vectors of [ΔW_1 | … | ΔW_T]. They are found without that wide matrix: with
 /// [B_1 | … | B_T] = Q [R_1 | … | R_T] and A_t = L_t Q_t, they are Q times those of [R_1 L_1 | … | R_T L_T].
@@ -79,5 +83,5 @@ private struct Alignment: Sendable {
     }
 
     /// C_t, (directions, inputs).
-    func coordinates(_ place: Int) -> Matrix { factors[place].left * factors[place].a }
+    func coordinates(_ index: Int) -> Matrix { factors[index].left * factors[index].a }
 }

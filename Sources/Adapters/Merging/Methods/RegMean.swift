@@ -5,13 +5,17 @@ import Tensors
 extension MergeMethod {
     /// RegMean: the weight whose outputs are nearest to every task's own on that task's inputs.
     static let regMean = MergeMethod(
-        name: "regmean",
+        "regmean",
         formula: "ΔW = s · (Σ w_t ΔW_t G_t) (Σ G_t)⁻¹, G_t = Σ xᵀx / n with off-diagonals times damping",
         source:
             "Jin et al., Dataless Knowledge Fusion by Merging Weights of Language Models, ICLR 2023 (arXiv 2212.09849)",
-        parameters: [scale, damping], usesImages: true
-    ) { tasks, settings in
-        var merged = weightedSum(tasks, factor: settings["scale"] / Double(max(tasks.count, 1)))
+        usesImages: true,
+        parameters: .number(
+            "damping", default: 0.9, in: 0...1, candidates: [0.5, 0.75, 0.9, 0.95, 1],
+            "factor on the off-diagonal elements of the inputs' moments")
+    ) { inputs, damping in
+        let tasks = inputs.tasks
+        var merged = weightedSum(tasks, factor: 1 / Double(max(tasks.count, 1)))
         let names = merged.keys.filter { $0.hasSuffix(".weight") && merged[$0]?.isVector == false }.sorted()
         for (index, name) in names.enumerated() {
             try LongWork.report("merging layers", index, of: names.count)
@@ -20,19 +24,11 @@ extension MergeMethod {
             let moments = tasks.map { $0.inputMoments[module] }
             guard !moments.contains(where: { $0 == nil }) else { continue }
             let regression = try regression(
-                zip(tasks, moments.compactMap(\.self)).map { ($0.weight, $0.deltas[name], $1) },
-                damping: settings["damping"])
-            if let regression {
-                merged[name] = WeightDelta(shape: delta.shape, .dense(settings["scale"] * regression))
-            }
+                zip(tasks, moments.compactMap(\.self)).map { ($0.weight, $0.deltas[name], $1) }, damping: damping)
+            if let regression { merged[name] = WeightDelta(shape: delta.shape, .dense(regression)) }
         }
         return merged
     }
-
-    /// How much of the off-diagonal elements of the inputs' moments is used.
-    static let damping = Parameter(
-        "damping", default: 0.9, in: 0...1, candidates: [0.5, 0.75, 0.9, 0.95, 1],
-        "factor on the off-diagonal elements of the inputs' moments")
 
     private static func regression(
         _ tasks: [(weight: Double, delta: WeightDelta?, moments: Matrix)], damping: Double

@@ -1,27 +1,27 @@
 import Compute
 
 extension MergeMethod {
-    /// Task arithmetic: the weighted sum of the tasks' changes.
+    /// Task arithmetic: the weighted sum of the task vectors.
     static let taskArithmetic = MergeMethod(
-        name: "sum", formula: "ΔW = s · Σ w_t ΔW_t",
-        source: "Ilharco et al., Editing Models with Task Arithmetic, ICLR 2023 (arXiv 2212.04089)",
-        parameters: [scale]
-    ) { tasks, settings in weightedSum(tasks, factor: settings["scale"]) }
+        "sum", formula: "ΔW = s · Σ w_t ΔW_t",
+        source: "Ilharco et al., Editing Models with Task Arithmetic, ICLR 2023 (arXiv 2212.04089)"
+    ) { inputs in weightedSum(inputs.tasks) }
 
-    /// The average of the tasks' changes: task arithmetic at 1/T.
+    /// The average of the task vectors: task arithmetic at 1/T.
     static let average = MergeMethod(
-        name: "average", formula: "ΔW = s/T · Σ w_t ΔW_t",
-        source: "Wortsman et al., Model Soups, ICML 2022 (arXiv 2203.05482)", parameters: [scale]
-    ) { tasks, settings in weightedSum(tasks, factor: settings["scale"] / Double(max(tasks.count, 1))) }
+        "average", formula: "ΔW = s/T · Σ w_t ΔW_t",
+        source: "Wortsman et al., Model Soups, ICML 2022 (arXiv 2203.05482)"
+    ) { inputs in weightedSum(inputs.tasks, factor: 1 / Double(max(inputs.tasks.count, 1))) }
 
-    /// factor · Σ w_t ΔW_t for every parameter that a task changes, or those wanted; low-rank as long as all changes are.
+    /// factor · Σ w_t ΔW_t of every parameter that a task changes, or of those that are included; low-rank as long as all
+    /// deltas are.
     static func weightedSum(
-        _ tasks: [TaskVector], factor: Double, where wanted: (WeightDelta) -> Bool = { _ in true }
+        _ tasks: [TaskVector], factor: Double = 1, where isIncluded: (WeightDelta) -> Bool = { _ in true }
     ) -> [String: WeightDelta] {
         var merged: [String: WeightDelta] = [:]
         for name in Set(tasks.flatMap(\.deltas.keys)) {
             let parts = tasks.compactMap { task in task.deltas[name].map { (task.weight, $0) } }
-            guard let first = parts.first, wanted(first.1) else { continue }
+            guard let first = parts.first, isIncluded(first.1) else { continue }
             merged[name] = sum(parts, factor: factor)
         }
         return merged

@@ -1,8 +1,9 @@
 import Adapters
 import ArgumentParser
+import Workflows
 
 /// The options that say what a merge is written as.
-struct OutputForm: ParsableArguments {
+struct MergeOutputOptions: ParsableArguments {
     /// What a merge is written as.
     enum Kind: String, ExpressibleByArgument, CaseIterable {
         case bundle
@@ -25,8 +26,13 @@ struct OutputForm: ParsableArguments {
         case transformers4
     }
 
-    /// Whose names the modules have.
-    var keyNames: ModuleNames { names == .transformers4 ? .transformers4 : .transformers5 }
+    /// What is written.
+    var form: MergeJob.Form {
+        switch kind {
+        case .bundle: .bundle
+        case .adapter: .adapter(rank: rank, names: names == .transformers4 ? .transformers4 : .transformers5)
+        }
+    }
 
     func validate() throws {
         if kind == .bundle, rank != nil || names != nil {
@@ -35,22 +41,5 @@ struct OutputForm: ParsableArguments {
         if let rank, !(1...65536).contains(rank) {
             throw ValidationError("--rank: expected a whole number from 1 to 65536, found \(rank).")
         }
-    }
-
-    /// What an adapter holds, in words.
-    static func summary(_ result: AdapterWriter.Result) -> String {
-        let ranks = result.ranks
-        var text = "\(result.modules) module\(result.modules == 1 ? "" : "s") of rank \(ranks.lowerBound)"
-        if ranks.upperBound > ranks.lowerBound { text += " to \(ranks.upperBound)" }
-        guard let worst = result.worst else { return text + ", nothing cut off" }
-        return text + ", \(percent(result.energy)) of the change's energy kept, least in \(worst.module) "
-            + "(\(percent(worst.energy)))"
-    }
-
-    private static func percent(_ part: Double) -> String {
-        // Rounded down, so that only the whole is 100 %.
-        let hundredths = Int(part * 10000)
-        let rest = hundredths % 100
-        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) %"
     }
 }

@@ -3,26 +3,29 @@ import Files
 import Tensors
 package import VisionTransformers
 
-/// Compares merges with the single adapters on unlabelled images: aligns heads, chooses the scale, finds groups.
+/// Merges adapters and compares the results with the single adapters on calibration images: measures layer inputs for methods
+/// that use them, chooses the scale, groups tasks, aligns heads.
 ///
-/// What the single adapters give is computed once for each task and kept; nothing here reads a label.
-package final class Calibrator {
+/// The features that the single adapters give are computed once for each task. Labels are read only of tasks whose images
+/// have classes.
+package final class MergeTuner {
     typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
 
     let base: Checkpoint
     private let adapters: [String: WeightedAdapter]
     let images: [String: CalibrationImages]
-    /// What preprocessing gives.
+    /// The size of preprocessed images.
     package let imageSize: BackboneConfiguration.Extent
     /// How many images are computed at the same time.
     package let threads: Int
     private var singles: [String: Features] = [:]
+    private var moments: [String: [String: Matrix]] = [:]
 
-    /// A calibrator for the tasks of some adapters.
+    /// A tuner for the tasks of some adapters.
     ///
     /// - Parameters:
     ///   - images: for every adapter its task's images.
-    ///   - imageSize: what preprocessing gives.
+    ///   - imageSize: the size of preprocessed images.
     /// - Throws: `ModelError` naming a task without images, or with too few to hold any out.
     package init(
         base: Checkpoint, adapters: [WeightedAdapter], images: [CalibrationImages],
@@ -35,33 +38,51 @@ package final class Calibrator {
         self.threads = threads
         for item in adapters {
             let task = item.adapter.task
-            guard let found = self.images[task] else { throw ModelError(task, "no calibration images for this task") }
-            guard found.count >= 2 * CalibrationImages.holdOutEvery else {
+            let count = try self.images(of: task).count
+            guard count >= 2 * CalibrationImages.holdOutEvery else {
                 throw ModelError(
-                    task, "\(found.count) calibration images; \(2 * CalibrationImages.holdOutEvery) are the least")
+                    task, "\(count) calibration images; at least \(2 * CalibrationImages.holdOutEvery) are needed")
             }
         }
     }
 
-    /// Aligns the heads of a merge's tasks, in the order of its adapters. A head that held-out images do not find
-    /// better stays as it was.
+    /// Merges some of the adapters by a method, which is given the moments of layer inputs if it uses them.
+    ///
+    /// The moments are measured once for each task and set of modules.
+    ///
+    /// - Throws: as `MergedBackbone.init` and `inputMoments`.
+    package func merge(_ adapters: [WeightedAdapter], by method: ConfiguredMethod) throws -> MergedBackbone {
+        try MergedBackbone(base: base, adapters: adapters, merge: method) { task, modules in
+            let key = ([task] + modules.sorted()).joined(separator: "/")
+            if let moments = moments[key] { return moments }
+            let measured = try inputMoments(of: task, modules: modules)
+            moments[key] = measured
+            return measured
+        }
+    }
+
+    /// Aligns the heads of a merge's tasks, in the order of its adapters. A head that alignment does not make better on
+    /// held-out images stays as it was.
     ///
     /// - Parameters:
-    ///   - kept: the tasks whose heads stay as they were, if that was decided earlier.
     ///   - rank: the rank of the alignment, or nil for full.
-    ///   - limit: how many fitted and how many held-out images of a task are looked at.
+    ///   - limit: how many fitted and how many held-out images of a task are used.
+    ///   - unaligned: the tasks whose heads stay as they were, if that was decided earlier.
+    ///   - progress: told after every task how many images passed the merge; an error that it throws ends the work.
     /// - Throws: `ModelError`, `ComputeError`.
     package func align(
-        _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max, keeping kept: Set<String>? = nil
+        _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max, leaving unaligned: Set<String>? = nil,
+        progress: (_ images: Int) throws -> Void = { _ in }
     ) throws -> [HeadAlignment.Result] {
         try computeSingles(merged.adapters.map(\.adapter.task), limit)
         let model = try model(merged)
         return try merged.adapters.enumerated().map { index, item in
             try LongWork.part("aligning heads", index, of: merged.adapters.count) {
-                let features = try features(model, item.adapter.task, limit)
-                let result = try align(item.adapter.head, features, rank: rank, limit: limit)
-                let isKept = kept?.contains(item.adapter.task) ?? !result.isBetter
-                return isKept ? result.keeping(item.adapter.head) : result
+                let (task, head) = (item.adapter.task, item.adapter.head)
+                let features = try features(model, task, limit)
+                try progress(features.fitted.rows + features.heldOut.rows)
+                let result = try align(head, features, rank: rank, limit: limit)
+                return unaligned?.contains(task) ?? !result.isBetter ? result.keeping(head) : result
             }
         }
     }
@@ -84,18 +105,18 @@ package final class Calibrator {
         )
     }
 
-    /// Computes what the single adapters of some tasks give, where that is not known yet: before a search, so that the
-    /// time that it takes is that of the search alone.
+    /// Computes the features of the single adapters of some tasks that are not known yet: before a search, so that its
+    /// progress measures the search alone.
     func computeSingles(_ tasks: [String], _ limit: Int) throws {
         for (index, task) in tasks.enumerated() {
             _ = try LongWork.part("single adapters", index, of: tasks.count) { try single(task, limit) }
         }
     }
 
-    /// What the task's single adapter gives; computed once for each limit.
+    /// The features that the task's single adapter gives; computed once for each limit.
     func single(_ task: String, _ limit: Int) throws -> Features {
         let key = "\(limit) \(task)"
-        if let known = singles[key] { return known }
+        if let features = singles[key] { return features }
         let (model, _) = try singleModel(task)
         let features = try features(model, task, limit)
         singles[key] = features
@@ -114,7 +135,7 @@ package final class Calibrator {
     ///
     /// - Throws: `ModelError` when there are none.
     package func images(of task: String) throws -> CalibrationImages {
-        guard let found = images[task] else { throw ModelError(task, "no calibration images for this task") }
-        return found
+        guard let images = images[task] else { throw ModelError(task, "no calibration images for this task") }
+        return images
     }
 }

@@ -1,0 +1,163 @@
+import Files
+import VisionTransformers
+
+/// The use that a merge made of calibration images, as its recipe records it.
+package struct CalibrationUse: Sendable, Equatable {
+    /// A task's images.
+    package struct Images: Sendable, Equatable {
+        /// The task.
+        package let task: String
+        /// The folders, or tables, that they are from.
+        package var folders: [String]
+        /// How many could be used.
+        package let count: Int
+        /// SHA-256 of their preprocessed pixels, in order.
+        package let sha256: String
+
+        /// A task's images.
+        package init(task: String, folders: [String], count: Int, sha256: String) {
+            (self.task, self.folders, self.count, self.sha256) = (task, folders, count, sha256)
+        }
+    }
+
+    /// What chose the scale.
+    package enum Tuning: String, Sendable {
+        /// How much predictions agree with those of the single adapters.
+        case agreement
+        /// The labels of the images, for tasks that have them.
+        case labels
+    }
+
+    /// How well a task's head was aligned.
+    struct Alignment: Sendable, Equatable {
+        let task: String
+        /// The images that were used.
+        let images: Int
+        /// The ridge that was chosen.
+        let ridge: Double
+        /// The share of held-out images with the label of the single adapter, before alignment.
+        let sameLabelBefore: Double
+        /// The same after it.
+        let sameLabel: Double
+        /// The divergence of the predictions after it, in nats.
+        let divergence: Double
+        /// Whether the aligned head was used.
+        let isUsed: Bool
+    }
+
+    /// The images of every task.
+    package var images: [Images]
+    /// Whether heads are aligned.
+    package let align: Bool
+    /// The rank of the alignment, nil for full.
+    package let alignRank: Int?
+    /// What chose the scale; nil if it was given.
+    package let tune: Tuning?
+    /// The drop in percent that the groups were chosen for, if they were.
+    package let maxDrop: Double?
+    /// How well each task was aligned, in the order of alignment.
+    private(set) var alignments: [Alignment] = []
+
+    /// A use of images without alignments.
+    package init(images: [Images], align: Bool, alignRank: Int?, tune: Tuning?, maxDrop: Double?) {
+        (self.images, self.align, self.alignRank, self.tune, self.maxDrop) = (images, align, alignRank, tune, maxDrop)
+    }
+
+    /// The tasks whose heads were left as they were, because alignment made them no better.
+    package var unalignedTasks: Set<String> { Set(alignments.filter { !$0.isUsed }.map(\.task)) }
+
+    /// The same before any head was aligned.
+    package var withoutAlignments: CalibrationUse {
+        CalibrationUse(images: images, align: align, alignRank: alignRank, tune: tune, maxDrop: maxDrop)
+    }
+
+    /// Adds how well tasks were aligned.
+    package mutating func add(_ results: [HeadAlignment.Result]) {
+        alignments += results.map {
+            Alignment(
+                task: $0.head.task, images: $0.images, ridge: $0.ridge, sameLabelBefore: $0.before.sameLabel,
+                sameLabel: $0.after.sameLabel, divergence: $0.after.divergence, isUsed: !$0.isKept)
+        }
+    }
+
+    // MARK: JSON
+
+    /// The section of a recipe.
+    var json: JSONObject {
+        var object: JSONObject = [
+            "images": .array(
+                images.map {
+                    .object([
+                        "task": .string($0.task), "folders": .array($0.folders.map(JSON.string)),
+                        "count": .int($0.count), "sha256": .string($0.sha256),
+                    ])
+                }),
+            "align": .bool(align),
+        ]
+        object["align_rank"] = alignRank.map(JSON.int)
+        object["tune"] = tune.map { .string($0.rawValue) }
+        object["max_drop"] = maxDrop.map(JSON.double)
+        guard align else { return object }
+        var tasks = JSONObject()
+        for alignment in alignments {
+            var task: JSONObject = [
+                "images": .int(alignment.images), "ridge": .double(alignment.ridge),
+                "same_label_before": .double(alignment.sameLabelBefore), "same_label": .double(alignment.sameLabel),
+                "divergence": .double(alignment.divergence),
+            ]
+            if !alignment.isUsed { task["aligned"] = .bool(false) }
+            tasks[alignment.task] = .object(task)
+        }
+        object["tasks"] = .object(tasks)
+        return object
+    }
+
+    /// Reads the section of a recipe.
+    init(_ object: JSONObject, _ fields: RecipeFields) throws {
+        let section = "calibration"
+        try fields.check(object, has: ["images", "align", "align_rank", "tune", "max_drop", "tasks"], in: section)
+        guard let images = object["images"]?.arrayValue, object["align"] != nil else {
+            throw ModelError(
+                fields.path,
+                "\(section): no \"images\" and \"align\"; an early version wrote it, which did not record enough to "
+                    + "merge again")
+        }
+        self.images = try images.map { item in
+            guard let item = item.objectValue, let folders = item["folders"]?.arrayValue else {
+                throw ModelError(fields.path, "\(section): images: expected task, folders, count, sha256")
+            }
+            return Images(
+                task: try fields.text(item, "task", in: section),
+                folders: try folders.map { folder in
+                    guard let folder = folder.stringValue else {
+                        throw ModelError(fields.path, "\(section): images: folders: expected strings")
+                    }
+                    return folder
+                },
+                count: try fields.count(item, "count", from: 0, in: section),
+                sha256: try fields.text(item, "sha256", in: section))
+        }
+        align = try fields.flag(object, "align", in: section)
+        alignRank = try object["align_rank"].map { _ in
+            try fields.count(object, "align_rank", from: 1, in: section)
+        }
+        tune = try object["tune"].map { value in
+            guard let tuning = value.stringValue.flatMap(Tuning.init(rawValue:)) else {
+                throw ModelError(fields.path, "\(section): tune: expected agreement or labels")
+            }
+            return tuning
+        }
+        maxDrop = try object["max_drop"].map { _ in try fields.number(object, "max_drop", in: section) }
+        alignments = try (object["tasks"]?.objectValue?.members ?? []).map { name, value in
+            let section = "\(section): tasks: \(name)"
+            guard let task = value.objectValue else { throw ModelError(fields.path, "\(section): expected an object") }
+            return Alignment(
+                task: name, images: try fields.count(task, "images", from: 0, in: section),
+                ridge: try fields.number(task, "ridge", in: section),
+                sameLabelBefore: try fields.number(task, "same_label_before", in: section),
+                sameLabel: try fields.number(task, "same_label", in: section),
+                divergence: try fields.number(task, "divergence", in: section),
+                isUsed: try task["aligned"].map { _ in try fields.flag(task, "aligned", in: section) } ?? true)
+        }
+    }
+}

@@ -1,0 +1,308 @@
+package import Adapters
+package import Training
+package import VisionTransformers
+
+/// A merge of adapters into a bundle or an adapter, in the order of its steps: read images, merge, tune, group, distill,
+/// align, write.
+///
+/// Parameters that a search chose are in the recipe, so a merge that is made again from one searches nothing.
+package struct MergeJob {
+    /// How tasks share backbones.
+    package enum Grouping: Sendable, Equatable {
+        /// All share one.
+        case one
+        /// A backbone for each of these groups of tasks.
+        case named([[String]])
+        /// The fewest groups with which each task keeps the labels of its single adapter on all but this percentage of the
+        /// held-out images; heads are aligned.
+        case fewest(maximumDrop: Double)
+    }
+
+    /// What is chosen on calibration images.
+    package enum Tuning: Sendable, Equatable {
+        /// Nothing.
+        case none
+        /// The scale, on few images: enough for the merge that distillation starts from.
+        case roughScale
+        /// The scale.
+        case scale
+        /// The scale and all parameters that can be searched but these.
+        case parameters(except: Set<String>)
+    }
+
+    /// What is written.
+    package enum Form: Sendable, Equatable {
+        /// A bundle.
+        case bundle
+        /// A PEFT adapter over the unchanged base; its modules have at most this rank, if one is given.
+        case adapter(rank: Int?, names: ModuleNames)
+    }
+
+    /// Where the merge is written.
+    package struct Output: Sendable, Equatable {
+        /// The folder.
+        package let path: String
+        /// What is written.
+        package let form: Form
+        /// Whether a folder of the same form, and checkpoints of another run, are replaced.
+        package let replaces: Bool
+
+        /// An output.
+        package init(_ path: String, form: Form, replaces: Bool) {
+            (self.path, self.form, self.replaces) = (path, form, replaces)
+        }
+    }
+
+    /// How distillation runs; its settings are those of the plan.
+    package struct DistillationRun: Sendable {
+        /// How long each backbone is trained.
+        package var length = Distillation.Length.steps
+        /// Whether a run that was stopped is resumed.
+        package var resumes = false
+        /// Seconds between checkpoints.
+        package var checkpointSeconds = 60.0
+        /// Steps between checkpoints, or nil.
+        package var checkpointSteps: Int?
+
+        /// As many steps as the settings say, from the start.
+        package init() {}
+    }
+
+    /// How a merge ended.
+    package enum Outcome: Sendable {
+        /// It was written.
+        case finished(Result)
+        /// `progress` told distillation to stop; a checkpoint is there if any steps were taken.
+        case stopped(steps: Int, of: Int?)
+    }
+
+    /// A merge that was written.
+    package struct Result: Sendable {
+        /// The backbones with their heads.
+        package let groups: [BundleGroup]
+        /// What was written.
+        package let written: Written
+        /// The use of calibration images, if any were used.
+        package let calibration: CalibrationUse?
+    }
+
+    /// What was written.
+    package enum Written: Sendable {
+        /// A bundle with these heads.
+        case bundle([Head])
+        /// An adapter.
+        case adapter(AdapterWriter.Result)
+    }
+
+    /// The plan of a new merge, or the groups of a recipe.
+    private enum Course {
+        case new(MergePlan, Grouping, Tuning, CalibrationSettings?)
+        case again(Recipe, threads: Int)
+    }
+
+    /// The scales that tuning chooses from.
+    package static let scales = [
+        0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.25, 1.5, 2, 2.5, 3,
+    ]
+    /// How many images of a task, fitted and held out, choose the scale.
+    package static let tuningImages = 400
+    /// How many do for the merge that distillation starts from.
+    package static let roughTuningImages = 200
+
+    private let base: Checkpoint
+    private let adapters: [WeightedAdapter]
+    private let course: Course
+    private let output: Output
+    /// How a distilled merge is trained.
+    package var distillationRun = DistillationRun()
+
+    /// A new merge.
+    ///
+    /// - Parameter calibration: the images; needed for whatever uses images.
+    package init(
+        base: Checkpoint, adapters: [WeightedAdapter], plan: MergePlan, grouping: Grouping = .one,
+        tuning: Tuning = .none, calibration: CalibrationSettings? = nil, output: Output
+    ) {
+        (self.base, self.adapters, self.output) = (base, adapters, output)
+        course = .new(plan, grouping, tuning, calibration)
+    }
+
+    /// The merge of a recipe, from files that `Recipe.open` has verified.
+    ///
+    /// - Parameter threads: how many images are computed at the same time.
+    package init(
+        again recipe: Recipe, base: Checkpoint, adapters: [WeightedAdapter], threads: Int, output: Output
+    ) {
+        (self.base, self.adapters, self.output) = (base, adapters, output)
+        course = .again(recipe, threads: threads)
+    }
+
+    /// Merges and writes.
+    ///
+    /// - Parameter progress: told of events; distillation that is told to stop leaves a checkpoint.
+    /// - Throws: `MergeJobError`; `ModelError`, `FileError`, `ModelError`, `ParameterError`, `MergeMethodError`,
+    ///   `ModelError` naming what cannot be used. Nothing is left behind but checkpoints.
+    package func run(progress: @escaping (MergeEvent) -> Bool) throws -> Outcome {
+        do {
+            try prepareCheckpoints()
+            var steps = MergeSteps(self, base: base, images: try images(progress), isAgain: isAgain, progress)
+            let groups = try groups(&steps)
+            return .finished(try write(groups, steps.use, progress))
+        } catch let stop as MergeSteps.Stopped { return .stopped(steps: stop.steps, of: stop.total) }
+    }
+
+    // MARK: Before merging
+
+    private var isAgain: Bool { if case .again = course { true } else { false } }
+
+    /// How many backbones are distilled.
+    private var distilledGroups: Int {
+        switch course {
+        case .new(let plan, let grouping, _, _):
+            guard plan.distillation != nil else { return 0 }
+            if case .named(let names) = grouping { return names.count }
+            return 1
+        case .again(let recipe, _):
+            return recipe.groups.contains { $0.plan.distillation != nil } ? recipe.groups.count : 0
+        }
+    }
+
+    /// Where the checkpoints of a backbone are: those of the first beside the output.
+    func checkpointPath(group: Int) -> String {
+        guard group > 0 else { return output.path }
+        var trimmed = Substring(output.path)
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        return "\(trimmed).group-\(group + 1)"
+    }
+
+    /// Checks, before a long run, the output and the checkpoints of earlier runs.
+    ///
+    /// - Throws: `MergeJobError.unfinishedRun` for a checkpoint that is neither resumed nor replaced.
+    private func prepareCheckpoints() throws {
+        guard distilledGroups > 0 else { return }
+        switch output.form {
+        case .bundle: try BundleWriter.check(output.path, replaces: output.replaces)
+        case .adapter: try AdapterWriter.check(output.path, replaces: output.replaces)
+        }
+        guard !distillationRun.resumes else { return }
+        for path in (0..<distilledGroups).map(checkpointPath) where CheckpointFolder.isThere(output: path) {
+            guard output.replaces else { throw MergeJobError.unfinishedRun(CheckpointFolder.path(output: path)) }
+            CheckpointFolder.remove(output: path)
+        }
+    }
+
+    /// The images that the merge uses, with how it uses them, or nil.
+    private func images(
+        _ progress: @escaping (MergeEvent) -> Bool
+    ) throws -> (tuner: MergeTuner, use: CalibrationUse)? {
+        let warn: (String) -> Void = { _ = progress(.warning($0)) }
+        switch course {
+        case .new(let plan, let grouping, let tuning, let settings):
+            guard let settings else { return nil }
+            let reader = try CalibrationReader(base, threads: settings.threads, views: plan.distillation, warn)
+            let images = try reader.images(of: adapters, settings)
+            var (align, drop) = (settings.alignment != nil, Double?.none)
+            if case .fewest(let maximumDrop) = grouping { (align, drop) = (true, maximumDrop) }
+            // An adapter holds the delta alone, so heads that read it otherwise have no place there.
+            if plan.distillation != nil, output.form == .bundle { align = true }
+            let use = CalibrationUse(
+                images: images.map(\.record), align: align, alignRank: settings.alignment?.rank,
+                tune: tuning == .none ? nil : settings.labelled.isEmpty ? .agreement : .labels, maxDrop: drop)
+            if align { reader.warnOfFewImages(images.map(\.images)) }
+            return (try reader.tuner(adapters, images.map(\.images)), use)
+        case .again(let recipe, let threads):
+            guard let use = recipe.calibration else { return nil }
+            let reader = try CalibrationReader(
+                base, threads: threads, views: recipe.groups.lazy.compactMap(\.plan.distillation).first, warn)
+            return (try reader.tuner(adapters, reader.images(again: use)), use)
+        }
+    }
+
+    // MARK: Merging
+
+    private func groups(_ steps: inout MergeSteps) throws -> [BundleGroup] {
+        switch course {
+        case .new(let plan, .fewest(let maximumDrop), let tuning, _):
+            return try steps.fewestGroups(of: adapters, plan.merge, tuning, maximumDrop: maximumDrop)
+        case .new(let plan, let grouping, let tuning, _):
+            var groups = [adapters]
+            if case .named(let names) = grouping { groups = try BundleGroup.split(adapters, into: names) }
+            return try groups.enumerated().map { index, adapters in
+                let merged = try steps.tuned(adapters, plan.merge, tuning)
+                return try steps.finished(merged, plan.distillation, group: index)
+            }
+        case .again(let recipe, _):
+            let groups = try BundleGroup.split(adapters, into: recipe.groups.map(\.tasks))
+            return try zip(groups, recipe.groups.map(\.plan)).enumerated().map { index, group in
+                let (adapters, plan) = group
+                let merged = try steps.merge(adapters, plan.merge)
+                return try steps.finished(merged, plan.distillation, group: index)
+            }
+        }
+    }
+
+    /// The order of the tasks in what is written, or nil for that of the groups.
+    private var order: [String]? { adapters.isEmpty ? nil : adapters.map(\.adapter.task) }
+
+    private func write(
+        _ groups: [BundleGroup], _ use: CalibrationUse?, _ progress: (MergeEvent) -> Bool
+    ) throws -> Result {
+        func started(_ discard: @escaping @Sendable () -> Bool) { _ = progress(.writing(discard: discard)) }
+        let written: Written
+        switch output.form {
+        case .bundle:
+            written = .bundle(
+                try BundleWriter.write(
+                    groups: groups, order: order, calibration: use, to: output.path, replaces: output.replaces,
+                    started: started))
+        case .adapter(let rank, let names):
+            guard groups.count == 1, let merged = groups.first?.merged else { throw MergeJobError.severalGroups }
+            written = .adapter(
+                try AdapterWriter.write(
+                    merged, to: output.path, rank: rank, names: names, calibration: use, replaces: output.replaces,
+                    started: started))
+        }
+        for group in groups.indices { CheckpointFolder.remove(output: checkpointPath(group: group)) }
+        return Result(groups: groups, written: written, calibration: use)
+    }
+}
+
+/// An event of a merge.
+package enum MergeEvent {
+    /// Something that a user should know.
+    case warning(String)
+    /// The parameters of a merge were chosen on images.
+    case tuned(tasks: [String], merge: ConfiguredMethod, parameters: [MergeParameter], loss: Double)
+    /// The fewest groups were found.
+    case grouped(count: Int, maximumDrop: Double)
+    /// The training of a merge begins; from here on a stop leaves a checkpoint.
+    case distillationBegins
+    /// The training goes on.
+    case distillation(DistillationEvent)
+    /// The training of a merge has ended.
+    case distillationEnded
+    /// A head was aligned, or found to be better as it was.
+    case aligned(HeadAlignment.Result)
+    /// The output is being written. `discard` removes the unfinished folder, if the process is told to end, and gives
+    /// whether it was unfinished.
+    case writing(discard: @Sendable () -> Bool)
+}
+
+/// Why a merge cannot be made.
+package enum MergeJobError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A run of distillation that was not finished is at this path.
+    case unfinishedRun(String)
+    /// An adapter cannot hold several groups.
+    case severalGroups
+    /// A plan uses images and none are given.
+    case noImages(String)
+
+    /// What is wrong.
+    package var description: String {
+        switch self {
+        case .unfinishedRun(let path): "\(path): holds a run that was not finished"
+        case .severalGroups: "an adapter holds one merged delta and no groups"
+        case .noImages(let method): "\(method) needs calibration images"
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import Adapters
+import Labelling
+import Training
+import VisionTransformers
+import Workflows
+
+/// What a merge says on stderr: choices as lines, training on the status line.
+struct MergeDisplay {
+    private let isQuiet: Bool
+    private var training: DistillationDisplay?
+
+    init(isQuiet: Bool) { self.isQuiet = isQuiet }
+
+    /// Shows an event, if it is one to be shown.
+    mutating func show(_ event: MergeEvent) {
+        switch event {
+        case .tuned(let tasks, let merge, let parameters, let loss):
+            let values = parameters.map { "\($0.name) \(Self.number(merge.values[$0]))" }
+            say(
+                "\(tasks.joined(separator: ", ")): \(values.joined(separator: ", ")), a loss of \(Self.rounded(loss)) nats "
+                    + "on held-out images")
+        case .grouped(let count, let drop):
+            say("\(count) group\(count == 1 ? "" : "s") for at most \(drop) % of other labels")
+        case .aligned(let result): say(Self.text(result))
+        case .distillationBegins: training = DistillationDisplay(isQuiet: isQuiet)
+        case .distillation(let event): training?.show(event)
+        case .distillationEnded: finish()
+        case .warning, .writing: break
+        }
+    }
+
+    /// Takes the status line of a training away.
+    mutating func finish() {
+        training?.finish()
+        training = nil
+    }
+
+    /// Says what was written.
+    func say(_ result: MergeJob.Result, into output: String) {
+        guard let first = result.groups.first?.merged else { return }
+        let (groups, count) = (result.groups, result.groups.reduce(0) { $0 + $1.merged.adapters.count })
+        let all = groups.map { Self.text($0.merged.plan) }
+        let plans = Set(all).count == 1 ? all[0] : all.joined(separator: " and ")
+        let method = first.plan.distillation == nil ? first.plan.merge.method.name : DistillationSettings.name
+        let written =
+            switch result.written {
+            case .bundle(let heads): heads.map(Self.text).joined(separator: ", ")
+            case .adapter(let result): Self.text(result)
+            }
+        say(
+            "merged \(count) adapter\(count == 1 ? "" : "s")" + (groups.count > 1 ? " in \(groups.count) groups" : "")
+                + " by \(method) \(plans) into \(output): \(written)")
+    }
+
+    private func say(_ text: String) { if !isQuiet { StandardStream.error.write(text + "\n") } }
+
+    /// The scale of a merge, or the merge that it was distilled from.
+    private static func text(_ plan: MergePlan) -> String {
+        guard let distillation = plan.distillation else { return "at scale \(plan.merge.scale)" }
+        return "from \(plan.merge.method.name) at scale \(plan.merge.scale) in \(distillation.steps) steps"
+    }
+
+    /// A head's task with the number of its classes, and its activation unless that is a softmax.
+    private static func text(_ head: Head) -> String {
+        let activation = head.activation == .softmax ? "" : ", activation \(head.activation.rawValue)"
+        return "\(head.task) (\(head.classes.count)\(activation))"
+    }
+
+    private static func text(_ result: HeadAlignment.Result) -> String {
+        let (before, after) = (rounded(100 * result.before.sameLabel), rounded(100 * result.after.sameLabel))
+        let (name, images) = (result.head.task, result.images)
+        let isValue = result.head.activation == .identity
+        let share =
+            isValue
+            ? "R² with its single adapter's values \(before / 100) on the held-out"
+            : "labels as its single adapter's on \(before) % of the held-out"
+        let aligned = isValue ? "\(after / 100)" : "\(after) %"
+        return result.isKept
+            ? "\(name): not aligned: \(share) as it is, \(aligned) aligned on \(images) images"
+            : "\(name): aligned on \(images) images; \(share) before, \(aligned) after"
+    }
+
+    /// What an adapter holds.
+    private static func text(_ result: AdapterWriter.Result) -> String {
+        let ranks = result.ranks
+        var text = "\(result.modules) module\(result.modules == 1 ? "" : "s") of rank \(ranks.lowerBound)"
+        if ranks.upperBound > ranks.lowerBound { text += " to \(ranks.upperBound)" }
+        guard let worst = result.worst else { return text + ", nothing cut off" }
+        return text + ", \(percent(result.energy)) of the delta's energy kept, least in \(worst.module) "
+            + "(\(percent(worst.energy)))"
+    }
+
+    private static func percent(_ part: Double) -> String {
+        // Rounded down, so that only the whole is 100 %.
+        let hundredths = Int(part * 10000)
+        let rest = hundredths % 100
+        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) %"
+    }
+
+    /// A value of a parameter, with a decimal point if it is a real number.
+    private static func number(_ value: MergeParameter.Value?) -> String {
+        if case .number(let number)? = value { "\(number)" } else { value.map { "\($0)" } ?? "none" }
+    }
+
+    /// Two decimals.
+    private static func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+}
+
+/// The progress of a distillation: the status line, and a line for every tenth of the steps.
+private struct DistillationDisplay {
+    /// Lines that stay.
+    private static let lines = 10
+
+    private let status: StatusLine
+    /// When the steps of this process began, and how many had been taken before.
+    private var begun: (time: Double, steps: Int)?
+    /// Sums since the last line that stays.
+    private var sums = (steps: 0, distance: 0.0, divergence: 0.0, sameLabel: 0.0)
+
+    init(isQuiet: Bool) {
+        status = StatusLine(isQuiet: isQuiet)
+    }
+
+    /// Shows an event.
+    mutating func show(_ event: DistillationEvent) {
+        switch event {
+        case .resumed(let steps):
+            begun = (status.elapsed, steps)
+            status.say("resuming after step \(steps)")
+        case .step(let report): show(report)
+        }
+    }
+
+    /// Takes the status line away.
+    func finish() {
+        status.clear()
+    }
+
+    private mutating func show(_ report: DistillationReport) {
+        // The first step comes after the single adapters have answered for the steps up to the next round.
+        let begun = begun ?? (status.elapsed, report.step)
+        self.begun = begun
+        sums.steps += 1
+        sums.distance += report.distance
+        sums.divergence += report.divergence
+        sums.sameLabel += report.sameLabel
+        let count = Double(sums.steps)
+        var text = StatusText(
+            "step \(report.step)" + (report.steps.map { " of \($0)" } ?? ""),
+            "features \(thousandths(sums.distance / count)) of their variance away",
+            "answers \(thousandths(sums.divergence / count)) nats",
+            "\(tenths(100 * sums.sameLabel / count)) % of labels the same")
+        if let steps = report.steps, steps > report.step, report.step > begun.steps {
+            let pace = (status.elapsed - begun.time) / Double(report.step - begun.steps)
+            text.left = Double(steps - report.step) * pace
+        }
+        let isDue = report.steps.map { $0 == report.step || report.step % max($0 / Self.lines, 1) == 0 } ?? false
+        guard isDue else { return status.update { text } }
+        let left = text.left.map { "; \(clock($0)) left" } ?? ""
+        status.say("\(text.parts[0]): \(text.parts.dropFirst().joined(separator: ", "))\(left)")
+        sums = (0, 0, 0, 0)
+    }
+}

@@ -64,7 +64,7 @@ let package = Package(
             name: "Datasets", dependencies: ["VisionTransformers", "Images", "Tensors", "Files"],
             swiftSettings: strict),
         .target(
-            name: "Labelling", dependencies: ["Datasets", "VisionTransformers", "Images", "Files"],
+            name: "Labelling", dependencies: ["Datasets", "VisionTransformers", "Images", "Tensors", "Files"],
             swiftSettings: strict),
         .target(
             name: "Evaluation", dependencies: ["Datasets", "VisionTransformers", "Tensors", "Files"],

@@ -93,8 +93,10 @@ struct ProcessorQuota {
         /// mount's root is taken to be the root, as it is for a process that sees its container's group there.
         func folders(of path: String) -> [String] {
             var names: [Substring] = []
-            let (own, top) = (path.split(separator: "/"), root.split(separator: "/"))
-            if own.starts(with: top), !own.contains("..") { names = Array(own.dropFirst(top.count)) }
+            let (groupNames, rootNames) = (path.split(separator: "/"), root.split(separator: "/"))
+            if groupNames.starts(with: rootNames), !groupNames.contains("..") {
+                names = Array(groupNames.dropFirst(rootNames.count))
+            }
             return (0...names.count).reversed().map { count in
                 ([Substring(folder)] + names.prefix(count)).joined(separator: "/")
             }

@@ -37,4 +37,16 @@ package enum BFloat16 {
     ) {
         mv_bf16_softmax_backward(probabilities, gradient, result, rows, columns)
     }
+
+    /// Layer normalization of dense rows with scale and shift, computed in 32-bit floats, rounded at the end.
+    ///
+    /// - Parameters:
+    ///   - source: (rows, columns).
+    ///   - result: (rows, columns).
+    package static func layerNorm(
+        _ source: UnsafePointer<Float>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>, epsilon: Float,
+        into result: UnsafeMutablePointer<UInt16>, rows: Int, columns: Int
+    ) {
+        mv_bf16_layer_norm(source, scale, shift, epsilon, result, rows, columns)
+    }
 }

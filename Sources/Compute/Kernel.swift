@@ -174,47 +174,6 @@ package final class Kernel: @unchecked Sendable {
     }
 }
 
-/// A place in a buffer where an operand of a kernel begins.
-package struct Operand: Sendable {
-    private enum Memory {
-        case numbers(NumberBuffer)
-        case bytes(ByteBuffer)
-    }
-
-    private let memory: Memory
-    /// Elements from the buffer's start.
-    private let offset: Int
-
-    /// A place in a buffer.
-    package init(_ buffer: NumberBuffer, offset: Int = 0) {
-        memory = .numbers(buffer)
-        self.offset = offset
-    }
-
-    /// A place in a buffer of 32-bit floats.
-    package init(_ buffer: FloatBuffer, offset: Int = 0) { self.init(.f32(buffer), offset: offset) }
-
-    /// The start of a buffer of unsigned eight-bit numbers.
-    package init(_ buffer: ByteBuffer) {
-        memory = .bytes(buffer)
-        offset = 0
-    }
-
-    var element: ElementType {
-        switch memory {
-        case .numbers(let buffer): buffer.type.element
-        case .bytes: .uint8
-        }
-    }
-
-    var address: UnsafeMutableRawPointer {
-        switch memory {
-        case .numbers(let buffer): buffer.address(offset)
-        case .bytes(let buffer): UnsafeMutableRawPointer(buffer.base + offset)
-        }
-    }
-}
-
 /// A kernel bound to its operands, which it keeps alive; belongs to one thread. When it runs it takes no memory but the library's
 /// small blocks.
 package final class KernelCall {

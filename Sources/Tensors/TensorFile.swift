@@ -59,15 +59,15 @@ extension TensorFile {
         guard count > 0 else { return [] }
         return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             var index = [Int](repeating: 0, count: entry.shape.count)
-            var place = 0
+            var source = 0
             for target in stride(from: 0, to: count, by: size) {
-                for byte in 0..<size { buffer.initializeElement(at: target + byte, to: bytes[place * size + byte]) }
+                for byte in 0..<size { buffer.initializeElement(at: target + byte, to: bytes[source * size + byte]) }
                 var dimension = entry.shape.count - 1
                 while dimension >= 0 {
                     index[dimension] += 1
-                    place += strides[dimension]
+                    source += strides[dimension]
                     if index[dimension] < entry.shape[dimension] { break }
-                    place -= strides[dimension] * entry.shape[dimension]
+                    source -= strides[dimension] * entry.shape[dimension]
                     index[dimension] = 0
                     dimension -= 1
                 }

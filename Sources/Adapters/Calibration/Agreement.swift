@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 import VisionTransformers
 
 /// How far a model's answers are from those of a task's single adapter, on the same images.
@@ -24,7 +25,7 @@ package struct Agreement: Sendable, Equatable {
         var (same, sum) = (0, 0.0)
         for row in 0..<rows {
             let (wanted, given) = (wanted(row), given(row))
-            if Self.best(wanted) == Self.best(given) { same += 1 }
+            if Logits.argmax(wanted) == Logits.argmax(given) { same += 1 }
             let (p, q) = (Self.logProbabilities(wanted), Self.logProbabilities(given))
             for index in p.indices { sum += exp(p[index]) * (p[index] - q[index]) }
         }
@@ -57,18 +58,14 @@ package struct Agreement: Sendable, Equatable {
     /// The mean cross entropy of a head's answers with the true classes, in nats.
     static func crossEntropy(_ head: Head, _ features: FeatureTable, classes: [Int]) -> Double {
         let sum = (0..<features.rows).reduce(0.0) { sum, row in
-            sum - logProbabilities(features.logits(row, head))[classes[row]]
+            let logits = features.logits(row, head)
+            return sum - SoftmaxSum(logits).logProbability(logits[classes[row]])
         }
         return sum / Double(max(features.rows, 1))
     }
 
-    private static func best(_ logits: [Double]) -> Int {
-        logits.indices.reduce(0) { logits[$1] > logits[$0] ? $1 : $0 }
-    }
-
     private static func logProbabilities(_ logits: [Double]) -> [Double] {
-        let highest = logits.max() ?? 0
-        let sum = logits.reduce(0) { $0 + exp($1 - highest) }
-        return logits.map { $0 - highest - log(sum) }
+        let sum = SoftmaxSum(logits)
+        return logits.map(sum.logProbability)
     }
 }

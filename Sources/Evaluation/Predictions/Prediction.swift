@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 
 /// What a model answered for an image of a known class, as far as the metrics need it.
 package struct Prediction: Sendable, Equatable {
@@ -31,11 +32,10 @@ package struct Prediction: Sendable, Equatable {
     package init?(truth: Int, logits: some Collection<Float>) {
         let values = logits.map(Double.init)
         guard values.indices.contains(truth), values.allSatisfy(\.isFinite) else { return nil }
-        let best = Prediction.place(ofBest: values)
-        let total = values.reduce(0) { $0 + exp($1 - values[best]) }
+        let sum = SoftmaxSum(values)
         self.init(
-            truth: truth, predicted: best, rank: Prediction.rank(of: truth, values), confidence: 1 / total,
-            logLoss: log(total) - (values[truth] - values[best]))
+            truth: truth, predicted: Logits.argmax(values) ?? 0, rank: Prediction.rank(of: truth, values),
+            confidence: sum.largestProbability, logLoss: sum.logLoss(values[truth]))
     }
 
     /// Probabilities that were written with six decimals are half of the last one at the least.
@@ -46,14 +46,10 @@ package struct Prediction: Sendable, Equatable {
     /// - Returns: nil when there are none, one is not a number, or `truth` is not the place of one.
     package init?(truth: Int, probabilities: [Double]) {
         guard probabilities.indices.contains(truth), probabilities.allSatisfy(\.isFinite) else { return nil }
-        let best = Prediction.place(ofBest: probabilities)
+        let best = Logits.argmax(probabilities) ?? 0
         self.init(
             truth: truth, predicted: best, rank: Prediction.rank(of: truth, probabilities),
             confidence: probabilities[best], logLoss: -log(max(probabilities[truth], Prediction.minimumProbability)))
-    }
-
-    private static func place(ofBest values: [Double]) -> Int {
-        values.indices.max { values[$0] < values[$1] || (values[$0] == values[$1] && $0 > $1) } ?? 0
     }
 
     private static func rank(of place: Int, _ values: [Double]) -> Int {

@@ -1,6 +1,7 @@
 package import Datasets
 package import Files
 import Glibc
+import Tensors
 
 /// Answers that `label` wrote earlier, to be measured without a model.
 ///
@@ -297,10 +298,8 @@ private struct ScoredTask {
             for (place, score) in zip(ranked, entry.scores) { scores[place] = score ?? 0 }
         }
         if meaning == .logits {
-            let maximum = scores.max() ?? 0
-            let powers = scores.map { exp($0 - maximum) }
-            let total = powers.reduce(0, +)
-            scores = powers.map { $0 / total }
+            let sum = SoftmaxSum(scores)
+            scores = scores.map(sum.probability)
         }
         guard let answer = Prediction(truth: truth, probabilities: scores) else { return .withheld }
         let predicted = ranked.first ?? answer.predicted

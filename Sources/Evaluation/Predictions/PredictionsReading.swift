@@ -1,5 +1,6 @@
 import Datasets
 import Files
+import Tensors
 package import VisionTransformers
 
 /// How a file of predictions is to be read: it does not say what its columns are.
@@ -105,7 +106,7 @@ struct LabelledTask {
             scores = Array(repeating: 0, count: classes.count)
             for (place, score) in zip(given, entry.scores) { scores[place] = score ?? 0 }
         }
-        if !areProbabilities { scores = scores.map(HeadActivation.sigmoid) }
+        if !areProbabilities { scores = scores.map(Logits.sigmoid) }
         guard let threshold else { return LabelPrediction(truth: truth, predicted: given.sorted(), scores: scores) }
         return LabelPrediction(
             truth: truth, predicted: scores.indices.filter { scores[$0] >= threshold }, scores: scores)

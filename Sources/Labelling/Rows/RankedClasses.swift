@@ -1,5 +1,4 @@
-import Glibc
-import VisionTransformers
+import Tensors
 
 /// One task's answer for one image: its classes by rank, and their scores. Its storage is used again for every image.
 package struct RankedClasses {
@@ -16,7 +15,7 @@ package struct RankedClasses {
 
     /// Ranks and scores a task's logits.
     ///
-    /// Probabilities are the softmax in double precision, exp(x_i - max x) / sum of the same, added up in class order.
+    /// Probabilities are the softmax in double precision (see `SoftmaxSum`).
     ///
     /// - Parameters:
     ///   - logits: the logits of this task's classes, finite.
@@ -27,8 +26,7 @@ package struct RankedClasses {
         ranks.removeAll(keepingCapacity: true)
         scores.removeAll(keepingCapacity: true)
         isBelowThreshold = false
-        guard let best = logits.indices.max(by: { logits[$0] < logits[$1] || (logits[$0] == logits[$1] && $0 > $1) })
-        else { return }
+        guard let best = Logits.argmax(logits) else { return }
         if count == 1 {
             ranks.append(best)
         } else {
@@ -36,16 +34,10 @@ package struct RankedClasses {
             ranks.sort { logits[$0] > logits[$1] || (logits[$0] == logits[$1] && $0 < $1) }
             ranks.removeSubrange(min(count, ranks.count)...)
         }
-        let maximum = Double(logits[best])
-        var total = 0.0
+        let sum = SoftmaxSum(logits)
+        if let threshold { isBelowThreshold = sum.largestProbability < threshold }
         for logit in logits {
-            let power = exp(Double(logit) - maximum)
-            scores.append(power)
-            total += power
-        }
-        if let threshold { isBelowThreshold = 1 / total < threshold }
-        for index in scores.indices {
-            scores[index] = kind == .logit ? Double(logits[index]) : scores[index] / total
+            scores.append(kind == .logit ? Double(logit) : sum.probability(Double(logit)))
         }
     }
 
@@ -62,7 +54,7 @@ package struct RankedClasses {
         scores.removeAll(keepingCapacity: true)
         isBelowThreshold = false
         for (index, logit) in logits.enumerated() {
-            let probability = HeadActivation.sigmoid(Double(logit))
+            let probability = Logits.sigmoid(Double(logit))
             if probability >= threshold ?? 0 { ranks.append(index) }
             scores.append(kind == .logit ? Double(logit) : probability)
         }

@@ -1,6 +1,7 @@
 import Adapters
 import Compute
 import Glibc
+import Tensors
 import VisionTransformers
 
 /// What separates a merge from a task's single adapter on one image:
@@ -103,7 +104,10 @@ struct DistillationLoss {
         _ logits: UnsafeMutablePointer<Float>, _ teacher: UnsafePointer<Float>, share: Double
     ) -> Value {
         var value = Value(sameLabel: head.answer(teacher) == head.answer(logits) ? 1 : 0)
-        let (first, second) = (logSum(teacher), logSum(logits))
+        func logSumExp(_ logits: UnsafePointer<Float>) -> Double {
+            SoftmaxSum(UnsafeBufferPointer(start: logits, count: head.classes), temperature: temperature).logSumExp
+        }
+        let (first, second) = (logSumExp(teacher), logSumExp(logits))
         for index in 0..<head.classes {
             let p = Double(teacher[index]) / temperature - first
             let q = Double(logits[index]) / temperature - second
@@ -138,14 +142,5 @@ struct DistillationLoss {
         }
         return Value(
             divergence: error / (2 * temperature * temperature), sameLabel: max(0, 1 - error / Double(head.classes)))
-    }
-
-    /// log Σ exp(logit / T).
-    private func logSum(_ logits: UnsafePointer<Float>) -> Double {
-        var highest = -Double.infinity
-        for index in 0..<head.classes { highest = max(highest, Double(logits[index]) / temperature) }
-        var sum = 0.0
-        for index in 0..<head.classes { sum += exp(Double(logits[index]) / temperature - highest) }
-        return highest + log(sum)
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 import VisionTransformers
 
 /// The labels that images show where each may show any number of them: the targets of multi-label training.
@@ -79,9 +80,7 @@ struct BinaryCrossEntropy: Sendable {
             let logit = Double(logits[index])
             let target = (isShown[own][index] ? 1 - labelSmoothing : 0) + labelSmoothing / 2
             let positive = (targets.positiveWeights?[index] ?? 1) * target
-            // log(1 + exp(-|x|)) is what both logarithms have in common; neither overflows.
-            let rest = log1p(exp(-abs(logit)))
-            let (logPresent, logAbsent) = (min(logit, 0) - rest, min(-logit, 0) - rest)
+            let (logPresent, logAbsent) = (Logits.logSigmoid(logit), Logits.logSigmoid(-logit))
             loss -= positive * logPresent + (1 - target) * logAbsent
             gradient[index] = Float(
                 weight * ((1 - target) * exp(logPresent) - positive * exp(logAbsent)) / Double(classes))
@@ -135,11 +134,8 @@ enum ClassificationLoss: Sendable {
     /// Whether the image is given its class, the first of the largest logits, or all its labels and no others.
     func isRight(_ logits: UnsafePointer<Float>, classes: Int, own: Int) -> Bool {
         switch self {
-        case .softmax:
-            var best = 0
-            for index in 1..<max(classes, 1) where logits[index] > logits[best] { best = index }
-            return best == own
-        case .sigmoid(let loss): return loss.isRight(logits, classes: classes, own: own)
+        case .softmax: Logits.argmax(UnsafeBufferPointer(start: logits, count: classes)) == own
+        case .sigmoid(let loss): loss.isRight(logits, classes: classes, own: own)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 import VisionTransformers
 
 /// Cross entropy between a softmax over logits and a class, as PyTorch's `cross_entropy` has it.
@@ -30,14 +31,11 @@ struct CrossEntropy: Sendable {
         _ logits: UnsafePointer<Float>, classes: Int, own: Int, weight: Double,
         gradient: UnsafeMutablePointer<Float>
     ) -> Double {
-        var highest = -Double.infinity
-        for index in 0..<classes { highest = max(highest, Double(logits[index])) }
-        var sum = 0.0
-        for index in 0..<classes { sum += exp(Double(logits[index]) - highest) }
+        let sum = SoftmaxSum(UnsafeBufferPointer(start: logits, count: classes))
         let rest = labelSmoothing / Double(classes)
         var loss = 0.0
         for index in 0..<classes {
-            let logProbability = Double(logits[index]) - highest - log(sum)
+            let logProbability = sum.logProbability(Double(logits[index]))
             let target = index == own ? 1 - labelSmoothing + rest : rest
             if target > 0 { loss -= target * logProbability }
             gradient[index] = Float(weight * (exp(logProbability) - target))

@@ -48,9 +48,7 @@ struct LinearHead {
 
     /// The class with the largest logit; the first of equal ones.
     func answer(_ logits: UnsafePointer<Float>) -> Int {
-        var best = 0
-        for index in 1..<max(classes, 1) where logits[index] > logits[best] { best = index }
-        return best
+        Logits.argmax(UnsafeBufferPointer(start: logits, count: classes)) ?? 0
     }
 
     /// From the gradient of the logits to that of the features.

@@ -157,7 +157,7 @@ final class ModuleKernels {
 
     func lowRank(_ site: ModuleSite, rows: Int, rank: Int) throws -> LowRankKernels {
         let shape = shape(site, rows, rank)
-        if let known = lowRank[shape] { return known }
+        if let planned = lowRank[shape] { return planned }
         let (inputs, outputs, stride, p) = (shape.inputs, shape.outputs, shape.outputStride, precision)
         func downBackward(_ result: OperandType, accumulates: Bool) throws -> Kernel {
             try Kernel.product(
@@ -189,7 +189,7 @@ final class ModuleKernels {
 
     func dense(_ site: ModuleSite, rows: Int) throws -> Kernel {
         let shape = shape(site, rows, 0)
-        if let known = dense[shape] { return known }
+        if let planned = dense[shape] { return planned }
         let kernel = try Kernel.product(
             engine, m: shape.outputs, k: rows, n: shape.inputs, sourceStride: shape.outputStride,
             sourceTransposed: true, otherStride: shape.inputs, transposed: false, outputStride: shape.inputs,

@@ -73,9 +73,9 @@ package final class TrainableBackbone {
     private static func check(
         _ modules: [TrainedModule], featureParts: Int, dropout: Double, _ c: BackboneConfiguration
     ) throws {
-        var seen: Set<String> = []
+        var names: Set<String> = []
         for module in modules {
-            guard seen.insert(module.name).inserted else { throw ModelError(module.name, "trained twice") }
+            guard names.insert(module.name).inserted else { throw ModelError(module.name, "trained twice") }
             if case .lowRank(let rank, let scale) = module.form {
                 guard (1...TrainedModule.maximumRank).contains(rank) else {
                     throw ModelError(module.name, "rank: expected 1 to \(TrainedModule.maximumRank), found \(rank)")

@@ -30,7 +30,7 @@ package final class Checkpoint: ParameterSource {
     package let storedTensors: [StoredTensor]
     /// The files of the weights, shards in the order of the index.
     package let files: [any TensorFile]
-    private let places: [String: (tensor: Int, branch: Int)]
+    private let locations: [String: (tensor: Int, branch: Int)]
 
     /// Opens a checkpoint folder.
     ///
@@ -57,7 +57,7 @@ package final class Checkpoint: ParameterSource {
         let shards = try Checkpoint.open(folder)
         files = shards.map(\.file)
         var stored: [StoredTensor] = []
-        var places: [String: (tensor: Int, branch: Int)] = [:]
+        var locations: [String: (tensor: Int, branch: Int)] = [:]
         try FileNames.check(shards.flatMap { $0.entries.map(\.name) }, path: folder)
         let heads = Checkpoint.headNames(shards.flatMap(\.entries))
         for (file, entries) in shards {
@@ -67,7 +67,7 @@ package final class Checkpoint: ParameterSource {
                 let name = heads[canonical] ?? canonical
                 let parameters = ParameterNames.branches(of: name) ?? [name]
                 for (branch, parameter) in parameters.enumerated() {
-                    guard places.updateValue((stored.count, branch), forKey: parameter) == nil else {
+                    guard locations.updateValue((stored.count, branch), forKey: parameter) == nil else {
                         throw ModelError(file.path, "tensor \"\(entry.name)\": a second tensor for \(parameter)")
                     }
                 }
@@ -75,7 +75,7 @@ package final class Checkpoint: ParameterSource {
             }
         }
         storedTensors = stored
-        self.places = places
+        self.locations = locations
         try check()
     }
 
@@ -84,14 +84,14 @@ package final class Checkpoint: ParameterSource {
     /// - Throws: `ModelError` when there is none of that name, or an element is not a finite number; `FileError` when its
     ///   elements are not floats.
     package func parameter(_ name: String) throws -> Tensor {
-        guard let place = places[name] else { throw ModelError(folder, "no parameter \"\(name)\"") }
-        let stored = storedTensors[place.tensor]
+        guard let location = locations[name] else { throw ModelError(folder, "no parameter \"\(name)\"") }
+        let stored = storedTensors[location.tensor]
         let tensor = try stored.file.tensor(stored.entry.name)
         try tensor.checkFinite(stored.entry.name, path: stored.file.path)
         guard stored.parameters.count > 1 else { return tensor }
         let part = tensor.count / stored.parameters.count
         let shape = [tensor.shape[0] / stored.parameters.count] + tensor.shape.dropFirst()
-        return Tensor(shape: shape, values: Array(tensor.values[place.branch * part..<(place.branch + 1) * part]))
+        return Tensor(shape: shape, values: Array(tensor.values[location.branch * part..<(location.branch + 1) * part]))
     }
 
     /// Checks that every element of every tensor is a finite number; reads all weights.
@@ -116,19 +116,19 @@ package final class Checkpoint: ParameterSource {
     }
 
     /// Whether there is a parameter of that name.
-    package func hasParameter(_ name: String) -> Bool { places[name] != nil }
+    package func hasParameter(_ name: String) -> Bool { locations[name] != nil }
 
     /// Gives the memory behind the base's parameter back to the system.
     package func release(_ name: String) {
-        guard let place = places[name] else { return }
-        let stored = storedTensors[place.tensor]
+        guard let location = locations[name] else { return }
+        let stored = storedTensors[location.tensor]
         stored.file.file.release(stored.entry.range)
     }
 
     /// The shape of a parameter, or nil if there is none of that name.
     package func shape(_ name: String) -> [Int]? {
-        guard let place = places[name] else { return nil }
-        let stored = storedTensors[place.tensor]
+        guard let location = locations[name] else { return nil }
+        let stored = storedTensors[location.tensor]
         guard stored.parameters.count > 1, let rows = stored.entry.shape.first else { return stored.entry.shape }
         return [rows / stored.parameters.count] + stored.entry.shape.dropFirst()
     }
@@ -227,8 +227,8 @@ extension Checkpoint {
                 throw ModelError(path, "weight_map[\"\(name)\"]: expected a file name in this folder")
             }
             let position: Int
-            if let known = positions[shard] {
-                position = known
+            if let openShard = positions[shard] {
+                position = openShard
             } else {
                 position = shards.count
                 positions[shard] = position

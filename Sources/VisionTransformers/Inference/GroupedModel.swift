@@ -28,8 +28,8 @@ package final class GroupedModel {
     /// For each group and each of its heads: where its logits start in the group's and in all, and how many they are.
     private let moves: [[(from: Int, to: Int, count: Int)]]
     /// For each worker the logits of one image in one group.
-    private let answers: FloatBuffer
-    private let answerCount: Int
+    private let groupLogits: FloatBuffer
+    private let largestClassCount: Int
 
     /// Plans the backbones for images of one size.
     ///
@@ -74,8 +74,8 @@ package final class GroupedModel {
         inputCount = firstModel.inputCount
         classCount = counts.reduce(0, +)
         hiddenShape = firstModel.hiddenShape
-        answerCount = models.map(\.classCount).max() ?? 0
-        answers = FloatBuffer(count: pool.workers * answerCount)
+        largestClassCount = models.map(\.classCount).max() ?? 0
+        groupLogits = FloatBuffer(count: pool.workers * largestClassCount)
     }
 
     /// Computes a batch of any size.
@@ -96,10 +96,10 @@ package final class GroupedModel {
         let hiddenCount = hiddenShape.reduce(1, *)
         pool.forEach(images * models.count) { worker, item in
             let (group, image) = (item / images, item % images)
-            let own = answers.base + worker * answerCount
+            let output = groupLogits.base + worker * largestClassCount
             do {
                 try models[group].run(
-                    inputs + image * inputCount, worker: worker, logits: logits.map { _ in own },
+                    inputs + image * inputCount, worker: worker, logits: logits.map { _ in output },
                     hidden: hidden.map { $0 + item * hiddenCount })
             } catch {
                 failure.withLock { $0 = error }
@@ -107,7 +107,7 @@ package final class GroupedModel {
             }
             guard let logits else { return }
             for move in moves[group] {
-                (logits + image * classCount + move.to).update(from: own + move.from, count: move.count)
+                (logits + image * classCount + move.to).update(from: output + move.from, count: move.count)
             }
         }
         if let error = failure.withLock(\.self) { throw error }

@@ -10,8 +10,8 @@ extension BackboneConfiguration {
         let file = ConfigurationFile(json: json, path: path)
         let type = try file.string("model_type", default: nil)
         guard let family = BackboneFamily(rawValue: type) else {
-            let known = BackboneFamily.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ModelError(path, "model_type \"\(type)\" is not supported; supported are \(known)")
+            let families = BackboneFamily.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ModelError(path, "model_type \"\(type)\" is not supported; supported are \(families)")
         }
         if let value = json.objectValue?["quantization_config"], value != .null {
             throw ModelError(path, "quantization_config: quantized checkpoints are not supported")

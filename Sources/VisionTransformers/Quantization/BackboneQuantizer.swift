@@ -127,10 +127,12 @@ extension MultitaskModel {
     ) throws -> [BlockMoments] {
         let (tokens, c) = (hiddenShape[0], configuration)
         let moments = layers.map { _ in BlockMoments(c) }
-        let sites = layers.flatMap { layer in LayerSite.allCases.map { (layer: layer, site: $0) } }
-        let bytes = sites.reduce(0) { $0 + tokens * $1.site.columns(c) * MemoryLayout<Float>.size }
+        let keys = layers.flatMap { layer in
+            LayerSite.allCases.map { LayerInputCollector.Key(layer: layer, site: $0) }
+        }
+        let bytes = keys.reduce(0) { $0 + tokens * $1.site.columns(c) * MemoryLayout<Float>.size }
         let batch = min(images, max(Self.inputsMemory / bytes, 1))
-        let inputs = sites.map { FloatBuffer(count: batch * tokens * $0.site.columns(c)) }
+        let collector = LayerInputCollector(self, keys, images: batch)
         let patches = FloatBuffer(count: batch * inputCount)
         for first in stride(from: 0, to: images, by: batch) {
             try LongWork.report("measuring images", first, of: images)
@@ -140,16 +142,9 @@ extension MultitaskModel {
                     first + image,
                     UnsafeMutableBufferPointer(start: patches.base + image * inputCount, count: inputCount))
             }
-            try observe(patches.base, images: count) { image, layer, site, values, _, _ in
-                guard let index = sites.firstIndex(where: { $0.layer == layer && $0.site == site }) else { return }
-                let size = inputs[index].count / batch
-                (inputs[index].base + image * size).update(from: values, count: size)
-            }
-            BLASThreads.single {
-                pool.forEach(sites.count) { _, index in
-                    let (layer, site) = sites[index]
-                    moments[layer - layers.lowerBound][site].add(inputs[index].base, rows: count * tokens)
-                }
+            try collector.collect(patches.base, images: count, pool) { index, values, rows in
+                let key = keys[index]
+                moments[key.layer - layers.lowerBound][key.site].add(values, rows: count * rows)
             }
         }
         return moments

@@ -34,7 +34,7 @@ extension Int8Agreement {
                     let outputs = start..<start + head.classes.count
                     start = outputs.upperBound
                     switch head.activation {
-                    case .softmax: if Self.best(logits[outputs]) == Self.best(expected[outputs]) { same[index] += 1 }
+                    case .softmax: if Self.label(logits[outputs]) == Self.label(expected[outputs]) { same[index] += 1 }
                     case .sigmoid:
                         if outputs.allSatisfy({ (logits[$0] >= 0) == (expected[$0] >= 0) }) { same[index] += 1 }
                     case .identity:
@@ -54,7 +54,7 @@ extension Int8Agreement {
         self.init(images: images, tasks: tasks)
     }
 
-    private static func best(_ logits: ArraySlice<Float>) -> Int? {
-        logits.indices.max { logits[$0] < logits[$1] }.map { $0 - logits.startIndex }
+    private static func label(_ logits: ArraySlice<Float>) -> Int? {
+        logits.withUnsafeBufferPointer { Logits.argmax($0) }
     }
 }

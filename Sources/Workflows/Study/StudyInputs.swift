@@ -68,15 +68,14 @@ extension Head {
     package func answers(_ features: UnsafeBufferPointer<Float>, width: Int) -> [Int] {
         let inputs = weight.shape[1]
         return (0..<features.count / max(width, 1)).map { row in
-            var (best, highest) = (-1, -Double.infinity)
-            for label in classes.indices {
+            let logits = classes.indices.map { label in
                 var sum = Double(bias.values[label])
                 for column in 0..<inputs {
                     sum += Double(weight.values[label * inputs + column]) * Double(features[row * width + column])
                 }
-                if sum > highest { (best, highest) = (label, sum) }
+                return sum
             }
-            return best
+            return Logits.argmax(logits) ?? -1
         }
     }
 }

@@ -37,15 +37,15 @@ package struct CachedDigests: Sendable {
             let object = (try? JSON(parsing: file.bytes))?.objectValue, object["format"]?.stringValue == Self.format,
             let entries = object["files"]?.objectValue
         else { return [:] }
-        var known: [String: String] = [:]
+        var digestsByPath: [String: String] = [:]
         for (path, identity) in files {
             guard let entry = entries[Self.lastPart(path)]?.objectValue,
                 entry["identity"]?.stringValue == identity.description, let digest = entry["sha256"]?.stringValue,
                 digest.utf8.count == 64
             else { continue }
-            known[path] = digest
+            digestsByPath[path] = digest
         }
-        return known
+        return digestsByPath
     }
 
     /// Keeps digests for the next run, unless files have just changed; what stands in the way is nobody's error.

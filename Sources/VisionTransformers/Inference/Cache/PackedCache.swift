@@ -37,8 +37,8 @@ package struct PackedCache: Sendable {
     }
 
     /// Whether a file that was kept belongs to who runs this or to the owner of the weights.
-    static func isTrusted(_ kept: FileStatus, _ weights: [FileStatus]) -> Bool {
-        kept.owner == geteuid() || weights.contains { $0.owner == kept.owner }
+    static func isTrusted(_ file: FileStatus, _ weights: [FileStatus]) -> Bool {
+        file.owner == geteuid() || weights.contains { $0.owner == file.owner }
     }
 
     /// The least weights, in bytes of their files, that are worth it.

@@ -36,7 +36,7 @@ struct PackedFile: Sendable {
         else { return nil }
         let contents = (file.metadata["contents"] ?? "").split(separator: "\n").map(Content.init)
         guard contents.count == file.entries.count else { return nil }
-        let found = try? pool.map(contents.count) { index -> FloatBuffer? in
+        let mapped = try? pool.map(contents.count) { index -> FloatBuffer? in
             let (entry, content) = (file.entries[index], contents[index])
             guard let content, entry.range.count == padded(content.byteCount),
                 checksum(file.bytes(of: entry)) == content.checksum
@@ -44,7 +44,7 @@ struct PackedFile: Sendable {
             let start = entry.range.lowerBound
             return FloatBuffer(viewing: file.file, start..<start + content.byteCount)
         }
-        guard let buffers = found?.compactMap(\.self), buffers.count == contents.count else { return nil }
+        guard let buffers = mapped?.compactMap(\.self), buffers.count == contents.count else { return nil }
         return PackedWeights(Dictionary(uniqueKeysWithValues: zip(file.entries.map(\.name), buffers)))
     }
 

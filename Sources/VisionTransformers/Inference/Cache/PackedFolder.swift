@@ -64,8 +64,8 @@ struct PackedFolder: Sendable {
     func removeOthers(than key: PackedFile.Key) {
         for name in (try? SmallFiles.names(in: path)) ?? [] where name.hasSuffix(Self.ending) {
             let path = "\(path)/\(name)"
-            let found = (try? SafetensorsFile(path: path)).flatMap { PackedFile.key(of: $0) }
-            if found?.model != key.model { unlink(path) }
+            let otherKey = (try? SafetensorsFile(path: path)).flatMap { PackedFile.key(of: $0) }
+            if otherKey?.model != key.model { unlink(path) }
         }
     }
 

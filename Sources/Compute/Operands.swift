@@ -1,4 +1,33 @@
+internal import COneDNN
 package import Tensors
+
+/// How the numbers that kernels multiply are stored. Sums of products are 32-bit floats either way.
+package enum OperandType: String, Sendable, CaseIterable {
+    /// 32-bit floats.
+    case f32
+    /// bfloat16: a 32-bit float's sign and exponent with 7 bits of its fraction. Half the memory, twice the products per
+    /// second on processors that have instructions for them.
+    case bf16
+
+    /// Whether the processor has instructions for it. The library emulates bf16 on some others, slower than f32, and
+    /// refuses it on the rest.
+    package var isSupported: Bool { self == .f32 || mv_has_bf16() != 0 }
+
+    /// Refuses a type that the processor has no instructions for.
+    ///
+    /// - Throws: `ComputeError` naming the instructions.
+    package func check() throws(ComputeError) {
+        guard !isSupported else { return }
+        throw ComputeError(
+            operation: "compute in \(rawValue)", reason: "the processor has neither AVX512_BF16 nor AMX")
+    }
+
+    /// The type of one element in memory.
+    package var element: ElementType { self == .f32 ? .float32 : .bfloat16 }
+
+    /// The library's name for it.
+    var code: mv_type { self == .f32 ? MV_F32 : MV_BF16 }
+}
 
 /// Memory for numbers that kernels read and write, of one type or the other.
 package enum NumberBuffer: Sendable {
@@ -89,6 +118,47 @@ package enum NumberBuffer: Sendable {
         case (.bf16(let a), .bf16(let b), .bf16(let result)):
             BFloat16.multiply(a.base, b.base, into: result.base, count: count)
         default: preconditionFailure("buffers of different types")
+        }
+    }
+}
+
+/// A place in a buffer where an operand of a kernel begins.
+package struct Operand: Sendable {
+    private enum Memory {
+        case numbers(NumberBuffer)
+        case bytes(ByteBuffer)
+    }
+
+    private let memory: Memory
+    /// Elements from the buffer's start.
+    private let offset: Int
+
+    /// A place in a buffer.
+    package init(_ buffer: NumberBuffer, offset: Int = 0) {
+        memory = .numbers(buffer)
+        self.offset = offset
+    }
+
+    /// A place in a buffer of 32-bit floats.
+    package init(_ buffer: FloatBuffer, offset: Int = 0) { self.init(.f32(buffer), offset: offset) }
+
+    /// The start of a buffer of unsigned eight-bit numbers.
+    package init(_ buffer: ByteBuffer) {
+        memory = .bytes(buffer)
+        offset = 0
+    }
+
+    var element: ElementType {
+        switch memory {
+        case .numbers(let buffer): buffer.type.element
+        case .bytes: .uint8
+        }
+    }
+
+    var address: UnsafeMutableRawPointer {
+        switch memory {
+        case .numbers(let buffer): buffer.address(offset)
+        case .bytes(let buffer): UnsafeMutableRawPointer(buffer.base + offset)
         }
     }
 }

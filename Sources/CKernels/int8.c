@@ -95,8 +95,8 @@ void mv_int8_add(const mv_int8_layer *layer, const mv_int8_rows *source, float *
     }
 }
 
-// x Φ(x). Φ(x) - 1/2 is x times a polynomial in x², fitted to the least largest error of the product over |x| <= 3.9; beyond
-// that it counts as constant.
+// x Φ(x). Φ(x) - 1/2 is x times a polynomial in x², fitted to the least largest error of the product over |x| <= 3.9;
+// beyond that it counts as constant.
 INLINE float gelu(float x) {
     float c = x < -3.9f ? -3.9f : x;
     c = c > 3.9f ? 3.9f : c;

@@ -1,5 +1,5 @@
-// What loops over rows share. Every sum over a row is taken in MV_LANES partial sums, the halves of which are then added
-// until one is left.
+// What loops over rows share. Every sum over a row is taken in MV_LANES partial sums, the halves of which are then
+// added until one is left.
 #ifndef MV_ROWS_H
 #define MV_ROWS_H
 

@@ -6,7 +6,8 @@
 // e^x for x <= 0; x below -87 counts as that.
 INLINE float exponential_of_negative(float x) { return exponential_within(x < -87.0f ? -87.0f : x); }
 
-// 2^t for t <= 0 to a relative error of 3e-6, a thousandth of bf16's; t below -126 counts as that. The polynomial is Taylor's.
+// 2^t for t <= 0 to a relative error of 3e-6, a thousandth of bf16's; t below -126 counts as that. The polynomial is
+// Taylor's.
 INLINE float power_of_two(float t) {
     t = t < -126.0f ? -126.0f : t;
     float whole = t + NEAREST, r = t - (whole - NEAREST);

@@ -1,12 +1,13 @@
-// Where oneDNN 2.x and 3.x differ: descriptors are values with an operation descriptor in 2.x, handles without one in 3.x.
+// Where oneDNN 2.x and 3.x differ: descriptors are values with an operation descriptor in 2.x, handles without one in
+// 3.x.
 #ifndef MERGEVIT_DESCRIPTORS_H
 #define MERGEVIT_DESCRIPTORS_H
 
 #include <dnnl.h>
 #include <dnnl_debug.h>
 
-// How a matrix lies in memory: `count` inner blocks, each of so many elements of a dimension, innermost last; the strides of
-// the outer blocks, and the extents that they fill. Null pointers for a layout that has no such form.
+// How a matrix lies in memory: `count` inner blocks, each of so many elements of a dimension, innermost last; the
+// strides of the outer blocks, and the extents that they fill. Null pointers for a layout that has no such form.
 typedef struct {
     int count;
     const dnnl_dim_t *sizes, *dimensions, *strides, *padded;

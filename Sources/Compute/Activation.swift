@@ -37,8 +37,8 @@ extension Kernel {
         try elementwise(engine, activation, rows, columns, type, backward: false)
     }
 
-    /// `dst = activation'(src) · multiplier`, dense, element by element: from the gradient of an activation's result, the
-    /// multiplier, to that of its argument. `dst` may be the multiplier.
+    /// `dst = activation'(src) · multiplier`, dense, element by element: takes the gradient by an activation's result,
+    /// the multiplier, to that by its argument. `dst` may be the multiplier.
     ///
     /// - Parameter type: how all of them are stored; it is computed in f32.
     /// - Throws: `ComputeError` when the library has no kernel for it.

@@ -6,13 +6,13 @@ import Glibc
 /// Loshchilov and Hutter, ICLR 2019 (arXiv 1711.05101). With gradient g, at step t = 1, 2, ...:
 /// p ← p (1 - lr·decay); m ← m + (1 - β₁)(g - m); v ← β₂ v + (1 - β₂) g²; p ← p - lr/(1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε).
 package struct AdamW: Sendable, Equatable {
-    /// How slowly the first moment follows the gradient.
+    /// The decay of the first moment, a running mean of the gradient.
     package var beta1: Double
-    /// How slowly the second moment follows the gradient's square.
+    /// The decay of the second moment, a running mean of the gradient's square.
     package var beta2: Double
-    /// What is added to the root of the second moment.
+    /// The number that is added to the root of the second moment.
     package var epsilon: Double
-    /// How much of a parameter decays, times the learning rate, in a step.
+    /// The decay of parameters per step, times the learning rate.
     package var weightDecay: Double
 
     /// Settings; the defaults are PyTorch's.
@@ -24,7 +24,7 @@ package struct AdamW: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - parameters: `count` elements.
-    ///   - moments: the two moments of each, which are zero before the first step.
+    ///   - moments: the two moments of each, zero before the first step.
     ///   - step: the number of this step, counted from 1.
     package func update(
         _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>,

@@ -1,15 +1,15 @@
 internal import CKernels
 import Glibc
 
-/// How many processors this process may use: those of its affinity (taskset, Slurm, a container's cpuset), but no more
-/// than the quota of its control groups allows.
+/// The number of processors that this process may use: those of its affinity (taskset, Slurm, a container's cpuset),
+/// but no more than the quota of its control groups.
 package enum AvailableProcessors {
     /// The number, at least 1; measured once.
     package static let count = count(allowed: Int(mv_processors_allowed()), quota: ProcessorQuota().processors)
 
     /// - Parameters:
-    ///   - allowed: processors of the affinity; 0 where the system does not say.
-    ///   - quota: processors that the control groups allow, in whole and parts; nil without a limit.
+    ///   - allowed: the processors of the affinity; 0 where the system does not say.
+    ///   - quota: the processors that the control groups allow, possibly a fraction; nil without a limit.
     static func count(allowed: Int, quota: Double?) -> Int {
         let allowed = allowed > 0 ? allowed : max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         guard let quota, quota < Double(allowed) else { return allowed }
@@ -23,12 +23,12 @@ package enum AvailableProcessors {
 /// `cpu.cfs_period_us`). A limit holds for all groups below it, so every group from the process's own up to the root
 /// counts. A file that cannot be read or parsed sets no limit.
 struct ProcessorQuota {
-    /// Processors, in whole and parts; nil without a limit.
+    /// The number of processors, possibly a fraction; nil without a limit.
     let processors: Double?
 
     /// Reads the quota.
     ///
-    /// - Parameter root: stands before every path; only tests give one.
+    /// - Parameter root: a prefix of all paths, for tests.
     init(root: String = "") {
         let mounts = Self.lines("\(root)/proc/self/mountinfo").compactMap(Mount.init)
         var quotas: [Double] = []
@@ -48,7 +48,7 @@ struct ProcessorQuota {
         processors = quotas.min()
     }
 
-    /// "200000 100000" as 2; nil for "max 100000", "-1 100000" and what is not two numbers above 0.
+    /// "200000 100000" as 2; nil for "max 100000", "-1 100000" and anything but two numbers above 0.
     static func quota(_ line: String) -> Double? {
         let parts = line.split(separator: " ").map { Int($0) }
         guard parts.count == 2, let quota = parts[0], let period = parts[1], quota > 0, period > 0 else { return nil }
@@ -72,7 +72,7 @@ struct ProcessorQuota {
     /// A line of `/proc/self/mountinfo` that mounts such a hierarchy.
     private struct Mount {
         let isVersion2: Bool
-        /// The group that is seen at `folder`.
+        /// The group at `folder`.
         let root: String
         let folder: String
 
@@ -89,8 +89,8 @@ struct ProcessorQuota {
             folder = ProcessorQuota.unescaped(parts[4])
         }
 
-        /// The folders of a group and of all visible groups above it, the group's own first. A group that is not below the
-        /// mount's root is taken to be the root, as it is for a process that sees its container's group there.
+        /// The folders of a group and of all visible groups above it, the group's own first. A group that is not below
+        /// the mount's root is taken to be the root, as it is for a process that sees its container's group there.
         func folders(of path: String) -> [String] {
             var names: [Substring] = []
             let (groupNames, rootNames) = (path.split(separator: "/"), root.split(separator: "/"))

@@ -2,7 +2,7 @@ internal import CKernels
 
 /// Loops over bfloat16 numbers, each held as its 16 bits; they run on the calling thread.
 package enum BFloat16 {
-    /// Rounds to the nearest, to the even one of two that are as near; NaN stays NaN.
+    /// Rounds to the nearest, ties to even; NaN stays NaN.
     package static func round(_ source: UnsafePointer<Float>, into result: UnsafeMutablePointer<UInt16>, count: Int) {
         mv_bf16_round(source, result, count)
     }
@@ -24,8 +24,8 @@ package enum BFloat16 {
         mv_bf16_add(x, sum, count)
     }
 
-    /// From the gradient of softmax's result to that of its argument, rounded: `p · (d - Σ p · d)` in each dense row, computed
-    /// in 32-bit floats.
+    /// Takes the gradient by softmax's result to that by its argument, rounded: `p · (d - Σ p · d)` in each dense row,
+    /// computed in 32-bit floats.
     ///
     /// - Parameters:
     ///   - probabilities: softmax's result, (rows, columns).

@@ -1,8 +1,8 @@
 internal import CKernels
 import Tensors
 
-/// Dropout whose mask is a function of a key and an element's place, so that it is the same on any thread, and the same
-/// again in the backward pass without being kept.
+/// Dropout whose mask is a function of a key and an element's index, so that it is the same on any thread, and again in
+/// the backward pass.
 ///
 /// Srivastava et al., JMLR 2014: an element is dropped with probability `probability`, the others are divided by
 /// `1 - probability`. The mask comes from SplitMix64 started at the key.
@@ -30,7 +30,7 @@ package struct Dropout: Sendable, Equatable {
         mv_dropout(source, sum, count, key, threshold, scale, 1)
     }
 
-    /// A key for something that has several numbers, such as (seed, step, image, module).
+    /// A key made of several numbers, such as (seed, step, image, module).
     package static func key(_ numbers: UInt64...) -> UInt64 { numbers.reduce(0) { SplitMix64.mix($0, $1) } }
 
     private var threshold: UInt32 { UInt32(min(probability * 0x1p32, 0x1p32 - 1)) }

@@ -1,14 +1,14 @@
 internal import CLAPACK
 
-/// Means and second moments of a layer's inputs, a row for each token, summed in the order in which they are added.
-/// Belongs to one thread at a time.
+/// Means and covariances of a layer's inputs, one row per token, summed in the order in which they are added. For
+/// quantization, which needs them centred; see `GramMatrix`. Belongs to one thread at a time.
 package final class InputMoments {
     /// The number of channels.
     package let size: Int
     /// How many rows have been added.
     package private(set) var rows = 0
-    /// The mean of the first rows that were added. What follows is of rows less this, or channels that hardly change beside their mean
-    /// would leave nothing but rounding errors.
+    /// The mean of the first rows, which is subtracted from all rows: otherwise channels that hardly vary around their
+    /// mean would leave nothing but rounding errors.
     private var origin: [Float] = []
     private var sums: [Double]
     /// The upper triangle of Σ xᵀx.
@@ -21,7 +21,7 @@ package final class InputMoments {
         products = [Float](repeating: 0, count: size * size)
     }
 
-    /// Adds dense rows of `size` elements. BLAS may use several threads, unless it is told otherwise (`BLASThreads`).
+    /// Adds dense rows of `size` elements. BLAS may use several threads, unless limited (`BLASThreads`).
     package func add(_ values: UnsafePointer<Float>, rows count: Int) {
         if origin.isEmpty {
             origin = (0..<size).map { channel in
@@ -47,7 +47,7 @@ package final class InputMoments {
     /// The standard deviation of each channel.
     package var deviation: [Float] { (0..<size).map { Float(max(covariance($0, $0), 0).squareRoot()) } }
 
-    /// The covariances of channels that are divided by something each, (size, size).
+    /// The covariances of the channels, each divided by its divisor, (size, size).
     package func covariances(dividedBy divisor: [Float]) -> Matrix {
         var matrix = Matrix(rows: size, columns: size)
         for row in 0..<size {
@@ -66,8 +66,8 @@ package final class InputMoments {
     }
 }
 
-/// Σ xᵀx over rows of inputs: each batch of rows is multiplied in single precision, batches are summed in double.
-/// Belongs to one thread.
+/// Σ xᵀx over rows of inputs: each batch of rows is multiplied in single precision, batches are summed in double. For
+/// RegMean, whose formula wants it not centred; `InputMoments` would give other bits. Belongs to one thread at a time.
 package final class GramMatrix {
     /// The number of columns.
     package let size: Int

@@ -2,31 +2,32 @@ internal import CKernels
 internal import COneDNN
 package import Tensors
 
-/// Products in eight bits. Activations are unsigned bytes with a scale and an offset for each row (token), taken from the row itself
-/// while it is computed; weights are signed bytes with a scale for each output. Sums of products are whole numbers, so nothing is
-/// lost between the two roundings.
+/// Products in eight bits. Activations are unsigned bytes with a scale and an offset for each row (token), taken from
+/// the row itself while it is computed; weights are signed bytes with a scale for each output. Sums of products are
+/// whole numbers, so nothing is lost between the two roundings.
 ///
-/// A row x is `round((x - least) / s)`, its range in 255 steps, so that x is about `s (q - 128) + offset`. The products are those of
-/// `q - 128`; the offset's part is the offset times the sum of an output's weights. All loops run on the calling thread.
+/// A row x is stored as q = `round((x - minimum) / s)`, its range in 255 steps, so that x is about `s (q - 128) +
+/// offset`. Products are those of `q - 128`; the offset contributes the offset times the sum of an output's weights.
+/// All loops run on the calling thread.
 package enum Int8 {
-    /// Whether the processor has instructions for it. Those that multiply bytes without adding in 32 bits overflow.
+    /// Whether the processor has instructions for it that add products of bytes in 32 bits; older ones overflow.
     package static var isSupported: Bool { mv_has_int8() != 0 }
 
-    /// Refuses a processor without instructions for it.
+    /// Rejects a processor without instructions for it.
     ///
-    /// - Throws: `ComputeError` saying which it wants.
+    /// - Throws: `ComputeError` naming the instructions.
     package static func check() throws(ComputeError) {
         guard !isSupported else { return }
         throw ComputeError(operation: "compute in int8", reason: "the processor has no AVX512_VNNI")
     }
 
-    /// What makes a layer's results of its products.
+    /// What turns a layer's products into its results.
     package struct Scaling: Sendable {
-        /// For each output, what products are multiplied by, besides the row's scale.
+        /// For each output, the factor of its products, besides the row's scale.
         package let scale: FloatBuffer
-        /// For each output, the sum of its weights, which the row's offset is multiplied by.
+        /// For each output, the sum of its weights, the factor of the row's offset.
         package let sum: FloatBuffer
-        /// For each output.
+        /// For each output, its bias.
         package let bias: FloatBuffer
 
         /// Scales, sums and biases of a layer.
@@ -43,7 +44,7 @@ package enum Int8 {
         }
     }
 
-    /// A layer's products with what makes its results of them.
+    /// A layer's products with their scaling.
     package struct Products: Sendable {
         /// (rows, columns).
         package let values: NumberBuffer
@@ -63,13 +64,13 @@ package enum Int8 {
         }
     }
 
-    /// Quantised rows, (rows, columns), and the scale and offset of each.
+    /// Quantized rows, (rows, columns), and the scale and offset of each.
     package struct Rows: Sendable {
         /// The bytes.
         package let bytes: ByteBuffer
         /// The step of each row.
         package let scales: FloatBuffer
-        /// What the byte 128 stands for in each row.
+        /// The value of the byte 128 in each row.
         package let offsets: FloatBuffer
 
         /// Takes memory for rows.
@@ -82,7 +83,7 @@ package enum Int8 {
         var rows: mv_int8_rows { mv_int8_rows(bytes: bytes.base, scale: scales.base, offset: offsets.base) }
     }
 
-    /// Layer normalization with scale and shift.
+    /// Layer normalization of dense rows with scale and shift, quantized.
     ///
     /// - Parameter row: memory for one row.
     package static func layerNorm(
@@ -93,18 +94,18 @@ package enum Int8 {
         mv_int8_layer_norm(source.base, scale.base, shift.base, epsilon, &result, row.base, rows, scale.count)
     }
 
-    /// Dense rows.
+    /// Quantizes dense rows.
     package static func quantize(_ source: NumberBuffer, into result: Rows, rows: Int, columns: Int) {
         var result = result.rows
         mv_int8_quantize(source.memory, source.isNarrow, &result, rows, columns)
     }
 
-    /// A layer's results.
+    /// Computes a layer's results from its products.
     ///
     /// - Parameters:
     ///   - products: dense rows.
     ///   - source: the rows that were multiplied.
-    ///   - result: receives rows that lie `stride` apart; stored as the products are.
+    ///   - result: receives rows at a distance of `stride`, stored as the products are.
     package static func dequantize(
         _ products: Products, of source: Rows, into result: Operand, rows: Int, stride: Int
     ) {
@@ -121,12 +122,12 @@ package enum Int8 {
 }
 
 extension Int8 {
-    /// `activation(first)`, or `activation(first) · up`, times a factor for each column, quantised.
+    /// Computes `activation(first)`, or `activation(first) · up`, times a factor for each column, quantized.
     ///
     /// - Parameters:
     ///   - first: products of rows.
     ///   - up: a gated MLP's up branch of the same rows, or nil.
-    ///   - factor: of each column.
+    ///   - factor: one for each column.
     ///   - source: the rows that were multiplied.
     ///   - result: receives the rows.
     ///   - row: memory for one row.

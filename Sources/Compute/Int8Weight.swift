@@ -5,10 +5,10 @@ extension Int8 {
     package struct Weight: Sendable, Equatable {
         /// Whole numbers of -127...127, (outputs, inputs).
         package let values: [Swift.Int8]
-        /// For each output, what they are multiplied by.
+        /// For each output, their factor.
         package let scale: [Float]
 
-        /// A weight that is rounded already.
+        /// A weight that is quantized already.
         package init(values: [Swift.Int8], scale: [Float]) {
             self.values = values
             self.scale = scale
@@ -25,15 +25,16 @@ extension Int8 {
             self.scale = scale
         }
 
-        /// Rounds a weight, (outputs, inputs), so that its products with inputs like those that were seen change least.
+        /// Rounds a weight, (outputs, inputs), so that its products with inputs like the measured ones change least.
         ///
-        /// That is the closest point of a lattice, found by Babai's nearest plane: with moments H = Rᵀ R, R upper triangular, an error e of a row
-        /// costs ‖R e‖², and each value, from the last, is rounded after what the errors so far ask of it. It is GPTQ (Frantar et al.,
-        /// arXiv 2210.17323) in reversed order (Chen et al., arXiv 2507.18553). The inputs with the largest moments come last.
+        /// This is the closest vector problem, approximated by Babai's nearest plane: with moments H = Rᵀ R, R upper
+        /// triangular, an error e of a row costs ‖R e‖², and each value, from the last, is rounded after it is
+        /// corrected for the errors so far. It is GPTQ (Frantar et al., arXiv 2210.17323) in reversed order (Chen et
+        /// al., arXiv 2507.18553). The inputs with the largest moments come last.
         ///
         /// - Parameters:
         ///   - moments: Σ x xᵀ / n of what the layer reads, (inputs, inputs).
-        /// - Throws: `ComputeError` when the moments are not those of finite numbers.
+        /// - Throws: `ComputeError` when the moments are not finite.
         package init(_ weight: [Float], outputs: Int, moments: Matrix) throws(ComputeError) {
             let inputs = moments.rows
             let diagonal = (0..<inputs).map { moments[$0, $0] }
@@ -47,8 +48,8 @@ extension Int8 {
             let scale = Self.scales(weight, outputs: outputs)
             let ordered = [Float](unsafeUninitializedCapacity: weight.count) { result, count in
                 for row in 0..<outputs {
-                    for (place, input) in order.enumerated() {
-                        result.initializeElement(at: row * inputs + place, to: weight[row * inputs + input])
+                    for (position, input) in order.enumerated() {
+                        result.initializeElement(at: row * inputs + position, to: weight[row * inputs + input])
                     }
                 }
                 count = weight.count
@@ -58,8 +59,8 @@ extension Int8 {
             mv_int8_round_weights_in_turn(ordered, factor, scale, &rounded, &errors, outputs, inputs)
             var values = rounded
             for row in 0..<outputs {
-                for (place, input) in order.enumerated() {
-                    values[row * inputs + input] = rounded[row * inputs + place]
+                for (position, input) in order.enumerated() {
+                    values[row * inputs + input] = rounded[row * inputs + position]
                 }
             }
             self.init(values: values, scale: scale)
@@ -73,7 +74,7 @@ extension Int8 {
             }
         }
 
-        /// The whole numbers as kernels pack them.
+        /// The whole numbers as floats, which kernels pack.
         package var floats: [Float] { values.map(Float.init) }
 
         private static func scales(_ weight: [Float], outputs: Int) -> [Float] {
@@ -83,11 +84,11 @@ extension Int8 {
             }
         }
 
-        /// What is added to the diagonal, as a part of its mean, for inputs that were hardly seen: the first that suffices for sums
-        /// of few inputs in single precision.
+        /// What is added to the diagonal, as a share of its mean, for inputs that hardly vary: the first that suffices
+        /// for sums of few inputs in single precision.
         private static let damping = [0.01, 0.1, 1]
 
-        /// The rows of R over their diagonal, inputs in another order.
+        /// The rows of R divided by their diagonal, inputs in another order.
         private static func factor(_ moments: Matrix, _ order: [Int], _ mean: Double) throws(ComputeError) -> [Float] {
             let size = order.count
             var ordered = Matrix(rows: size, columns: size)
@@ -96,15 +97,15 @@ extension Int8 {
                     ordered.values[row * size + column] = moments.values[from * size + other]
                 }
             }
-            var found: Matrix?
+            var cholesky: Matrix?
             var failure: ComputeError?
-            for part in damping where found == nil {
-                for (place, from) in order.enumerated() {
-                    ordered.values[place * size + place] = moments.values[from * size + from] + part * mean
+            for part in damping where cholesky == nil {
+                for (position, from) in order.enumerated() {
+                    ordered.values[position * size + position] = moments.values[from * size + from] + part * mean
                 }
-                do throws(ComputeError) { found = try ordered.choleskyFactor() } catch { failure = error }
+                do throws(ComputeError) { cholesky = try ordered.choleskyFactor() } catch { failure = error }
             }
-            guard let root = found else {
+            guard let root = cholesky else {
                 throw failure ?? ComputeError(operation: "round weights", reason: "no damping")
             }
             return [Float](unsafeUninitializedCapacity: size * size) { result, count in

@@ -3,10 +3,10 @@ package import Tensors
 
 /// One operation, planned once for fixed shapes; it may run on several threads at the same time (see `KernelCall`).
 package final class Kernel: @unchecked Sendable {
-    /// How a kernel's operands are stored.
+    /// The element types of a kernel's operands.
     struct Storage: Sendable {
         var source = ElementType.float32
-        /// Nil for packed weights, whose layout is the library's own.
+        /// Nil for packed weights, in the library's own layout.
         var weights: ElementType? = ElementType.float32
         /// Nil when there is none.
         var multiplier: ElementType?
@@ -35,8 +35,8 @@ package final class Kernel: @unchecked Sendable {
     /// `dst[rows, outputs] = activation(src[rows, inputs] · weightᵀ + bias) · multiplier + (accumulate ? dst : 0)`.
     ///
     /// - Parameters:
-    ///   - sourceStride: distance between the rows of `src`; the number of inputs unless given.
-    ///   - outputStride: distance between the rows of `dst`; the number of outputs unless given.
+    ///   - sourceStride: distance between the rows of `src`; the number of inputs unless specified.
+    ///   - outputStride: distance between the rows of `dst`; the number of outputs unless specified.
     ///   - multiplies: the result is multiplied by another matrix of dst's shape and stride before it is accumulated.
     ///   - operands: how `src` is stored, and `weight` once it is packed; the bias is f32.
     ///   - result: how `dst` and the matrix that it is multiplied by are stored; bf16 only with such operands.
@@ -67,9 +67,9 @@ package final class Kernel: @unchecked Sendable {
         }
     }
 
-    /// The products of a linear layer in eight bits: `dst[rows, outputs] = src[rows, inputs] · weightᵀ + bias`, where `src` is
-    /// unsigned, the weight signed and packed by `pack(_:)` from whole numbers of -127...127. The sums are exact; scales are the
-    /// caller's (see `Int8`).
+    /// The products of a linear layer in eight bits: `dst[rows, outputs] = src[rows, inputs] · weightᵀ + bias`, where
+    /// `src` is unsigned, the weight signed and packed by `pack(_:)` from whole numbers of -127...127. The sums are
+    /// exact; the caller applies the scales (see `Int8`).
     ///
     /// - Parameter result: how `dst` is stored; the bias is f32.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
@@ -89,12 +89,12 @@ package final class Kernel: @unchecked Sendable {
         }
     }
 
-    /// A product of two plain matrices that lie inside larger ones: `dst[m, n] = src[m, k] · other`, where `other` is
-    /// `[k, n]` with the given row stride, or `[n, k]` when transposed.
+    /// A product of two plain matrices, which may be parts of larger ones: `dst[m, n] = src[m, k] · other`, where
+    /// `other` is `[k, n]` with the given row stride, or `[n, k]` when transposed.
     ///
     /// - Parameters:
-    ///   - sourceTransposed: `src` lies as `[k, m]`.
-    ///   - accumulates: the product is added to what `dst` holds.
+    ///   - sourceTransposed: `src` is stored as `[k, m]`.
+    ///   - accumulates: the product is added to `dst`.
     ///   - operands: how `src` and `other` are stored.
     ///   - result: how `dst` is stored; bf16 only with such operands.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes and precisions.
@@ -132,14 +132,14 @@ package final class Kernel: @unchecked Sendable {
     /// Elements of scratch memory that a call needs.
     package var scratchCount: Int { (mv_op_scratch_size(handle) + 3) / 4 }
 
-    /// Elements of 32 bits that packed weights take.
+    /// The size of packed weights, in elements of 32 bits.
     package var packedCount: Int { (mv_op_packed_size(handle) + 3) / 4 }
 
     /// Elements of a linear layer's bias; 0 when it has none.
     package var biasCount: Int { mv_op_bias_count(handle) }
 
-    /// How packed weights lie in memory: blocks, strides and padding. Empty where the library does not say, and then weights that
-    /// another process has packed must not be used.
+    /// The layout of packed weights: blocks, strides and padding. Empty where the library does not tell, and then
+    /// weights that another process has packed must not be used.
     package var packedLayout: String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
             guard let base = text.baseAddress else { return "" }
@@ -151,10 +151,10 @@ package final class Kernel: @unchecked Sendable {
     /// The name of the kernel that the library chose, for reports.
     package var implementation: String { String(cString: mv_op_kernel(handle)) }
 
-    /// Brings a linear layer's weight, `outputs` dense rows of `inputs` elements, into the layout that the kernel wants.
+    /// Brings a linear layer's weight, `outputs` dense rows of `inputs` elements, into the kernel's layout.
     ///
-    /// - Parameter transposed: the weight lies as `inputs` rows of `outputs` elements: that of another layer, which this one
-    ///   goes backward through.
+    /// - Parameter transposed: the weight is stored as `inputs` rows of `outputs` elements, as that of the layer whose
+    ///   gradient this one computes.
     /// - Throws: `ComputeError` when the library refuses.
     package func pack(
         _ weight: [Float], transposed: Bool = false
@@ -164,7 +164,7 @@ package final class Kernel: @unchecked Sendable {
         return packed
     }
 
-    /// The same into memory that `pack` gave before, for a weight that has changed.
+    /// Packs a changed weight into memory from `pack`.
     ///
     /// - Throws: `ComputeError` when the library refuses.
     package func repack(
@@ -174,16 +174,16 @@ package final class Kernel: @unchecked Sendable {
     }
 }
 
-/// A kernel bound to its operands, which it keeps alive; belongs to one thread. When it runs it takes no memory but the library's
-/// small blocks.
+/// A kernel bound to its operands, which it keeps alive; belongs to one thread. Running it takes no memory but the
+/// library's small blocks.
 package final class KernelCall {
     private let handle: OpaquePointer
     private let kernel: Kernel
     private let operands: [Operand]
 
-    /// Binds a kernel to its operands; those that the kernel does not use are ignored.
+    /// Binds a kernel to its operands; unused ones are ignored.
     ///
-    /// - Throws: `ComputeError` when an operand is not stored as the kernel wants it, or the library refuses.
+    /// - Throws: `ComputeError` when an operand has another type than the kernel's, or the library refuses.
     package init(
         _ kernel: Kernel, source: Operand, weights: Operand? = nil, bias: FloatBuffer? = nil,
         multiplier: Operand? = nil, destination: Operand, scratch: FloatBuffer

@@ -1,9 +1,9 @@
 internal import COneDNN
 
-/// The numeric library, opened once; every kernel belongs to one.
+/// The numeric library, opened once; each kernel belongs to an engine.
 ///
-/// Kernels run on the thread that calls them and on no other: parallelism is across images (see `WorkerPool`), so that a
-/// result never depends on the number of threads.
+/// Kernels run on the thread that calls them and on no other: parallelism is across images (see `WorkerPool`), so that
+/// a result never depends on the number of threads.
 package final class KernelEngine: @unchecked Sendable {
     let handle: OpaquePointer
 
@@ -27,12 +27,12 @@ package final class KernelEngine: @unchecked Sendable {
         return "oneDNN \(major).\(minor).\(patch)"
     }
 
-    /// The library and the instructions that it uses, which `ONEDNN_MAX_CPU_ISA` may limit: what layouts of packed weights
-    /// depend on besides shapes.
+    /// The library and the instructions that it uses, which `ONEDNN_MAX_CPU_ISA` may limit. Layouts of packed weights
+    /// depend on both.
     package static var machine: String { "\(libraryVersion), instructions \(mv_instructions())" }
 }
 
-/// Throws when a library call did not give 0.
+/// Throws when a library call does not return 0.
 func check(_ status: Int32, _ operation: @autoclosure () -> String) throws(ComputeError) {
     guard status == 0 else {
         throw ComputeError(operation: operation(), reason: String(cString: mv_status_text(status)))
@@ -41,7 +41,7 @@ func check(_ status: Int32, _ operation: @autoclosure () -> String) throws(Compu
 
 /// A kernel that could not be planned or run.
 package struct ComputeError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What was asked for.
+    /// The operation that failed.
     package let operation: String
     /// The library's reason.
     package let reason: String

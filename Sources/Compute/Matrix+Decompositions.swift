@@ -10,7 +10,7 @@ extension Matrix {
         /// The right singular vectors as rows.
         package let vt: Matrix
 
-        /// The number of singular values that are more than rounding: above `tolerance` times the largest.
+        /// The number of singular values above rounding errors: above `tolerance` times the largest.
         package func numericalRank(tolerance: Double = 1e-10) -> Int {
             guard let largest = values.first, largest > 0 else { return 0 }
             return values.count { $0 > tolerance * largest }

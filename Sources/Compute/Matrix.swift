@@ -9,7 +9,7 @@ package struct Matrix: Sendable, Equatable {
     /// The elements, row by row.
     package var values: [Double]
 
-    /// A matrix over the given elements, of which there must be rows x columns.
+    /// A matrix of the given elements, rows x columns of them.
     package init(rows: Int, columns: Int, values: [Double]) {
         precondition(values.count == rows * columns, "number of elements differs from the shape's")
         self.rows = rows

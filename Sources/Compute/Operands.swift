@@ -5,8 +5,8 @@ package import Tensors
 package enum OperandType: String, Sendable, CaseIterable {
     /// 32-bit floats.
     case f32
-    /// bfloat16: a 32-bit float's sign and exponent with 7 bits of its fraction. Half the memory, twice the products per
-    /// second on processors that have instructions for them.
+    /// bfloat16: a 32-bit float's sign and exponent with 7 bits of its fraction. Half the memory, twice the products
+    /// per second on processors that have instructions for them.
     case bf16
 
     /// Whether the processor has instructions for it. The library emulates bf16 on some others, slower than f32, and
@@ -29,7 +29,7 @@ package enum OperandType: String, Sendable, CaseIterable {
     var code: mv_type { self == .f32 ? MV_F32 : MV_BF16 }
 }
 
-/// Memory for numbers that kernels read and write, of one type or the other.
+/// Memory for numbers that kernels read and write, of either type.
 package enum NumberBuffer: Sendable {
     case f32(FloatBuffer)
     case bf16(BFloat16Buffer)
@@ -39,7 +39,7 @@ package enum NumberBuffer: Sendable {
         self = type == .f32 ? .f32(FloatBuffer(count: count)) : .bf16(BFloat16Buffer(count: count))
     }
 
-    /// How its elements are stored.
+    /// The type of its elements.
     package var type: OperandType {
         switch self {
         case .f32: .f32
@@ -47,10 +47,10 @@ package enum NumberBuffer: Sendable {
         }
     }
 
-    /// Its memory, for loops that take either.
+    /// The address of the first element, for loops that take either type.
     var memory: UnsafeMutableRawPointer { address(0) }
 
-    /// Whether its elements are bfloat16 numbers, as loops in C ask.
+    /// Whether its elements are bfloat16 numbers, as loops in C take it.
     var isNarrow: Int32 { type == .bf16 ? 1 : 0 }
 
     /// The number of elements.
@@ -61,7 +61,7 @@ package enum NumberBuffer: Sendable {
         }
     }
 
-    /// Where an element lies.
+    /// The address of an element.
     func address(_ offset: Int) -> UnsafeMutableRawPointer {
         switch self {
         case .f32(let buffer): UnsafeMutableRawPointer(buffer.base + offset)
@@ -77,16 +77,14 @@ package enum NumberBuffer: Sendable {
         }
     }
 
-    /// Rounds 32-bit floats into bfloat16 memory (see `BFloat16.round`). Memory of 32-bit floats is left as it is: what gives
-    /// such floats writes there itself.
-    ///
-    /// - Parameter count: how many.
+    /// Rounds `count` 32-bit floats into bfloat16 memory (see `BFloat16.round`). Memory of 32-bit floats is not
+    /// changed: the kernel that computes such floats writes there itself.
     package func round(_ source: UnsafePointer<Float>, count: Int) {
         guard case .bf16(let buffer) = self else { return }
         BFloat16.round(source, into: buffer.base, count: count)
     }
 
-    /// Fills it with 32-bit floats, rounded if need be.
+    /// Fills it with 32-bit floats, rounded where needed.
     package func set(_ source: UnsafePointer<Float>) {
         switch self {
         case .f32(let buffer): buffer.base.update(from: source, count: buffer.count)
@@ -94,7 +92,7 @@ package enum NumberBuffer: Sendable {
         }
     }
 
-    /// Gives the first elements as 32-bit floats.
+    /// Copies the first elements as 32-bit floats.
     package func copy(to result: UnsafeMutablePointer<Float>, count: Int) {
         switch self {
         case .f32(let buffer): result.update(from: buffer.base, count: count)
@@ -110,7 +108,7 @@ package enum NumberBuffer: Sendable {
         }
     }
 
-    /// `self = a · b`, the first `count` elements one by one, of buffers of one type; it may be `a` or `b`.
+    /// `self = a · b`, element by element for the first `count`, of buffers of one type; it may be `a` or `b`.
     package func setProduct(_ a: NumberBuffer, _ b: NumberBuffer, count: Int) {
         switch (a, b, self) {
         case (.f32(let a), .f32(let b), .f32(let result)):
@@ -122,7 +120,7 @@ package enum NumberBuffer: Sendable {
     }
 }
 
-/// A place in a buffer where an operand of a kernel begins.
+/// An operand of a kernel: a buffer, and the offset at which the operand begins.
 package struct Operand: Sendable {
     private enum Memory {
         case numbers(NumberBuffer)
@@ -133,16 +131,16 @@ package struct Operand: Sendable {
     /// Elements from the buffer's start.
     private let offset: Int
 
-    /// A place in a buffer.
+    /// An operand in a buffer.
     package init(_ buffer: NumberBuffer, offset: Int = 0) {
         memory = .numbers(buffer)
         self.offset = offset
     }
 
-    /// A place in a buffer of 32-bit floats.
+    /// An operand in a buffer of 32-bit floats.
     package init(_ buffer: FloatBuffer, offset: Int = 0) { self.init(.f32(buffer), offset: offset) }
 
-    /// The start of a buffer of unsigned eight-bit numbers.
+    /// A buffer of unsigned eight-bit numbers.
     package init(_ buffer: ByteBuffer) {
         memory = .bytes(buffer)
         offset = 0

@@ -1,7 +1,7 @@
 import Glibc
 import Tensors
 
-/// Slow, readable versions of every kernel, in double precision: what the fast ones are tested against.
+/// Slow, readable versions of all kernels, in double precision, which the fast ones are tested against.
 package enum Reference {
     /// `activation(src · weightᵀ + bias)` for dense `src` of `rows x inputs` and `weight` of `outputs x inputs`.
     package static func linear(
@@ -49,10 +49,10 @@ package enum Reference {
         }
     }
 
-    /// The nearest bfloat16, or the even one of two that are as near, as a 32-bit float. Beyond the largest one is infinity.
+    /// The nearest bfloat16, ties to even, as a 32-bit float. Beyond the largest one is infinity.
     package static func bfloat16(_ x: Float) -> Float {
         guard x.isFinite, x != 0 else { return x }
-        // The value of the last place that is kept; subnormal numbers share that of the smallest normal one.
+        // The value of the last bit; subnormal numbers share that of the smallest normal number.
         let unit = Float(
             sign: .plus, exponent: max(x.exponent, Float.leastNormalMagnitude.exponent) - 7, significand: 1)
         return (x / unit).rounded(.toNearestOrEven) * unit
@@ -60,9 +60,8 @@ package enum Reference {
 }
 
 extension Reference {
-    /// The gradients of a linear layer `result = source · weightᵀ + bias`, given that of its result, `(rows, outputs)`.
-    ///
-    /// - Returns: those of its source, `(rows, inputs)`, and of its weight, `(outputs, inputs)`.
+    /// The gradients by the source, `(rows, inputs)`, and by the weight, `(outputs, inputs)`, of a linear layer
+    /// `result = source · weightᵀ + bias`, from that by its result, `(rows, outputs)`.
     package static func linearBackward(
         _ gradient: [Float], source: [Float], weight: [Float], rows: Int, inputs: Int, outputs: Int
     ) -> (source: [Float], weight: [Float]) {
@@ -103,13 +102,13 @@ extension Reference {
         }
     }
 
-    /// The gradient of a row before softmax, given the result and its gradient.
+    /// The gradient by a row before softmax, from the result and the gradient by it.
     package static func softmaxBackward(_ gradient: [Float], probabilities: [Float]) -> [Float] {
         let mean = zip(gradient, probabilities).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
         return zip(gradient, probabilities).map { Float(Double($1) * (Double($0) - mean)) }
     }
 
-    /// The gradient of a row before layer normalization, given that of the result.
+    /// The gradient by a row before layer normalization, from that by the result.
     package static func layerNormBackward(
         _ gradient: [Float], row: [Float], scale: [Float], epsilon: Double
     ) -> [Float] {
@@ -159,7 +158,7 @@ extension Reference {
         return (bytes, scale, minimum + 128 * scale)
     }
 
-    /// What such a row stands for.
+    /// The values of such a row.
     package static func dequantized(_ bytes: [UInt8], scale: Float, offset: Float) -> [Float] {
         bytes.map { Float(Int($0) - 128) * scale + offset }
     }

@@ -1,10 +1,10 @@
 internal import CKernels
 package import Tensors
 
-/// Softmax of rows, computed in 32-bit floats on the calling thread. Rows lie `stride` apart, so that whole vectors can be computed;
-/// what lies between them is overwritten.
+/// Softmax of rows, computed in 32-bit floats on the calling thread. Rows are `stride` elements apart, so that whole
+/// vectors can be computed; the elements between them are overwritten.
 package enum Softmax {
-    /// The distance between rows of so many columns: these, and what is missing to whole vectors.
+    /// The distance between rows of `columns` elements: their number rounded up to whole vectors.
     package static func stride(_ columns: Int) -> Int {
         let lanes = Int(MV_LANES)
         return (columns + lanes - 1) / lanes * lanes
@@ -16,7 +16,7 @@ package enum Softmax {
     ///   - scores: overwritten.
     ///   - result: may be the scores' memory, at its start.
     ///   - offset: where the result begins, in elements.
-    ///   - resultStride: the distance between the result's rows; as that of the scores unless given.
+    ///   - resultStride: the distance between the result's rows; that of the scores unless specified.
     package static func apply(
         _ scores: FloatBuffer, into result: NumberBuffer, at offset: Int = 0, rows: Int, columns: Int,
         resultStride: Int? = nil
@@ -32,10 +32,10 @@ package enum Softmax {
     }
 }
 
-/// What a backward pass needs beside matrix products: loops over dense rows that run on the calling thread.
-/// Sums are taken in an order of their own, the same for every row length and thread.
+/// Loops over dense rows for backward passes, which run on the calling thread. Sums are taken in a fixed order, the
+/// same on any thread.
 package enum RowKernels {
-    /// From the gradient of softmax's result to that of its argument: `d = p · (d - Σ p · d)` in each row.
+    /// Takes the gradient by softmax's result to that by its argument: `d = p · (d - Σ p · d)` in each row.
     ///
     /// - Parameters:
     ///   - probabilities: softmax's result, (rows, columns).
@@ -46,12 +46,12 @@ package enum RowKernels {
         mv_softmax_backward(probabilities, gradient, rows, columns)
     }
 
-    /// Adds the gradient of a layer normalization's argument to `inputGradient`.
+    /// Adds the gradient by a layer normalization's argument to `inputGradient`.
     ///
     /// - Parameters:
     ///   - input: the argument, (rows, columns).
     ///   - scale: the normalization's scale, (columns).
-    ///   - gradient: that of the result, (rows, columns).
+    ///   - gradient: the gradient by the result, (rows, columns).
     ///   - inputGradient: (rows, columns).
     package static func addLayerNormBackward(
         input: UnsafePointer<Float>, scale: UnsafePointer<Float>, epsilon: Float, gradient: UnsafePointer<Float>,

@@ -6,10 +6,10 @@ import Synchronization
 
 /// A fixed team of threads that work through numbered items together; the caller is one of them.
 ///
-/// Items are handed out one at a time, so a result must depend on the item alone, never on the worker.
+/// Items are handed out one at a time, so a result must depend on the item only, never on the worker.
 /// Only one thread at a time may call `forEach`. The threads end with the pool.
 package final class WorkerPool: @unchecked Sendable {
-    /// How many threads work, the caller included.
+    /// The number of threads, including the caller.
     package let workers: Int
 
     private let team = Team()
@@ -54,7 +54,7 @@ package final class WorkerPool: @unchecked Sendable {
     }
 }
 
-/// What a pool shares with its threads. They hold this and not the pool, which would never go away otherwise.
+/// What a pool shares with its threads. They hold this and not the pool, which would never be released otherwise.
 private final class Team: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let changed: UnsafeMutablePointer<pthread_cond_t>
@@ -79,7 +79,7 @@ private final class Team: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// Works through the items, as worker 0 together with so many others, and returns when all are done.
+    /// Works through the items as worker 0 together with `others` workers, and returns when all are done.
     func run(_ count: Int, others: Int, _ body: @escaping (_ worker: Int, _ item: Int) -> Void) {
         pthread_mutex_lock(mutex)
         self.body = body
@@ -94,15 +94,15 @@ private final class Team: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Waits for work and does it, until the team is stopped.
+    /// Waits for work and does it, until the team stops.
     func serve(as worker: Int) {
         mv_single_thread()
-        var seen = 0
+        var lastRound = 0
         pthread_mutex_lock(mutex)
         while true {
-            while !stopping, round == seen { pthread_cond_wait(changed, mutex) }
+            while !stopping, round == lastRound { pthread_cond_wait(changed, mutex) }
             if stopping { break }
-            seen = round
+            lastRound = round
             let body = body
             pthread_mutex_unlock(mutex)
             if let body { work(as: worker, body) }
@@ -113,7 +113,7 @@ private final class Team: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Lets the threads come to their end.
+    /// Ends the threads.
     func stop() {
         pthread_mutex_lock(mutex)
         stopping = true
@@ -134,30 +134,30 @@ private final class Team: @unchecked Sendable {
     }
 }
 
-/// How many threads BLAS uses for one call, a setting of the whole process.
+/// The number of threads that BLAS uses for one call, a setting of the whole process.
 package enum BLASThreads {
-    private static let state = Mutex((users: 0, before: 1))
+    private static let state = Mutex((users: 0, threads: 1))
 
-    /// Keeps BLAS from using more threads than there are processors available: it knows the affinity, but no quota.
+    /// Limits BLAS to the available processors: it knows the affinity, but no quota.
     package static func limit() {
         state.withLock { state in
             guard state.users == 0 else { return }
-            let before = Int(mv_blas_threads(1))
-            _ = mv_blas_threads(Int32(min(before, AvailableProcessors.count)))
+            let threads = Int(mv_blas_threads(1))
+            _ = mv_blas_threads(Int32(min(threads, AvailableProcessors.count)))
         }
     }
 
-    /// Runs something with single-threaded BLAS, as code wants that calls it from several threads: those that BLAS starts
-    /// for each call would only be in their way.
+    /// Runs a closure with single-threaded BLAS, for code that calls it from several threads: threads that BLAS starts
+    /// for each call would only compete with them.
     package static func single<Result>(_ body: () throws -> Result) rethrows -> Result {
         state.withLock { state in
-            if state.users == 0 { state.before = Int(mv_blas_threads(1)) }
+            if state.users == 0 { state.threads = Int(mv_blas_threads(1)) }
             state.users += 1
         }
         defer {
             state.withLock { state in
                 state.users -= 1
-                if state.users == 0 { _ = mv_blas_threads(Int32(state.before)) }
+                if state.users == 0 { _ = mv_blas_threads(Int32(state.threads)) }
             }
         }
         return try body()

@@ -1,7 +1,7 @@
 package import Files
 
 /// Memory for 32-bit floats, aligned to a cache line, with a fixed address for its whole life: uninitialised memory of
-/// its own, or a part of a mapped file, which can only be read.
+/// its own, or a part of a mapped file, which is read-only.
 ///
 /// The owner decides who writes when: the buffer itself synchronises nothing.
 package final class FloatBuffer: @unchecked Sendable {
@@ -9,7 +9,7 @@ package final class FloatBuffer: @unchecked Sendable {
     package let base: UnsafeMutablePointer<Float>
     /// The number of elements.
     package let count: Int
-    /// The file that the memory is a part of.
+    /// The file that the memory is part of.
     private let file: MappedFile?
 
     /// Takes memory for `count` elements, which are not initialised.
@@ -28,7 +28,8 @@ package final class FloatBuffer: @unchecked Sendable {
 
     /// A part of a mapped file, which stays mapped while the buffer lives. Writing to it ends the process.
     ///
-    /// - Returns: nil when the part does not lie in the file, on a cache line, or is no whole number of elements.
+    /// - Returns: nil when the range is not inside the file, not aligned to a cache line, or not a whole number of
+    ///   elements.
     package init?(viewing file: MappedFile, _ range: Range<Int>) {
         guard let start = file.bytes.baseAddress, range.lowerBound >= 0, range.upperBound <= file.bytes.count,
             range.lowerBound.isMultiple(of: 64), range.count.isMultiple(of: MemoryLayout<Float>.stride)
@@ -44,15 +45,15 @@ package final class FloatBuffer: @unchecked Sendable {
     /// The elements as a buffer.
     package var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
 
-    /// Whether it is a part of a file, which can only be read.
+    /// Whether it is part of a file, and read-only.
     package var isReadOnly: Bool { file != nil }
 
     /// The bytes of the elements.
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(elements) }
 }
 
-/// Uninitialised memory for bfloat16 numbers, each held as its 16 bits: the upper half of a 32-bit float. Aligned to a cache
-/// line, with a fixed address for its whole life.
+/// Uninitialised memory for bfloat16 numbers, each held as its 16 bits: the upper half of a 32-bit float. Aligned to a
+/// cache line, with a fixed address for its whole life.
 ///
 /// The owner decides who writes when: the buffer itself synchronises nothing.
 package final class BFloat16Buffer: @unchecked Sendable {

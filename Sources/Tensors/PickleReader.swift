@@ -1,24 +1,24 @@
 /// Reads the pickle in a file of tensors without executing anything.
 ///
-/// A pickle is a program for a machine with a stack. Of its instructions those are understood that dictionaries, numbers, texts
-/// and tensors are made of; of the functions that it can call, those that make tensors, which are replaced by descriptions
-/// (`PickleName`). Every other instruction or name is refused. Sizes are bounded, and values name each other by number, so
-/// that a hostile pickle takes memory and time in proportion to its length.
+/// A pickle is a program for a stack machine. Only the instructions for dictionaries, numbers, texts and tensors are
+/// supported, and of the functions that it can call only those that make tensors, which are replaced by descriptions
+/// (`PickleName`). All other instructions and names are rejected. Sizes are bounded, and values refer to each other by
+/// number, so that a hostile pickle takes memory and time in proportion to its length.
 struct PickleReader {
-    /// Why a pickle is refused.
+    /// Why a pickle is rejected.
     struct Failure: Error { let reason: String }
 
-    /// The longest pickle accepted; that of a model of a thousand tensors takes some 300 KB.
+    /// The longest pickle accepted; a model of a thousand tensors takes about 300 KB.
     static let maximumLength = 1 << 24
     private static let maximumStack = 1 << 20
     private static let maximumObjects = 1 << 21
 
-    /// The values that hold others.
+    /// The values that contain others.
     private(set) var objects: [PickleObject] = []
     private var stack: [PickleValue] = []
     private var memo: [Int: PickleValue] = [:]
     private let bytes: UnsafeRawBufferPointer
-    private var place = 0
+    private var position = 0
 
     private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
@@ -27,7 +27,7 @@ struct PickleReader {
     /// - Returns: the reader with its objects, and the value.
     static func read(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> (reader: PickleReader, value: PickleValue) {
         guard bytes.count <= maximumLength else {
-            throw Failure(reason: "a pickle of \(bytes.count) bytes; \(maximumLength) are the most")
+            throw Failure(reason: "a pickle of \(bytes.count) bytes; expected at most \(maximumLength)")
         }
         var reader = PickleReader(bytes)
         while true {
@@ -35,7 +35,7 @@ struct PickleReader {
             if code == UInt8(ascii: ".") { break }
             try reader.execute(code)
         }
-        guard reader.stack.count == 1, let value = reader.stack.first, reader.place == bytes.count else {
+        guard reader.stack.count == 1, let value = reader.stack.first, reader.position == bytes.count else {
             throw Failure(reason: "its pickle does not end where it should")
         }
         return (reader, value)
@@ -94,7 +94,7 @@ struct PickleReader {
         default:
             let digits = String(code, radix: 16)
             throw Failure(
-                reason: "instruction 0x\(digits) at byte \(place - 1) of its pickle is none that tensors need: "
+                reason: "instruction 0x\(digits) at byte \(position - 1) of its pickle is none that tensors need: "
                     + "refused, nothing of it was executed")
         }
     }
@@ -107,14 +107,14 @@ struct PickleReader {
     }
 
     private func named(_ module: String, _ name: String) throws(Failure) -> PickleName {
-        if let known = PickleName(module: module, name: name) { return known }
+        if let result = PickleName(module: module, name: name) { return result }
         throw Failure(
-            reason: "the file wants to call \(Self.shown(module)).\(Self.shown(name)), which no tensor needs: refused, "
+            reason: "the file wants to call \(Self.printable(module)).\(Self.printable(name)), which no tensor needs: refused, "
                 + "nothing of it was executed; \(PickledTensorsFile.advice)")
     }
 
-    /// A name out of a file, cut when long and without control characters.
-    private static func shown(_ name: String) -> String {
+    /// A name from a file for messages, cut when long and without control characters.
+    private static func printable(_ name: String) -> String {
         String(
             String.UnicodeScalarView(
                 name.unicodeScalars.prefix(80).map { $0.properties.generalCategory == .control ? "?" : $0 }))
@@ -122,7 +122,8 @@ struct PickleReader {
 
     // MARK: What is called
 
-    /// What a persistent name stands for: a tuple of "storage", its type, its key, a device, the number of its elements.
+    /// The storage of a persistent ID: a tuple of "storage", its type, its key, a device, and the number of its
+    /// elements.
     private mutating func storage(_ identity: PickleValue) throws(Failure) -> PickleValue {
         guard let parts = tuple(identity), parts.count == 5, parts[0] == .text("storage"),
             case .name(let name) = parts[1], case .text(let key) = parts[2], case .int(let count) = parts[4], count >= 0
@@ -140,7 +141,7 @@ struct PickleReader {
         try push(call(name, arguments))
     }
 
-    /// What a call of one of the known functions gives.
+    /// The result of a call of one of the known functions.
     private mutating func call(_ name: PickleName, _ arguments: [PickleValue]) throws(Failure) -> PickleValue {
         switch name {
         case .orderedDictionary where arguments.isEmpty: return try object(.dictionary([]))
@@ -151,7 +152,7 @@ struct PickleReader {
             others.remove(at: 6)
             return try tensor(others, type: type)
         case .rebuildParameter:
-            // The tensor, whether it has a gradient, hooks, and what a program wrote to it.
+            // The tensor, whether it has a gradient, hooks, and its attributes.
             guard (3...4).contains(arguments.count), isTensor(arguments[0]) else { throw Self.malformed }
             return arguments[0]
         case .rebuildFromType:
@@ -163,7 +164,7 @@ struct PickleReader {
         }
     }
 
-    /// A tensor from its storage, offset, shape and strides; then whether it has a gradient, hooks, and what else is to be known.
+    /// A tensor from its storage, offset, shape and strides, followed by whether it has a gradient, hooks, and metadata.
     private mutating func tensor(_ arguments: [PickleValue], type: ElementType?) throws(Failure) -> PickleValue {
         guard (6...7).contains(arguments.count), case .object(let index) = arguments[0],
             case .storage(let storage) = objects[index], case .int(let offset) = arguments[1], offset >= 0,
@@ -180,7 +181,7 @@ struct PickleReader {
             .tensor(.init(storage: storage, type: type, offset: offset, shape: shape, strides: strides)))
     }
 
-    /// The most dimensions that a tensor may have, as in PyTorch.
+    /// The largest number of dimensions of a tensor, as in PyTorch.
     private static let maximumDimensions = 64
 
     private func sizes(_ value: PickleValue) -> [Int]? {
@@ -193,7 +194,7 @@ struct PickleReader {
         return sizes
     }
 
-    /// Gives a dictionary attributes, which hold nothing that tensors need (versions of modules).
+    /// Sets attributes of a dictionary, which tensors do not need (versions of modules).
     private mutating func build() throws(Failure) {
         _ = try pop()
         guard case .object(let index) = try top(), case .dictionary = objects[index] else { throw Self.malformed }
@@ -241,7 +242,7 @@ struct PickleReader {
             values.count.isMultiple(of: 2)
         else { throw Self.malformed }
         objects[index] = .dictionary([])
-        for place in stride(from: 0, to: values.count, by: 2) { members.append((values[place], values[place + 1])) }
+        for index in stride(from: 0, to: values.count, by: 2) { members.append((values[index], values[index + 1])) }
         objects[index] = .dictionary(members)
     }
 
@@ -291,23 +292,23 @@ struct PickleReader {
     private static let malformed = Failure(reason: "its pickle is not one of tensors by name, or is damaged")
 
     private mutating func take(_ count: Int) throws(Failure) -> UnsafeRawBufferPointer {
-        guard count >= 0, count <= bytes.count - place else {
+        guard count >= 0, count <= bytes.count - position else {
             throw Failure(reason: "its pickle is damaged or cut short")
         }
-        defer { place += count }
-        return UnsafeRawBufferPointer(rebasing: bytes[place..<place + count])
+        defer { position += count }
+        return UnsafeRawBufferPointer(rebasing: bytes[position..<position + count])
     }
 
     private mutating func byte() throws(Failure) -> UInt8 { try take(1)[0] }
 
-    /// A number without a sign in so many bytes, the lowest first.
+    /// An unsigned number of `count` bytes, little-endian.
     private mutating func number(_ count: Int) throws(Failure) -> Int {
         let value = try take(count).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard let value = Int(exactly: value) else { throw Self.malformed }
         return value
     }
 
-    /// A number with a sign in so many bytes; one that is longer than any size is kept as something that no tensor needs.
+    /// A signed number of `length` bytes, little-endian; one longer than 8 bytes becomes a value that no tensor needs.
     private mutating func integer(length: Int) throws(Failure) -> PickleValue {
         let digits = try take(length)
         guard length <= 8 else { return .other }
@@ -324,10 +325,10 @@ struct PickleReader {
     }
 
     private mutating func line() throws(Failure) -> String {
-        let rest = bytes[place...]
+        let rest = bytes[position...]
         guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { throw Self.malformed }
-        let text = try text(end - place)
-        place += 1
+        let text = try text(end - position)
+        position += 1
         return text
     }
 

@@ -1,4 +1,4 @@
-/// What the pickle of a file of tensors can hold: plain values, and tensors as descriptions. Nothing here can be called.
+/// The values in the pickle of a file of tensors: plain values, and descriptions of tensors. None can be called.
 enum PickleValue: Equatable {
     case none
     case bool(Bool)
@@ -6,15 +6,15 @@ enum PickleValue: Equatable {
     case text(String)
     /// A number or bytes that no tensor needs.
     case other
-    /// What stands for a function or type.
+    /// The name of a function or type.
     case name(PickleName)
-    /// A tuple, list, dictionary, storage or tensor: its place in `PickleReader.objects`.
+    /// A tuple, list, dictionary, storage or tensor: its index in `PickleReader.objects`.
     case object(Int)
     /// Where the elements of a tuple begin on the stack.
     case mark
 }
 
-/// Values that hold others, which they name by their places, so that neither cycles nor depth matter.
+/// Values that contain others by their indices, so that neither cycles nor depth matter.
 enum PickleObject {
     case tuple([PickleValue])
     case list([PickleValue])
@@ -23,12 +23,12 @@ enum PickleObject {
     case tensor(PickleTensor)
 }
 
-/// A block of elements, which the archive has as a member `data/KEY`.
+/// A block of elements, the member `data/KEY` of the archive.
 struct PickleStorage: Equatable {
     let key: String
-    /// How its elements are stored; nil when only the tensors say so.
+    /// The type of its elements; nil when only its tensors have one.
     let type: ElementType?
-    /// Elements; of a block without a type bytes.
+    /// The number of elements; of bytes in a block without a type.
     let count: Int
 }
 
@@ -36,13 +36,13 @@ struct PickleStorage: Equatable {
 struct PickleTensor: Equatable {
     let storage: PickleStorage
     let type: ElementType
-    /// The first element's place in the storage.
+    /// The first element's index in the storage.
     let offset: Int
     let shape: [Int]
     let strides: [Int]
 }
 
-/// The functions and types that a pickle of tensors names. They are understood here; every other name is refused.
+/// The functions and types that a pickle of tensors names; all other names are rejected.
 enum PickleName: Equatable {
     case rebuildTensor
     case rebuildTensorWithType
@@ -75,7 +75,7 @@ enum PickleName: Equatable {
         ("Bool", ["bool"], .bool), ("", ["uint16"], .uint16), ("", ["uint32"], .uint32), ("", ["uint64"], .uint64),
     ]
 
-    /// What a name in a module means; nil unless tensors need it.
+    /// The meaning of a name in a module; nil for all that tensors do not need.
     init?(module: String, name: String) {
         let path = "\(module).\(name)"
         if let other = Self.others[path] {

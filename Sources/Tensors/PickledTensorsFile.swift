@@ -1,10 +1,12 @@
 package import Files
 
-/// A file that `torch.save` wrote: `adapter_model.bin`, `pytorch_model.bin`. It is memory-mapped, and nothing in it is executed.
+/// A file that `torch.save` wrote: `adapter_model.bin`, `pytorch_model.bin`. It is memory-mapped, and nothing in it is
+/// executed.
 ///
-/// Format: a zip archive of stored members: `NAME/data.pkl`, a pickle that describes the tensors, and `NAME/data/KEY`, the
-/// elements of each storage. A tensor is a view of a storage: an offset, extents, and strides. Several may share one storage.
-/// Every checksum is verified; whatever lies outside the file or its storage, has an unknown type or is not a tensor is refused.
+/// Format: a zip archive of stored members: `NAME/data.pkl`, a pickle that describes the tensors, and `NAME/data/KEY`,
+/// the elements of each storage. A tensor is a view of a storage: an offset, extents, and strides. Several may share
+/// one storage. All checksums are verified; anything outside the file or its storage, of an unknown type, or not a
+/// tensor is rejected.
 package final class PickledTensorsFile: TensorFile {
     /// The mapped file.
     package let file: MappedFile
@@ -12,9 +14,9 @@ package final class PickledTensorsFile: TensorFile {
     package let entries: [TensorEntry]
     private let indices: [String: Int]
 
-    /// Maps a file, checks it, and reads what it says of its tensors.
+    /// Maps a file, checks it, and reads the descriptions of its tensors.
     ///
-    /// - Throws: `FileError` naming the tensor, or what the file wants that no tensor needs.
+    /// - Throws: `FileError` naming the tensor, or the content that no tensor needs.
     package init(path: String) throws(FileError) {
         let file = try MappedFile(path: path)
         do { entries = try Self.parse(file) } catch { throw FileError(path: path, reason: error.reason) }
@@ -27,7 +29,7 @@ package final class PickledTensorsFile: TensorFile {
 
     private struct Failure: Error { let reason: String }
 
-    /// What to do about a file that holds more than weights.
+    /// The advice about a file with more than weights.
     static let advice = "save the weights alone: torch.save(model.state_dict(), FILE)"
 
     private static func parse(_ file: MappedFile) throws(Failure) -> [TensorEntry] {
@@ -56,7 +58,7 @@ package final class PickledTensorsFile: TensorFile {
         return try entries(weights(reader, value), reader, limit: file.bytes.count) { members["\(folder)data/\($0)"] }
     }
 
-    /// The dictionary of tensors by name: the whole, or the one member of it that is a dictionary of tensors.
+    /// The dictionary of tensors by name: the value itself, or its only member that is a dictionary of tensors.
     private static func weights(
         _ reader: PickleReader, _ value: PickleValue
     ) throws(Failure) -> [(key: PickleValue, value: PickleValue)] {
@@ -85,7 +87,8 @@ package final class PickledTensorsFile: TensorFile {
         }
     }
 
-    /// What takes more than this many times the file's bytes is refused: views of few elements can claim any size.
+    /// Tensors that take more than this many times the file's bytes are rejected: views of few elements can claim any
+    /// size.
     private static let maximumGrowth = 8
     private static let freeGrowth = 1 << 24
 
@@ -117,19 +120,19 @@ package final class PickledTensorsFile: TensorFile {
         return entries
     }
 
-    /// Where a tensor lies in the file, and the bytes that its elements take side by side.
+    /// A tensor's entry, and the size of its elements when dense, in bytes.
     private static func entry(
         _ name: String, _ tensor: PickleTensor, _ storage: (String) -> Range<Int>?
     ) throws(Failure) -> (TensorEntry, size: Int) {
-        guard let place = storage(tensor.storage.key) else {
+        guard let range = storage(tensor.storage.key) else {
             throw Failure(reason: "the archive has no member data/\(tensor.storage.key)")
         }
         let size = tensor.type.size
         let (expected, isTooMuch) = tensor.storage.count.multipliedReportingOverflow(by: tensor.storage.type?.size ?? 1)
-        guard !isTooMuch, place.count == expected else {
+        guard !isTooMuch, range.count == expected else {
             throw Failure(
                 reason:
-                    "\(tensor.storage.count) elements in a member data/\(tensor.storage.key) of \(place.count) bytes")
+                    "\(tensor.storage.count) elements in a member data/\(tensor.storage.key) of \(range.count) bytes")
         }
         var (count, last, dense) = (1, tensor.offset, 1)
         var isDense = true
@@ -144,24 +147,24 @@ package final class PickledTensorsFile: TensorFile {
         let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
         guard !overflow else { throw Failure(reason: "shape \(tensor.shape) overflows") }
         guard count > 0 else {
-            let range = place.lowerBound..<place.lowerBound
-            return (TensorEntry(name: name, type: tensor.type, shape: tensor.shape, range: range), 0)
+            let empty = range.lowerBound..<range.lowerBound
+            return (TensorEntry(name: name, type: tensor.type, shape: tensor.shape, range: empty), 0)
         }
-        guard last < place.count / size else {
+        guard last < range.count / size else {
             throw Failure(
                 reason: "shape \(tensor.shape) with strides \(tensor.strides) from element \(tensor.offset) on reaches "
-                    + "beyond its storage of \(place.count / size)")
+                    + "beyond its storage of \(range.count / size)")
         }
-        let start = place.lowerBound + tensor.offset * size
+        let start = range.lowerBound + tensor.offset * size
         let entry = TensorEntry(
-            name: name, type: tensor.type, shape: tensor.shape, range: start..<place.lowerBound + (last + 1) * size,
+            name: name, type: tensor.type, shape: tensor.shape, range: start..<range.lowerBound + (last + 1) * size,
             strides: isDense ? nil : tensor.strides)
         return (entry, bytes)
     }
 }
 
 extension PickledTensorsFile {
-    /// What a file is that is no zip archive of `torch.save`, and what to do about it; nil for a zip archive.
+    /// The format of a file that is not a zip archive of `torch.save`, and advice; nil for a zip archive.
     private static func otherFormat(_ file: MappedFile) -> String? {
         let bytes = file.bytes
         if bytes.starts(with: "PK".utf8) { return nil }
@@ -185,7 +188,7 @@ extension PickledTensorsFile {
         return "not a zip archive as torch.save writes (\(bytes.count) bytes), or damaged"
     }
 
-    /// A command that writes the weights of a file that only PyTorch reads as safetensors beside it.
+    /// A command that converts a file that only PyTorch reads to safetensors.
     private static func conversion(_ path: String, weightsOnly: Bool) -> String {
         var target = path
         for ending in TensorFiles.pickledEndings where target.hasSuffix(ending) {
@@ -201,7 +204,7 @@ extension PickledTensorsFile {
             + "\(quoted(path)) \(quoted(target))"
     }
 
-    /// A path as a shell takes it.
+    /// A path quoted for a shell.
     private static func quoted(_ path: String) -> String {
         let isPlain = path.utf8.allSatisfy { byte in
             switch byte {

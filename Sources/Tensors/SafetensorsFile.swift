@@ -2,9 +2,9 @@ package import Files
 
 /// A safetensors file, memory-mapped, its header checked before anything is used.
 ///
-/// Format: an unsigned 64-bit little-endian header length, that many bytes of JSON, then the data. The header maps names to
-/// `{"dtype", "shape", "data_offsets"}`. Everything a hostile file can say is refused: lengths beyond the file, shapes that
-/// overflow, offsets that overlap or leave gaps, duplicate names, unknown element types.
+/// Format: an unsigned 64-bit little-endian header length, that many bytes of JSON, then the data. The header maps
+/// names to `{"dtype", "shape", "data_offsets"}`. Invalid and hostile files are rejected: lengths beyond the file,
+/// shapes that overflow, offsets that overlap or leave gaps, duplicate names, unknown element types.
 package final class SafetensorsFile: TensorFile {
     /// One tensor as the header describes it.
     package typealias Entry = TensorEntry

@@ -1,21 +1,21 @@
 package import Files
 import Glibc
 
-/// Writes a safetensors file one tensor at a time, so that a checkpoint never has to be in memory whole.
+/// Writes a safetensors file one tensor at a time, so that a whole checkpoint never has to be in memory.
 ///
-/// The names and shapes are given first, because the header comes first; then every tensor is appended in that order.
+/// Names and shapes are declared first, because the header comes first; then the tensors are appended in that order.
 /// The same tensors give the same bytes.
 package final class SafetensorsWriter {
-    /// What one tensor will be.
+    /// The name, type and shape of a tensor to be written.
     package struct Declaration: Sendable, Equatable {
         /// The tensor's name.
         package let name: String
-        /// How an element is stored.
+        /// The type of its elements.
         package let type: ElementType
         /// The extents, outermost first.
         package let shape: [Int]
 
-        /// Declares a tensor; 32-bit floats unless another type is given.
+        /// Declares a tensor; of 32-bit floats unless specified.
         package init(name: String, type: ElementType = .float32, shape: [Int]) {
             self.name = name
             self.type = type

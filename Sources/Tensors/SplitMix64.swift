@@ -7,7 +7,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     /// A generator that starts at a state.
     package init(state: UInt64) { self.state = state }
 
-    /// A generator of its own for something that has a name.
+    /// A separate generator for each name.
     package init(seed: UInt64, name: String) { state = name.utf8.reduce(seed) { Self.mix($0, UInt64($1)) } }
 
     /// A generator that starts at the FNV-1a hash of some bytes, moved by a seed.
@@ -25,7 +25,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     /// A uniform number in 0..<1.
     package mutating func nextUniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-    /// A number from 0 to `count - 1`, each equally likely but for 2⁻⁶⁴ of them.
+    /// A number from 0 to `count - 1`, uniform to within 2⁻⁶⁴.
     package mutating func next(below count: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(count)).high) }
 
     /// A number from the normal distribution of mean 0 and variance 1 (Box and Muller, 1958).
@@ -34,7 +34,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
         return radius * cos(2 * Double.pi * nextUniform())
     }
 
-    /// A state that depends on another and a number.
+    /// A state made of another and a number.
     package static func mix(_ state: UInt64, _ number: UInt64) -> UInt64 {
         finished((state ^ number) &+ 0x9e37_79b9_7f4a_7c15)
     }

@@ -2,10 +2,10 @@
 package struct Tensor: Sendable, Equatable {
     /// The extents, outermost first; empty for a scalar.
     package let shape: [Int]
-    /// The elements, the last dimension running fastest; as many as the product of `shape`.
+    /// The elements, the last dimension fastest; their number is the product of `shape`.
     package var values: [Float]
 
-    /// A tensor over the given elements. The caller guarantees that their number is the product of `shape`.
+    /// A tensor of the given elements, whose number must be the product of `shape`.
     package init(shape: [Int], values: [Float]) {
         precondition(values.count == shape.reduce(1, *), "number of elements differs from the shape's")
         self.shape = shape
@@ -20,9 +20,9 @@ package struct Tensor: Sendable, Equatable {
     /// The number of elements.
     package var count: Int { values.count }
 
-    /// Where the first element stands that is infinite or not a number; nil if all are finite.
+    /// The index of the first element that is infinite or not a number; nil if all are finite.
     package var firstNotFinite: Int? {
-        // Without a branch in the loop, so that it is done many elements at a time.
+        // Without a branch in the loop, so that it is vectorized.
         let isFinite = values.withUnsafeBufferPointer { values in
             var bad: UInt32 = 0
             for value in values { bad |= value.bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0 }
@@ -31,11 +31,11 @@ package struct Tensor: Sendable, Equatable {
         return isFinite ? nil : values.firstIndex { !$0.isFinite }
     }
 
-    /// The same elements under another shape with as many of them.
+    /// The same elements with another shape of as many elements.
     package func reshaped(_ shape: [Int]) -> Tensor { Tensor(shape: shape, values: values) }
 }
 
-/// The element types of the safetensors format that this project knows, by their names in the file.
+/// The supported element types of the safetensors format, by their names in the file.
 package enum ElementType: String, Sendable, CaseIterable {
     case bool = "BOOL"
     case uint8 = "U8"
@@ -51,7 +51,7 @@ package enum ElementType: String, Sendable, CaseIterable {
     case int64 = "I64"
     case float64 = "F64"
 
-    /// Bytes of one element.
+    /// The size of one element, in bytes.
     package var size: Int {
         switch self {
         case .bool, .uint8, .int8: 1

@@ -1,16 +1,17 @@
 package import Files
 
-/// One tensor of a file: its name, and where and how its elements are stored.
+/// A tensor in a file: its name, and where and how its elements are stored.
 package struct TensorEntry: Sendable, Equatable {
     /// The tensor's name.
     package let name: String
-    /// How an element is stored.
+    /// The type of its elements.
     package let type: ElementType
     /// The extents, outermost first.
     package let shape: [Int]
-    /// The bytes of the file that hold the elements, from the first to the last.
+    /// The bytes of the file from the first element to the last.
     package let range: Range<Int>
-    /// How many elements apart neighbours along each dimension are; nil when they are dense, the last dimension fastest.
+    /// The distance of neighbours along each dimension, in elements; nil when they are dense, the last dimension
+    /// fastest.
     package let strides: [Int]?
 
     init(name: String, type: ElementType, shape: [Int], range: Range<Int>, strides: [Int]? = nil) {
@@ -18,7 +19,7 @@ package struct TensorEntry: Sendable, Equatable {
     }
 }
 
-/// A mapped file of named tensors: safetensors, or what `torch.save` writes.
+/// A mapped file of named tensors, safetensors or written by `torch.save`.
 package protocol TensorFile: AnyObject, Sendable {
     /// The mapped file.
     var file: MappedFile { get }
@@ -52,7 +53,7 @@ extension TensorFile {
         return Tensor(shape: entry.shape, values: values)
     }
 
-    /// The bytes of elements that lie apart, put side by side.
+    /// The bytes of strided elements, made dense.
     private static func dense(_ bytes: UnsafeRawBufferPointer, _ entry: TensorEntry, _ strides: [Int]) -> [UInt8] {
         let size = entry.type.size
         let count = entry.shape.reduce(size, *)
@@ -79,7 +80,7 @@ extension TensorFile {
 
 /// Opens files of tensors of either format.
 package enum TensorFiles {
-    /// The endings of files in the format of `torch.save`.
+    /// The file name endings of the format of `torch.save`.
     package static let pickledEndings = [".bin", ".pt", ".pth"]
 
     /// Whether a path has the ending of a file of tensors.
@@ -87,18 +88,19 @@ package enum TensorFiles {
         path.hasSuffix(".safetensors") || pickledEndings.contains(where: path.hasSuffix)
     }
 
-    /// Opens a file by the ending of its name: `.bin`, `.pt` and `.pth` as `torch.save` writes them, others as safetensors.
+    /// Opens a file by the ending of its name: `.bin`, `.pt` and `.pth` in the format of `torch.save`, others as
+    /// safetensors.
     ///
-    /// - Throws: `FileError` naming what is wrong with the file.
+    /// - Throws: `FileError` when the file is invalid.
     package static func open(_ path: String) throws(FileError) -> any TensorFile {
         if pickledEndings.contains(where: path.hasSuffix) { return try PickledTensorsFile(path: path) }
         return try SafetensorsFile(path: path)
     }
 }
 
-/// What a file is that should have held tensors.
+/// Files of other formats where tensors are expected.
 enum ForeignFile {
-    /// In words, or nil when the first bytes are of no kind that is often met.
+    /// The kind of a file by its first bytes, for messages; nil when it is not a common one.
     static func description(_ bytes: UnsafeRawBufferPointer) -> String? {
         func starts(_ text: String) -> Bool { bytes.starts(with: text.utf8) }
         if starts("version https://git-lfs.github.com/") {

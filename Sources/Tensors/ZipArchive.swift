@@ -1,9 +1,9 @@
-/// The members of a zip archive that are stored as they are, as `torch.save` writes them; nothing is decompressed.
+/// The members of a zip archive that are stored without compression, as `torch.save` writes them.
 ///
-/// Everything that a hostile archive can say is refused: members outside the file, over each other or doubled, names that
-/// differ between directory and header, compressed or encrypted members, checksums that do not agree.
+/// Invalid and hostile archives are rejected: members outside the file, overlapping or duplicate, names that differ
+/// between directory and header, compressed or encrypted members, wrong checksums.
 struct ZipArchive {
-    /// A member: its name and where its bytes lie in the file.
+    /// A member: its name, and the range of its bytes in the file.
     struct Member {
         let name: String
         let range: Range<Int>
@@ -17,7 +17,7 @@ struct ZipArchive {
     /// The members in the order of the file.
     let members: [Member]
 
-    /// The most members that an archive may have.
+    /// The largest number of members of an archive.
     static let maximumCount = 1 << 20
 
     /// Reads the directory and checks every member.
@@ -27,15 +27,15 @@ struct ZipArchive {
         var members: [Member] = []
         members.reserveCapacity(min(directory.count, 4096))
         var names: Set<String> = []
-        var place = directory.range.lowerBound
+        var offset = directory.range.lowerBound
         for _ in 0..<directory.count {
-            let member = try reader.member(at: &place, directory: directory.range)
+            let member = try reader.member(at: &offset, directory: directory.range)
             guard names.insert(member.name).inserted else {
                 throw Failure(reason: "zip archive: two members named \"\(member.name)\"")
             }
             members.append(member)
         }
-        guard place == directory.range.upperBound else {
+        guard offset == directory.range.upperBound else {
             throw Failure(reason: "zip archive: its directory has another size than it says")
         }
         members.sort { $0.header < $1.header }
@@ -47,8 +47,8 @@ struct ZipArchive {
             end = member.range.upperBound
         }
         for member in members {
-            let found = CRC32.checksum(UnsafeRawBufferPointer(rebasing: bytes[member.range]))
-            guard found == member.checksum else {
+            let checksum = CRC32.checksum(UnsafeRawBufferPointer(rebasing: bytes[member.range]))
+            guard checksum == member.checksum else {
                 throw Failure(
                     reason: "zip archive: the checksum of member \"\(member.name)\" is wrong: the file is damaged (or "
                         + "was saved without checksums: torch.serialization.set_crc32_options(False))")
@@ -64,29 +64,29 @@ private struct ZipReader {
 
     private typealias Failure = ZipArchive.Failure
 
-    private func number<Number: FixedWidthInteger>(_ place: Int, _ type: Number.Type) -> Int? {
-        guard place >= 0, place <= bytes.count - MemoryLayout<Number>.size else { return nil }
-        return Int(exactly: Number(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: Number.self)))
+    private func number<Number: FixedWidthInteger>(_ offset: Int, _ type: Number.Type) -> Int? {
+        guard offset >= 0, offset <= bytes.count - MemoryLayout<Number>.size else { return nil }
+        return Int(exactly: Number(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Number.self)))
     }
 
-    private func short(_ place: Int) throws(ZipArchive.Failure) -> Int {
-        guard let value = number(place, UInt16.self) else { throw Self.cut }
+    private func short(_ offset: Int) throws(ZipArchive.Failure) -> Int {
+        guard let value = number(offset, UInt16.self) else { throw Self.cut }
         return value
     }
 
-    private func word(_ place: Int) throws(ZipArchive.Failure) -> Int {
-        guard let value = number(place, UInt32.self) else { throw Self.cut }
+    private func word(_ offset: Int) throws(ZipArchive.Failure) -> Int {
+        guard let value = number(offset, UInt32.self) else { throw Self.cut }
         return value
     }
 
-    private func long(_ place: Int) throws(ZipArchive.Failure) -> Int {
-        guard let value = number(place, UInt64.self) else { throw Self.cut }
+    private func long(_ offset: Int) throws(ZipArchive.Failure) -> Int {
+        guard let value = number(offset, UInt64.self) else { throw Self.cut }
         return value
     }
 
     private static let cut = Failure(reason: "zip archive: damaged or cut short")
 
-    /// Where the central directory lies, and how many members it has.
+    /// The range of the central directory, and the number of its members.
     func directory() throws(ZipArchive.Failure) -> (range: Range<Int>, count: Int) {
         // The record at the end is followed by a comment of at most 65535 bytes.
         let last = bytes.count - 22
@@ -107,20 +107,20 @@ private struct ZipReader {
             limit = record
         }
         guard count <= ZipArchive.maximumCount else {
-            throw Failure(reason: "zip archive: \(count) members; \(ZipArchive.maximumCount) are the most")
+            throw Failure(reason: "zip archive: \(count) members; expected at most \(ZipArchive.maximumCount)")
         }
         guard offset <= limit, size == limit - offset, count <= size / 46 else { throw Self.cut }
         return (offset..<limit, count)
     }
 
-    /// The member whose entry in the directory is at `place`, which is moved to the next.
-    func member(at place: inout Int, directory: Range<Int>) throws(ZipArchive.Failure) -> ZipArchive.Member {
-        guard try word(place) == 0x0201_4B50 else { throw Self.cut }
-        let (flags, method, checksum) = (try short(place + 8), try short(place + 10), try word(place + 16))
-        var (packed, size, header) = (try word(place + 20), try word(place + 24), try word(place + 42))
-        let (nameLength, extraLength) = (try short(place + 28), try short(place + 30))
-        let commentLength = try short(place + 32)
-        let nameStart = place + 46
+    /// The member whose entry in the directory is at `offset`, which moves on to the next.
+    func member(at offset: inout Int, directory: Range<Int>) throws(ZipArchive.Failure) -> ZipArchive.Member {
+        guard try word(offset) == 0x0201_4B50 else { throw Self.cut }
+        let (flags, method, checksum) = (try short(offset + 8), try short(offset + 10), try word(offset + 16))
+        var (packed, size, header) = (try word(offset + 20), try word(offset + 24), try word(offset + 42))
+        let (nameLength, extraLength) = (try short(offset + 28), try short(offset + 30))
+        let commentLength = try short(offset + 32)
+        let nameStart = offset + 46
         let extra = nameStart + nameLength..<nameStart + nameLength + extraLength
         guard extra.upperBound + commentLength <= directory.upperBound else { throw Self.cut }
         guard let name = String(validating: bytes[nameStart..<extra.lowerBound], as: UTF8.self) else {
@@ -134,7 +134,7 @@ private struct ZipReader {
             let (kind, length) = (try short(field), try short(field + 2))
             guard field + 4 + length <= extra.upperBound else { throw Self.cut }
             var value = field + 4
-            // Sizes beyond 32 bits, in this order, of what says 0xFFFFFFFF in its place.
+            // Sizes beyond 32 bits, in this order, of the fields that are 0xFFFFFFFF.
             if kind == 1 {
                 func next(_ old: Int) throws(ZipArchive.Failure) -> Int {
                     guard old == 0xFFFF_FFFF else { return old }
@@ -148,7 +148,7 @@ private struct ZipReader {
             }
             field += 4 + length
         }
-        place = extra.upperBound + commentLength
+        offset = extra.upperBound + commentLength
         guard flags & 1 == 0 else { throw failure("is encrypted") }
         guard method == 0 || !name.contains("/code/") else {
             throw Failure(reason: "a TorchScript program; \(PickledTensorsFile.advice)")
@@ -173,7 +173,7 @@ private struct ZipReader {
 
 /// The checksum of zip archives: CRC-32 with the polynomial 0xEDB88320.
 enum CRC32 {
-    /// Eight tables of 256: entry b of table k is the checksum of byte b with k zeros behind it.
+    /// Eight tables of 256: entry b of table k is the checksum of byte b followed by k zeros.
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 8 * 256)
         for byte in 0..<256 {
@@ -182,8 +182,8 @@ enum CRC32 {
             tables[byte] = value
         }
         for index in 256..<tables.count {
-            let before = tables[index - 256]
-            tables[index] = before >> 8 ^ tables[Int(before & 0xFF)]
+            let previous = tables[index - 256]
+            tables[index] = previous >> 8 ^ tables[Int(previous & 0xFF)]
         }
         return tables
     }()

@@ -92,8 +92,8 @@ import Testing
     }
 }
 
-/// Products of bfloat16 operands against the reference on the same rounded operands: what differs is the order of the f32
-/// sums, and the last rounding where the result is bfloat16.
+/// Products of bfloat16 operands against the reference on the same rounded operands: what differs is the order of the
+/// f32 sums, and the last rounding where the result is bfloat16.
 @Suite(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
 struct BFloat16KernelTests {
     let engine: KernelEngine

@@ -15,7 +15,7 @@ func cosine(_ a: [[Float]], _ b: [[Float]]) -> Double {
 /// Gradients by bfloat16 products are those of f32 but for rounding.
 @Suite(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
 struct BFloat16BackwardTests {
-    @Test(arguments: ForwardTests.models, BackwardTests.forms)
+    @Test(arguments: ForwardTests.models, BlockBackwardTests.forms)
     func gradientsPointWhereThoseOfF32Do(_ name: String, _ form: TrainedModule.Form) throws {
         for (parts, dropout) in [(nil, 0.0), (1, 0.3)] {
             let key: UInt64? = dropout > 0 ? 7 : nil
@@ -33,7 +33,7 @@ struct BFloat16BackwardTests {
         }
     }
 
-    @Test(arguments: ForwardTests.models, BackwardTests.forms)
+    @Test(arguments: ForwardTests.models, BlockBackwardTests.forms)
     func sameBitsOnAnyNumberOfThreads(_ name: String, _ form: TrainedModule.Form) throws {
         let drafts = try (1...3).map {
             try TrainingDraft(name, form, dropout: 0.2, precision: .bf16, images: 7, lanes: 3, threads: $0)

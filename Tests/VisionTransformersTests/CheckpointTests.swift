@@ -162,7 +162,7 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
     }
 }
 
-@Suite struct ShardTests {
+@Suite struct CheckpointShardTests {
     @Test(arguments: [1, 2, 3]) func shardsAreOneCheckpoint(_ count: Int) throws {
         let folder = try CheckpointDraft().sharded(count)
         let checkpoint = try Checkpoint(folder: folder.path)

@@ -32,8 +32,8 @@ import Testing
         a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
     }
 
-    /// How far logits may be from f32's, as a part of the largest of them. A rounded operand is off by 2^-9 in bf16, by 2^-8 of its
-    /// row's largest in int8; roundings of some dozens of layers add up as their root.
+    /// How far logits may be from f32's, as a part of the largest of them. A rounded operand is off by 2^-9 in bf16, by
+    /// 2^-8 of its row's largest in int8; roundings of some dozens of layers add up as their root.
     func tolerance(_ precision: ComputePrecision) -> Float {
         switch precision {
         case .f32: 1e-5

@@ -152,9 +152,9 @@ import Testing
         let (scene, copy) = (try PackedScene(), try PackedScene())
         let path = "\(scene.scratch.path)/model.safetensors"
         let digest = String(repeating: "0a", count: 32)
-        try known(scene, settlingTime: 3_600_000_000_000).keep([path: digest])
+        try known(scene, settlingTime: 3_600_000_000_000).write([path: digest])
         #expect(try known(scene).read().isEmpty && scene.files.isEmpty)
-        try known(scene).keep([path: digest])
+        try known(scene).write([path: digest])
         #expect(try known(scene).read() == [path: digest] && known(scene).count == 1)
         #expect(scene.files == [CachedDigests.name] && PackedCache.isFile(CachedDigests.name))
         try FileManager.default.copyItem(atPath: scene.folder, toPath: copy.folder)
@@ -163,7 +163,7 @@ import Testing
         try scene.overwrite(path, Array(try Data(contentsOf: URL(fileURLWithPath: path))))
         #expect(try known(scene).read().isEmpty)
         // What was opened before is no more, and nothing is kept about it.
-        opened.keep([path: String(repeating: "0b", count: 32)])
+        opened.write([path: String(repeating: "0b", count: 32)])
         #expect(try known(scene).read().isEmpty && opened.read() == [path: digest])
     }
 

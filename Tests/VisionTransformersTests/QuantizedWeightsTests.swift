@@ -6,7 +6,8 @@ import Testing
 
 @testable import VisionTransformers
 
-/// Backbones rounded for images that were seen: nothing but rounding changes, and the file is one of these very weights.
+/// Backbones rounded for images that were seen: nothing but rounding changes, and the file is one of these very
+/// weights.
 @Suite(.enabled(if: ComputePrecision.int8.isSupported, "the processor has no instructions for int8"))
 struct QuantizedWeightsTests {
     let scratch: TemporaryFolder

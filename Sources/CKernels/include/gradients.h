@@ -1,7 +1,7 @@
 #ifndef MV_GRADIENTS_H
 #define MV_GRADIENTS_H
 
-// What a backward pass needs beside matrix products. Every sum over a row is taken in MV_LANES partial sums, the
+// Loops of backward passes other than matrix products. Every sum over a row is taken in MV_LANES partial sums, the
 // halves of which are then added until one is left, whatever the processor.
 
 #include <stddef.h>
@@ -25,8 +25,9 @@ void mv_add_scaled(const float *x, float factor, float *y, size_t count);
 // out = a * b; out may be a or b.
 void mv_multiply(const float *a, const float *b, float *out, size_t count);
 
-// dst (+)= src with each element kept, times `scale`, where its random 32 bits are at least `threshold`, else zero. Elements 2i and
-// 2i + 1 have the lower and the upper half of the i-th number that SplitMix64 gives from the state `key`. dst may be src.
+// dst (+)= src with each element kept, times `scale`, where its random 32 bits are at least `threshold`, else zero.
+// Elements 2i and 2i + 1 have the lower and the upper half of the i-th number that SplitMix64 gives from the state
+// `key`. dst may be src.
 void mv_dropout(const float *src, float *dst, size_t count, uint64_t key, uint32_t threshold, float scale,
                 int accumulate);
 

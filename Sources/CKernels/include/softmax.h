@@ -1,8 +1,9 @@
 #ifndef MV_SOFTMAX_H
 #define MV_SOFTMAX_H
 
-// Softmax of the first `columns` elements of rows of x that lie `stride` apart, a multiple of 16, into rows of `out` that lie
-// `out_stride` apart. The rows of x are overwritten, with what lies between them; what lies between those of `out` says nothing.
+// Softmax of the first `columns` elements of rows of x at a distance of `stride`, a multiple of 16, into rows of `out`
+// at a distance of `out_stride`. The rows of x and the elements between them are overwritten; elements between rows of
+// `out` are undefined.
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/// c[m,n] = alpha * op(a) * op(b) + beta * c, where op transposes if asked; a is [m,k] (or [k,m]), b is [k,n] (or [n,k]).
+/// c[m,n] = alpha * op(a) * op(b) + beta * c, where op transposes if asked; a is [m,k] (or [k,m]), b is [k,n] (or
+/// [n,k]).
 void mv_dgemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
               const double *b, double beta, double *c);
 
@@ -22,8 +23,8 @@ int mv_dqr(int64_t m, int64_t n, double *a, double *r);
 /// Gives 0, or a positive code when a is not positive definite.
 int mv_dposv(int64_t n, int64_t k, double *a, double *b);
 
-/// Cholesky's factor of a symmetric positive definite a[n,n] = rᵀ r: the upper triangle of a becomes r, the rest is left.
-/// Gives 0, or a positive code when a is not positive definite.
+/// Cholesky's factor of a symmetric positive definite a[n,n] = rᵀ r: the upper triangle of a becomes r, the rest is
+/// left. Gives 0, or a positive code when a is not positive definite.
 int mv_dpotrf(int64_t n, double *a);
 
 /// The upper triangle of sum[n,n] += xᵀ x for x[rows,n] in single precision.
@@ -32,8 +33,8 @@ void mv_sgram_add(int64_t rows, int64_t n, const float *x, float *sum);
 /// product[n,n] = xᵀ x for x[rows,n] in single precision.
 void mv_sgram(int64_t rows, int64_t n, const float *x, float *product);
 
-/// The eigenvectors of the `count` largest eigenvalues of a symmetric a[n,n], which is overwritten: rows of vectors[count,n],
-/// eigenvalues[n] ascending in the first `count`. Gives 0, or LAPACK's code.
+/// The eigenvectors of the `count` largest eigenvalues of a symmetric a[n,n], which is overwritten: rows of
+/// vectors[count,n], eigenvalues[n] ascending in the first `count`. Gives 0, or LAPACK's code.
 int mv_dsyevr(int64_t n, int64_t count, double *a, double *eigenvalues, double *vectors);
 
 #endif

@@ -1,8 +1,8 @@
 // The little of oneDNN that mergevit uses, behind plain C types.
 //
 // Rules that Swift lacks or that differ between oneDNN 2.x and 3.x stay behind this header: memory descriptors,
-// operation descriptors, scratchpads, format tags. An operation (`mv_op`) is planned once and may run on many threads at
-// the same time; a call (`mv_call`) binds it to fixed addresses and belongs to one thread.
+// operation descriptors, scratchpads, format tags. An operation (`mv_op`) is planned once and may run on many threads
+// at the same time; a call (`mv_call`) binds it to fixed addresses and belongs to one thread.
 #ifndef MERGEVIT_CONEDNN_H
 #define MERGEVIT_CONEDNN_H
 
@@ -63,12 +63,12 @@ const char *mv_status_text(int status);
 /// The version of the library in use, for reports: "2.6.3".
 void mv_version(int *major, int *minor, int *patch);
 
-/// Nonzero when the processor has instructions for bf16 products (AVX512_BF16, AMX) and the library may use them. Without
-/// them it emulates or refuses.
+/// Nonzero when the processor has instructions for bf16 products (AVX512_BF16, AMX) and the library may use them.
+/// Without them it emulates or refuses.
 int mv_has_bf16(void);
 
-/// The same for products of unsigned with signed bytes that are added to 32-bit sums (AVX512_VNNI). Instructions from before add
-/// pairs in 16 bits, which overflow.
+/// The same for products of unsigned with signed bytes that are added to 32-bit sums (AVX512_VNNI). Instructions from
+/// before add pairs in 16 bits, which overflow.
 int mv_has_int8(void);
 /// A number for the instructions that oneDNN uses, on this processor and under its settings.
 int mv_instructions(void);
@@ -98,8 +98,8 @@ size_t mv_op_bias_count(const mv_op *op);
 void mv_op_packed_layout(const mv_op *op, char *text, size_t size);
 /// The name of the kernel that oneDNN chose.
 const char *mv_op_kernel(const mv_op *op);
-/// Writes weights given as n rows of k elements (a linear layer's `weight`), or transposed as k rows of n, into the packed
-/// layout.
+/// Writes weights given as n rows of k elements (a linear layer's `weight`), or transposed as k rows of n, into the
+/// packed layout.
 int mv_op_pack(const mv_op *op, const float *weights, int transposed, void *packed);
 
 int mv_call_create(mv_call **call, const mv_op *op, const mv_buffers *buffers);

@@ -11,11 +11,11 @@ final class AttentionPass {
     private let workspace: Workspace
     private let norm: KernelCall
     private let qkv: LayerPass
-    /// By head: the call that gives its scores, and that which reads by their probabilities.
+    /// For each head: the call for its scores, and the call that mixes values by their probabilities.
     private let heads: [(scores: KernelCall, mix: KernelCall)]
     private let projection: LayerPass
-    /// By head: the calls before softmax's backward and those after.
-    private let headsBackward: [(before: [KernelCall], after: [KernelCall])]
+    /// For each head: the calls before softmax's backward pass, and the calls after it.
+    private let headsBackward: [(beforeSoftmax: [KernelCall], afterSoftmax: [KernelCall])]
 
     init(
         _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer,
@@ -67,11 +67,11 @@ final class AttentionPass {
         headsBackward = try (0..<c.heads).map { head in
             let (p, gradient, scores) = (probabilities[head], part(w.attended, 0, head), Operand(w.scoresOperand))
             return (
-                before: [
+                beforeSoftmax: [
                     try call(kernels.valueGradient, p, gradient, part(w.qkv, 2, head)),
                     try call(kernels.probabilityGradient, gradient, part(activations.qkv, 2, head), Operand(w.scores)),
                 ],
-                after: [
+                afterSoftmax: [
                     try call(kernels.queryGradient, scores, part(activations.qkv, 1, head), part(w.qkv, 0, head)),
                     try call(kernels.keyGradient, scores, part(activations.qkv, 0, head), part(w.qkv, 1, head)),
                 ]
@@ -96,18 +96,19 @@ final class AttentionPass {
         try projection.forward(key)
     }
 
-    /// From the gradient of the output to that of the input, in the workspace's stream, as far down as something is trained.
+    /// Takes the gradient by the output to that by the input, in the workspace's stream, as far down as modules are
+    /// trained.
     func backward(_ key: UInt64?) throws {
         let (t, r, d) = (block.kernels.tokens, block.kernels.outputs, c.hiddenSize)
         workspace.streamOperand.round(workspace.stream.base, count: r * d)
         try projection.backward(key)
         guard !headsBackward.isEmpty else { return }
-        // Queries of tokens that are not read have no gradient.
+        // The queries of tokens that are not read have no gradient.
         for row in r..<t { workspace.qkv.clear(row * 3 * d..<row * 3 * d + d) }
         for (head, calls) in headsBackward.enumerated() {
-            for call in calls.before { try call.run() }
+            for call in calls.beforeSoftmax { try call.run() }
             softmaxBackward(head)
-            for call in calls.after { try call.run() }
+            for call in calls.afterSoftmax { try call.run() }
         }
         try qkv.backward(key)
         guard block.qkv.backward != nil else { return }
@@ -117,7 +118,7 @@ final class AttentionPass {
             gradient: workspace.normalized.base, to: workspace.stream.base, rows: t, columns: d)
     }
 
-    /// From the gradient of a head's probabilities to that of its scores.
+    /// Takes the gradient by a head's probabilities to that by its scores.
     private func softmaxBackward(_ head: Int) {
         let (t, r) = (block.kernels.tokens, block.kernels.outputs)
         let gradient = workspace.scores.base

@@ -1,20 +1,19 @@
 import Compute
 import Tensors
 
-/// What one block's forward pass keeps of an image until the backward pass has used it.
+/// The activations of one block for one image, kept until the backward pass has used them.
 ///
-/// The rule: everything that a gradient is computed from is kept, nothing is computed twice: what each trained or
-/// differentiated function reads, and the probabilities of softmax. That is about (8 D + 2 M + heads · T) · T elements
-/// a block and thread in the precision of products, whatever the batch. Blocks below the first trained one share a single
-/// set.
+/// All values that a gradient is computed from are kept, so nothing is computed twice: the inputs of each trained or
+/// differentiated function, and the probabilities of softmax. That is about (8 D + 2 M + heads · T) · T elements per
+/// block and thread in the type of operands, whatever the batch. Blocks below the first trained one share a single set.
 struct BlockActivations {
     /// Normalized tokens, (T, D).
     let normalized1: NumberBuffer
-    /// Queries, keys and values, (T, 3D); then zeros for the keys that are missing to whole vectors of scores.
+    /// Queries, keys and values, (T, 3D); then zeros for the keys that fill up the last vector of scores.
     let qkv: NumberBuffer
     /// Attention's probabilities, (heads, R, T).
     let probabilities: NumberBuffer
-    /// What the heads read by them, (R, D).
+    /// The values that heads mix by them, (R, D).
     let attended: NumberBuffer
     /// Normalized tokens after attention, (R, D).
     let normalized2: NumberBuffer
@@ -24,7 +23,7 @@ struct BlockActivations {
     let activated: NumberBuffer
     /// A gated MLP's up branch, (R, M).
     let up: NumberBuffer
-    /// What the MLP's second layer reads, (R, M).
+    /// The input of the MLP's second layer, (R, M).
     let hidden: NumberBuffer
 
     init(_ c: BackboneConfiguration, tokens t: Int, outputs r: Int, precision: OperandType) {
@@ -44,29 +43,30 @@ struct BlockActivations {
     }
 }
 
-/// One thread's memory that is used again by every block: gradients on their way down, and scratch.
+/// One thread's memory that all blocks share: gradients on their way down, and scratch. The properties are gradients by
+/// the values that they name.
 struct Workspace {
-    /// The gradient of the residual stream, (T, D).
+    /// By the residual stream, (T, D).
     let stream: FloatBuffer
-    /// The same as products read it; the same memory in f32.
+    /// The same as an operand of products; the same memory in f32.
     let streamOperand: NumberBuffer
-    /// That of normalized tokens, (T, D); on the way forward the tokens themselves, before they are rounded.
+    /// By normalized tokens, (T, D); in the forward pass the tokens themselves, before they are rounded.
     let normalized: FloatBuffer
-    /// That of queries, keys and values, (T, 3D).
+    /// By queries, keys and values, (T, 3D).
     let qkv: NumberBuffer
-    /// That of what attention read, (T, D).
+    /// By the values that attention mixed, (T, D).
     let attended: NumberBuffer
-    /// That of one head's probabilities, (T, T); on the way forward its scores, in rows of `Softmax.stride` elements.
+    /// By one head's probabilities, (T, T); in the forward pass its scores, in rows of `Softmax.stride` elements.
     let scores: FloatBuffer
-    /// That of its scores; the same memory in f32.
+    /// By its scores; the same memory in f32.
     let scoresOperand: NumberBuffer
-    /// That of the MLP's hidden values, (T, M).
+    /// By the MLP's hidden values, (T, M).
     let hidden: NumberBuffer
-    /// That of a gated MLP's up branch, (T, M).
+    /// By a gated MLP's up branch, (T, M).
     let up: NumberBuffer
-    /// That of a low-rank module's inner values, (T, largest rank).
+    /// By a low-rank module's inner values, (T, largest rank).
     let inner: NumberBuffer
-    /// That of a module's input after dropout, as large as the largest; on the way forward that input.
+    /// By a module's input after dropout, as large as the largest; in the forward pass that input.
     let dropped: FloatBuffer
     let scratch: FloatBuffer
 
@@ -74,7 +74,7 @@ struct Workspace {
         let (c, t) = (plan.configuration, plan.tokens)
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         func buffer(_ count: Int) -> NumberBuffer { NumberBuffer(plan.precision, count: count) }
-        /// What products read of f32 memory.
+        /// Memory for f32 values as operands of products.
         func operand(_ memory: FloatBuffer) -> NumberBuffer {
             plan.precision == .f32 ? .f32(memory) : buffer(memory.count)
         }
@@ -87,7 +87,7 @@ struct Workspace {
         scoresOperand = operand(scores)
         hidden = buffer(t * m)
         up = buffer(c.usesSwiGLU ? t * m : 0)
-        let ranks = plan.modules.map { if case .lowRank(_, let own) = $0.form { own.a.shape[0] } else { 0 } }
+        let ranks = plan.modules.map { if case .lowRank(_, let factors) = $0.form { factors.a.shape[0] } else { 0 } }
         inner = buffer(t * (ranks.max() ?? 0))
         dropped = FloatBuffer(count: plan.dropout.probability > 0 ? t * max(d, m) : 0)
         scratch = FloatBuffer(count: plan.scratchCount)

@@ -1,10 +1,10 @@
 import Compute
 import Tensors
 
-/// The kernels of transformer blocks of which only the first `outputs` tokens are read: all tokens, but fewer in the last
-/// block when heads read prefix tokens alone. What of a block follows attention is then computed for these rows only.
+/// The kernels of transformer blocks of which only the first `outputs` tokens are read: all tokens, but fewer in the
+/// last block when heads read prefix tokens alone. Everything after attention is then computed for these rows only.
 ///
-/// Products take operands of the pass's precision, and give it where a product or an activation comes next. Layer
+/// Operands of products have the pass's type, and so have results that a product or an activation reads next. Layer
 /// normalization, softmax and the residual stream with its gradient are f32.
 struct BlockKernels: Sendable {
     let tokens: Int
@@ -97,7 +97,7 @@ struct BlockKernels: Sendable {
         qkvBackward = try backward(t, 3 * d, d, .f32)
     }
 
-    /// The largest scratch memory that any of them wants, in elements.
+    /// The largest scratch memory that any of them needs, in elements.
     var scratchCount: Int {
         [
             norm1, qkv, scores, mix, attentionOutput, norm2, first, activation, second, secondBackward,

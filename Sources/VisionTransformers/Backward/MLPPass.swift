@@ -65,7 +65,8 @@ final class MLPPass {
         try second.forward(key)
     }
 
-    /// From the gradient of the output to that of the input, in the workspace's stream, as far down as something is trained.
+    /// Takes the gradient by the output to that by the input, in the workspace's stream, as far down as modules are
+    /// trained.
     func backward(_ key: UInt64?) throws {
         workspace.streamOperand.round(workspace.stream.base, count: output.count)
         try second.backward(key)

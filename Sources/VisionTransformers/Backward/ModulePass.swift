@@ -1,22 +1,22 @@
 import Compute
 import Tensors
 
-/// Where a layer that may have trained modules reads and writes.
+/// The buffers of a layer that may have trained modules.
 struct LayerBuffers {
     let input: NumberBuffer
     let output: NumberBuffer
-    /// The gradient of the output, as large as the output.
+    /// The gradient by the output, as large as the output.
     let outputGradient: NumberBuffer
-    /// The gradient of the input, nil when nothing below is trained.
+    /// The gradient by the input, nil when nothing below is trained.
     let inputGradient: NumberBuffer?
 }
 
-/// One thread's calls for one trained module. Its gradient is added up in `gradients` at `offsets`, one for each tensor.
+/// One thread's calls for one trained module. Its gradient is added to `gradients` at `offsets`, one for each tensor.
 final class ModulePass {
     private let plan: ModulePlan
     private let dropout: Dropout
     private let input: NumberBuffer
-    /// What the low-rank branch reads after dropout; nil without, when it reads `input`.
+    /// The low-rank branch's input after dropout; nil without dropout, when it reads `input`.
     private let source: NumberBuffer?
     private let dropped: FloatBuffer
     private let inputGradient: NumberBuffer?
@@ -82,14 +82,14 @@ final class ModulePass {
 
     /// Adds the module's branch to the layer's output.
     ///
-    /// - Parameter key: of the image's dropout, nil for none.
+    /// - Parameter key: the key of the image's dropout, nil for none.
     func forward(_ key: UInt64?) throws {
         guard !forwardCalls.isEmpty else { return }
         if let source { drop(into: source, key) }
         for call in forwardCalls { try call.run() }
     }
 
-    /// Adds to the gradients of the module's tensors, and of its input. The layer itself has gone backward before.
+    /// Adds to the gradients by the module's tensors and by its input, after the layer's own backward pass.
     func backward(_ key: UInt64?) throws {
         for call in gradientCalls { try call.run() }
         guard let inputCall, let inputGradient else { return }
@@ -104,9 +104,9 @@ final class ModulePass {
         }
     }
 
-    /// Brings the input after dropout into `source`.
+    /// Writes the input after dropout to `source`.
     private func drop(into source: NumberBuffer, _ key: UInt64?) {
-        let floats = if case .f32(let own) = source { own } else { dropped }
+        let floats = if case .f32(let buffer) = source { buffer } else { dropped }
         input.copy(to: floats.base, count: input.count)
         if let key {
             dropout.apply(floats.base, into: floats.base, count: input.count, key: Dropout.key(key, plan.number))
@@ -133,12 +133,12 @@ final class LayerPass {
                 try backward.call(Operand(buffers.outputGradient), Operand($0), scratch: workspace.scratch)
             }
         }
-        let own = LayerBuffers(
+        let moduleBuffers = LayerBuffers(
             input: buffers.input, output: buffers.output, outputGradient: buffers.outputGradient,
             inputGradient: inputGradient)
         modules = try layer.modules.map {
             try ModulePass(
-                $0, dropout: plan.dropout, buffers: own, gradients: gradients.values,
+                $0, dropout: plan.dropout, buffers: moduleBuffers, gradients: gradients.values,
                 offsets: gradients.offsets(of: $0), workspace: workspace)
         }
     }
@@ -149,14 +149,14 @@ final class LayerPass {
         for module in modules { try module.forward(key) }
     }
 
-    /// From the output's gradient to those of what is trained, and of the input where something below is trained.
+    /// Takes the gradient by the output to those by trained tensors, and by the input where modules below are trained.
     func backward(_ key: UInt64?) throws {
         try backwardCall?.run()
         for module in modules { try module.backward(key) }
     }
 }
 
-/// Memory for the gradients of all trained tensors.
+/// Memory for the gradients by all trained tensors.
 final class GradientBuffer {
     let values: FloatBuffer
     private let layout: GradientLayout
@@ -171,9 +171,9 @@ final class GradientBuffer {
     func clear() { values.base.update(repeating: 0, count: values.count) }
 }
 
-/// Where the gradient of each trained tensor lies.
+/// The offset of the gradient by each trained tensor.
 struct GradientLayout: Sendable {
-    /// By module, by its tensors.
+    /// For each module and each of its tensors.
     let offsets: [[Int]]
     let count: Int
 

@@ -1,7 +1,7 @@
 import Compute
 import Tensors
 
-/// What does not change from image to image of one trained module. Shared by all threads.
+/// Everything of a trained module that does not change from image to image. Shared by all threads.
 final class ModulePlan: Sendable {
     /// The kernels and tensors of a module's form.
     enum Form: Sendable {
@@ -13,9 +13,9 @@ final class ModulePlan: Sendable {
     let form: Form
     /// What each output is multiplied by in the layer that the module is folded into.
     let factors: [Float]
-    /// How many rows it reads of an image.
+    /// The rows of an image that it reads.
     let rows: Int
-    /// Tells its dropout from that of other modules.
+    /// The number that tells its dropout from that of other modules.
     let number: UInt64
 
     init(
@@ -35,7 +35,7 @@ final class ModulePlan: Sendable {
         }
     }
 
-    /// What is trained.
+    /// The trained tensors.
     var tensors: [TrainedTensor] {
         switch form {
         case .lowRank(_, let factors): [factors.a, factors.b]
@@ -43,15 +43,15 @@ final class ModulePlan: Sendable {
         }
     }
 
-    /// What the gradient of each tensor's rows, as it is computed, is to be multiplied by; nil for 1.
+    /// What the rows of each tensor's computed gradient are to be multiplied by; nil for 1.
     var gradientFactors: [[Float]?] {
         switch form {
-        case .lowRank(_, let own): [nil, factors.map { $0 * own.scale }]
+        case .lowRank(_, let lowRank): [nil, factors.map { $0 * lowRank.scale }]
         case .dense: [factors.allSatisfy { $0 == 1 } ? nil : factors]
         }
     }
 
-    /// The scratch memory that its kernels want, in elements.
+    /// The scratch memory that its kernels need, in elements.
     var scratchCount: Int {
         switch form {
         case .lowRank(let kernels, _): kernels.all.map(\.scratchCount).max() ?? 0
@@ -61,29 +61,29 @@ final class ModulePlan: Sendable {
 
     /// Products of elements in one image's pass, forward and backward.
     ///
-    /// - Parameter passes: whether the gradient of its input is wanted.
+    /// - Parameter passes: whether the gradient by its input is computed.
     func products(passes: Bool) -> Double {
         switch form {
-        case .lowRank(_, let own):
-            Double(rows * (own.a.values.count * (passes ? 3 : 2) + own.b.values.count * 3))
+        case .lowRank(_, let factors):
+            Double(rows * (factors.a.values.count * (passes ? 3 : 2) + factors.b.values.count * 3))
         case .dense(_, let delta): Double(rows * delta.values.count)
         }
     }
 
-    /// Lets the pass see A and B as the optimiser left them.
+    /// Brings A and B, as the optimiser left them, to the pass.
     func refresh() {
-        guard case .lowRank(_, let own) = form else { return }
-        own.refresh(factors)
+        guard case .lowRank(_, let lowRank) = form else { return }
+        lowRank.refresh(factors)
     }
 }
 
-/// A and B of a low-rank module, and what products read of them.
+/// A and B of a low-rank module, and the operands made of them.
 struct LowRankFactors: Sendable {
     let a: TrainedTensor
     let b: TrainedTensor
-    /// What B·A is multiplied by.
+    /// The factor of B·A.
     let scale: Float
-    /// A in the precision of products; the same memory in f32. Written by `refresh`.
+    /// A as an operand; the same memory in f32. Written by `refresh`.
     let aOperand: NumberBuffer
     /// scale · factor · B, written by `refresh`.
     let scaledB: NumberBuffer
@@ -101,7 +101,7 @@ struct LowRankFactors: Sendable {
     /// - Parameter factors: one for each of B's rows.
     func refresh(_ factors: [Float]) {
         let rank = b.shape[1]
-        let scaled = if case .f32(let own) = scaledB { own } else { FloatBuffer(count: scaledB.count) }
+        let scaled = if case .f32(let buffer) = scaledB { buffer } else { FloatBuffer(count: scaledB.count) }
         for (row, factor) in factors.enumerated() {
             for index in row * rank..<(row + 1) * rank { scaled.base[index] = b.values.base[index] * (factor * scale) }
         }

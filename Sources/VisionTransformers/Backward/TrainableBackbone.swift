@@ -2,12 +2,12 @@ package import Compute
 import Synchronization
 import Tensors
 
-/// A frozen backbone with trained modules: from images to features, and from a loss's gradient by the features to that of
-/// what is trained. What the loss is, is the caller's.
+/// A frozen backbone with trained modules: computes features of images, and takes a loss's gradient by the features to
+/// that by the trained tensors. The caller supplies the loss.
 ///
-/// Each image is computed by one thread (see `ForwardPlan`). Gradients are added up in a fixed number of lanes: lane l takes
-/// images l, l + lanes, l + 2·lanes ... in order, and the lanes are added in order. So they have the same bits on any number
-/// of threads. Not safe for use by several callers at once.
+/// Each image is computed by one thread (see `ForwardPlan`). Gradients are added up in a fixed number of lanes: lane l
+/// takes images l, l + lanes, l + 2·lanes ... in order, and the lanes are added in order. So they have the same bits on
+/// any number of threads. Not safe for use by several callers at once.
 package final class TrainableBackbone {
     /// The backbone's shape.
     package let configuration: BackboneConfiguration
@@ -15,14 +15,14 @@ package final class TrainableBackbone {
     package let inputCount: Int
     /// Values of one image's features: the first parts of what heads may read (see `BackboneFamily.featureParts`).
     package let featureCount: Int
-    /// What is trained, in the order of the modules, zero at first. After changing the values call `refresh`.
+    /// The trained tensors in the order of the modules, zero at first. After changing the values call `refresh`.
     package let tensors: [TrainedTensor]
     /// How many threads work on a batch.
     package var workers: Int { pool.workers }
 
-    /// Computes the gradient of one image's loss by its features.
+    /// Computes the gradient of one image's loss by its features, and writes it to `gradient`.
     ///
-    /// Called on several threads at once, each with its own worker number below `workers`; `gradient` is to be filled.
+    /// Called on several threads at once, each with its own worker number below `workers`.
     package typealias Loss = (
         _ worker: Int, _ image: Int, _ features: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>
     ) throws -> Void
@@ -37,14 +37,15 @@ package final class TrainableBackbone {
     ///
     /// - Parameters:
     ///   - source: where the weights come from.
-    ///   - imageSize: what preprocessing gives.
-    ///   - modules: what is trained, each module once.
-    ///   - featureParts: how many parts of the features are wanted. With prefix tokens alone the last block's other tokens
+    ///   - imageSize: the size of the images, as preprocessing gives them.
+    ///   - modules: the trained modules, each once.
+    ///   - featureParts: the number of parts of the features. With prefix tokens alone the last block's other tokens
     ///     are left out after attention.
     ///   - dropout: the probability of dropout before low-rank modules, in 0..<1.
-    ///   - precision: how the operands of the blocks' products are stored: weights, what layers read, and gradients on their
-    ///     way down. What is trained, its gradients, layer normalization, softmax and the residual stream are f32 in either.
-    ///   - lanes: how many sums gradients are added up in; no more threads than that work on a batch.
+    ///   - precision: the type of the operands of the blocks' products: weights, inputs of layers, and gradients on
+    ///     their way down. Trained tensors and their gradients, layer normalization, softmax and the residual stream
+    ///     are always f32.
+    ///   - lanes: the number of sums that gradients are added up in; at most this many threads work on a batch.
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError` when a module or the size does not fit the model; `FileError`, `ComputeError`.
     package init(
@@ -93,7 +94,7 @@ package final class TrainableBackbone {
         }
     }
 
-    /// Lets the passes see the tensors' values as they are now.
+    /// Brings the tensors' current values to the passes.
     ///
     /// - Throws: `ComputeError` when a changed weight cannot be packed.
     package func refresh() throws {
@@ -118,12 +119,12 @@ package final class TrainableBackbone {
         }
     }
 
-    /// Computes the gradient of a batch's loss by what is trained, and leaves it in the tensors.
+    /// Computes the gradient of a batch's loss by the trained tensors, and leaves it in them.
     ///
     /// - Parameters:
     ///   - inputs: (images, inputCount).
     ///   - dropout: a key for the batch's dropout, such as `Dropout.key(seed, step)`; nil for none.
-    ///   - loss: gives each image's part.
+    ///   - loss: computes each image's part.
     /// - Throws: what `loss` throws; `ComputeError` when a kernel fails.
     package func gradients(
         _ inputs: UnsafePointer<Float>, images: Int, dropout: UInt64?, loss: Loss
@@ -162,8 +163,8 @@ package final class TrainableBackbone {
         }
     }
 
-    /// Multiplications and additions of one image's matrix products, forward and backward, for reports: 2·m·k·n of each that
-    /// is computed.
+    /// Multiplications and additions of one image's matrix products, forward and backward, for reports: 2·m·k·n of each
+    /// that is computed.
     package var operationsPerImage: Double {
         let c = configuration
         let (t, d, m) = (Double(plan.tokens), Double(c.hiddenSize), Double(c.intermediateSize))

@@ -2,7 +2,7 @@ package import Tensors
 
 /// A linear layer of the backbone that is trained, and how.
 package struct TrainedModule: Sendable, Equatable {
-    /// What is trained of a module's weight W.
+    /// The form of a module's trained change of its weight W.
     package enum Form: Sendable, Equatable {
         /// W + scale · B·A with A (rank, inputs) and B (outputs, rank). Hu et al., LoRA, ICLR 2022 (arXiv 2106.09685).
         case lowRank(rank: Int, scale: Double)
@@ -15,14 +15,14 @@ package struct TrainedModule: Sendable, Equatable {
 
     /// The canonical name, such as `layers.0.attention.q_proj`.
     package let name: String
-    /// What is trained of it.
+    /// What of it is trained.
     package let form: Form
 
     /// A module by its canonical name.
     package init(_ name: String, _ form: Form) { (self.name, self.form) = (name, form) }
 }
 
-/// Numbers that an optimiser changes where they lie, and the gradient that it goes by.
+/// Numbers that an optimiser changes in place, and their gradient.
 package final class TrainedTensor: Sendable {
     /// The name: `MODULE.lora_A.weight`, `MODULE.lora_B.weight`, or `MODULE.delta`.
     package let name: String

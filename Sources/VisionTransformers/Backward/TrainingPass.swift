@@ -1,8 +1,8 @@
 import Compute
 import Tensors
 
-/// One thread's forward pass that keeps what the backward pass needs, and that backward pass; both planned once.
-/// Running them takes no memory but the library's small blocks for each call.
+/// One thread's forward pass, which keeps the activations that the backward pass needs, and that backward pass; both
+/// planned once. Running them takes no memory but the library's small blocks for each call.
 final class TrainingPass {
     private let plan: TrainingPlan
     private let patches: FloatBuffer
@@ -15,11 +15,11 @@ final class TrainingPass {
     private let normalized: FloatBuffer
     private let finalNorm: KernelCall
     private let workspace: Workspace
-    /// What heads read, after `forward`.
+    /// The features, after `forward`.
     let features: FloatBuffer
-    /// The loss's gradient by them, before `backward`.
+    /// The loss's gradient by the features, before `backward`.
     let featureGradient: FloatBuffer
-    /// The gradients of all images that went backward since they were cleared.
+    /// The sum of the gradients of all images since it was cleared.
     let gradients: GradientBuffer
 
     init(_ plan: TrainingPlan, layout: GradientLayout) throws {
@@ -66,7 +66,7 @@ final class TrainingPass {
     ///
     /// - Parameters:
     ///   - input: its patches, (patches, channels · height · width).
-    ///   - key: of the image's dropout, nil for none.
+    ///   - key: the key of the image's dropout, nil for none.
     func forward(_ input: UnsafePointer<Float>, key: UInt64?) throws {
         patches.base.update(from: input, count: patches.count)
         stream.base.update(from: plan.initialTokens.base, count: stream.count)
@@ -79,9 +79,9 @@ final class TrainingPass {
         plan.layout.gather(normalized, into: features)
     }
 
-    /// Adds the gradients of the image that went forward last, from `featureGradient`.
+    /// Adds the gradients of the last image of `forward`, from `featureGradient`.
     ///
-    /// - Parameter key: the same as forward.
+    /// - Parameter key: as in `forward`.
     func backward(key: UInt64?) throws {
         let (c, rows) = (plan.configuration, plan.layout.tokens)
         plan.layout.scatter(featureGradient, into: workspace.normalized)

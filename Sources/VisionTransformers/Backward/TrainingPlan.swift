@@ -2,16 +2,16 @@ import Compute
 import Files
 import Tensors
 
-/// Everything of a trainable pass that does not change from image to image: kernels, the frozen weights in the kernels' own
-/// layout for either direction, and what is trained. Shared by all threads.
+/// Everything of a training pass that does not change from image to image: kernels, the frozen weights in the kernels'
+/// own layout for either direction, and the trained tensors. Shared by all threads.
 final class TrainingPlan: Sendable {
-    /// A linear layer with what gradients pass through backward, if they have to.
+    /// A linear layer, and the layer that gradients pass through on their way back, if they do.
     struct Layer: Sendable {
         let forward: PackedLinear
         let backward: PackedLinear?
-        /// The modules that are trained in it.
+        /// Its trained modules.
         let modules: [ModulePlan]
-        /// The weight as a plain matrix, (outputs, inputs), kept when a module is trained densely.
+        /// The weight as a plain matrix, (outputs, inputs), for a layer with a densely trained module.
         let plain: FloatBuffer?
     }
 
@@ -36,9 +36,9 @@ final class TrainingPlan: Sendable {
     let tokens: Int
     let layout: FeatureLayout
     let dropout: Dropout
-    /// How the operands of the blocks' products are stored.
+    /// The type of the operands of the blocks' products.
     let precision: OperandType
-    /// (tokens, D): what the tokens are before the patch embedding is added.
+    /// (tokens, D): the tokens before the patch embedding is added.
     let initialTokens: FloatBuffer
     let embedding: PackedLinear
     let blocks: [Block]
@@ -48,7 +48,7 @@ final class TrainingPlan: Sendable {
     let modules: [ModulePlan]
     /// The depth (see `ModuleSite`) of the first trained module; nothing below it is computed backward.
     let lowest: Int
-    /// The largest scratch memory that any kernel wants, in elements.
+    /// The largest scratch memory that any kernel needs, in elements.
     let scratchCount: Int
 
     /// Plans kernels, packs weights, layers in parallel on the pool.
@@ -147,7 +147,7 @@ struct TrainingBlockLoader {
 }
 
 extension TrainingPlan.Layer {
-    /// Brings the weight with what the optimiser made of its dense modules into the kernels' layout.
+    /// Packs the weight again, with the optimiser's changes of its densely trained modules.
     ///
     /// - Throws: `ComputeError` when a kernel refuses.
     func repack() throws {

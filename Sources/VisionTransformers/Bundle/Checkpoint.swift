@@ -2,19 +2,20 @@ package import Files
 import Glibc
 package import Tensors
 
-/// A Hugging Face checkpoint folder: `config.json` and `model.safetensors` or `pytorch_model.bin`, or shards with an index.
+/// A Hugging Face checkpoint folder: `config.json` and `model.safetensors` or `pytorch_model.bin`, or shards with an
+/// index.
 ///
-/// Opening maps the files and checks every name and shape; data is read when a parameter is asked for.
+/// Opening maps the files and checks all names and shapes; data is read on request.
 package final class Checkpoint: ParameterSource {
-    /// One tensor as it is stored, and the parameters that it holds.
+    /// One stored tensor, and the parameters that it holds.
     package struct StoredTensor: Sendable {
         /// The shard.
         package let file: any TensorFile
-        /// The tensor's place and shape in it.
+        /// Where the tensor is in it, and its shape.
         package let entry: TensorEntry
-        /// Its name without what stands before every name of the checkpoint (see `FileNames`).
+        /// Its name without the prefix of all names (see `FileNames`).
         package let name: String
-        /// The canonical names of what it holds: one, or the branches of a fused weight in the order of their rows.
+        /// The canonical names of its parameters: one, or the branches of a fused weight in the order of their rows.
         package let parameters: [String]
     }
 
@@ -22,7 +23,7 @@ package final class Checkpoint: ParameterSource {
     package let folder: String
     /// Where its preprocessing settings come from.
     package let preprocessor: PreprocessorChoice
-    /// `config.json` as it stands.
+    /// The contents of `config.json`.
     package let configurationFile: JSON
     /// The backbone's shape.
     package let configuration: BackboneConfiguration
@@ -36,14 +37,16 @@ package final class Checkpoint: ParameterSource {
     ///
     /// - Parameters:
     ///   - folder: the folder.
-    ///   - preprocessor: where its preprocessing settings come from; they are read when they are asked for.
-    /// - Throws: `ModelError` or `FileError` naming the file, and the key or tensor that is missing, left over or of
+    ///   - preprocessor: where its preprocessing settings come from; they are read on request.
+    /// - Throws: `ModelError` or `FileError` naming the file, and the key or tensor that is missing, left over or has
     ///   another shape.
     package convenience init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
         try self.init(folder: folder, preprocessor: preprocessor, expected: .base)
     }
 
-    /// Opens a folder as what it was given for; nil when it is a part of something else, and no error could be clearer.
+    /// Opens a folder.
+    ///
+    /// - Parameter expected: for the error about a folder that is something else; nil for a part of a bundle.
     init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(), expected: ModelPath.Expected?) throws
     {
         self.folder = folder
@@ -81,8 +84,8 @@ package final class Checkpoint: ParameterSource {
 
     /// A parameter's elements as 32-bit floats.
     ///
-    /// - Throws: `ModelError` when there is none of that name, or an element is not a finite number; `FileError` when its
-    ///   elements are not floats.
+    /// - Throws: `ModelError` when there is none of that name, or an element is not a finite number; `FileError` when
+    ///   its elements are not floats.
     package func parameter(_ name: String) throws -> Tensor {
         guard let location = locations[name] else { throw ModelError(folder, "no parameter \"\(name)\"") }
         let stored = storedTensors[location.tensor]
@@ -104,8 +107,8 @@ package final class Checkpoint: ParameterSource {
         }
     }
 
-    /// Whether a model of the checkpoint's configuration may have a parameter of that name: its head, or one that no
-    /// answer is computed with.
+    /// Whether a model of the checkpoint's configuration may have a parameter of that name, also in its head, or one
+    /// that no prediction depends on.
     package func mayHold(_ name: String) -> Bool { configuration.knows(name) }
 
     /// Whether `config.json` names the classes of the checkpoint's own head.
@@ -118,7 +121,7 @@ package final class Checkpoint: ParameterSource {
     /// Whether there is a parameter of that name.
     package func hasParameter(_ name: String) -> Bool { locations[name] != nil }
 
-    /// Gives the memory behind the base's parameter back to the system.
+    /// Gives the memory of a parameter in the mapped file back to the system.
     package func release(_ name: String) {
         guard let location = locations[name] else { return }
         let stored = storedTensors[location.tensor]
@@ -133,7 +136,7 @@ package final class Checkpoint: ParameterSource {
         return [rows / stored.parameters.count] + stored.entry.shape.dropFirst()
     }
 
-    /// Checks that every parameter of the backbone is there with its shape, and that nothing is left over.
+    /// Checks that all parameters of the backbone exist with their shapes, and that nothing is left over.
     private func check() throws {
         var expected: Set<String> = []
         for (name, shape) in configuration.parameterShapes {
@@ -174,7 +177,7 @@ package final class Checkpoint: ParameterSource {
 }
 
 extension BackboneConfiguration {
-    /// Whether a canonical name is one of a parameter that the backbone, or a head, can have.
+    /// Whether the backbone or a head can have a parameter of a canonical name.
     fileprivate func knows(_ name: String) -> Bool {
         ParameterNames.isHead(name) || ParameterNames.isUnused(name)
             || ParameterNames.layer(of: name).map { $0 < layers } ?? parameterShapes.contains { $0.name == name }
@@ -182,15 +185,16 @@ extension BackboneConfiguration {
 }
 
 extension Checkpoint {
-    /// The names of a head that is a linear layer in a `Sequential`, by the canonical ones in the file. One that is
-    /// more than that is left as it is, for nobody may ask for it.
+    /// The names of a head that is a linear layer in a `Sequential`, by the canonical ones in the file. None for other
+    /// heads, which are an error only when they are needed.
     private static func headNames(_ entries: [TensorEntry]) -> [String: String] {
         let shapes = entries.map { (ParameterNames.canonical(FileNames.bare($0.name)), $0.shape) }
             .filter { ParameterNames.isHead($0.0) }
         return (try? HeadNames.linear(Dictionary(shapes, uniquingKeysWith: { first, _ in first }), path: "")) ?? [:]
     }
 
-    /// Finds and opens the files of weights in a folder, safetensors before `pytorch_model.bin`, each with the entries that belong to the checkpoint.
+    /// Finds and opens the files of weights in a folder, safetensors before `pytorch_model.bin`, each with the entries
+    /// that belong to the checkpoint.
     private static func open(
         _ folder: String
     ) throws -> [(file: any TensorFile, entries: [TensorEntry])] {
@@ -206,7 +210,8 @@ extension Checkpoint {
         for other in ["model.pt", "model.pth", "model.bin", "pytorch_model.pt", "pytorch_model.pth"]
         where access("\(folder)/\(other)", F_OK) == 0 {
             throw ModelError(
-                "\(folder)/\(other)", "not a name that transformers gives weights: rename the file to pytorch_model.bin"
+                "\(folder)/\(other)",
+                "not a file name that transformers uses for weights; rename the file to pytorch_model.bin"
             )
         }
         throw ModelError(
@@ -252,7 +257,7 @@ extension Checkpoint {
     /// The checkpoint's own classification head, or nil when it has none.
     ///
     /// - Throws: `ModelError` or `FileError` when the head does not fit the backbone or its class names, or its
-    ///   `problem_type` is not known.
+    ///   `problem_type` is unknown.
     package func head(task: String) throws -> Head? {
         var parameters: [String: Tensor] = [:]
         for name in storedTensors.flatMap(\.parameters) where ParameterNames.isHead(name) {

@@ -3,10 +3,11 @@ import Glibc
 import Tensors
 
 extension ModelBundle {
-    /// The version of the format that a bundle of several backbones has.
+    /// The format version of a bundle of several backbones.
     package static let groupedFormatVersion = 2
 
-    /// The folder of a group's backbone: nil for the first, whose backbone is at the bundle's top, then `group2`, `group3` ...
+    /// The folder of a group's backbone: nil for the first, whose backbone is at the bundle's top, then `group2`,
+    /// `group3` ...
     package static func groupFolder(_ index: Int) -> String? { index == 0 ? nil : "group\(index + 1)" }
 
     /// Whether a name is one that `groupFolder(_:)` gives.
@@ -29,7 +30,7 @@ extension ModelBundle {
         )
     }
 
-    /// Opens the backbones of all groups that the manifest at `path` names; the first is open already.
+    /// Opens the backbones of all groups in the manifest at `path`; the first is open already.
     static func groups(_ manifest: JSON, _ path: String, folder: String, first: Checkpoint, heads: [Head]) throws
         -> [TaskGroup<Checkpoint>]
     {
@@ -80,7 +81,7 @@ extension ModelBundle {
         return indices
     }
 
-    /// All groups see the same input and give the same features.
+    /// Checks that two backbones have the same shape, as all groups have.
     private static func checkShape(_ backbone: Checkpoint, is first: Checkpoint) throws {
         let (found, expected) = (backbone.configuration, first.configuration)
         guard found != expected else { return }

@@ -3,16 +3,16 @@ import Glibc
 package import Images
 import Tensors
 
-/// A model that is ready to label: a backbone or several, their preprocessing, and a head for each task.
+/// A model that can label: one or several backbones, their preprocessing, and a head for each task.
 ///
-/// On disk it is what `merge` writes (see docs/bundle-format.md), or a plain Hugging Face classification checkpoint, which
-/// counts as a bundle of one task.
+/// On disk it is a folder that `merge` writes (see docs/bundle-format.md), or a plain Hugging Face classification
+/// checkpoint, which counts as a bundle of one task.
 package struct ModelBundle: Sendable {
     /// The folder.
     package let folder: String
     /// The merged backbone; with several groups that of the first.
     package let backbone: Checkpoint
-    /// The backbones and their tasks: one group unless the bundle says otherwise.
+    /// The backbones and their tasks; most bundles have one group.
     package let groups: [TaskGroup<Checkpoint>]
     /// How images become the backbone's input.
     package let preprocessing: Preprocessing
@@ -21,10 +21,10 @@ package struct ModelBundle: Sendable {
     /// `bundle.json`, or nil for a plain checkpoint.
     package let manifest: JSON?
 
-    /// The version of the format that a bundle of one backbone has.
+    /// The format version of a bundle of one backbone.
     package static let formatVersion = 1
-    /// The version of the format that a bundle with a head other than a softmax, or a resize other than Pillow's, has.
-    /// Earlier versions of this program, which would answer otherwise, refuse it.
+    /// The format version of a bundle with a head other than a softmax, or a resize other than Pillow's. Earlier
+    /// versions of this program, whose predictions would differ, reject it.
     package static let activationFormatVersion = 3
     /// The manifest's file name; a folder with it is a bundle.
     package static let manifestName = "bundle.json"
@@ -62,12 +62,12 @@ package struct ModelBundle: Sendable {
         }
     }
 
-    /// Checks that images can be labelled with a backbone and heads: that preprocessing beside it is understood and gives
-    /// images that the backbone takes, and that every head reads what the backbone gives.
+    /// Checks that images can be labelled with a backbone and heads: that its preprocessing is understood and gives
+    /// images that the backbone takes, and that each head reads features that the backbone gives.
     ///
-    /// Whoever writes a model calls this first, so that nothing is written that `label` refuses.
+    /// Called before a model is written, so that no model is written that `label` would reject.
     ///
-    /// - Throws: `ModelError`, `FileError` or `ImageError` with the words of `label`.
+    /// - Throws: `ModelError`, `FileError` or `ImageError`, as `label` would.
     package static func check(_ backbone: Checkpoint, heads: [Head]) throws {
         let configuration = backbone.configuration
         try configuration.checkImageSize(configuration.inputSize(backbone.preprocessing()))
@@ -78,9 +78,10 @@ package struct ModelBundle: Sendable {
         }
     }
 
-    /// Checks a task's name: it stands in column names and on command lines.
+    /// Checks a task's name, which is used in column names and on command lines.
     ///
-    /// - Throws: `ModelError` about `path` when it is empty, has a character with a meaning there, or is a column's name.
+    /// - Throws: `ModelError` about `path` when it is empty, has a character with a meaning there, or is a column's
+    ///   name.
     package static func checkTaskName(_ name: String, path: String) throws {
         let forbidden: Set<Unicode.Scalar> = ["=", ",", "/", ":"]
         let isPlain = name.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F && !forbidden.contains($0) }
@@ -131,7 +132,7 @@ package struct ModelBundle: Sendable {
         return heads
     }
 
-    /// A task's `activation` in the manifest at `path`: softmax unless it says otherwise.
+    /// A task's `activation` in the manifest at `path`; softmax unless specified.
     private static func activation(_ value: JSON?, of task: String, _ path: String) throws -> HeadActivation {
         guard let value else { return .softmax }
         guard let activation = value.stringValue.flatMap(HeadActivation.init(rawValue:)) else {
@@ -141,7 +142,7 @@ package struct ModelBundle: Sendable {
         return activation
     }
 
-    /// The version of the format that a bundle of some heads, with a resize, has.
+    /// The format version of a bundle with some heads and a resize; nil for Pillow's.
     package static func formatVersion(of heads: [Head], isGrouped: Bool, resize: String? = nil) -> Int {
         guard resize == nil, heads.allSatisfy({ $0.activation == .softmax }) else { return activationFormatVersion }
         return isGrouped ? groupedFormatVersion : formatVersion
@@ -149,8 +150,8 @@ package struct ModelBundle: Sendable {
 }
 
 extension BackboneConfiguration {
-    /// The size of the images that reach the backbone: what preprocessing gives, or, when that is left to the images, the
-    /// size that the backbone was made for.
+    /// The size of the images that reach the backbone: the size that preprocessing gives, or, when that depends on the
+    /// image, the size that the backbone was trained for.
     package func inputSize(_ preprocessing: Preprocessing) -> Extent {
         preprocessing.outputSize.map { Extent(height: $0.height, width: $0.width) } ?? imageSize
     }

@@ -2,7 +2,7 @@ import Files
 import Glibc
 import Tensors
 
-/// What lies at a path where a model or adapter was expected: for errors that say what it is and what to do.
+/// Errors about a path where a model or adapter was expected, which say what is there instead.
 package enum ModelPath {
     /// What was expected.
     package enum Expected: Sendable {
@@ -16,7 +16,7 @@ package enum ModelPath {
 
     private static let adapterFiles = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
 
-    /// The error about a path that is not what was expected.
+    /// The error about a path.
     package static func error(_ path: String, expected: Expected) -> ModelError {
         ModelError(path, reason(path, expected: expected))
     }
@@ -83,22 +83,22 @@ package enum ModelPath {
             }
     }
 
-    /// The folders below a folder, at most two levels down, that have a file of a name; in order of their names. Those
-    /// two levels down count only where there is none above.
+    /// The folders in a folder that have a file of a name, in order of their names. Folders two levels down count only
+    /// when there is none one level down.
     package static func folders(with name: String, in folder: String) -> [String] {
         let children = children(of: folder)
-        let found = children.filter { has(name, in: $0) }
-        return found.isEmpty ? children.flatMap { self.children(of: $0).filter { has(name, in: $0) } } : found
+        let matches = children.filter { has(name, in: $0) }
+        return matches.isEmpty ? children.flatMap { self.children(of: $0).filter { has(name, in: $0) } } : matches
     }
 
     private static func children(of folder: String) -> [String] {
         let names = (try? SmallFiles.names(in: folder)) ?? []
-        let place = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        return names.filter { !$0.hasPrefix(".") }.sorted().map { "\(place)/\($0)" }
+        let parent = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+        return names.filter { !$0.hasPrefix(".") }.sorted().map { "\(parent)/\($0)" }
             .filter { SmallFiles.isFolder($0, followsLinks: true) }
     }
 
-    /// The first few paths, and how many more there are.
+    /// The first few paths, and the number of the rest.
     package static func shown(_ paths: [String]) -> String {
         paths.prefix(5).joined(separator: ", ") + (paths.count > 5 ? " or one of \(paths.count - 5) more" : "")
     }

@@ -3,7 +3,7 @@ import Glibc
 package import Images
 import Tensors
 
-/// Where preprocessing settings come from, and who resizes, where a model's folder does not say or shall not count.
+/// Where preprocessing settings come from, and whose resize is used, if not those of the model's folder.
 package struct PreprocessorChoice: Sendable, Equatable {
     /// Where the settings come from.
     package enum Source: Sendable, Equatable {
@@ -11,17 +11,17 @@ package struct PreprocessorChoice: Sendable, Equatable {
         case folder
         /// A file such as `preprocessor_config.json`, or the folder of one.
         case file(String)
-        /// Those of a well-known model.
+        /// The settings of a well-known model.
         case preset(Preset)
     }
 
     /// Well-known models.
     package enum Preset: String, CaseIterable, Sendable {
-        /// As google/vit-base-patch16-224, for the image size of the model.
+        /// google/vit-base-patch16-224, for the image size of the model.
         case vit
-        /// As facebook/deit-base-distilled-patch16-224, for the image size of the model.
+        /// facebook/deit-base-distilled-patch16-224, for the image size of the model.
         case deit
-        /// As facebook/dinov2-base: 224 x 224, whatever size the model was made for.
+        /// facebook/dinov2-base: 224 x 224, whatever the image size of the model.
         case dinov2
 
         /// Their names, for messages.
@@ -30,7 +30,7 @@ package struct PreprocessorChoice: Sendable, Equatable {
 
     /// Where the settings come from.
     package var source = Source.folder
-    /// Whose resize; nil for what the model's `bundle.json` says, or Pillow's.
+    /// Whose resize; nil for the one in the model's `bundle.json`, or Pillow's.
     package var resize: ResizeBackend?
 
     /// A choice; the model's own settings unless specified.
@@ -38,22 +38,22 @@ package struct PreprocessorChoice: Sendable, Equatable {
         (self.source, self.resize) = (source, resize)
     }
 
-    /// Checks, without a model, that the settings of a folder are there and understood.
+    /// Checks, without a model, that the settings of a folder exist and are understood.
     package func check(_ folder: String) throws {
         _ = try PreprocessorFile(folder: folder, self, imageSize: nil).preprocessing(resize ?? .pillow)
     }
 }
 
-/// The settings that say how images become a model's input, as they were found.
+/// The settings that say how images become a model's input, as in their file.
 package struct PreprocessorFile: Sendable {
-    /// What `preprocessor_config.json` holds, or would.
+    /// The contents of `preprocessor_config.json`, or what they would be.
     package let json: JSON
-    /// Where it was found, for errors.
+    /// The file, for errors.
     package let path: String
 
     /// The file's name in a folder of transformers.
     static let name = ModelBundle.preprocessingName
-    /// What a processor of several modalities is saved as; transformers 5 nests the image processor in it.
+    /// The file of a processor of several modalities; transformers 5 nests the image processor in it.
     static let processorName = "processor_config.json"
 
     /// Finds the settings for a model.
@@ -61,49 +61,49 @@ package struct PreprocessorFile: Sendable {
     /// - Parameters:
     ///   - folder: the model's folder.
     ///   - choice: where to look.
-    ///   - imageSize: the size that the model was made for, for presets; nil if that is not known.
-    /// - Throws: `ModelError` or `FileError` naming the file that is missing or wrong, and the way to get it.
+    ///   - imageSize: the image size of the model, for presets; nil if it is unknown.
+    /// - Throws: `ModelError` or `FileError` naming the file that is missing or wrong.
     package init(folder: String, _ choice: PreprocessorChoice, imageSize: BackboneConfiguration.Extent?) throws {
         switch choice.source {
         case .preset(let preset):
             json = preset.json(imageSize ?? BackboneConfiguration.Extent(height: 224, width: 224))
             path = "--preprocessor \(preset.rawValue)"
         case .file(let file):
-            self = try SmallFiles.isFolder(file, followsLinks: true) ? Self.found(in: file) : Self.read(file)
+            self = try SmallFiles.isFolder(file, followsLinks: true) ? Self.read(folder: file) : Self.read(file)
         case .folder:
-            self = try Self.found(in: folder)
+            self = try Self.read(folder: folder)
         }
     }
 
     private init(_ json: JSON, _ path: String) { (self.json, self.path) = (json, path) }
 
-    /// The settings as they are understood.
+    /// The settings as values.
     package func preprocessing(_ resize: ResizeBackend) throws -> Preprocessing {
         try Preprocessing(json: json, path: path, resize: resize)
     }
 
-    /// The files of a folder that its settings are read from.
+    /// The files of a folder with its settings.
     static func paths(in folder: String) -> [String] {
-        let (own, processor) = ("\(folder)/\(name)", "\(folder)/\(processorName)")
-        if access(own, F_OK) == 0 { return [own] }
+        let (plain, processor) = ("\(folder)/\(name)", "\(folder)/\(processorName)")
+        if access(plain, F_OK) == 0 { return [plain] }
         let isNested = access(processor, F_OK) == 0 && (try? nested(processor)) != nil
         return isNested ? [processor] : []
     }
 
-    private static func found(in folder: String) throws -> PreprocessorFile {
-        let (own, processor) = ("\(folder)/\(name)", "\(folder)/\(processorName)")
+    private static func read(folder: String) throws -> PreprocessorFile {
+        let (plain, processor) = ("\(folder)/\(name)", "\(folder)/\(processorName)")
         let nested = access(processor, F_OK) == 0 ? try nested(processor) : nil
-        guard access(own, F_OK) == 0 else {
+        guard access(plain, F_OK) == 0 else {
             if let nested { return nested }
             throw ModelError(
-                own,
+                plain,
                 """
                 No such file or directory; it says how images become the model's input. Copy it from the model that this one was \
                 trained from (processor.save_pretrained writes it), or give --preprocessor with such a file, or with one of \
                 \(PreprocessorChoice.Preset.names) for the settings of these models
                 """)
         }
-        let file = try read(own)
+        let file = try read(plain)
         if let nested, try nested.preprocessing(.pillow) != file.preprocessing(.pillow) {
             throw ModelError(
                 processor, "differs from \(name) beside it, and transformers takes this one; give --preprocessor FILE")
@@ -132,7 +132,7 @@ package struct PreprocessorFile: Sendable {
 }
 
 extension PreprocessorChoice.Preset {
-    /// The settings of the model that it is called after.
+    /// The settings of the model.
     func json(_ size: BackboneConfiguration.Extent) -> JSON {
         func extent(_ height: Int, _ width: Int) -> JSON { .object(["height": .int(height), "width": .int(width)]) }
         func numbers(_ values: Double...) -> JSON { .array(values.map(JSON.double)) }
@@ -180,7 +180,7 @@ extension Checkpoint {
     /// - Throws: `ModelError`, `FileError` or `ImageError` when the settings are missing or not understood.
     package func preprocessing() throws -> Preprocessing { try preprocessorFile().preprocessing(resizeBackend()) }
 
-    /// Whose resize is used: what was chosen, or what `bundle.json` says, or Pillow's.
+    /// Whose resize is used: the chosen one, or the one in `bundle.json`, or Pillow's.
     package func resizeBackend() throws -> ResizeBackend {
         if let chosen = preprocessor.resize { return chosen }
         guard ModelBundle.isBundle(folder) else { return .pillow }
@@ -188,27 +188,27 @@ extension Checkpoint {
         return try ModelBundle.resize(JSON(contentsOf: path), path: path)
     }
 
-    /// What a bundle's manifest says of the resize: nil for Pillow's.
+    /// The resize for a bundle's manifest; nil for Pillow's, which is not written.
     package func recordedResize() throws -> String? {
         let backend = try resizeBackend()
         return backend == .pillow ? nil : backend.rawValue
     }
 
-    /// The files of the folder that the settings are read from; none if they come from elsewhere.
+    /// The files of the folder with the settings; none if they come from elsewhere.
     package var preprocessorPaths: [String] {
         preprocessor.source == .folder ? PreprocessorFile.paths(in: folder) : []
     }
 }
 
 extension ModelBundle {
-    /// What the manifest of a bundle says of the resize: Pillow's unless it says otherwise.
+    /// The resize in the manifest of a bundle, which is at `path`; Pillow's unless specified.
     ///
-    /// - Throws: `ModelError` about `path`, where it is, when it is not understood.
+    /// - Throws: `ModelError` when it is unknown.
     package static func resize(_ manifest: JSON, path: String) throws -> ResizeBackend {
         guard let value = manifest.objectValue?["resize"] else { return .pillow }
         guard let backend = value.stringValue.flatMap(ResizeBackend.init(rawValue:)) else {
-            let known = ResizeBackend.allCases.map(\.rawValue).joined(separator: " or ")
-            throw ModelError(path, "resize: expected \(known), found \(value.shown)")
+            let names = ResizeBackend.allCases.map(\.rawValue).joined(separator: " or ")
+            throw ModelError(path, "resize: expected \(names), found \(value.shown)")
         }
         return backend
     }

@@ -1,6 +1,6 @@
 package import Tensors
 
-/// A head as the parameters of the class that transformers has for image classification with a family's backbone.
+/// A head as parameters of transformers' class for image classification with a family's backbone.
 package struct TransformersClassifier: Sendable {
     /// The class: `ViTForImageClassification` and the like.
     package let architecture: String
@@ -12,11 +12,10 @@ package struct TransformersClassifier: Sendable {
         parameters.filter { $0.name.hasSuffix(".weight") }.map { String($0.name.dropLast(".weight".count)) }
     }
 
-    /// The parameters of a head, or nil when no class of the family reads what the head does, as with heads that were
+    /// The parameters of a head, or nil when no class of the family reads the same features, as with heads that were
     /// aligned with a merged backbone.
     ///
-    /// DeiT's two classifiers, averaged, are one head here (see `Head.linear`); their halves are taken apart again,
-    /// exactly.
+    /// DeiT's two classifiers, averaged, are one head here (see `Head.linear`); it is split into them again, exactly.
     package init?(_ head: Head, configuration: BackboneConfiguration) {
         let (family, width) = (configuration.family, configuration.hiddenSize)
         let columns = head.weight.shape[1]
@@ -50,7 +49,7 @@ package struct TransformersClassifier: Sendable {
 }
 
 extension BackboneFamily {
-    /// The class that transformers has for image classification, with one classifier.
+    /// The class for image classification in transformers, with one classifier.
     package var classifierArchitecture: String {
         switch self {
         case .vit: "ViTForImageClassification"
@@ -59,6 +58,6 @@ extension BackboneFamily {
         }
     }
 
-    /// The module of transformers that has the family's classes.
+    /// The module of the family's classes in transformers.
     package var transformersModule: String { "transformers.models.\(rawValue).modeling_\(rawValue)" }
 }

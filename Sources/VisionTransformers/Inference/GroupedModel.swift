@@ -2,11 +2,11 @@ import Compute
 import Synchronization
 import Tensors
 
-/// One or several backbones over the same input, each with the heads of its tasks, ready to answer: an image passes once
-/// through every backbone, and the logits of all tasks come in one order, whichever backbone gave them.
+/// One or several backbones over the same input, each with the heads of its tasks: an image passes through each
+/// backbone once, and the logits of all tasks are in one order, whichever backbone they are from.
 ///
-/// A task's logits have the same bits as those of a `MultitaskModel` of its group alone. The backbones share their threads.
-/// Memory is that of the backbones' weights, and for each thread and backbone that of one image's pass.
+/// A task's logits have the same bits as those of a `MultitaskModel` of its group alone. The backbones share their
+/// threads. Memory is that of the backbones' weights, and for each thread and backbone that of one image's pass.
 ///
 /// Not safe for use by several callers at once.
 package final class GroupedModel {
@@ -25,9 +25,9 @@ package final class GroupedModel {
 
     private let pool: WorkerPool
     private let models: [MultitaskModel]
-    /// For each group and each of its heads: where its logits start in the group's and in all, and how many they are.
+    /// For each group and each of its heads: where its logits start in the group's and in all, and their number.
     private let moves: [[(from: Int, to: Int, count: Int)]]
-    /// For each worker the logits of one image in one group.
+    /// For each worker, the logits of one image in one group.
     private let groupLogits: FloatBuffer
     private let largestClassCount: Int
 
@@ -83,10 +83,10 @@ package final class GroupedModel {
     /// - Parameters:
     ///   - inputs: (images, inputCount).
     ///   - images: the number of images.
-    ///   - logits: receives (images, classCount), if wanted.
-    ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, if wanted.
-    /// - Throws: `ModelError` when hidden states are wanted of a model that was not planned for them; `ComputeError` when a
-    ///   kernel fails.
+    ///   - logits: receives (images, classCount), or nil.
+    ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, or nil.
+    /// - Throws: `ModelError` for hidden states of a model that was not planned for them; `ComputeError` when a kernel
+    ///   fails.
     package func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil

@@ -2,7 +2,7 @@ import Compute
 import Synchronization
 import Tensors
 
-/// A backbone with any number of heads, ready to answer: one pass over an image gives the logits of every task.
+/// A backbone with any number of heads: one pass over an image gives the logits of all tasks.
 ///
 /// Not safe for use by several callers at once; it spreads the images of a batch over its own threads.
 package final class MultitaskModel {
@@ -10,7 +10,7 @@ package final class MultitaskModel {
     package let configuration: BackboneConfiguration
     /// The heads in the order of the logits.
     package let heads: [Head]
-    /// The size of the images that it takes, in pixels.
+    /// The size of its images, in pixels.
     package let imageSize: BackboneConfiguration.Extent
     /// Values of one image's input: patches in row-major order, each (channel, row, column).
     package let inputCount: Int
@@ -80,11 +80,11 @@ package final class MultitaskModel {
     /// - Parameters:
     ///   - inputs: (images, inputCount).
     ///   - images: the number of images.
-    ///   - logits: receives (images, classCount), if wanted.
-    ///   - hidden: receives (images, tokens, D) after the final layer normalization, if wanted.
-    ///   - features: receives (images, featureCount), what heads read, if wanted.
-    /// - Throws: `ModelError` when hidden states are wanted of a model that was not planned for them; `ComputeError` when a
-    ///   kernel fails.
+    ///   - logits: receives (images, classCount), or nil.
+    ///   - hidden: receives (images, tokens, D) after the final layer normalization, or nil.
+    ///   - features: receives (images, featureCount), the vectors that heads read, or nil.
+    /// - Throws: `ModelError` for hidden states of a model that was not planned for them; `ComputeError` when a kernel
+    ///   fails.
     package func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
@@ -105,7 +105,8 @@ package final class MultitaskModel {
         if let error = failure.withLock(\.self) { throw error }
     }
 
-    /// Receives what the layers of one site read for one image of the batch: (rows, columns), valid during the call only.
+    /// Receives what the layers of one site read for one image of the batch: (rows, columns), valid during the call
+    /// only.
     package typealias LayerObserver = (
         _ image: Int, _ layer: Int, _ site: LayerSite, _ values: UnsafePointer<Float>, _ rows: Int, _ columns: Int
     ) -> Void
@@ -116,7 +117,8 @@ package final class MultitaskModel {
     ///   - inputs: (images, inputCount).
     ///   - images: the number of images.
     ///   - observer: called on several threads at once, each with another image of the batch.
-    /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel fails.
+    /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel
+    ///   fails.
     package func observe(
         _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerObserver
     ) throws {
@@ -145,10 +147,10 @@ package final class MultitaskModel {
         }
     }
 
-    /// Computes one image on the calling thread, and says how long each kind of step took.
+    /// Computes one image on the calling thread, and measures each kind of step.
     ///
     /// - Parameter input: (inputCount).
-    /// - Returns: seconds; the clock's own time is in them, some 50 ns a step.
+    /// - Returns: seconds, including the clock's own time of about 50 ns per step.
     /// - Throws: `ComputeError` when a kernel fails.
     package func profile(_ input: UnsafePointer<Float>) throws -> [ForwardStage: Double] {
         var times: [ForwardStage: Double] = [:]
@@ -176,6 +178,7 @@ package final class MultitaskModel {
         try passes[worker].run(input, logits: logits, hidden: hidden, features: features)
     }
 
-    /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each, of those that are computed.
+    /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each, of those that are
+    /// computed.
     package let operationsPerImage: Double
 }

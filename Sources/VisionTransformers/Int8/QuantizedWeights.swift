@@ -3,7 +3,8 @@ import Files
 import Glibc
 import Tensors
 
-/// The file of a backbone's blocks in eight bits, which `quantize` leaves beside the weights. See docs/bundle-format.md.
+/// The file of a backbone's blocks in eight bits, which `quantize` leaves beside the weights. See
+/// docs/bundle-format.md.
 ///
 /// Each block is bound by a checksum to the weights that it was quantized from, and is refused beside others.
 package struct QuantizedWeights: Sendable {

@@ -1,17 +1,18 @@
 import Compute
 import Tensors
 
-/// What each channel of a layer's inputs is shifted and divided by before it is rounded to eight bits, so that the steps of a row
-/// fit all its channels. Both are folded into what comes before and into the layers that read: nothing but rounding changes.
+/// What each channel of a layer's inputs is shifted and divided by before it is rounded to eight bits, so that the
+/// steps of a row fit all its channels. Both are folded into the layer before (the writer) and the layers that read
+/// them (the readers): nothing but rounding changes.
 ///
-/// The shift is the channel's mean, which in a Vision Transformer's residual stream may be many times its deviation. The divisor
-/// shares large deviations with large weights: the root of deviation over the weights' root mean square, after SmoothQuant (Xiao et al.,
-/// arXiv 2211.10438), which takes largest values.
+/// The shift is the channel's mean, which in a Vision Transformer's residual stream may be many times its deviation.
+/// The divisor shares large deviations with large weights: the root of deviation over the weights' root mean square,
+/// after SmoothQuant (Xiao et al., arXiv 2211.10438), which takes largest values.
 struct SmoothingScales {
     /// For each channel.
     let shift, divisor: [Float]
 
-    /// From what was seen.
+    /// The scales for measured inputs.
     ///
     /// - Parameters:
     ///   - moments: of the channels.
@@ -30,15 +31,16 @@ struct SmoothingScales {
         let outputs = readers.reduce(0) { $0 + $1.bias.count }
         let (deviations, weights) = (moments.deviation, squares.map { ($0 / Float(max(outputs, 1))).squareRoot() })
         shift = moments.mean
-        // A channel that hardly changes may still change in other images.
-        let (least, leastWeight) = (Self.mean(deviations) * 1e-2, Self.mean(weights) * 1e-2)
+        // A channel that hardly varies may still vary in other images.
+        let (minimumDeviation, minimumWeight) = (Self.mean(deviations) * 1e-2, Self.mean(weights) * 1e-2)
         divisor = zip(deviations, weights).map { deviation, weight in
-            let (deviation, weight) = (max(deviation, least), max(weight, leastWeight))
+            let (deviation, weight) = (max(deviation, minimumDeviation), max(weight, minimumWeight))
             return weight > 0 && deviation > 0 ? (deviation / weight).squareRoot() : 1
         }
     }
 
-    /// From a layer normalization alone, whose shift and scale stand for the channels' means and deviations.
+    /// The scales without calibration: the normalization's shift and scale stand for the channels' means and
+    /// deviations.
     init(_ norm: LayerNorm) {
         shift = Array(norm.shift.elements)
         divisor = norm.scale.elements.map { $0 == 0 ? 1 : abs($0).squareRoot() }
@@ -48,14 +50,14 @@ struct SmoothingScales {
         (self.shift, self.divisor) = (shift, divisor)
     }
 
-    /// The division alone, where what comes before cannot shift.
+    /// The division alone, for inputs that the layer before cannot shift.
     var withoutShift: SmoothingScales {
         SmoothingScales(shift: [Float](repeating: 0, count: shift.count), divisor: divisor)
     }
 
     private static func mean(_ values: [Float]) -> Float { values.reduce(0, +) / Float(max(values.count, 1)) }
 
-    /// A normalization that gives shifted and divided channels.
+    /// A normalization that writes shifted and divided channels.
     func folded(_ norm: LayerNorm) -> LayerNorm {
         let channels = shift.indices
         return LayerNorm(

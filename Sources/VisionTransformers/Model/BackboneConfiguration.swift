@@ -19,18 +19,19 @@ package enum BackboneFamily: String, Sendable, CaseIterable {
     /// Tokens before the patches: CLS, and DeiT's distillation token.
     package var prefixTokens: Int { self == .deit ? 2 : 1 }
 
-    /// What the vector that heads read is made of, each part as wide as the model: the prefix tokens in their order, then
-    /// the mean of the patch tokens. A head reads as many of the first parts as its weight is wide.
+    /// The number of parts of the features, the vector that heads read. Each part is as wide as the model: the prefix
+    /// tokens in their order, then the mean of the patch tokens. A head reads as many of the first parts as its weight
+    /// is wide.
     ///
-    /// The heads of ViT read CLS; DeiT's read CLS, or CLS and the distillation token; DINOv2's read CLS and the mean. A head
+    /// ViT's heads read CLS; DeiT's read CLS, or CLS and the distillation token; DINOv2's read CLS and the mean. A head
     /// that was aligned with a merged backbone may read all parts.
     package var featureParts: Int { prefixTokens + 1 }
 
-    /// How many of these parts transformers' `classifier` of the family reads.
+    /// The number of parts that the family's `classifier` in transformers reads.
     package var classifierParts: Int { self == .dinov2 ? 2 : 1 }
 }
 
-/// The shape of a Vision Transformer without its head; what `config.json` says of the backbone.
+/// The shape of a Vision Transformer without its head, as `config.json` gives it.
 package struct BackboneConfiguration: Sendable, Equatable {
     /// The family.
     package var family: BackboneFamily
@@ -40,7 +41,7 @@ package struct BackboneConfiguration: Sendable, Equatable {
     package var layers: Int
     /// The number of attention heads.
     package var heads: Int
-    /// The width of the MLP; with SwiGLU the width of each of its two branches.
+    /// The width of the MLP, M; with SwiGLU, of each of its two branches.
     package var intermediateSize: Int
     /// The MLP's activation; ignored with SwiGLU, which uses SiLU.
     package var activation: Activation
@@ -48,7 +49,7 @@ package struct BackboneConfiguration: Sendable, Equatable {
     package var usesSwiGLU: Bool
     /// The epsilon of layer normalization.
     package var layerNormEpsilon: Float
-    /// The image size that the position embeddings were made for, in pixels.
+    /// The image size that the position embeddings are for, in pixels.
     package var imageSize: Extent
     /// The size of a patch in pixels.
     package var patchSize: Extent
@@ -92,7 +93,7 @@ package struct BackboneConfiguration: Sendable, Equatable {
     /// The widths that a head's weight may have.
     package var headWidths: [Int] { (1...family.featureParts).map { hiddenSize * $0 } }
 
-    /// Whether the position embeddings are resampled for images of another size; other families refuse such images.
+    /// Whether position embeddings are resampled for images of another size; other families reject such images.
     package var interpolatesPositions: Bool { family == .dinov2 }
 
     /// The canonical names of the linear layers of a block's MLP: the first layer, or a gated MLP's gate; a gated MLP's

@@ -72,7 +72,7 @@ extension BackboneConfiguration {
         return names.compactMap(\.self)
     }
 
-    /// A class name as Python prints what stands in its place: numbers and Booleans are names to transformers, too.
+    /// A class name from a JSON value, as Python prints it: transformers takes numbers and Booleans as names, too.
     package static func className(_ value: JSON) -> String? {
         switch value {
         case .string(let text): text
@@ -88,11 +88,8 @@ private struct ConfigurationFile {
     let json: JSON
     let path: String
 
-    /// The largest extent that is believed; protects the products of extents from overflow.
+    /// The largest extent accepted, which keeps products of extents from overflowing.
     static let limit = 1 << 20
-
-    /// The most layers that are believed; every one of them has names and shapes to be gone through.
-    static let layerLimit = 1 << 12
 
     func value(_ key: String) throws -> JSON? {
         guard let object = json.objectValue else { throw ModelError(path, "expected an object, found \(json.kind)") }
@@ -127,7 +124,7 @@ private struct ConfigurationFile {
         return number
     }
 
-    /// What is added to a variance before its root is taken.
+    /// The number that is added to a variance before its root is taken.
     func epsilon(_ key: String, default missing: Double) throws -> Float {
         let value = try number(key, default: missing)
         guard (0...1).contains(value) else { throw ModelError(path, "\(key): expected 0 to 1, found \(value)") }
@@ -172,7 +169,7 @@ private struct ConfigurationFile {
 }
 
 extension JSON {
-    /// The value as it stands in the file, cut when long, for error messages.
+    /// The value as in the file, cut when long, for error messages.
     var shown: String {
         let text = serialized(indented: false)
         return text.count > 60 ? "\(text.prefix(57))..." : text

@@ -1,25 +1,25 @@
 import Tensors
 
-/// Where the vector that heads read comes from: the prefix tokens in their order, then the mean over the patches; or as many
-/// of the first of these parts as are read.
+/// How features, the vector that heads read, are gathered from tokens: the prefix tokens in their order, then the mean
+/// over the patches; or only the first of these parts, if heads read no more.
 struct FeatureLayout: Sendable {
     /// The width of a token, D.
     let width: Int
     let prefixTokens: Int
     let patches: Int
-    /// Elements of the features that are read.
+    /// The number of elements that are read.
     let featureSize: Int
 
-    /// Elements that are the prefix tokens'.
+    /// The number of elements from prefix tokens.
     private var prefixSize: Int { min(featureSize, prefixTokens * width) }
 
     /// Whether the mean over the patches is read.
     var readsPatches: Bool { featureSize > prefixSize }
 
-    /// The tokens that have to be known: the first so many.
+    /// The number of first tokens that the features depend on.
     var tokens: Int { readsPatches ? prefixTokens + patches : (featureSize + width - 1) / width }
 
-    /// The features of normalized tokens, (tokens, D).
+    /// Gathers the features of normalized tokens, (tokens, D).
     func gather(_ normalized: FloatBuffer, into features: FloatBuffer) {
         features.base.update(from: normalized.base, count: prefixSize)
         guard readsPatches else { return }
@@ -33,7 +33,7 @@ struct FeatureLayout: Sendable {
         for channel in 0..<width { mean[channel] /= count }
     }
 
-    /// The gradient of normalized tokens, (`tokens`, D), from that of the features.
+    /// The gradient by normalized tokens, (`tokens`, D), from that by the features.
     func scatter(_ gradient: FloatBuffer, into tokenGradient: FloatBuffer) {
         tokenGradient.base.update(from: gradient.base, count: prefixSize)
         guard readsPatches else { return }

@@ -11,7 +11,7 @@ package struct Head: Sendable, Equatable {
     package var weight: Tensor
     /// The bias, (classes).
     package var bias: Tensor
-    /// What turns the logits into an answer.
+    /// What turns the logits into predictions.
     package var activation: HeadActivation
 
     /// A head whose shapes have been checked.
@@ -35,7 +35,7 @@ package struct Head: Sendable, Equatable {
         self.activation = activation
     }
 
-    /// Names for classes that nobody named, as Hugging Face gives them: LABEL_0, LABEL_1 ...
+    /// Names for classes without one, as Hugging Face gives them: LABEL_0, LABEL_1 ...
     package static func placeholderNames(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }
 
     /// A head from the parameters that a checkpoint or adapter holds, by canonical name; nil when there are none.
@@ -81,19 +81,19 @@ package struct Head: Sendable, Equatable {
     }
 }
 
-/// What turns a head's logits into its answer.
+/// What turns a head's logits into its predictions.
 package enum HeadActivation: String, Sendable, CaseIterable {
-    /// One class of several: probabilities that add up to 1.
+    /// One class of several: probabilities add up to 1.
     case softmax
-    /// Each class by itself, as taggers answer, or the yes or no of a single output: one probability per class.
+    /// Each class by itself, as in taggers, or the yes or no of a single output: one probability per class.
     case sigmoid
-    /// No activation: the outputs are the answer, as in regression.
+    /// No activation: the outputs are the predictions, as in regression.
     case identity = "none"
 
     /// The activation that transformers' image-classification pipeline applies to a head.
     ///
     /// - Parameters:
-    ///   - problemType: what the head's configuration says, or nil when it does not say.
+    ///   - problemType: `problem_type` of the head's configuration, or nil when it has none.
     ///   - outputs: the number of the head's outputs.
     package init(_ problemType: ProblemType?, outputs: Int) {
         self =
@@ -119,11 +119,11 @@ package enum HeadActivation: String, Sendable, CaseIterable {
     /// The names of all activations, for messages.
     package static let names = allCases.map(\.rawValue).joined(separator: ", ")
 
-    /// Refuses a head that is not a softmax.
+    /// Rejects a head without a softmax.
     ///
     /// - Parameters:
     ///   - task: the head's task.
-    ///   - purpose: what does not support it, such as "evaluate".
+    ///   - purpose: what supports only a softmax, such as "evaluate".
     /// - Throws: `ModelError` about the task.
     package func requireSoftmax(task: String, for purpose: String) throws {
         guard self != .softmax else { return }
@@ -132,13 +132,13 @@ package enum HeadActivation: String, Sendable, CaseIterable {
     }
 }
 
-/// The kind of problem that a head was trained for: `problem_type` in a Hugging Face `config.json`.
+/// The kind of problem that a head was trained for, `problem_type` in a Hugging Face `config.json`.
 package enum ProblemType: String, Sendable, CaseIterable {
     case regression
     case singleLabel = "single_label_classification"
     case multiLabel = "multi_label_classification"
 
-    /// The key that says it.
+    /// Its key.
     package static let key = "problem_type"
 
     /// Reads `problem_type` of a JSON object; nil when there is none.

@@ -34,7 +34,8 @@ struct ModuleSite: Sendable, Equatable {
     let layer: Int
     /// Where it reads.
     let input: LayerSite
-    /// The module's number among those of its site, which gives the columns of the joined layer's output that it writes.
+    /// The module's number among those of its site, which gives the columns of the joined layer's output that it
+    /// writes.
     let position: Int
     let inputs: Int
     let outputs: Int

@@ -18,7 +18,7 @@ package struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension Tensor {
-    /// Refuses a tensor with an element that is infinite or not a number: no answer of such a model means anything.
+    /// Rejects a tensor with an element that is infinite or not a number: no prediction of such a model is valid.
     ///
     /// - Throws: `ModelError` about `path` naming the tensor and its first such element.
     package func checkFinite(_ name: String, path: String) throws {

@@ -1,4 +1,4 @@
-/// The names of parameters and modules, brought from every scheme in use to one.
+/// One scheme of names for parameters and modules, and the schemes that are in use.
 ///
 /// transformers 5 renamed the modules of ViT, DeiT and DINOv2 in memory, while checkpoints on disk keep the names of
 /// transformers 4; adapters carry the names of the version that saved them. This project uses the new names without the
@@ -7,7 +7,7 @@ package enum ParameterNames {
     /// The patch embedding's convolution.
     package static let patchProjection = "embeddings.patch_embeddings.projection"
 
-    /// The gated MLP's two input branches as one matrix, gate above up: how DINOv2 stores them.
+    /// The gated MLP's two input branches as one matrix, gate above up, as DINOv2 stores them.
     package static let fusedGate = "mlp.weights_in"
 
     private static let prefixes = ["vit.", "deit.", "dinov2."]
@@ -29,7 +29,7 @@ package enum ParameterNames {
         prefixes.first { name.hasPrefix($0) }.map { String(name.dropFirst($0.count)) } ?? name
     }
 
-    /// The name under this project's scheme of a parameter or module named by any scheme.
+    /// The name of a parameter or module in this project's scheme, from its name in any other.
     package static func canonical(_ name: String) -> String {
         let rest = withoutPrefix(name)
         for start in ["encoder.layer.", "layers."] where rest.hasPrefix(start) {
@@ -55,7 +55,8 @@ package enum ParameterNames {
     /// Whether a parameter belongs to a classification head.
     package static func isHead(_ canonical: String) -> Bool { HeadNames.isPart(canonical) }
 
-    /// Whether a parameter is part of some checkpoints but of no answer: it is kept, and not computed with.
+    /// Whether a parameter is in some checkpoints, but no prediction depends on it: it is copied, and not computed
+    /// with.
     package static func isUnused(_ canonical: String) -> Bool {
         canonical == "embeddings.mask_token" || canonical.hasPrefix("pooler.dense.")
     }
@@ -68,7 +69,7 @@ extension ParameterNames {
         return parts.count == 3 && parts[0] == "layers" ? Int(parts[1]) : nil
     }
 
-    /// The paths that a module has in a family's models: under transformers 5, under 4, and its name here.
+    /// The paths of a module in a family's models: in transformers 5, in transformers 4, and here.
     package static func spellings(of canonical: String, family: BackboneFamily) -> [String] {
         let prefix = family.rawValue + "."
         guard let layer = layer(of: canonical) else { return [prefix + canonical, canonical] }
@@ -84,11 +85,10 @@ extension ParameterNames {
     }
 }
 
-/// A classification head's parameters under the names that files give them.
+/// The names of a classification head's parameters in files.
 ///
-/// transformers' heads are one linear layer, `classifier`, or DeiT's two. People also put a `Sequential` in its place:
-/// if one layer in it has parameters and they are those of a linear layer, as in `Sequential(Dropout, Linear)`, it is
-/// the head.
+/// transformers' heads are one linear layer, `classifier`, or DeiT's two. Some models have a `Sequential` instead: if
+/// only one layer in it has parameters, those of a linear layer, as in `Sequential(Dropout, Linear)`, it is the head.
 package enum HeadNames {
     /// The modules of heads in transformers' models.
     static let roots = ["classifier", "cls_classifier", "distillation_classifier"]
@@ -122,7 +122,7 @@ package enum HeadNames {
         return names
     }
 
-    /// Why a head is refused that is not one linear layer, and what can be done.
+    /// Why a head that is not one linear layer is rejected.
     private static func refusal(_ shapes: [String: [Int]], _ parameters: [String]) -> String {
         let weights = parameters.filter { $0.hasSuffix(".weight") }.sorted()
         let examples = weights.prefix(4).map { "\($0) \(shapes[$0] ?? [])" }.joined(separator: ", ")
@@ -132,7 +132,7 @@ package enum HeadNames {
             + "same features: --head NAME=FILE"
     }
 
-    /// The module of the whole head that a module within a `Sequential` stands for: `classifier` of `classifier.1`.
+    /// The head that a module within a `Sequential` belongs to: `classifier` for `classifier.1`.
     package static func module(of canonical: String) -> String {
         let parts = canonical.split(separator: ".")
         guard parts.count > 1, roots.contains(where: { parts[0] == $0 }),
@@ -142,17 +142,17 @@ package enum HeadNames {
     }
 }
 
-/// The names of the tensors in a file, without what training tools put before every one of them: `module.` by
-/// DistributedDataParallel, `_orig_mod.` by torch.compile, `model.` by whatever holds the model as its member.
+/// The names of tensors in files without the prefixes that training tools add to all of them: `module.` by
+/// DistributedDataParallel, `_orig_mod.` by torch.compile, `model.` by classes that hold the model as a member.
 package enum FileNames {
-    /// What PEFT puts before every name of a model.
+    /// The prefix that PEFT adds to all names.
     package static let adapterPrefix = "base_model.model."
 
     private static let wrappers = ["module.", "_orig_mod.", "model."]
 
-    /// Checks that all names have the same before them.
+    /// Checks that all names have the same prefix.
     ///
-    /// - Throws: `ModelError` about `path` when only some names have it: then it is not clear what belongs together.
+    /// - Throws: `ModelError` about `path` when they do not: then it is not clear which tensors belong together.
     package static func check(_ names: some Sequence<String>, path: String) throws {
         var first: (name: String, outer: String, inner: String)?
         for name in names {
@@ -170,7 +170,7 @@ package enum FileNames {
         }
     }
 
-    /// A name without what stands before all, and without PEFT's prefix.
+    /// A name without its prefix, and without PEFT's.
     package static func bare(_ name: String) -> String { split(name).rest }
 
     private static func split(_ name: String) -> (outer: String, inner: String, rest: String) {

@@ -12,9 +12,9 @@ enum PositionEmbeddings {
                 || image.height != image.width)
     }
 
-    /// Checks that the position embeddings can be resampled if they have to be.
+    /// Checks that the position embeddings can be resampled where that is needed.
     ///
-    /// - Throws: `ModelError` when they do not make a square.
+    /// - Throws: `ModelError` when their grid is not a square.
     static func check(_ image: BackboneConfiguration.Extent, _ configuration: BackboneConfiguration) throws {
         guard areResampled(for: image, configuration) else { return }
         let stored = configuration.grid(for: configuration.imageSize)
@@ -22,17 +22,17 @@ enum PositionEmbeddings {
         guard side * side == stored.height * stored.width else {
             throw ModelError(
                 "config.json",
-                "image_size \(configuration.imageSize): position embeddings that do not make a square cannot be resampled"
+                "image_size \(configuration.imageSize): position embeddings can be resampled only from a square grid"
             )
         }
     }
 
     /// Resamples the patch positions, keeping those of the prefix tokens.
     ///
-    /// The same as PyTorch's bicubic `interpolate` without antialiasing and with `align_corners` false: convolution with
-    /// a = -0.75, source coordinate (i + 0.5) · in/out - 0.5, edges repeated.
+    /// As PyTorch's bicubic `interpolate` without antialiasing and with `align_corners` false: convolution with a =
+    /// -0.75, source coordinate (i + 0.5) · in/out - 0.5, edges repeated.
     ///
-    /// - Parameter table: (1, prefix + n², D); the source grid is square, as transformers takes it to be.
+    /// - Parameter table: (1, prefix + n², D); the source grid is square, as in transformers.
     /// - Returns: (1, prefix + grid height · grid width, D).
     static func resampled(_ table: Tensor, prefix: Int, grid: BackboneConfiguration.Extent) -> Tensor {
         let width = table.shape[2]
@@ -61,7 +61,7 @@ enum PositionEmbeddings {
         return result
     }
 
-    /// For every output position the four input positions and their weights.
+    /// For each output position, the four input positions and their weights.
     private static func weights(from input: Int, to output: Int) -> [[(index: Int, weight: Double)]] {
         let a = -0.75
         func near(_ x: Double) -> Double { ((a + 2) * x - (a + 3)) * x * x + 1 }

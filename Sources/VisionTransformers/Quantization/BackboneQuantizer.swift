@@ -3,7 +3,8 @@ import Files
 import Tensors
 
 extension QuantizedBackbone {
-    /// The blocks that are quantized at the same time: each takes a few matrices of the MLP's width in double precision.
+    /// The blocks that are quantized at the same time: each takes a few matrices of the MLP's width in double
+    /// precision.
     private static let maximumConcurrentBlocks = 8
     /// The memory for moments, in bytes; more blocks than fit are measured in several passes over the images.
     private static let momentsMemory = 2 << 30

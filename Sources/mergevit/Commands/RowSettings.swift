@@ -97,7 +97,7 @@ final class BundleDigest: @unchecked Sendable {
         let before = kept.reduce(into: [:]) { $0.merge($1) { $1 } }
         let digests = try paths.map { try before[$0] ?? SHA256.text(ofFile: $0) }
         let byPath = Dictionary(zip(paths, digests)) { $1 }
-        for (known, kept) in zip(known, kept) where kept.count < known.count { known.keep(byPath) }
+        for (known, kept) in zip(known, kept) where kept.count < known.count { known.write(byPath) }
         let settings = try backbone.preprocessorFile().json.serialized()
         return SHA256.text(of: ([settings] + digests).map { Array($0.utf8) })
     }

@@ -2,8 +2,9 @@ import Files
 import Glibc
 import Tensors
 
-/// The SHA-256 of a checkpoint's weights that an earlier run has computed, kept beside packed weights and under the same conditions
-/// (see `PackedCache`): a digest is that of the very file that was hashed, by size, number and both times, or it is not known.
+/// The SHA-256 digests of a checkpoint's weights that an earlier run has computed, kept beside packed weights under the
+/// same conditions (see `PackedCache`): a digest is used only for the file that was hashed, by size, inode number and
+/// both timestamps.
 package struct CachedDigests: Sendable {
     /// The file's name in the folder of packed weights.
     static let name = "sha256.json"
@@ -13,13 +14,13 @@ package struct CachedDigests: Sendable {
     private let files: [(path: String, identity: FileStatus)]
     private let settlingTime: Int
 
-    /// The digests of a checkpoint's files and of others beside them, or nil when none are kept.
+    /// The digests of a checkpoint's files and of others beside them, or nil where none are kept.
     package init?(_ checkpoint: Checkpoint, and others: [String] = [], _ use: PackedCache.Use) {
         self.init(checkpoint, and: others, use, settlingTime: PackedCache.settlingTime)
     }
 
     init?(_ checkpoint: Checkpoint, and others: [String] = [], _ use: PackedCache.Use, settlingTime: Int) {
-        guard PackedCache.isWanted(for: checkpoint, use) else { return nil }
+        guard PackedCache.isEnabled(for: checkpoint, use) else { return nil }
         folder = PackedFolder(parent: checkpoint.folder)
         files =
             checkpoint.files.map { ($0.path, $0.file.identity) }
@@ -27,10 +28,10 @@ package struct CachedDigests: Sendable {
         self.settlingTime = settlingTime
     }
 
-    /// Of how many files.
+    /// The number of files.
     package var count: Int { files.count }
 
-    /// The digests that are known, by path: 64 hexadecimal digits each.
+    /// The cached digests by path, 64 hexadecimal digits each.
     package func read() -> [String: String] {
         guard let file = try? MappedFile(path: "\(folder.path)/\(Self.name)"),
             PackedCache.isTrusted(file.identity, files.map(\.identity)),
@@ -48,10 +49,10 @@ package struct CachedDigests: Sendable {
         return digestsByPath
     }
 
-    /// Keeps digests for the next run, unless files have just changed; what stands in the way is nobody's error.
+    /// Writes digests for the next run, unless files have just changed. Nothing that prevents writing is an error.
     ///
-    /// - Parameter digests: by path, of the files as they lie now.
-    package func keep(_ digests: [String: String]) {
+    /// - Parameter digests: of the files as they are, by path.
+    package func write(_ digests: [String: String]) {
         guard files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else { return }
         var entries = JSONObject()
         for (path, identity) in files {

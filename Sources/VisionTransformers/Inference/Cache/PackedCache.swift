@@ -3,48 +3,49 @@ import Files
 import Glibc
 import Tensors
 
-/// Packed weights that are kept beside a backbone, so that the next start maps them instead of making them again, and processes
-/// of one machine share one copy of them in memory.
+/// Packed weights that are kept beside a backbone, so that the next start maps them instead of packing again, and the
+/// processes of a machine share one copy in memory.
 ///
-/// They are used only for the very files that they were made of, by size, number and both times of each, which no copy has: weights
-/// that came along with a bundle, or belong to files that have changed, are never believed. See docs/bundle-format.md.
+/// They are used only with the files that they were made of, which size, inode number and both timestamps identify and
+/// no copy of the files shares: packed weights that came with a bundle, or belong to files that have changed, are never
+/// used. See docs/bundle-format.md.
 package struct PackedCache: Sendable {
     /// When packed weights are kept.
     package enum Use: String, Sendable, CaseIterable {
-        /// For models that take time to pack, of 16 MiB of weights and more, on file systems of this machine.
+        /// For models that take time to pack, with at least 16 MiB of weights, on local file systems.
         case auto
         /// For every model.
         case always
-        /// Never; none are looked for.
+        /// Never, neither written nor read.
         case never
     }
 
     /// The name of the folder in a backbone's folder.
     package static let folderName = PackedFolder.name
 
-    /// Whether a name in that folder is one that packed weights have, finished or not.
+    /// Whether a file name in that folder is one of the cache's, finished or not.
     package static func isFile(_ name: String) -> Bool {
         [PackedFolder.ending, CachedDigests.name].contains {
             name.hasSuffix($0) || name.hasSuffix($0 + PackedFolder.partialEnding)
         }
     }
 
-    /// Whether anything is kept beside a checkpoint.
-    static func isWanted(for checkpoint: Checkpoint, _ use: Use) -> Bool {
+    /// Whether there is a cache beside a checkpoint.
+    static func isEnabled(for checkpoint: Checkpoint, _ use: Use) -> Bool {
         let size = checkpoint.files.reduce(0) { $0 + $1.file.identity.size }
         return use == .always
-            || use == .auto && size >= leastBytes && PackedFolder(parent: checkpoint.folder).isLocal
+            || use == .auto && size >= minimumBytes && PackedFolder(parent: checkpoint.folder).isLocal
     }
 
-    /// Whether a file that was kept belongs to who runs this or to the owner of the weights.
+    /// Whether a file of the cache belongs to the user or to the owner of the weights.
     static func isTrusted(_ file: FileStatus, _ weights: [FileStatus]) -> Bool {
         file.owner == geteuid() || weights.contains { $0.owner == file.owner }
     }
 
-    /// The least weights, in bytes of their files, that are worth it.
-    static let leastBytes = 16 << 20
-    /// How long files must have been as they are, in nanoseconds: times of files have steps, within which a second change would not
-    /// show.
+    /// The smallest size of the weights' files, in bytes, that is worth a cache.
+    static let minimumBytes = 16 << 20
+    /// How long files must be unchanged, in nanoseconds: timestamps of files have steps, within which a second change
+    /// would not show.
     static let settlingTime = 1_000_000_000
 
     private let folder: PackedFolder
@@ -54,7 +55,7 @@ package struct PackedCache: Sendable {
     private let quantized: String
     private let settlingTime: Int
 
-    /// The cache of a checkpoint's weights, or nil when it is to have none.
+    /// The cache of a checkpoint's weights, or nil when it has none.
     ///
     /// - Parameter quantized: the blocks in eight bits, if int8 reads them.
     init?(
@@ -63,8 +64,8 @@ package struct PackedCache: Sendable {
     ) {
         let files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
         folder = PackedFolder(parent: checkpoint.folder)
-        guard Self.isWanted(for: checkpoint, use) else { return nil }
-        // Another build of the program may fold or round in another way.
+        guard Self.isEnabled(for: checkpoint, use) else { return nil }
+        // Another build of the program may fold or round differently.
         guard let program = FileStatus(path: "/proc/self/exe") else { return nil }
         let configuration = checksum(checkpoint.configurationFile.serialized(indented: false))
         self.files = files + (quantized.map { [($0.file.path, $0.file.file.identity)] } ?? [])
@@ -117,7 +118,8 @@ struct PackedLayout: Sendable {
 /// The checksum of a text.
 private func checksum(_ text: String) -> UInt64 { Array(text.utf8).withUnsafeBytes { checksum($0) } }
 
-/// A thread that writes packed weights while the model runs already. When its owner ends, it waits for the thread, but not long.
+/// A thread that writes packed weights while the model is already in use. Releasing it waits for the thread, but not
+/// long.
 final class PackedWriter: Sendable {
     /// Whether the thread is done.
     private final class Completion: @unchecked Sendable {
@@ -143,7 +145,7 @@ final class PackedWriter: Sendable {
     /// For how many seconds a disk that hangs may delay the end.
     private static let shutdownTimeout = 10
 
-    /// Starts the thread; nil when the system has none left.
+    /// Starts the thread; nil when the system refuses.
     init?(_ body: @escaping @Sendable () -> Void) {
         let completion = Completion()
         self.completion = completion

@@ -3,32 +3,33 @@ import Files
 import Glibc
 import Tensors
 
-/// The file of packed weights: a safetensors file whose tensors are the buffers' bytes, each beginning on a cache line, so that
-/// kernels read them where the file is mapped. Its metadata say what they were made of and hold a checksum of each buffer.
+/// The file of packed weights: a safetensors file whose tensors are the buffers' bytes, each aligned to a cache line,
+/// so that kernels read them from the mapped file. Its metadata say what they were made of, with a checksum of each
+/// buffer.
 ///
-/// A file is not trusted: its header is checked as that of any safetensors file, its bytes by their checksums, and the size of
-/// each buffer by what the kernel wants. What does not fit counts as not there.
+/// The file is not trusted: its header is checked as in any safetensors file, its bytes by their checksums, and the
+/// size of each buffer against its kernel. A file that does not fit counts as missing.
 struct PackedFile: Sendable {
     /// What packed weights depend on.
     struct Key: Sendable, Equatable {
         /// The program and the model's files.
         var model: String
-        /// What the program made of them: precision, shapes, layouts, machine.
+        /// How the weights are packed: precision, shapes, layouts, machine.
         var plan: String
     }
 
-    /// The version of this format, and of the names and the meaning of buffers.
+    /// The version of the format, including the names and the meaning of buffers.
     static let version = 1
-    /// Buffers begin at multiples of so many bytes: a cache line.
+    /// The alignment of buffers in bytes: a cache line.
     static let alignment = 64
-    /// The data begin at a multiple of so many bytes: a page of memory.
+    /// The alignment of the data in bytes: a page of memory.
     private static let page = 4096
 
     // MARK: Reading
 
-    /// Maps a file's weights if they are those of a key, undamaged; its bytes are read once, on the pool's threads.
+    /// Maps a file's weights if they have the given key and are undamaged; reads all bytes once, on the pool's threads.
     ///
-    /// - Parameter isTrusted: asked about whose file it is.
+    /// - Parameter isTrusted: whether a file's owner may be trusted.
     static func read(
         _ path: String, _ key: Key, _ pool: WorkerPool, isTrusted: (FileStatus) -> Bool
     ) -> PackedWeights? {
@@ -48,7 +49,7 @@ struct PackedFile: Sendable {
         return PackedWeights(Dictionary(uniqueKeysWithValues: zip(file.entries.map(\.name), buffers)))
     }
 
-    /// What a file was made of; nil when it is none of ours.
+    /// The key of a file; nil when it is not a file of packed weights.
     static func key(of file: SafetensorsFile) -> Key? {
         guard file.metadata["format"] == "mergevit-packed-\(version)", let model = file.metadata["model"],
             let plan = file.metadata["plan"]
@@ -56,7 +57,7 @@ struct PackedFile: Sendable {
         return Key(model: model, plan: plan)
     }
 
-    /// The size and checksum of a buffer, as the metadata have them.
+    /// The size and checksum of a buffer in the metadata.
     private struct Content {
         let byteCount: Int
         let checksum: UInt64
@@ -76,19 +77,19 @@ struct PackedFile: Sendable {
     private let buffers: [(name: String, buffer: FloatBuffer)]
     private let key: Key
 
-    /// A file that is to be written.
+    /// A file to be written.
     init(_ packed: PackedWeights, _ key: Key) {
         buffers = packed.buffers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         self.key = key
     }
 
-    /// Bytes of the file, but for its header.
+    /// The size of the file without its header, in bytes.
     var byteCount: Int { buffers.reduce(0) { $0 + Self.padded($1.buffer.bytes.count) } }
 
-    /// The file in pieces, in their order.
+    /// Passes the file on, piece by piece in order.
     ///
     /// - Parameter write: takes a piece; false ends it.
-    /// - Returns: whether all were taken.
+    /// - Returns: whether all pieces were taken.
     func forEachPiece(_ write: (UnsafeRawBufferPointer) -> Bool) -> Bool {
         let zeros = [UInt8](repeating: 0, count: Self.alignment)
         guard header().withUnsafeBytes(write) else { return false }

@@ -2,14 +2,14 @@ import Files
 import Glibc
 import Tensors
 
-/// The hidden folder beside a backbone's weights where packed weights are kept. Whatever stands in the way of writing there is
-/// nobody's error: the next run packs again.
+/// The hidden folder beside a backbone's weights where packed weights are kept. Nothing that prevents writing there is
+/// an error: the next run packs again.
 struct PackedFolder: Sendable {
     /// The folder's name in the backbone's folder.
     static let name = ".packed"
-    /// What the names of its files end in.
+    /// The ending of its files' names.
     static let ending = ".safetensors"
-    /// What the name of an unfinished file ends in besides.
+    /// The additional ending of an unfinished file's name.
     static let partialEnding = ".partial"
 
     /// The backbone's folder.
@@ -17,22 +17,23 @@ struct PackedFolder: Sendable {
     /// The folder itself.
     var path: String { "\(parent)/\(Self.name)" }
 
-    /// How much space must be free for each byte that is written, so that the cache never takes the last of it.
+    /// How many bytes must be free for each byte that is written, so that the cache never fills the disk.
     private static let freeSpace = 4
 
-    /// Writes a file under a temporary name and renames it when it is whole; one that is there is replaced.
+    /// Writes a file under a temporary name and renames it when it is complete, replacing an existing one.
     ///
-    /// The temporary file is locked while it is written, so only one process writes; what one that was killed has left behind, the next
-    /// writes over. Nothing is flushed: a file that a power failure has torn is found by its checksums.
+    /// The temporary file is locked while it is written, so only one process writes; the remains of a killed process
+    /// are overwritten by the next. Nothing is flushed: a file torn by a power failure is found by its checksums.
     ///
     /// - Parameters:
-    ///   - byteCount: about how long it will be.
-    ///   - fill: gives the file's pieces to a closure, which says whether to go on; returns whether all were taken.
-    /// - Returns: whether the file is there.
+    ///   - byteCount: the approximate size.
+    ///   - fill: passes the file's pieces to a closure, which returns whether to continue; returns whether all were
+    ///     taken.
+    /// - Returns: whether the file was written.
     func write(
         _ name: String, byteCount: Int, _ fill: (_ write: (UnsafeRawBufferPointer) -> Bool) -> Bool
     ) -> Bool {
-        guard isOurs else { return false }
+        guard isOwnedByUser else { return false }
         mkdir(path, 0o755)
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard folder >= 0 else { return false }
@@ -42,7 +43,7 @@ struct PackedFolder: Sendable {
             folder, partial, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { return false }
         defer { FileLock.close(descriptor) }
-        guard FileLock.take(descriptor) == nil, Self.isOwn(descriptor, partial, in: folder) else {
+        guard FileLock.take(descriptor) == nil, Self.isStill(descriptor, partial, in: folder) else {
             return false
         }
         guard hasSpace(for: byteCount, descriptor), ftruncate(descriptor, 0) == 0,
@@ -60,7 +61,7 @@ struct PackedFolder: Sendable {
         write(name, byteCount: file.byteCount, file.forEachPiece)
     }
 
-    /// Removes packed weights that were made of another model.
+    /// Removes packed weights of other versions of the model.
     func removeOthers(than key: PackedFile.Key) {
         for name in (try? SmallFiles.names(in: path)) ?? [] where name.hasSuffix(Self.ending) {
             let path = "\(path)/\(name)"
@@ -69,19 +70,19 @@ struct PackedFolder: Sendable {
         }
     }
 
-    /// Whether the folder lies on a file system of this machine. On those of a network another machine can take a file away while it is
-    /// mapped here, which ends the process that reads it next.
+    /// Whether the folder is on a local file system. On network file systems another machine can remove a file while it
+    /// is mapped here, which ends the process at its next read.
     var isLocal: Bool {
         guard let device = FileStatus(path: parent)?.device else { return false }
-        return !FileSystems.ofNetworks.contains(device)
+        return !FileSystems.networkDevices.contains(device)
     }
 
-    /// Whether the backbone's folder belongs to who runs this: others could not remove what we would leave there.
-    private var isOurs: Bool { FileStatus(path: parent)?.owner == geteuid() }
+    /// Whether the backbone's folder belongs to the user: other owners could not remove the cache.
+    private var isOwnedByUser: Bool { FileStatus(path: parent)?.owner == geteuid() }
 
-    /// Whether an open file is a plain file without other names, and still the one of that name: the process that had locked it may
-    /// have finished and renamed it.
-    private static func isOwn(_ descriptor: Int32, _ name: String, in folder: Int32) -> Bool {
+    /// Whether an open file is a regular file without other names, and still has that name: the process that had locked
+    /// it may have renamed it.
+    private static func isStill(_ descriptor: Int32, _ name: String, in folder: Int32) -> Bool {
         var (opened, there) = (stat(), stat())
         return fstat(descriptor, &opened) == 0 && fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) == 0
             && opened.st_ino == there.st_ino && opened.st_dev == there.st_dev && opened.st_nlink == 1
@@ -95,17 +96,17 @@ struct PackedFolder: Sendable {
     }
 }
 
-/// What the system says of the file systems that this process sees.
+/// The mounted file systems.
 enum FileSystems {
-    /// How `/proc` names file systems whose files other machines can change. FUSE may be anything.
+    /// The types of file systems whose files other machines can change, as in `/proc`. FUSE may be any.
     private static let networkTypes: Set<Substring> = [
         "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "coda", "9p", "virtiofs", "ceph", "lustre", "gpfs", "beegfs",
         "ocfs2", "gfs2",
         "orangefs", "glusterfs",
     ]
 
-    /// The devices of file systems of networks.
-    static var ofNetworks: Set<UInt64> {
+    /// The devices of network file systems.
+    static var networkDevices: Set<UInt64> {
         guard let file = fopen("/proc/self/mountinfo", "re") else { return [] }
         defer { fclose(file) }
         var devices: Set<UInt64> = []
@@ -117,7 +118,8 @@ enum FileSystems {
         return devices
     }
 
-    /// The device of a line of mountinfo, if it is one of a network: "36 35 98:0 /root /place options - type source options".
+    /// The device in a line of mountinfo, if it is a network file system's:
+    /// "36 35 98:0 /root /mountpoint options - type source options".
     static func networkDevice(_ line: String) -> UInt64? {
         let fields = line.split(separator: " ")
         guard fields.count > 2, let dash = fields.dropFirst(6).firstIndex(of: "-"), dash + 1 < fields.count else {
@@ -128,7 +130,7 @@ enum FileSystems {
         return device(major: UInt64(numbers[0]), minor: UInt64(numbers[1]))
     }
 
-    /// The number that `stat` gives a device: makedev(3), which is a macro.
+    /// The number of a device in `stat`: makedev(3), which is a macro.
     private static func device(major: UInt64, minor: UInt64) -> UInt64 {
         (major & ~0xFFF) << 32 | (major & 0xFFF) << 8 | (minor & ~0xFF) << 12 | minor & 0xFF
     }

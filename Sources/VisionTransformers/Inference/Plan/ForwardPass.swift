@@ -1,8 +1,8 @@
 import Compute
 import Tensors
 
-/// One thread's forward pass: a planned arena of buffers and the steps that work on it, bound once.
-/// Running it takes no memory but the library's small blocks for each call.
+/// One thread's forward pass: its buffers, and the steps that are bound to them once. Running it takes no memory but
+/// the library's small blocks for each call.
 final class ForwardPass {
     private let plan: ForwardPlan
     private let buffers: ForwardBuffers
@@ -38,11 +38,12 @@ final class ForwardPass {
     ///
     /// - Parameters:
     ///   - input: its patches, (patches, channels · height · width).
-    ///   - result: receives the logits of all heads.
-    ///   - hiddenResult: receives the tokens after the final layer normalization, (tokens, D), if wanted and planned for.
-    ///   - featuresResult: receives what the heads read, if wanted.
-    ///   - observer: sees what the layers read, if wanted.
-    ///   - around: runs each step, to measure it, if wanted.
+    ///   - result: receives the logits of all heads, or nil.
+    ///   - hiddenResult: receives the tokens after the final layer normalization, (tokens, D), if the plan computes
+    ///     them.
+    ///   - featuresResult: receives the features, or nil.
+    ///   - observer: receives the inputs of the layers, or nil.
+    ///   - around: runs each step, to measure it, or nil.
     func run(
         _ input: UnsafePointer<Float>, logits result: UnsafeMutablePointer<Float>?,
         hidden hiddenResult: UnsafeMutablePointer<Float>? = nil,

@@ -2,8 +2,8 @@ import Compute
 import Files
 import Tensors
 
-// The forward pass on a page, for one image. Names on the left are buffers of `ForwardBuffers`, those on the right weights
-// of `PackedWeights`. T tokens, of which the first P are CLS and DeiT's distillation token; width D; H heads of
+// The forward pass on a page, for one image. Names on the left are buffers of `ForwardBuffers`, those on the right
+// weights of `PackedWeights`. T tokens, of which the first P are CLS and DeiT's distillation token; width D; H heads of
 // S = D / H; MLP of width M; F features; C classes of all heads together. Matrices are row-major, a row per token.
 //
 //     patches       (T - P, 3·h·w)       pixels, from preprocessing

@@ -1,8 +1,8 @@
 package import Compute
 import Tensors
 
-/// In which numbers a forward pass multiplies. Sums, the residual stream, layer normalization, softmax and the heads are
-/// computed in 32-bit floats in each of them.
+/// In which numbers a forward pass multiplies. Sums, the residual stream, layer normalization, softmax and the heads
+/// are computed in 32-bit floats in each of them.
 ///
 /// The cases are in the order of their speed.
 package enum ComputePrecision: String, Sendable, CaseIterable {

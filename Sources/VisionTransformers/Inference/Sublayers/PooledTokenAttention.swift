@@ -5,8 +5,8 @@ import Tensors
 /// CLS alone.
 ///
 /// With x a token after the normalization and q a query, a head's scores q · (Wₖ x + bₖ) are (Wₖᵀ q) · x plus a number
-/// that is the same for all keys, which softmax ignores; and the result, Σ p (Wᵥ x + bᵥ), is Wᵥ (Σ p x) + bᵥ. So no keys
-/// and values are computed: exact, with most of the attention's work left out.
+/// that is the same for all keys, which softmax ignores; and the result, Σ p (Wᵥ x + bᵥ), is Wᵥ (Σ p x) + bᵥ. So no
+/// keys and values are computed: exact, with most of the attention's work left out.
 struct PooledTokenAttentionKernels: SublayerKernels {
     let configuration: BackboneConfiguration
     let tokens: BlockTokens

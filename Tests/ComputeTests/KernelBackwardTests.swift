@@ -63,7 +63,7 @@ func differences(_ x: [Float], _ weights: [Float], _ function: ([Float]) -> [Flo
 }
 
 /// The kernels go backward as the references do.
-@Suite struct BackwardTests {
+@Suite struct KernelBackwardTests {
     let engine: KernelEngine
     init() throws { engine = try KernelEngine() }
 

@@ -68,7 +68,7 @@ struct TrainingDraft {
     var gradients: [[Float]] { backbone.tensors.map { Array($0.gradient.elements) } }
 }
 
-@Suite struct BackwardTests {
+@Suite struct BlockBackwardTests {
     static let forms: [TrainedModule.Form] = [.lowRank(rank: 3, scale: 1.5), .dense]
 
     /// The slope of the loss along a direction of one tensor, by differences.

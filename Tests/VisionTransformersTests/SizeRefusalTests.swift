@@ -55,7 +55,7 @@ import Testing
         }
         try writeSafetensors(tensors, to: folder + "/model.safetensors")
         let refusal = reason { _ = try model(folder, .init(height: 32, width: 48)) }
-        #expect(refusal?.contains("do not make a square") == true)
+        #expect(refusal?.contains("only from a square grid") == true)
     }
 
     @Test func aHeadOfAnotherWidthIsToldBothThatFit() throws {

@@ -16,10 +16,13 @@ extension MergeTuner {
         let sums = keys.map { GramMatrix(size: $0.site.columns(base.configuration)) }
         let pool = try WorkerPool(workers: threads)
         let collector = LayerInputCollector(model, keys, images: model.workers)
-        try images.forEachBatch(model, batch: model.workers) { patches, count in
-            try collector.collect(patches, images: count, pool) { index, values, rows in
-                for image in 0..<count {
-                    sums[index].add(values + image * rows * sums[index].size, rows: rows)
+        // Around the loop, so that the number of BLAS's threads changes once.
+        try BLASThreads.single {
+            try images.forEachBatch(model, batch: model.workers) { patches, count in
+                try collector.collect(patches, images: count, pool) { index, values, rows in
+                    for image in 0..<count {
+                        sums[index].add(values + image * rows * sums[index].size, rows: rows)
+                    }
                 }
             }
         }

@@ -48,7 +48,7 @@ import Testing
         ] {
             let said = message { _ = try HeadNames.linear(shapes, path: "FILE") }
             #expect(
-                said.hasPrefix("FILE: the head is not a single linear layer: classifier") && said.contains("--head"))
+                said.hasPrefix("FILE: the head is not a single linear layer: classifier") && !said.contains("--head"))
         }
         let plain = try CheckpointDraft()
         var draft = plain.renamed { $0.replacing("classifier.", with: "classifier.1.") }

@@ -238,7 +238,7 @@ struct AdapterSource {
         let below = ModelPath.folders(with: "adapter_config.json", in: path)
         guard below.count > 1 else { return below.first ?? path }
         throw ModelError(
-            path, "holds \(below.count) adapters; give the one that is meant: \(ModelPath.shown(below))")
+            path, "holds \(below.count) adapters; give the one that is meant: \(ModelPath.list(below))")
     }
 
     /// What was named, as a recipe tells it: the folder, or a single file.

@@ -18,48 +18,50 @@ package enum ModelPath {
 
     /// The error about a path.
     package static func error(_ path: String, expected: Expected) -> ModelError {
-        ModelError(path, reason(path, expected: expected))
-    }
-
-    private static func reason(_ path: String, expected: Expected) -> String {
         var status = stat()
         guard stat(path, &status) == 0 else {
             let reason = systemReason(errno)
-            guard isHubName(path) else { return reason }
-            return "\(reason); if it is the name of a model on the Hugging Face Hub, download it first: "
-                + "hf download \(path) --local-dir DIR"
+            guard isHubName(path) else { return ModelError(path, reason) }
+            return ModelError(
+                path,
+                "\(reason); if it is the name of a model on the Hugging Face Hub, download it first: "
+                    + "hf download \(path) --local-dir DIR")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             guard expected != .adapter else {
-                return "expected a PEFT folder, or a .safetensors or .bin file with a head"
+                return ModelError(path, "expected a PEFT folder, or a .safetensors or .bin file with a head")
             }
             let folder = SmallFiles.folder(of: path)
-            return "a file; expected the folder" + (has("config.json", in: folder) ? ", which is \(folder)" : "")
+            return ModelError(
+                path, "a file; expected the folder" + (has("config.json", in: folder) ? ", which is \(folder)" : ""))
         }
         if has("bundle.json", in: path), expected == .adapter {
-            return "a bundle, not an adapter; label with it by --bundle, or merge the adapters that it was made of"
+            return ModelError(path, "a bundle, not an adapter", remedy: .labelWithBundle(path))
         }
         if adapterFiles.contains(where: { has($0, in: path) }), expected != .adapter {
             return expected == .bundle
-                ? "an adapter, not a bundle; merge it first: mergevit merge --base BASE --adapter NAME=\(path) -o BUNDLE"
-                : "an adapter, not a base; give it with --adapter NAME=\(path), and with --base the model that it was made for"
+                ? ModelError(path, "an adapter, not a bundle", remedy: .merge(path))
+                : ModelError(path, "an adapter, not a base", remedy: .giveAdapterWithBase(path))
         }
         if has("head.safetensors", in: path), expected != .adapter {
-            return "a head, not a \(expected == .bundle ? "bundle" : "base"); give it with --adapter NAME=\(path)"
+            return ModelError(
+                path, "a head, not a \(expected == .bundle ? "bundle" : "base")", remedy: .giveAdapter(path))
         }
         if has("config.json", in: path), expected == .adapter {
-            return
-                "a whole checkpoint (config.json), not an adapter; only what was trained with PEFT, or a head alone, can be "
-                + "merged. Label with it by --bundle \(path)"
+            return ModelError(
+                path,
+                "a whole checkpoint (config.json), not an adapter; only what was trained with PEFT, or a head alone, "
+                    + "can be merged", remedy: .labelWithCheckpoint(path))
         }
         let marker = expected == .adapter ? "adapter_config.json" : "config.json"
         let folders = folders(with: marker, in: path)
-        let hint = folders.isEmpty ? "" : "; did you mean \(shown(folders))?"
+        let hint = folders.isEmpty ? "" : "; did you mean \(list(folders))?"
         switch expected {
         case .adapter:
-            return "neither adapter_model.safetensors nor adapter_model.bin nor head.safetensors is there\(hint)"
-        case .base: return "no config.json: not a Hugging Face checkpoint\(hint)"
-        case .bundle: return "no config.json: neither a bundle nor a Hugging Face checkpoint\(hint)"
+            return ModelError(
+                path, "neither adapter_model.safetensors nor adapter_model.bin nor head.safetensors is there\(hint)")
+        case .base: return ModelError(path, "no config.json: not a Hugging Face checkpoint\(hint)")
+        case .bundle: return ModelError(path, "no config.json: neither a bundle nor a Hugging Face checkpoint\(hint)")
         }
     }
 
@@ -99,7 +101,7 @@ package enum ModelPath {
     }
 
     /// The first few paths, and the number of the rest.
-    package static func shown(_ paths: [String]) -> String {
+    package static func list(_ paths: [String]) -> String {
         paths.prefix(5).joined(separator: ", ") + (paths.count > 5 ? " or one of \(paths.count - 5) more" : "")
     }
 }

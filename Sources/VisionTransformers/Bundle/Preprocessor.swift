@@ -25,7 +25,7 @@ package struct PreprocessorChoice: Sendable, Equatable {
         case dinov2
 
         /// Their names, for messages.
-        static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+        package static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
     }
 
     /// Where the settings come from.
@@ -67,7 +67,7 @@ package struct PreprocessorFile: Sendable {
         switch choice.source {
         case .preset(let preset):
             json = preset.json(imageSize ?? BackboneConfiguration.Extent(height: 224, width: 224))
-            path = "--preprocessor \(preset.rawValue)"
+            path = "preset \(preset.rawValue)"
         case .file(let file):
             self = try SmallFiles.isFolder(file, followsLinks: true) ? Self.read(folder: file) : Self.read(file)
         case .folder:
@@ -98,15 +98,15 @@ package struct PreprocessorFile: Sendable {
             throw ModelError(
                 plain,
                 """
-                No such file or directory; it says how images become the model's input. Copy it from the model that this one was \
-                trained from (processor.save_pretrained writes it), or give --preprocessor with such a file, or with one of \
-                \(PreprocessorChoice.Preset.names) for the settings of these models
-                """)
+                No such file or directory; it says how images become the model's input. Copy it from the model that this \
+                one was trained from (processor.save_pretrained writes it)
+                """, remedy: .givePreprocessor)
         }
         let file = try read(plain)
         if let nested, try nested.preprocessing(.pillow) != file.preprocessing(.pillow) {
             throw ModelError(
-                processor, "differs from \(name) beside it, and transformers takes this one; give --preprocessor FILE")
+                processor, "differs from \(name) beside it, and transformers takes this one",
+                remedy: .givePreprocessorFile)
         }
         return file
     }
@@ -114,9 +114,7 @@ package struct PreprocessorFile: Sendable {
     /// Reads a file of settings, or of a processor that has them nested.
     private static func read(_ path: String) throws -> PreprocessorFile {
         guard access(path, F_OK) == 0 else {
-            let reason = systemReason(errno)
-            throw ModelError(
-                path, "\(reason); --preprocessor takes a file, or \(PreprocessorChoice.Preset.names)")
+            throw ModelError(path, systemReason(errno), remedy: .correctPreprocessor)
         }
         return try nested(path) ?? PreprocessorFile(JSON(contentsOf: path), path)
     }

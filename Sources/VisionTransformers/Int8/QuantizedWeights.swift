@@ -57,11 +57,11 @@ package struct QuantizedWeights: Sendable {
 
     private func check(_ name: String, _ checksum: UInt64) throws {
         guard let recorded = file.metadata[name] else {
-            throw ModelError(file.path, "says nothing of \(name); mergevit quantize has to make it again")
+            throw ModelError(file.path, "has no checksum of \(name)", remedy: .quantize)
         }
         guard recorded == Self.text(checksum) else {
             throw ModelError(
-                file.path, "\(name) was rounded from other weights than those beside it; run mergevit quantize again")
+                file.path, "\(name) was quantized from other weights than those beside it", remedy: .quantize)
         }
     }
 

@@ -6,11 +6,38 @@ package struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     package let path: String
     /// What was expected and what was found.
     package let reason: String
+    /// What can be done about it with this program, if that is clear. The program adds the options that do it.
+    package let remedy: Remedy?
+
+    /// What can be done about an error.
+    package enum Remedy: Equatable, Sendable {
+        /// Give a linear head over the same features in a file of its own.
+        case giveHead
+        /// Give the adapter, or the head, at the path as one of those to be merged.
+        case giveAdapter(String)
+        /// Give the adapter at the path as such, and as the base the model that it was trained for.
+        case giveAdapterWithBase(String)
+        /// Merge the adapter at the path into a bundle first.
+        case merge(String)
+        /// Label with the bundle at the path, or merge the adapters that it was made of.
+        case labelWithBundle(String)
+        /// Label with the checkpoint at the path, which has a head.
+        case labelWithCheckpoint(String)
+        /// Give preprocessing settings: a file, or a preset by its name.
+        case givePreprocessor
+        /// Give a file of preprocessing settings.
+        case givePreprocessorFile
+        /// Correct the given preprocessing settings: a file, or a preset by its name.
+        case correctPreprocessor
+        /// Quantize the bundle again.
+        case quantize
+    }
 
     /// An error about one file or folder.
-    package init(_ path: String, _ reason: String) {
+    package init(_ path: String, _ reason: String, remedy: Remedy? = nil) {
         self.path = path
         self.reason = reason
+        self.remedy = remedy
     }
 
     /// The path and the reason.

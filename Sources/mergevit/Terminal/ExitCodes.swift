@@ -40,7 +40,7 @@ enum Failure {
             say(RawArguments.bytes(of: message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message))
             return Exit.usage
         default:
-            say(Array("\(error)".utf8))
+            say(Array(description(of: error).utf8))
             return Exit.unusable
         }
     }

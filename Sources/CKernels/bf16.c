@@ -42,8 +42,8 @@ void mv_bf16_softmax_backward(const uint16_t *restrict p, const float *restrict 
 }
 
 MV_CLONES
-void mv_bf16_layer_norm(const float *restrict x, const float *restrict scale, const float *restrict shift, float epsilon,
-                        uint16_t *restrict out, size_t rows, size_t columns) {
+void mv_bf16_layer_norm(const float *restrict x, const float *restrict scale, const float *restrict shift,
+                        float epsilon, uint16_t *restrict out, size_t rows, size_t columns) {
     for (size_t row = 0; row < rows; row++, x += columns, out += columns) {
         float mean, variance;
         moments(x, columns, &mean, &variance);

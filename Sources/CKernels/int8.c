@@ -15,7 +15,8 @@ INLINE float lesser(float a, float b) { return a < b ? a : b; }
 INLINE float greater(float a, float b) { return a > b ? a : b; }
 
 // One row of elements start... of x.
-INLINE void quantize_row(const void *x, int bf16, size_t start, const mv_int8_rows *result, size_t row, size_t columns) {
+INLINE void quantize_row(const void *x, int bf16, size_t start, const mv_int8_rows *result, size_t row,
+                         size_t columns) {
     float low[MV_LANES], high[MV_LANES];
     for (int l = 0; l < MV_LANES; l++) low[l] = high[l] = value(x, bf16, start);
     size_t i = 0;
@@ -53,8 +54,8 @@ void mv_int8_quantize(const void *x, int bf16, const mv_int8_rows *result, size_
 }
 
 MV_CLONES
-void mv_int8_layer_norm(const float *restrict x, const float *restrict scale, const float *restrict shift, float epsilon,
-                        const mv_int8_rows *result, float *restrict row, size_t rows, size_t columns) {
+void mv_int8_layer_norm(const float *restrict x, const float *restrict scale, const float *restrict shift,
+                        float epsilon, const mv_int8_rows *result, float *restrict row, size_t rows, size_t columns) {
     for (size_t r = 0; r < rows; r++) {
         float mean, variance;
         moments(x + r * columns, columns, &mean, &variance);
@@ -87,7 +88,8 @@ void mv_int8_dequantize(const mv_int8_layer *layer, int bf16, const mv_int8_rows
 }
 
 MV_CLONES
-void mv_int8_add(const mv_int8_layer *layer, const mv_int8_rows *source, float *restrict y, size_t rows, size_t columns) {
+void mv_int8_add(const mv_int8_layer *layer, const mv_int8_rows *source, float *restrict y, size_t rows,
+                 size_t columns) {
     const mv_int8_layer own = *layer;
     for (size_t row = 0; row < rows; row++, y += columns) {
         float scale = source->scale[row], offset = source->offset[row];
@@ -140,8 +142,8 @@ INLINE void activate(const mv_int8_layer *first, const mv_int8_layer *up, int bf
 
 MV_CLONES
 void mv_int8_activate(const mv_int8_layer *first, const mv_int8_layer *up, int bf16, mv_int8_activation activation,
-                      float alpha, const float *factor, const mv_int8_rows *source, const mv_int8_rows *result, float *row,
-                      size_t rows, size_t columns) {
+                      float alpha, const float *factor, const mv_int8_rows *source, const mv_int8_rows *result,
+                      float *row, size_t rows, size_t columns) {
     if (bf16 && !up && activation == MV_INT8_GELU)
         activate(first, 0, 1, MV_INT8_GELU, alpha, factor, source, result, row, rows, columns);
     else

@@ -21,7 +21,9 @@ INLINE float power_of_two(float t) {
 }
 
 // How many elements of a row are written: whole vectors where there is room.
-INLINE size_t written(size_t columns, size_t stride, size_t out_stride) { return out_stride < stride ? columns : stride; }
+INLINE size_t written(size_t columns, size_t stride, size_t out_stride) {
+    return out_stride < stride ? columns : stride;
+}
 
 // The largest of a row, whose end is filled so that whole vectors can be computed.
 INLINE float row_maximum(float *restrict x, size_t columns, size_t stride) {
@@ -57,7 +59,8 @@ INLINE uint16_t rounded_result(float value) {
 }
 
 MV_CLONES
-void mv_bf16_softmax(float *restrict x, uint16_t *restrict out, size_t rows, size_t columns, size_t stride, size_t out_stride) {
+void mv_bf16_softmax(float *restrict x, uint16_t *restrict out, size_t rows, size_t columns, size_t stride,
+                     size_t out_stride) {
     size_t count = written(columns, stride, out_stride);
     for (size_t row = 0; row < rows; row++, x += stride, out += out_stride) {
         float largest = row_maximum(x, columns, stride) * LOG2_E, sums[MV_LANES] = {0};

@@ -54,7 +54,9 @@ static inline int mv_plan_eltwise_backward(dnnl_primitive_desc_t *plan, dnnl_eng
 static inline int mv_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha) {
     return dnnl_post_ops_append_eltwise(ops, kind, alpha, 0);
 }
-static inline int mv_append_sum(dnnl_post_ops_t ops) { return dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef); }
+static inline int mv_append_sum(dnnl_post_ops_t ops) {
+    return dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef);
+}
 static inline int mv_append_multiply(dnnl_post_ops_t ops, const mv_desc *desc) {
     return dnnl_post_ops_append_binary(ops, dnnl_binary_mul, *desc);
 }

@@ -92,7 +92,8 @@ static int attributes_create(dnnl_primitive_attr_t *attributes) {
 // Makes the primitive of a planned operation and notes its scratch memory.
 static int op_finish(mv_op *op) {
     int status = dnnl_primitive_create(&op->primitive, op->plan);
-    return status ? status : mv_desc_copy(&op->scratch, dnnl_primitive_desc_query_md(op->plan, dnnl_query_scratchpad_md, 0));
+    if (status) return status;
+    return mv_desc_copy(&op->scratch, dnnl_primitive_desc_query_md(op->plan, dnnl_query_scratchpad_md, 0));
 }
 
 static dnnl_alg_kind_t activation_kind(mv_activation activation) {

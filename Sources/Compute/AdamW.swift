@@ -4,7 +4,8 @@ import Glibc
 /// AdamW: Adam with decoupled weight decay, with PyTorch's arithmetic and defaults.
 ///
 /// Loshchilov and Hutter, ICLR 2019 (arXiv 1711.05101). With gradient g, at step t = 1, 2, ...:
-/// p ← p (1 - lr·decay); m ← m + (1 - β₁)(g - m); v ← β₂ v + (1 - β₂) g²; p ← p - lr/(1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε).
+/// p ← p (1 - lr·decay); m ← m + (1 - β₁)(g - m); v ← β₂ v + (1 - β₂) g²;
+/// p ← p - lr/(1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε).
 package struct AdamW: Sendable, Equatable {
     /// The decay of the first moment, a running mean of the gradient.
     package var beta1: Double

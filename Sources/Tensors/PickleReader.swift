@@ -109,8 +109,8 @@ struct PickleReader {
     private func named(_ module: String, _ name: String) throws(Failure) -> PickleName {
         if let result = PickleName(module: module, name: name) { return result }
         throw Failure(
-            reason: "the file wants to call \(Self.printable(module)).\(Self.printable(name)), which no tensor needs: refused, "
-                + "nothing of it was executed; \(PickledTensorsFile.advice)")
+            reason: "the file wants to call \(Self.printable(module)).\(Self.printable(name)), which no tensor needs: "
+                + "refused, nothing of it was executed; \(PickledTensorsFile.advice)")
     }
 
     /// A name from a file for messages, cut when long and without control characters.
@@ -164,7 +164,7 @@ struct PickleReader {
         }
     }
 
-    /// A tensor from its storage, offset, shape and strides, followed by whether it has a gradient, hooks, and metadata.
+    /// A tensor from its storage, offset, shape and strides; whether it has a gradient, hooks and metadata follow.
     private mutating func tensor(_ arguments: [PickleValue], type: ElementType?) throws(Failure) -> PickleValue {
         guard (6...7).contains(arguments.count), case .object(let index) = arguments[0],
             case .storage(let storage) = objects[index], case .int(let offset) = arguments[1], offset >= 0,

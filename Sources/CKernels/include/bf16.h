@@ -22,7 +22,7 @@ void mv_bf16_add(const float *x, uint16_t *y, size_t count);
 void mv_bf16_softmax_backward(const uint16_t *p, const float *d, uint16_t *out, size_t rows, size_t columns);
 
 // Layer normalization of dense rows: population variance, computed in f32, rounded at the end.
-void mv_bf16_layer_norm(const float *x, const float *scale, const float *shift, float epsilon, uint16_t *out, size_t rows,
-                        size_t columns);
+void mv_bf16_layer_norm(const float *x, const float *scale, const float *shift, float epsilon, uint16_t *out,
+                        size_t rows, size_t columns);
 
 #endif

@@ -33,23 +33,23 @@ typedef struct {
 } mv_int8_layer;
 
 // Layer normalization of dense rows with scale and shift, quantized. `row` is memory for one row.
-void mv_int8_layer_norm(const float *x, const float *scale, const float *shift, float epsilon, const mv_int8_rows *result,
-                        float *row, size_t rows, size_t columns);
+void mv_int8_layer_norm(const float *x, const float *scale, const float *shift, float epsilon,
+                        const mv_int8_rows *result, float *row, size_t rows, size_t columns);
 
 // Dense rows quantized.
 void mv_int8_quantize(const void *x, int bf16, const mv_int8_rows *result, size_t rows, size_t columns);
 
 // A layer's results for quantized rows, `source`, in rows at a distance of `stride`, stored as the products are.
-void mv_int8_dequantize(const mv_int8_layer *layer, int bf16, const mv_int8_rows *source, void *y, size_t rows, size_t columns,
-                        size_t stride);
+void mv_int8_dequantize(const mv_int8_layer *layer, int bf16, const mv_int8_rows *source, void *y, size_t rows,
+                        size_t columns, size_t stride);
 
 // The same, of products in f32, added to dense rows.
 void mv_int8_add(const mv_int8_layer *layer, const mv_int8_rows *source, float *y, size_t rows, size_t columns);
 
 // Dense rows of activation(first) * factor, or of activation(first) * up * factor where there is another layer,
 // quantized; a factor for each column. Both layers multiplied `source`. `row` is memory for one row.
-void mv_int8_activate(const mv_int8_layer *first, const mv_int8_layer *up, int bf16, mv_int8_activation activation, float alpha,
-                      const float *factor, const mv_int8_rows *source, const mv_int8_rows *result, float *row, size_t rows,
-                      size_t columns);
+void mv_int8_activate(const mv_int8_layer *first, const mv_int8_layer *up, int bf16, mv_int8_activation activation,
+                      float alpha, const float *factor, const mv_int8_rows *source, const mv_int8_rows *result,
+                      float *row, size_t rows, size_t columns);
 
 #endif

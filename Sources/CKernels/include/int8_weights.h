@@ -18,7 +18,7 @@ void mv_int8_round_weights(const float *weight, const float *scale, int8_t *out,
 // Rounds the weights of a row from the last to the first, each corrected for the errors of those behind it:
 // out_j = round((weight_j + sum over k > j of factor_jk error_k) / scale), error = weight - scale out. `factor` is
 // [inputs, inputs], of which the part above the diagonal is read; `errors` is memory for [inputs, MV_INT8_TILE].
-void mv_int8_round_weights_in_turn(const float *weight, const float *factor, const float *scale, int8_t *out, float *errors,
-                                   size_t outputs, size_t inputs);
+void mv_int8_round_weights_in_turn(const float *weight, const float *factor, const float *scale, int8_t *out,
+                                   float *errors, size_t outputs, size_t inputs);
 
 #endif

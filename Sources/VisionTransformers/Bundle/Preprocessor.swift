@@ -98,8 +98,8 @@ package struct PreprocessorFile: Sendable {
             throw ModelError(
                 plain,
                 """
-                No such file or directory; it says how images become the model's input. Copy it from the model that this \
-                one was trained from (processor.save_pretrained writes it)
+                No such file or directory; it says how images become the model's input. Copy it from the model that \
+                this one was trained from (processor.save_pretrained writes it)
                 """, remedy: .givePreprocessor)
         }
         let file = try read(plain)

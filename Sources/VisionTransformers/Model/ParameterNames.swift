@@ -127,8 +127,8 @@ package enum HeadNames {
         let weights = parameters.filter { $0.hasSuffix(".weight") }.sorted()
         let examples = weights.prefix(4).map { "\($0) \(shapes[$0] ?? [])" }.joined(separator: ", ")
         return
-            "the head is not a single linear layer: \(examples)\(weights.count > 4 ? ", ..." : ""); only linear heads can "
-            + "be used. Train it again with one linear layer as the classifier"
+            "the head is not a single linear layer: \(examples)\(weights.count > 4 ? ", ..." : ""); only linear heads "
+            + "can be used. Train it again with one linear layer as the classifier"
     }
 
     /// The head that a module within a `Sequential` belongs to: `classifier` for `classifier.1`.
@@ -163,8 +163,8 @@ package enum FileNames {
             guard firstPrefix.outer + firstPrefix.inner == outer + inner else {
                 throw ModelError(
                     path,
-                    "tensors \"\(firstPrefix.name)\" and \"\(name)\" have different prefixes; a file has to hold one model, "
-                        + "with the same prefix before every name")
+                    "tensors \"\(firstPrefix.name)\" and \"\(name)\" have different prefixes; a file has to hold "
+                        + "one model, with the same prefix before every name")
             }
         }
     }

@@ -7,7 +7,7 @@ import Tensors
 // S = D / H; MLP of width M; F features; C classes of all heads together. Matrices are row-major, a row per token.
 //
 //     patches       (T - P, 3·h·w)       pixels, from preprocessing
-//     stream        (T, D)             = tokens                     CLS etc. and position embeddings, resampled if need be
+//     stream        (T, D)             = tokens                     CLS etc. and position embeddings
 //     stream[P...]  (T - P, D)        += patches · embeddingᵀ + bias
 //
 //     in each block                                                 FloatAttention, Int8Attention
@@ -46,8 +46,8 @@ import Tensors
 // How precisions differ. `stream`, layer normalization, `scores`, softmax and the heads are f32 in all of them.
 //
 //     f32     every operand is f32.
-//     bf16    operands of products (`patches`, `normalized`, `qkv`, `probabilities`, `hidden`, `up`, packed weights) are
-//             rounded to bf16; products are summed in f32.
+//     bf16    operands of products (`patches`, `normalized`, `qkv`, `probabilities`, `hidden`, `up`, packed weights)
+//             are rounded to bf16; products are summed in f32.
 //     int8    linear layers but those of the first block (`BlockPart.isQuantized`) multiply bytes. Attention between
 //             them, and all other layers, are as in bf16, or f32 where the processor has no bf16.
 //

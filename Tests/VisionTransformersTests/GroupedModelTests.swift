@@ -7,7 +7,7 @@ import Testing
 @testable import VisionTransformers
 
 /// Bundles of several backbones.
-@Suite struct BundleGroupTests {
+@Suite struct GroupedModelTests {
     let draft: BundleTests.Draft
     init() throws { draft = try BundleTests.Draft() }
 

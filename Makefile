@@ -64,6 +64,7 @@ check: deps ## formatting, length of lines, import directions, docs, warnings as
 	scripts/test-check-imports
 	scripts/check-imports
 	scripts/check-docs
+	scripts/check-tests
 	-scripts/check-lines
 	$(SWIFT) build
 	$(SWIFT) build $(RELEASE) --package-path Benchmarks

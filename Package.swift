@@ -150,7 +150,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["mergevit", "Tensors", "Files", "TestSupport"],
+            name: "EndToEndTests",
+            dependencies: ["mergevit", "Training", "Labelling", "Datasets", "Tensors", "Files", "TestSupport"],
             exclude: ["Faults"],
             resources: [.copy("Cases")], swiftSettings: strict),
     ]

@@ -214,7 +214,7 @@ import Testing
         _ = try evaluate(arguments)
         let first = try scratch.read("report/metrics.json")
         let again = try evaluate(arguments, expecting: 3)
-        #expect(again.errors.contains("is there already; --force replaces it"))
+        #expect(again.errors.contains("already exists; --force replaces it"))
         _ = try evaluate(arguments + ["--force"])
         #expect(try scratch.read("report/metrics.json") == first)
         try scratch.write("report/notes.txt", [0x78])
@@ -228,7 +228,7 @@ import Testing
     @Test(arguments: [
         ([], "Missing expected argument"),
         (["--data", "corn=x"], "Give one of --bundle"),
-        (["--bundle", "b", "--predictions", "p", "--data", "corn=x"], "Give one of --bundle"),
+        (["--bundle", "b", "--predictions", "p", "--data", "corn=x"], "exclude each other; give one"),
         (["--bundle", "b"], "Give at least one --data"),
         (["--bundle", "b", "--data", "corn"], "--data"),
         (["--bundle", "b", "--data", "corn=x", "--data", "corn=y"], "is given twice"),

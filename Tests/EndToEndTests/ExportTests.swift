@@ -108,7 +108,7 @@ import Testing
         #expect(mine.exitCode == 3 && mine.errors.contains("is there and is not an exported classifier"))
         #expect(try run("export", "-q", "--bundle", bundle, "-o", "x").exitCode == 0)
         let second = try run("export", "--bundle", bundle, "-o", "x")
-        #expect(second.exitCode == 3 && second.errors == "mergevit: error: x: is there already; --force replaces it\n")
+        #expect(second.exitCode == 3 && second.errors == "mergevit: error: x: already exists; --force replaces it\n")
         #expect(try run("export", "-q", "--bundle", bundle, "-o", "x", "--force").exitCode == 0)
         #expect(try scratch.entries() == ["aligned", "mine", "x"])
     }

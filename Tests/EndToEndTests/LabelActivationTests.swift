@@ -191,7 +191,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--activation", "tags=relu"], 2, "--activation tags=relu: expected one of softmax, sigmoid, none."),
+        (
+            ["--activation", "tags=relu"], 2,
+            "'tags=relu' is invalid for '--activation <NAME=ACTIVATION>': expected one of softmax"
+        ),
         (["--activation", "tag=none"], 2, "--activation tag=...: there is no --adapter of that name"),
         (["--activation", "tags=none", "--activation", "tags=none"], 2, "--activation tags=... is given twice."),
         (["--adapter", "smile=smile", "--activation", "smile=softmax"], 3, "the head has one output"),
@@ -258,12 +261,12 @@ import Testing
 
     @Test(arguments: [
         (["--threshold", "tag=0.5"], "the model has no task \"tag\""),
-        (["--threshold", "tags=2"], "from 0 to 1, not 2.0"),
+        (["--threshold", "tags=2"], "expected a number from 0 to 1"),
         (["--threshold", "tags=0.5", "--threshold", "tags=0.6"], "--threshold tags=... is given twice"),
         (["--threshold", "0.5", "--threshold", "0.6"], "--threshold is given twice"),
         (["--threshold", "=0.5"], "--threshold"), (["--threshold", "tags="], "--threshold"),
         (["--label-separator", ""], "must not be empty"), (["--label-separator", "a"], "holds the label separator"),
-        (["--label-separator", ";", "--layout", "long"], "--label-separator is about the wide layout"),
+        (["--label-separator", ";", "--layout", "long"], "--label-separator applies to the wide layout"),
         (["--top-k", "3"], "no task has a softmax"),
     ])
     func optionsThatCannotBeAreRefused(_ options: [String], _ reason: String) throws {

@@ -249,8 +249,8 @@ func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finishe
     @Test(arguments: [
         (["--weight", "maize=1"], "--weight maize=...: there is no --adapter of that name; there are corn."),
         (["--labels", "maize=x"], "--labels maize=...: there is no --adapter of that name; there are corn."),
-        (["--weight", "corn=heavy"], "--weight corn=heavy: expected a finite number."),
-        (["--weight", "corn=inf"], "--weight corn=inf: expected a finite number."),
+        (["--weight", "corn=heavy"], "'corn=heavy' is invalid for '--weight <NAME=W>': expected a finite number"),
+        (["--weight", "corn=inf"], "'corn=inf' is invalid for '--weight <NAME=W>': expected a finite number"),
         (["--weight", "corn=1", "--weight", "corn=2"], "--weight corn=... is given twice."),
         (["--adapter", "corn=x"], "--adapter corn=... is given twice."),
         (["--adapter", "a/b=x"], "task name \"a/b\""), (["--adapter", "status=x"], "task name \"status\""),
@@ -337,7 +337,7 @@ func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finishe
         try scratch.write("file", "x")
         for (place, reason) in [
             ("none/out", "none/out: cannot be written: No such file or directory"),
-            ("file", "file: is there already; --force replaces it"), ("/proc/x", "/proc/x: cannot be written: "),
+            ("file", "file: already exists; --force replaces it"), ("/proc/x", "/proc/x: cannot be written: "),
         ] {
             let run = try merge(["--base-alone", "-o", place], in: scratch)
             #expect(run.exitCode == 3 && run.errors.hasPrefix("mergevit: error: \(reason)"), "\(run.errors)")
@@ -351,7 +351,7 @@ func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finishe
         let first = try scratch.read("out/bundle.json")
         try scratch.write("out/left.txt", "x")
         let again = try merge(corn + ["-o", "out/", "--scale", "0.5"], in: scratch)
-        #expect(again.exitCode == 3 && again.errors == "mergevit: error: out: is there already; --force replaces it\n")
+        #expect(again.exitCode == 3 && again.errors == "mergevit: error: out: already exists; --force replaces it\n")
         #expect(try scratch.read("out/bundle.json") == first)
         // A failing merge leaves the old bundle as it was.
         let failing = try merge(["--force", "--adapter", "x=/nowhere", "-o", "out"], in: scratch)

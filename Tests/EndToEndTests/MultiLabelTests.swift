@@ -135,9 +135,9 @@ import Testing
             poor.errors.contains("tags: mean average precision 0.") && poor.errors.contains("is below --min-map 0.99"))
         _ = try evaluate(arguments + ["--min-map", "tags=0.1", "--threshold", "tags=0.4"])
         let accuracy = try evaluate(arguments + ["--min-accuracy", "tags=0.5"], expecting: 2)
-        #expect(accuracy.errors.contains("--min-map tags=... sets a least mean average precision"))
+        #expect(accuracy.errors.contains("--min-map tags=... sets a smallest mean average precision"))
         let compared = try evaluate(["--compare", bundle, bundle, "--data", "tags=m/val.csv"], expecting: 3)
-        #expect(compared.errors.contains("evaluate --compare supports heads with activation softmax"))
+        #expect(compared.errors.contains("a comparison supports heads with activation softmax"))
         let folder = try evaluate(["--bundle", bundle, "--data", "tags=d/val"], expecting: 3)
         #expect(folder.errors.contains("d/val: is a folder"))
     }

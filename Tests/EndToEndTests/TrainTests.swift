@@ -117,7 +117,7 @@ import Testing
                     + "to resume, run the same command with --resume\n"), "\(run.errors)")
         #expect(try scratch.entries() == [".a.training", "d"])
         let again = try scene.run("a")
-        #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
+        #expect(again.exitCode == 3 && again.errors.contains("--resume continues it, --force starts over"))
         let other = try scene.run("a", ["--epochs", "5", "--batch-size", "8", "--lr", "0.01", "--resume"])
         #expect(
             other.exitCode == 3
@@ -136,7 +136,7 @@ import Testing
     @Test func whatIsThereIsReplacedOnlyWhenAsked() throws {
         try scene.runQuietly("a", ["--epochs", "1", "--seed", "1"])
         let again = try scene.run("a", ["--epochs", "1"])
-        #expect(again.exitCode == 3 && again.errors.contains("is there already; --force replaces it"))
+        #expect(again.exitCode == 3 && again.errors.contains("already exists; --force replaces it"))
         try scene.runQuietly("a", ["--epochs", "1", "--force"])
         #expect(try scene.record("a")["options"]?.objectValue?["seed"] == .int(0))
         let other = try scene.run("d", ["--epochs", "1", "--force"])

@@ -80,7 +80,7 @@ import Testing
     func modelsWhoseNamesAreNotUTF8AreRefusedForThat(_ arguments: [String]) throws {
         let run = try runMergeVit(arguments.map { Array($0.utf8) } + [Array("a=/proc/".utf8) + [0xFF]])
         #expect(run.exitCode == 2)
-        #expect(run.errors.contains("must be UTF-8: ") && run.errors.contains("/proc/\u{FFFD}\n"))
+        #expect(run.errors.contains("/proc/\u{FFFD}' is invalid for ") && run.errors.contains(": it must be UTF-8\n"))
     }
 
     /// `label * > labels.csv` in a folder with such files must not fill the table with the help.

@@ -126,7 +126,7 @@ import Testing
         try run(batches: 3)
         let rows = folder.content(".out.csv.partial")
         let error = #expect(throws: LabellingError.self) { try run(settings: ["a": .int(2), "b": "x"]) }
-        #expect(error?.description.contains("a was 1, now 2; b was nothing, now x; --restart drops it") == true)
+        #expect(error?.description.contains("a was 1, now 2; b was nothing, now x") == true)
         #expect(folder.content(".out.csv.partial") == rows)
         let outcome = try run(settings: ["a": .int(2)], restart: true)
         #expect(outcome.beginning == .fresh && outcome.result.resumed == 0)

@@ -35,15 +35,14 @@ package final class AtomicFolder: Sendable {
 
     /// Checks that a folder is not there yet, or may be replaced because a file named `marker` says what it is.
     ///
-    /// - Throws: `ModelError` saying why it may not.
+    /// - Throws: `OutputError.exists` when it exists and is not to be replaced; `ModelError` saying why it may not.
     static func check(_ folder: String, replaces: Bool, marker: String, kind: String) throws {
         let target = String(trimmed(folder))
         var status = stat()
         guard stat(target, &status) == 0 else { return }
-        guard replaces, access("\(target)/\(marker)", F_OK) == 0 else {
-            throw ModelError(
-                target,
-                replaces ? "is there and is not \(kind); it is not replaced" : "is there already; --force replaces it")
+        guard replaces else { throw OutputError.exists(path: BytePath(target)) }
+        guard access("\(target)/\(marker)", F_OK) == 0 else {
+            throw ModelError(target, "already exists and is not \(kind); it is not replaced")
         }
         // Replacing removes the files of the old folder; a folder in it that holds more is not ours to remove.
         if let name = names(in: target).first(where: { isForeign("\(target)/\($0)", name: $0) }) {

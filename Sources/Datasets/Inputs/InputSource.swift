@@ -146,10 +146,8 @@ package struct InputSource: Sendable, Equatable {
     /// The error about a source without inputs.
     package var emptyError: NoInputs {
         let names = paths.prefix(3).map(\.description) + (list == nil ? [] : ["the list"])
-        let others = reading.endings == nil ? "" : " with the --endings"
-        return NoInputs(
-            description:
-                "there is no file\(others) in \(names.joined(separator: ", ")); --allow-empty takes that for right")
+        let others = reading.endings == nil ? "" : " with one of the endings"
+        return NoInputs(description: "there is no file\(others) in \(names.joined(separator: ", "))")
     }
 
     /// Whether the inputs can be gone through a second time, which a list from a pipe cannot.

@@ -7,6 +7,8 @@ package enum OutputError: Error, Equatable, Sendable, CustomStringConvertible {
     case cannotWrite(path: BytePath, reason: String)
     /// A file exists there that is not known to be as mergevit wrote it, so it is not replaced unless the caller forces it.
     case notOurs(path: BytePath, reason: String)
+    /// A folder exists there, and the caller does not replace it.
+    case exists(path: BytePath)
     /// Nobody reads the output any more (EPIPE), which is no failure for a command in a pipe.
     case closed
 
@@ -14,6 +16,7 @@ package enum OutputError: Error, Equatable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .cannotWrite(let path, let reason), .notOurs(let path, let reason): "cannot write \(path): \(reason)"
+        case .exists(let path): "\(path): already exists"
         case .closed: "nobody reads the output any more"
         }
     }

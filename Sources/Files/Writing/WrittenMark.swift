@@ -19,11 +19,10 @@ package enum WrittenMark {
         var buffer = [UInt8](repeating: 0, count: 128)
         let count = path.withCString { getxattr($0, attribute, &buffer, buffer.count) }
         guard count > 0 else {
-            throw .cannotWrite(
-                path: path, reason: "it exists, and is not known to be written by mergevit; --force replaces it")
+            throw .notOurs(path: path, reason: "it exists, and is not known to be written by mergevit")
         }
         guard digest(of: path).map({ buffer[..<count].elementsEqual($0.utf8) }) == true else {
-            throw .cannotWrite(path: path, reason: "it has been changed since mergevit wrote it; --force replaces it")
+            throw .notOurs(path: path, reason: "it has been changed since mergevit wrote it")
         }
     }
 

@@ -17,7 +17,7 @@ package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible
     /// What is wrong, in one line.
     package var description: String {
         switch self {
-        case .resume(let partial, let reason): "cannot resume \(partial): \(reason); --restart drops it"
+        case .resume(let partial, let reason): "cannot resume \(partial): \(reason)"
         case .options(let reason), .shards(let reason), .system(let reason): reason
         case .model(let reason): "the model failed: \(reason)"
         }

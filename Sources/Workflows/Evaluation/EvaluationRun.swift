@@ -40,8 +40,8 @@ package struct EvaluationPlan: Sendable {
     }
 }
 
-/// Lets a model answer for the images of some tasks, as `label` does: files are decoded on `options.threads` threads while
-/// the model answers on the calling one. An image passes once, and each of its tasks takes what its head says.
+/// Lets a model answer for the images of some tasks, as `label` does: files are decoded on `options.threads` threads
+/// while the model answers on the calling one. An image passes once, and each of its tasks takes what its head says.
 ///
 /// - Parameters:
 ///   - rows: where every answer is written, if anywhere.

@@ -27,11 +27,7 @@ extension TrainingJob {
         try TrainedAdapter.check(
             output, modules: adaptation?.modules ?? [], base: checkpoint, names: names, replaces: replaces)
         if !resumes, CheckpointFolder.isThere(output: output) {
-            guard replaces else {
-                throw ModelError(
-                    CheckpointFolder.path(output: output),
-                    "holds a run that was not finished: --resume goes on with it, --force begins again")
-            }
+            guard replaces else { throw UnfinishedRun(path: CheckpointFolder.path(output: output)) }
             CheckpointFolder.remove(output: output)
         }
         // The place first: one that cannot be written should be known before the images are read.

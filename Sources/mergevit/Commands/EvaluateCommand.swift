@@ -1,10 +1,10 @@
 import ArgumentParser
 import Evaluation
 import Files
-import Labelling
 import Logging
 import Reports
 import Tensors
+import Workflows
 
 /// `mergevit evaluate`.
 struct EvaluateCommand: ParsableCommand {
@@ -13,26 +13,36 @@ struct EvaluateCommand: ParsableCommand {
         abstract: "Measure how well a model labels images whose classes are known.",
         discussion: """
             Evaluates a merged model (--bundle), adapters one by one (--base, --adapter), labels written earlier \
-            (--predictions), or two models against each other (--compare). Classes are matched by name. Accuracies go to \
-            stdout, all else to the report that -o names.
+            (--predictions), or two models against each other (--compare). Classes are matched by name. Prints \
+            accuracies; -o writes a full report.
 
-            Exit codes: 0 measured; 1 more images could not be labelled than --max-failed allows; 2 wrong usage; 3 the model, the data \
-            or the report cannot be used; 4 an accuracy is below --min-accuracy or --min-map, whether or not images failed.
+            Example:
+              mergevit evaluate --bundle model --data birds=photos/birds/test -o report
+
+            Exit codes: 0 measured; 1 more images failed than --max-failed allows; 2 wrong usage; 3 the model, the \
+            data or the report cannot be used; 4 an accuracy is below --min-accuracy or --min-map, whether or not \
+            images failed.
             """)
 
-    @OptionGroup var subject: EvaluatedOptions
-    @OptionGroup var data: LabelledDataOptions
-    @OptionGroup var engine: EngineOptions
-    @OptionGroup var report: ReportOptions
+    @OptionGroup(title: "Subject, one of these") var subject: SubjectOptions
+    @OptionGroup(title: "Adapters") var adapters: NamedAdapterOptions
+    @OptionGroup(title: "Data") var data: LabelledDataOptions
+    @OptionGroup(title: "Report") var report: ReportOptions
+    @OptionGroup(title: "Model") var engine: EngineOptions
     @OptionGroup var tolerance: FailureOptions
+    @OptionGroup var quiet: QuietOption
 
     func validate() throws {
+        try subject.check(adapters)
         if subject.base != nil {
-            let (tasks, adapters) = (Set(data.tasks), Set(subject.adapters.map(\.name)))
-            guard tasks == adapters else {
-                let lone = tasks.symmetricDifference(adapters).sorted().joined(separator: ", ")
+            let (tasks, names) = (Set(data.tasks), Set(adapters.names))
+            guard tasks == names else {
+                let lone = tasks.symmetricDifference(names).sorted().joined(separator: ", ")
                 throw ValidationError("Each --adapter needs a --data of its name; alone: \(lone).")
             }
+        }
+        if subject.predictions != nil {
+            for activation in adapters.activations { try data.checkTask(activation.name, "--activation") }
         }
         for (option, values) in [("--min-accuracy", data.minimums), ("--min-map", data.minimumPrecisions)] {
             guard subject.compare.isEmpty || values.isEmpty else {
@@ -42,11 +52,11 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     func run() throws {
-        // The folder first: a place that cannot be written should be known before the model is read.
-        let folder = try report.output.map { try ReportFolder($0, replaces: report.force) }
+        // The folder first: a place that cannot be written should be reported before the model is read.
+        let folder = try report.output.map { try ReportFolder($0.text, replaces: report.replacing.force) }
         Interruption.ends { folder?.discard() ?? true }
         do {
-            let code = try showingStages(isQuiet: report.isQuiet) { try evaluate(folder) }
+            let code = try showingStages(isQuiet: quiet.isQuiet) { try evaluate(folder) }
             if code != Exit.allWell { throw ExitCode(code) }
         } catch {
             folder?.discard()
@@ -56,25 +66,36 @@ struct EvaluateCommand: ParsableCommand {
 
     /// Evaluates and writes the report; the exit code, which says whether enough images were labelled, and well enough.
     private func evaluate(_ folder: ReportFolder?) throws -> Int32 {
-        let log = Warnings.logger(quiet: report.isQuiet)
-        let run = EvaluateRun(data: data, engine: engine, report: report, log: log)
-        if case .pair(let first, let second) = try subject.subject() {
-            let comparison = try run.comparison(first, second)
-            if let folder {
-                let page = ComparisonPage(
-                    comparison, command: RawArguments.commandLine, decoding: engine.decoding.options)
-                try folder.write("metrics.json", comparison.json.serialized())
-                try folder.write("metrics.csv", bytes: comparison.csv)
-                try folder.write("disagreements.csv", bytes: comparison.disagreements)
-                try folder.write("report.html", page.text)
-                try folder.commit()
+        let log = quiet.log
+        var display: ProgressDisplay?
+        defer { display?.finish() }
+        let job = EvaluationJob(
+            data.settings, model: engine.model, options: engine.labellingOptions, bootstrap: report.bootstrap,
+            version: MergeVit.versionNumber
+        ) { event in
+            switch event {
+            case .warning(let text): log.warning("\(text)")
+            case .otherBase(let text): adapters.warnOfOtherBase(text, log)
+            case .began(let source): display = ProgressDisplay(source, isShown: !quiet.isQuiet)
+            case .progress(let progress): display?.update(progress)
+            case .ended(let progress):
+                display?.finish()
+                if !quiet.isQuiet, let display {
+                    StandardStream.error.write(display.summary(progress, verb: "evaluated"))
+                }
             }
-            StandardStream.output.write(EvaluationText.table(comparison))
-            let first = comparison.tasks.lazy.flatMap { $0.answers.lazy.flatMap(\.failures) }.first
-            return code(comparison.failures, of: comparison.tasks.reduce(0) { $0 + $1.task.items.count }, first, log)
         }
+        switch try subject.subject(adapters) {
+        case .pair(let first, let second): return try compare(job, first, second, folder, log)
+        case .model(let model): return try evaluate(job, model, folder, log)
+        }
+    }
+
+    private func evaluate(
+        _ job: EvaluationJob, _ subject: EvaluationJob.Subject, _ folder: ReportFolder?, _ log: Logger
+    ) throws -> Int32 {
         let rowFile = try folder?.open("predictions.csv")
-        let evaluation = try run.evaluation(of: subject, rows: rowFile.map(PredictionRows.init))
+        let evaluation = try job.evaluation(of: subject, rows: rowFile.map(PredictionRows.init))
         if let folder {
             let page = EvaluationPage(evaluation, command: RawArguments.commandLine, decoding: engine.decoding.options)
             try rowFile?.commit()
@@ -92,7 +113,24 @@ struct EvaluateCommand: ParsableCommand {
         return poor.isEmpty ? code : Exit.notAccurateEnough
     }
 
-    /// The exit code by how many images have no answer, of which it tells if there are too many.
+    private func compare(
+        _ job: EvaluationJob, _ first: String, _ second: String, _ folder: ReportFolder?, _ log: Logger
+    ) throws -> Int32 {
+        let comparison = try job.comparison(first, second)
+        if let folder {
+            let page = ComparisonPage(comparison, command: RawArguments.commandLine, decoding: engine.decoding.options)
+            try folder.write("metrics.json", comparison.json.serialized())
+            try folder.write("metrics.csv", bytes: comparison.csv)
+            try folder.write("disagreements.csv", bytes: comparison.disagreements)
+            try folder.write("report.html", page.text)
+            try folder.commit()
+        }
+        StandardStream.output.write(EvaluationText.table(comparison))
+        let failure = comparison.tasks.lazy.flatMap { $0.answers.lazy.flatMap(\.failures) }.first
+        return code(comparison.failures, of: comparison.tasks.reduce(0) { $0 + $1.task.items.count }, failure, log)
+    }
+
+    /// The exit code by how many images have no prediction, which is reported if there are too many.
     private func code(_ failed: Int, of total: Int, _ first: TaskPredictions.Failure?, _ log: Logger) -> Int32 {
         guard failed > 0, !tolerance.allows(failed, of: total) else { return Exit.allWell }
         let example = first.map { "; the first: \($0.path): \($0.reason)" } ?? ""

@@ -7,55 +7,57 @@ import Logging
 struct GatherCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gather",
-        abstract: "Put the shards of a run together.",
+        abstract: "Join the shards of a run into one file.",
         discussion: """
-            Writes the very bytes that one run over all inputs writes, from the files of label --shard in any order, after \
-            checking by their manifests that they are of one run, complete, and unchanged. An output that exists is replaced if it is \
-            as mergevit wrote it, else only with --force; it is no shard even if it is named as one.
+            Writes exactly the bytes that one run over all inputs writes, from the files of label --shard in any \
+            order. First checks, by their manifests, that they belong to one run, are complete, and have not been \
+            changed. An existing output is replaced if mergevit wrote it and it has not been changed, else only with \
+            --force; it is never read as a shard, even if it is named as one.
 
-            Exit codes: 0 written, 2 wrong usage, 3 a shard is missing, foreign or damaged, or the output cannot be \
-            written.
+            Example:
+              mergevit gather part-*.csv -o labels.csv
+
+            Exit codes: 0 written; 2 wrong usage; 3 a shard is missing, damaged or of another run, or the output \
+            cannot be written.
             """)
 
-    @Argument(help: "The shards' files; each has its manifest beside it.")
-    var shards: [String]
+    @Argument(help: .init("SHARD", "Files of shards; each has its manifest beside it."))
+    var shards: [PathArgument]
 
-    @Option(name: [.customShort("o"), .customLong("output")], help: "The file to write; it gets a manifest, too.")
-    var output: String
+    @Option(
+        name: [.customShort("o"), .customLong("output")],
+        help: .init("FILE", "File to write, with a manifest beside it."))
+    var output: PathArgument
 
-    @Flag(help: "Take a stretch of the run instead of all of it; the result can be gathered again.")
+    @Flag(help: "Accept consecutive shards that are not the whole run; the result can be gathered again.")
     var partial = false
 
-    @Flag(help: "Replace the output even if it was changed after mergevit wrote it, or if something else wrote it.")
-    var force = false
-
-    @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
-    var isQuiet = false
+    @OptionGroup var replacing: ReplaceFileOption
+    @OptionGroup var quiet: QuietOption
 
     func run() throws {
-        let path = RawArguments.path(output)
-        let paths = shards.map(RawArguments.path)
+        let path = output.path
+        let paths = shards.map(\.path)
         let parts = paths.filter { !$0.isSameFile(as: path) }
         if parts.count < paths.count {
-            Warnings.logger(quiet: isQuiet).warning("\(path) is the output, and is not taken for a shard")
+            quiet.log.warning("\(path) is the output, and is not read as a shard")
         }
         let gathered = try GatheredShards(parts, isPartial: partial)
-        let file = try OutputFile.replacing(path, force: force)
+        let file = try OutputFile.replacing(path, force: replacing.force)
         Interruption.ends { file.discard() }
         let manifest: RunManifest
         do {
-            manifest = try showingStages(isQuiet: isQuiet) { try gathered.write(to: file) }
+            manifest = try showingStages(isQuiet: quiet.isQuiet) { try gathered.write(to: file) }
             try manifest.write(beside: path)
             try file.commit()
         } catch {
             file.discard()
             throw error
         }
-        guard !isQuiet else { return }
         let failed = manifest.rows.failed > 0 ? "; \(manifest.rows.failed) failed" : ""
         let whole = manifest.part.count == manifest.inputs ? "" : " of \(manifest.inputs)"
-        StandardStream.error.write(
+        quiet.say(
             "gathered the rows of \(manifest.part.count)\(whole) inputs from \(parts.count) "
-                + "file\(parts.count == 1 ? "" : "s")\(failed)\n")
+                + "file\(parts.count == 1 ? "" : "s")\(failed)")
     }
 }

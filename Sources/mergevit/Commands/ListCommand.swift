@@ -1,44 +1,41 @@
 import ArgumentParser
 import Datasets
 import Files
-import Labelling
 
 /// `mergevit list`.
 struct ListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Write the list of what label would label, so that it stays the same.",
+        abstract: "Write the list of the images that label would label.",
         discussion: """
-            One path a line, in the order of label's rows. All shards of a run that read the list with \
-            --files-from FILE --as-listed agree on their inputs, even while the folders change. An archive is one \
-            entry, which stands for its members when the list is read.
+            Writes one path per line, in the order of label's rows. All shards of a run that read the list with \
+            --files-from FILE --as-listed agree on their inputs, even if the folders change meanwhile. An archive is \
+            one entry; its members are found when the list is read.
 
-            A FILE of -o that exists is replaced if it is as mergevit wrote it, else only with --force.
+            An existing FILE is replaced if mergevit wrote it and it has not been changed, else only with --force.
 
-            Exit codes: 0 written, 2 wrong usage, 3 a named input is not there, there is nothing to list, or the output cannot be used.
+            Example:
+              mergevit list photos/ -o inputs.list
+
+            Exit codes: 0 written; 2 wrong usage; 3 a named input does not exist, there are no images, or the output \
+            cannot be used.
             """)
 
-    @OptionGroup var input: InputOptions
-
-    @Option(name: [.customShort("o"), .customLong("output")], help: "Write to this file instead of stdout.")
-    var output: String?
-
-    @Flag(help: "Replace FILE even if it was changed after mergevit wrote it, or if something else wrote it.")
-    var force = false
-
-    @Flag(name: [.customShort("0"), .customLong("null")], help: "Separate by NULs, in what is read and written.")
-    var isNullSeparated = false
+    @OptionGroup(title: "Inputs") var input: InputOptions
+    @OptionGroup(title: "Output") var output: OutputFileOptions
 
     func run() throws {
-        let path = output.map(RawArguments.path)
-        let source = input.source(separator: isNullSeparated ? .nul : .newline, archives: .none)
-            .excluding(path.map { [$0] } ?? [])
+        let path = output.output?.path
+        let source = input.source(archives: .none).excluding(path.map { [$0] } ?? [])
         try input.check(source)
-        let file = if let path { try OutputFile.replacing(path, force: force) } else { OutputFile.standardOutput() }
+        let file =
+            if let path { try OutputFile.replacing(path, force: output.replacing.force) } else {
+                OutputFile.standardOutput()
+            }
         Interruption.ends { file.discard() }
         do {
-            let count = try showingStages(isQuiet: output == nil && StandardStream.output.isTerminal) {
-                try InputListing.write(source, to: file, separator: isNullSeparated ? .nul : .newline)
+            let count = try showingStages(isQuiet: path == nil && StandardStream.output.isTerminal) {
+                try InputListing.write(source, to: file, separator: input.separator)
             }
             guard count > 0 || input.allowEmpty else { throw source.emptyError }
             try file.commit()
@@ -46,10 +43,5 @@ struct ListCommand: ParsableCommand {
             file.discard()
             throw error
         }
-    }
-
-    func validate() throws {
-        try input.check()
-        guard output != nil || !force else { throw ValidationError("--force needs -o.") }
     }
 }

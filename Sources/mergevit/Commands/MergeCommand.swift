@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Labelling
 import Logging
+import Training
 import VisionTransformers
 import Workflows
 
@@ -11,33 +12,35 @@ struct MergeCommand: ParsableCommand {
         commandName: "merge",
         abstract: "Merge adapters into one backbone and write a bundle.",
         discussion: """
-            Each adapter is a PEFT folder, or a folder or .safetensors file with only a head. Its task keeps its own head \
-            and class names; the backbone is the base plus the merged changes.
+            Each adapter is a PEFT folder, or a folder or .safetensors file with only a head. Every task keeps its own \
+            head and class names; the backbone is the base plus the merged deltas.
 
-            With unlabelled images (--calibration) heads are aligned with the merged backbone (--align), the scale is chosen \
-            (--tune), and tasks that disturb each other are kept apart (--max-drop). --method distill trains the merge until \
-            it answers as the single adapters do, and aligns its heads; a run that was stopped or killed goes on with the same \
-            options and --resume, to the same bytes.
+            With unlabelled images (--calibration), heads are aligned with the merged backbone (--align), the scale is \
+            chosen (--tune), and tasks that interfere get separate backbones (--max-drop). --method distill trains the \
+            merge until it predicts what the single adapters predict, and aligns its heads; --resume continues an \
+            interrupted run, and the result is byte-identical to an uninterrupted one.
 
-            --recipe makes a merge again, from files that must be the same; --as adapter writes a PEFT folder that holds \
-            the merged change.
+            --recipe repeats a merge from the same files. --as adapter writes a PEFT folder with the merged delta. \
+            --force also accepts adapters that were trained over another base, with a warning, and discards an \
+            interrupted run.
 
-            Exit codes: 0 written, 2 wrong usage, 3 the base, an adapter or the output cannot be used, 130 or 143 stopped by \
-            a signal.
+            Example:
+              mergevit merge --base vit-base --adapter birds=adapters/birds --adapter cars=adapters/cars -o model
+
+            Exit codes: 0 written; 2 wrong usage; 3 the base, an adapter or the output cannot be used; 130 or 143 \
+            stopped by a signal.
             """)
 
-    @OptionGroup var input: AdapterOptions
-    @OptionGroup var method: MethodOptions
-    @OptionGroup var calibration: CalibrationOptions
-    @OptionGroup var grouping: GroupOptions
-    @OptionGroup var distillation: DistillOptions
-    @OptionGroup var form: MergeOutputOptions
-
-    @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
-    var output: String
+    @OptionGroup(title: "Required") var target: OutputFolderOption
+    @OptionGroup(title: "Base and adapters") var input: AdapterOptions
+    @OptionGroup(title: "Method") var method: MethodOptions
+    @OptionGroup(title: "Calibration") var calibration: CalibrationOptions
+    @OptionGroup(title: "Calibration") var grouping: GroupOptions
+    @OptionGroup(title: "Distillation") var distillation: DistillOptions
+    @OptionGroup(title: "Output") var form: MergeOutputOptions
 
     /// Answered before the arguments are parsed, see `MethodList`.
-    @Flag(name: .customLong("list-methods"), help: "List the merge methods and their parameters, and do nothing else.")
+    @Flag(name: .customLong("list-methods"), help: "List the merge methods and their parameters, and exit.")
     var listsMethods = false
 
     @Flag(
@@ -45,17 +48,13 @@ struct MergeCommand: ParsableCommand {
         help: "Without --adapter: write the base as a bundle whose task is its own head.")
     var baseAlone = false
 
-    @Flag(
-        help:
-            "Replace a bundle, or merged adapter, that is there already, and merge adapters of another base with a warning."
-    )
-    var force = false
+    @OptionGroup var replacing: ReplaceFolderOption
+    @OptionGroup var quiet: QuietOption
 
-    @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
-    var isQuiet = false
+    private var output: String { target.path }
+    private var force: Bool { replacing.force }
 
     func validate() throws {
-        try RawArguments.checkText([output])
         if input.recipe != nil {
             guard !baseAlone else { throw ValidationError("--base-alone: the --recipe says what is merged.") }
             guard !method.isGiven else {
@@ -68,14 +67,14 @@ struct MergeCommand: ParsableCommand {
             }
             return
         }
-        guard input.adapters.isEmpty == baseAlone else {
+        guard input.named.adapters.isEmpty == baseAlone else {
             throw ValidationError(
                 baseAlone
                     ? "--base-alone goes without --adapter."
                     : "Give at least one --adapter NAME=DIR, or --base-alone to write the base with its own head.")
         }
-        try calibration.check(tasks: input.adapters.map(\.name))
-        _ = try grouping.names(among: input.adapters.map(\.name))
+        try calibration.check(tasks: input.named.adapters.map(\.name))
+        _ = try grouping.names(among: input.named.adapters.map(\.name))
         guard grouping.groups == nil || calibration.maxDrop == nil else {
             throw ValidationError("--groups sets the groups, --max-drop finds them: give one.")
         }
@@ -90,7 +89,7 @@ struct MergeCommand: ParsableCommand {
             throw ValidationError("--steps and --minutes: give one.")
         }
         if plan.distillation != nil {
-            guard !input.adapters.isEmpty else { throw ValidationError("--method distill needs an --adapter.") }
+            guard !input.named.adapters.isEmpty else { throw ValidationError("--method distill needs an --adapter.") }
             guard calibration.maxDrop == nil else {
                 throw ValidationError("--max-drop compares many merges, which distill would train: give --groups.")
             }
@@ -103,14 +102,14 @@ struct MergeCommand: ParsableCommand {
 
     func run() throws {
         let request = Interruption.Request()
-        try showingStages(isQuiet: isQuiet, isStopped: { request.number != nil }) { try merge(request) }
+        try showingStages(isQuiet: quiet.isQuiet, isStopped: { request.number != nil }) { try merge(request) }
     }
 
     private func merge(_ request: Interruption.Request) throws {
-        let log = Warnings.logger(quiet: isQuiet)
-        var job = try input.recipe.map { try self.job(again: $0, log) } ?? newJob(log)
+        let log = quiet.log
+        var job = try input.recipe.map { try self.job(again: $0.text, log) } ?? newJob(log)
         job.distillationRun = distillation.run
-        var display = MergeDisplay(isQuiet: isQuiet)
+        var display = MergeDisplay(isQuiet: quiet.isQuiet)
         // Once training has begun there are checkpoints, and all that is lost after it is what follows training.
         var advice = Interruption.nothingWritten
         let outcome: MergeJob.Outcome
@@ -129,7 +128,7 @@ struct MergeCommand: ParsableCommand {
                 return request.number == nil
             }
         } catch MergeJobError.unfinishedRun(let path) {
-            throw ModelError(path, "holds a run that was not finished: --resume resumes it, --force starts over")
+            throw UnfinishedRun(path: path)
         }
         switch outcome {
         case .finished(let result):
@@ -182,9 +181,9 @@ struct MergeCommand: ParsableCommand {
             try calibration.check(tasks: recipe.adapters)
             try calibration.move(&recipe)
             let (base, adapters) = try recipe.open(
-                preprocessor: input.choice(path), allowsOtherBase: force || input.otherBase.isAllowed)
+                preprocessor: input.choice(path), allowsOtherBase: force || input.named.otherBase.isAllowed)
             try ModelBundle.check(base, heads: adapters.map(\.adapter.head))
-            try input.otherBase.warn(of: adapters.map(\.adapter), over: base, log)
+            try input.named.warn(of: adapters.map(\.adapter), over: base, log)
             return MergeJob(
                 again: recipe, base: base, adapters: adapters, threads: calibration.usedThreads,
                 output: MergeJob.Output(output, form: form.form, replaces: force))

@@ -23,6 +23,13 @@ struct MergeVit: ParsableCommand {
         _exit(run())
     }
 
+    /// Checks the name of the subcommand: the parser takes an unknown one for an argument of the command itself.
+    private static func checkSubcommand(_ arguments: [String]) throws {
+        let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+        guard let name = arguments.first, !name.hasPrefix("-"), !names.contains(name) else { return }
+        throw ValidationError("Unknown subcommand '\(name)'.\(Suggestion.sentence(for: name, among: names))")
+    }
+
     /// Runs the command; its exit code.
     private static func run() -> Int32 {
         StandardStream.keepPlaces()
@@ -36,13 +43,14 @@ struct MergeVit: ParsableCommand {
         }
         do {
             if let mistake = HelpFlag.mistake(in: arguments) { throw ValidationError(mistake) }
+            try checkSubcommand(arguments)
             var command = try parseAsRoot(arguments)
             try command.run()
             StatusOutput.standardError.clear()
             return Exit.allWell
         } catch {
             Interruption.awaitEnd()
-            return Failure.report(error)
+            return Failure.report(error, of: Self.self)
         }
     }
 }

@@ -1,98 +1,82 @@
-import Adapters
 import ArgumentParser
 import Logging
 import VisionTransformers
+import Workflows
 
 /// `mergevit quantize`.
 struct QuantizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quantize",
-        abstract: "Round a merged model to eight bits, so that it keeps its labels.",
+        abstract: "Round a merged model to eight bits so that it keeps its labels.",
         discussion: """
-            Writes a copy of the bundle with a file beside the weights: every layer rounded so that its results change least \
-            on images like some that are to be labelled; they need no labels. With it label --precision int8 keeps more \
-            labels and is faster. Up to four times as many other images tell how many labels stay as they are in f32: with 99 % \
-            and more --precision auto takes int8.
+            Writes a copy of the bundle with 8-bit weights beside the original ones. Every layer is rounded so that \
+            its output changes least on images like those to be labelled; they need no labels. label --precision int8 \
+            then keeps more labels and is faster. The labels are compared with those of f32 on up to four times as \
+            many other images: if 99 % or more are kept, --precision auto uses int8.
 
-            Exit codes: 0 written, 2 wrong usage, 3 the model, the images or the output cannot be used.
+            Example:
+              mergevit quantize --bundle model --calibration photos/ -o model-int8
+
+            Exit codes: 0 written; 2 wrong usage; 3 the model, the images or the output cannot be used.
             """)
 
-    @Option(help: "The folder of the merged model.")
-    var bundle: String
+    @OptionGroup(title: "Required") var bundle: BundleOption
 
-    @Option(parsing: .upToNextOption, help: "Folders of images, each gone through with all below it.")
-    var calibration: [String] = []
+    @OptionGroup(title: "Required") var calibration: CalibrationFolderOption
 
-    @Option(help: "For how many of the images, spread evenly over each folder (1...10000).")
+    @OptionGroup(title: "Required") var output: OutputFolderOption
+
+    @Option(help: .init("N", "Number of images to round for, spread evenly over each folder, 1 to 10000."))
     var images = 128
 
-    @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
-    var output: String
+    @OptionGroup var threads: ThreadOption
+    @OptionGroup var replacing: ReplaceFolderOption
+    @OptionGroup var quiet: QuietOption
 
-    @Option(help: "How many threads to use (1...256; default: the processors available to the process).")
-    var threads: Int?
+    /// The folders of images.
+    struct CalibrationFolderOption: ParsableArguments {
+        @Option(
+            parsing: .upToNextOption, help: .init("DIR", "Folders of images, each searched with all below it."))
+        var calibration: [TextArgument]
 
-    @Flag(help: "Replace a bundle that is there already.")
-    var force = false
-
-    @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
-    var isQuiet = false
-
-    func validate() throws {
-        guard !calibration.isEmpty else { throw ValidationError("Give at least one folder to --calibration.") }
-        guard (1...10_000).contains(images) else {
-            throw ValidationError("--images must be from 1 to 10000, not \(images).")
+        func validate() throws {
+            guard !calibration.isEmpty else { throw ValidationError("Give at least one folder to --calibration.") }
         }
-        if let threads, !(1...256).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
-        }
-        try RawArguments.checkText([bundle, output] + calibration)
     }
+
+    func validate() throws { try check("--images", images, in: 1...10_000) }
 
     func run() throws {
-        // The folder first: a place that cannot be written should be known before images are read.
-        let folder = try AtomicFolder(output, replaces: force)
-        Interruption.ends { folder.discard() }
-        do {
-            try showingStages(isQuiet: isQuiet) { try quantize(to: folder) }
-        } catch {
-            folder.discard()
-            throw error
+        let log = quiet.log
+        let job = QuantizationJob(
+            bundle: bundle.bundle.text, folders: calibration.calibration.map(\.text), images: images,
+            output: output.path, replaces: replacing.force, threads: threads.count)
+        let outcome = try showingStages(isQuiet: quiet.isQuiet) {
+            try job.run(begin: { discard in Interruption.ends(cleanup: discard) }, warn: { log.warning("\($0)") })
         }
-    }
-
-    private func quantize(to folder: AtomicFolder) throws {
-        let log = Warnings.logger(quiet: isQuiet)
-        let bundle = try ModelBundle(folder: bundle)
-        try ModelBundle.check(bundle.backbone, heads: bundle.heads)
-        let run = QuantizeRun(
-            bundle, threads: threads ?? LabelModelOptions.availableCores, log)
-        let pictures = try run.pictures(calibration, count: images)
-        let agreement = try run.run(pictures, to: folder)
-        try folder.commit()
-        if let agreement, !agreement.isSufficient {
+        if let agreement = outcome.agreement, !agreement.isSufficient {
             log.warning(
-                "fewer than \(Self.percent(Int8Agreement.requiredShare)) of the labels are kept: --precision auto will not take int8"
-            )
+                """
+                fewer than \(Self.percent(Int8Agreement.requiredShare)) of the labels are kept: --precision auto will \
+                not use int8
+                """)
         }
-        guard !isQuiet else { return }
-        StandardStream.error.write("rounded for \(pictures.measured.count) images, wrote \(output)\n")
-        StandardStream.error.write(Self.text(agreement, onOthers: !pictures.areSame))
+        quiet.say("rounded for \(outcome.images) images, wrote \(output.path)")
+        if let text = Self.text(outcome) { quiet.say(text) }
     }
 
-    private static func text(_ agreement: Int8Agreement?, onOthers: Bool) -> String {
-        guard let agreement else {
+    private static func text(_ outcome: QuantizationJob.Outcome) -> String? {
+        guard let agreement = outcome.agreement else {
             return ComputePrecision.int8.isSupported
-                ? "" : "labels were not compared, as this processor has no int8: --precision auto will not take it\n"
+                ? nil : "labels were not compared, as this processor has no int8: --precision auto will not use it"
         }
         let tasks = agreement.tasks.map { "\($0.task) \(percent($0.share))" }.joined(separator: ", ")
         return """
-            labels as in f32 on \(onOthers ? "\(agreement.images) others" : "these"): \
+            labels as in f32 on \(outcome.isComparedOnOthers ? "\(agreement.images) others" : "these"): \
             \(percent(agreement.mean))\(agreement.tasks.count > 1 ? " (\(tasks))" : "")
-
             """
     }
 
-    /// Never more than there is, or what is not enough could look like it.
+    /// Rounded down, so that what is not enough never looks like it.
     private static func percent(_ share: Double) -> String { "\(tenths((1000 * share).rounded(.down) / 10)) %" }
 }

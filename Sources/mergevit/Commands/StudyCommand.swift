@@ -1,9 +1,9 @@
 import ArgumentParser
 import Evaluation
 import Files
-import Labelling
 import Reports
 import Training
+import VisionTransformers
 import Workflows
 
 /// `mergevit study`.
@@ -12,35 +12,39 @@ struct StudyCommand: ParsableCommand {
         commandName: "study",
         abstract: "Measure what merging does to each task: every pair, every triple and all of them.",
         discussion: """
-            Each task's own adapter and a head over the base as it is are the yardsticks; adapters and heads that are not given \
-            are trained. Nothing is chosen by the images that are measured on (test, or val where there is no test).
+            Compares every merge with each task's own adapter and with a head over the unchanged base. Adapters and \
+            heads that are not given are trained. Nothing is chosen by the images that are measured on (test, or val \
+            where there is no test).
 
-            Writes study.csv, study.html and charts into the folder. Results are kept as they come: a study that was stopped or \
-            killed goes on with the same command, to the same bytes. docs/study.md has a study of six tasks.
+            Writes study.csv, study.html and charts to the folder. Results are kept as they come: the same command \
+            resumes an interrupted study, and the result is byte-identical to an uninterrupted one.
 
-            Exit codes: 0 measured, 1 some images could not be used, 2 wrong usage, 3 the base, the data or the folder cannot be \
-            used, 130 or 143 stopped by a signal.
+            Example:
+              mergevit study --base vit-base --task birds=photos/birds --task cars=photos/cars -o study
+
+            Exit codes: 0 measured; 1 some images could not be used; 2 wrong usage; 3 the base, the data or the folder \
+            cannot be used; 130 or 143 stopped by a signal.
             """)
 
-    @Option(help: "The Hugging Face folder of the base.")
-    var base: String
+    @OptionGroup(title: "Required") var base: BaseOption
+    @OptionGroup(title: "Required") var tasks: StudyTaskOptions
+    @OptionGroup(title: "Required") var output: OutputFolderOption
+    @OptionGroup(title: "Merges") var plan: StudyPlanOptions
+    @OptionGroup(title: "Measurement") var options: StudyRunOptions
+    @OptionGroup var threads: ThreadOption
+    @OptionGroup var quiet: QuietOption
 
-    @OptionGroup var plan: StudyPlanOptions
-
-    @Option(name: [.customShort("o"), .customLong("output")], help: "The folder of the study.")
-    var output: String
-
-    @OptionGroup var options: StudyRunOptions
-
-    func validate() throws { try RawArguments.checkText([base, output]) }
+    func validate() throws {
+        do { _ = try plan.plan(tasks.tasks) } catch let error as ModelError { throw ValidationError("\(error)") }
+    }
 
     func run() throws {
         let request = Interruption.Request()
         Interruption.asks(request, advice: Self.advice)
-        var display = StudyDisplay(Warnings.logger(quiet: options.isQuiet), isQuiet: options.isQuiet)
+        var display = StudyDisplay(quiet.log, isQuiet: quiet.isQuiet)
         let job = try job()
         let outcome = try showingStages(
-            isQuiet: options.isQuiet, on: display.stages, isStopped: { request.number != nil }
+            isQuiet: quiet.isQuiet, on: display.stages, isStopped: { request.number != nil }
         ) {
             try job.run { event in
                 display.show(event)
@@ -52,7 +56,7 @@ struct StudyCommand: ParsableCommand {
         case .finished(let study, let skipped):
             let page = StudyPage(
                 study, command: RawArguments.commandLine,
-                bootstrap: BootstrapOptions(resamples: options.bootstrap, seed: options.seed))
+                bootstrap: BootstrapOptions(resamples: options.statistics.bootstrap, seed: options.seed))
             try write("study.csv", study.csv)
             try write("study.html", Array(page.text.utf8))
             for chart in page.charts { try write("\(chart.name).svg", Array(chart.text.utf8)) }
@@ -67,23 +71,24 @@ struct StudyCommand: ParsableCommand {
     private static let advice = "to resume, run the same command"
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {
-        let file = try OutputFile.replacing(BytePath("\(output)/\(name)"))
+        let file = try OutputFile.replacing(BytePath("\(output.path)/\(name)"))
         try bytes.withUnsafeBytes { try file.write($0) }
         try file.commit()
     }
 
     private func job() throws -> StudyJob {
-        var job = StudyJob(base: base, tasks: plan.tasks.map(\.task), plan: try plan.plan, output: output)
+        var job = StudyJob(
+            base: base.base.text, tasks: tasks.tasks, plan: try plan.plan(tasks.tasks), output: output.path)
         job.scales = MergeJob.scales
         job.calibrationImages = options.calibrationImages
         job.tuningImages = options.tuningImages
         job.epochs = options.epochs
         job.headEpochs = options.headEpochs
         job.seed = options.seed
-        job.imageMemory = options.imageMemory << 20
+        job.imageMemory = options.memory.bytes
         job.allowsOtherBase = options.otherBase.isAllowed
         job.decoding = options.decoding.options
-        job.threads = options.threads ?? LabelModelOptions.availableCores
+        job.threads = threads.count
         job.version = MergeVit.versionNumber
         return job
     }

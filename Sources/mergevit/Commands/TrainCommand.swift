@@ -1,7 +1,8 @@
 import Adapters
 import ArgumentParser
 import Compute
-import Labelling
+import Files
+import Images
 import Logging
 import Tensors
 import Training
@@ -14,63 +15,54 @@ struct TrainCommand: ParsableCommand {
         commandName: "train",
         abstract: "Train a LoRA adapter and a head for a task, over a frozen base.",
         discussion: """
-            Writes a PEFT folder that merge and PEFT read, or with --head-only a folder with a head alone. The epoch that is \
-            best on the validation images is written, of a head alone the last. docs/training.md has the layouts of data and what is written.
+            Writes a PEFT folder that merge and PEFT read, or with --head-only a folder with only a head. Of an \
+            adapter, the epoch that is best on the validation images is written; of a head alone, the last.
 
-            A run that was stopped or killed goes on with the same options and --resume, to the same bytes as one that was \
-            not. The same seed gives the same bytes for any --threads.
+            --resume continues an interrupted run; the result is byte-identical to an uninterrupted one. The same seed \
+            gives the same bytes for any --threads. --force also discards an interrupted run.
 
-            Exit codes: 0 written, 2 wrong usage, 3 the base, the data or the output cannot be used, 130 or 143 stopped by a \
-            signal.
+            Example:
+              mergevit train --base vit-base --task birds --data photos/birds -o adapters/birds
+
+            Exit codes: 0 written; 2 wrong usage; 3 the base, the data or the output cannot be used; 130 or 143 \
+            stopped by a signal.
             """)
 
-    @Option(help: "The Hugging Face folder of the base.")
-    var base: String
+    @OptionGroup(title: "Required") var base: BaseOption
+    @OptionGroup(title: "Required") var required: RequiredOptions
+    @OptionGroup(title: "Required") var output: OutputFolderOption
+    @OptionGroup(title: "Data") var input: TrainDataOptions
+    @OptionGroup(title: "Adapter") var adapter: TrainAdapterOptions
+    @OptionGroup(title: "Training") var options: TrainRunOptions
+    @OptionGroup(title: "Preprocessing") var preprocessor: PreprocessorOptions
+    @OptionGroup(title: "Checkpoints") var checkpoints: CheckpointOptions
 
-    @Option(help: "The task's name.")
-    var task: String
+    @Option(help: .init("FILE", "Write every step and epoch to FILE, one JSON object per line."))
+    var log: PathArgument?
 
-    @Option(name: [.customShort("o"), .customLong("output")], help: "The folder to write.")
-    var output: String
+    @OptionGroup var threads: ThreadOption
+    @OptionGroup var replacing: ReplaceFolderOption
+    @OptionGroup var quiet: QuietOption
 
-    @OptionGroup var preprocessor: PreprocessorOptions
-    @OptionGroup var input: TrainDataOptions
-    @OptionGroup var adapter: TrainAdapterOptions
-    @OptionGroup var options: TrainRunOptions
+    /// What is trained on what.
+    struct RequiredOptions: ParsableArguments {
+        @Option(help: .init("NAME", "Name of the task."))
+        var task: TextArgument
 
-    @Flag(help: "Go on with a run that was stopped, if there is one.")
-    var resume = false
+        @Option(
+            help: .init(
+                "DATA",
+                """
+                Labelled images: DIR/{train,val}/<class>/..., DIR/<class>/..., or a CSV or TSV with the columns path \
+                and label, or one that label wrote.
+                """))
+        var data: PathArgument
+    }
 
-    @Option(help: "Seconds between checkpoints within an epoch.")
-    var checkpointSeconds = 60.0
-
-    @Option(help: "Steps between checkpoints within an epoch.")
-    var checkpointSteps: Int?
-
-    @Option(help: "How many threads to use (1...256; default: the processors available to the process).")
-    var threads: Int?
-
-    @Option(help: "Write a line of JSON for every step and epoch to this file.")
-    var log: String?
-
-    @Flag(help: "Replace an adapter that is there already, and give up a run that was stopped.")
-    var force = false
-
-    @Flag(name: [.customShort("q"), .customLong("quiet")], help: "Say nothing on stderr but errors.")
-    var isQuiet = false
+    private var task: String { required.task.text }
 
     func validate() throws {
-        try RawArguments.checkText([base, task, output])
         do { try ModelBundle.checkTaskName(task, path: "--task") } catch { throw ValidationError("\(error)") }
-        if let threads, !(1...256).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
-        }
-        guard checkpointSeconds >= 0 else {
-            throw ValidationError("--checkpoint-seconds must be at least 0, not \(checkpointSeconds).")
-        }
-        if let checkpointSteps, checkpointSteps < 1 {
-            throw ValidationError("--checkpoint-steps must be at least 1, not \(checkpointSteps).")
-        }
         guard !adapter.headOnly || !input.asksForCrops else {
             throw ValidationError(
                 "--head-only computes features once, so images cannot be cropped: --augment flip or none.")
@@ -79,18 +71,18 @@ struct TrainCommand: ParsableCommand {
 
     func run() throws {
         let job = try job()
-        let warnings = Warnings.logger(quiet: isQuiet)
-        if let merged = try MergedBase(folder: base) {
-            warnings.notice("\(base) \(merged.description); the head will fit its backbone alone")
+        let warnings = quiet.log
+        if let merged = try MergedBase(folder: base.base.text) {
+            warnings.notice("\(base.base.text) \(merged.description); the head will fit its backbone alone")
         }
         for note in job.data.notes { warnings.warning("\(note)") }
         let request = Interruption.Request()
         Interruption.asks(request, advice: Self.advice)
-        let journal = try log.map { try TrainLog(RawArguments.path($0), appends: resume) }
+        let journal = try log.map { try TrainLog($0.path, appends: checkpoints.resume) }
         if let warning = input.warning(of: job.data) { warnings.warning("\(warning)") }
         var display = TrainDisplay(
-            warnings, isQuiet: isQuiet, isHeadOnly: adapter.headOnly, isMultiLabel: job.data.labels != nil)
-        let outcome = try showingStages(isQuiet: isQuiet, isStopped: { request.number != nil }) {
+            warnings, isQuiet: quiet.isQuiet, isHeadOnly: adapter.headOnly, isMultiLabel: job.data.labels != nil)
+        let outcome = try showingStages(isQuiet: quiet.isQuiet, isStopped: { request.number != nil }) {
             try job.run { event in
                 display.show(event)
                 journal?.write(event)
@@ -101,13 +93,11 @@ struct TrainCommand: ParsableCommand {
         if let failure = journal?.failure { throw failure }
         switch outcome {
         case .finished(let kept, let epochs, let skipped):
-            guard !isQuiet else { return }
-            StandardStream.error.write(
-                TrainDisplay.summary(task, output, kept: kept, epochs: epochs, skipped: skipped))
+            quiet.say(TrainDisplay.summary(task, output.path, kept: kept, epochs: epochs, skipped: skipped))
         case .stopped(let steps, let total):
             throw Interruption.stopped(
                 by: request, steps > 0 ? "after step \(steps) of \(total)" : "before the first step",
-                advice: steps > 0 || resume ? Self.advice : Interruption.nothingWritten)
+                advice: steps > 0 || checkpoints.resume ? Self.advice : Interruption.nothingWritten)
         }
     }
 
@@ -116,20 +106,20 @@ struct TrainCommand: ParsableCommand {
 
     private func job() throws -> TrainingJob {
         var job = TrainingJob(
-            base: base, data: try input.list(task, seed: options.seed), task: task, output: output,
-            lora: try adapter.lora)
+            base: base.base.text, data: try input.list(required.data.path, task, seed: options.seed), task: task,
+            output: output.path, lora: try adapter.lora)
         job.precision = adapter.precision ?? .f32
         options.apply(to: &job)
         job.preprocessor = preprocessor.choice
         job.augmentation = input.augmentation(job.augmentation)
-        job.imageMemory = input.imageMemory << 20
+        job.imageMemory = input.memory.bytes
         job.names = adapter.names == .transformers4 ? .transformers4 : .transformers5
         job.isStrict = input.strict
-        job.replaces = force
-        job.resumes = resume
-        job.checkpointSeconds = checkpointSeconds
-        job.checkpointSteps = checkpointSteps
-        job.threads = threads ?? LabelModelOptions.availableCores
+        job.replaces = replacing.force
+        job.resumes = checkpoints.resume
+        job.checkpointSeconds = checkpoints.checkpointSeconds
+        job.checkpointSteps = checkpoints.checkpointSteps
+        job.threads = threads.count
         job.version = MergeVit.versionNumber
         return job
     }

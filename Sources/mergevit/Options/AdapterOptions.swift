@@ -4,121 +4,145 @@ import Files
 import Logging
 import Tensors
 import VisionTransformers
+import Workflows
 
-/// The options that name a base and adapters.
-struct AdapterOptions: ParsableArguments {
-    @Option(help: "The Hugging Face folder of the base.")
-    var base: String?
-
-    @Option(
-        help: """
-            Make the merge again that a bundle.json tells of. --base, --adapter, --labels and --head then say where files are \
-            now that have moved.
-            """)
-    var recipe: String?
-
-    @Option(name: .customLong("adapter"), help: "An adapter, as NAME=DIR; may be repeated.")
+/// Adapters by name, with their class names, heads and activations.
+struct NamedAdapterOptions: ParsableArguments {
+    @Option(name: .customLong("adapter"), help: .init("NAME=DIR", "A task's adapter or head; repeat for each."))
     var adapters: [NamedValue] = []
 
-    @Option(name: .customLong("labels"), help: "The class names of an adapter, as NAME=FILE; may be repeated.")
+    @Option(name: .customLong("labels"), help: .init("NAME=FILE", "Class names of a task, where its adapter has none."))
     var labels: [NamedValue] = []
 
     @Option(
-        name: .customLong("activation"),
-        help: """
-            What an adapter's head was trained for, as NAME=softmax, NAME=sigmoid (several labels for an image) or NAME=none (a \
-            regression); may be repeated. Default: problem_type beside the adapter, else that of the base.
-            """)
-    var activations: [NamedValue] = []
-    @OptionGroup var headFiles: HeadFileOption
+        name: .customLong("head"),
+        help: .init("NAME=FILE", "Head (.safetensors or .bin) of an adapter that was saved without one."))
+    var heads: [NamedValue] = []
 
-    @Option(name: .customLong("weight"), help: "The weight of an adapter, as NAME=W (default 1); may be repeated.")
-    var weights: [NamedValue] = []
+    @Option(
+        name: .customLong("activation"),
+        help: .init(
+            "NAME=ACTIVATION",
+            """
+            What a head was trained for: softmax (one class), sigmoid (any number of labels) or none (values). \
+            Default: the problem_type beside the adapter, else that of the base.
+            """))
+    var activations: [Named<HeadActivation>] = []
 
     @OptionGroup var otherBase: OtherBaseOption
-    @OptionGroup var preprocessor: PreprocessorOptions
+
+    /// The adapters' names.
+    var names: [String] { adapters.map(\.name) }
 
     func validate() throws {
-        try RawArguments.checkText(
-            [base, recipe].compactMap(\.self) + (adapters + labels + headFiles.heads).flatMap { [$0.name, $0.value] })
-        let names = adapters.map(\.name)
         try NamedValue.check(adapters, option: "--adapter")
         for name in names {
             do { try ModelBundle.checkTaskName(name, path: "--adapter") } catch { throw ValidationError("\(error)") }
         }
+        try NamedValue.check(labels, option: "--labels")
+        try NamedValue.check(heads, option: "--head")
+        try Named.check(activations, option: "--activation")
+    }
+
+    /// Checks that class names and heads are those of adapters that are given.
+    func checkNames() throws {
+        try NamedValue.check(labels, option: "--labels", among: names)
+        try NamedValue.check(heads, option: "--head", among: names)
+    }
+
+    /// Checks that activations are those of adapters that are given.
+    func checkActivations() throws { try Named.check(activations, option: "--activation", among: names) }
+
+    /// The adapters, and where what they lack is.
+    var sources: [AdapterSource] {
+        adapters.map { adapter in
+            AdapterSource(
+                task: adapter.name, path: adapter.value.text, labels: labels.value(of: adapter.name),
+                headFile: heads.value(of: adapter.name), activation: activations.activation(of: adapter.name))
+        }
+    }
+
+    /// Warns of what a user should know of adapters.
+    func warn(of adapters: [Adapter], over base: Checkpoint, _ log: Logger) throws {
+        for adapter in adapters {
+            for warning in try adapter.warnings(over: base) {
+                let text = "\(adapter.task): \(warning)"
+                if warning == adapter.otherBase { warnOfOtherBase(text, log) } else { log.warning("\(text)") }
+            }
+        }
+    }
+
+    /// Warns that an adapter is used over another base: even if the command is quiet, unless the user asked for it by
+    /// this option, since --force has another purpose, too.
+    func warnOfOtherBase(_ text: String, _ log: Logger) {
+        if otherBase.isAllowed {
+            log.warning("\(text)")
+        } else {
+            StandardStream.error.write("mergevit: warning: \(text)\n")
+        }
+    }
+}
+
+/// What is merged: a base and adapters, or a recipe.
+struct AdapterOptions: ParsableArguments {
+    @Option(help: .init("DIR", "Hugging Face folder of the base model."))
+    var base: TextArgument?
+
+    @OptionGroup var named: NamedAdapterOptions
+
+    @Option(
+        name: .customLong("weight"), help: .init("NAME=W", "Weight of an adapter in the merge (default: 1)."))
+    var weights: [Named<FiniteNumber>] = []
+
+    @Option(
+        help: .init(
+            "FILE",
+            """
+            Repeat the merge that a bundle.json records. --base, --adapter, --labels and --head then say where files \
+            that have moved are now.
+            """))
+    var recipe: TextArgument?
+
+    @OptionGroup var preprocessor: PreprocessorOptions
+
+    func validate() throws {
         guard recipe == nil else {
             if !weights.isEmpty { throw ValidationError("--weight: the --recipe has the weights.") }
-            if !activations.isEmpty { throw ValidationError("--activation: the --recipe has the activations.") }
-            try NamedValue.check(headFiles.heads, option: "--head")
-            return try NamedValue.check(labels, option: "--labels")
+            if !named.activations.isEmpty { throw ValidationError("--activation: the --recipe has the activations.") }
+            return
         }
-        if base == nil { throw ValidationError("Missing expected argument '--base <base>'") }
-        for (option, values) in [("--labels", labels), ("--head", headFiles.heads), ("--weight", weights)] {
-            try NamedValue.check(values, option: option, among: names)
-        }
-        try NamedValue.checkActivations(activations, among: names)
-        for weight in weights where Double(weight.value)?.isFinite != true {
-            throw ValidationError("--weight \(weight.name)=\(weight.value): expected a finite number.")
-        }
+        if base == nil { throw ValidationError("Missing expected argument '--base <DIR>'") }
+        try named.checkNames()
+        try named.checkActivations()
+        try Named.check(weights, option: "--weight", among: named.names)
     }
 
     /// Opens the base and reads the adapters; warns of what a user should know of them.
     ///
     /// - Parameter force: whether the user insists, so that adapters of another base are used with a warning.
     func open(_ log: Logger, force: Bool) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
-        let checkpoint = try Checkpoint(folder: base ?? "", preprocessor: preprocessor.choice)
+        let checkpoint = try Checkpoint(folder: base?.text ?? "", preprocessor: preprocessor.choice)
         try MergedBase.refuse(checkpoint.folder)
         try ModelBundle.check(checkpoint, heads: [])
-        let opened = try adapters.enumerated().map { index, named in
-            try LongWork.report("reading adapters", index, of: adapters.count)
-            let adapter = try Adapter(
-                task: named.name, path: named.value, labels: labels.value(of: named.name),
-                headFile: headFiles.heads.value(of: named.name),
-                activation: activations.activation(of: named.name), base: checkpoint,
-                allowsOtherBase: force || otherBase.isAllowed)
+        let sources = named.sources
+        let opened = try sources.enumerated().map { index, source in
+            try LongWork.report("reading adapters", index, of: sources.count)
+            let adapter = try source.open(over: checkpoint, allowsOtherBase: force || named.otherBase.isAllowed)
             if adapter.hasPlaceholderNames {
                 log.warning(
-                    "\(named.name): no class names beside \(named.value); they will be LABEL_0, LABEL_1 ... (--labels)")
+                    """
+                    \(source.task): no class names beside \(source.path); they will be LABEL_0, LABEL_1 ... \
+                    (--labels)
+                    """)
             }
-            return WeightedAdapter(adapter, weight: weights.value(of: named.name).flatMap(Double.init) ?? 1)
+            let weight = weights.first { $0.name == source.task }?.value.value
+            return WeightedAdapter(adapter, weight: weight ?? 1)
         }
-        try otherBase.warn(of: opened.map(\.adapter), over: checkpoint, log)
+        try named.warn(of: opened.map(\.adapter), over: checkpoint, log)
         return (checkpoint, opened)
     }
-}
 
-/// The option that names heads that are kept apart from their adapters.
-struct HeadFileOption: ParsableArguments {
-    @Option(
-        name: .customLong("head"),
-        help: "A file with the head of an adapter that has none, as NAME=FILE.safetensors or .bin; may be repeated.")
-    var heads: [NamedValue] = []
-}
-
-/// The option that lets adapters be used over another base than they were trained over.
-struct OtherBaseOption: ParsableArguments {
-    @Flag(
-        name: .customLong("allow-other-base"),
-        help: "Use adapters even if their training.json tells that they were trained over other weights.")
-    var isAllowed = false
-
-    /// Warns of what a user should know of adapters. That one is used over another base is said even to those who want it
-    /// quiet, unless they asked for it by this option: --force has another purpose, too.
-    func warn(of adapters: [Adapter], over base: Checkpoint, _ log: Logger) throws {
-        for adapter in adapters {
-            for warning in try adapter.warnings(over: base) {
-                if warning == adapter.otherBase, !isAllowed {
-                    StandardStream.error.write("mergevit: warning: \(adapter.task): \(warning)\n")
-                } else {
-                    log.warning("\(adapter.task): \(warning)")
-                }
-            }
-        }
-    }
-}
-
-extension AdapterOptions {
-    /// Where preprocessing settings come from for a merge that is made again: the resize is the bundle's unless
+    /// Where preprocessing settings come from for a merge that is repeated: the resize is the bundle's unless
     /// specified.
     func choice(_ recipe: String) throws -> PreprocessorChoice {
         var choice = preprocessor.choice
@@ -129,65 +153,16 @@ extension AdapterOptions {
     /// The recipe in a file, with the files that have moved where they are now.
     func read(recipe path: String) throws -> Recipe {
         var recipe = try Recipe(contentsOf: path)
-        for (option, values) in [("--adapter", adapters), ("--labels", labels), ("--head", headFiles.heads)] {
+        for (option, values) in [("--adapter", named.adapters), ("--labels", named.labels), ("--head", named.heads)] {
             for value in values where !recipe.adapters.contains(value.name) {
                 let names = recipe.adapters.joined(separator: ", ")
                 throw ValidationError("\(option) \(value.name)=...: the recipe has no such adapter; it has \(names).")
             }
         }
-        if let base { recipe.move(base: base) }
-        for adapter in adapters { try recipe.move(adapter: adapter.name, to: adapter.value) }
-        for file in headFiles.heads { try recipe.move(adapter: file.name, head: file.value) }
-        for file in labels { try recipe.move(adapter: file.name, labels: file.value) }
+        if let base { recipe.move(base: base.text) }
+        for adapter in named.adapters { try recipe.move(adapter: adapter.name, to: adapter.value.text) }
+        for file in named.heads { try recipe.move(adapter: file.name, head: file.value.text) }
+        for file in named.labels { try recipe.move(adapter: file.name, labels: file.value.text) }
         return recipe
     }
-}
-
-/// An argument of the form NAME=VALUE.
-struct NamedValue: ExpressibleByArgument {
-    let name: String
-    let value: String
-
-    init?(argument: String) {
-        guard let sign = argument.firstIndex(of: "="), sign != argument.startIndex else { return nil }
-        name = String(argument[..<sign])
-        value = String(argument[argument.index(after: sign)...])
-        if value.isEmpty { return nil }
-    }
-
-    static var defaultCompletionKind: CompletionKind { .file() }
-
-    /// Checks that no name is given twice, and that all are among the adapters' names if those are given.
-    static func check(_ values: [NamedValue], option: String, among names: [String]? = nil) throws {
-        var seen: Set<String> = []
-        for value in values {
-            guard seen.insert(value.name).inserted else {
-                throw ValidationError("\(option) \(value.name)=... is given twice.")
-            }
-            if let names, !names.contains(value.name) {
-                throw ValidationError(
-                    "\(option) \(value.name)=...: there is no --adapter of that name"
-                        + (names.isEmpty ? "." : "; there are \(names.joined(separator: ", "))."))
-            }
-        }
-    }
-}
-
-extension NamedValue {
-    /// Checks the values of `--activation`.
-    static func checkActivations(_ values: [NamedValue], among names: [String]) throws {
-        try check(values, option: "--activation", among: names)
-        for value in values where HeadActivation(rawValue: value.value) == nil {
-            throw ValidationError(
-                "--activation \(value.name)=\(value.value): expected one of \(HeadActivation.names).")
-        }
-    }
-}
-
-extension [NamedValue] {
-    /// The activation given for a name, or nil.
-    func activation(of name: String) -> HeadActivation? { value(of: name).flatMap(HeadActivation.init) }
-
-    /// The value given for a name, or nil.
-    func value(of name: String) -> String? { first { $0.name == name }?.value }
 }

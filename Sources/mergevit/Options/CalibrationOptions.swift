@@ -6,45 +6,48 @@ import Workflows
 struct CalibrationOptions: ParsableArguments {
     @Option(
         name: .customLong("calibration"),
-        help: "Unlabelled images, as NAME=DIR for one task or DIR for all; may be repeated.")
-    var folders: [String] = []
+        help: .init("[NAME=]DIR", "Unlabelled images of one task, or for all tasks; may be repeated."))
+    var folderArguments: [TextArgument] = []
 
     @Option(
         name: .customLong("labelled"),
-        help: "Labelled images of a task to tune by, as NAME=DIR of class folders or NAME=FILE.csv; may be repeated.")
+        help: .init(
+            "NAME=DATA",
+            "Labelled images of a task to tune by: a folder with a folder per class, or a table; may be repeated."))
     var labelled: [NamedValue] = []
 
     @Flag(help: "Align each head with the merged backbone on the calibration images.")
     var align = false
 
-    @Option(help: "The rank of the alignment (default: full).")
+    @Option(help: .init("N", "Rank of the alignment (default: full)."))
     var alignRank: Int?
 
-    @Flag(help: "Choose the scale by the calibration images: by labels where they are known, else by agreement.")
+    @Flag(help: "Choose the scale on the calibration images: by labels where they are known, else by agreement.")
     var tune = false
 
-    @Flag(help: "As --tune, and try values of the method's other parameters that --set does not fix.")
+    @Flag(help: "Like --tune, and search the method's other parameters that --set does not give.")
     var tuneAll = false
 
     @Option(
-        help:
-            "Find the fewest groups of tasks that keep all but this percentage of each single adapter's labels; aligns."
-    )
+        help: .init(
+            "PERCENT",
+            """
+            Find the fewest groups of tasks such that each task keeps all but PERCENT of its single adapter's labels; \
+            implies --align.
+            """))
     var maxDrop: Double?
 
-    @Option(help: "How many threads compute images (1...256; default: the processors available to the process).")
-    var threads: Int?
+    @OptionGroup var threads: ThreadOption
+
+    /// The folders of images.
+    var folders: [String] { folderArguments.map(\.text) }
 
     func validate() throws {
-        try RawArguments.checkText(folders + labelled.flatMap { [$0.name, $0.value] })
         try NamedValue.check(labelled, option: "--labelled")
         guard !isUsed || isGiven else {
             throw ValidationError("--align, --tune, --tune-all and --max-drop need --calibration.")
         }
         guard labelled.isEmpty || isTuned else { throw ValidationError("--labelled needs --tune.") }
-        if let threads, !(1...256).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 256, not \(threads).")
-        }
         if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
             throw ValidationError("--max-drop must be from 0 to 100, not \(maxDrop).")
         }
@@ -66,7 +69,7 @@ struct CalibrationOptions: ParsableArguments {
 
     /// A folder for one task; nil for one for all, whose path may hold a = behind a slash.
     private static func named(_ folder: String) -> NamedValue? {
-        NamedValue(argument: folder).flatMap { $0.name.contains("/") ? nil : $0 }
+        (try? NamedValue(argument: folder)).flatMap { $0.name.contains("/") ? nil : $0 }
     }
 
     /// Whether there is anything to do with calibration images.
@@ -93,12 +96,12 @@ struct CalibrationOptions: ParsableArguments {
     func settings(tasks: [String]) -> CalibrationSettings {
         CalibrationSettings(
             folders: Dictionary(tasks.map { ($0, places(of: $0)) }) { $1 },
-            labelled: Dictionary(labelled.map { ($0.name, $0.value) }) { $1 },
+            labelled: Dictionary(labelled.map { ($0.name, $0.value.text) }) { $1 },
             alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, threads: usedThreads)
     }
 
     /// How many images are computed at the same time.
-    var usedThreads: Int { threads ?? LabelModelOptions.availableCores }
+    var usedThreads: Int { threads.count }
 
     /// Sets where the images of a recipe are now, as far as the options say.
     func move(_ recipe: inout Recipe) throws {
@@ -111,7 +114,7 @@ struct CalibrationOptions: ParsableArguments {
     private func places(of task: String) -> [String] {
         folders.compactMap { folder in
             guard let named = Self.named(folder) else { return folder }
-            return named.name == task ? named.value : nil
+            return named.name == task ? named.value.text : nil
         }
     }
 }

@@ -4,11 +4,17 @@ import ArgumentParser
 /// The option that splits the tasks into groups with a backbone each.
 struct GroupOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
-            "Merge groups of tasks into backbones of their own, all in one bundle: a,b+c,d.",
-            discussion: "Every adapter stands in exactly one group. Each group's backbone sees each image once.",
-            valueName: "tasks"))
-    var groups: String?
+        name: .customLong("groups"),
+        help: .init(
+            "TASKS",
+            """
+            Merge these groups of tasks into a backbone each, all in one bundle, as in a,b+c,d: every task is in \
+            exactly one group.
+            """))
+    var argument: TextArgument?
+
+    /// The groups as they were given.
+    var groups: String? { argument?.text }
 
     /// The names of each group's tasks; all in one without the option.
     ///

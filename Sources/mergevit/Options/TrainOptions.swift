@@ -1,47 +1,39 @@
 import ArgumentParser
 import Compute
 import Datasets
-import Labelling
+import Files
 import Training
 import VisionTransformers
 import Workflows
 
-/// The options of `train` about the images.
+/// The images of `train`.
 struct TrainDataOptions: ParsableArguments {
-    @Option(
-        help: """
-            Labelled images: DIR/{train,val}/<class>/..., DIR/<class>/..., or a CSV or TSV with the columns path and label, or \
-            one that label wrote.
-            """)
-    var data: String
-
     @OptionGroup var reading: LabelledReadingOptions
 
     @Flag(
         name: .customLong("multi-label"),
         help: """
-            An image may have any number of labels: the data are a table whose label cells hold labels joined by |, or \
-            nothing. Trains a sigmoid for each label by binary cross entropy.
+            An image may have any number of labels: DATA is a table whose label cells hold labels joined by |, or \
+            nothing. Trains a sigmoid per label with binary cross entropy.
             """)
     var isMultiLabel = false
 
-    @Option(help: "With --multi-label: what stands between the labels of a cell (default: |).")
-    var labelSeparator: String?
+    @Option(help: .init("TEXT", "Separator of the labels in a cell, with --multi-label (default: |)."))
+    var labelSeparator: SeparatorArgument?
 
-    @Option(help: "Validation images: DIR/<class>/..., or a CSV or TSV.")
-    var valData: String?
+    @Option(help: .init("DATA", "Validation images: DIR/<class>/..., or a CSV or TSV."))
+    var valData: PathArgument?
 
-    @Option(help: "The part of each class that is held back for validation, if there are no others (default: 0.1).")
+    @Option(help: .init("P", "Share of each class held out for validation, if there are no others (default: 0.1)."))
     var valFraction: Double?
 
-    @Option(help: "Random changes of training images: none, crop, flip or crop+flip (default: all that there are).")
+    @Option(help: .init("CHANGES", "Random changes of training images (default: all that apply)."))
     var augment: Augment?
 
-    @Option(help: "The smallest part of the area that a crop keeps.")
+    @Option(help: .init("P", "Smallest share of the area that a random crop keeps."))
     var cropArea = Augmentation.usualSmallestArea
 
-    @Option(help: "The most memory for decoded training images, in MiB.")
-    var imageMemory = 4096
+    @OptionGroup var memory: ImageMemoryOption
 
     @Flag(help: "Stop at an image that cannot be used, instead of leaving it out.")
     var strict = false
@@ -64,29 +56,25 @@ struct TrainDataOptions: ParsableArguments {
         guard valData == nil || valFraction == nil else {
             throw ValidationError("--val-data has the validation images, --val-fraction holds some back: give one.")
         }
-        if let labelSeparator {
-            guard isMultiLabel else { throw ValidationError("--label-separator needs --multi-label.") }
-            try SeparatorArgument.check(labelSeparator)
+        guard labelSeparator == nil || isMultiLabel else {
+            throw ValidationError("--label-separator needs --multi-label.")
         }
         guard cropArea > 0, cropArea <= 1 else {
             throw ValidationError("--crop-area must be above 0 and at most 1, not \(cropArea).")
         }
-        guard (1...1 << 24).contains(imageMemory) else {
-            throw ValidationError("--image-memory must be from 1 to \(1 << 24), not \(imageMemory).")
-        }
     }
 
-    /// Lists the images.
-    func list(_ task: String, seed: UInt64) throws -> TrainingData {
+    /// Lists the images of a folder or table.
+    func list(_ path: BytePath, _ task: String, seed: UInt64) throws -> TrainingData {
         let validation: TrainingData.Validation =
-            if let valData { .data(RawArguments.path(valData)) } else if let valFraction {
+            if let valData { .data(valData.path) } else if let valFraction {
                 .fraction(valFraction)
             } else { .usual }
-        let path = RawArguments.path(data)
         let reading = reading.reading(task)
         guard isMultiLabel else { return try TrainingData(path, validation: validation, reading, seed: seed) }
         return try TrainingData(
-            multiLabel: path, separator: labelSeparator ?? MultiLabelImages.usualSeparator, validation: validation,
+            multiLabel: path, separator: labelSeparator?.text ?? MultiLabelImages.usualSeparator,
+            validation: validation,
             reading, seed: seed)
     }
 
@@ -112,41 +100,45 @@ struct TrainDataOptions: ParsableArguments {
     }
 }
 
-/// The options of `train` about what is trained.
+/// What `train` trains.
 struct TrainAdapterOptions: ParsableArguments {
-    @Flag(help: "Train the head alone; the backbone's features are computed once.")
+    @Flag(help: "Train only the head; the backbone's features are computed once.")
     var headOnly = false
 
-    @Option(help: "LoRA's rank (default: 16).")
+    @Option(help: .init("N", "Rank of LoRA (default: 16)."))
     var rank: Int?
 
-    @Option(help: "LoRA's alpha; the update's scale is alpha / rank (default: the rank).")
+    @Option(help: .init("A", "Alpha of LoRA; the update is scaled by alpha / rank (default: the rank)."))
     var alpha: Double?
 
     @Flag(help: "Scale by alpha / sqrt(rank) instead (rsLoRA).")
     var rslora = false
 
-    @Option(help: "The part of an update's inputs that is dropped in training (default: 0).")
+    @Option(help: .init("P", "Share of an update's inputs that is dropped in training (default: 0)."))
     var dropout: Double?
 
     @Option(
-        help: """
-            What is updated, separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, mlp, \
-            all-linear (default: query,value).
-            """)
-    var targets: String?
+        help: .init(
+            "LIST",
+            """
+            Modules to adapt, separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, \
+            mlp, all-linear (default: query,value).
+            """))
+    var targets: TextArgument?
 
-    @Option(help: "The layers, such as 0-5,8 (default: all).")
-    var layers: String?
+    @Option(help: .init("LIST", "Layers to adapt, as in 0-5,8 (default: all)."))
+    var layers: TextArgument?
 
     @Option(
-        help: """
-            How the frozen backbone is computed, also for --head-only: f32 or bf16, which is about twice as fast on \
-            processors that have instructions for it (default: f32).
-            """)
+        help: .init(
+            "PRECISION",
+            """
+            Number format of the frozen backbone, also for --head-only; bf16 is about twice as fast on processors that \
+            have instructions for it (default: f32).
+            """))
     var precision: OperandType?
 
-    @Option(name: .customLong("key-names"), help: "Whose names modules have (default: transformers5).")
+    @Option(name: .customLong("key-names"), help: .init("LIBRARY", "Module names to use (default: transformers5)."))
     var names: MergeOutputOptions.Names?
 
     func validate() throws {
@@ -158,9 +150,7 @@ struct TrainAdapterOptions: ParsableArguments {
         if headOnly, let first = given.first(where: \.1) {
             throw ValidationError("\(first.0) is about the adapter, of which --head-only trains none.")
         }
-        if let rank, !(1...65536).contains(rank) {
-            throw ValidationError("--rank must be from 1 to 65536, not \(rank).")
-        }
+        try check("--rank", rank, in: 1...65536)
         if let alpha, !(alpha.isFinite && alpha > 0) { throw ValidationError("--alpha must be above 0, not \(alpha).") }
         if let dropout, !(dropout >= 0 && dropout < 1) {
             throw ValidationError("--dropout must be from 0 to below 1, not \(dropout).")
@@ -172,7 +162,7 @@ struct TrainAdapterOptions: ParsableArguments {
     var lora: TrainingJob.LoRA? {
         get throws {
             guard !headOnly else { return nil }
-            var lora = try TrainingJob.LoRA(targets: targets ?? "query,value", layers: layers)
+            var lora = try TrainingJob.LoRA(targets: targets?.text ?? "query,value", layers: layers?.text)
             lora.rank = rank ?? lora.rank
             lora.alpha = alpha
             lora.isRankStabilized = rslora
@@ -182,67 +172,62 @@ struct TrainAdapterOptions: ParsableArguments {
     }
 }
 
-/// The options of `train` about how the run goes.
+/// How a training run goes.
 struct TrainRunOptions: ParsableArguments {
-    @Option(help: "How often every training image is seen (default: 12; with --head-only 120).")
+    @Option(help: .init("N", "Number of passes over the training images (default: 12; with --head-only 120)."))
     var epochs: Int?
 
-    @Option(help: "Images of one optimiser step.")
+    @Option(help: .init("N", "Number of images per optimiser step."))
     var batchSize = 64
 
-    @Option(help: "The largest learning rate (default: 0.003; with --head-only 0.01).")
+    @Option(help: .init("RATE", "Largest learning rate (default: 0.003; with --head-only 0.01)."))
     var lr: Double?
 
-    @Option(help: "AdamW's weight decay (default: 0.01; with --head-only 0.1).")
+    @Option(help: .init("DECAY", "Weight decay of AdamW (default: 0.01; with --head-only 0.1)."))
     var weightDecay: Double?
 
-    @Option(help: "The part of all steps in which the learning rate rises.")
+    @Option(help: .init("P", "Share of all steps in which the learning rate rises."))
     var warmup = 0.05
 
-    @Option(help: "How the learning rate goes on: cosine or constant.")
+    @Option(help: .init("SHAPE", "Learning rate after the warm-up."))
     var schedule = LearningRateSchedule.Shape.cosine
 
     @Option(
-        help: """
-            How much of the target is spread over all classes (default: 0.05; with --head-only 0.4; with --multi-label \
-            0).
-            """)
+        help: .init(
+            "P",
+            "Share of the target spread over all classes (default: 0.05; with --head-only 0.4; with --multi-label 0)."))
     var labelSmoothing: Double?
-
-    @Option(help: "What initial values, order, augmentation and dropout are drawn from.")
-    var seed: UInt64 = 0
 
     @Flag(
         help: """
-            Weigh the loss so that every class counts the same, however many images it has; with --multi-label so that \
-            a label's presence counts as much as its absence.
+            Weight the loss so that every class counts the same, however many images it has; with --multi-label, so \
+            that the presence of a label counts as much as its absence.
             """)
     var balance = false
 
-    @Option(help: "The most optimiser steps.")
+    @Option(help: .init("N", "Stop after this many optimiser steps."))
     var maxSteps: Int?
 
-    @Option(help: "Stop after so many epochs without improvement on the validation images.")
+    @Option(help: .init("N", "Stop after N epochs without improvement on the validation images."))
     var earlyStop: Int?
 
     @Option(
-        help: """
-            Which epoch is written: the best on the validation images, or the last (default: best; with --head-only last, \
+        help: .init(
+            "EPOCH",
+            """
+            Write the epoch that is best on the validation images, or the last (default: best; with --head-only last, \
             unless --early-stop is given).
-            """)
+            """))
     var keep: KeptEpoch?
 
+    @Option(help: .init("N", "Seed of initial values, order, augmentation and dropout."))
+    var seed: UInt64 = 0
+
     func validate() throws {
-        func check(_ option: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
-            if let value, !range.contains(value) {
-                throw ValidationError(
-                    "\(option) must be from \(range.lowerBound) to \(range.upperBound), not \(value).")
-            }
-        }
-        try check("--epochs", epochs, 1...1_000_000)
-        try check("--batch-size", batchSize, 1...65536)
-        try check("--max-steps", maxSteps, 1...1_000_000_000)
-        try check("--early-stop", earlyStop, 1...1_000_000)
+        try check("--epochs", epochs, in: 1...1_000_000)
+        try check("--batch-size", batchSize, in: 1...65536)
+        try check("--max-steps", maxSteps, in: 1...1_000_000_000)
+        try check("--early-stop", earlyStop, in: 1...1_000_000)
         if earlyStop != nil, keep == .last {
             throw ValidationError("--early-stop ends after the best epoch; --keep last does not go with it.")
         }
@@ -256,7 +241,7 @@ struct TrainRunOptions: ParsableArguments {
         }
     }
 
-    /// Puts them in the place of a job's usual ones.
+    /// Replaces a job's defaults.
     func apply(to job: inout TrainingJob) {
         job.weightDecay = weightDecay ?? job.weightDecay
         job.labelSmoothing = labelSmoothing ?? job.labelSmoothing

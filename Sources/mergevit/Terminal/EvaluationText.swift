@@ -1,5 +1,4 @@
 import Evaluation
-import Labelling
 import Reports
 import VisionTransformers
 

@@ -3,39 +3,39 @@ import Datasets
 import Files
 import Labelling
 
-/// What the command answers to its caller.
+/// The exit codes of the command.
 enum Exit {
     /// Everything was labelled.
     static let allWell: Int32 = 0
     /// More inputs have no labels than --max-failed allows; their rows say why.
     static let someFailed: Int32 = 1
-    /// The command line makes no sense.
+    /// The command line is invalid.
     static let usage: Int32 = 2
     /// The model, the inputs or the output cannot be used.
     static let unusable: Int32 = 3
-    /// A model is not as accurate as was asked for.
+    /// A model is less accurate than was asked for.
     static let notAccurateEnough: Int32 = 4
 }
 
 /// Turns whatever a command throws into words on stderr and an exit code. Nothing else does.
 enum Failure {
-    /// Reports the error and gives the code to exit with.
-    static func report(_ error: any Error) -> Int32 {
+    /// Reports the error of a command and gives the code to exit with.
+    static func report(_ error: any Error, of command: any ParsableCommand.Type) -> Int32 {
         switch error {
         case let code as ExitCode: return code.rawValue
         case OutputError.closed: return Exit.allWell
         case is UnknownTask, LabellingError.options:
-            say(Array("\(error)".utf8))
+            say(Array(description(of: error).utf8))
             return Exit.usage
         default: break
         }
-        switch MergeVit.exitCode(for: error) {
+        switch command.exitCode(for: error) {
         case .success:
-            StandardStream.output.write(MergeVit.fullMessage(for: error) + "\n")
+            StandardStream.output.write(command.fullMessage(for: error) + "\n")
             return Exit.allWell
         case .validationFailure:
             let prefix = "Error: "
-            let message = MergeVit.fullMessage(for: error)
+            let message = command.fullMessage(for: error)
             // The parser speaks of arguments as it was given them, in strings that stand for bytes.
             say(RawArguments.bytes(of: message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message))
             return Exit.usage

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Finds arguments that the parser would take for a wish for help, though they are names of files.
+/// Finds arguments that the parser would take for a request for help, though they are names of files.
 ///
-/// The parser looks for `-h` in everything that begins with one dash, and prints the help to stdout with exit code 0: with
-/// `label * > labels.csv` and a file `-dash.jpg` the table would hold the help.
+/// The parser looks for `-h` in everything that begins with one dash, and prints the help to stdout with exit code 0:
+/// with `label * > labels.csv` and a file `-dash.jpg` the table would hold the help.
 enum HelpFlag {
     /// What is wrong with the first such argument; nil without any.
     static func mistake(in arguments: [String]) -> String? {

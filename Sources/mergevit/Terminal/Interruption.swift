@@ -1,7 +1,6 @@
 import ArgumentParser
 import Files
 import Glibc
-import Labelling
 import Synchronization
 
 /// What SIGINT and SIGTERM do: by default they end the command with 128 + their number and a line on stderr.

@@ -5,8 +5,8 @@ import Labelling
 /// Command-line arguments as bytes, which need not be UTF-8, carried through the argument parser's strings.
 ///
 /// Swift's own `CommandLine.arguments` repairs what is not UTF-8, and a repaired name is no longer the file's. Here a
-/// byte outside well-formed UTF-8 travels as a private-use scalar, U+10F800 + byte, and so do the bytes of such a scalar
-/// itself if an argument really holds one; the way back is exact for every argument.
+/// byte outside well-formed UTF-8 travels as a private-use scalar, U+10F800 + byte, and so do the bytes of such a
+/// scalar itself if an argument really holds one; the way back is exact for every argument.
 enum RawArguments {
     private static let base: UInt32 = 0x10F800
 

@@ -1,4 +1,3 @@
-import Labelling
 import Logging
 
 /// Standard error as a command shows its progress on it: a status line, and lines that stay.

@@ -1,6 +1,5 @@
 import Evaluation
 import Files
-import Labelling
 import Logging
 import Tensors
 import Training
@@ -47,7 +46,7 @@ struct StudyDisplay {
         case .trained(let task, _, let kept, let output):
             training?.display.finish()
             training = nil
-            status.say(TrainDisplay.summary(task, output, kept: kept, epochs: kept?.epoch ?? 0, skipped: 0).dropLast())
+            status.say(TrainDisplay.summary(task, output, kept: kept, epochs: kept?.epoch ?? 0, skipped: 0))
         case .resumed(let done, let total): status.say("\(done) of \(total) results are there")
         case .working(let tasks, let method, let done, let left):
             let now = status.elapsed

@@ -1,10 +1,9 @@
 import Evaluation
-import Labelling
 
 /// What `study` says on stdout.
 enum StudyText {
-    /// A line for each method and number of tasks, in percent: how much of the single adapters' accuracy is kept, on average and
-    /// at worst, and how often a merge is above the task's head alone.
+    /// A line for each method and number of tasks, in percent: how much of the single adapters' accuracy is kept, on
+    /// average and at worst, and how often a merge is above the task's head alone.
     static func table(_ study: Study) -> String {
         var rows = [["method", "tasks", "merges", "kept", "worst", "above head-only"]]
         for variant in study.variants {

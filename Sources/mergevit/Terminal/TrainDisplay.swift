@@ -1,4 +1,3 @@
-import Labelling
 import Logging
 import Training
 
@@ -64,7 +63,7 @@ struct TrainDisplay {
             text += ": epoch \(kept.epoch) of \(epochs)" + (accuracy.map { ", \($0)" } ?? "")
         }
         if skipped > 0 { text += "; \(skipped) image\(skipped == 1 ? "" : "s") left out" }
-        return text + "\n"
+        return text
     }
 
     private mutating func show(_ name: String, _ done: Int, of total: Int) {

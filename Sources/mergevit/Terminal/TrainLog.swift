@@ -1,6 +1,5 @@
 import Files
 import Glibc
-import Labelling
 import Tensors
 import Training
 

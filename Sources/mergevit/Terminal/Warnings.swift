@@ -1,4 +1,3 @@
-import Labelling
 import Logging
 
 /// Notices and warnings on stderr, one a line.

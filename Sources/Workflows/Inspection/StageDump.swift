@@ -1,14 +1,13 @@
 import Datasets
 import Files
-import Images
-import Labelling
+package import Images
 import Tensors
-import VisionTransformers
+package import VisionTransformers
 
 /// What each stage makes of one image.
-enum StageDump {
+package enum StageDump {
     /// What sees the image.
-    enum Model {
+    package enum Model {
         case bundle(String)
         case base(String)
     }
@@ -16,7 +15,7 @@ enum StageDump {
     /// Runs one image through a model and writes the stages.
     ///
     /// - Throws: errors of the model; `ModelError` naming the image when it cannot be used.
-    static func write(
+    package static func write(
         model source: Model, image: String, preprocessor: PreprocessorChoice, decoding: DecodingOptions, to path: String
     ) throws {
         let (groups, configuration, preprocessing, heads) = try open(source, preprocessor)

@@ -3,16 +3,16 @@ import Files
 import Labelling
 import Tensors
 
-/// The inputs that a run of `label` is about: all of them, or a shard's.
-struct RunPart {
+/// The inputs that a run of `label` is about: all of them, or those of a shard.
+struct LabellingRange {
     /// The inputs.
     let source: InputSource
     private let shard: Shard?
     private let survey: InputSurvey?
 
     /// Finds a shard's part of the inputs; nil when `isStopped` says so meanwhile.
-    init?(_ source: InputSource, _ options: ShardOptions, isStopped: () -> Bool) throws {
-        shard = options.part
+    init?(_ source: InputSource, shard: Shard?, isStopped: () -> Bool) throws {
+        self.shard = shard
         guard let shard else {
             (self.source, survey) = (source, nil)
             return
@@ -24,7 +24,7 @@ struct RunPart {
         self.source = part
     }
 
-    /// All that the rows' file depends on: of a shard also which it is of what inputs.
+    /// Everything that the rows' file depends on; for a shard, also which part of which inputs it is.
     func binding(_ settings: RowSettings) -> JSONObject {
         var binding = settings.json
         guard let shard, let survey else { return binding }

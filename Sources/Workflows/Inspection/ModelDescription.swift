@@ -1,16 +1,16 @@
 import Adapters
-import Files
+package import Files
 import Glibc
 import Images
 import Tensors
 import VisionTransformers
 
 /// What a folder or file is, as JSON and as text.
-enum ModelDescription {
+package enum ModelDescription {
     /// Describes a bundle, a checkpoint, an adapter or a safetensors file, whichever it is.
     ///
     /// - Throws: `ModelError`, `FileError` or `ImageError` when it is none of them, or not a sound one.
-    static func of(_ path: String) throws -> JSON {
+    package static func of(_ path: String) throws -> JSON {
         func has(_ name: String) -> Bool { access("\(path)/\(name)", F_OK) == 0 }
         if ModelBundle.isBundle(path) { return try bundle(path) }
         if has("adapter_config.json") || AdapterDescription.weightNames.contains(where: has) {
@@ -116,7 +116,7 @@ enum ModelDescription {
     }
 
     /// The description for people: one fact a line, long lists cut.
-    static func text(_ value: JSON) -> String {
+    package static func text(_ value: JSON) -> String {
         var lines: [String] = []
         for (key, value) in value.objectValue?.members ?? [] { write(key, value, indent: "", to: &lines) }
         return lines.joined(separator: "\n") + "\n"

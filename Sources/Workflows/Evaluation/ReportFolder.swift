@@ -1,13 +1,12 @@
 import Adapters
 import Evaluation
-import Files
+package import Files
 import Glibc
-import Labelling
 import Tensors
 import VisionTransformers
 
 /// The folder of a report, which appears whole or not at all.
-final class ReportFolder: Sendable {
+package final class ReportFolder: Sendable {
     /// All that a report's folder can hold.
     private static let names: Set = [
         "metrics.json", "metrics.csv", "predictions.csv", "disagreements.csv", "report.html",
@@ -16,28 +15,27 @@ final class ReportFolder: Sendable {
 
     /// Begins a report at `path`.
     ///
-    /// - Throws: `ModelError` when something is there already that may not, or is not to be, replaced, or the disk
-    ///   refuses.
-    init(_ path: String, replaces: Bool) throws {
+    /// - Throws: `ModelError` when something exists there that may not, or is not to be, replaced, or the disk refuses.
+    package init(_ path: String, replaces: Bool) throws {
         if replaces { try ReportFolder.checkIsReport(path) }
         folder = try AtomicFolder(path, replaces: replaces, marker: "metrics.json", kind: "a report")
     }
 
     /// Opens one of its files for rows that come one by one.
-    func open(_ name: String) throws -> OutputFile { try OutputFile.replacing(BytePath(folder.path(name))) }
+    package func open(_ name: String) throws -> OutputFile { try OutputFile.replacing(BytePath(folder.path(name))) }
 
     /// Writes one of its files.
-    func write(_ name: String, _ text: String) throws { try folder.write(name, text) }
+    package func write(_ name: String, _ text: String) throws { try folder.write(name, text) }
 
     /// Writes one of its files.
-    func write(_ name: String, bytes: [UInt8]) throws { try folder.write(name, bytes: bytes) }
+    package func write(_ name: String, bytes: [UInt8]) throws { try folder.write(name, bytes: bytes) }
 
     /// Gives the folder its name.
-    func commit() throws { try folder.commit() }
+    package func commit() throws { try folder.commit() }
 
     /// Removes what is unfinished; whether there was something. Safe to call from any thread.
     @discardableResult
-    func discard() -> Bool { folder.discard() }
+    package func discard() -> Bool { folder.discard() }
 
     /// A folder is replaced only if it holds nothing but what an earlier report has.
     private static func checkIsReport(_ path: String) throws {

@@ -1,0 +1,55 @@
+import Files
+import Images
+import Labelling
+import Tensors
+import VisionTransformers
+
+/// Everything but the inputs that the rows of `label` depend on: a run resumes an earlier one only if these are equal.
+///
+/// An option that changes rows has its line here, and nowhere else. The journal and the manifest keep the settings
+/// under the names of the options.
+struct RowSettings {
+    /// The version of this program.
+    let version: String
+    let rows: RowOptions
+    let decoding: DecodingOptions
+    /// `BundleDigest` of the model.
+    let bundle: String
+    let precision: ComputePrecision
+    let resize: ResizeBackend
+
+    /// The threshold, or those of single tasks with it.
+    private var threshold: JSON {
+        let all = rows.threshold.map(JSON.double) ?? .null
+        guard !rows.thresholds.isEmpty else { return all }
+        let single = rows.thresholds.sorted { $0.key < $1.key }
+        return .array([all] + single.map { .object([$0.key: .double($0.value)]) })
+    }
+
+    /// The settings by name, as the journal keeps them.
+    var json: JSONObject {
+        [
+            "version": .string(version),
+            "model (SHA-256)": .string(bundle),
+            "--format": .string(rows.format.rawValue),
+            "--layout": .string(rows.layout.rawValue),
+            "--scores": .string(rows.scores.rawValue),
+            "--top-k": .int(rows.topK),
+            "--all-scores": .bool(rows.allScores),
+            "--tasks": rows.tasks.map { .array($0.map(JSON.string)) } ?? .null,
+            "--threshold": threshold,
+            "--label-separator": .string(rows.labelSeparator),
+            "--csv-safe": .bool(rows.guardsFormulas),
+            "--absolute": .bool(rows.currentFolder != nil),
+            "--alpha": .string(decoding.alpha.rawValue),
+            "--max-pixels": .int(decoding.maximumPixels),
+            "--fast-decode": .bool(decoding.isFast),
+            // What the bundle says unless the option does.
+            "--resize": .string(resize.rawValue),
+            // What auto stands for, which is another one on another processor.
+            "--precision": .string(precision.rawValue),
+            // Relative names mean other files elsewhere.
+            "folder": (try? BytePath.currentFolder()).map { .string($0.description) } ?? .null,
+        ]
+    }
+}

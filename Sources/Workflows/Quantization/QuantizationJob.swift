@@ -1,0 +1,124 @@
+import Adapters
+import Datasets
+import Files
+import Images
+import Tensors
+package import VisionTransformers
+
+/// Rounds a merged model to eight bits for some images, and compares its labels with those before on others.
+package struct QuantizationJob {
+    /// The bundle's folder.
+    package let bundle: String
+    /// Folders of images, each searched with all below it.
+    package let folders: [String]
+    /// How many images are rounded for.
+    package let images: Int
+    /// The folder to write.
+    package let output: String
+    /// Whether a bundle that exists is replaced.
+    package let replaces: Bool
+    /// How many images are computed at the same time.
+    package let threads: Int
+
+    /// Rounds a bundle for images.
+    package init(bundle: String, folders: [String], images: Int, output: String, replaces: Bool, threads: Int) {
+        (self.bundle, self.folders, self.images) = (bundle, folders, images)
+        (self.output, self.replaces, self.threads) = (output, replaces, threads)
+    }
+
+    /// What came of it.
+    package struct Outcome {
+        /// How many images the model was rounded for.
+        package let images: Int
+        /// How many labels are kept; nil where the processor has no int8, and of a bundle without tasks.
+        package let agreement: Int8Agreement?
+        /// Whether labels were compared on other images than it was rounded for.
+        package let isComparedOnOthers: Bool
+    }
+
+    /// How many pictures labels are compared on for each that is rounded for: enough to tell 99 % of them from 98.
+    private static let others = 4
+
+    /// Pictures to round for, and those to compare labels on.
+    private struct Pictures {
+        var measured: [RGBImage] = []
+        var compared: [RGBImage] = []
+    }
+
+    /// Rounds the bundle and writes it.
+    ///
+    /// - Parameters:
+    ///   - begin: given what removes the unfinished output; called once, before images are read.
+    ///   - warn: told what a user should know.
+    /// - Throws: `ModelError` and other errors of the bundle, the images and the output.
+    package func run(
+        begin: (_ discard: @escaping @Sendable () -> Bool) -> Void, warn: (String) -> Void
+    ) throws -> Outcome {
+        // The folder first: a place that cannot be written should be reported before images are read.
+        let folder = try AtomicFolder(output, replaces: replaces)
+        begin { folder.discard() }
+        do {
+            let bundle = try ModelBundle(folder: bundle)
+            try ModelBundle.check(bundle.backbone, heads: bundle.heads)
+            let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
+            let pictures = try pictures(preparer, warn)
+            let agreement = try round(bundle, preparer, pictures, to: folder)
+            try folder.commit()
+            return Outcome(
+                images: pictures.measured.count, agreement: agreement,
+                isComparedOnOthers: !pictures.compared.isEmpty)
+        } catch {
+            folder.discard()
+            throw error
+        }
+    }
+
+    /// As many pictures of each folder as of the others, spread evenly over it, and more between them.
+    private func pictures(_ preparer: PatchPreparer, _ warn: (String) -> Void) throws -> Pictures {
+        var result = Pictures()
+        let folders = try folders.map { try CalibrationReader.trainingFolder($0, warn) }
+        for (index, folder) in folders.enumerated() {
+            let share = max(images * (index + 1) / folders.count - images * index / folders.count, 1)
+            let prepared = try LongWork.part("reading folders", index, of: folders.count) {
+                try PreparedImages([BytePath(folder)], preparer: preparer, spread: (1 + Self.others) * share)
+            }
+            if let first = prepared.skipped.first {
+                warn("\(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)")
+            }
+            guard !prepared.pictures.isEmpty else { throw ModelError(folder, "expected images, found none") }
+            let count = prepared.pictures.count
+            let measured = Set((0..<min(share, count)).map { $0 * count / min(share, count) })
+            for (index, picture) in prepared.pictures.enumerated() {
+                if measured.contains(index) { result.measured.append(picture) } else { result.compared.append(picture) }
+            }
+        }
+        return result
+    }
+
+    /// Rounds the bundle and writes it, with how many labels it keeps where the processor can tell.
+    private func round(
+        _ bundle: ModelBundle, _ preparer: PatchPreparer, _ pictures: Pictures, to folder: AtomicFolder
+    ) throws -> Int8Agreement? {
+        let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
+        let roundings = try bundle.groups.map { group in
+            try QuantizedBackbone(
+                group.backbone, configuration: configuration, imageSize: configuration.inputSize(preprocessing),
+                images: pictures.measured.count, threads: threads
+            ) { image, patches in
+                preparer.writePatches(of: pictures.measured[image], into: patches)
+            }
+        }
+        try QuantizedBundle.copy(bundle, to: folder)
+        try QuantizedBundle.write(roundings, of: bundle, nil, to: folder)
+        guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else { return nil }
+        let compared = pictures.compared.isEmpty ? pictures.measured : pictures.compared
+        let agreement = try Int8Agreement(
+            of: ModelBundle(folder: folder.path(".")).model(threads: threads, precision: .int8),
+            with: bundle.model(threads: threads), images: compared.count, threads: threads
+        ) { image, patches in
+            preparer.writePatches(of: compared[image], into: patches)
+        }
+        try QuantizedBundle.write(roundings, of: bundle, agreement, to: folder)
+        return agreement
+    }
+}

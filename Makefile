@@ -11,7 +11,7 @@ SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/
 SHELL = /bin/sh
 
 .PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers \
-	merge-table train-samples sample-images install clean
+	merge-table train-samples sample-images install uninstall clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -98,9 +98,11 @@ sample-images: deps ## draw samples/images again
 	clang -O2 samples/draw/*.c -lpng -ljpeg -lm -o out/draw-samples
 	out/draw-samples samples/images
 
-install: build ## install the command under PREFIX
-	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 $(BIN) "$(DESTDIR)$(PREFIX)/bin/mergevit"
+install: build ## install the command, its completions and manual pages under PREFIX (and DESTDIR)
+	scripts/install "$(BIN)" "$(DESTDIR)$(PREFIX)"
+
+uninstall: ## remove what make install installed
+	scripts/install --remove "$(DESTDIR)$(PREFIX)"
 
 clean: ## remove what was built
 	rm -rf .build Benchmarks/.build out

@@ -17,6 +17,8 @@ struct MergeVit: ParsableCommand {
 
     /// The version.
     static let versionNumber = "0.2.0"
+    /// The day of its release, as in CHANGELOG.md.
+    static let versionDate = "2026-11-29"
 
     static func main() {
         // Without the libraries' own clean-up: OpenBLAS waits there for its threads, for ever if they got no memory.
@@ -37,6 +39,11 @@ struct MergeVit: ParsableCommand {
         Interruption.ignoreBrokenPipes()
         BLASThreads.limit()
         let arguments = RawArguments.current()
+        let version = (number: versionNumber, date: versionDate)
+        if let answer = ShellRequest.answer(arguments, version: version, description: _dumpHelp) {
+            StandardStream.output.write(RawArguments.bytes(of: answer))
+            return Exit.allWell
+        }
         if MethodList.isAsked(arguments) {
             StandardStream.output.write(MethodList.text)
             return Exit.allWell

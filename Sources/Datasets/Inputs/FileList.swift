@@ -1,5 +1,39 @@
-import Files
+package import Files
 import Glibc
+
+/// A list of paths to read: where it is, and what stands between its entries.
+package struct FileListSource: Sendable, Equatable {
+    /// Where the list comes from.
+    package enum Place: Sendable, Equatable {
+        case standardInput
+        case file(BytePath)
+    }
+
+    /// What stands between two entries.
+    package enum Separator: UInt8, Sendable, CustomStringConvertible {
+        case newline = 0x0A
+        case nul = 0x00
+
+        /// The separator as a word in a message.
+        package var description: String {
+            switch self {
+            case .newline: "line"
+            case .nul: "NUL-ended entry"
+            }
+        }
+    }
+
+    /// Where the list comes from.
+    package let place: Place
+    /// What stands between two entries.
+    package let separator: Separator
+
+    /// A list of paths.
+    package init(_ place: Place, separator: Separator) {
+        self.place = place
+        self.separator = separator
+    }
+}
 
 /// Reads paths from a list, separated by newlines or NULs, as they come.
 ///

@@ -16,6 +16,15 @@ package enum DataSplit: String, Sendable, CaseIterable {
         "test": .test, "tests": .test, "testing": .test, "tst": .test, "holdout": .test, "heldout": .test,
     ]
 
+    /// The name that messages give its folder.
+    package var usualName: String {
+        switch self {
+        case .training: "train"
+        case .validation: "val"
+        case .test: "test"
+        }
+    }
+
     /// Words beside a split's name that change nothing: "train_set", "test images".
     private static let fillers: Set<String> = [
         "set", "sets", "split", "subset", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures",

@@ -224,3 +224,29 @@ extension LabelledTable {
         name.bytes.first == slash ? name : folder?.appending(name.bytes) ?? name
     }
 }
+
+/// How folders and tables of labelled images are read.
+package struct LabelledReading: Sendable, Equatable {
+    /// The task that the labels are of: a table that `label` wrote has them in the column of this name.
+    package var task: String?
+    /// The column of a table with the paths; nil for one of the usual names.
+    package var pathColumn: String?
+    /// The column of a table with the labels; nil for the task's name or one of the usual names.
+    package var labelColumn: String?
+    /// The folder that relative paths of a table start at; nil for the table's own, or the current one if not one file
+    /// is there.
+    package var root: BytePath?
+    /// Whether the files that a table names have to be there.
+    package var needsFiles = true
+    /// The endings, in lower case and without a dot, of the files of folders that are images; nil for all files.
+    package var endings: Set<String>?
+
+    /// What separates the labels of a cell where an image may have several; nil where it has one.
+    package var labelSeparator: String?
+    /// Where images have values rather than labels, for each of them the names that its column may have; empty for
+    /// labels.
+    var valueColumns: [[String]] = []
+
+    /// Files are looked for, with any ending.
+    package init(task: String? = nil) { self.task = task }
+}

@@ -131,17 +131,6 @@ package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-extension DataSplit {
-    /// The name that messages give its folder.
-    package var usualName: String {
-        switch self {
-        case .training: "train"
-        case .validation: "val"
-        case .test: "test"
-        }
-    }
-}
-
 /// What lies in a folder: its folders and its files, hidden ones left out.
 struct FolderContents {
     private(set) var folders: [[UInt8]] = []

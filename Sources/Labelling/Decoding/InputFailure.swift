@@ -1,4 +1,6 @@
 package import Files
+import Glibc
+import Images
 
 /// Why an input has no labels: in words for its row, and of which kind for the count at the end.
 package struct InputFailure: Sendable, Equatable {
@@ -33,6 +35,45 @@ package struct InputFailure: Sendable, Equatable {
 
     /// A problem of some kind.
     package init(_ kind: Kind, _ reason: String) { (self.kind, self.reason) = (kind, reason) }
+}
+
+extension InputFailure {
+    /// The failure that an error of reading or preparing a file is.
+    package init(_ error: any Error) {
+        let kind: Kind =
+            switch error {
+            case let error as FileReader.Failure: Kind(of: error)
+            case let error as SystemError: [ENOENT, ENOTDIR].contains(error.code) ? .missing : .unreadable
+            case let error as ImageError: Kind(of: error)
+            default: .other
+            }
+        self.init(kind, "\(error)")
+    }
+}
+
+extension InputFailure.Kind {
+    /// The kind that a problem with a file is.
+    fileprivate init(of failure: FileReader.Failure) {
+        switch failure.kind {
+        case .missing: self = .missing
+        case .unreadable: self = .unreadable
+        case .empty: self = .empty
+        case .tooLarge: self = .tooLarge
+        }
+    }
+
+    /// The kind that a problem with a picture is.
+    fileprivate init(of error: ImageError) {
+        switch error.kind {
+        case .empty: self = .empty
+        case .unknownFormat: self = .otherFormat
+        case .damaged: self = .damaged
+        case .unsupported: self = .unsupported
+        case .tooLarge: self = .tooLarge
+        case .wrongSize: self = .wrongSize
+        default: self = .other
+        }
+    }
 }
 
 /// How many inputs have no labels, by kind, and which was the first.

@@ -1,4 +1,3 @@
-package import Datasets
 package import Files
 
 /// Where the rows of a run go.
@@ -27,20 +26,6 @@ extension RowOutput {
     package func write(_ bytes: [UInt8]) throws(OutputError) {
         try bytes.withUnsafeBufferPointer { bytes throws(OutputError) in try write(UnsafeRawBufferPointer(bytes)) }
     }
-}
-
-/// A place in a run, between two of its inputs.
-package struct RunPoint: Sendable, Equatable {
-    /// Inputs that have their row.
-    package internal(set) var inputs = 0
-    /// Those whose row says why they have no labels.
-    package internal(set) var failed = 0
-    /// Of what kinds these are, and which was the first.
-    package internal(set) var failures = FailureCounts()
-    /// Those with a task whose best answer is below the threshold.
-    package internal(set) var belowThreshold = 0
-    /// The paths of these inputs, in order.
-    package var paths = InputDigest()
 }
 
 extension OutputFile: RowOutput {

@@ -1,6 +1,6 @@
 import Datasets
 package import Files
-import VisionTransformers
+package import VisionTransformers
 
 /// What the rows hold and how they are written.
 package struct RowOptions: Sendable, Equatable {
@@ -63,4 +63,21 @@ struct SelectedTask {
 
     /// The column of one class or output.
     func column(_ name: [UInt8]) -> [UInt8] { self.name + [UInt8(ascii: ":")] + name }
+}
+
+/// What one head answers: its task's name and its classes, in the order of its logits.
+package struct TaskLabels: Sendable, Equatable {
+    /// The task's name, as columns are named after it.
+    package let name: String
+    /// The class names, one a logit.
+    package let classes: [String]
+    /// What turns the logits into an answer.
+    package let activation: HeadActivation
+
+    /// A task and its classes.
+    package init(name: String, classes: [String], activation: HeadActivation = .softmax) {
+        self.name = name
+        self.classes = classes
+        self.activation = activation
+    }
 }

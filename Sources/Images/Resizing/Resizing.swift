@@ -1,3 +1,61 @@
+extension RGBImage {
+    /// The picture resized as Pillow's `Image.resize`, or torchvision's `resize`, does it, bit for bit.
+    ///
+    /// Shrinking is antialiased (except by `nearest`). Only a part of the result may be asked for; it has the pixels
+    /// that cropping the whole result would give, at the cost of the part. Besides the result, memory is taken for the
+    /// sums of the rows under way: a few when shrinking, as many as one row spreads over when enlarging.
+    ///
+    /// - Parameters:
+    ///   - size: the size of the whole result, positive.
+    ///   - filter: the resampling filter, one that the backend has.
+    ///   - backend: whose resize it is.
+    ///   - rows: the rows of the result to compute, all unless specified.
+    ///   - columns: the columns of the result to compute, all unless specified.
+    package func resized(
+        to size: ImageSize, filter: ResampleFilter, backend: ResizeBackend = .pillow, rows: Range<Int>? = nil,
+        columns: Range<Int>? = nil
+    ) -> RGBImage {
+        let rows = rows ?? 0..<size.height
+        let columns = columns ?? 0..<size.width
+        precondition(
+            !rows.isEmpty && !columns.isEmpty && rows.lowerBound >= 0 && rows.upperBound <= size.height
+                && columns.lowerBound >= 0 && columns.upperBound <= size.width, "part outside the result")
+        if size.width == width, size.height == height {
+            return rows.count == height && columns.count == width ? self : cropped(rows: rows, columns: columns)
+        }
+        var resize = RowResize(
+            self.size, to: size, filter: filter, backend: backend, rows: rows, columns: columns,
+            orientation: .upright)
+        pixels.withUnsafeBufferPointer { source in
+            guard let base = source.baseAddress else { return }
+            for y in resize.needed { resize.add(base + y * width * 3, at: y) }
+        }
+        return resize.finish()
+    }
+
+    /// The picture made smaller, so that its longer side has at most so many pixels; a smaller one stays as it is.
+    package func fitted(to side: Int) -> RGBImage {
+        let longer = max(width, height)
+        guard longer > side else { return self }
+        func scaled(_ extent: Int) -> Int { max(1, (extent * side + longer / 2) / longer) }
+        return resized(to: ImageSize(height: scaled(height), width: scaled(width)), filter: .bilinear)
+    }
+}
+
+/// Whose resize of 8-bit pictures is computed, bit for bit.
+///
+/// transformers 5 uses torchvision's where torchvision is installed, and Pillow's otherwise.
+package enum ResizeBackend: String, CaseIterable, Sendable {
+    /// Pillow's: weights of 22 fraction bits; vertically first where that saves work.
+    case pillow
+    /// torchvision's antialiased one on a CPU: weights of 16 bits with as many fraction bits as fit; always
+    /// horizontally first. A centre crop puts the larger half of an odd border below and to the right.
+    case torchvision
+
+    /// Whether it has a filter.
+    func has(_ filter: ResampleFilter) -> Bool { self == .pillow || filter != .box && filter != .hamming }
+}
+
 /// A resize that is given the rows of a picture from the top, one at a time, and never holds the picture.
 ///
 /// A row is resized horizontally, and then added to the sums of every output row that it takes part in; or the other

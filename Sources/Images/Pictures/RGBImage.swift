@@ -17,6 +17,34 @@ package struct RGBImage: Sendable, Equatable {
         self.height = height
         self.pixels = pixels
     }
+
+    /// The picture with left and right exchanged.
+    package func mirrored() -> RGBImage {
+        let (width, height) = (width, height)
+        let mirrored = [UInt8](unsafeUninitializedCapacity: pixels.count) { buffer, initialized in
+            pixels.withUnsafeBufferPointer { source in
+                for y in 0..<height {
+                    for x in 0..<width {
+                        let (from, to) = ((y * width + x) * 3, (y * width + width - 1 - x) * 3)
+                        for channel in 0..<3 { buffer[to + channel] = source[from + channel] }
+                    }
+                }
+            }
+            initialized = pixels.count
+        }
+        return RGBImage(width: width, height: height, pixels: mirrored)
+    }
+
+    /// A part of the picture; the ranges lie within it.
+    func cropped(rows: Range<Int>, columns: Range<Int>) -> RGBImage {
+        var result: [UInt8] = []
+        result.reserveCapacity(rows.count * columns.count * 3)
+        for y in rows {
+            let start = (y * width + columns.lowerBound) * 3
+            result += pixels[start..<start + columns.count * 3]
+        }
+        return RGBImage(width: columns.count, height: rows.count, pixels: result)
+    }
 }
 
 /// The height and width of a picture, in pixels.

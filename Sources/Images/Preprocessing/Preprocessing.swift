@@ -136,6 +136,34 @@ package struct Preprocessing: Sendable, Equatable {
                 columns: frame.columns.range))
     }
 
+    /// How large a part of a picture `apply(_:)` shows, in the picture's pixels: all of it, or what the centre crop
+    /// keeps.
+    ///
+    /// - Returns: rows and columns, at most the picture's own.
+    package func shownExtent(of image: RGBImage) -> (height: Double, width: Double) {
+        let whole = (height: Double(image.height), width: Double(image.width))
+        guard let crop else { return whole }
+        let resized = resizedSize(of: image.size)
+        return (
+            whole.height * min(1, Double(crop.height) / Double(resized.height)),
+            whole.width * min(1, Double(crop.width) / Double(resized.width))
+        )
+    }
+
+    /// A part of a picture resized to the model's size with the filter of these settings, still in 8 bits: what
+    /// `apply(_:)` would give if only that part were there to be shown.
+    ///
+    /// - Parameters:
+    ///   - image: the picture.
+    ///   - rows: the rows of the part, within the picture and not empty.
+    ///   - columns: its columns, likewise.
+    ///   - size: the size of the result.
+    package func apply(_ image: RGBImage, rows: Range<Int>, columns: Range<Int>, size: ImageSize) -> RGBImage {
+        let isWhole = rows.count == image.height && columns.count == image.width
+        let region = isWhole ? image : image.cropped(rows: rows, columns: columns)
+        return region.resized(to: size, filter: filter, backend: resize)
+    }
+
     /// Whether the result of the resize has no side that is too long.
     private func isWithinLimit(_ original: ImageSize) -> Bool {
         let resized = resizedSize(of: original)

@@ -107,7 +107,7 @@ import Testing
         #expect(try items(read("path,label,seen\n1,ant,test\n2,bee,test\n")) == ["1 ant", "2 bee"])
         try folder.write("t.csv", "path,label,split\n1,ant,test\n")
         #expect(
-            throws: FileError(path: path, reason: "no row is of the training images, which are wanted here")
+            throws: FileError(path: path, reason: "no row belongs to the training images, which are needed here")
         ) { try LabelledImages(path, for: .training) }
     }
 

@@ -89,7 +89,7 @@ import Testing
             } catch { return error.description }
         }
         for name in ["a/fold1/x/1", "a/fold1/y/1", "a/fold2/x/1", "a/fold2/y/1"] { try folder.write(name) }
-        #expect(reason("a")?.contains("its folders (fold1, fold2) all hold the same folders (x, y)") == true)
+        #expect(reason("a")?.contains("its folders (fold1, fold2) all contain the same folders (x, y)") == true)
         try folder.write("a/fold2/1.png")
         #expect(reason("a") == nil)
         for name in ["b/deer/s1/1", "b/deer/s2/1", "b/fox/s1/1"] { try folder.write(name) }

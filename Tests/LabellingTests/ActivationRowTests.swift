@@ -21,7 +21,7 @@ import VisionTransformers
         writer.appendHeader()
         for (index, logits) in images.enumerated() {
             let outcome = logits.withUnsafeBufferPointer { writer.append(path: Array("\(index)".utf8), logits: $0) }
-            #expect(outcome == .labelled)
+            #expect(outcome == .accepted)
         }
         writer.appendFailure(path: Array("bad".utf8), reason: "no")
         return String(decoding: writer.bytes, as: UTF8.self)
@@ -222,7 +222,7 @@ import VisionTransformers
         let hostile = TaskLabels(name: "t", classes: ["a", "b|c"], activation: .sigmoid)
         #expect(
             said([hostile]) == """
-                class "b|c" of task "t" is empty or holds the label separator "|": choose another by --label-separator, \
+                class "b|c" of task "t" is empty or contains the label separator "|": choose another by --label-separator, \
                 or --layout long or --format jsonl
                 """)
         #expect(said([hostile]) { $0.labelSeparator = ";" } == "")

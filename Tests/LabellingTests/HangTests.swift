@@ -93,10 +93,11 @@ import Testing
         try #require(bound == 0)
         let output = try OutputFile.replacing(folder["rows"])
         let classifier = FakeClassifier()
-        let result = try label(
-            InputSource(paths: [folder["f"]]), preparer: FakePreparer(), classifier: classifier,
-            rows: RowWriter(tasks: classifier.tasks, options: RowOptions()), output: output,
-            options: LabellingOptions(batchSize: 2, threads: 2))
+        let result = try LabellingPipeline(
+            preparer: FakePreparer(), classifier: classifier, options: LabellingOptions(batchSize: 2, threads: 2)
+        ).run(
+            InputSource(paths: [folder["f"]]), rows: RowWriter(tasks: classifier.tasks, options: RowOptions()),
+            output: output)
         try output.commit()
         let rows = try #require(folder.content("rows")).split(separator: "\n").dropFirst().map { line in
             line.replacing("\(folder.path)/f/", with: "").split(separator: ",").prefix(2).joined(separator: ",")

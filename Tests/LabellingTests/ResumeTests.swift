@@ -20,10 +20,9 @@ import Testing
         source = InputSource(paths: [folder["f"], folder["gone"]])
         let output = try OutputFile.replacing(folder["whole.csv"])
         let classifier = FakeClassifier()
-        _ = try label(
-            source, preparer: FakePreparer(), classifier: classifier,
-            rows: RowWriter(tasks: classifier.tasks, options: RowOptions()), output: output,
-            options: LabellingOptions(batchSize: 4, threads: 2))
+        _ = try LabellingPipeline(
+            preparer: FakePreparer(), classifier: classifier, options: LabellingOptions(batchSize: 4, threads: 2)
+        ).run(source, rows: RowWriter(tasks: classifier.tasks, options: RowOptions()), output: output)
         try output.commit()
         whole = try #require(folder.content("whole.csv"))
     }
@@ -43,10 +42,11 @@ import Testing
         let beginning = try file.begin(settings, restart: restart)
         let classifier = FakeClassifier()
         var done = 0
-        let result = try label(
-            source ?? self.source, preparer: FakePreparer(), classifier: classifier,
-            rows: RowWriter(tasks: classifier.tasks, options: options), output: file,
-            options: LabellingOptions(batchSize: 4, threads: 2), progress: { _ in done += 1 },
+        let result = try LabellingPipeline(
+            preparer: FakePreparer(), classifier: classifier, options: LabellingOptions(batchSize: 4, threads: 2)
+        ).run(
+            source ?? self.source, rows: RowWriter(tasks: classifier.tasks, options: options), output: file,
+            progress: { _ in done += 1 },
             isStopped: { done >= batches })
         if result.isStopped { file.leave() } else { try file.commit() }
         return Outcome(beginning: beginning, result: result)
@@ -73,7 +73,7 @@ import Testing
         let first = try run(batches: 4)
         #expect(first.result.isStopped && first.result.failed > 0 && first.result.resumed == 0)
         let last = try run()
-        #expect(last.beginning == .goesOn(inputs: first.result.done))
+        #expect(last.beginning == .resumes(inputs: first.result.done))
         #expect(last.result.resumed == first.result.done)
         #expect(last.result.done == 41 && last.result.failed == 8 && last.result.total == 41)
     }
@@ -143,7 +143,7 @@ import Testing
         // What comes after those that have their row may change.
         try folder.write("f/99", "2")
         let outcome = try run()
-        #expect(outcome.beginning == .goesOn(inputs: done) && outcome.result.done == 42)
+        #expect(outcome.beginning == .resumes(inputs: done) && outcome.result.done == 42)
     }
 
     @Test func aSecondRunIsRefused() throws {
@@ -201,9 +201,9 @@ import Testing
         classifier.failure = 4
         let rows = try RowWriter(tasks: classifier.tasks, options: RowOptions())
         #expect(throws: LabellingError.model("out of order")) {
-            try label(
-                source, preparer: FakePreparer(), classifier: classifier, rows: rows, output: file,
-                options: LabellingOptions(batchSize: 4, threads: 2))
+            try LabellingPipeline(
+                preparer: FakePreparer(), classifier: classifier, options: LabellingOptions(batchSize: 4, threads: 2)
+            ).run(source, rows: rows, output: file)
         }
         #expect(file.leave() > 0)
         do { _ = consume file }

@@ -179,7 +179,7 @@ private let tasks = [
             let writer = try RowWriter(tasks: tasks, options: RowOptions())
             let logits: [Float] = [0, 1, 2, bad, 0]
             let outcome = logits.withUnsafeBufferPointer { writer.append(path: [0x61], logits: $0) }
-            #expect(outcome == .notFinite)
+            #expect(outcome == .failed(.notFinite))
             let text = String(decoding: writer.bytes, as: UTF8.self)
             #expect(text == "a,error: the model gave a value that is not finite,,,,\n")
         }

@@ -22,9 +22,11 @@ import Testing
     ) throws -> (rows: [UInt8], result: LabellingProgress) {
         let output = try OutputFile.replacing(folder[".result"])
         let rows = try RowWriter(tasks: classifier.tasks, options: RowOptions())
-        let result = try label(
-            source, preparer: preparer, classifier: classifier, rows: rows, output: output,
-            options: LabellingOptions(batchSize: batchSize, threads: threads, maximumFileBytes: maximumFileBytes),
+        let result = try LabellingPipeline(
+            preparer: preparer, classifier: classifier,
+            options: LabellingOptions(batchSize: batchSize, threads: threads, maximumFileBytes: maximumFileBytes)
+        ).run(
+            source, rows: rows, output: output,
             progress: progress)
         try output.commit()
         return (Array(folder.content(".result")?.utf8 ?? "".utf8), result)
@@ -153,9 +155,10 @@ import Testing
         let rows = try RowWriter(tasks: classifier.tasks, options: RowOptions())
         let source = InputSource(paths: [folder["f"]])
         #expect(throws: OutputError.closed) {
-            try label(
-                source, preparer: FakePreparer(), classifier: classifier, rows: rows, output: output,
-                options: LabellingOptions(batchSize: 2, threads: 3)
+            try LabellingPipeline(
+                preparer: FakePreparer(), classifier: classifier, options: LabellingOptions(batchSize: 2, threads: 3)
+            ).run(
+                source, rows: rows, output: output
             ) { progress in
                 // Once: another test may have the number by the next time.
                 guard progress.done > 10, reader >= 0 else { return }

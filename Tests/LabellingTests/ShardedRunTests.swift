@@ -32,9 +32,9 @@ import Testing
         part.part = survey?.part
         let rows = try RowWriter(tasks: classifier.tasks, options: options)
         let header = rows.header.count
-        let result = try label(
-            part, preparer: FakePreparer(), classifier: classifier, rows: rows, output: file,
-            options: LabellingOptions(batchSize: 4, threads: 2))
+        let result = try LabellingPipeline(
+            preparer: FakePreparer(), classifier: classifier, options: LabellingOptions(batchSize: 4, threads: 2)
+        ).run(part, rows: rows, output: file)
         let written = file.written
         try RunManifest(
             settings: settings, shard: shard?.description ?? "1/1", inputs: survey?.inputs ?? result.done,
@@ -129,7 +129,7 @@ import Testing
 
         let text = try #require(folder.content("part2"))
         try folder.write("part2", text.replacing("ok", with: "OK", maxReplacements: 1))
-        #expect(refusal(all) == "part2 is damaged: its SHA-256 is not the one that its manifest says")
+        #expect(refusal(all) == "part2 is damaged: its SHA-256 is not that of its manifest")
         try folder.write("part2", text + "x")
         #expect(refusal(all).hasPrefix("part2 is damaged: its manifest says"))
         try folder.write("part2", text)

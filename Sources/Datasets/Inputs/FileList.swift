@@ -1,20 +1,20 @@
 package import Files
 import Glibc
 
-/// A list of paths to read: where it is, and what stands between its entries.
+/// A list of paths: its origin, and the separator of its entries.
 package struct FileListSource: Sendable, Equatable {
-    /// Where the list comes from.
-    package enum Place: Sendable, Equatable {
+    /// The origin of a list.
+    package enum Origin: Sendable, Equatable {
         case standardInput
         case file(BytePath)
     }
 
-    /// What stands between two entries.
+    /// The byte that ends an entry.
     package enum Separator: UInt8, Sendable, CustomStringConvertible {
         case newline = 0x0A
         case nul = 0x00
 
-        /// The separator as a word in a message.
+        /// An entry that ends with the separator, in words.
         package var description: String {
             switch self {
             case .newline: "line"
@@ -23,30 +23,25 @@ package struct FileListSource: Sendable, Equatable {
         }
     }
 
-    /// Where the list comes from.
-    package let place: Place
-    /// What stands between two entries.
-    package let separator: Separator
+    /// The origin of the list.
+    let origin: Origin
+    /// The byte that ends each entry.
+    let separator: Separator
 
     /// A list of paths.
-    package init(_ place: Place, separator: Separator) {
-        self.place = place
+    package init(_ origin: Origin, separator: Separator) {
+        self.origin = origin
         self.separator = separator
     }
 }
 
-/// Reads paths from a list, separated by newlines or NULs, as they come.
+/// Reads the paths of a list one at a time, also from a pipe.
 ///
-/// The bytes between separators are the path, whatever they are; empty entries are left out. In a list of lines, as
-/// Windows' programs write them, a byte order mark before the first and a carriage return at the end of one are no part
-/// of the path, unless there is a file of just that name.
-package final class FileList {
-    /// Told while the list has nothing to give (true, again and again) and when it continues (false). Answers whether
-    /// to keep waiting.
-    package typealias Waiting = (_ isWaiting: Bool) -> Bool
-
-    /// Longer than any path can be, short enough that a list of the wrong kind does not fill the memory.
-    static let longestEntry = 1 << 20
+/// A path is all bytes between two separators; empty entries are ignored. In a list of lines, the byte order mark and
+/// the carriage returns that Windows programs write are removed, unless a file of that exact name exists.
+final class FileList {
+    /// The length of an entry in bytes above which the file is not a list of paths.
+    private static let maximumEntryLength = 1 << 20
 
     private let source: FileListSource
     private let descriptor: Int32
@@ -56,16 +51,18 @@ package final class FileList {
     private var isAtStart = true
 
     /// Opens the list.
+    ///
+    /// - Throws: `FileError` when it cannot be opened or is a folder.
     init(_ source: FileListSource) throws(FileError) {
         self.source = source
-        switch source.place {
+        switch source.origin {
         case .standardInput: descriptor = STDIN_FILENO
         case .file(let path):
             do throws(SystemError) { descriptor = try openPatiently(path, 0) } catch {
                 throw FileError(path: "the list of files \(path)", reason: error.description)
             }
             if case .success(let status) = FileStatus.of(descriptor: descriptor), status.isFolder {
-                // All properties are there, so the deinitializer closes it.
+                // All properties are set, so the deinitializer closes the descriptor.
                 throw FileError(path: "the list of files \(path)", reason: systemReason(EISDIR))
             }
         }
@@ -75,8 +72,11 @@ package final class FileList {
         if descriptor != STDIN_FILENO { close(descriptor) }
     }
 
-    /// Puts the next entry that is not empty into `entry`; false at the end, or when `waiting` says to stop.
-    func next(into entry: inout [UInt8], waiting: Waiting) throws(FileError) -> Bool {
+    /// Reads the next entry that is not empty.
+    ///
+    /// - Returns: false at the end, or when `waiting` returns false.
+    /// - Throws: `FileError` when the list cannot be read, is UTF-16, or has an entry longer than a path can be.
+    func next(into entry: inout [UInt8], waiting: InputLister.Waiting) throws(FileError) -> Bool {
         let separator = source.separator.rawValue
         entry.removeAll(keepingCapacity: true)
         while true {
@@ -95,13 +95,14 @@ package final class FileList {
                 entry.append(contentsOf: buffer[rest])
                 rest = 0..<0
             }
-            guard entry.count <= FileList.longestEntry else {
-                throw fault("an entry is longer than a path can be; is it a list of paths, one a \(source.separator)?")
+            guard entry.count <= FileList.maximumEntryLength else {
+                throw fault(
+                    "an entry is longer than a path can be; is it a list of paths, one per \(source.separator)?")
             }
         }
     }
 
-    /// Takes from an entry of a list of lines what is no part of the path.
+    /// Removes the byte order mark and carriage return of an entry of a list of lines.
     private func trim(_ entry: inout [UInt8]) {
         guard source.separator == .newline else { return }
         let hasMark = isAtStart && entry.starts(with: [0xEF, 0xBB, 0xBF])
@@ -115,7 +116,7 @@ package final class FileList {
         }
     }
 
-    private func fill(_ waiting: Waiting) throws(FileError) -> Bool {
+    private func fill(_ waiting: InputLister.Waiting) throws(FileError) -> Bool {
         guard !isAtEnd else { return false }
         var isWaiting = false
         defer { if isWaiting { _ = waiting(false) } }
@@ -143,7 +144,7 @@ package final class FileList {
     }
 
     private func fault(_ reason: String) -> FileError {
-        switch source.place {
+        switch source.origin {
         case .standardInput: FileError(path: "the list of files (standard input)", reason: reason)
         case .file(let path): FileError(path: "the list of files \(path)", reason: reason)
         }

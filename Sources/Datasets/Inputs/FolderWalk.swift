@@ -3,7 +3,7 @@ import Glibc
 
 /// A walk over all files below one folder, in byte order of their paths, one step at a time.
 ///
-/// Memory holds the names of the folders between the top and where the walk is, never the whole tree.
+/// Memory holds the entries of the folders from the root to the current one, never the whole tree.
 struct FolderWalk {
     private struct Level {
         let listing: FolderListing
@@ -16,19 +16,19 @@ struct FolderWalk {
     private var path: BytePath
     private var pending: SystemError?
     private let excluded: [FileStatus]
-    /// How many links back to a folder above were left out.
+    /// The number of links left out because they lead back to a folder above them.
     private(set) var loops = 0
 
-    /// Starts at a folder, which need not be readable: then the walk has one step, with the reason.
+    /// Starts at a folder. If it cannot be read, the walk has one step, with the reason.
     ///
-    /// - Parameter excluded: files that are passed over.
+    /// - Parameter excluded: files to leave out.
     init(_ root: BytePath, excluding excluded: [FileStatus] = []) {
         path = root
         self.excluded = excluded
         enter()
     }
 
-    /// Goes to the next file or unreadable folder, whose path it puts into `output`; nil at the end.
+    /// Goes to the next file or unreadable folder and writes its path to `output`; returns nil at the end.
     mutating func next(into output: inout [UInt8]) -> ListedInput? {
         while true {
             if let failure = pending {
@@ -54,7 +54,7 @@ struct FolderWalk {
         }
     }
 
-    /// Opens the folder at `path`, unless it is one that the walk is inside of already.
+    /// Opens the folder at `path`, unless the walk is inside that folder already.
     private mutating func enter() {
         do {
             let listing = try FolderListing(path, excluding: excluded)
@@ -71,11 +71,11 @@ struct FolderWalk {
     }
 }
 
-/// The entries of one folder but those with a `LeftOutName`, sorted, with their names packed into one array.
+/// The sorted entries of one folder, except those with an `IgnoredName`; the names are packed into one array.
 ///
-/// The order is git's: by bytes, a folder as if its name ended in "/". So a walk over it meets whole paths in byte order.
+/// The order is git's: by bytes, a folder as if its name ended in "/". So a walk visits whole paths in byte order.
 struct FolderListing {
-    /// An entry: where its name stands, and whether it is, or leads to, a folder.
+    /// An entry: the range of its name, and whether it is, or leads to, a folder.
     struct Entry {
         let start: Int
         let count: Int32
@@ -84,15 +84,15 @@ struct FolderListing {
 
     private var names: [UInt8] = []
     private(set) var entries: [Entry] = []
-    /// The folder itself, to notice links that lead back to it.
+    /// The identity of the folder, to detect links that lead back to it.
     let device: UInt64
     let inode: UInt64
-    /// Why the listing is not whole, if the system stopped it half way.
+    /// The error that ended the listing before its end.
     private(set) var failure: SystemError?
 
     /// Reads the folder's entries.
     ///
-    /// - Parameter excluded: files that are left out under whatever name.
+    /// - Parameter excluded: files to leave out, whatever their names.
     init(_ path: BytePath, excluding excluded: [FileStatus] = []) throws(SystemError) {
         let descriptor = try openPatiently(path, O_DIRECTORY)
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), let folder = fdopendir(descriptor)
@@ -127,18 +127,18 @@ struct FolderListing {
 
     /// Adds an entry unless it is left out.
     ///
-    /// - Parameter isExcluded: told number and device of the file that a link leads to; nil for an entry that is no link.
+    /// - Parameter isExcluded: takes inode and device of the target of a link; nil for other entries.
     private mutating func add(
         _ name: UnsafePointer<CChar>, type: Int, in descriptor: Int32, isExcluded: (UInt64?, UInt64?) -> Bool
     ) {
         let count = strlen(name)
-        guard !LeftOutName.contains(UnsafeRawBufferPointer(start: name, count: count)) else { return }
+        guard !IgnoredName.contains(UnsafeRawBufferPointer(start: name, count: count)) else { return }
         var isFolder = type == Int(DT_DIR)
         if type == Int(DT_LNK) || type == Int(DT_UNKNOWN) {
             var status = stat()
-            let isThere = fstatat(descriptor, name, &status, 0) == 0
-            isFolder = isThere && status.st_mode & S_IFMT == S_IFDIR
-            if isThere, isExcluded(UInt64(status.st_ino), UInt64(status.st_dev)) { return }
+            let targetExists = fstatat(descriptor, name, &status, 0) == 0
+            isFolder = targetExists && status.st_mode & S_IFMT == S_IFDIR
+            if targetExists, isExcluded(UInt64(status.st_ino), UInt64(status.st_dev)) { return }
         } else if isExcluded(nil, nil) {
             return
         }
@@ -165,10 +165,9 @@ struct FolderListing {
     }
 }
 
-/// Names that are no inputs when a folder or an archive is gone through.
-enum LeftOutName {
-    /// What systems leave in folders of pictures: Windows' and macOS's views, a network disk's previews, what archivers
-    /// add.
+/// Names of files and folders that are never inputs inside a folder or an archive.
+enum IgnoredName {
+    /// Files that systems create in folders of pictures: settings of file managers, previews, remains of archivers.
     private static let leftovers: Set<[UInt8]> = Set(
         [
             "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle",
@@ -176,7 +175,7 @@ enum LeftOutName {
         ].map { Array($0.utf8) })
     private static let longest = leftovers.reduce(0) { max($0, $1.count) }
 
-    /// Whether a file or folder is hidden, or left there by a system.
+    /// Whether a name is that of a hidden file, or of one created by a system.
     static func contains(_ name: some Collection<UInt8>) -> Bool {
         if name.first == UInt8(ascii: ".") { return true }
         guard name.count <= longest else { return false }
@@ -184,8 +183,8 @@ enum LeftOutName {
             name.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
     }
 
-    /// Whether a folder on the way to a file of an archive, or the file itself, is such a one.
-    static func isOn(_ path: [UInt8]) -> Bool {
+    /// Whether a component of a path has such a name.
+    static func occurs(in path: [UInt8]) -> Bool {
         path.split(separator: slash).contains { part in
             !part.elementsEqual(".".utf8) && !part.elementsEqual("..".utf8) && contains(part)
         }

@@ -1,9 +1,13 @@
 package import Files
 
-/// Goes through an `InputSource` one input at a time: folders recursively in byte order of the paths, archives in the
-/// order of their members, everything else in the order it is named. It is used by one thread at a time.
+/// Lists the inputs of an `InputSource` one at a time: named paths in their order, folders recursively in byte order of
+/// the paths, archives in the order of their members. It is used by one thread at a time.
 package final class InputLister {
-    /// What is being gone through below one path.
+    /// Called with true, repeatedly, while a list from a pipe has no entry ready, and with false when it continues.
+    /// Returns whether to keep waiting.
+    package typealias Waiting = (_ isWaiting: Bool) -> Bool
+
+    /// A walk over the inputs below one path.
     private enum Walk {
         case folder(FolderWalk)
         case archive(TarWalk)
@@ -16,21 +20,24 @@ package final class InputLister {
     private let excluded: [FileStatus]
     private var walk: Walk?
     private var finishedLoops = 0
-    /// Inputs to go past, and then to give.
-    private var (toSkip, toGive): (Int, Int)
+    /// The numbers of inputs to skip, and then to return.
+    private var (skipsLeft, inputsLeft): (Int, Int)
 
-    /// Opens the list, if the source has one.
+    /// A lister at the first input of a source.
+    ///
+    /// - Throws: `FileError` when the source's list cannot be opened.
     package init(_ source: InputSource) throws(FileError) {
         paths = source.paths
         reading = source.reading
         excluded = source.excluded
         list = if let list = source.list { try FileList(list) } else { nil }
-        (toSkip, toGive) = source.part.map { ($0.lowerBound, $0.count) } ?? (0, .max)
+        (skipsLeft, inputsLeft) = source.part.map { ($0.lowerBound, $0.count) } ?? (0, .max)
     }
 
-    /// Goes past the next inputs.
+    /// Skips the next inputs.
     ///
-    /// - Returns: the digest of their paths; nil when there are fewer, or when `isStopped` says so.
+    /// - Returns: the digest of their paths; nil when there are fewer, or when `isStopped` returns true.
+    /// - Throws: `FileError` when the list cannot be read.
     package func skip(_ count: Int, isStopped: () -> Bool) throws(FileError) -> InputDigest? {
         var digest = InputDigest()
         var path: [UInt8] = []
@@ -41,26 +48,27 @@ package final class InputLister {
         return digest
     }
 
-    /// How many links were left out because they lead back to a folder above them.
+    /// The number of links left out because they lead back to a folder above them.
     package var loops: Int {
         guard case .folder(let walk) = walk else { return finishedLoops }
         return finishedLoops + walk.loops
     }
 
-    /// Puts the next input's path into `path`; nil when there are no more, or when `waiting` says to stop.
+    /// Goes to the next input and writes its path to `path`.
     ///
+    /// - Returns: nil at the end, or when `waiting` returns false.
     /// - Throws: `FileError` when the list cannot be read any further.
-    package func next(into path: inout [UInt8], waiting: FileList.Waiting) throws(FileError) -> ListedInput? {
-        while toSkip > 0 {
+    package func next(into path: inout [UInt8], waiting: Waiting) throws(FileError) -> ListedInput? {
+        while skipsLeft > 0 {
             guard waiting(false), try nextOfAll(into: &path, waiting: waiting) != nil else { return nil }
-            toSkip -= 1
+            skipsLeft -= 1
         }
-        guard toGive > 0, let input = try nextOfAll(into: &path, waiting: waiting) else { return nil }
-        toGive -= 1
+        guard inputsLeft > 0, let input = try nextOfAll(into: &path, waiting: waiting) else { return nil }
+        inputsLeft -= 1
         return input
     }
 
-    private func nextOfAll(into path: inout [UInt8], waiting: FileList.Waiting) throws(FileError) -> ListedInput? {
+    private func nextOfAll(into path: inout [UInt8], waiting: Waiting) throws(FileError) -> ListedInput? {
         while true {
             if let input = nextOfWalk(into: &path) { return input }
             let opensFolders: Bool
@@ -83,7 +91,7 @@ package final class InputLister {
         }
     }
 
-    /// The next input below the path that was opened last; nil when there are no more.
+    /// The next input of the current walk; nil at its end.
     private func nextOfWalk(into path: inout [UInt8]) -> ListedInput? {
         while true {
             let input: ListedInput?
@@ -91,7 +99,7 @@ package final class InputLister {
             switch walk {
             case nil: return nil
             case .folder(var folder):
-                // The enumeration lets go of it, so that it is changed in place.
+                // Without a second reference, the walk is changed in place.
                 walk = nil
                 input = folder.next(into: &path)
                 if input == nil { finishedLoops += folder.loops } else { walk = .folder(folder) }
@@ -108,20 +116,20 @@ package final class InputLister {
     }
 }
 
-/// What a step of a listing came to.
+/// A step of a listing.
 package enum ListedInput: Equatable {
-    /// A path that is not a folder; whether it can be read is found out when it is.
+    /// A path that is not a folder; whether it can be read is not checked yet.
     case file
     /// A file inside an archive.
     case member(ArchiveMember)
-    /// A path that cannot be labelled, for a reason already known.
+    /// A path that is not a readable file, with the reason.
     case unreadable(reason: String)
 }
 
 extension FileReader {
-    /// Calls `body` with the content of an input that a lister gave.
+    /// Calls `body` with the content of a listed input.
     ///
-    /// - Throws: also the reason of one that cannot be read.
+    /// - Throws: `Failure`, also with the reason of an unreadable input; `SystemError`; any error of `body`.
     package mutating func read(
         _ input: ListedInput, at path: BytePath, watchedBy activity: ReadActivity? = nil,
         _ body: (UnsafeRawBufferPointer) throws -> Void
@@ -136,7 +144,7 @@ extension FileReader {
 }
 
 extension ArchiveMember {
-    /// Reads all of it.
+    /// Reads the whole member.
     ///
     /// - Throws: `FileReader.Failure` when the archive has become shorter.
     fileprivate func read(into buffer: UnsafeMutableRawBufferPointer) throws {
@@ -146,14 +154,14 @@ extension ArchiveMember {
     }
 }
 
-/// The SHA-256 of a list of paths: of each its length as 8 bytes, lowest first, then its bytes.
+/// The SHA-256 of a list of paths: for each path, its length in 8 little-endian bytes, then its bytes.
 package struct InputDigest: Sendable, Equatable {
     private var state = SHA256()
 
     /// The digest of no paths.
     package init() {}
 
-    /// Takes the next path.
+    /// Adds the next path.
     package mutating func add(_ path: [UInt8]) {
         withUnsafeBytes(of: UInt64(path.count).littleEndian) { state.add($0) }
         path.withUnsafeBytes { state.add($0) }

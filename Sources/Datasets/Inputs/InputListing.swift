@@ -3,13 +3,12 @@ import Glibc
 import Synchronization
 import Tensors
 
-/// Writing down what the inputs of a source are.
+/// Writes the paths of all inputs of a source.
 package enum InputListing {
     /// Writes the paths of all inputs, each followed by the separator.
     ///
-    /// - Returns: how many there are.
-    /// - Throws: `FileError` when a list cannot be read, or a path holds a line break and lines are written;
-    ///   `OutputError.cannotWrite`.
+    /// - Returns: the number of inputs.
+    /// - Throws: `FileError` when a list cannot be read, or a path contains the separator; `OutputError`.
     @discardableResult
     package static func write(
         _ source: InputSource, to output: OutputFile, separator: FileListSource.Separator
@@ -21,7 +20,7 @@ package enum InputListing {
         while try lister.next(into: &path, waiting: { _ in true }) != nil {
             guard !path.contains(separator.rawValue) else {
                 throw FileError(
-                    path: BytePath(path), reason: "the path holds a line break, which separates the paths of a list")
+                    path: BytePath(path), reason: "the path contains a line break, which separates the paths of a list")
             }
             count += 1
             if count % 256 == 0 { LongWork.note("listing inputs", count, of: 0) }
@@ -39,7 +38,7 @@ package enum InputListing {
     }
 }
 
-/// Counts the inputs on a thread of low priority while the run is under way, so that progress can tell the time left.
+/// Counts the inputs on a thread of low priority during a run, so that progress can show the time left.
 package final class InputCounter: Sendable {
     private struct State {
         var total: Int?
@@ -52,12 +51,12 @@ package final class InputCounter: Sendable {
 
     private let shared = Shared()
 
-    /// Starts to count, unless the inputs can be read only once.
+    /// Starts counting, unless the inputs can be listed only once.
     package init(_ source: InputSource) {
         guard source.isRepeatable else { return }
         let shared = shared
         _ = WorkerThread.start(detached: true) {
-            // On Linux this is about the calling thread alone.
+            // On Linux this applies to the calling thread alone.
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
             guard let lister = try? InputLister(source) else { return }
             var path: [UInt8] = []
@@ -73,9 +72,9 @@ package final class InputCounter: Sendable {
 
     deinit { stop() }
 
-    /// The number of inputs, once they are counted.
+    /// The number of inputs; nil until all are counted.
     package var total: Int? { shared.state.withLock { $0.total } }
 
-    /// Gives up counting.
+    /// Stops counting.
     package func stop() { shared.state.withLock { $0.isStopped = true } }
 }

@@ -1,9 +1,9 @@
 package import Files
 import Glibc
 
-/// What a path may stand for besides itself.
+/// Which paths are opened as folders or archives, and which of their files are inputs.
 package struct InputReading: Sendable, Equatable {
-    /// Which named inputs are tar archives, which stand for the files in them.
+    /// Which paths are tar archives, whose members are the inputs.
     package enum Archives: Sendable, Equatable {
         case none
         /// Those whose names end in `.tar`.
@@ -12,16 +12,17 @@ package struct InputReading: Sendable, Equatable {
         case all
     }
 
-    /// Whether a folder among the paths stands for the files below it. If not, it is an input that cannot be read.
+    /// Whether a named folder is replaced by the files below it. If not, it is an input that cannot be read.
     package var opensNamedFolders: Bool
-    /// The same for the entries of a list; if not, they are not even looked at, so that a long list is gone through at once.
+    /// Whether folders in a list are replaced by the files below them. If not, entries are not checked, which is
+    /// faster.
     package var opensListedFolders: Bool
-    /// Which paths and entries are archives. Files below a folder never are.
+    /// Which paths and entries of lists are archives. Files below a folder never are.
     package var archives: Archives
-    /// The endings, in lower case and without a dot, of the files of folders and archives that are inputs; nil for all files.
+    /// The file extensions, in lower case and without a dot, of inputs in folders and archives; nil for all files.
     package var endings: Set<String>?
 
-    /// Folders and files whose names end in `.tar` are opened, unless specified.
+    /// Opens folders and files whose names end in `.tar`, unless specified.
     package init(
         opensNamedFolders: Bool = true, opensListedFolders: Bool = true, archives: Archives = .byName,
         endings: Set<String>? = nil
@@ -41,14 +42,14 @@ package struct InputReading: Sendable, Equatable {
         }
     }
 
-    /// Whether a file of a folder or archive is an input.
-    package func takes(_ path: [UInt8]) -> Bool { endings?.contains(InputReading.ending(path)) ?? true }
+    /// Whether a file in a folder or archive is an input.
+    func takes(_ path: [UInt8]) -> Bool { endings?.contains(InputReading.ending(path)) ?? true }
 
-    /// Whether a file is a table by its name.
+    /// Whether the name of a file is that of a CSV or TSV table.
     package static func isTable(_ path: BytePath) -> Bool { ["csv", "tsv"].contains(ending(path.bytes)) }
 
-    /// What stands after the last dot of a name, in lower case; empty where there is none.
-    package static func ending(_ path: [UInt8]) -> String {
+    /// The extension of a file name in lower case, without the dot; empty if there is none.
+    static func ending(_ path: [UInt8]) -> String {
         guard let mark = path.lastIndex(where: { $0 == UInt8(ascii: ".") || $0 == slash }), path[mark] != slash else {
             return ""
         }
@@ -56,33 +57,32 @@ package struct InputReading: Sendable, Equatable {
     }
 }
 
-/// All that is to be labelled: files and folders by name, then those that a list names.
+/// The inputs of a command: named files and folders, then the entries of a list.
 package struct InputSource: Sendable, Equatable {
     /// Files and folders, in order.
     package let paths: [BytePath]
-    /// A list of further files and folders.
+    /// A list of more files and folders.
     package let list: FileListSource?
-    /// What is looked for behind a path.
+    /// Which paths are opened as folders or archives.
     package let reading: InputReading
-    /// The inputs that are wanted, by number; nil for all.
+    /// The range of the inputs to list, from 0; nil for all.
     package var part: Range<Int>?
-    /// Files that are no inputs where they lie in a folder: what the run itself writes.
+    /// Files that are not inputs when found in a folder: those that the run writes.
     private(set) var excluded: [FileStatus] = []
 
-    /// Inputs by name, by a list, or both.
+    /// Inputs from paths, a list, or both.
     package init(paths: [BytePath], list: FileListSource? = nil, reading: InputReading = InputReading()) {
         self.paths = paths
         self.list = list
         self.reading = reading
     }
 
-    /// Exactly these files.
+    /// Exactly these files: neither folders nor archives are opened.
     package init(files: [BytePath]) {
         self.init(paths: files, reading: InputReading(opensNamedFolders: false, archives: .none))
     }
 
-    /// The same but for the files that a run writes, as far as they are there: standard output and standard error, and those at some
-    /// paths.
+    /// The source without the files that a run writes: those at the given paths, standard output and standard error.
     package func excluding(_ outputs: [BytePath]) -> InputSource {
         var source = self
         let files = outputs.map(FileStatus.of) + [STDOUT_FILENO, STDERR_FILENO].map(FileStatus.of(descriptor:))
@@ -90,9 +90,9 @@ package struct InputSource: Sendable, Equatable {
         return source
     }
 
-    /// Checks that the files and folders that are named are there; entries of a list are rows whatever they are.
+    /// Checks that all named files and folders exist. Entries of a list are not checked: each gets its row.
     ///
-    /// - Throws: `FileError` naming the first that is not.
+    /// - Throws: `FileError` naming the first that does not exist.
     package func checkPaths() throws(FileError) {
         for path in paths {
             guard case .failure(let error) = FileStatus.of(path) else { continue }
@@ -102,23 +102,25 @@ package struct InputSource: Sendable, Equatable {
         }
     }
 
-    /// Whether there is not one input; false if that cannot be told without using a list up.
+    /// Whether there are no inputs; false if only consuming a list could tell.
     package func isEmpty() throws(FileError) -> Bool {
         guard isRepeatable else { return false }
         var path: [UInt8] = []
         return try InputLister(self).next(into: &path, waiting: { _ in true }) == nil
     }
 
-    /// The error about a source without inputs.
+    /// The error for a source without inputs.
     package var emptyError: NoInputs {
         let names = paths.prefix(3).map(\.description) + (list == nil ? [] : ["the list"])
-        let others = reading.endings == nil ? "" : " with one of the endings"
-        return NoInputs(description: "there is no file\(others) in \(names.joined(separator: ", "))")
+        let extensions = reading.endings == nil ? "" : " with the --endings"
+        return NoInputs(
+            description:
+                "there is no file\(extensions) in \(names.joined(separator: ", ")); --allow-empty takes that for right")
     }
 
-    /// Whether the inputs can be gone through a second time, which a list from a pipe cannot.
+    /// Whether the inputs can be listed again, which a list from a pipe cannot.
     var isRepeatable: Bool {
-        switch list?.place {
+        switch list?.origin {
         case nil: true
         case .standardInput: false
         case .file(let path):
@@ -127,8 +129,8 @@ package struct InputSource: Sendable, Equatable {
     }
 }
 
-/// A source has not one input.
+/// The error for a source without inputs.
 package struct NoInputs: Error, Equatable, Sendable, CustomStringConvertible {
-    /// Where there is none.
+    /// The paths without inputs, in a sentence.
     package let description: String
 }

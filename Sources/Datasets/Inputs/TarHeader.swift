@@ -21,24 +21,24 @@ struct TarHeader {
         case extended
         /// A GNU long name for the next member.
         case longName
-        /// A GNU long target for the next member, a link.
+        /// A GNU long link target for the next member.
         case longLink
-        /// Something about the archive, that no member depends on.
+        /// Metadata of the archive, on which no member depends.
         case ignored
     }
 
     let kind: Kind
-    /// The name that the header itself holds.
+    /// The name in the header itself.
     let name: [UInt8]
-    /// What a link leads to, as far as the header itself holds it.
+    /// The target of a link, in the header itself.
     let linkName: [UInt8]
-    /// The number of bytes that follow.
+    /// The number of bytes of data that follow.
     let size: Int
 
-    /// What a block of zeros is: the end.
+    /// Whether a block is the end mark: all zeros.
     static func isEnd(_ block: UnsafeRawBufferPointer) -> Bool { block.allSatisfy { $0 == 0 } }
 
-    /// A header from a block; nil when its checksum is wrong or its size is no number.
+    /// Parses a block; nil when its checksum is wrong or its size is not a number.
     init?(_ block: UnsafeRawBufferPointer) {
         guard block.count == TarHeader.blockSize, TarHeader.hasChecksum(block),
             let size = TarHeader.number(block[124..<136])
@@ -62,14 +62,15 @@ struct TarHeader {
         case UInt8(ascii: "L"): kind = .longName
         case UInt8(ascii: "K"): kind = .longLink
         case UInt8(ascii: "g"), UInt8(ascii: "V"): kind = .ignored
-        // POSIX: what is not known is a file.
+        // POSIX: an unknown type is a file.
         default: kind = .file
         }
-        // Links and the like may tell the size of what they lead to; no data follows them.
+        // Links may have the size of their target; no data follows them.
         self.size = [.symbolicLink, .hardLink, .special].contains(kind) ? 0 : size
     }
 
-    /// The sum of all bytes, with spaces in the place of the sum itself; some old programs added them up as signed.
+    /// Whether the checksum is the sum of all bytes, with spaces in place of the checksum. Some old programs used
+    /// signed bytes.
     private static func hasChecksum(_ block: UnsafeRawBufferPointer) -> Bool {
         guard let expected = number(block[148..<156]) else { return false }
         var (unsigned, signed) = (0, 0)
@@ -81,7 +82,7 @@ struct TarHeader {
         return unsigned == expected || signed == expected
     }
 
-    /// A number in octal digits, or as GNU writes large ones: in base 256 after a byte 0x80. Nil if it is neither,
+    /// A number in octal digits, or in base 256 after a byte 0x80, as GNU writes large ones. Nil if it is neither,
     /// negative, or larger than any file.
     static func number(_ field: Slice<UnsafeRawBufferPointer>) -> Int? {
         let limit = 1 << 60
@@ -105,18 +106,18 @@ struct TarHeader {
     }
 }
 
-/// What a pax header says of the next member: records `LENGTH KEY=VALUE\n`.
+/// The records of a pax header, for the next member: `LENGTH KEY=VALUE\n`.
 struct PaxRecords {
-    /// The member's name, if it is given.
+    /// The member's name, if specified.
     private(set) var path: [UInt8]?
-    /// What a link leads to, if it is given.
+    /// The target of a link, if specified.
     private(set) var linkPath: [UInt8]?
-    /// The number of its bytes, if it is given.
+    /// The size in bytes, if specified.
     private(set) var size: Int?
     /// Whether the data is that of a sparse file.
     private(set) var isSparse = false
 
-    /// Records from their bytes; nil when they are damaged.
+    /// Parses the records; nil when they are damaged.
     init?(_ bytes: [UInt8]) {
         var rest = bytes[...]
         while let first = rest.first, first != 0 {

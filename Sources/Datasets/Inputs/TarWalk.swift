@@ -1,13 +1,13 @@
 import Files
 import Glibc
 
-/// A file that lies inside an archive.
+/// A file inside a tar archive.
 package struct ArchiveMember: Sendable, Equatable {
-    /// The open archive; it is closed with the last member that lies in it.
+    /// The open archive, which is closed when its last member is released.
     let archive: OpenArchive
-    /// Where the member's bytes begin.
+    /// The offset of the member's first byte.
     let offset: Int
-    /// How many there are.
+    /// The size in bytes.
     package let size: Int
 
     package static func == (a: ArchiveMember, b: ArchiveMember) -> Bool {
@@ -15,7 +15,7 @@ package struct ArchiveMember: Sendable, Equatable {
     }
 }
 
-/// An archive that is open for reading.
+/// An archive open for reading.
 final class OpenArchive: Sendable {
     let descriptor: Int32
     let size: Int
@@ -37,44 +37,44 @@ final class OpenArchive: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Fills a buffer from a place in the archive; how many bytes there were.
+    /// Fills a buffer from an offset in the archive; returns the number of bytes read, fewer at the end.
     ///
     /// - Throws: `SystemError`.
     func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         var count = 0
         while count < buffer.count {
-            let got = pread(
+            let size = pread(
                 descriptor, buffer.baseAddress.map { $0 + count }, buffer.count - count, off_t(offset + count))
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw SystemError(code: errno) }
-            if got == 0 { break }
-            count += got
+            if size < 0, errno == EINTR { continue }
+            guard size >= 0 else { throw SystemError(code: errno) }
+            if size == 0 { break }
+            count += size
         }
         return count
     }
 }
 
-/// A walk over the files in one tar archive, in their order: from header to header, without reading what lies between.
+/// A walk over the files in one tar archive, in their order, from header to header without reading the data between.
 ///
-/// A member's path is the archive's, a slash and its name. Folders and members with a `LeftOutName` in their path are
-/// passed over. A hard link is the earlier member that it names. Symbolic links, devices and sparse files are inputs
-/// that cannot be read, with the reason. What is wrong with the archive itself is one more such input, named as the
-/// archive.
+/// A member's path is the archive's, a slash and its name. Folders and members with an `IgnoredName` in their path are
+/// left out. A hard link is replaced by the earlier member that it names. Symbolic links, devices and sparse files are
+/// unreadable inputs, with the reason. Damage of the archive itself is one more unreadable input, with the archive's
+/// path.
 struct TarWalk {
     private let path: BytePath
     private let archive: OpenArchive?
-    /// Where the next header is; nil at the end.
+    /// The offset of the next header; nil at the end.
     private var position: Int? = 0
     private var pending: String?
-    /// The members so far by their names, which hard links lead to; nil until there is one.
-    private var known: [[UInt8]: ListedInput]?
-    /// Whether the walk is at a member rather than at what is wrong with the archive.
+    /// The members so far by name, as targets of hard links; nil until the first hard link.
+    private var members: [[UInt8]: ListedInput]?
+    /// Whether the last step was a member rather than damage of the archive.
     private(set) var isAtMember = false
 
-    /// Longer than any path can be, short enough that a hostile archive does not fill the memory.
-    private static let longestRecord = 1 << 20
+    /// The largest size in bytes of a name or pax header, so that a hostile archive cannot fill the memory.
+    private static let maximumRecordSize = 1 << 20
 
-    /// Opens an archive, which need not be readable: then the walk has one step, with the reason.
+    /// Opens an archive. If it cannot be read, the walk has one step, with the reason.
     init(_ path: BytePath) {
         self.path = path
         do { archive = try OpenArchive(path) } catch {
@@ -83,17 +83,17 @@ struct TarWalk {
         }
     }
 
-    /// A walk over the same archive from its beginning, which knows all members that it has passed.
+    /// A walk over the same archive from its beginning that records all members.
     private init(again walk: TarWalk) {
         (path, archive) = (walk.path, walk.archive)
-        known = [:]
+        members = [:]
     }
 
-    /// Goes to the next member, whose path it puts into `output`; nil at the end.
+    /// Goes to the next member and writes its path to `output`; returns nil at the end.
     mutating func next(into output: inout [UInt8]) -> ListedInput? {
         do {
             while let (name, input) = try member() {
-                if LeftOutName.isOn(name) { continue }
+                if IgnoredName.occurs(in: name) { continue }
                 isAtMember = true
                 output.replaceSubrange(output.indices, with: path.bytes)
                 if !name.isEmpty { output += [slash] + name }
@@ -117,7 +117,7 @@ struct TarWalk {
             guard let header = try header(at: start, archive) else { return nil }
             let data = start + TarHeader.blockSize
             var size = header.size
-            if header.kind == .file, let given = records?.size { size = given }
+            if header.kind == .file, let recordedSize = records?.size { size = recordedSize }
             let padded = (size + TarHeader.blockSize - 1) / TarHeader.blockSize * TarHeader.blockSize
             let isWhole = data + size <= archive.size
             if isWhole { position = data + padded }
@@ -128,23 +128,24 @@ struct TarWalk {
                 case .longName: longName = Array(try bytes(data, size, archive).prefix { $0 != 0 })
                 case .longLink: longLink = Array(try bytes(data, size, archive).prefix { $0 != 0 })
                 case .extended:
-                    guard let read = PaxRecords(try bytes(data, size, archive)) else {
-                        throw damage("the pax header at byte \(start) makes no sense")
+                    guard let paxRecords = PaxRecords(try bytes(data, size, archive)) else {
+                        throw damage("the pax header at byte \(start) is invalid")
                     }
-                    records = read
+                    records = paxRecords
                 default: (longName, longLink, records) = (nil, nil, nil)
                 }
             case .file, .hardLink, .symbolicLink, .special, .sparse:
                 let name = records?.path ?? longName ?? header.name
                 guard !name.isEmpty else { throw damage("the member at byte \(start) has no name") }
-                let found: ListedInput
+                let listedInput: ListedInput
                 if header.kind == .hardLink {
-                    found = try linked(to: records?.linkPath ?? longLink ?? header.linkName, before: first)
+                    listedInput = try linked(to: records?.linkPath ?? longLink ?? header.linkName, before: first)
                 } else {
-                    found = input(header.kind, records, ArchiveMember(archive: archive, offset: data, size: size))
+                    listedInput = input(
+                        header.kind, records, ArchiveMember(archive: archive, offset: data, size: size))
                 }
-                if known != nil { known?[TarWalk.plain(name)] = found }
-                return (name, found)
+                if members != nil { members?[TarWalk.normalized(name)] = listedInput }
+                return (name, listedInput)
             }
         }
         return nil
@@ -152,21 +153,21 @@ struct TarWalk {
 
     /// The member that a hard link names, which comes before the link.
     private mutating func linked(to name: [UInt8], before end: Int?) throws -> ListedInput {
-        if known == nil {
+        if members == nil {
             var pass = TarWalk(again: self)
             while pass.position != end, try pass.member() != nil {}
-            known = pass.known ?? [:]
+            members = pass.members ?? [:]
         }
         let target = String(decoding: name, as: UTF8.self)
-        switch known?[TarWalk.plain(name)] {
-        case nil: return .unreadable(reason: "a hard link to \(target), which the archive does not hold before it")
+        switch members?[TarWalk.normalized(name)] {
+        case nil: return .unreadable(reason: "a hard link to \(target), which is not an earlier member of the archive")
         case .unreadable(let reason): return .unreadable(reason: "a hard link to \(target): \(reason)")
-        case let found?: return found
+        case let input?: return input
         }
     }
 
-    /// A member's name without what does not matter: "." and empty parts.
-    private static func plain(_ name: [UInt8]) -> [UInt8] {
+    /// A member's name without "." and empty components.
+    private static func normalized(_ name: [UInt8]) -> [UInt8] {
         Array(name.split(separator: slash).filter { !$0.elementsEqual(".".utf8) }.joined(separator: [slash]))
     }
 
@@ -180,7 +181,7 @@ struct TarWalk {
         return missing > 0 ? .unreadable(reason: "cut short: the archive ends \(missing) bytes early") : .member(member)
     }
 
-    /// The header at a place; nil at the archive's end.
+    /// The header at an offset; nil at the archive's end.
     private func header(at start: Int, _ archive: OpenArchive) throws -> TarHeader? {
         try withUnsafeTemporaryAllocation(byteCount: TarHeader.blockSize, alignment: 8) { block in
             let count = try archive.read(at: start, into: block)
@@ -198,7 +199,7 @@ struct TarWalk {
     }
 
     private func bytes(_ offset: Int, _ size: Int, _ archive: OpenArchive) throws -> [UInt8] {
-        guard size <= TarWalk.longestRecord else { throw damage("a name or pax header has \(size) bytes") }
+        guard size <= TarWalk.maximumRecordSize else { throw damage("a name or pax header has \(size) bytes") }
         return try [UInt8](unsafeUninitializedCapacity: size) { buffer, initialized in
             initialized = try archive.read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
         }

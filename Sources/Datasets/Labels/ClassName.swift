@@ -1,4 +1,4 @@
-/// What class names are made of what people write, and which are likely to be one that was written in two ways.
+/// Class names as people write them: trimming, and names that are probably spellings of the same class.
 enum ClassName {
     /// A name without white space at its ends.
     static func trimmed(_ name: String) -> String {
@@ -8,21 +8,21 @@ enum ClassName {
         return String(rest)
     }
 
-    /// The sentence about names that differ by case, spaces or forms of letters alone; nil without any.
+    /// A warning about names that differ only by case, spaces or forms of letters; nil if there are none.
     static func warning(of classes: [String]) -> String? {
         var groups: [String: [String]] = [:]
         for name in classes { groups[folded(name), default: []].append(name) }
-        let doubled = classes.compactMap { groups[folded($0)] }.filter { $0.count > 1 }
-        var seen: Set<[String]> = []
-        let shown = doubled.filter { seen.insert($0).inserted }.map { names in
+        let duplicates = classes.compactMap { groups[folded($0)] }.filter { $0.count > 1 }
+        var distinct: Set<[String]> = []
+        let descriptions = duplicates.filter { distinct.insert($0).inserted }.map { names in
             names.map { "\"\($0)\"" }.joined(separator: " and ")
         }
-        guard !shown.isEmpty else { return nil }
-        return "classes that differ by case, spaces or the form of letters alone: \(LabelledImages.some(shown))"
+        guard !descriptions.isEmpty else { return nil }
+        return "classes that differ by case, spaces or the form of letters alone: \(LabelledImages.some(descriptions))"
     }
 
-    /// A name without what people do not see or do not mean: case, spaces, hyphens and underscores, wide letters,
-    /// accents put together in either way.
+    /// A name without differences that people do not mean: case, spaces, hyphens and underscores, full-width letters.
+    /// Comparing strings ignores how accents are composed.
     private static func folded(_ name: String) -> String {
         var folded = String.UnicodeScalarView()
         for scalar in name.unicodeScalars where !isBlank(Character(scalar)) && scalar != "_" && scalar != "-" {
@@ -32,7 +32,7 @@ enum ClassName {
         return String(folded).lowercased()
     }
 
-    /// White space, and what has no width: byte order marks, joiners.
+    /// Whether a character is white space or has no width, as byte order marks and joiners.
     private static func isBlank(_ character: Character) -> Bool {
         character.isWhitespace
             || character.unicodeScalars.allSatisfy { [0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF].contains($0.value) }

@@ -1,10 +1,10 @@
-/// A part of a data set, as the name of a folder tells it.
+/// A part of a data set, as the name of a folder or a cell of a table says.
 package enum DataSplit: String, Sendable, CaseIterable {
-    /// What is learned from.
+    /// The images to learn from.
     case training
-    /// What choices are made by.
+    /// The images by which choices are made, such as the best epoch.
     case validation
-    /// What results are measured on, and nothing else is done with.
+    /// The images on which results are measured, and which are used for nothing else.
     case test
 
     /// The usual names, in lower case and without separators.
@@ -16,8 +16,8 @@ package enum DataSplit: String, Sendable, CaseIterable {
         "test": .test, "tests": .test, "testing": .test, "tst": .test, "holdout": .test, "heldout": .test,
     ]
 
-    /// The name that messages give its folder.
-    package var usualName: String {
+    /// The name of the split's folder in messages.
+    var usualName: String {
         switch self {
         case .training: "train"
         case .validation: "val"
@@ -31,15 +31,15 @@ package enum DataSplit: String, Sendable, CaseIterable {
         "photo", "photos", "sample", "samples", "example", "examples", "folder", "dir",
     ]
 
-    /// The split that a folder's name stands for: a usual name in any case, with or without words such as "set" or
-    /// "images" and numbers ("Training Set", "val2017"). Nil for any other name.
+    /// The split of a folder's name: a usual name in any case, with or without numbers and words such as "set" or
+    /// "images" ("Training Set", "val2017"). Nil for any other name.
     package init?(name: String) {
         let words = DataSplit.words(of: name).filter { !DataSplit.fillers.contains($0) }
         guard let split = DataSplit.names[words.joined()] ?? DataSplit.compound(words.joined()) else { return nil }
         self = split
     }
 
-    /// Whether a word of the name is a split's, whatever stands beside it: "seg_train", "flowers-test".
+    /// Whether a word of the name is that of a split: "seg_train", "flowers-test".
     static func isNamed(in name: String) -> Bool {
         if DataSplit(name: name) != nil { return true }
         let words = words(of: name)
@@ -55,7 +55,7 @@ package enum DataSplit: String, Sendable, CaseIterable {
         return nil
     }
 
-    /// The words of a name, in lower case: stretches of letters, divided where a capital follows a small letter.
+    /// The words of a name in lower case: runs of letters, split where a capital follows a small letter.
     private static func words(of name: String) -> [String] {
         var words: [String] = []
         var (word, isAfterSmall) = ("", false)

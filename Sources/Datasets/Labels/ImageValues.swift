@@ -1,32 +1,31 @@
 package import Files
 
-/// Images with true values: what regression is evaluated on.
+/// Images with true values, on which regression is evaluated.
 package struct ImageValues: Sendable, Equatable {
-    /// The table that names them.
+    /// The table that lists the images.
     package let source: BytePath
     /// The names of the outputs, in the head's order.
     package let outputs: [String]
     /// The images in the order of the table.
     package let paths: [BytePath]
-    /// A value of each output for every image.
+    /// For every image, the value of each output.
     package let values: [[Double]]
-    /// What a user ought to know of how they were read, a sentence each.
+    /// Notes for the user on how the table was read, one sentence each.
     package let notes: [String]
 
-    /// Images from their parts. The caller guarantees that there are as many rows of values as paths, and in each as
-    /// many values as outputs.
-    package init(source: BytePath, outputs: [String], paths: [BytePath], values: [[Double]], notes: [String] = []) {
+    /// Images from their parts. The caller guarantees one row of values per path, and one value per output in each row.
+    init(source: BytePath, outputs: [String], paths: [BytePath], values: [[Double]], notes: [String] = []) {
         (self.source, self.outputs, self.paths, self.values) = (source, outputs, paths, values)
         self.notes = notes
     }
 
-    /// Reads the images of a table that a model is measured on: of one that tells splits apart those of one split.
+    /// Reads the images of a table on which a model is measured: those of one split, if the table has splits.
     ///
-    /// Each output has a column of its name, or `TASK:OUTPUT` as `label` writes it. The only output of a head may as
-    /// well be in `value`, `label`, `target` or a column of the task's name.
+    /// Each output has a column of its name, or `TASK:OUTPUT` as `label` writes it. If the head has only one output,
+    /// its column may also be `value`, `label`, `target` or the task's name.
     ///
-    /// - Throws: `FileError` as `LabelledTable` does, for a folder, when an output has not exactly
-    ///   one such column, and for cells that are no numbers.
+    /// - Throws: `FileError` as `LabelledTable` does, for a folder, when an output does not have exactly one such
+    ///   column, and for cells that are not numbers.
     package init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading(), task: String, outputs: [String]
     ) throws(FileError) {
@@ -37,9 +36,9 @@ package struct ImageValues: Sendable, Equatable {
         if outputs.count == 1 { reading.valueColumns[0] += ["value", "label", "target", task] }
         let table = try LabelledTable(path, reading)
         let measured = table.measuredSplit
-        var places: [BytePath: Int] = [:]
+        var paths: Set<BytePath> = []
         var rows: [LabelledTable.Row] = []
-        for row in table.rows(of: (measured?.split).map { [$0] }) where places.updateValue(0, forKey: row.path) == nil {
+        for row in table.rows(of: (measured?.split).map { [$0] }) where paths.insert(row.path).inserted {
             rows.append(row)
         }
         self.init(

@@ -1,26 +1,26 @@
 package import Files
 
-/// Images with the class that each shows: what training learns from and evaluation compares with.
+/// Images with one class each, for training and evaluation.
 package struct LabelledImages: Sendable, Equatable {
     /// One image.
     package struct Item: Sendable, Hashable {
         /// The image's file.
         package let path: BytePath
-        /// The place of its class in `classes`.
+        /// The index of its class in `classes`.
         package let `class`: Int
 
         /// An image of a class.
         package init(path: BytePath, class: Int) { (self.path, self.class) = (path, `class`) }
     }
 
-    /// The folder or table that names them.
+    /// The folder or table that lists the images.
     package let source: BytePath
-    /// The class names; in byte order as they are read.
+    /// The class names, in byte order when read from a folder or table.
     package let classes: [String]
-    /// The images: of a folder by class and then in byte order of their paths, of a table in its order.
+    /// The images: of a folder by class and then in byte order of their paths; of a table in its order.
     package let items: [Item]
 
-    /// What a user ought to know of how they were read, a sentence each.
+    /// Notes for the user on how the images were read, one sentence each.
     package let notes: [String]
 
     /// Images from their parts. The caller guarantees that every item's class is among the classes.
@@ -30,8 +30,7 @@ package struct LabelledImages: Sendable, Equatable {
 
     /// Reads a folder of class folders (`init(folder:endings:)`), or a `LabelledTable`.
     ///
-    /// - Parameter split: what the images are for: of a table that tells splits apart, only those of this one are
-    ///   taken.
+    /// - Parameter split: the purpose of the images; of a table with splits, only its images are taken.
     /// - Throws: `FileError` as the two do, or when a table has no images of the split.
     package init(
         _ path: BytePath, for split: DataSplit, _ reading: LabelledReading = LabelledReading()
@@ -43,20 +42,21 @@ package struct LabelledImages: Sendable, Equatable {
             let table = try LabelledTable(path, reading)
             self = table.images([split])
             guard !items.isEmpty else {
-                throw FileError(path: path, reason: "no row is of the \(split.rawValue) images, which are wanted here")
+                throw FileError(
+                    path: path, reason: "no row belongs to the \(split.rawValue) images, which are needed here")
             }
         }
     }
 
-    /// Reads the images that a model is measured on: as `init(_:for:_:)` does, but never those of several splits.
+    /// Reads the images on which a model is measured: as `init(_:for:_:)` does, but never those of several splits.
     ///
-    /// - Throws: `FileError` also for a folder that is divided into splits, with the one that may be meant.
+    /// - Throws: `FileError` also for a folder that is divided into splits, suggesting one of them.
     package init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading()
     ) throws(FileError) {
         if let splits = try SplitFolder(path, classesAreKnown: true) {
-            let meant = splits.folder(.test) ?? splits.folder(.validation) ?? splits.folder(.training)
-            throw FileError(path: path, reason: "is divided into \(splits): did you mean \(meant ?? path)?")
+            let suggestion = splits.folder(.test) ?? splits.folder(.validation) ?? splits.folder(.training)
+            throw FileError(path: path, reason: "is divided into \(splits): did you mean \(suggestion ?? path)?")
         }
         guard case .success(let status) = FileStatus.of(path), !status.isFolder else {
             self = try .init(path, for: .test, reading)
@@ -70,12 +70,12 @@ package struct LabelledImages: Sendable, Equatable {
             notes: images.notes + [measured?.note].compactMap(\.self))
     }
 
-    /// Reads `FOLDER/<class>/...`: every folder is a class, all files below it are its images; hidden entries and what
-    /// systems leave in folders are left out. A class has its folder's name without white space at its ends.
+    /// Reads `FOLDER/<class>/...`: every folder is a class, and all files below it are its images, except those with an
+    /// `IgnoredName`. The class has the folder's name without surrounding white space.
     ///
-    /// - Parameter endings: the endings of files that are images, in lower case; nil for all files.
-    /// - Throws: `FileError` when a folder cannot be listed or holds nothing, a file stands outside the
-    ///   class folders, or a class's name is not UTF-8, or that of another class.
+    /// - Parameter endings: the file extensions of images, in lower case; nil for all files.
+    /// - Throws: `FileError` when a folder cannot be listed or is empty, a file is outside the class folders, or the
+    ///   name of a class is not UTF-8 or occurs twice.
     package init(folder: BytePath, endings: Set<String>? = nil) throws(FileError) {
         func failure(_ reason: String) -> FileError { FileError(path: folder, reason: reason) }
         let contents = try FolderContents(folder)
@@ -97,7 +97,7 @@ package struct LabelledImages: Sendable, Equatable {
                     path: path, reason: "the name of this class is \(text.isEmpty ? "empty" : "that of another folder")"
                 )
             }
-            let before = items.count
+            let precedingItems = items.count
             var walk = FolderWalk(path)
             var file: [UInt8] = []
             while let input = walk.next(into: &file) {
@@ -107,31 +107,31 @@ package struct LabelledImages: Sendable, Equatable {
                 guard reading.takes(file) else { continue }
                 items.append(Item(path: BytePath(file), class: classes.count))
             }
-            guard items.count > before else { throw FileError(path: path, reason: "the class has no images") }
+            guard items.count > precedingItems else { throw FileError(path: path, reason: "the class has no images") }
             classes.append(text)
         }
         let warning = ClassName.warning(of: classes).map { ["\(folder): \($0)"] }
         self.init(source: folder, classes: classes, items: items, notes: warning ?? [])
     }
 
-    /// The same images with the places of other class names.
+    /// The same images, with class indices into another list of class names.
     ///
-    /// - Throws: `FileError` naming the classes that are not among them.
+    /// - Throws: `FileError` naming the classes that are not in that list.
     package func indexed(by others: [String]) throws(FileError) -> LabelledImages {
-        let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        let unknown = classes.filter { places[$0] == nil }
+        let indices = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let unknown = classes.filter { indices[$0] == nil }
         guard unknown.isEmpty else {
             throw FileError(path: source, reason: "classes that are not known: \(LabelledImages.some(unknown))")
         }
-        let moved = classes.map { places[$0] ?? 0 }
+        let newIndices = classes.map { indices[$0] ?? 0 }
         return LabelledImages(
-            source: source, classes: others, items: items.map { Item(path: $0.path, class: moved[$0.class]) },
+            source: source, classes: others, items: items.map { Item(path: $0.path, class: newIndices[$0.class]) },
             notes: notes)
     }
 
-    /// The first few names, and how many more there are.
+    /// The first three names and the number of the others, for a message.
     package static func some(_ names: [String]) -> String {
-        let shown = names.prefix(3).joined(separator: ", ")
-        return names.count > 3 ? "\(shown) and \(names.count - 3) more" : shown
+        let list = names.prefix(3).joined(separator: ", ")
+        return names.count > 3 ? "\(list) and \(names.count - 3) more" : list
     }
 }

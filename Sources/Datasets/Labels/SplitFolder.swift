@@ -1,24 +1,24 @@
 package import Files
 
-/// A folder that is divided into splits: `DIR/{train,val,test}/<class>/...`, by whatever usual names.
+/// A folder that is divided into splits: `DIR/{train,val,test}/<class>/...`, with any of the usual names.
 ///
-/// It is one place that decides what a split is, so that no command learns from images that another measures on. A
-/// folder that looks divided but is not understood is refused.
+/// All commands use this type, so that none learns from images on which another measures. A folder that looks divided
+/// in a way that is not supported is refused.
 package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
     /// The folder itself.
     package let root: BytePath
-    /// The name of the folder of each split that there is.
+    /// The name of the folder of each split.
     private let names: [DataSplit: String]
 
-    /// Looks at a folder; nil when it is not divided into splits, or is no folder that can be listed.
+    /// Checks whether a folder is divided into splits; nil when it is not, or cannot be listed.
     ///
-    /// It is divided when all its folders have names of splits. A folder with such a name among others is a class, say
-    /// of vehicles, if it holds pictures itself; if it holds folders, the whole looks divided.
+    /// It is divided when all its folders have names of splits. One such name among others is a class (of trains, say)
+    /// if the folder contains pictures; if it contains folders, the whole looks divided.
     ///
-    /// - Parameter classesAreKnown: whether it is checked later that each folder is a class of some model, so that
-    ///   looks do not matter.
-    /// - Throws: `FileError` when it looks divided, but a folder is none of the splits, two folders are the
-    ///   same split, or folders below are divided instead.
+    /// - Parameter classesAreKnown: whether the folders are later checked to be classes of a model, so that looks do
+    ///   not matter.
+    /// - Throws: `FileError` when it looks divided, but a folder is none of the splits, two folders are the same split,
+    ///   or folders below are divided instead.
     package init?(_ root: BytePath, classesAreKnown: Bool = false) throws(FileError) {
         guard let contents = try? FolderContents(root) else { return nil }
         let folders = contents.folders.map { String(decoding: $0, as: UTF8.self) }
@@ -35,19 +35,20 @@ package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
                 throw FileError(
                     path: root,
                     reason:
-                        "\(other) and \(name) are two names for the \(split.rawValue) images; expected one folder of them"
+                        "\(other) and \(name) are two names for the \(split.rawValue) images; "
+                        + "expected one folder of them"
                 )
             }
         }
         (self.root, self.names) = (root, names)
     }
 
-    /// The folder of a split, if there is one.
+    /// The folder of a split; nil if there is none.
     package func folder(_ split: DataSplit) -> BytePath? {
         names[split].map { root.appending(Array($0.utf8)) }
     }
 
-    /// The folder of a split that something is wanted from.
+    /// The folder of a split that must exist.
     ///
     /// - Throws: `FileError` when there is none.
     package func required(_ split: DataSplit) throws(FileError) -> BytePath {
@@ -78,12 +79,12 @@ package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
             return !contents.folders.isEmpty && !contents.holdsPictures
         }
         if let first = divided.first {
-            let found = list(divided.map(name).sorted())
+            let splits = list(divided.map(name).sorted())
             let others = folders.filter { DataSplit(name: name($0)) == nil }.map(name).sorted()
             let training = divided.first { DataSplit(name: name($0)) == .training }
             throw FileError(
                 path: root,
-                reason: "looks divided into splits (\(found)), but \(LabelledImages.some(others)) "
+                reason: "looks divided into splits (\(splits)), but \(LabelledImages.some(others)) "
                     + "\(others.count == 1 ? "is" : "are") none: expected folders train, val and test and no others; "
                     + "move or rename what is not one, or give \(root.appending(training ?? first))")
         }
@@ -107,8 +108,7 @@ package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Checks that the folders of a folder can be classes: they cannot, as far as anybody can tell, if all hold the
-    /// same folders and no pictures.
+    /// Checks that the folders of a folder can be classes. They cannot if all contain the same folders and no pictures.
     ///
     /// - Throws: `FileError` when they look like parts of a data set, each with the folders of all classes.
     package static func checkClasses(of root: BytePath) throws(FileError) {
@@ -125,13 +125,15 @@ package struct SplitFolder: Sendable, Equatable, CustomStringConvertible {
         throw FileError(
             path: root,
             reason:
-                "its folders (\(LabelledImages.some(parts))) all hold the same folders (\(LabelledImages.some(classes))): "
-                + "they look like parts of a data set, not like classes. Give one of them, name them train, val and test, "
-                + "or list the images in a table with the columns path and label")
+                "its folders (\(LabelledImages.some(parts))) all contain the same folders "
+                + "(\(LabelledImages.some(classes))): they look like parts of a data set, not like classes. "
+                + "Give one of them, name them train, val and test, or list the images in a table with the "
+                + "columns path and label"
+        )
     }
 }
 
-/// What lies in a folder: its folders and its files, hidden ones left out.
+/// The names of the folders and files in a folder, except those with an `IgnoredName`.
 struct FolderContents {
     private(set) var folders: [[UInt8]] = []
     private(set) var files: [[UInt8]] = []
@@ -152,7 +154,7 @@ struct FolderContents {
         }
     }
 
-    /// Whether a file is a picture by its name, which need not have an ending.
+    /// Whether one of the files has the name of a picture, or a name without extension.
     var holdsPictures: Bool {
         files.contains { name in
             let ending = InputReading.ending(name)

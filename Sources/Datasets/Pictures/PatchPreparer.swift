@@ -3,21 +3,21 @@ package import VisionTransformers
 
 /// Turns one encoded image file into the network's input.
 ///
-/// `prepare` is called from several threads at once. The error it throws is put into the file's row as it describes
-/// itself, so its description is the reason alone, without the file's name.
+/// `prepare` is called from several threads at once. The description of the error that it throws becomes the reason in
+/// the file's row, so it does not name the file.
 package protocol ImagePreparing: Sendable {
-    /// How many floats one prepared image takes.
+    /// The number of floats of one prepared image.
     var valuesPerImage: Int { get }
 
     /// Decodes `encoded` and writes `valuesPerImage` floats.
     ///
-    /// - Throws: any error; its description is the reason the file's row gives.
+    /// - Throws: any error; its description is the reason in the file's row.
     func prepare(_ encoded: UnsafeRawBufferPointer, into output: UnsafeMutableBufferPointer<Float>) throws
 }
 
 /// Decodes an image and prepares it for a bundle's backbone: upright RGB, resized, normalised, cut into patches.
 package struct PatchPreparer: ImagePreparing {
-    /// What becomes of decoded pictures.
+    /// The settings for decoded pictures.
     package let preprocessing: Preprocessing
     private let table: PixelValueTable
     private let decoding: DecodingOptions
@@ -52,7 +52,7 @@ package struct PatchPreparer: ImagePreparing {
         return (rgb, try checked(preprocessing.apply(rgb, original: original)))
     }
 
-    /// Decodes, prepares and checks one image, without keeping all of it where that can be avoided.
+    /// Decodes, prepares and checks one image, without holding the whole decoded picture where possible.
     ///
     /// - Returns: the picture after resizing and cropping.
     /// - Throws: `ImageError` as `pictures(_:)` does.

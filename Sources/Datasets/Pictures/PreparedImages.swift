@@ -3,41 +3,41 @@ package import Images
 import Tensors
 import VisionTransformers
 
-/// The pictures of some folders, decoded, resized and cropped once and kept as 8-bit RGB.
+/// The pictures of some folders, decoded, resized and cropped once, as 8-bit RGB.
 package struct PreparedImages: Sendable {
     /// The pictures in the order of their paths.
     package let pictures: [RGBImage]
-    /// Where each picture is from.
+    /// The path of each picture.
     package let paths: [BytePath]
-    /// Files that could not be used, with the reason.
+    /// The files that could not be used, with the reason.
     package let skipped: [(path: String, reason: String)]
 
-    /// Reads everything below the given paths; unusable files are left out and reported.
+    /// Reads all files below the given paths; unusable ones are listed in `skipped`.
     ///
     /// - Parameters:
-    ///   - spread: how many files are read at most, spread evenly over all of them; nil for every one.
-    ///   - decoded: shown every picture as it was decoded, before it is resized. Without it no picture is held whole.
+    ///   - spread: the largest number of files to read, spread evenly over all of them; nil for all.
+    ///   - decoded: called with every decoded picture, before it is resized. Without it, no picture is held whole.
     /// - Throws: `FileError` when the inputs cannot be listed.
     package init(
         _ paths: [BytePath], preparer: PatchPreparer, spread: Int? = nil, decoded: ((RGBImage) -> Void)? = nil
     ) throws {
         let lister = try InputLister(InputSource(paths: paths))
         let count = try Self.count(paths)
-        let wanted = spread.map { spread in
-            let kept = min(spread, count)
-            return Set((0..<kept).map { $0 * count / kept })
+        let selection = spread.map { spread in
+            let size = min(spread, count)
+            return Set((0..<size).map { $0 * count / size })
         }
-        var place = -1
+        var index = -1
         var reader = FileReader(limit: 1 << 30)
         var path: [UInt8] = []
         var pictures: [RGBImage] = []
-        var places: [BytePath] = []
+        var picturePaths: [BytePath] = []
         var skipped: [(path: String, reason: String)] = []
         while let input = try lister.next(into: &path, waiting: { _ in true }) {
-            place += 1
-            if let wanted, !wanted.contains(place) { continue }
+            index += 1
+            if let selection, !selection.contains(index) { continue }
             let name = BytePath(path)
-            try LongWork.report("reading images", places.count + skipped.count, of: wanted?.count ?? count)
+            try LongWork.report("reading images", picturePaths.count + skipped.count, of: selection?.count ?? count)
             do {
                 try reader.read(input, at: name) { content in
                     guard let decoded else { return pictures.append(try preparer.picture(content)) }
@@ -45,17 +45,17 @@ package struct PreparedImages: Sendable {
                     pictures.append(prepared)
                     decoded(rgb)
                 }
-                places.append(name)
+                picturePaths.append(name)
             } catch {
                 skipped.append((name.description, "\(error)"))
             }
         }
         self.pictures = pictures
-        self.paths = places
+        self.paths = picturePaths
         self.skipped = skipped
     }
 
-    /// How many files there are.
+    /// The number of files.
     private static func count(_ paths: [BytePath]) throws -> Int {
         let lister = try InputLister(InputSource(paths: paths))
         var path: [UInt8] = []

@@ -1,15 +1,15 @@
-/// What a file is that is neither PNG nor JPEG, as far as its bytes tell.
+/// The kind of a file that is neither PNG nor JPEG, recognized by its bytes.
 ///
-/// Nothing depends on it but the words of an error.
+/// It is used only for the error message.
 struct FileKind: Equatable {
-    /// What to call it, such as "a WebP picture".
+    /// The kind with its article, such as "a WebP picture".
     let name: String
-    /// Whether it holds a picture, which can be converted.
+    /// Whether it is a picture, which can be converted.
     var isPicture = false
-    /// What to do about it, where there is more to say.
+    /// What to do about it, if there is more to say.
     var advice: String?
 
-    /// The error for bytes that have the beginning of neither format.
+    /// The error for bytes that start with neither format's signature.
     static func problem(with bytes: UnsafeRawBufferPointer) -> ImageError {
         if bytes.isEmpty { return ImageError(kind: .empty, reason: "empty file") }
         if let damaged = DamagedStart(bytes) { return damaged.problem }
@@ -26,9 +26,9 @@ struct FileKind: Equatable {
             kind: .unknownFormat, reason: reason + (kind.advice.map { "; \($0)" } ?? ""), format: kind.name)
     }
 
-    /// Tells the kind; nil if it is not known.
+    /// Recognizes the kind; nil if it is unknown.
     init?(_ bytes: UnsafeRawBufferPointer) {
-        for signature in FileKind.signatures where signature.isStart(of: bytes) {
+        for signature in FileKind.signatures where signature.matches(bytes) {
             self = signature.kind
             return
         }
@@ -37,8 +37,8 @@ struct FileKind: Equatable {
             FileKind.targa,
         ]
         for kind in kinds {
-            guard let found = kind(bytes) else { continue }
-            self = found
+            guard let match = kind(bytes) else { continue }
+            self = match
             return
         }
         return nil
@@ -46,7 +46,7 @@ struct FileKind: Equatable {
 
     init(_ name: String, advice: String? = nil) { (self.name, self.advice) = (name, advice) }
 
-    /// A picture of a format, given with its article.
+    /// A picture in a format, named with its article.
     static func picture(_ name: String) -> FileKind {
         var kind = FileKind("\(name) picture")
         kind.isPicture = true
@@ -54,7 +54,7 @@ struct FileKind: Equatable {
     }
 }
 
-/// The beginning of a PNG or JPEG that something has changed on its way.
+/// The start of a PNG or JPEG that was damaged in transfer.
 private struct DamagedStart {
     let problem: ImageError
 
@@ -79,15 +79,15 @@ private struct DamagedStart {
         }
     }
 
-    /// The beginning with other line ends, or with seven bits a byte.
+    /// The signature with other line ends, or with seven bits per byte.
     private static func changed(_ start: [UInt8]) -> [[UInt8]] {
         func replacing(_ from: [UInt8], _ to: [UInt8]) -> [UInt8] {
             var result: [UInt8] = []
             var rest = start[...]
             while let byte = rest.first {
-                let isThere = rest.starts(with: from)
-                result += isThere ? to : [byte]
-                rest = rest.dropFirst(isThere ? from.count : 1)
+                let isMatch = rest.starts(with: from)
+                result += isMatch ? to : [byte]
+                rest = rest.dropFirst(isMatch ? from.count : 1)
             }
             return result
         }
@@ -98,7 +98,7 @@ private struct DamagedStart {
         ].filter { $0 != start }
     }
 
-    /// The beginning read as Latin-1 or as damaged UTF-8, and written as UTF-8.
+    /// The signature decoded as Latin-1 or as lossy UTF-8, and encoded as UTF-8.
     private static func asText(_ start: [UInt8]) -> [[UInt8]] {
         let latin = start.flatMap { Array(String(UnicodeScalar($0)).utf8) }
         let replaced = start.flatMap { $0 < 0x80 ? [$0] : [0xEF, 0xBF, 0xBD] }
@@ -107,22 +107,22 @@ private struct DamagedStart {
 }
 
 extension FileKind {
-    /// Bytes at a fixed place that tell a kind.
+    /// The bytes at a fixed offset by which a kind is recognized.
     struct Signature {
         let kind: FileKind
         let bytes: [UInt8]
-        var place = 0
+        var offset = 0
 
-        init(_ bytes: [UInt8], _ kind: FileKind, at place: Int = 0) {
-            (self.kind, self.bytes, self.place) = (kind, bytes, place)
+        init(_ bytes: [UInt8], _ kind: FileKind, at offset: Int = 0) {
+            (self.kind, self.bytes, self.offset) = (kind, bytes, offset)
         }
 
-        init(_ text: String, _ kind: FileKind, at place: Int = 0) { self.init(Array(text.utf8), kind, at: place) }
+        init(_ text: String, _ kind: FileKind, at offset: Int = 0) { self.init(Array(text.utf8), kind, at: offset) }
 
-        func isStart(of data: UnsafeRawBufferPointer) -> Bool { data.dropFirst(place).starts(with: bytes) }
+        func matches(_ data: UnsafeRawBufferPointer) -> Bool { data.dropFirst(offset).starts(with: bytes) }
     }
 
-    /// In order: the first that fits counts.
+    /// The signatures in order of precedence.
     static let signatures: [Signature] = [
         Signature("GIF8", .picture("a GIF")), Signature("8BPS", .picture("a Photoshop (PSD)")),
         Signature([0xFF, 0x0A], .picture("a JPEG XL")),
@@ -139,7 +139,7 @@ extension FileKind {
         Signature("DICM", .picture("a DICOM"), at: 128), Signature("AT&TFORM", .picture("a DjVu")),
         Signature([0x42, 0x50, 0x47, 0xFB], .picture("a BPG")), Signature("FLIF", .picture("a FLIF")),
         Signature([0xD7, 0xCD, 0xC6, 0x9A], .picture("a WMF")), Signature("/* XPM */", .picture("an XPM")),
-        // Cameras' own formats that are no TIFF; the others are told in `tiff`.
+        // Raw formats of cameras that are not based on TIFF; see `tiff` for the others.
         Signature("IIRO", .picture("a raw (Olympus ORF)")), Signature("IIRS", .picture("a raw (Olympus ORF)")),
         Signature("MMOR", .picture("a raw (Olympus ORF)")), Signature("IIU\0", .picture("a raw (Panasonic RW2)")),
         Signature("FUJIFILMCCD-RAW", .picture("a raw (Fujifilm RAF)")),
@@ -170,9 +170,9 @@ extension FileKind {
         Signature([0x7F, 0x45, 0x4C, 0x46], FileKind("a program (ELF)")),
     ]
 
-    /// Containers that name what they hold: RIFF, and boxes as in MP4.
+    /// Containers with a name of their content: RIFF, and boxes as in MP4.
     static func container(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
-        func text(_ place: Int) -> String { String(decoding: bytes.dropFirst(place).prefix(4), as: UTF8.self) }
+        func text(_ offset: Int) -> String { String(decoding: bytes.dropFirst(offset).prefix(4), as: UTF8.self) }
         if text(0) == "RIFF", bytes.count >= 12 {
             switch text(8) {
             case "WEBP": return .picture("a WebP")
@@ -185,7 +185,7 @@ extension FileKind {
         switch text(4) {
         case "ftyp":
             let end = min(Int(bytes.loadUnaligned(as: UInt32.self).bigEndian), 256)
-            // The brand, its version, and the brands that it is compatible with.
+            // The brand, its version, and the compatible brands.
             let brands = [text(8)] + stride(from: 16, to: max(end, 16), by: 4).map(text)
             if let kind = brands.lazy.compactMap({ FileKind.brands[$0] }).first { return kind }
             return brands.contains("mif1") || brands.contains("msf1") ? .picture("a HEIF") : FileKind("an MP4 video")
@@ -212,15 +212,15 @@ extension FileKind {
         return brands
     }()
 
-    /// A TIFF file, which many cameras' own formats are.
+    /// A TIFF file, on which the raw formats of many cameras are based.
     static func tiff(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
         let isLittleEndian = bytes.starts(with: [0x49, 0x49])
         guard isLittleEndian || bytes.starts(with: [0x4D, 0x4D]), bytes.count >= 8,
             [0x2A, 0x2B].contains(bytes[isLittleEndian ? 2 : 3]), bytes[isLittleEndian ? 3 : 2] == 0
         else { return nil }
         if bytes.dropFirst(8).starts(with: Array("CR".utf8)) { return .picture("a raw (Canon CR2)") }
-        func number(_ place: Int, _ count: Int) -> Int {
-            let part = bytes.dropFirst(place).prefix(count)
+        func number(_ offset: Int, _ count: Int) -> Int {
+            let part = bytes.dropFirst(offset).prefix(count)
             return (isLittleEndian ? Array(part.reversed()) : Array(part)).reduce(0) { $0 << 8 | Int($1) }
         }
         let directory = number(4, 4)
@@ -232,9 +232,9 @@ extension FileKind {
             switch number(entry, 2) {
             case 0xC612: return .picture("a raw (DNG)")
             case 0x010F:
-                let place = number(entry + 4, 4) > 4 ? number(entry + 8, 4) : entry + 8
-                make = String(decoding: bytes.dropFirst(place).prefix(5), as: UTF8.self).uppercased()
-            // NewSubfileType 1: the picture in front is a preview of another.
+                let offset = number(entry + 4, 4) > 4 ? number(entry + 8, 4) : entry + 8
+                make = String(decoding: bytes.dropFirst(offset).prefix(5), as: UTF8.self).uppercased()
+            // NewSubfileType 1: the first picture is a preview of another.
             case 0x00FE: isReduced = number(entry + 8, 4) & 1 == 1
             default: break
             }
@@ -244,14 +244,14 @@ extension FileKind {
         return .picture("a TIFF")
     }
 
-    /// A Windows bitmap: two letters alone would be found in text.
+    /// A Windows bitmap. Its header is checked too, because text may start with its two letters.
     static func bitmap(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
         guard bytes.starts(with: Array("BM".utf8)), bytes.count >= 18 else { return nil }
         let header = bytes.loadUnaligned(fromByteOffset: 14, as: UInt32.self).littleEndian
         return [12, 16, 40, 52, 56, 64, 108, 124].contains(header) ? .picture("a BMP") : nil
     }
 
-    /// An icon or cursor of Windows, with its count of pictures and the first one's empty byte.
+    /// A Windows icon or cursor: its type, the number of pictures, and the reserved byte of the first.
     static func icon(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
         guard bytes.count >= 22, bytes[0] == 0, bytes[1] == 0, bytes[2] == 1 || bytes[2] == 2, bytes[3] == 0,
             bytes[4] > 0, bytes[9] == 0
@@ -259,7 +259,7 @@ extension FileKind {
         return .picture(bytes[2] == 1 ? "a Windows icon (ICO)" : "a Windows cursor (CUR)")
     }
 
-    /// A file of nothing but zeros, as a transfer or a disk leaves it.
+    /// A file of zeros, as an interrupted transfer leaves it.
     static func zeros(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
         bytes.allSatisfy { $0 == 0 } ? FileKind("all zeros", advice: "the file was not written to its end") : nil
     }
@@ -269,7 +269,7 @@ extension FileKind {
         bytes.suffix(18).starts(with: Array("TRUEVISION-XFILE".utf8)) ? .picture("a Targa (TGA)") : nil
     }
 
-    /// Text, by what it begins with.
+    /// Text, by its beginning.
     static func text(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
         var start = bytes.prefix(1024)
         if start.starts(with: [0xFF, 0xFE]) || start.starts(with: [0xFE, 0xFF]) {
@@ -278,7 +278,7 @@ extension FileKind {
         if start.starts(with: [0xEF, 0xBB, 0xBF]) { start = start.dropFirst(3) }
         let isControl: (UInt8) -> Bool = { $0 < 0x20 && !(0x07...0x0D).contains($0) && $0 != 0x1B || $0 == 0x7F }
         if start.contains(where: isControl) {
-            // Only a netpbm's beginning is text.
+            // Netpbm files only start with text.
             return netpbm(bytes)
         }
         let text = String(decoding: start.drop { $0 == 0x20 || (0x09...0x0D).contains($0) }, as: UTF8.self).lowercased()
@@ -301,7 +301,7 @@ extension FileKind {
         }
         if let picture = netpbm(bytes) { return picture }
         if text.hasPrefix("{") || text.hasPrefix("[{") || text.hasPrefix("[\"") { return FileKind("a JSON file") }
-        // Bytes over 127 have to be UTF-8, but for a character that the end of what is looked at cuts.
+        // Bytes over 127 must be UTF-8, except for a character cut by the end of the prefix.
         let isUTF8 = (0..<4).contains { String(validating: start.dropLast($0), as: UTF8.self) != nil }
         return isUTF8 && start.count >= 2 ? FileKind("a text file") : nil
     }

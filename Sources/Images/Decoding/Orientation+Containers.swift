@@ -1,10 +1,10 @@
 import CImageCodecs
 
 extension Orientation {
-    /// The orientation of a PNG file by its chunks, before or behind the pixels: eXIf, or ImageMagick's raw profiles of
+    /// The orientation in the chunks of a PNG file, before or after the pixels: eXIf, ImageMagick's raw profiles of
     /// EXIF data as text, or an XMP packet. Of several chunks of one kind the last counts, as in Pillow.
     ///
-    /// - Throws: `ImageError` where such a chunk has a wrong checksum, or holds more than `PNGText.maximumBytes` when
+    /// - Throws: `ImageError` when such a chunk has a wrong checksum, or more than `PNGText.maximumBytes` when
     ///   unpacked.
     init(png bytes: UnsafeRawBufferPointer) throws(ImageError) {
         let chunks = try PNGMetadata(bytes)
@@ -27,7 +27,7 @@ extension Orientation {
     }
 }
 
-/// The chunks of a PNG file that may speak of its orientation.
+/// The chunks of a PNG file that may have its orientation.
 private struct PNGMetadata {
     /// EXIF data: an eXIf chunk, or text named "exif".
     private(set) var exif: UnsafeRawBufferPointer?
@@ -59,7 +59,7 @@ private struct PNGMetadata {
         bytes[position..<position + 4].reduce(0) { $0 << 8 | UInt32($1) }
     }
 
-    /// Takes a chunk, its name in front. Returns whether it may speak of the orientation.
+    /// Takes a chunk, including its name. Returns whether it may have the orientation.
     private mutating func note(_ chunk: UnsafeRawBufferPointer) -> Bool {
         let content = UnsafeRawBufferPointer(rebasing: chunk.dropFirst(4))
         if chunk.starts(with: Array("eXIf".utf8)) {
@@ -85,13 +85,13 @@ private struct PNGMetadata {
 /// A chunk of text in a PNG file: tEXt, zTXt or iTXt.
 private struct PNGText {
     let keyword: String
-    /// The text, as it is stored.
+    /// The text as stored.
     let data: UnsafeRawBufferPointer
-    /// Whether it is stored as it is.
+    /// Whether it is stored uncompressed.
     var isPlain: Bool { !isCompressed }
     private let isCompressed: Bool
 
-    /// The most bytes that text about the orientation may have when unpacked; Pillow allows 1 MiB.
+    /// The largest size in bytes of unpacked text with the orientation; Pillow allows 1 MiB.
     static let maximumBytes = 16 << 20
 
     init?(chunkName: Slice<UnsafeRawBufferPointer>, _ content: UnsafeRawBufferPointer) {
@@ -106,7 +106,7 @@ private struct PNGText {
         case "iTXt":
             guard let flag = rest.popFirst(), let method = rest.popFirst(), flag == 0 || method == 0 else { return nil }
             isCompressed = flag != 0
-            // The language, and the keyword in it.
+            // The language, and the translated keyword.
             for _ in 0..<2 {
                 guard let end = rest.firstIndex(of: 0) else { return nil }
                 rest = rest[(end + 1)...]
@@ -116,7 +116,7 @@ private struct PNGText {
         data = UnsafeRawBufferPointer(rebasing: rest)
     }
 
-    /// The text; nil where it cannot be unpacked.
+    /// The text; nil if it cannot be unpacked.
     func unpacked() throws(ImageError) -> [UInt8]? {
         guard isCompressed else { return [UInt8](data) }
         var status = CInt(MV_OK)
@@ -161,8 +161,8 @@ private struct PNGText {
 }
 
 extension Orientation {
-    /// The orientation of a JPEG file by the APP1 segments before its first scan: EXIF data, which may go on from one
-    /// segment to the next, or the last XMP packet.
+    /// The orientation in the APP1 segments before the first scan of a JPEG file: EXIF data, which may continue in the
+    /// next segments, or the last XMP packet.
     init(jpeg bytes: UnsafeRawBufferPointer) {
         var exif: [UnsafeRawBufferPointer] = []
         var xmp: UnsafeRawBufferPointer?
@@ -182,28 +182,28 @@ extension Orientation {
         }
     }
 
-    /// What an XMP packet begins with in a JPEG segment.
+    /// The header of an XMP packet in a JPEG segment.
     static let xmpHeader = Array("http://ns.adobe.com/xap/1.0/\0".utf8)
 
     /// The contents of the APP1 segments before the first scan.
     private static func metadata(ofJPEG bytes: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
-        var found: [UnsafeRawBufferPointer] = []
+        var segments: [UnsafeRawBufferPointer] = []
         var position = 2
         while let marker = nextMarker(bytes, &position) {
             switch marker {
             case 0x00, 0x01, 0xD0...0xD8: continue
-            case 0xD9, 0xDA: return found
+            case 0xD9, 0xDA: return segments
             default: break
             }
-            guard position + 2 <= bytes.count else { return found }
+            guard position + 2 <= bytes.count else { return segments }
             let length = Int(bytes[position]) << 8 | Int(bytes[position + 1])
-            guard length >= 2, position + length <= bytes.count else { return found }
+            guard length >= 2, position + length <= bytes.count else { return segments }
             if marker == 0xE1 {
-                found.append(UnsafeRawBufferPointer(rebasing: bytes[position + 2..<position + length]))
+                segments.append(UnsafeRawBufferPointer(rebasing: bytes[position + 2..<position + length]))
             }
             position += length
         }
-        return found
+        return segments
     }
 
     private static func nextMarker(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> UInt8? {

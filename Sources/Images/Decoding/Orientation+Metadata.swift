@@ -1,16 +1,15 @@
 extension Orientation {
-    /// What a file says of its orientation: its EXIF data where that has one, otherwise its XMP packet.
+    /// The orientation in a file's EXIF data, otherwise in its XMP packet, otherwise upright.
     init(exif: UnsafeRawBufferPointer?, xmp: UnsafeRawBufferPointer?) {
         self =
             exif.flatMap { Orientation.recorded(inEXIF: $0) } ?? xmp.flatMap { Orientation.recorded(inXMP: $0) }
             ?? .upright
     }
 
-    /// The orientation in EXIF data: a TIFF structure, perhaps behind one or more `Exif` headers. It is read as Pillow
-    /// 13 reads it: by the first directory alone, of several values the first, and with the two headers that mix the
-    /// byte orders.
+    /// The orientation in EXIF data: a TIFF structure after any number of `Exif` headers. As in Pillow 13, only the
+    /// first directory and the first of several values count, and the two headers with mixed byte orders are accepted.
     ///
-    /// - Returns: the orientation, upright where there is one that means nothing; nil where there is none.
+    /// - Returns: the orientation, upright if its value is invalid; nil if there is none.
     static func recorded(inEXIF bytes: UnsafeRawBufferPointer) -> Orientation? {
         var tiff = bytes
         while tiff.starts(with: exifHeader) {
@@ -20,7 +19,7 @@ extension Orientation {
         return directory.firstNumber(of: 0x0112).map { $0.flatMap(Orientation.init(rawValue:)) ?? .upright }
     }
 
-    /// What EXIF data begins with in a JPEG segment, and at times elsewhere.
+    /// The header of EXIF data in a JPEG segment, and sometimes elsewhere.
     static let exifHeader = Array("Exif\0\0".utf8)
 }
 
@@ -43,40 +42,40 @@ private struct TIFFDirectory {
 
     /// The first value of a tag.
     ///
-    /// - Returns: nil if there is no such tag; nil within where its value is no whole number.
+    /// - Returns: nil if there is no such tag; an inner nil if its value is not a whole number.
     func firstNumber(of tag: UInt64) -> Int?? {
         guard let entries = number(at: start, bytes: 2) else { return nil }
         for index in 0..<Int(entries) {
             let entry = start + 2 + index * 12
-            // A directory that is cut short keeps what came before.
+            // The entries before the end of a truncated directory count.
             guard entry + 12 <= bytes.count else { return nil }
             guard number(at: entry, bytes: 2) == tag, let type = number(at: entry + 2, bytes: 2),
                 let size = TIFFDirectory.sizes[type], let count = number(at: entry + 4, bytes: 4), count > 0
             else { continue }
-            var place = entry + 8
-            if Int(count) * size > 4 { place = number(at: place, bytes: 4).map { Int($0) } ?? bytes.count }
-            guard place <= bytes.count - Int(count) * size else { continue }
-            return .some(value(type, at: place))
+            var offset = entry + 8
+            if Int(count) * size > 4 { offset = number(at: offset, bytes: 4).map { Int($0) } ?? bytes.count }
+            guard offset <= bytes.count - Int(count) * size else { continue }
+            return .some(value(type, at: offset))
         }
         return nil
     }
 
-    /// The bytes that a value of each type takes.
+    /// The size in bytes of a value of each type.
     private static let sizes: [UInt64: Int] = [
         1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8,
     ]
 
-    /// The value at a place. The bytes of types 1, 2 and 7 are no numbers to Pillow.
-    private func value(_ type: UInt64, at place: Int) -> Int? {
+    /// The value at an offset. Pillow does not take types 1, 2 and 7 for numbers.
+    private func value(_ type: UInt64, at offset: Int) -> Int? {
         switch type {
-        case 3, 8: number(at: place, bytes: 2).map { Int($0) }
-        case 4, 9, 13: number(at: place, bytes: 4).map { Int($0) }
-        case 6: number(at: place, bytes: 1).map { Int($0) }
-        case 16: number(at: place, bytes: 8).flatMap { Int(exactly: $0) }
-        case 11: number(at: place, bytes: 4).flatMap { Int(exactly: Float(bitPattern: UInt32($0))) }
-        case 12: number(at: place, bytes: 8).flatMap { Int(exactly: Double(bitPattern: $0)) }
+        case 3, 8: number(at: offset, bytes: 2).map { Int($0) }
+        case 4, 9, 13: number(at: offset, bytes: 4).map { Int($0) }
+        case 6: number(at: offset, bytes: 1).map { Int($0) }
+        case 16: number(at: offset, bytes: 8).flatMap { Int(exactly: $0) }
+        case 11: number(at: offset, bytes: 4).flatMap { Int(exactly: Float(bitPattern: UInt32($0))) }
+        case 12: number(at: offset, bytes: 8).flatMap { Int(exactly: Double(bitPattern: $0)) }
         case 5, 10:
-            switch (number(at: place, bytes: 4), number(at: place + 4, bytes: 4)) {
+            switch (number(at: offset, bytes: 4), number(at: offset + 4, bytes: 4)) {
             case (let numerator?, let denominator?) where denominator > 0 && numerator % denominator == 0:
                 Int(numerator / denominator)
             default: nil
@@ -96,12 +95,12 @@ private struct TIFFDirectory {
 }
 
 extension Orientation {
-    /// The orientation in an XMP packet: `tiff:Orientation`, as an attribute or as an element, under whatever prefix
-    /// its namespace has.
+    /// The orientation in an XMP packet: `tiff:Orientation`, as an attribute or an element, with any prefix for its
+    /// namespace.
     ///
-    /// The packet is not parsed as XML: as in Pillow, the first place that has a value counts.
+    /// The packet is not parsed as XML: as in Pillow, the first value found counts.
     ///
-    /// - Returns: the orientation, upright where there is one that means nothing; nil where there is none.
+    /// - Returns: the orientation, upright if its value is invalid; nil if there is none.
     static func recorded(inXMP bytes: UnsafeRawBufferPointer) -> Orientation? {
         let text = XMPText(bytes: bytes)
         var prefixes: [[UInt8]]?
@@ -109,19 +108,19 @@ extension Orientation {
         while let name = text.next(Array("Orientation".utf8), from: &position) {
             guard let prefix = text.prefix(before: name), let digit = text.digit(from: position) else { continue }
             if prefix == Array("tiff".utf8) { return Orientation(rawValue: digit) ?? .upright }
-            let known = prefixes ?? text.prefixes(of: Array("http://ns.adobe.com/tiff/1.0/".utf8))
-            prefixes = known
-            if known.contains(prefix) { return Orientation(rawValue: digit) ?? .upright }
+            let tiffPrefixes = prefixes ?? text.prefixes(of: Array("http://ns.adobe.com/tiff/1.0/".utf8))
+            prefixes = tiffPrefixes
+            if tiffPrefixes.contains(prefix) { return Orientation(rawValue: digit) ?? .upright }
         }
         return nil
     }
 }
 
-/// Bytes in which a few things of XML are found.
+/// A search for a few elements of XML in bytes.
 private struct XMPText {
     let bytes: UnsafeRawBufferPointer
 
-    /// Where the word stands next; the position is moved behind it.
+    /// The next offset of the word; the position is moved behind it.
     func next(_ word: [UInt8], from position: inout Int) -> Int? {
         while position <= bytes.count - word.count {
             if bytes[position] == word[0], bytes[position..<position + word.count].elementsEqual(word) {
@@ -133,20 +132,20 @@ private struct XMPText {
         return nil
     }
 
-    /// The name before the colon before a place.
-    func prefix(before place: Int) -> [UInt8]? {
-        guard place > 0, bytes[place - 1] == UInt8(ascii: ":") else { return nil }
-        var start = place - 1
-        while start > 0, place - start < 100, XMPText.isNameByte(bytes[start - 1]) { start -= 1 }
-        return [UInt8](bytes[start..<place - 1])
+    /// The name before a colon that ends at an offset.
+    func prefix(before offset: Int) -> [UInt8]? {
+        guard offset > 0, bytes[offset - 1] == UInt8(ascii: ":") else { return nil }
+        var start = offset - 1
+        while start > 0, offset - start < 100, XMPText.isNameByte(bytes[start - 1]) { start -= 1 }
+        return [UInt8](bytes[start..<offset - 1])
     }
 
-    /// The prefixes that are declared for a namespace, at most eight.
+    /// The prefixes declared for a namespace, at most eight.
     func prefixes(of namespace: [UInt8]) -> [[UInt8]] {
-        var found: [[UInt8]] = []
+        var prefixes: [[UInt8]] = []
         var position = 0
-        while found.count < 8, let place = next(namespace, from: &position) {
-            var end = place - 1
+        while prefixes.count < 8, let offset = next(namespace, from: &position) {
+            var end = offset - 1
             guard end > 0, XMPText.isQuote(bytes[end]) else { continue }
             while end > 0, XMPText.isSpace(bytes[end - 1]) { end -= 1 }
             guard end > 0, bytes[end - 1] == UInt8(ascii: "=") else { continue }
@@ -154,14 +153,16 @@ private struct XMPText {
             while end > 0, XMPText.isSpace(bytes[end - 1]) { end -= 1 }
             var start = end
             while start > 0, end - start < 100, XMPText.isNameByte(bytes[start - 1]) { start -= 1 }
-            if prefix(before: start) == Array("xmlns".utf8) { found.append([UInt8](bytes[start..<end])) }
+            if prefix(before: start) == Array("xmlns".utf8) {
+                prefixes.append([UInt8](bytes[start..<end]))
+            }
         }
-        return found
+        return prefixes
     }
 
-    /// The first digit of the value of an attribute or element whose name ends at a place.
-    func digit(from place: Int) -> Int? {
-        var position = skippingSpace(place)
+    /// The first digit of the value of an attribute or element whose name ends at an offset.
+    func digit(from offset: Int) -> Int? {
+        var position = skippingSpace(offset)
         guard position < bytes.count else { return nil }
         switch bytes[position] {
         case UInt8(ascii: "="):
@@ -170,7 +171,7 @@ private struct XMPText {
         case UInt8(ascii: ">"): break
         default:
             // An element may have attributes.
-            guard position > place, let end = bytes[position...].prefix(1000).firstIndex(of: UInt8(ascii: ">")),
+            guard position > offset, let end = bytes[position...].prefix(1000).firstIndex(of: UInt8(ascii: ">")),
                 bytes[end - 1] != UInt8(ascii: "/")
             else { return nil }
             position = end
@@ -182,9 +183,9 @@ private struct XMPText {
         return Int(digit)
     }
 
-    private func skippingSpace(_ place: Int) -> Int {
-        var position = place
-        while position < bytes.count, position - place < 1000, XMPText.isSpace(bytes[position]) { position += 1 }
+    private func skippingSpace(_ offset: Int) -> Int {
+        var position = offset
+        while position < bytes.count, position - offset < 1000, XMPText.isSpace(bytes[position]) { position += 1 }
         return position
     }
 

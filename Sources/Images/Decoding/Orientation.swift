@@ -1,20 +1,19 @@
-/// How a stored picture has to be turned to be upright: the values of EXIF's tag 0x0112, which XMP's `tiff:Orientation`
-/// has too.
+/// How a stored picture must be turned to be upright: the values of EXIF tag 0x0112 and of XMP's `tiff:Orientation`.
 ///
-/// The readers take bytes from strangers: whatever does not make sense means upright.
+/// The input is untrusted: whatever is invalid means upright.
 enum Orientation: Int, CaseIterable {
     case upright = 1
     case mirrored, upsideDown, flipped, transposed, quarterRight, transversed, quarterLeft
 
-    /// Whether width and height change places.
+    /// Whether width and height are swapped.
     var swapsSides: Bool { rawValue >= Orientation.transposed.rawValue }
 
-    /// Whether going along a stored row from its left is going backwards, to the left or up, in the upright picture.
+    /// Whether a stored row, read from its left, goes to the left or up in the upright picture.
     var reversesRows: Bool {
         [.mirrored, .upsideDown, .transversed, .quarterLeft].contains(self)
     }
 
-    /// Whether going down a stored column is going backwards, up or to the left, in the upright picture.
+    /// Whether a stored column, read from its top, goes up or to the left in the upright picture.
     var reversesColumns: Bool {
         [.upsideDown, .flipped, .quarterRight, .transversed].contains(self)
     }
@@ -43,7 +42,7 @@ extension RGBImage {
         let turned = [UInt8](unsafeUninitializedCapacity: pixels.count) { buffer, initialized in
             pixels.withUnsafeBufferPointer { source in
                 guard let from = source.baseAddress, let to = buffer.baseAddress else { return }
-                // Square tiles, since a transposition walks one of the two pictures across its rows.
+                // Square tiles, since a transposition reads one of the two pictures across its rows.
                 let tile = 32
                 for top in stride(from: 0, to: newHeight, by: tile) {
                     for left in stride(from: 0, to: newWidth, by: tile) {

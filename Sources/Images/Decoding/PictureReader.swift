@@ -1,31 +1,30 @@
 import CImageCodecs
 import Glibc
 
-/// A PNG or JPEG picture that is being decoded: it is opened, started, its rows are read from the top, and it is
-/// finished.
+/// A decoder of one PNG or JPEG picture. Its steps are: open (`init`), `start`, read the rows from the top, `finish`.
 ///
-/// It owns the codec's handle. The C functions behind it never jump out and never print. The bytes have to stay where
-/// they are while it lives.
+/// It owns the codec's handle. The C functions neither jump out nor print. The bytes must stay valid as long as the
+/// reader exists.
 struct PictureReader: ~Copyable {
     private let codec: Codec
     private let handle: OpaquePointer
-    /// Why a call failed, as text.
+    /// The message of the last failed call.
     private let message: UnsafeMutablePointer<CChar>
-    /// The size in the header, of the picture as it is stored.
+    /// The size in the header, of the picture as stored.
     let stored: ImageSize
-    /// The size of what is read: smaller than `stored` if a fraction has been asked for.
+    /// The size of the decoded picture: smaller than `stored` when decoding at a fraction.
     private(set) var size: ImageSize
-    /// How what is read has to be turned. That of a PNG is known when it has been started.
+    /// The orientation of the rows. That of a PNG is known after `start`.
     private(set) var orientation: Orientation
     /// The size in the header, of the upright picture.
     var original: ImageSize { stored.turned(from: orientation) }
-    /// Whether all rows have to be read at once.
+    /// Whether all rows must be read at once.
     private(set) var isWhole = false
     private let bytes: UnsafeRawBufferPointer
 
     /// Reads the header.
     ///
-    /// - Throws: `ImageError` when the data is no picture, or too short for its pixels.
+    /// - Throws: `ImageError` when the data is not a picture, or too short for its pixels.
     init(_ bytes: UnsafeRawBufferPointer) throws(ImageError) {
         let codec = try Codec(for: bytes)
         let message = UnsafeMutablePointer<CChar>.allocate(capacity: Int(MV_MESSAGE_SIZE))
@@ -59,12 +58,11 @@ struct PictureReader: ~Copyable {
         message.deallocate()
     }
 
-    /// Reads what stands before the pixels.
+    /// Reads everything before the pixels.
     ///
     /// - Parameters:
-    ///   - options: how many pixels are allowed, and what becomes of transparency.
-    ///   - least: given the size of the upright picture, how small a smaller version of it may be; nil if only the
-    ///     whole will do.
+    ///   - options: the largest number of pixels, and how transparency is decoded.
+    ///   - least: returns the least size to decode at, given the size of the upright picture; nil to decode in full.
     mutating func start(_ options: DecodingOptions, least: ((ImageSize) -> ImageSize)?) throws(ImageError) {
         try PictureReader.check(stored, options)
         switch codec {
@@ -97,7 +95,7 @@ struct PictureReader: ~Copyable {
         }
     }
 
-    /// Decodes the next rows, as they are stored, to `rgb`, which holds `count * size.width * 3` bytes.
+    /// Decodes the next rows, as stored, to `rgb`, which holds `count * size.width * 3` bytes.
     mutating func readRows(_ count: Int, into rgb: UnsafeMutablePointer<UInt8>) throws(ImageError) {
         switch codec {
         case .png: try check(mv_png_read_rows(handle, rgb, UInt32(count), message))
@@ -105,7 +103,7 @@ struct PictureReader: ~Copyable {
         }
     }
 
-    /// Checks that the pixels have ended as they should. Only after this is the picture known to be sound.
+    /// Checks the end of the pixels. Only after this is the picture known to be intact.
     mutating func finish() throws(ImageError) {
         switch codec {
         case .png: try check(mv_png_finish(handle, message))
@@ -113,27 +111,26 @@ struct PictureReader: ~Copyable {
         }
     }
 
-    /// Decodes the picture row by row, as it is stored, and finishes it; there is memory for a few rows only.
+    /// Decodes the picture row by row, as stored, and finishes it; memory holds a few rows.
     ///
-    /// - Parameter body: called with every row, from the top. What it has made of them counts only if nothing is
-    ///   thrown.
+    /// - Parameter body: called with every row, from the top. Its results are valid only if nothing is thrown.
     mutating func readEachRow(_ body: (UnsafePointer<UInt8>) -> Void) throws(ImageError) {
         let pitch = size.width * 3
-        let most = max(1, PictureReader.bufferSize / pitch)
-        let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: min(most, size.height) * pitch)
+        let maximumCount = max(1, PictureReader.bufferSize / pitch)
+        let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: min(maximumCount, size.height) * pitch)
         defer { buffer.deallocate() }
-        for y in stride(from: 0, to: size.height, by: most) {
-            let count = min(most, size.height - y)
+        for y in stride(from: 0, to: size.height, by: maximumCount) {
+            let count = min(maximumCount, size.height - y)
             try readRows(count, into: buffer)
             for row in 0..<count { body(buffer + row * pitch) }
         }
         try finish()
     }
 
-    /// About how many bytes of rows are decoded before they are used: they are to stay in the processor's first cache.
+    /// The size in bytes of the rows decoded at once, which fits the first-level cache.
     private static let bufferSize = 16384
 
-    /// Decodes the whole picture at once, finishes it, and puts it upright.
+    /// Decodes the whole picture at once, finishes it, and turns it upright.
     mutating func readAll() throws(ImageError) -> RGBImage {
         let count = size.width * size.height * 3
         guard PictureReader.canAllocate(count) else {
@@ -153,8 +150,8 @@ struct PictureReader: ~Copyable {
         return RGBImage(width: size.width, height: size.height, pixels: pixels).turned(from: orientation)
     }
 
-    /// Whether there is memory for so many bytes. An array that gets none ends the process, so large ones are tried
-    /// before, by a system call: compilers leave out a `malloc` whose memory is not used.
+    /// Whether `count` bytes can be allocated. A failed allocation of an array would end the process, so large ones are
+    /// tried before with a system call; compilers remove a `malloc` whose memory is not used.
     private static func canAllocate(_ count: Int) -> Bool {
         guard count > 1 << 20 else { return true }
         let memory = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -168,7 +165,7 @@ struct PictureReader: ~Copyable {
     }
 }
 
-/// The formats that are decoded.
+/// The supported formats.
 private enum Codec: String {
     case png = "PNG"
     case jpeg = "JPEG"
@@ -183,7 +180,7 @@ private enum Codec: String {
         }
     }
 
-    /// A C function's status and message as an error.
+    /// The error for a C function's status and message.
     func problem(_ status: CInt, _ message: UnsafePointer<CChar>) -> ImageError {
         let kind: ImageError.Kind
         switch Int(status) {
@@ -196,12 +193,12 @@ private enum Codec: String {
 }
 
 extension ImageSize {
-    /// The size of a version at a fraction of this size, as libjpeg rounds it.
+    /// The size at a fraction of this size, rounded as libjpeg does.
     fileprivate func divided(by denominator: Int) -> ImageSize {
         ImageSize(height: (height + denominator - 1) / denominator, width: (width + denominator - 1) / denominator)
     }
 
-    /// The largest of 8, 4, 2 and 1 by which this size can be divided without a side below the least.
+    /// The largest of 8, 4, 2 and 1 that divides this size without a side below the least.
     fileprivate func largestDenominator(least: ImageSize) -> Int {
         [8, 4, 2].first { height >= least.height * $0 && width >= least.width * $0 } ?? 1
     }

@@ -1,10 +1,11 @@
 import CImageCodecs
 
 extension RGBImage {
-    /// Decodes a PNG or JPEG picture, told apart by their first bytes.
+    /// Decodes a PNG or JPEG picture, recognized by its first bytes.
     ///
     /// The result is upright (EXIF orientation is applied), 8-bit and RGB: gray is repeated, 16-bit samples are
-    /// rounded, CMYK is converted, transparency goes by `options.alpha`. Gamma and colour profiles are ignored.
+    /// rounded, CMYK is converted, transparency is handled as `options.alpha` says. Gamma and colour profiles are
+    /// ignored.
     ///
     /// - Throws: `ImageError` when the data is neither format, has more pixels than allowed, or is cut short or
     ///   corrupt: there are no partial pictures.
@@ -14,10 +15,10 @@ extension RGBImage {
         self = try Self.decode(bytes, options: options, least: nil).picture
     }
 
-    /// Decodes a picture, of a JPEG perhaps a smaller version of it: at 1/2, 1/4 or 1/8 of its size, as long as neither
-    /// side gets shorter than `least` gives for the size of the upright picture.
+    /// Decodes a picture, and a JPEG at 1/2, 1/4 or 1/8 of its size if neither side gets shorter than the size that
+    /// `least` returns for that of the upright picture.
     ///
-    /// - Returns: the picture, and the size that it would have at full size.
+    /// - Returns: the picture, and its size when decoded in full.
     /// - Throws: `ImageError` as `init(decoding:options:)` does.
     static func decode(
         _ bytes: UnsafeRawBufferPointer, options: DecodingOptions, least: ((ImageSize) -> ImageSize)?
@@ -28,7 +29,9 @@ extension RGBImage {
         return (picture, reader.original)
     }
 
-    /// Decodes a picture from an array of bytes; see `init(decoding:options:)`.
+    /// Decodes a picture from an array of bytes.
+    ///
+    /// - Throws: `ImageError` as for any bytes.
     package init(decoding bytes: [UInt8], options: DecodingOptions = DecodingOptions()) throws(ImageError) {
         let result: Result<RGBImage, ImageError> = bytes.withUnsafeBytes { raw in
             do throws(ImageError) {
@@ -45,7 +48,7 @@ extension RGBImage {
     /// - Parameter quality: 1 to 100, as libjpeg takes it.
     /// - Throws: `ImageError` when a side is too long for the format or there is no memory.
     package func encodedAsJPEG(quality: Int = 80) throws(ImageError) -> [UInt8] {
-        // A JPEG is never so much larger than its pixels; headers and tables take less than the rest.
+        // A JPEG is never twice as large as its pixels; headers and tables take less than the rest.
         let capacity = 2 * pixels.count + 4096
         var problem: ImageError?
         let data = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, initialized in

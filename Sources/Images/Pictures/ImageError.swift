@@ -1,34 +1,34 @@
-/// Why a picture, or the settings that say how to prepare pictures, cannot be used.
+/// Why a picture, or the settings of preprocessing, cannot be used.
 ///
-/// The name of the picture's file is not part of it: the caller knows it and puts it in front.
+/// It does not include the path of the picture, which the caller prepends.
 package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What sort of problem it is.
+    /// The kind of a problem.
     package enum Kind: String, Sendable {
         /// There are no bytes at all.
         case empty
         /// The bytes are neither PNG nor JPEG.
         case unknownFormat
-        /// The format is known, but the data is cut short or corrupt.
+        /// The data is cut short or corrupt.
         case damaged
-        /// The data is sound, but uses a feature that is not decoded.
+        /// The data is intact, but uses a feature that is not supported.
         case unsupported
         /// More pixels than allowed.
         case tooLarge
-        /// The picture does not have the size that the model takes, and the settings do not change it.
+        /// The picture does not have the size that the model takes, and the settings do not resize it.
         case wrongSize
-        /// A codec could not get memory.
+        /// A codec could not allocate memory.
         case outOfMemory
-        /// The preprocessing settings are contradictory, absurd or not understood.
+        /// The preprocessing settings are contradictory, out of range or not supported.
         case settings
     }
 
-    /// What sort of problem it is.
+    /// The kind of the problem.
     package let kind: Kind
     /// The problem in words, such as "PNG: IDAT: CRC error".
     package let reason: String
     /// The settings file, for problems of kind `settings`.
     package let path: String?
-    /// What the file is instead, such as "a WebP picture", for problems of kind `unknownFormat` where that is known.
+    /// The kind of the file, such as "a WebP picture", for problems of kind `unknownFormat` if it is known.
     package let format: String?
 
     /// Describes a problem.

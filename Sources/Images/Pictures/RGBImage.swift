@@ -35,7 +35,7 @@ package struct RGBImage: Sendable, Equatable {
         return RGBImage(width: width, height: height, pixels: mirrored)
     }
 
-    /// A part of the picture; the ranges lie within it.
+    /// A part of the picture. The caller guarantees that the ranges are within it.
     func cropped(rows: Range<Int>, columns: Range<Int>) -> RGBImage {
         var result: [UInt8] = []
         result.reserveCapacity(rows.count * columns.count * 3)
@@ -61,7 +61,7 @@ package struct ImageSize: Sendable, Equatable {
     }
 }
 
-/// What becomes of transparency when a picture is decoded.
+/// How transparency is decoded.
 package enum AlphaPolicy: String, CaseIterable, Sendable {
     /// Composited on white, as `convert_to_rgb` of transformers does.
     case white
@@ -71,20 +71,20 @@ package enum AlphaPolicy: String, CaseIterable, Sendable {
     case ignore
 }
 
-/// How encoded pictures are decoded.
+/// Options of decoding.
 package struct DecodingOptions: Sendable, Equatable {
-    /// What becomes of transparency.
+    /// How transparency is decoded.
     package var alpha: AlphaPolicy
-    /// The most pixels a picture may have; checked from its header, before memory is taken.
+    /// The largest number of pixels of a picture; checked by its header, before memory is allocated.
     package var maximumPixels: Int
-    /// Whether JPEG pictures that are far larger than what is made of them are decoded at 1/2, 1/4 or 1/8 of their size
+    /// Whether JPEG pictures that are far larger than the model's input are decoded at 1/2, 1/4 or 1/8 of their size
     /// (see `Preprocessing.picture(decoding:options:)`).
     package var isFast: Bool
 
-    /// No side may be longer, whatever the number of pixels.
-    package static let maximumSide = 1_000_000
+    /// The largest length of a side, whatever the number of pixels.
+    static let maximumSide = 1_000_000
 
-    /// Transparency on white, at most 200 million pixels and the full size, unless specified.
+    /// Unless specified, transparency on white, at most 200 million pixels, and decoding in full.
     package init(alpha: AlphaPolicy = .white, maximumPixels: Int = 200_000_000, isFast: Bool = false) {
         self.alpha = alpha
         self.isFast = isFast

@@ -1,8 +1,7 @@
 package import Tensors
 
 extension Preprocessing {
-    /// The values of a picture that `apply(_:)` gave, as a model takes them: shape (1, 3, height, width), 32-bit
-    /// floats.
+    /// The values of a picture returned by `apply(_:original:)`, as the input of a model: shape (1, 3, height, width).
     package func pixelValues(of image: RGBImage) -> Tensor {
         let table = PixelValueTable(self).values
         let plane = image.width * image.height
@@ -20,11 +19,11 @@ extension Preprocessing {
     }
 }
 
-/// What each 8-bit sample of a picture becomes: (sample * factor - mean) / deviation in 64 bits, then rounded to 32.
+/// The value of each 8-bit sample: (sample * factor - mean) / deviation in 64 bits, then rounded to 32.
 ///
-/// Whoever prepares many pictures keeps one.
+/// To prepare many pictures, create it once.
 package struct PixelValueTable: Sendable {
-    /// 256 values a channel.
+    /// 256 values per channel.
     let values: [Float]
 
     /// The values of some settings.
@@ -38,7 +37,7 @@ package struct PixelValueTable: Sendable {
         }
     }
 
-    /// Writes the values of a picture that `Preprocessing.apply(_:original:)` gave as one row per patch.
+    /// Writes the values of a picture returned by `Preprocessing.apply(_:original:)`, one row per patch.
     ///
     /// Row `r` is patch (r / across, r % across) of the grid of `height / patchHeight` by `across = width / patchWidth`
     /// patches; column `(channel * patchHeight + y) * patchWidth + x` is one of its values. That is the order of a
@@ -50,7 +49,7 @@ package struct PixelValueTable: Sendable {
     ///   - image: the resized and cropped picture.
     ///   - patchHeight: rows of a patch, positive.
     ///   - patchWidth: columns of a patch, positive.
-    ///   - patches: where the values go; exactly patches x 3 x patchHeight x patchWidth elements.
+    ///   - patches: the destination; exactly patches x 3 x patchHeight x patchWidth elements.
     package func writePatches(
         of image: RGBImage, patchHeight: Int, patchWidth: Int, into patches: UnsafeMutableBufferPointer<Float>
     ) {

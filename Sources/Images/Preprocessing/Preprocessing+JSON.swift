@@ -4,29 +4,28 @@ import Tensors
 extension Preprocessing {
     /// Reads the settings of a `preprocessor_config.json`.
     ///
-    /// A missing or null key takes the default that transformers gives it for the named `image_processor_type` (or
-    /// `feature_extractor_type`). The first ViT checkpoints name none: without a name the defaults are ViT's, but what
-    /// is resized or normalised to has to be written.
+    /// A missing or null key has the default of transformers for the named `image_processor_type` (or
+    /// `feature_extractor_type`). The first ViT checkpoints name none: without a name the defaults are ViT's, but the
+    /// size and the normalisation must be specified.
     ///
     /// - Parameters:
     ///   - json: the whole value.
-    ///   - path: where it came from, for errors.
-    ///   - resize: whose resize it is; the file does not say.
-    /// - Throws: `ImageError` of kind `settings` naming the key: for a processor or key that is not known, a value of
-    ///   the wrong type or out of range, and settings that contradict each other. Nothing that would change a pixel is
-    ///   skipped.
+    ///   - path: the path of the file, for errors.
+    ///   - resize: the library whose resize is reproduced, which the file does not say.
+    /// - Throws: `ImageError` of kind `settings` naming the key: for an unknown processor or key, a value of the wrong
+    ///   type or out of range, and contradictory settings. No setting that would change a pixel is ignored.
     package init(json: JSON, path: String, resize: ResizeBackend = .pillow) throws(ImageError) {
         guard let object = json.objectValue else {
             throw ImageError(kind: .settings, reason: "expected an object, found \(json.kind)", path: path)
         }
         let settings = Settings(object: object, path: path)
         try settings.refuseUnknownKeys()
-        let named = try settings.processor()
-        let processor = named ?? .vit
+        let namedProcessor = try settings.processor()
+        let processor = namedProcessor ?? .vit
         self = processor.defaults
         self.resize = resize
         func require(_ key: String, for flag: String) throws(ImageError) {
-            if named == nil, object[key] ?? .null == .null {
+            if namedProcessor == nil, object[key] ?? .null == .null {
                 throw settings.failure("no \(key), which \(flag) needs, nor an image_processor_type to take it from")
             }
         }
@@ -35,7 +34,7 @@ extension Preprocessing {
             try require("size", for: "do_resize")
             target = try settings.target(processor) ?? target
             filter = try settings.filter() ?? filter
-            guard resize.has(filter) else {
+            guard resize.supports(filter) else {
                 throw settings.failure("resample: \(resize) has no filter \(filter.rawValue) (\(filter))")
             }
         } else {
@@ -45,10 +44,10 @@ extension Preprocessing {
             guard let size = try settings.size("crop_size", isSquare: true) ?? crop.map(Target.exact) else {
                 throw settings.failure("do_center_crop is true, but there is no crop_size")
             }
-            guard case .exact(let kept) = size else {
+            guard case .exact(let cropSize) = size else {
                 throw settings.failure("crop_size: expected height and width, found shortest_edge")
             }
-            crop = kept
+            crop = cropSize
         } else {
             crop = nil
         }
@@ -82,17 +81,17 @@ private struct Settings {
 
     func failure(_ reason: String) -> ImageError { ImageError(kind: .settings, reason: reason, path: path) }
 
-    /// A member, or nil when it is missing or null, which is the same to transformers.
+    /// A member; nil when it is missing or null, which transformers treats alike.
     private func value(_ key: String) -> JSON? { object[key].flatMap { $0 == .null ? nil : $0 } }
 
     /// Keys that `init(json:path:)` reads.
-    private static let understood: Set<String> = [
+    private static let supportedKeys: Set<String> = [
         "image_processor_type", "feature_extractor_type", "do_resize", "size", "default_to_square", "resample",
         "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std",
     ]
 
-    /// Bookkeeping that never changes a value. `do_convert_rgb` is among it, because decoding always gives RGB.
-    private static let harmless: Set<String> = [
+    /// Keys that never change a value. `do_convert_rgb` is one, because decoding always gives RGB.
+    private static let ignoredKeys: Set<String> = [
         "_valid_processor_keys", "_processor_class", "processor_class", "auto_map", "do_convert_rgb", "device",
         "disable_grouping", "return_tensors", "image_seq_length", "pad_size", "transformers_version",
         "input_data_format",
@@ -100,17 +99,17 @@ private struct Settings {
 
     func refuseUnknownKeys() throws(ImageError) {
         for key in object.keys where value(key) != nil {
-            if Settings.understood.contains(key) || Settings.harmless.contains(key) { continue }
+            if Settings.supportedKeys.contains(key) || Settings.ignoredKeys.contains(key) { continue }
             switch key {
             case "num_channels":
                 guard value(key)?.intValue != 3 else { continue }
                 throw failure("num_channels: expected 3")
-            // Checked against what the other settings give.
+            // Checked by `checkImageSize`.
             case "image_size": continue
             case "antialias":
                 guard try flag(key) == false else { continue }
                 throw failure("antialias: expected true")
-            // A step that is not done, whatever it is; none of the processors that are known has more of its own.
+            // Any other step that is off; no supported processor has more steps that are on by default.
             case _ where value(key) == .bool(false): continue
             case "do_pad", "use_square_size":
                 _ = try flag(key)
@@ -124,35 +123,35 @@ private struct Settings {
         }
     }
 
-    /// Refuses an `image_size` other than the size that pictures end up with.
+    /// Refuses an `image_size` other than the size of prepared pictures.
     func checkImageSize(_ output: ImageSize?) throws(ImageError) {
-        guard let given = try size("image_size", isSquare: true) else { return }
-        guard let output, given == .exact(output) else {
+        guard let imageSize = try size("image_size", isSquare: true) else { return }
+        guard let output, imageSize == .exact(output) else {
             let size = output.map { "\($0.height) x \($0.width)" } ?? "a size that depends on the picture"
             throw failure("image_size: disagrees with size and crop_size, which give \(size)")
         }
     }
 
-    /// The processor that is named, or nil.
+    /// The named processor; nil if none is named.
     func processor() throws(ImageError) -> Processor? {
-        var found: Processor?
+        var result: Processor?
         for key in ["image_processor_type", "feature_extractor_type"] {
             guard let value = value(key) else { continue }
             guard let name = value.stringValue else { throw wrong(key, "a class name", value) }
             guard let processor = Processor(className: name) else {
-                let known = Processor.allCases.map { $0.rawValue + "ImageProcessor" }.joined(separator: ", ")
-                throw failure("\(key) \"\(name)\" is not supported (known: \(known))")
+                let names = Processor.allCases.map { $0.rawValue + "ImageProcessor" }.joined(separator: ", ")
+                throw failure("\(key) \"\(name)\" is not supported (supported: \(names))")
             }
-            guard found == nil || found == processor else {
+            guard result == nil || result == processor else {
                 throw failure("image_processor_type and feature_extractor_type contradict each other")
             }
-            found = processor
+            result = processor
         }
-        return found
+        return result
     }
 
-    private func wrong(_ key: String, _ expected: String, _ found: JSON) -> ImageError {
-        failure("\(key): expected \(expected), found \(found.serialized(indented: false).prefix(60))")
+    private func wrong(_ key: String, _ expected: String, _ value: JSON) -> ImageError {
+        failure("\(key): expected \(expected), found \(value.serialized(indented: false).prefix(60))")
     }
 
     func flag(_ key: String) throws(ImageError) -> Bool? {
@@ -205,9 +204,9 @@ private struct Settings {
             let extent = try extent(key, extents[0])
             return .exact(ImageSize(height: extent, width: extent))
         case .object(let members):
-            // Null extents are those that another combination of keys would use.
-            let given = members.members.filter { $0.value != .null }
-            switch Set(given.map(\.key)) {
+            // Null extents belong to other combinations of keys.
+            let extents = members.members.filter { $0.value != .null }
+            switch Set(extents.map(\.key)) {
             case ["height", "width"]:
                 let height = try extent("\(key).height", members["height"] ?? .null)
                 let width = try extent("\(key).width", members["width"] ?? .null)
@@ -215,7 +214,7 @@ private struct Settings {
             case ["shortest_edge"]:
                 return .shortestEdge(try extent("\(key).shortest_edge", members["shortest_edge"] ?? .null))
             default:
-                let keys = given.map(\.key).joined(separator: ", ")
+                let keys = extents.map(\.key).joined(separator: ", ")
                 throw failure("\(key): expected height and width, or shortest_edge; found {\(keys)}")
             }
         default:
@@ -231,8 +230,7 @@ private struct Settings {
     }
 }
 
-/// The image processors of transformers whose steps are those of `Preprocessing`, and what each takes for a missing
-/// key.
+/// The image processors of transformers with the steps of `Preprocessing`, and their defaults.
 enum Processor: String, CaseIterable {
     case vit = "ViT"
     case deit = "DeiT"

@@ -1,10 +1,10 @@
-/// How a decoded picture becomes the input of a model: what `preprocessor_config.json` of a checkpoint says.
+/// The steps that make a decoded picture the input of a model: the settings of `preprocessor_config.json`.
 ///
 /// The steps, each optional: resize, centre crop, rescale the 8-bit samples, normalise them by channel. Results are
 /// those of transformers' image processors over Pillow or torchvision: the pixels bit for bit, the values within
 /// rounding of 32-bit floats.
 package struct Preprocessing: Sendable, Equatable {
-    /// What size a picture is resized to.
+    /// The size to which a picture is resized.
     package enum Target: Sendable, Equatable {
         /// This size, whatever the proportions of the picture.
         case exact(ImageSize)
@@ -19,7 +19,7 @@ package struct Preprocessing: Sendable, Equatable {
         /// The standard deviation of red, green and blue.
         package var deviation: [Double]
 
-        /// Three means and three positive deviations; the caller guarantees them.
+        /// A normalisation. The caller guarantees three means and three positive deviations.
         package init(mean: [Double], deviation: [Double]) {
             precondition(mean.count == 3 && deviation.count == 3, "three channels expected")
             self.mean = mean
@@ -27,21 +27,21 @@ package struct Preprocessing: Sendable, Equatable {
         }
     }
 
-    /// The size to resize to, or nil to leave pictures as large as they are.
+    /// The size to resize to; nil for no resize.
     package var target: Target?
     /// The filter of the resize.
     package var filter: ResampleFilter
-    /// Whose resize it is; it has the filter.
+    /// The library whose resize is reproduced; it supports `filter`.
     package var resize = ResizeBackend.pillow
-    /// The size of the middle part that is kept, or nil to keep all. A smaller picture gets black borders.
+    /// The size of the centre crop; nil for no crop. A smaller picture gets black borders.
     package var crop: ImageSize?
-    /// What every 8-bit sample is multiplied by, or nil to keep 0 to 255.
+    /// The factor for every 8-bit sample; nil for values from 0 to 255.
     package var rescaleFactor: Double?
-    /// The normalisation of each channel, or nil for none.
+    /// The normalisation of each channel; nil for none.
     package var normalization: Normalization?
 
-    /// No side of a resized or cropped picture may be longer, in pixels.
-    package static let maximumSide = 16384
+    /// The largest length of a side of a resized or cropped picture, in pixels.
+    static let maximumSide = 16384
 
     /// Settings from their parts.
     package init(
@@ -55,7 +55,7 @@ package struct Preprocessing: Sendable, Equatable {
         self.normalization = normalization
     }
 
-    /// The size that every picture ends up with, or nil where that depends on the picture.
+    /// The size of every prepared picture; nil if it depends on the picture.
     package var outputSize: ImageSize? {
         if let crop { return crop }
         guard case .exact(let size) = target else { return nil }
@@ -65,10 +65,10 @@ package struct Preprocessing: Sendable, Equatable {
     /// Decodes a picture for `apply(_:original:)`.
     ///
     /// With `options.isFast`, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, by leaving out the high frequencies of
-    /// its blocks, where that leaves at least 1.5 times each side of the resized picture. The resize then starts from
-    /// that: much faster for photographs, and not what Pillow gives.
+    /// its blocks, if each side still has at least 1.5 times the length after the resize. This is much faster for
+    /// photographs, but differs from Pillow.
     ///
-    /// - Returns: the picture, upright, and the size that it has when decoded in full.
+    /// - Returns: the upright picture, and its size when decoded in full.
     /// - Throws: `ImageError` as `RGBImage.init(decoding:options:)` does.
     package func picture(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions
@@ -76,7 +76,7 @@ package struct Preprocessing: Sendable, Equatable {
         try RGBImage.decode(bytes, options: options, least: leastSize(options))
     }
 
-    /// How small a smaller version of a picture may be that is decoded in its place; nil if none may.
+    /// The least size at which a picture may be decoded, given its full size; nil to decode in full.
     private func leastSize(_ options: DecodingOptions) -> ((ImageSize) -> ImageSize)? {
         guard options.isFast, target != nil else { return nil }
         return { original in
@@ -85,11 +85,10 @@ package struct Preprocessing: Sendable, Equatable {
         }
     }
 
-    /// Decodes a picture, resized and cropped: what `apply(_:original:)` makes of what `picture(decoding:options:)`
-    /// gives.
+    /// Decodes, resizes and crops a picture, with the result of `picture(decoding:options:)` and `apply(_:original:)`.
     ///
-    /// Rows are resized as they are decoded, so that the whole picture never takes memory, unless the file does not
-    /// have them in order (interlaced PNG).
+    /// Rows are resized as they are decoded, so that memory never holds the whole picture, unless the file does not
+    /// store them in order (interlaced PNG).
     ///
     /// - Throws: `ImageError` as those two do.
     package func prepared(
@@ -118,9 +117,9 @@ package struct Preprocessing: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - image: the picture.
-    ///   - original: the size that counts for the size of the result, if the picture is a smaller version of another.
+    ///   - original: the size of the picture when decoded in full, if it was decoded at a fraction.
     /// - Throws: `ImageError` of kind `tooLarge` when there is no crop and a side of the resized picture would exceed
-    ///   `maximumSide`, as that of a very long one can.
+    ///   `maximumSide`.
     package func apply(_ image: RGBImage, original: ImageSize? = nil) throws(ImageError) -> RGBImage {
         let original = original ?? image.size
         let frame = Frame(resized: resizedSize(of: original), crop: crop, resize)
@@ -136,10 +135,9 @@ package struct Preprocessing: Sendable, Equatable {
                 columns: frame.columns.range))
     }
 
-    /// How large a part of a picture `apply(_:)` shows, in the picture's pixels: all of it, or what the centre crop
-    /// keeps.
+    /// The extent of a picture inside the centre crop, in the picture's pixels; all of it without a crop.
     ///
-    /// - Returns: rows and columns, at most the picture's own.
+    /// - Returns: rows and columns, at most those of the picture.
     package func shownExtent(of image: RGBImage) -> (height: Double, width: Double) {
         let whole = (height: Double(image.height), width: Double(image.width))
         guard let crop else { return whole }
@@ -150,8 +148,7 @@ package struct Preprocessing: Sendable, Equatable {
         )
     }
 
-    /// A part of a picture resized to the model's size with the filter of these settings, still in 8 bits: what
-    /// `apply(_:)` would give if only that part were there to be shown.
+    /// A part of a picture, resized to a size with the filter of these settings, still in 8 bits.
     ///
     /// - Parameters:
     ///   - image: the picture.
@@ -164,14 +161,14 @@ package struct Preprocessing: Sendable, Equatable {
         return region.resized(to: size, filter: filter, backend: resize)
     }
 
-    /// Whether the result of the resize has no side that is too long.
+    /// Whether no side of the resized picture is too long.
     private func isWithinLimit(_ original: ImageSize) -> Bool {
         let resized = resizedSize(of: original)
         return target == nil || max(resized.height, resized.width) <= longestSide
     }
 
-    /// How long a side of the resized picture may be: as long as a picture's if only a part of it is kept.
-    /// torchvision's weights depend on all of the resized picture.
+    /// The largest length of a side of the resized picture: unlimited if it is cropped, because only the crop is
+    /// computed. torchvision's weights depend on the whole side.
     private var longestSide: Int {
         if crop == nil { return Preprocessing.maximumSide }
         return resize == .pillow ? .max : DecodingOptions.maximumSide
@@ -190,7 +187,7 @@ package struct Preprocessing: Sendable, Equatable {
         }
     }
 
-    /// What is computed of a resized picture, and where it goes.
+    /// The part of the resized picture that is computed, and its position in the crop.
     private struct Frame {
         let resized: ImageSize
         let rows: Window
@@ -200,31 +197,31 @@ package struct Preprocessing: Sendable, Equatable {
         init(resized: ImageSize, crop: ImageSize?, _ backend: ResizeBackend) {
             self.resized = resized
             self.crop = crop ?? resized
-            rows = Window(extent: resized.height, kept: self.crop.height, backend)
-            columns = Window(extent: resized.width, kept: self.crop.width, backend)
+            rows = Window(extent: resized.height, crop: self.crop.height, backend)
+            columns = Window(extent: resized.width, crop: self.crop.width, backend)
         }
 
-        /// The part on black, if it is smaller than the crop.
+        /// The part with black borders, if it is smaller than the crop.
         func filled(by part: RGBImage) -> RGBImage {
             part.padded(to: crop, top: rows.padding, left: columns.padding)
         }
     }
 
-    /// The part of one direction that a centre crop keeps, and how many black pixels go before it.
+    /// The range of one direction inside the centre crop, and the number of black pixels before it.
     private struct Window {
         let range: Range<Int>
         let padding: Int
 
-        init(extent: Int, kept: Int, _ backend: ResizeBackend) {
-            let start = max(extent - kept, 0) / 2
-            range = start..<start + min(extent, kept)
-            padding = max(kept - extent + (backend == .pillow ? 1 : 0), 0) / 2
+        init(extent: Int, crop: Int, _ backend: ResizeBackend) {
+            let start = max(extent - crop, 0) / 2
+            range = start..<start + min(extent, crop)
+            padding = max(crop - extent + (backend == .pillow ? 1 : 0), 0) / 2
         }
     }
 }
 
 extension RGBImage {
-    /// The picture on a black one of another size, not smaller.
+    /// The picture with black borders, with a size that is not smaller.
     fileprivate func padded(to size: ImageSize, top: Int, left: Int) -> RGBImage {
         if size.height == height, size.width == width { return self }
         var result = [UInt8](repeating: 0, count: size.width * size.height * 3)

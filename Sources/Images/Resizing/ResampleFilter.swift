@@ -6,7 +6,7 @@ package enum ResampleFilter: Int, CaseIterable, Sendable {
     case nearest = 0
     /// A windowed sinc over three pixels each way.
     case lanczos = 1
-    /// Linear interpolation when enlarging, a triangle as wide as it takes when shrinking.
+    /// Linear interpolation when enlarging, a triangle filter of the necessary width when shrinking.
     case bilinear = 2
     /// The cubic convolution kernel with a = -1/2.
     case bicubic = 3
@@ -15,7 +15,7 @@ package enum ResampleFilter: Int, CaseIterable, Sendable {
     /// A Hamming window over one pixel each way.
     case hamming = 5
 
-    /// How far the filter reaches from its centre, in pixels of the smaller picture.
+    /// The radius of the filter, in pixels of the smaller picture.
     var support: Double {
         switch self {
         case .nearest, .box: 0.5
@@ -25,7 +25,7 @@ package enum ResampleFilter: Int, CaseIterable, Sendable {
         }
     }
 
-    /// The filter's weight at a distance from its centre. The expressions are Pillow's, since their rounding counts.
+    /// The weight at a distance from the centre. The expressions are Pillow's, because their rounding matters.
     func weight(at distance: Double) -> Double {
         switch self {
         case .nearest, .box:
@@ -54,32 +54,31 @@ package enum ResampleFilter: Int, CaseIterable, Sendable {
     }
 }
 
-/// The weights of one direction of a resize: for every output pixel of a range, which input pixels count how much.
+/// The weights of one direction of a resize: for every output pixel of a range, those of its input pixels.
 struct ResampleAxis {
     /// The first input pixel of each output pixel.
     let starts: [Int]
-    /// How many input pixels each output pixel takes.
+    /// The number of input pixels of each output pixel.
     let counts: [Int]
     /// The weights in fixed point of 22 fraction bits, `stride` for each output pixel, zeros after the first `counts`.
     let weights: [Int32]
-    /// The most input pixels that any output pixel takes.
+    /// The largest of `counts`.
     let stride: Int
 
-    /// The input pixels that are needed at all.
-    var needed: Range<Int> {
+    /// The range of all input pixels with a weight.
+    var inputRange: Range<Int> {
         guard let first = starts.first, let start = starts.last, let count = counts.last else { return 0..<0 }
         return first..<start + count
     }
 
-    /// Weights for resizing `input` pixels to `output`, of which only `range` is wanted; as Pillow's
-    /// `precompute_coeffs`.
+    /// Weights for the pixels in `range` when resizing `input` pixels to `output`; as Pillow's `precompute_coeffs`.
     init(filter: ResampleFilter, input: Int, output: Int, range: Range<Int>, backend: ResizeBackend = .pillow) {
         if filter == .nearest {
             self.init(nearestOf: input, output: output, range: range, backend: backend)
             return
         }
         if backend == .torchvision, range.count < output {
-            // The largest weight of all outputs decides on the precision.
+            // The largest weight of all outputs determines the precision.
             let whole = ResampleAxis(filter: filter, input: input, output: output, range: 0..<output, backend: backend)
             self.init(
                 starts: Array(whole.starts[range]), counts: Array(whole.counts[range]),
@@ -120,8 +119,8 @@ struct ResampleAxis {
         self.init(starts: starts, counts: counts, weights: weights, stride: stride)
     }
 
-    /// How many fraction bits torchvision gives weights of which this is the largest: as many as 16 bits hold, 22 at
-    /// most.
+    /// The number of fraction bits that torchvision uses, given the largest weight: as many as fit in 16 bits, at most
+    /// 22.
     private static func bits(for largest: Double) -> Int {
         (0..<22).first { Int(0.5 + largest * Double(1 << ($0 + 1))) >= 1 << 15 } ?? 22
     }
@@ -130,8 +129,8 @@ struct ResampleAxis {
         (self.starts, self.counts, self.weights, self.stride) = (starts, counts, weights, stride)
     }
 
-    /// One whole pixel each. Pillow adds the scale up from pixel to pixel, torchvision takes it as a float; so the same
-    /// roundings happen here.
+    /// Weights of one whole pixel each. Pillow adds the scale from pixel to pixel, and torchvision computes in floats;
+    /// this rounds in the same way.
     private init(nearestOf input: Int, output: Int, range: Range<Int>, backend: ResizeBackend) {
         let scale = Double(input) / Double(output)
         var position = scale * 0.5
@@ -149,7 +148,7 @@ struct ResampleAxis {
         self.init(starts: starts, counts: ones, weights: ones.map { Int32($0) << 22 }, stride: 1)
     }
 
-    /// The same for pixels that come in the other order, and a result in the other order.
+    /// The same weights for input and output in reverse order.
     func reversed(input: Int) -> ResampleAxis {
         let last = starts.count - 1
         var weights = weights

@@ -6,7 +6,7 @@ struct HorizontalPass: ~Copyable {
     private let weights: [Int32]
     private let taps: Int
     private let width: Int
-    /// The row with zeros behind it, for pictures narrower than the kernel's groups.
+    /// The row followed by zeros, for pictures narrower than the kernel's groups.
     private var padded: [UInt8]
     private let output: UnsafeMutablePointer<UInt8>
 
@@ -19,7 +19,7 @@ struct HorizontalPass: ~Copyable {
         var starts: [Int32] = []
         var weights = [Int32](repeating: 0, count: outputs * taps)
         for index in 0..<outputs {
-            // The window is moved left where it would stick out of the row; its weights move right within it.
+            // A window that would exceed the row is moved left; its weights move right within it.
             let start = min(axis.starts[index], readable - taps)
             let shift = axis.starts[index] - start
             starts.append(Int32(truncatingIfNeeded: start))
@@ -37,7 +37,7 @@ struct HorizontalPass: ~Copyable {
 
     deinit { output.deallocate() }
 
-    /// The resized row, which stays valid until the next call.
+    /// The resized row, valid until the next call.
     mutating func apply(to row: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
         if padded.isEmpty {
             mv_resample_row(row, starts, weights, taps, starts.count, output)
@@ -49,29 +49,29 @@ struct HorizontalPass: ~Copyable {
     }
 }
 
-/// Takes rows from the top to the bottom and gives the vertically resized rows as they are done.
+/// Resizes vertically: takes rows from the top and returns resized rows as they are completed.
 struct VerticalPass: ~Copyable {
     private let axis: ResampleAxis
     private let samples: Int
-    /// The sums of the output rows that are under way; output row y has slot y mod `slots`.
+    /// The sums of the unfinished output rows; output row y has slot y mod `slots`.
     private let sums: UnsafeMutablePointer<Int32>
     private let slots: Int
     private let output: UnsafeMutablePointer<UInt8>
-    private var begun = 0
-    private var done = 0
+    /// The numbers of output rows that have been started and finished.
+    private var (startedRows, finishedRows) = (0, 0)
 
-    /// A pass over rows of so many samples.
+    /// A pass over rows of `samples` samples.
     init(_ axis: ResampleAxis, samples: Int) {
         self.axis = axis
         self.samples = samples
-        var most = 1
+        var maximumSlots = 1
         var first = 0
         for index in axis.starts.indices {
             while first < index, axis.starts[first] + axis.counts[first] <= axis.starts[index] { first += 1 }
-            most = max(most, index - first + 1)
+            maximumSlots = max(maximumSlots, index - first + 1)
         }
-        slots = most
-        sums = .allocate(capacity: most * samples)
+        slots = maximumSlots
+        sums = .allocate(capacity: maximumSlots * samples)
         output = .allocate(capacity: samples)
     }
 
@@ -80,23 +80,23 @@ struct VerticalPass: ~Copyable {
         output.deallocate()
     }
 
-    /// Adds input row y. The output rows finished before it have been taken.
+    /// Adds input row y. The caller has taken the output rows finished before it.
     mutating func add(_ row: UnsafePointer<UInt8>, _ y: Int) {
-        while begun < axis.starts.count, axis.starts[begun] <= y {
-            mv_resample_start(sums + begun % slots * samples, samples)
-            begun += 1
+        while startedRows < axis.starts.count, axis.starts[startedRows] <= y {
+            mv_resample_start(sums + startedRows % slots * samples, samples)
+            startedRows += 1
         }
-        for index in done..<begun where y < axis.starts[index] + axis.counts[index] {
+        for index in finishedRows..<startedRows where y < axis.starts[index] + axis.counts[index] {
             let weight = axis.weights[index * axis.stride + y - axis.starts[index]]
             mv_resample_accumulate(row, weight, sums + index % slots * samples, samples)
         }
     }
 
-    /// The next output row, if it takes nothing from input row y on; it stays valid until the next call.
+    /// The next output row, if it depends on no input row from y on; valid until the next call.
     mutating func finished(before y: Int) -> UnsafePointer<UInt8>? {
-        guard done < begun, axis.starts[done] + axis.counts[done] <= y else { return nil }
-        mv_resample_finish(sums + done % slots * samples, output, samples)
-        done += 1
+        guard finishedRows < startedRows, axis.starts[finishedRows] + axis.counts[finishedRows] <= y else { return nil }
+        mv_resample_finish(sums + finishedRows % slots * samples, output, samples)
+        finishedRows += 1
         return UnsafePointer(output)
     }
 }

@@ -1,14 +1,13 @@
 extension RGBImage {
-    /// The picture resized as Pillow's `Image.resize`, or torchvision's `resize`, does it, bit for bit.
+    /// The picture resized bit for bit as by Pillow's `Image.resize` or torchvision's `resize`.
     ///
-    /// Shrinking is antialiased (except by `nearest`). Only a part of the result may be asked for; it has the pixels
-    /// that cropping the whole result would give, at the cost of the part. Besides the result, memory is taken for the
-    /// sums of the rows under way: a few when shrinking, as many as one row spreads over when enlarging.
+    /// Shrinking is antialiased (except by `nearest`). A part of the result has the same pixels as a crop of the whole,
+    /// but costs only the part. Memory holds the result and the sums of the unfinished rows.
     ///
     /// - Parameters:
     ///   - size: the size of the whole result, positive.
-    ///   - filter: the resampling filter, one that the backend has.
-    ///   - backend: whose resize it is.
+    ///   - filter: a resampling filter that the backend supports.
+    ///   - backend: the library whose resize is reproduced.
     ///   - rows: the rows of the result to compute, all unless specified.
     ///   - columns: the columns of the result to compute, all unless specified.
     package func resized(
@@ -28,12 +27,12 @@ extension RGBImage {
             orientation: .upright)
         pixels.withUnsafeBufferPointer { source in
             guard let base = source.baseAddress else { return }
-            for y in resize.needed { resize.add(base + y * width * 3, at: y) }
+            for y in resize.inputRows { resize.add(base + y * width * 3, at: y) }
         }
         return resize.finish()
     }
 
-    /// The picture made smaller, so that its longer side has at most so many pixels; a smaller one stays as it is.
+    /// The picture shrunk so that its longer side has at most `side` pixels; a smaller one is not changed.
     package func fitted(to side: Int) -> RGBImage {
         let longer = max(width, height)
         guard longer > side else { return self }
@@ -42,9 +41,9 @@ extension RGBImage {
     }
 }
 
-/// Whose resize of 8-bit pictures is computed, bit for bit.
+/// The library whose resize of 8-bit pictures is reproduced, bit for bit.
 ///
-/// transformers 5 uses torchvision's where torchvision is installed, and Pillow's otherwise.
+/// transformers 5 uses torchvision's if it is installed, and Pillow's otherwise.
 package enum ResizeBackend: String, CaseIterable, Sendable {
     /// Pillow's: weights of 22 fraction bits; vertically first where that saves work.
     case pillow
@@ -52,26 +51,25 @@ package enum ResizeBackend: String, CaseIterable, Sendable {
     /// horizontally first. A centre crop puts the larger half of an odd border below and to the right.
     case torchvision
 
-    /// Whether it has a filter.
-    func has(_ filter: ResampleFilter) -> Bool { self == .pillow || filter != .box && filter != .hamming }
+    /// Whether the library has a filter.
+    func supports(_ filter: ResampleFilter) -> Bool { self == .pillow || filter != .box && filter != .hamming }
 }
 
-/// A resize that is given the rows of a picture from the top, one at a time, and never holds the picture.
+/// A resize that takes the rows of a picture from the top, one at a time, and never holds the picture.
 ///
-/// A row is resized horizontally, and then added to the sums of every output row that it takes part in; or the other
-/// way round. So the picture between the passes never exists whole either.
+/// Each row is resized horizontally and then added to the sums of the output rows that depend on it, or the other way
+/// round. So the picture between the two passes is never held either.
 ///
-/// The rows may be those of a picture that is not stored upright. What the backend does with the upright picture is
-/// then done with each axis along the direction in which it lies, and the result is turned: sums of whole numbers do
-/// not depend on their order, so every sample has the same bits.
+/// The rows may be those of a picture that is not stored upright. Each pass then runs along the stored direction of its
+/// axis, and the result is turned: sums of integers do not depend on their order, so every sample has the same bits.
 struct RowResize: ~Copyable {
-    /// The rows that take part; others need not be given.
-    let needed: Range<Int>
+    /// The input rows on which the result depends; others may be left out.
+    let inputRows: Range<Int>
     private let orientation: Orientation
     private var horizontal: HorizontalPass?
     private var vertical: VerticalPass?
     private let isVerticalFirst: Bool
-    /// The first column that counts where there is no horizontal pass.
+    /// The first column of the result if there is no horizontal pass.
     private let firstColumn: Int
     /// The extents of the result before it is turned.
     private let width: Int
@@ -83,18 +81,18 @@ struct RowResize: ~Copyable {
     /// - Parameters:
     ///   - source: the size of the upright picture.
     ///   - size: the size of the whole upright result, positive.
-    ///   - filter: the resampling filter, one that the backend has.
-    ///   - backend: whose resize it is.
+    ///   - filter: a resampling filter that the backend supports.
+    ///   - backend: the library whose resize is reproduced.
     ///   - rows: the rows of the upright result to compute, not empty.
     ///   - columns: the columns of the upright result to compute, not empty.
-    ///   - orientation: how the picture whose rows are given has to be turned.
+    ///   - orientation: how the rows must be turned to be upright.
     init(
         _ source: ImageSize, to size: ImageSize, filter: ResampleFilter, backend: ResizeBackend = .pillow,
         rows: Range<Int>, columns: Range<Int>, orientation: Orientation
     ) {
         let across = Direction(filter, backend, source.width, size.width, columns)
         let down = Direction(filter, backend, source.height, size.height, rows)
-        // Each pass rounds to 8 bits, so their order shows. Pillow 13 goes vertically first where that saves work.
+        // Each pass rounds to 8 bits, so their order matters. Pillow 13 resizes vertically first if that saves work.
         let savesWork =
             size.height < source.height && source.height - size.height > 2 * (source.width - size.width)
         let goesDownFirst = backend == .pillow && savesWork
@@ -107,7 +105,7 @@ struct RowResize: ~Copyable {
         width = alongRows.range.count
         height = alongColumns.range.count
         firstColumn = alongRows.axis == nil ? alongRows.range.lowerBound : 0
-        needed = alongColumns.axis?.needed ?? alongColumns.range
+        inputRows = alongColumns.axis?.inputRange ?? alongColumns.range
         horizontal = alongRows.axis.map { HorizontalPass($0, width: alongRows.input) }
         vertical = nil
         if let axis = alongColumns.axis {
@@ -116,22 +114,22 @@ struct RowResize: ~Copyable {
         pixels.reserveCapacity(width * height * 3)
     }
 
-    /// Takes a row; y goes up from call to call.
+    /// Takes row y, which is greater than in the call before.
     mutating func add(_ row: UnsafePointer<UInt8>, at y: Int) {
-        guard needed.contains(y) else { return }
-        let source = isVerticalFirst ? row : narrowed(row)
+        guard inputRows.contains(y) else { return }
+        let source = isVerticalFirst ? row : resizedHorizontally(row)
         if vertical == nil { return append(source) }
-        while let row = vertical?.finished(before: y) { append(isVerticalFirst ? narrowed(row) : row) }
+        while let row = vertical?.finished(before: y) { append(isVerticalFirst ? resizedHorizontally(row) : row) }
         vertical?.add(source, y)
     }
 
-    /// The result, upright, after all rows that are needed.
+    /// The upright result, once all of `inputRows` have been added.
     consuming func finish() -> RGBImage {
-        while let row = vertical?.finished(before: .max) { append(isVerticalFirst ? narrowed(row) : row) }
+        while let row = vertical?.finished(before: .max) { append(isVerticalFirst ? resizedHorizontally(row) : row) }
         return RGBImage(width: width, height: height, pixels: pixels).turned(from: orientation)
     }
 
-    private mutating func narrowed(_ row: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
+    private mutating func resizedHorizontally(_ row: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
         horizontal?.apply(to: row) ?? row + firstColumn * 3
     }
 
@@ -139,7 +137,7 @@ struct RowResize: ~Copyable {
         pixels.append(contentsOf: UnsafeBufferPointer(start: row, count: width * 3))
     }
 
-    /// What happens in one direction: nothing but a choice where the size stays.
+    /// The resize in one direction: only a range if the size does not change.
     private struct Direction {
         let input: Int
         let output: Int
@@ -157,7 +155,7 @@ struct RowResize: ~Copyable {
             (self.input, self.output, self.range, self.axis) = (input, output, range, axis)
         }
 
-        /// The same from the other end.
+        /// The same in the opposite direction.
         func reversed() -> Direction {
             Direction(
                 input: input, output: output, range: output - range.upperBound..<output - range.lowerBound,

@@ -5,10 +5,10 @@ import Images
 
 /// The threads that list, read and prepare the inputs and put them into the ring.
 ///
-/// They take turns at the lister, so inputs enter the ring in order; the rest of the work they do side by side.
+/// They take turns at the lister, so that inputs enter the ring in order; everything else runs in parallel.
 final class DecodeWorkers: Sendable {
     private final class Work: @unchecked Sendable {
-        /// Held while the lister is used, from which the inputs' order comes.
+        /// Held while the lister is used, which makes the order of the inputs.
         let turn = Monitor(conditions: 0)
         let lister: InputLister
         let ring: PrefetchRing
@@ -16,7 +16,7 @@ final class DecodeWorkers: Sendable {
         let maximumFileBytes: Int
         /// Held while `active` is used.
         let count = Monitor(conditions: 1)
-        /// Threads that are at work and have not been given up.
+        /// Running threads that have not been abandoned.
         var active = 0
 
         init(lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int) {
@@ -31,7 +31,7 @@ final class DecodeWorkers: Sendable {
 
     /// Starts the threads.
     ///
-    /// - Throws: `LabellingError.system` when not even one can be started.
+    /// - Throws: `LabellingError.system` when not even one thread can be started.
     init(
         count: Int, lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int
     ) throws(LabellingError) {
@@ -42,7 +42,7 @@ final class DecodeWorkers: Sendable {
         }
     }
 
-    /// Starts another thread in the place of one that has been given up.
+    /// Starts another thread in place of an abandoned one.
     func replaceOne() {
         let isLast = work.count.locked {
             work.active -= 1
@@ -53,7 +53,7 @@ final class DecodeWorkers: Sendable {
         }
     }
 
-    /// Waits until all threads but those that have been given up are at their end.
+    /// Waits until all threads that have not been abandoned have ended.
     func join() {
         work.count.locked { while work.active > 0 { work.count.wait(work.count[0]) } }
     }
@@ -72,7 +72,7 @@ final class DecodeWorkers: Sendable {
         return false
     }
 
-    /// Works until there is nothing more to do; false when it has been given up before.
+    /// Works until no input is left; returns false when the thread was abandoned before that.
     private static func run(_ work: Work) -> Bool {
         var reader = FileReader(limit: work.maximumFileBytes)
         while let (slot, input) = nextInput(work) {
@@ -99,7 +99,7 @@ final class DecodeWorkers: Sendable {
         }
     }
 
-    /// Reads and prepares one input; what went wrong if that fails.
+    /// Reads and prepares one input; returns the problem if that fails.
     private static func prepare(
         _ slot: PrefetchRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
     ) -> InputFailure? {

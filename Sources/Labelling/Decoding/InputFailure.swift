@@ -2,44 +2,45 @@ package import Files
 import Glibc
 import Images
 
-/// Why an input has no labels: in words for its row, and of which kind for the count at the end.
+/// Why an input has no labels: the reason for its row, and the kind for the summary.
 package struct InputFailure: Sendable, Equatable {
-    /// What sort of problem it is.
+    /// The kind of a problem. The names are written into journals.
     package enum Kind: String, Sendable, CaseIterable {
         /// No file, or a link that leads nowhere.
         case missing
-        /// The system or the archive does not give its bytes, or it is no regular file.
+        /// The system or the archive does not give its bytes, or it is not a regular file.
         case unreadable
         /// There are no bytes at all.
         case empty
-        /// What it holds is no picture, or one in a format that is not read.
+        /// Not a picture, or one in a format that is not supported.
         case otherFormat
         /// Cut short or corrupt.
         case damaged
-        /// The picture uses something that is not supported.
+        /// The picture uses a feature that is not supported.
         case unsupported
         /// More pixels or bytes than allowed.
         case tooLarge
         /// Not the size that the model takes.
         case wrongSize
-        /// The model gave a value that is not finite.
+        /// The model computed a value that is not finite.
         case notFinite
         /// Anything else.
         case other
     }
 
-    /// What sort of problem it is.
+    /// The kind of the problem.
     package let kind: Kind
     /// The problem in words.
     package let reason: String
 
     /// A problem of some kind.
-    package init(_ kind: Kind, _ reason: String) { (self.kind, self.reason) = (kind, reason) }
-}
+    init(_ kind: Kind, _ reason: String) { (self.kind, self.reason) = (kind, reason) }
 
-extension InputFailure {
-    /// The failure that an error of reading or preparing a file is.
-    package init(_ error: any Error) {
+    /// The failure of an image for which the model computed infinity or NaN.
+    package static let notFinite = InputFailure(.notFinite, "the model gave a value that is not finite")
+
+    /// The failure for an error of reading or preparing a file.
+    init(_ error: any Error) {
         let kind: Kind =
             switch error {
             case let error as FileReader.Failure: Kind(of: error)
@@ -51,8 +52,18 @@ extension InputFailure {
     }
 }
 
+/// How a run counts an image after the model has computed its logits.
+package enum PredictionOutcome: Sendable, Equatable {
+    /// The image has its predictions.
+    case accepted
+    /// The best class of a task is below the threshold.
+    case belowThreshold
+    /// The image has no predictions.
+    case failed(InputFailure)
+}
+
 extension InputFailure.Kind {
-    /// The kind that a problem with a file is.
+    /// The kind of a problem with a file.
     fileprivate init(of failure: FileReader.Failure) {
         switch failure.kind {
         case .missing: self = .missing
@@ -62,7 +73,7 @@ extension InputFailure.Kind {
         }
     }
 
-    /// The kind that a problem with a picture is.
+    /// The kind of a problem with a picture.
     fileprivate init(of error: ImageError) {
         switch error.kind {
         case .empty: self = .empty
@@ -76,23 +87,23 @@ extension InputFailure.Kind {
     }
 }
 
-/// How many inputs have no labels, by kind, and which was the first.
+/// The number of inputs without labels by kind, and the first of them.
 package struct FailureCounts: Sendable, Equatable {
-    /// The number of each kind that there is.
+    /// The number of failures of each kind; a kind without any is missing.
     package internal(set) var kinds: [InputFailure.Kind: Int] = [:]
-    /// The first in the order of the inputs, with its path.
+    /// The first failure in the order of the inputs.
     package internal(set) var first: (path: BytePath, reason: String)?
 
     /// No failures.
     package init() {}
 
-    /// Counts another one.
-    package mutating func add(_ path: [UInt8], _ failure: InputFailure) {
+    /// Counts another failure.
+    mutating func add(_ path: [UInt8], _ failure: InputFailure) {
         kinds[failure.kind, default: 0] += 1
         if first == nil { first = (BytePath(path), failure.reason) }
     }
 
-    /// Whether both say the same.
+    /// Whether the counts and the first failure are the same.
     package static func == (a: FailureCounts, b: FailureCounts) -> Bool {
         a.kinds == b.kinds && a.first?.path == b.first?.path && a.first?.reason == b.first?.reason
     }

@@ -1,20 +1,19 @@
 package import Files
 
-/// Why a run of labelling cannot start or cannot continue. A file that cannot be labelled is not one of these: it gets
-/// its row.
+/// Why a run cannot start or cannot continue. A file that cannot be labelled is no such error: it gets its row.
 package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What an earlier run has left is not of this run.
+    /// The rows of an earlier run do not belong to this run.
     case resume(partial: BytePath, reason: String)
-    /// Files are not the parts of one run, whole and unchanged; which, and why.
+    /// Files are not the whole and unchanged parts of one run.
     case shards(String)
-    /// Options that contradict each other or the model.
+    /// Options contradict each other or the model.
     case options(String)
-    /// The model failed, with its own words.
+    /// The model failed, with its error in words.
     case model(String)
-    /// The system refuses something that the run needs.
+    /// The system refuses a resource that the run needs.
     case system(String)
 
-    /// What is wrong, in one line.
+    /// The problem in one line.
     package var description: String {
         switch self {
         case .resume(let partial, let reason): "cannot resume \(partial): \(reason)"

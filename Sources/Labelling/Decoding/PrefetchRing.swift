@@ -1,15 +1,16 @@
 import Files
 
-/// The bounded queue between the decode workers and the engine: a ring of slots, handed out and taken back in the order
-/// of the inputs, so that rows are ordered by construction and memory does not grow with the number of inputs.
+/// The bounded queue between the decode workers and the engine: a ring of slots that are filled and emptied in the
+/// order of the inputs. So rows are in order by construction, and memory does not grow with the number of inputs.
 ///
-/// A slot goes round: free, claimed by a worker with an input's path, done (prepared, or failed for a reason), taken by
-/// the engine, free. Its path and its floats are touched only by whoever holds it; all else is under the monitor.
+/// The states of a slot are: free, claimed by a worker with an input's path, done (prepared, or failed for a reason),
+/// taken by the engine, and free again. Its path and its values are touched only by its holder; the rest is guarded by
+/// the monitor.
 ///
-/// A worker whose file gives no byte for too long is given up with its slot: a new slot with the reason takes its
-/// place, and nothing waits for that worker any more.
+/// A worker whose file gives no byte for too long is abandoned with its slot: a new slot with the reason replaces it,
+/// and nothing waits for that worker any more.
 final class PrefetchRing: @unchecked Sendable {
-    /// One place of the ring.
+    /// One element of the ring.
     final class Slot {
         /// The input's path.
         var path: [UInt8] = []
@@ -17,12 +18,12 @@ final class PrefetchRing: @unchecked Sendable {
         let values: UnsafeMutableBufferPointer<Float>
         /// Why there is no image.
         var failure: InputFailure?
-        /// Where reading the input's file is.
+        /// The progress of reading the input's file.
         let activity = ReadActivity()
         fileprivate var isDone = false
-        /// The look at which its file was first found to hang.
-        fileprivate var suspected: Int?
-        /// Whether the worker that holds it has been given up.
+        /// The number of the check at which its file first seemed to hang.
+        fileprivate var suspicion: Int?
+        /// Whether its worker has been abandoned.
         fileprivate var isAbandoned = false
 
         fileprivate init(values: Int) {
@@ -38,9 +39,9 @@ final class PrefetchRing: @unchecked Sendable {
     private let valuesPerImage: Int
     private let timeout: Double
     private var abandoned = 0
-    /// How often it was looked whether a file hangs.
-    private var looks = 0
-    /// The number of inputs claimed and of those taken so far; the difference is in the ring.
+    /// The number of checks for files that hang.
+    private var checks = 0
+    /// The numbers of inputs claimed and taken so far; the difference is in the ring.
     private var claimed = 0
     private var taken = 0
     private var doneInRing = 0
@@ -53,14 +54,14 @@ final class PrefetchRing: @unchecked Sendable {
     private var freed: Monitor.Condition { monitor[0] }
     private var changed: Monitor.Condition { monitor[1] }
 
-    /// Seconds between two looks at whether to stop, and at files that hang.
+    /// Seconds between two checks whether to stop and whether files hang.
     private static let pollInterval = 0.1
-    /// More workers than these are not given up: then the run is.
+    /// The run fails when more workers than these have been abandoned.
     private static let maximumAbandoned = 64
 
-    /// A ring of so many slots, each for an image of so many floats.
+    /// A ring of `count` slots, each for an image of `valuesPerImage` floats.
     ///
-    /// - Parameter timeout: seconds without a byte after which a file is given up.
+    /// - Parameter timeout: seconds without a byte after which reading a file is abandoned.
     init(slots count: Int, valuesPerImage: Int, timeout: Double) {
         self.valuesPerImage = valuesPerImage
         self.timeout = timeout
@@ -69,7 +70,7 @@ final class PrefetchRing: @unchecked Sendable {
 
     // MARK: The workers' side
 
-    /// Waits for a free slot; nil when there is nothing more to do. Called by one worker at a time.
+    /// Waits for a free slot; returns nil when no input is left or the run stops. Called by one worker at a time.
     func nextFree() -> Slot? {
         monitor.locked {
             while claimed - taken == slots.count && !isStopped && !isEnded { monitor.wait(freed) }
@@ -77,18 +78,19 @@ final class PrefetchRing: @unchecked Sendable {
         }
     }
 
-    /// Enters the slot that `nextFree` gave as the next input.
+    /// Makes the slot that `nextFree` returned the next input of the queue.
     func claim(_ slot: Slot) {
         monitor.locked {
             slot.failure = nil
             slot.isDone = false
-            slot.suspected = nil
+            slot.suspicion = nil
             claimed += 1
         }
     }
 
-    /// Hands a claimed slot to the engine, as an image or, with a reason, without; false when the worker has been given
-    /// up.
+    /// Passes a claimed slot to the engine; returns false when its worker has been abandoned.
+    ///
+    /// - Parameter failure: the reason why there is no image.
     func finish(_ slot: Slot, failure: InputFailure? = nil) -> Bool {
         monitor.locked {
             guard !slot.isAbandoned else { return false }
@@ -100,7 +102,7 @@ final class PrefetchRing: @unchecked Sendable {
         }
     }
 
-    /// There are no more inputs, or, with an error, it cannot be known.
+    /// Says that there are no more inputs, or that listing them failed.
     func end(_ failure: (any Error)? = nil) {
         monitor.locked {
             isEnded = true
@@ -110,7 +112,7 @@ final class PrefetchRing: @unchecked Sendable {
         }
     }
 
-    /// The list of inputs has nothing to give for now, or goes on. Answers whether to go on waiting.
+    /// Says that the list of inputs has none at the moment, or continues. Returns whether to keep waiting.
     func listIsWaiting(_ waiting: Bool) -> Bool {
         monitor.locked {
             if isListWaiting != waiting {
@@ -123,14 +125,17 @@ final class PrefetchRing: @unchecked Sendable {
 
     // MARK: The engine's side
 
-    /// Waits for the next slots to take, in order: as many as hold `images` images. Fewer when waiting for more would
-    /// stall: at the end, when the ring is full, while the list of inputs is silent, and for the first image of all, so
-    /// that the first row comes early. Failed inputs at the front are taken at once. Nil when all inputs are taken.
+    /// Waits for the next slots in order, up to `images` images.
+    ///
+    /// Fewer are returned where waiting would stall: at the end, when the ring is full, while the list of inputs is
+    /// silent, and for the first image, so that the first row comes early. Failed inputs at the front are returned at
+    /// once.
     ///
     /// - Parameters:
-    ///   - isStopped: asked again and again; when it says so the answer is nil, too.
-    ///   - abandoned: told of every worker that is given up.
-    /// - Throws: the error that listing the inputs ended with, once all before it is taken.
+    ///   - isStopped: polled; ends the wait.
+    ///   - abandoned: called for every worker that is abandoned.
+    /// - Returns: the slots; nil when all inputs have been taken or `isStopped` returned true.
+    /// - Throws: the error of listing the inputs, once all inputs before it have been taken.
     func take(
         images: Int, unless isStopped: () -> Bool, abandoned: () -> Void
     ) throws -> [Slot]? {
@@ -149,10 +154,10 @@ final class PrefetchRing: @unchecked Sendable {
                     if let error { throw error }
                     return nil
                 }
-                if giveUpHanging() {
+                if abandonHangingWorker() {
                     abandoned()
                 } else {
-                    looks += 1
+                    checks += 1
                     monitor.wait(changed, seconds: PrefetchRing.pollInterval)
                 }
             }
@@ -160,7 +165,7 @@ final class PrefetchRing: @unchecked Sendable {
         }
     }
 
-    /// Whether all inputs there are have been taken.
+    /// Whether all inputs have been taken.
     var isDrained: Bool { monitor.locked { isEnded && claimed == taken && error == nil } }
 
     /// Makes the first `count` slots free again.
@@ -180,21 +185,21 @@ final class PrefetchRing: @unchecked Sendable {
         }
     }
 
-    /// How many inputs there are in all, once that is known.
+    /// The number of all inputs, once the last has been listed.
     var total: Int? { monitor.locked { isEnded ? claimed : nil } }
 
-    /// Gives up one worker whose file hangs; false when there is none. It must hang at two looks: after the process
-    /// itself was stopped for a while every read looks as if it hung.
-    private func giveUpHanging() -> Bool {
+    /// Abandons one worker whose file hangs; returns false when there is none. The file must hang at two checks,
+    /// because every read seems to hang after the process itself was suspended.
+    private func abandonHangingWorker() -> Bool {
         for index in (taken..<claimed).lazy.map({ $0 % self.slots.count }) {
             let slot = slots[index]
             guard !slot.isDone else { continue }
             guard slot.activity.silence > timeout else {
-                slot.suspected = nil
+                slot.suspicion = nil
                 continue
             }
-            guard let first = slot.suspected, first < looks else {
-                slot.suspected = slot.suspected ?? looks
+            guard let first = slot.suspicion, first < checks else {
+                slot.suspicion = slot.suspicion ?? checks
                 continue
             }
             slot.isAbandoned = true
@@ -216,7 +221,7 @@ final class PrefetchRing: @unchecked Sendable {
         return false
     }
 
-    /// The length of the run of done slots at the front that holds at most `limit` images, and how many it holds.
+    /// The done slots at the front that hold at most `limit` images: their number and that of the images.
     private func readyRun(_ limit: Int) -> (slots: Int, images: Int) {
         var run = 0
         var images = 0

@@ -1,23 +1,21 @@
-import Datasets
 import Files
 import Glibc
 
-/// When rows are made to reach the disk.
+/// When rows are forced to reach the disk.
 package enum SyncPolicy: String, Sendable, CaseIterable {
-    /// At least every second, and before the file takes its name: after a power failure at most the last second is
-    /// lost.
+    /// Every second, and before the file gets its name: a power failure loses at most the last second.
     case second
-    /// Only before the file takes its name; until then the system writes when it likes to.
+    /// Only before the file gets its name.
     case end
-    /// Never; after a power failure a file that has its name may be empty.
+    /// Never: after a power failure, even a finished file may be empty.
     case never
 }
 
-/// Keeps a run's place: once a second a thread makes the rows that have been written reach the disk and then adds a
-/// checkpoint to the journal, so that the run itself never waits for the disk.
+/// Records the progress of a run: once per second, a thread syncs the rows written so far and then adds a checkpoint to
+/// the journal, so that the run itself never waits for the disk.
 final class CheckpointWriter: @unchecked Sendable {
-    /// How far the rows' file is, to be kept with the next checkpoint.
-    struct Place {
+    /// How far the file of rows has been written.
+    struct Progress {
         let bytes: Int
         let rows: SHA256
         let point: RunPoint
@@ -33,18 +31,18 @@ final class CheckpointWriter: @unchecked Sendable {
     private let rows: Int32
     private let name: BytePath
     private let policy: SyncPolicy
-    // Under the monitor:
-    private var latest: Place?
+    // Guarded by the monitor:
+    private var latest: Progress?
     private var failure: OutputError?
     private var isEnding = false
-    // The thread's alone, and after its end its owner's:
+    // Used by the thread alone, and after its end by the owner:
     private var journal: Journal
     private var thread: WorkerThread?
 
     /// Starts the thread.
     ///
     /// - Parameters:
-    ///   - rows: the descriptor of the rows' file.
+    ///   - rows: the descriptor of the file of rows.
     ///   - name: the output's name, for errors.
     /// - Throws: `OutputError.cannotWrite` when no thread can be started.
     init(rows: Int32, name: BytePath, policy: SyncPolicy, journal: consuming Journal) throws(OutputError) {
@@ -56,17 +54,17 @@ final class CheckpointWriter: @unchecked Sendable {
         guard thread != nil else { throw .cannotWrite(path: name, reason: "the system cannot start a thread") }
     }
 
-    /// Takes note of a place, for the next checkpoint.
+    /// Takes the progress for the next checkpoint.
     ///
-    /// - Throws: the error that keeping an earlier one ended with.
-    func note(_ place: Place) throws(OutputError) {
+    /// - Throws: the error of writing an earlier checkpoint.
+    func note(_ progress: Progress) throws(OutputError) {
         try monitor.locked { () throws(OutputError) in
             if let failure { throw failure }
-            latest = place
+            latest = progress
         }
     }
 
-    /// Ends the thread, and keeps the last place that was noted.
+    /// Ends the thread and writes the last checkpoint.
     ///
     /// - Throws: `OutputError.cannotWrite` when the disk refuses.
     func finish() throws(OutputError) {
@@ -77,30 +75,30 @@ final class CheckpointWriter: @unchecked Sendable {
         thread?.join()
         thread = nil
         if let failure { throw failure }
-        if let place = latest { try keep(place) }
+        if let progress = latest { try save(progress) }
         latest = nil
     }
 
     private func run() {
         while true {
-            let (place, isLast) = monitor.locked {
+            let (progress, isLast) = monitor.locked {
                 if !isEnding { monitor.wait(monitor[0], seconds: 1) }
                 defer { if !isEnding { latest = nil } }
                 return (isEnding ? nil : latest, isEnding)
             }
             if isLast { return }
-            guard let place else { continue }
-            do throws(OutputError) { try keep(place) } catch {
+            guard let progress else { continue }
+            do throws(OutputError) { try save(progress) } catch {
                 monitor.locked { failure = error }
                 return
             }
         }
     }
 
-    private func keep(_ place: Place) throws(OutputError) {
+    private func save(_ progress: Progress) throws(OutputError) {
         guard policy != .second || fdatasync(rows) == 0 else {
             throw .cannotWrite(path: name, reason: systemReason(errno))
         }
-        try journal.append(place.checkpoint)
+        try journal.append(progress.checkpoint)
     }
 }

@@ -1,15 +1,15 @@
 import Files
 import Glibc
 
-/// The journal of a run: a small file of JSON lines beside the rows, from which a run that was stopped goes on.
+/// The journal of a run: a small file of JSON lines beside the rows, by which a later run can resume.
 ///
-/// The first line binds the rows to what they depend on, each further one is a `RunCheckpoint`. Every line ends with a checksum of
-/// itself, so that one that was cut short or changed is known; lines after such a line do not count. The file is
-/// replaced as a whole when it grows too long: of its checkpoints every second one is left out then.
+/// The first line has the settings that the rows depend on; each further line is a `RunCheckpoint`. Every line has a
+/// checksum, so that a line that was cut short or changed is detected; it and the lines after it are ignored. When the
+/// file grows too long, it is replaced by one with every second checkpoint.
 struct Journal: ~Copyable {
     private static let formatName = "mergevit-label"
     private static let formatVersion = 1
-    /// More checkpoints than these are never kept: about 1.5 MB of text.
+    /// The largest number of checkpoints in the file, about 1.5 MB of text.
     private static let maximumCheckpoints = 4096
 
     private let path: BytePath
@@ -19,11 +19,11 @@ struct Journal: ~Copyable {
     private var checkpoints: [RunCheckpoint]
     private var descriptor: Int32 = -1
 
-    /// Puts a journal with these checkpoints in the place of what is at `path`.
+    /// Writes a journal with these checkpoints, replacing the file at `path`.
     ///
     /// - Parameters:
     ///   - name: the output's name, for errors.
-    ///   - syncs: whether each line has to reach the disk before the next.
+    ///   - syncs: whether each line is synced before the next is written.
     /// - Throws: `OutputError.cannotWrite` when it cannot be written.
     init(
         replacing path: BytePath, name: BytePath, settings: JSONObject, checkpoints: [RunCheckpoint], syncs: Bool
@@ -82,13 +82,13 @@ struct Journal: ~Copyable {
 
     // MARK: Lines
 
-    /// What a journal on disk says.
+    /// The content of a journal.
     struct Content {
         let settings: JSONObject
         let checkpoints: [RunCheckpoint]
     }
 
-    /// Reads a journal; nil when its first line is not whole or not of this version.
+    /// Reads a journal; returns nil when its first line is damaged or of another version.
     static func read(_ path: BytePath) -> Content? {
         var content: [UInt8] = []
         var reader = FileReader(limit: 1 << 28)
@@ -111,13 +111,13 @@ struct Journal: ~Copyable {
         return Array((JSON.object(object).serialized(indented: false) + "\n").utf8)
     }
 
-    /// What a line says; nil if it is not what was written.
+    /// The object of a line; nil if its checksum is wrong.
     private static func object(_ line: [UInt8]) -> JSONObject? {
-        guard var object = (try? JSON(parsing: line))?.objectValue, let found = object["sum"]?.stringValue else {
+        guard var object = (try? JSON(parsing: line))?.objectValue, let checksum = object["sum"]?.stringValue else {
             return nil
         }
         object["sum"] = nil
-        return sum(object) == found ? object : nil
+        return sum(object) == checksum ? object : nil
     }
 
     private static func sum(_ object: JSONObject) -> String {

@@ -3,17 +3,17 @@ package import Files
 import Glibc
 import Synchronization
 
-/// A file of rows that a run writes piece by piece, and a later run with the same settings goes on with.
+/// A file of rows that a later run with the same settings can resume.
 ///
-/// Beside its place stand `.NAME.partial`, which holds exactly the first bytes of what the file will be, and `.NAME.journal`, which
-/// says what they depend on and how far they can be trusted (see `Journal`). When all is written the partial file takes the
-/// file's name in one rename. While a run works on it the partial file is locked.
+/// The rows are in `.NAME.partial`, exactly as they will be in the file `NAME`. `.NAME.journal` holds the settings that
+/// they depend on, and checkpoints (see `Journal`). When all rows are written, the partial file is renamed to `NAME`.
+/// The partial file is locked while a run writes it.
 ///
-/// Call `begin(_:)` once, then write and note, then `commit()` or `leave()`.
+/// Call `begin(_:restart:)` once, then `write(_:)` and `note(_:)`, then `commit()` or `leave()`.
 package final class ResumableFile: RowOutput {
-    /// The name that the caller gave.
+    /// The file's name as the caller gave it.
     package let name: BytePath
-    /// The file of the rows that are there so far.
+    /// The file of the rows so far.
     package let partial: BytePath
     private let journal: BytePath
     private let target: BytePath
@@ -30,13 +30,13 @@ package final class ResumableFile: RowOutput {
         var writer: CheckpointWriter?
     }
 
-    /// How a run begins.
+    /// Where a run begins.
     package enum Beginning: Sendable, Equatable {
-        /// With nothing.
+        /// At the first input.
         case fresh
-        /// After so many inputs of an earlier run.
-        case goesOn(inputs: Int)
-        /// With nothing, though there were rows: their journal cannot be read.
+        /// After the inputs of an earlier run.
+        case resumes(inputs: Int)
+        /// At the first input, although there were rows: their journal is damaged.
         case startsOver
     }
 
@@ -55,11 +55,12 @@ package final class ResumableFile: RowOutput {
         FileLock.close(descriptor)
     }
 
-    /// Opens and locks the partial file beside `path`; nil when there is a device or FIFO, which cannot be gone on with.
+    /// Opens and locks the partial file beside `path`; returns nil for a device or FIFO, which cannot be resumed.
     ///
-    /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else wrote.
-    /// - Throws: `OutputError.cannotWrite` when it cannot be created there, another run is writing it, or there is a file that is not to
-    ///   be replaced.
+    /// - Parameter force: whether to replace a file that was changed since mergevit wrote it, or that another program
+    ///   wrote.
+    /// - Throws: `OutputError.cannotWrite` when the partial file cannot be created, another run is writing it, or there
+    ///   is a file that must not be replaced.
     package static func open(
         _ path: BytePath, sync policy: SyncPolicy, force: Bool = true
     ) throws(OutputError) -> ResumableFile? {
@@ -68,15 +69,15 @@ package final class ResumableFile: RowOutput {
         return try ResumableFile(path, target: target, mode: mode, policy: policy)
     }
 
-    /// Finds out where to begin: after the rows that an earlier run of the same settings has left whole.
+    /// Begins after the intact rows of an earlier run with the same settings, or at the first input.
     ///
     /// - Parameters:
-    ///   - settings: all that the rows depend on but the inputs.
-    ///   - restart: whether to drop what is there.
-    /// - Throws: `LabellingError.resume` when it is of other settings; `OutputError.cannotWrite` when the disk refuses.
+    ///   - settings: everything that the rows depend on except the inputs.
+    ///   - restart: whether to drop the rows of an earlier run.
+    /// - Throws: `LabellingError.resume` when the earlier run had other settings; `OutputError.cannotWrite` when the
+    ///   disk refuses.
     package func begin(_ settings: JSONObject, restart: Bool) throws -> Beginning {
-        let found = try restart ? (Beginning.fresh, []) : survey(settings)
-        let (beginning, checkpoints) = found
+        let (beginning, checkpoints) = try restart ? (.fresh, []) : survey(settings)
         let journal = try Journal(
             replacing: journal, name: name, settings: settings, checkpoints: checkpoints, syncs: policy == .second)
         let end = checkpoints.last?.bytes ?? 0
@@ -97,10 +98,10 @@ package final class ResumableFile: RowOutput {
         return beginning
     }
 
-    /// How far the run came that this one goes on with.
+    /// The last checkpoint of the earlier run that this one resumes.
     package var start: RunCheckpoint? { state.withLock(\.start) }
 
-    /// Writes some bytes of rows.
+    /// Writes bytes of rows.
     ///
     /// - Throws: `OutputError.cannotWrite` when the disk refuses.
     package func write(_ bytes: UnsafeRawBufferPointer) throws(OutputError) {
@@ -111,9 +112,9 @@ package final class ResumableFile: RowOutput {
         }
     }
 
-    /// Takes note of how far the run is; within a second the journal will say so.
+    /// Takes the progress of the run, which the journal records within a second.
     ///
-    /// - Throws: `OutputError.cannotWrite` when what was written before could not be kept.
+    /// - Throws: `OutputError.cannotWrite` when earlier rows did not reach the disk.
     package func note(_ point: RunPoint) throws(OutputError) {
         try state.withLock { state throws(OutputError) in
             (state.inputs, state.paths) = (point.inputs, point.paths)
@@ -121,17 +122,17 @@ package final class ResumableFile: RowOutput {
         }
     }
 
-    /// The length of what is written, its SHA-256, and the digest of the paths of the inputs whose rows it holds.
+    /// The length of the rows written, their SHA-256, and the digest of the paths of their inputs.
     package var written: (bytes: Int, rows: String, paths: String) {
         state.withLock { ($0.bytes, $0.rows.text, $0.paths.text) }
     }
 
-    /// The error about inputs that are not those of the earlier run.
+    /// The error for inputs that are not those of the earlier run.
     package func refusal(_ reason: String) -> any Error { LabellingError.resume(partial: partial, reason: reason) }
 
-    /// Gives the file its name, once all is written.
+    /// Gives the file its name, once all rows are written.
     ///
-    /// - Throws: `OutputError.cannotWrite` when the disk refuses; then all that was written is still there to go on with.
+    /// - Throws: `OutputError.cannotWrite` when the disk refuses; the run can then still be resumed.
     package func commit() throws(OutputError) {
         guard let writer = takeWriter() else { return }
         try writer.finish()
@@ -147,14 +148,14 @@ package final class ResumableFile: RowOutput {
         state.withLock { $0.inputs = 0 }
     }
 
-    /// Ends before all is written: what there is stays, to be gone on with; nothing stays if no input has its row.
+    /// Ends before all rows are written. The rows so far stay, to be resumed; without any, no file stays.
     ///
-    /// - Returns: how many inputs have their row.
+    /// - Returns: the number of inputs that have their row.
     @discardableResult
     package func leave() -> Int {
         let inputs = state.withLock(\.inputs)
         guard let writer = takeWriter() else {
-            // Not begun: rows of an earlier run are not ours to remove.
+            // Not begun: rows of an earlier run must stay.
             removeIfEmpty()
             return inputs
         }
@@ -176,17 +177,20 @@ package final class ResumableFile: RowOutput {
 
     private func removeIfEmpty() {
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), status.size == 0,
-            case .success(let place) = FileStatus.of(partial), place.isSameFile(as: status)
+            case .success(let current) = FileStatus.of(partial), current.isSameFile(as: status)
         else { return }
         _ = partial.withCString { unlink($0) }
         _ = journal.withCString { unlink($0) }
     }
 }
 
-// MARK: What an earlier run has left
+// MARK: The rows of an earlier run
 
 extension ResumableFile {
-    /// Compares what is there with the settings; gives the checkpoints that hold, and leaves the digest of the rows at the last.
+    /// Compares the journal with the settings.
+    ///
+    /// - Returns: the beginning, and the checkpoints whose rows are intact; `state` has the digest of the rows at the
+    ///   last.
     private func survey(_ settings: JSONObject) throws -> (Beginning, [RunCheckpoint]) {
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), status.size > 0 else {
             return (.fresh, [])
@@ -204,10 +208,10 @@ extension ResumableFile {
             throw LabellingError.resume(
                 partial: partial, reason: "it holds the rows of \(last.inputs) inputs with other settings: \(reason)")
         }
-        return (.goesOn(inputs: last.inputs), checkpoints)
+        return (.resumes(inputs: last.inputs), checkpoints)
     }
 
-    /// The checkpoints whose rows are in the file as they were written.
+    /// The checkpoints whose rows are in the file unchanged.
     private func verified(_ checkpoints: [RunCheckpoint]) throws(OutputError) -> [RunCheckpoint] {
         var digest = SHA256()
         var position = 0
@@ -225,13 +229,13 @@ extension ResumableFile {
         return Array(checkpoints.prefix(count))
     }
 
-    /// Adds a part of the rows' file to a digest; false when the file ends before it does.
+    /// Adds a range of the file of rows to a digest; returns false when the file ends within it.
     private func add(_ range: Range<Int>, to digest: inout SHA256) throws(OutputError) -> Bool {
         var block = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
         var position = range.lowerBound
         while position < range.upperBound {
-            let wanted = min(block.count, range.upperBound - position)
-            let count = block.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, wanted, off_t(position)) }
+            let size = min(block.count, range.upperBound - position)
+            let count = block.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, size, off_t(position)) }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
             if count == 0 { return false }
@@ -251,10 +255,10 @@ extension ResumableFile {
                 throw .cannotWrite(
                     path: name, reason: code == EWOULDBLOCK ? "another run is writing it" : systemReason(code))
             }
-            // The run that held the lock may have given the file its name in the meantime.
+            // The run that held the lock may have renamed the file in the meantime.
             if case .success(let opened) = FileStatus.of(descriptor: descriptor),
-                case .success(let there) = FileStatus.of(path),
-                opened.isSameFile(as: there)
+                case .success(let current) = FileStatus.of(path),
+                opened.isSameFile(as: current)
             {
                 return descriptor
             }

@@ -1,41 +1,41 @@
 package import Files
 
-/// Where the rows of a run go.
+/// The destination of a run's rows.
 package protocol RowOutput: Sendable {
-    /// How far an earlier run came, whose rows are there already; nil for a run from the beginning.
+    /// The last checkpoint of the earlier run whose rows the output already holds; nil for an empty output.
     var start: RunCheckpoint? { get }
 
-    /// Writes some bytes of rows.
+    /// Writes bytes of rows.
     ///
-    /// - Throws: `OutputError.closed` when nobody reads them any more, else `OutputError.cannotWrite`.
+    /// - Throws: `OutputError.closed` when the reader of a pipe has gone, else `OutputError.cannotWrite`.
     func write(_ bytes: UnsafeRawBufferPointer) throws(OutputError)
 
-    /// Told between whole rows how far the run is; everything up to there has been written.
+    /// Takes the progress of the run, between whole rows; all rows up to there have been written.
     ///
-    /// - Throws: `OutputError.cannotWrite` when what was written before could not be kept.
+    /// - Throws: `OutputError.cannotWrite` when earlier rows did not reach the disk.
     func note(_ point: RunPoint) throws(OutputError)
 
-    /// The error about inputs that are not those of the earlier run.
+    /// The error for inputs that are not those of the earlier run.
     func refusal(_ reason: String) -> any Error
 }
 
 extension RowOutput {
-    /// Writes some bytes of rows that are in an array.
+    /// Writes an array of bytes.
     ///
-    /// - Throws: as `write(_:)` does of bytes anywhere.
+    /// - Throws: `OutputError` as the output's own `write(_:)` does.
     package func write(_ bytes: [UInt8]) throws(OutputError) {
         try bytes.withUnsafeBufferPointer { bytes throws(OutputError) in try write(UnsafeRawBufferPointer(bytes)) }
     }
 }
 
 extension OutputFile: RowOutput {
-    /// Nil: such a file is written from its beginning.
+    /// Nil: a plain file is always written from its beginning.
     package var start: RunCheckpoint? { nil }
 
     /// Does nothing.
     package func note(_ point: RunPoint) {}
 
-    /// Never asked for.
+    /// Not used, as `start` is nil.
     package func refusal(_ reason: String) -> any Error {
         OutputError.cannotWrite(path: BytePath("standard output"), reason: reason)
     }

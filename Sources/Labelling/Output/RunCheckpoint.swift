@@ -1,39 +1,39 @@
 package import Datasets
-package import Files
+import Files
 
-/// A place in a run, between two of its inputs.
+/// The progress of a run between two of its inputs.
 package struct RunPoint: Sendable, Equatable {
     /// Inputs that have their row.
     package internal(set) var inputs = 0
-    /// Those whose row says why they have no labels.
+    /// Inputs whose row gives the reason why they have no labels.
     package internal(set) var failed = 0
-    /// Of what kinds these are, and which was the first.
+    /// The failed inputs by kind, and the first of them.
     package internal(set) var failures = FailureCounts()
-    /// Those with a task whose best answer is below the threshold.
+    /// Inputs with a task whose best class is below the threshold.
     package internal(set) var belowThreshold = 0
-    /// The paths of these inputs, in order.
-    package var paths = InputDigest()
+    /// The digest of the paths of these inputs, in order.
+    package internal(set) var paths = InputDigest()
 }
 
-/// What a line of the journal says: how many rows there are, and what they and their inputs are.
+/// A line of the journal: the rows so far, and the digests of them and of their inputs.
 package struct RunCheckpoint: Sendable, Equatable {
-    /// The length of the rows' file.
+    /// The length of the file of rows, in bytes.
     package let bytes: Int
     /// Inputs that have their row.
     package let inputs: Int
-    /// Those whose row says why they have no labels.
+    /// Inputs whose row gives the reason why they have no labels.
     package let failed: Int
-    /// Those with a task whose best answer is below the threshold.
+    /// Inputs with a task whose best class is below the threshold.
     package let belowThreshold: Int
-    /// The SHA-256 of the rows' file up to here.
+    /// The SHA-256 of the file of rows up to here, in hexadecimal.
     package let rows: String
-    /// The `InputDigest` of the inputs.
+    /// The `InputDigest` of the inputs, in hexadecimal.
     package let paths: String
-    /// Of what kinds the failed ones are; nothing where an older version has written the journal.
-    package var failures = FailureCounts()
+    /// The failed inputs by kind; empty where an older version wrote the journal.
+    package internal(set) var failures = FailureCounts()
 
-    /// The checkpoint as its line has it.
-    package var object: JSONObject {
+    /// The members of the checkpoint's line.
+    var object: JSONObject {
         var object: JSONObject = [
             "inputs": .int(inputs), "failed": .int(failed), "below_threshold": .int(belowThreshold),
             "bytes": .int(bytes), "rows_sha256": .string(rows), "paths_sha256": .string(paths),
@@ -45,19 +45,20 @@ package struct RunCheckpoint: Sendable, Equatable {
 }
 
 extension RunCheckpoint {
-    /// A checkpoint from its line; nil if that is not one.
-    package init?(_ object: JSONObject) {
+    /// A checkpoint from the members of its line; nil if one is missing.
+    init?(_ object: JSONObject) {
         guard let bytes = object["bytes"]?.intValue, bytes >= 0, let inputs = object["inputs"]?.intValue, inputs >= 0,
-            let failed = object["failed"]?.intValue, let below = object["below_threshold"]?.intValue,
+            let failed = object["failed"]?.intValue, let belowThreshold = object["below_threshold"]?.intValue,
             let rows = object["rows_sha256"]?.stringValue, let paths = object["paths_sha256"]?.stringValue
         else { return nil }
-        self.init(bytes: bytes, inputs: inputs, failed: failed, belowThreshold: below, rows: rows, paths: paths)
+        self.init(
+            bytes: bytes, inputs: inputs, failed: failed, belowThreshold: belowThreshold, rows: rows, paths: paths)
         failures = FailureCounts(object["failures"]?.objectValue ?? [:])
     }
 }
 
 extension FailureCounts {
-    /// The counts as a journal keeps them.
+    /// The counts as a member of a journal's line.
     fileprivate var json: JSON {
         var object = JSONObject()
         for (kind, count) in kinds { object[kind.rawValue] = .int(count) }
@@ -66,7 +67,7 @@ extension FailureCounts {
         return .object(all)
     }
 
-    /// Counts from a journal; what is not understood is left aside, as it is only told.
+    /// Counts from a journal. Unknown members are ignored, since the counts are only printed.
     fileprivate init(_ object: JSONObject) {
         self.init()
         for kind in InputFailure.Kind.allCases {

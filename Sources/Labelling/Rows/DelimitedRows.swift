@@ -1,7 +1,7 @@
 import Files
 import VisionTransformers
 
-/// One row a file: `path,status` and each task's columns.
+/// One row per file: `path,status` and the columns of each task.
 struct WideRows: RowEncoder {
     let cells: DelimitedCells
     let tasks: [SelectedTask]
@@ -10,7 +10,7 @@ struct WideRows: RowEncoder {
     let allScores: Bool
     let separator: LabelSeparator
 
-    /// The column names. Names of tasks and classes can make two the same; whoever opens the file checks that.
+    /// The column names, which the row writer checks to be different.
     var columns: [[UInt8]] { [Array("path".utf8), Array("status".utf8)] + tasks.flatMap(columns) }
 
     private func columns(of task: SelectedTask) -> [[UInt8]] {
@@ -39,23 +39,23 @@ struct WideRows: RowEncoder {
         bytes.append(0x0A)
     }
 
-    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8]) {
+    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8]) {
         cells.append(path, to: &bytes)
         bytes.append(cells.delimiter)
         cells.append(status, to: &bytes)
-        for (task, answer) in zip(tasks, answers) {
+        for (task, prediction) in zip(tasks, predictions) {
             switch task.activation {
-            case .softmax: appendRanks(task, answer, to: &bytes)
-            case .sigmoid: appendSet(task, answer, to: &bytes)
+            case .softmax: appendRanks(task, prediction, to: &bytes)
+            case .sigmoid: appendSet(task, prediction, to: &bytes)
             case .identity:
-                for value in answer.scores {
+                for value in prediction.scores {
                     bytes.append(cells.delimiter)
                     ValueFormatter.append(value, to: &bytes)
                 }
                 continue
             }
             guard allScores else { continue }
-            for score in answer.scores {
+            for score in prediction.scores {
                 bytes.append(cells.delimiter)
                 ScoreFormatter.append(score, to: &bytes)
             }
@@ -63,41 +63,41 @@ struct WideRows: RowEncoder {
         bytes.append(0x0A)
     }
 
-    private func appendRanks(_ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
+    private func appendRanks(_ task: SelectedTask, _ prediction: RankedClasses, to bytes: inout [UInt8]) {
         for rank in 0..<topK {
-            let index = rank < answer.ranks.count ? answer.ranks[rank] : nil
+            let index = rank < prediction.ranks.count ? prediction.ranks[rank] : nil
             bytes.append(cells.delimiter)
-            if let index, !answer.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
+            if let index, !prediction.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
             guard hasScores else { continue }
             bytes.append(cells.delimiter)
-            if let index { ScoreFormatter.append(answer.scores[index], to: &bytes) }
+            if let index { ScoreFormatter.append(prediction.scores[index], to: &bytes) }
         }
     }
 
-    /// The labels of a task with a sigmoid in one cell, their scores in another.
-    private func appendSet(_ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
+    /// Appends the labels of a task with a sigmoid in one cell, and their scores in another.
+    private func appendSet(_ task: SelectedTask, _ prediction: RankedClasses, to bytes: inout [UInt8]) {
         bytes.append(cells.delimiter)
-        cells.append(separator.join(answer.ranks) { task.classes[$0][...] }, to: &bytes)
+        cells.append(separator.join(prediction.ranks) { task.classes[$0][...] }, to: &bytes)
         guard hasScores else { return }
         bytes.append(cells.delimiter)
-        let scores = separator.join(answer.ranks) { index in
+        let scores = separator.join(prediction.ranks) { index in
             var score: [UInt8] = []
-            ScoreFormatter.append(answer.scores[index], to: &score)
+            ScoreFormatter.append(prediction.scores[index], to: &score)
             return score[...]
         }
-        // One score is a number; several are text, which a minus would make a formula.
-        if answer.ranks.count > 1 { cells.append(scores, to: &bytes) } else { bytes += scores }
+        // Several scores are text, which a spreadsheet may take for a formula if it starts with a minus.
+        if prediction.ranks.count > 1 { cells.append(scores, to: &bytes) } else { bytes += scores }
     }
 }
 
-/// One row an answer: `path,status,task,rank,label,score`.
+/// One row per label: `path,status,task,rank,label,score`.
 struct LongRows: RowEncoder {
     let cells: DelimitedCells
     let tasks: [SelectedTask]
     let hasScores: Bool
     let allScores: Bool
 
-    /// Whether there is a column for scores: the values of heads without activation stand there in any case.
+    /// Whether there is a column for scores, which always holds the outputs of heads without activation.
     private var hasScoreColumn: Bool { hasScores || tasks.contains { $0.activation == .identity } }
 
     func appendHeader(to bytes: inout [UInt8]) {
@@ -110,24 +110,24 @@ struct LongRows: RowEncoder {
         appendEnd(to: &bytes)
     }
 
-    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8]) {
-        for (task, answer) in zip(tasks, answers) {
-            if answer.ranks.isEmpty {
-                // No label is an answer, too.
+    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8]) {
+        for (task, prediction) in zip(tasks, predictions) {
+            if prediction.ranks.isEmpty {
+                // A task without labels still has its row.
                 appendStart(path, status, task.name, to: &bytes)
                 appendEnd(to: &bytes)
             }
-            for (rank, index) in answer.ranks.enumerated() {
+            for (rank, index) in prediction.ranks.enumerated() {
                 appendStart(path, status, task.name, to: &bytes)
                 bytes.append(contentsOf: String(rank + 1).utf8)
                 bytes.append(cells.delimiter)
-                // With every class written, the label says whose score this is, rather than what the answer is.
-                if allScores || !answer.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
+                // Where every class has a row, the label says whose score this is.
+                if allScores || !prediction.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
                 if hasScoreColumn { bytes.append(cells.delimiter) }
                 if task.activation == .identity {
-                    ValueFormatter.append(answer.scores[index], to: &bytes)
+                    ValueFormatter.append(prediction.scores[index], to: &bytes)
                 } else if hasScores {
-                    ScoreFormatter.append(answer.scores[index], to: &bytes)
+                    ScoreFormatter.append(prediction.scores[index], to: &bytes)
                 }
                 bytes.append(0x0A)
             }
@@ -149,33 +149,34 @@ struct LongRows: RowEncoder {
     }
 }
 
-/// What stands between the labels of one cell, chosen such that they can be told apart again.
+/// The separator of the labels in one cell, checked such that the labels can be parsed again.
 struct LabelSeparator {
     private let bytes: [UInt8]
 
-    /// A separator for the classes of the tasks that have a sigmoid.
+    /// A separator for the classes of the tasks with a sigmoid.
     ///
-    /// - Throws: `LabellingError.options` when it is empty or may be part of a number, or a class's name is empty or
-    ///   holds it.
+    /// - Throws: `LabellingError.options` when it is empty or may be part of a number, or the name of a class is empty
+    ///   or contains it.
     init(_ text: String, for tasks: [SelectedTask]) throws(LabellingError) {
         bytes = Array(text.utf8)
         let forbidden = Array("0123456789.-+\"\r\n".utf8)
         guard !bytes.isEmpty, !bytes.contains(where: forbidden.contains) else {
             throw .options(
-                "the label separator \"\(text)\" must not be empty, nor hold digits, a point, a sign, quotes or line ends"
+                "the label separator \"\(text)\" must not be empty or contain digits, a point, a sign, quotes or "
+                    + "line ends"
             )
         }
         for task in tasks where task.activation == .sigmoid {
             for name in task.classes where !separates(name) {
                 throw .options(
                     "class \"\(String(decoding: name, as: UTF8.self))\" of task "
-                        + "\"\(String(decoding: task.name, as: UTF8.self))\" is empty or holds the label separator "
+                        + "\"\(String(decoding: task.name, as: UTF8.self))\" is empty or contains the label separator "
                         + "\"\(text)\": choose another by --label-separator, or --layout long or --format jsonl")
             }
         }
     }
 
-    /// Whether the separator after a name is the first in both together.
+    /// Whether the separator occurs in the name followed by the separator only at its end.
     private func separates(_ name: [UInt8]) -> Bool {
         let text = name + bytes
         return !name.isEmpty && !name.indices.contains { text[$0...].starts(with: bytes) }
@@ -184,8 +185,8 @@ struct LabelSeparator {
     /// The texts of some classes with the separator between them.
     func join(_ classes: [Int], text: (Int) -> ArraySlice<UInt8>) -> [UInt8] {
         var joined: [UInt8] = []
-        for (place, index) in classes.enumerated() {
-            if place > 0 { joined += bytes }
+        for (position, index) in classes.enumerated() {
+            if position > 0 { joined += bytes }
             joined += text(index)
         }
         return joined

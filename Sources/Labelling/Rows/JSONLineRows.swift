@@ -1,7 +1,7 @@
 import Files
 import VisionTransformers
 
-/// JSON Lines: one object a file, `{"path":…,"status":…,"tasks":{…}}`.
+/// JSON Lines: one object per file, `{"path":…,"status":…,"tasks":{…}}`.
 struct JSONLineRows: RowEncoder {
     let tasks: [SelectedTask]
     let topK: Int
@@ -11,20 +11,20 @@ struct JSONLineRows: RowEncoder {
     func appendHeader(to bytes: inout [UInt8]) {}
 
     func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8]) {
-        append(path: path, status: status, answers: [], to: &bytes)
+        append(path: path, status: status, predictions: [], to: &bytes)
     }
 
-    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8]) {
+    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8]) {
         bytes.append(contentsOf: #"{"path":"#.utf8)
         JSONText.append(path, to: &bytes)
         bytes.append(contentsOf: #","status":"#.utf8)
         JSONText.append(status, to: &bytes)
         bytes.append(contentsOf: #","tasks":{"#.utf8)
-        for (index, (task, answer)) in zip(tasks, answers).enumerated() {
+        for (index, (task, prediction)) in zip(tasks, predictions).enumerated() {
             if index > 0 { bytes.append(comma) }
             JSONText.append(task.name, to: &bytes)
             bytes.append(contentsOf: ":{".utf8)
-            append(task, answer, to: &bytes)
+            append(task, prediction, to: &bytes)
             bytes.append(UInt8(ascii: "}"))
         }
         bytes.append(contentsOf: "}}\n".utf8)
@@ -33,53 +33,53 @@ struct JSONLineRows: RowEncoder {
     private var comma: UInt8 { UInt8(ascii: ",") }
 
     /// Appends the members of a task's object.
-    private func append(_ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
+    private func append(_ task: SelectedTask, _ prediction: RankedClasses, to bytes: inout [UInt8]) {
         switch task.activation {
         case .softmax:
-            if let best = answer.ranks.first { append(best, task, answer, to: &bytes) }
-            if topK > 1 { appendList(answer.ranks.prefix(topK), ",\"top\":[", task, answer, to: &bytes) }
-        case .sigmoid: appendList(answer.ranks[...], "\"labels\":[", task, answer, to: &bytes)
+            if let best = prediction.ranks.first { append(best, task, prediction, to: &bytes) }
+            if topK > 1 { appendList(prediction.ranks.prefix(topK), ",\"top\":[", task, prediction, to: &bytes) }
+        case .sigmoid: appendList(prediction.ranks[...], "\"labels\":[", task, prediction, to: &bytes)
         case .identity:
-            return appendObject("\"values\":{", task, answer, to: &bytes) { ValueFormatter.append($0, to: &$1) }
+            return appendObject("\"values\":{", task, prediction, to: &bytes) { ValueFormatter.append($0, to: &$1) }
         }
         if allScores {
-            appendObject(",\"scores\":{", task, answer, to: &bytes) { ScoreFormatter.append($0, to: &$1) }
+            appendObject(",\"scores\":{", task, prediction, to: &bytes) { ScoreFormatter.append($0, to: &$1) }
         }
     }
 
-    private func append(_ index: Int, _ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8]) {
+    private func append(_ index: Int, _ task: SelectedTask, _ prediction: RankedClasses, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: #""label":"#.utf8)
-        if answer.isBelowThreshold {
+        if prediction.isBelowThreshold {
             bytes.append(contentsOf: "null".utf8)
         } else {
             JSONText.append(task.classes[index], to: &bytes)
         }
         guard hasScores else { return }
         bytes.append(contentsOf: #","score":"#.utf8)
-        ScoreFormatter.append(answer.scores[index], to: &bytes)
+        ScoreFormatter.append(prediction.scores[index], to: &bytes)
     }
 
     /// Appends an array of classes with their scores.
     private func appendList(
-        _ ranks: ArraySlice<Int>, _ start: String, _ task: SelectedTask, _ answer: RankedClasses,
+        _ ranks: ArraySlice<Int>, _ start: String, _ task: SelectedTask, _ prediction: RankedClasses,
         to bytes: inout [UInt8]
     ) {
         bytes.append(contentsOf: start.utf8)
         for (rank, index) in ranks.enumerated() {
             bytes.append(contentsOf: (rank > 0 ? ",{" : "{").utf8)
-            append(index, task, answer, to: &bytes)
+            append(index, task, prediction, to: &bytes)
             bytes.append(UInt8(ascii: "}"))
         }
         bytes.append(UInt8(ascii: "]"))
     }
 
-    /// Appends an object of every class and its number.
+    /// Appends an object with every class and its score or value.
     private func appendObject(
-        _ start: String, _ task: SelectedTask, _ answer: RankedClasses, to bytes: inout [UInt8],
+        _ start: String, _ task: SelectedTask, _ prediction: RankedClasses, to bytes: inout [UInt8],
         _ append: (Double, inout [UInt8]) -> Void
     ) {
         bytes.append(contentsOf: start.utf8)
-        for (index, score) in answer.scores.enumerated() {
+        for (index, score) in prediction.scores.enumerated() {
             if index > 0 { bytes.append(comma) }
             JSONText.append(task.classes[index], to: &bytes)
             bytes.append(UInt8(ascii: ":"))

@@ -1,14 +1,15 @@
 import Tensors
 
-/// One task's answer for one image: its classes by rank, and their scores. Its storage is used again for every image.
+/// The prediction of one task for one image: its classes by rank, and their scores. The storage is reused for every
+/// image.
 package struct RankedClasses {
-    /// No answer yet.
+    /// No classes yet.
     package init() {}
 
-    /// Class indices, best first; of equal logits the lower index is the better. Only as many as are needed. Without an
-    /// activation all outputs in their order.
+    /// Class indices, best first; of equal logits the lower index comes first. Only as many as were asked for. For a
+    /// head without activation, all outputs in their order.
     package private(set) var ranks: [Int] = []
-    /// The score of every class, or the value of every output, by its index.
+    /// The score of every class, or the value of every output, by index.
     package private(set) var scores: [Double] = []
     /// Whether the best class's probability is below the threshold.
     private(set) var isBelowThreshold = false
@@ -19,7 +20,9 @@ package struct RankedClasses {
     ///
     /// - Parameters:
     ///   - logits: the logits of this task's classes, finite.
-    ///   - count: how many ranks are needed.
+    ///   - count: the number of ranks to compute.
+    ///   - kind: whether scores are probabilities or logits.
+    ///   - threshold: the probability that the best class must reach; nil for none.
     package mutating func rank(
         _ logits: UnsafeBufferPointer<Float>, count: Int, scores kind: RowOptions.Scores, threshold: Double?
     ) {
@@ -41,12 +44,13 @@ package struct RankedClasses {
         }
     }
 
-    /// Takes the classes whose probability is at least a threshold.
+    /// Ranks the classes whose probability is at least a threshold, as for a head with a sigmoid.
     ///
     /// Probabilities are the logistic function in double precision.
     ///
     /// - Parameters:
     ///   - logits: the logits of this task's classes, finite.
+    ///   - kind: whether scores are probabilities or logits.
     ///   - threshold: the least probability; nil to take every class.
     package mutating func pick(_ logits: UnsafeBufferPointer<Float>, scores kind: RowOptions.Scores, threshold: Double?)
     {
@@ -61,7 +65,7 @@ package struct RankedClasses {
         ranks.sort { logits[$0] > logits[$1] || (logits[$0] == logits[$1] && $0 < $1) }
     }
 
-    /// Takes the outputs as they are.
+    /// Takes the outputs of a head without activation as they are.
     package mutating func take(_ outputs: UnsafeBufferPointer<Float>) {
         ranks.removeAll(keepingCapacity: true)
         scores.removeAll(keepingCapacity: true)

@@ -2,76 +2,75 @@ import Datasets
 package import Files
 package import VisionTransformers
 
-/// What the rows hold and how they are written.
+/// The content and the format of rows.
 package struct RowOptions: Sendable, Equatable {
     /// A file format.
     package enum Format: String, Sendable, CaseIterable {
         case csv, tsv, jsonl
     }
 
-    /// Whether a row is a file, or one answer for one of a file's tasks. JSON Lines has one line a file in either.
+    /// Whether there is one row per file, or one per label of a task. JSON Lines has one line per file in both.
     package enum Layout: String, Sendable, CaseIterable {
         case wide, long
     }
 
-    /// What a score is: the probability, the logit as the model gives it, or left out. The values of a head without
-    /// activation are no scores.
+    /// Whether scores are probabilities, logits, or left out. The outputs of a head without activation are not scores.
     package enum Scores: String, Sendable, CaseIterable {
         case prob, logit, none
     }
 
     /// The file format.
     package var format = Format.csv
-    /// One row a file, or one an answer.
+    /// One row per file, or one per label.
     package var layout = Layout.wide
-    /// What a score is.
+    /// The kind of the scores.
     package var scores = Scores.prob
-    /// How many answers a task with a softmax gives, the best first.
+    /// The number of classes written for a task with a softmax, best first.
     package var topK = 1
     /// Whether the score of every class is written.
     package var allScores = false
     /// The tasks to write, by name; nil for all. They are written in the model's order.
     package var tasks: [String]?
-    /// The probability below which the answer of a task with a softmax is withheld, and from which on a class with a
-    /// sigmoid is among the labels; nil for no threshold and for `sigmoidThreshold`.
+    /// The probability that the best class of a task with a softmax must reach to be written, and that makes a class of
+    /// a task with a sigmoid a label. Nil means none for a softmax, and `sigmoidThreshold` for a sigmoid.
     package var threshold: Double?
-    /// The same for single tasks, by name.
+    /// The thresholds of single tasks, by name.
     package var thresholds: [String: Double] = [:]
-    /// What separates the labels of a task with a sigmoid in a cell.
+    /// The separator of the labels of a task with a sigmoid in one cell.
     package var labelSeparator = MultiLabelImages.usualSeparator
-    /// Whether paths and labels that a spreadsheet would take for formulas are guarded against that.
+    /// Whether paths and labels that a spreadsheet would take for formulas are escaped.
     package var guardsFormulas = false
-    /// The folder that relative paths are made absolute with; nil to leave paths as they are.
+    /// The folder that relative paths are joined to; nil to leave paths as they are.
     package var currentFolder: BytePath?
 
-    /// The probability from which on a class with a sigmoid is among the labels, unless another is given.
+    /// The least probability of a label of a task with a sigmoid, unless specified.
     package static let sigmoidThreshold = HeadActivation.usualThreshold
 
-    /// CSV with one row a file and every task's best class with its probability.
+    /// CSV with one row per file, and the best class of every task with its probability.
     package init() {}
 }
 
-/// One of the tasks that rows are written for.
+/// A task that rows are written for.
 struct SelectedTask {
     let name: [UInt8]
     let classes: [[UInt8]]
     let activation: HeadActivation
     /// The least probability of a label; nil for none.
     let threshold: Double?
-    /// Where the task's logits stand among those of all tasks.
+    /// The range of the task's logits among those of all tasks.
     let logits: Range<Int>
 
     /// The column of one class or output.
     func column(_ name: [UInt8]) -> [UInt8] { self.name + [UInt8(ascii: ":")] + name }
 }
 
-/// What one head answers: its task's name and its classes, in the order of its logits.
+/// The outputs of one head: the name of its task, and its classes in the order of the logits.
 package struct TaskLabels: Sendable, Equatable {
-    /// The task's name, as columns are named after it.
+    /// The task's name, which is also the name of its column.
     package let name: String
-    /// The class names, one a logit.
+    /// The class names, one per logit.
     package let classes: [String]
-    /// What turns the logits into an answer.
+    /// The function that turns the logits into scores.
     package let activation: HeadActivation
 
     /// A task and its classes.

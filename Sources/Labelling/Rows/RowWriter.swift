@@ -2,43 +2,32 @@ import Datasets
 package import Files
 import VisionTransformers
 
-/// How one file format writes its rows.
+/// Writes rows in one format.
 protocol RowEncoder {
-    /// Appends what the file begins with.
+    /// Appends the header of the file.
     func appendHeader(to bytes: inout [UInt8])
     /// Appends the row of an input without labels.
     func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8])
     /// Appends the row, or rows, of a labelled input.
-    func append(path: [UInt8], status: [UInt8], answers: [RankedClasses], to bytes: inout [UInt8])
+    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8])
 }
 
-/// Makes rows of logits and reasons, into a buffer that is flushed to the output between whole rows.
+/// Formats logits and failures as rows, in a buffer that is flushed to the output between whole rows.
 package final class RowWriter {
-    /// What came of an image that the model has answered for.
-    package enum Outcome: Sendable {
-        case labelled
-        case belowThreshold
-        /// The model gave infinity or not-a-number; the row says so and has no labels.
-        case notFinite
-    }
-
-    /// The reason in the row of an image that the model could not answer for.
-    package static let notFiniteReason = "the model gave a value that is not finite"
-
-    /// What is not flushed yet.
-    package private(set) var bytes: [UInt8] = []
+    /// The rows that are not flushed yet.
+    private(set) var bytes: [UInt8] = []
 
     private let options: RowOptions
     private let tasks: [SelectedTask]
     private let encoder: any RowEncoder
-    /// Whether every class has its rank.
+    /// Whether every class gets a rank.
     private let ranksAll: Bool
-    private var answers: [RankedClasses]
+    private var predictions: [RankedClasses]
 
     /// A writer for the rows of a model.
     ///
-    /// - Throws: `UnknownTask` when the options name a task that is not among `tasks`;
-    ///   `LabellingError.options` when they contradict each other, or columns would share a name.
+    /// - Throws: `UnknownTask` when the options name a task that is not among `tasks`; `LabellingError.options` when
+    ///   they contradict each other, or two columns would have the same name.
     package init(tasks all: [TaskLabels], options: RowOptions) throws {
         guard options.topK >= 1 else { throw LabellingError.options("the number of answers must be at least 1") }
         guard !options.allScores || options.scores != .none else {
@@ -66,61 +55,63 @@ package final class RowWriter {
             encoder = LongRows(cells: cells, tasks: tasks, hasScores: hasScores, allScores: options.allScores)
         }
         ranksAll = options.allScores && options.layout == .long && options.format != .jsonl
-        answers = tasks.map { _ in RankedClasses() }
+        predictions = tasks.map { _ in RankedClasses() }
         self.options = options
         self.tasks = tasks
     }
 
-    /// What the file begins with: the column names, or nothing for JSON Lines.
+    /// The header of the file: the column names, or nothing for JSON Lines.
     package var header: [UInt8] {
         var header: [UInt8] = []
         encoder.appendHeader(to: &header)
         return header
     }
 
-    /// Appends what the file begins with.
-    package func appendHeader() { encoder.appendHeader(to: &bytes) }
+    /// Appends the header of the file.
+    func appendHeader() { encoder.appendHeader(to: &bytes) }
 
-    /// Appends the row of an input that has no labels.
+    /// Appends the row of an input without labels.
     package func appendFailure(path: [UInt8], reason: String) {
-        encoder.appendFailure(path: shown(path), status: Array("error: \(reason)".utf8), to: &bytes)
+        encoder.appendFailure(path: writtenPath(path), status: Array("error: \(reason)".utf8), to: &bytes)
     }
 
-    /// Appends the row, or rows, of an image from the logits of all the model's tasks.
-    package func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> Outcome {
+    /// Appends the row, or rows, of an image from the logits of all the model's tasks. Logits that are not finite give
+    /// a row without labels.
+    package func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> PredictionOutcome {
         for task in tasks where !logits[task.logits].allSatisfy(\.isFinite) {
-            appendFailure(path: path, reason: RowWriter.notFiniteReason)
-            return .notFinite
+            appendFailure(path: path, reason: InputFailure.notFinite.reason)
+            return .failed(.notFinite)
         }
         var below: [UInt8] = []
         for (index, task) in tasks.enumerated() {
-            let own = UnsafeBufferPointer(rebasing: logits[task.logits])
+            let taskLogits = UnsafeBufferPointer(rebasing: logits[task.logits])
             switch task.activation {
             case .softmax:
-                answers[index].rank(
-                    own, count: ranksAll ? .max : options.topK, scores: options.scores, threshold: task.threshold)
+                predictions[index].rank(
+                    taskLogits, count: ranksAll ? .max : options.topK, scores: options.scores, threshold: task.threshold
+                )
             case .sigmoid:
-                answers[index].pick(own, scores: options.scores, threshold: ranksAll ? nil : task.threshold)
-            case .identity: answers[index].take(own)
+                predictions[index].pick(taskLogits, scores: options.scores, threshold: ranksAll ? nil : task.threshold)
+            case .identity: predictions[index].take(taskLogits)
             }
-            if answers[index].isBelowThreshold { below += [UInt8(ascii: " ")] + task.name }
+            if predictions[index].isBelowThreshold { below += [UInt8(ascii: " ")] + task.name }
         }
         let status = below.isEmpty ? Array("ok".utf8) : Array("below threshold:".utf8) + below
-        encoder.append(path: shown(path), status: status, answers: answers, to: &bytes)
-        return below.isEmpty ? .labelled : .belowThreshold
+        encoder.append(path: writtenPath(path), status: status, predictions: predictions, to: &bytes)
+        return below.isEmpty ? .accepted : .belowThreshold
     }
 
-    /// Writes what is in the buffer.
+    /// Writes the rows in the buffer to the output.
     ///
-    /// - Throws: what the output's `write` throws.
+    /// - Throws: `OutputError` as the output's `write(_:)` does.
     package func flush(to output: some RowOutput) throws(OutputError) {
         guard !bytes.isEmpty else { return }
         defer { bytes.removeAll(keepingCapacity: true) }
         try output.write(bytes)
     }
 
-    /// The path as the row gives it.
-    private func shown(_ path: [UInt8]) -> [UInt8] {
+    /// The path as it is written into its row.
+    private func writtenPath(_ path: [UInt8]) -> [UInt8] {
         guard let folder = options.currentFolder, path.first != slash else { return path }
         var rest = path[...]
         while rest.starts(with: [UInt8(ascii: "."), slash]) {
@@ -141,13 +132,13 @@ package final class RowWriter {
             start = logits.upperBound
             guard names?.contains(task.name) ?? true else { continue }
             guard !task.classes.isEmpty else { throw LabellingError.options("task \"\(task.name)\" has no classes") }
-            let usual = task.activation == .sigmoid ? RowOptions.sigmoidThreshold : nil
+            let defaultThreshold = task.activation == .sigmoid ? RowOptions.sigmoidThreshold : nil
             selected.append(
                 SelectedTask(
                     name: Array(task.name.utf8), classes: task.classes.map { Array($0.utf8) },
                     activation: task.activation,
                     threshold: task.activation == .identity
-                        ? nil : options.thresholds[task.name] ?? options.threshold ?? usual,
+                        ? nil : options.thresholds[task.name] ?? options.threshold ?? defaultThreshold,
                     logits: logits))
         }
         guard !selected.isEmpty else { throw LabellingError.options("there is no task to write") }
@@ -155,7 +146,7 @@ package final class RowWriter {
         return selected
     }
 
-    /// Refuses options that no task has a use for.
+    /// Refuses options that apply to none of the tasks.
     private static func check(_ options: RowOptions, _ tasks: [SelectedTask]) throws {
         for name in options.thresholds.keys.sorted() {
             guard let task = tasks.first(where: { $0.name == Array(name.utf8) }) else {
@@ -171,15 +162,15 @@ package final class RowWriter {
         }
         if options.topK > 1, !tasks.contains(where: { $0.activation == .softmax }) {
             throw LabellingError.options(
-                "the \(options.topK) best answers are asked for, but no task has a softmax; the labels of a task with a "
-                    + "sigmoid are those that reach the threshold")
+                "the \(options.topK) best answers are asked for, but no task has a softmax; the labels of a "
+                    + "task with a sigmoid are those that reach the threshold")
         }
     }
 
-    /// Refuses names that come twice: a reader could not tell them apart.
+    /// Refuses names that occur twice, since readers could not tell them apart.
     private static func check(_ names: [[UInt8]], _ what: String) throws {
-        var seen = Set<[UInt8]>()
-        for name in names where !seen.insert(name).inserted {
+        var distinct = Set<[UInt8]>()
+        for name in names where !distinct.insert(name).inserted {
             throw LabellingError.options("two \(what) would have the name \"\(String(decoding: name, as: UTF8.self))\"")
         }
     }

@@ -1,7 +1,7 @@
 package import Files
 import Glibc
 
-/// The files of a run's parts, found to be of one run, and whole as far as their manifests tell.
+/// The parts of one run, whose manifests agree and leave no gap.
 package struct GatheredShards: Sendable {
     private struct Part {
         let path: BytePath
@@ -9,13 +9,13 @@ package struct GatheredShards: Sendable {
     }
 
     private let parts: [Part]
-    /// The numbers of the inputs whose rows there are.
+    /// The numbers of the inputs whose rows the parts hold, from 0.
     package let inputs: Range<Int>
 
-    /// Reads the manifests beside some files and checks that they are parts of one run and leave no gap.
+    /// Reads the manifests beside the files and checks that they are parts of one run and leave no gap.
     ///
-    /// - Parameter isPartial: whether they may be a stretch of the run instead of all.
-    /// - Throws: `LabellingError.shards` naming what is missing, foreign, or there twice.
+    /// - Parameter isPartial: whether they may cover a contiguous range of the run instead of all of it.
+    /// - Throws: `LabellingError.shards` naming the part that is missing, foreign or duplicate.
     package init(_ paths: [BytePath], isPartial: Bool) throws(LabellingError) {
         var parts: [Part] = []
         for path in paths { parts.append(Part(path: path, manifest: try RunManifest(beside: path))) }
@@ -30,12 +30,12 @@ package struct GatheredShards: Sendable {
                 $1.manifest.part.lowerBound, $1.manifest.part.count
             )
         }
-        try GatheredShards.checkStretch(parts, isPartial: isPartial)
+        try GatheredShards.checkCoverage(parts, isPartial: isPartial)
         self.parts = parts
         inputs = (parts.first?.manifest.part.lowerBound ?? 0)..<(parts.last?.manifest.part.upperBound ?? 0)
     }
 
-    /// What two parts of one run must agree in and do not.
+    /// The difference of two manifests that parts of one run cannot have.
     private static func difference(_ a: RunManifest, _ b: RunManifest) -> String? {
         if a.settings != b.settings { return settingsDifference(a.settings, b.settings, then: "there", now: "here") }
         if a.inputs != b.inputs { return "the whole run has \(a.inputs) inputs there, \(b.inputs) here" }
@@ -43,7 +43,7 @@ package struct GatheredShards: Sendable {
         return nil
     }
 
-    private static func checkStretch(_ parts: [Part], isPartial: Bool) throws(LabellingError) {
+    private static func checkCoverage(_ parts: [Part], isPartial: Bool) throws(LabellingError) {
         var next = isPartial ? parts.first?.manifest.part.lowerBound ?? 0 : 0
         for (index, part) in parts.enumerated() {
             let range = part.manifest.part
@@ -73,15 +73,15 @@ package struct GatheredShards: Sendable {
         return .shards(text)
     }
 
-    /// Writes the rows of all parts one after the other, and checks every file against its manifest on the way.
+    /// Writes the rows of all parts one after the other, and checks every file against its manifest.
     ///
     /// Memory does not grow with the files. The caller commits or discards the output.
     ///
-    /// - Returns: the manifest of what was written.
+    /// - Returns: the manifest of the rows written.
     /// - Throws: `LabellingError.shards` naming a file that is damaged; `OutputError.cannotWrite`.
     package func write(to output: OutputFile) throws -> RunManifest {
         var digest = SHA256()
-        var (bytes, failed, below, header) = (0, 0, 0, [UInt8]())
+        var (bytes, failed, belowThreshold, header) = (0, 0, 0, [UInt8]())
         let total = parts.reduce(0) { $0 + $1.manifest.rows.bytes }
         for (index, part) in parts.enumerated() {
             let file = try ShardFile(part.path, part.manifest.rows)
@@ -99,7 +99,7 @@ package struct GatheredShards: Sendable {
                 LongWork.note("gathering KiB", bytes >> 10, of: total >> 10)
             }
             failed += part.manifest.rows.failed
-            below += part.manifest.rows.belowThreshold
+            belowThreshold += part.manifest.rows.belowThreshold
         }
         let first = parts[0].manifest
         let isWhole = inputs == 0..<first.inputs
@@ -107,11 +107,12 @@ package struct GatheredShards: Sendable {
             settings: first.settings, shard: isWhole ? "1/1" : "\(inputs.lowerBound)..<\(inputs.upperBound)",
             inputs: first.inputs, paths: first.paths, part: inputs,
             rows: .init(
-                bytes: bytes, headerBytes: header.count, digest: digest.text, failed: failed, belowThreshold: below))
+                bytes: bytes, headerBytes: header.count, digest: digest.text, failed: failed,
+                belowThreshold: belowThreshold))
     }
 }
 
-/// A part's rows, read once from the beginning to the end.
+/// The file of a part's rows, read once from beginning to end.
 private final class ShardFile {
     private let path: BytePath
     private let rows: RunManifest.Rows
@@ -126,13 +127,13 @@ private final class ShardFile {
         }
         self.descriptor = descriptor
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), status.size == rows.bytes else {
-            throw .shards("\(path) is damaged: its manifest says \(rows.bytes) bytes, and it has not as many")
+            throw .shards("\(path) is damaged: its manifest says \(rows.bytes) bytes, but its size differs")
         }
     }
 
     deinit { close(descriptor) }
 
-    /// What stands before the first row.
+    /// The bytes before the first row.
     func header() throws(LabellingError) -> [UInt8] {
         var header = [UInt8](repeating: 0, count: rows.headerBytes)
         let count = header.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
@@ -140,7 +141,9 @@ private final class ShardFile {
         return header
     }
 
-    /// Gives the file block by block.
+    /// Passes the file to `body` block by block.
+    ///
+    /// - Throws: `LabellingError.shards` when it cannot be read or its digest is not the manifest's.
     func copy(_ body: (UnsafeRawBufferPointer, _ isHeader: Bool) throws -> Void) throws {
         var digest = SHA256()
         var position = 0
@@ -148,8 +151,8 @@ private final class ShardFile {
         defer { block.deallocate() }
         while true {
             let isHeader = position < rows.headerBytes
-            let wanted = isHeader ? min(block.count, rows.headerBytes - position) : block.count
-            let count = read(descriptor, block.baseAddress, wanted)
+            let size = isHeader ? min(block.count, rows.headerBytes - position) : block.count
+            let count = read(descriptor, block.baseAddress, size)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw LabellingError.shards("\(path): cannot be read: \(systemReason(errno))") }
             if count == 0 { break }
@@ -159,7 +162,7 @@ private final class ShardFile {
             try body(part, isHeader)
         }
         guard digest.text == rows.digest else {
-            throw LabellingError.shards("\(path) is damaged: its SHA-256 is not the one that its manifest says")
+            throw LabellingError.shards("\(path) is damaged: its SHA-256 is not that of its manifest")
         }
     }
 }

@@ -1,40 +1,41 @@
 package import Files
 
-/// What a run has written and what its rows depend on: a JSON file `NAME.manifest.json` beside the rows' file `NAME`.
+/// A description of the rows of a run and of everything they depend on, in a JSON file `NAME.manifest.json` beside
+/// `NAME`.
 ///
-/// By their manifests `gather` knows whether files are the parts of one run, whole and unchanged.
+/// `GatheredShards` reads it to check that files are the whole and unchanged parts of one run.
 package struct RunManifest: Sendable, Equatable {
-    /// The length and the digests of a rows' file.
+    /// The length, the digest and the counts of a file of rows.
     package struct Rows: Sendable, Equatable {
-        /// The length of the file.
+        /// The length of the file in bytes.
         package let bytes: Int
-        /// How much of it comes before the first row.
+        /// The number of bytes before the first row.
         package let headerBytes: Int
-        /// The SHA-256 of the file.
+        /// The SHA-256 of the file, in hexadecimal.
         package let digest: String
-        /// Inputs whose row says why they have no labels.
+        /// Inputs whose row gives the reason why they have no labels.
         package let failed: Int
-        /// Those with a task whose best answer is below the threshold.
+        /// Inputs with a task whose best class is below the threshold.
         package let belowThreshold: Int
 
-        /// What is known of a rows' file.
+        /// A description of a file of rows.
         package init(bytes: Int, headerBytes: Int, digest: String, failed: Int, belowThreshold: Int) {
             (self.bytes, self.headerBytes, self.digest) = (bytes, headerBytes, digest)
             (self.failed, self.belowThreshold) = (failed, belowThreshold)
         }
     }
 
-    /// All that rows depend on but the inputs.
+    /// Everything that the rows depend on except the inputs.
     package let settings: JSONObject
-    /// Which part of the run it is, as it was asked for.
+    /// The part of the run, as the user specified it.
     package let shard: String
-    /// How many inputs the whole run has.
+    /// The number of inputs of the whole run.
     package let inputs: Int
-    /// The `InputDigest` of the paths of the whole run's inputs.
+    /// The `InputDigest` of the inputs of the whole run.
     package let paths: String
-    /// The numbers of the inputs whose rows these are.
+    /// The numbers of the inputs whose rows these are, from 0.
     package let part: Range<Int>
-    /// The rows.
+    /// The file of rows.
     package let rows: Rows
 
     private static let formatName = "mergevit-label-manifest"
@@ -48,11 +49,11 @@ package struct RunManifest: Sendable, Equatable {
         (self.part, self.rows) = (part, rows)
     }
 
-    /// Where the manifest of a rows' file stands.
+    /// The path of the manifest of a file of rows.
     package static func path(of rows: BytePath) -> BytePath { BytePath(rows.bytes + Array(".manifest.json".utf8)) }
 
     /// The manifest as a JSON text.
-    package var text: String {
+    var text: String {
         JSON.object([
             "format": .string(RunManifest.formatName), "format_version": .int(RunManifest.formatVersion),
             "settings": .object(settings), "shard": .string(shard), "inputs": .int(inputs),
@@ -62,7 +63,7 @@ package struct RunManifest: Sendable, Equatable {
         ]).serialized() + "\n"
     }
 
-    /// Writes the manifest beside a rows' file.
+    /// Writes the manifest beside a file of rows.
     ///
     /// - Throws: `OutputError.cannotWrite` when it cannot be written.
     package func write(beside rows: BytePath) throws(OutputError) {
@@ -71,10 +72,10 @@ package struct RunManifest: Sendable, Equatable {
         try file.commit()
     }
 
-    /// Reads the manifest of a rows' file.
+    /// Reads the manifest of a file of rows.
     ///
-    /// - Throws: `LabellingError.shards` when there is none, or what is there is not one.
-    package init(beside rows: BytePath) throws(LabellingError) {
+    /// - Throws: `LabellingError.shards` when it is missing or invalid.
+    init(beside rows: BytePath) throws(LabellingError) {
         let path = RunManifest.path(of: rows)
         var content: [UInt8] = []
         var reader = FileReader(limit: 1 << 24)

@@ -1,24 +1,24 @@
 package import Datasets
 import Files
 
-/// One of several parts of a run, each of which may run on another machine.
+/// One part of a run; each part may run on another machine.
 ///
-/// Parts are stretches of the list of inputs, so that their rows one after the other are those of a run over all.
+/// Parts are contiguous ranges of the list of inputs, so that their rows, concatenated, are those of the whole run.
 package struct Shard: Sendable, Equatable, CustomStringConvertible {
     /// How the list is divided.
     package enum Balance: String, Sendable, CaseIterable {
-        /// Every part has as many inputs, give or take one.
+        /// The numbers of inputs of two parts differ by at most one.
         case count
-        /// Every part has about as many bytes of files.
+        /// All parts have about the same number of bytes of files.
         case bytes
     }
 
-    /// More parts than these are not made.
+    /// The largest number of parts.
     package static let maximumParts = 1_000_000
 
-    /// Which part it is, from 1.
+    /// The number of the part, from 1.
     package let number: Int
-    /// How many parts there are.
+    /// The number of all parts.
     package let count: Int
     /// How the list is divided.
     package let balance: Balance
@@ -32,26 +32,26 @@ package struct Shard: Sendable, Equatable, CustomStringConvertible {
         (self.number, self.count, self.balance) = (number, count, balance)
     }
 
-    /// The part as it is given on the command line.
+    /// The part as `K/N`.
     package var description: String { "\(number)/\(count)" }
 }
 
-/// What all inputs of a source are, found by going through them once without opening a file.
+/// The number and digest of all inputs of a source, and the range of one part, found without opening a file.
 package struct InputSurvey: Sendable, Equatable {
-    /// How many there are.
+    /// The number of all inputs.
     package let inputs: Int
-    /// The `InputDigest` of their paths.
+    /// The `InputDigest` of all inputs.
     package let paths: String
-    /// The numbers of those in the part that was asked for.
+    /// The numbers of the inputs of the part, from 0.
     package let part: Range<Int>
 
-    /// What a file counts in addition to its bytes when parts are balanced by bytes: opening it costs something, too.
+    /// The bytes added to the size of each file when parts are balanced by bytes: the cost of opening it.
     static let bytesPerFile = 4096
 
-    /// Goes through a source; a second time, and looking at every file's size, if parts are to be balanced by bytes.
+    /// Lists the inputs of a source; twice, and with the size of every file, to balance parts by bytes.
     ///
-    /// - Returns: nil when `isStopped` says so.
-    /// - Throws: `LabellingError` when a list cannot be read, or the inputs change meanwhile.
+    /// - Returns: nil when `isStopped` returns true.
+    /// - Throws: `FileError` when a list cannot be read; `LabellingError.shards` when the inputs change meanwhile.
     package init?(_ source: InputSource, shard: Shard, isStopped: () -> Bool = { false }) throws {
         let weighs = shard.balance == .bytes
         guard let whole = try Pass(source, weighs: weighs, isStopped: isStopped) else { return nil }
@@ -64,14 +64,15 @@ package struct InputSurvey: Sendable, Equatable {
         }
     }
 
-    /// One walk over the inputs.
+    /// One pass over the inputs.
     private struct Pass {
         var inputs = 0
         var weight = 0
         var paths = ""
 
         init?(
-            _ source: InputSource, weighs: Bool, isStopped: () -> Bool, each: (_ before: Int) -> Void = { _ in }
+            _ source: InputSource, weighs: Bool, isStopped: () -> Bool,
+            each: (_ precedingWeight: Int) -> Void = { _ in }
         ) throws {
             let lister = try InputLister(source)
             var digest = InputDigest()
@@ -90,19 +91,20 @@ package struct InputSurvey: Sendable, Equatable {
             paths = digest.text
         }
 
-        /// The inputs of a part: those before which its share of the whole weight lies.
+        /// The inputs of a part: those whose preceding weight is within the part's share of the whole weight.
         func bounds(_ source: InputSource, _ shard: Shard, isStopped: () -> Bool) throws -> Range<Int>? {
             var (lower, upper) = (0, 0)
-            let again = try Pass(source, weighs: true, isStopped: isStopped) { before in
-                let scaled = UInt(before).multipliedFullWidth(by: UInt(shard.count))
-                let number = before < weight ? Int(UInt(weight).dividingFullWidth(scaled).quotient) + 1 : shard.count
+            let repetition = try Pass(source, weighs: true, isStopped: isStopped) { precedingWeight in
+                let scaled = UInt(precedingWeight).multipliedFullWidth(by: UInt(shard.count))
+                let number =
+                    precedingWeight < weight ? Int(UInt(weight).dividingFullWidth(scaled).quotient) + 1 : shard.count
                 if number < shard.number { lower += 1 }
                 if number <= shard.number { upper += 1 }
             }
-            guard let again else { return nil }
-            guard again.paths == paths, again.weight == weight else {
+            guard let repetition else { return nil }
+            guard repetition.paths == paths, repetition.weight == weight else {
                 throw LabellingError.shards(
-                    "the inputs change while they are looked at; a list of them (mergevit list) would stay")
+                    "the inputs change while they are listed; use a fixed list of them (mergevit list)")
             }
             return lower..<upper
         }

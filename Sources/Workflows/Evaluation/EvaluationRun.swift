@@ -53,9 +53,8 @@ package func evaluate(
     rows: PredictionRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
 ) throws -> (answers: [TaskPredictions], progress: LabellingProgress) {
     let sink = try EvaluationSink(plan, classifier.tasks, rows)
-    let end = try answer(
-        InputLister(plan.source), preparer: preparer, classifier: classifier, sink: sink, options: options,
-        progress: progress)
+    let end = try LabellingPipeline(preparer: preparer, classifier: classifier, options: options).run(
+        InputLister(plan.source), sink: sink, progress: progress)
     return (sink.answers, end)
 }
 
@@ -94,16 +93,16 @@ private final class EvaluationSink: PredictionSink {
         next += 1
     }
 
-    func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> RowWriter.Outcome {
+    func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> PredictionOutcome {
         defer { next += 1 }
-        var outcome = RowWriter.Outcome.labelled
+        var outcome = PredictionOutcome.accepted
         for use in plan.uses[next] {
             let task = plan.tasks[use.task]
             let item = task.items[use.item]
             let own = UnsafeBufferPointer(rebasing: logits[ranges[use.task]])
             guard own.allSatisfy(\.isFinite), answer(use, item, task, own) else {
-                fail(use, RowWriter.notFiniteReason)
-                outcome = .notFinite
+                fail(use, InputFailure.notFinite.reason)
+                outcome = .failed(.notFinite)
                 continue
             }
         }

@@ -25,7 +25,7 @@ struct mv_jpeg_reader {
     int status;
     unsigned scanned_components;
     int has_header, is_cut;
-    size_t checked;  // no left-over bytes before this place are counted again
+    size_t checked;  // left-over bytes before this offset have been counted
     JSAMPARRAY scratch;  // a row as stored, where that is not RGB
 };
 
@@ -54,15 +54,15 @@ static void fail_with_library_message(j_common_ptr jpeg) {
     fail(jpeg, status, text + skip);
 }
 
-// How many bytes before a place are zeros or all ones.
+// The number of bytes before `place` that are zeros or all ones.
 static size_t padding_before(const uint8_t *place, const uint8_t *start) {
     const uint8_t *p = place;
     while (p > start && (p[-1] == 0 || p[-1] == 0xFF)) p--;
     return (size_t)(place - p);
 }
 
-// Whether bytes that were left over before a restart marker can be padding. The library has read the marker, but may
-// not yet say so; and it counts in what it had read ahead, and passed over without a word, at earlier restart markers.
+// Whether the bytes left over before a restart marker can be padding. The library has read the marker, but may not have
+// recorded it yet; and its count includes bytes that it had read ahead and skipped silently at earlier restart markers.
 static int is_padding(reader *r, int count, int marker) {
     const uint8_t *place = r->source.next_input_byte, *start = r->data + r->checked;
     if (place - start >= 2 && place[-1] == marker && place[-2] == 0xFF) place -= 2;
@@ -80,7 +80,7 @@ static int is_padding(reader *r, int count, int marker) {
     return padding >= (size_t)count;
 }
 
-// Warnings that leave every pixel as encoded pass; the others mean that the library made pixels up.
+// Warnings that leave every pixel as encoded are ignored; the others mean that the library invented pixels.
 static void on_message(j_common_ptr jpeg, int level) {
     if (level >= 0) return;
     switch (jpeg->err->msg_code) {
@@ -90,8 +90,7 @@ static void on_message(j_common_ptr jpeg, int level) {
     case JWRN_NOT_SEQUENTIAL:
     case JWRN_TOO_MUCH_DATA: return;
     case JWRN_EXTRANEOUS_DATA: {
-        // Before a restart marker left-over data means that the interval was misread, unless it can be nothing but
-        // padding.
+        // Data left over before a restart marker means that the interval was misread, unless it is padding.
         int count = jpeg->err->msg_parm.i[0], marker = jpeg->err->msg_parm.i[1];
         if (marker < 0xD0 || marker > 0xD7 || is_padding((reader *)jpeg->err, count, marker)) return;
     }
@@ -106,8 +105,8 @@ static void on_source_event(j_decompress_ptr jpeg) { (void)jpeg; }
 
 static void fail_at_end(j_decompress_ptr jpeg) { fail((j_common_ptr)jpeg, MV_DAMAGED, "premature end of data"); }
 
-// Where the data ends without an end marker, the library is given one. If bits of a pixel are missing it warns of that,
-// which is an error; mv_jpeg_finish asks for scans that are missing. The arithmetic decoder does not warn.
+// Supplies an end marker where the data ends without one. If bits of a pixel are missing, the library warns, which is
+// an error; mv_jpeg_finish checks for missing scans. The arithmetic decoder does not warn.
 static boolean on_empty(j_decompress_ptr jpeg) {
     static const uint8_t end_marker[2] = {0xFF, JPEG_EOI};
     reader *r = (reader *)jpeg->err;
@@ -159,7 +158,7 @@ static void open_reader(reader *r, const uint8_t *data, size_t size) {
     r->has_header = 1;
 }
 
-// Each call that can fail has its own setjmp, so that no jump leaves the function that the caller is in.
+// Each call that can fail has its own setjmp, so that no jump crosses a function.
 int mv_jpeg_open(const uint8_t *data, size_t size, reader **result, uint32_t *width, uint32_t *height, char *message) {
     *result = NULL;
     reader *r = calloc(1, sizeof *r);
@@ -238,7 +237,7 @@ int mv_jpeg_read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
     return MV_OK;
 }
 
-// Whether every coefficient of a progressive picture has come to its last bit, so that no scan can be missing.
+// Whether every coefficient of a progressive picture has its last bit, so that no scan can be missing.
 static int has_every_bit(const struct jpeg_decompress_struct *jpeg) {
     if (!jpeg->progressive_mode) return 1;
     for (int component = 0; component < jpeg->num_components; component++)
@@ -254,7 +253,7 @@ int mv_jpeg_finish(reader *r, char *message) {
     on_progress((j_common_ptr)jpeg);
     if (r->scanned_components != (1u << jpeg->num_components) - 1)
         fail((j_common_ptr)jpeg, MV_DAMAGED, "a colour component is missing");
-    // After a single scan there is nothing more to come, whatever stands there.
+    // After a single scan the picture is complete, whatever follows.
     if (!jpeg_has_multiple_scans(jpeg) && !jpeg->arith_code) return MV_OK;
     if (r->is_cut && !has_every_bit(jpeg)) fail_at_end(jpeg);
     jpeg_finish_decompress(jpeg);

@@ -17,7 +17,7 @@ enum { BEFORE_TRANSPARENCY, TRANSPARENCY, UP_TO_PIXELS, END, PIECES };
 
 struct mv_png_reader {
     const uint8_t *data;
-    // What libpng gets to see: the file up to the end of its pixels, with a tRNS chunk that it takes, and IEND.
+    // The data passed to libpng: the file up to the end of its pixels, with a tRNS chunk that it accepts, and IEND.
     piece pieces[PIECES];
     int piece;
     size_t position;  // in that piece
@@ -43,8 +43,8 @@ static void on_error(png_structp png, png_const_charp text) {
     longjmp(r->jump, 1);
 }
 
-// libpng drops a chunk it warns about. That is harmless for all but tRNS, whose loss would change pixels: of a sample
-// only the low bits count, an alpha channel makes the chunk void, and the first of several is the one that counts.
+// libpng drops a chunk it warns about. That is harmless except for tRNS, whose loss would change pixels: only the low
+// bits of a sample count, an alpha channel overrides the chunk, and the first of several counts.
 static void on_warning(png_structp png, png_const_charp text) {
     if (strstr(text, "tRNS") == NULL) return;
     static const char *const harmless[] = {"tRNS chunk has out-of-range samples for bit_depth",
@@ -54,7 +54,7 @@ static void on_warning(png_structp png, png_const_charp text) {
     on_error(png, text);
 }
 
-// A chunk never lies in two pieces, nor does what libpng asks for.
+// A chunk is never split between two pieces, and neither is a read of libpng.
 static void on_read(png_structp png, png_bytep out, size_t length) {
     reader *r = png_get_io_ptr(png);
     while (r->piece < END && r->position == r->pieces[r->piece].size) {
@@ -78,7 +78,7 @@ static void put_big_endian(uint8_t *p, uint32_t value) {
 
 static int is_chunk(const uint8_t *chunk, const char *name) { return memcmp(chunk + 4, name, 4) == 0; }
 
-// More entries than the palette belong to no colour, and none at all to all of them; libpng would drop either chunk.
+// Entries beyond the palette have no colour, and an empty chunk applies to none; libpng would drop either chunk.
 static void fit_transparency(reader *r, const uint8_t *chunk, uint32_t length, uint32_t colours) {
     if (length != 0 && length <= colours) return;
     uint32_t checksum = (uint32_t)crc32(crc32(0, NULL, 0), chunk + 4, length + 4);
@@ -95,9 +95,9 @@ static void fit_transparency(reader *r, const uint8_t *chunk, uint32_t length, u
     r->pieces[TRANSPARENCY] = (piece){fitting, 12 + colours};
 }
 
-// Finds the pieces. Every chunk up to the end of the pixels has to lie within the data: libpng takes memory by its
-// length before it finds out that the data is shorter. What stands behind the pixels is not libpng's: damage there
-// harms no pixel.
+// Finds the pieces. Every chunk up to the end of the pixels must be within the data: libpng allocates memory by its
+// length before it finds that the data is shorter. libpng does not get the data after the pixels: damage there harms no
+// pixel.
 static int find_pieces(reader *r, size_t size) {
     static const uint8_t end_chunk[12] = {0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82};
     const uint8_t *data = r->data, *transparency = NULL;
@@ -123,7 +123,7 @@ static int find_pieces(reader *r, size_t size) {
     return 1;
 }
 
-// Checks the header; libpng has no part in it.
+// Checks the header, without libpng.
 static int read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message) {
     if (size < 8 + 8 + 13 + 4) {
         snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
@@ -140,8 +140,7 @@ static int read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t
     }
     static const uint8_t channels[7] = {1, 0, 3, 1, 2, 0, 4};
     uint64_t depth = data[24], samples = data[25] < 7 ? channels[data[25]] : 0;
-    // Deflate expands at most 1032-fold. 2^31 * 2^31 / 8 * (4 channels * 16 bits) does not fit 64 bits, a double is
-    // enough.
+    // Deflate expands at most 1032-fold. 2^31 * 2^31 / 8 * (4 channels * 16 bits) exceeds 64 bits; a double suffices.
     if ((double)w * (double)h * (double)(depth * samples) / 8 > 1032.0 * (double)size) {
         snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %lu x %lu pixels cannot be in %zu bytes",
                  (unsigned long)w, (unsigned long)h, size);
@@ -205,7 +204,7 @@ int mv_png_open(const uint8_t *data, size_t size, reader **result, uint32_t *wid
     return MV_OK;
 }
 
-// Each call that can fail has its own setjmp, so that no jump leaves the function that the caller is in.
+// Each call that can fail has its own setjmp, so that no jump crosses a function.
 int mv_png_start(reader *r, int alpha, int *is_whole, char *message) {
     r->message = message;
     r->alpha = alpha;
@@ -239,7 +238,7 @@ int mv_png_start(reader *r, int alpha, int *is_whole, char *message) {
     return MV_OK;
 }
 
-// Interlaced pictures are read as their seven smaller ones, so that only one row is held besides the result.
+// Interlaced pictures are read as their seven passes, so that only one row is held besides the result.
 static void read_interlaced(reader *r, uint8_t *rgb) {
     for (int pass = 0; pass < 7; pass++) {
         uint32_t x0 = PNG_PASS_START_COL(pass), dx = PNG_PASS_COL_OFFSET(pass), columns = PNG_PASS_COLS(r->width, pass);

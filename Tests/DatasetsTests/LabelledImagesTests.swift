@@ -58,7 +58,8 @@ import Testing
         for name in ["t/1", "t/x,y", "t/in/2", "t/q\"\nz"] { try folder.write(name) }
         try folder.write(
             "t/a.csv",
-            "\u{FEFF}label,path\r\nbee,1\r\n\r\n\"ant\",\"x,y\"\n\"a \"\"b\"\"\",in/2\nbee,\"q\"\"\nz\"\nbee,\(folder["t/1"])"
+            "\u{FEFF}label,path\r\nbee,1\r\n\r\n\"ant\",\"x,y\"\n\"a \"\"b\"\"\",in/2\nbee,\"q\"\"\nz\"\n"
+                + "bee,\(folder["t/1"])"
         )
         let images = try LabelledImages(measuredOn: folder["t/a.csv"])
         #expect(images.classes == ["a \"b\"", "ant", "bee"])

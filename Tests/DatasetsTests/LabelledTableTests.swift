@@ -61,7 +61,8 @@ import Testing
                 == "t.csv: --label-column: the table has no column \"c\"; its columns are \"a,b,path,label\"")
         #expect(
             try reason("path,label,bugs\n1,ant,bee\n")
-                == "t.csv: the columns \"bugs\" and \"label\" may both have the labels of bugs; --label-column NAME chooses one"
+                == "t.csv: the columns \"bugs\" and \"label\" may both have the labels of bugs; "
+                + "--label-column NAME chooses one"
         )
         #expect(
             try reason("file,image,label\n1,2,ant\n")

@@ -29,7 +29,7 @@ import Testing
     ])
     func otherNamesAreNot(name: String) { #expect(DataSplit(name: name) == nil) }
 
-    /// Writes a picture into each of the folders and says what the whole is: nil for classes, else the splits or the reason.
+    /// Writes a picture into each of the folders. Returns the splits, or the reason of a refusal; nil for classes.
     private func look(_ folders: [String], _ classesAreKnown: Bool = false) throws -> String? {
         for name in folders { try folder.write("d/\(name)/1.png") }
         do throws(FileError) {

@@ -6,8 +6,8 @@ import Testing
 @Suite struct MetadataTests {
     static func packet(_ rest: String, namespace: String = "xmlns:tiff=\"http://ns.adobe.com/tiff/1.0/\"") -> [UInt8] {
         Array(
-            ("<?xpacket begin=\"\u{FEFF}\"?><x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF><rdf:Description \(namespace) \(rest)"
-                + "</rdf:RDF></x:xmpmeta>").utf8)
+            ("<?xpacket begin=\"\u{FEFF}\"?><x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF>"
+                + "<rdf:Description \(namespace) \(rest)</rdf:RDF></x:xmpmeta>").utf8)
     }
 
     static func attribute(_ value: Int) -> [UInt8] { packet("tiff:Orientation=\"\(value)\"/>") }

@@ -39,8 +39,8 @@ import Testing
         #expect(square.target == .exact(ImageSize(height: 9, width: 9)))
         // As the first ViT checkpoints wrote it: no processor is named.
         let unnamed = try preprocessing(
-            #"{"do_normalize": true, "do_resize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [1, 2, 4], "size": 224}"#
-        )
+            #"{"do_normalize": true, "do_resize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [1, 2, 4], "#
+                + #""size": 224}"#)
         #expect(unnamed.normalization?.deviation == [1, 2, 4])
     }
 

@@ -47,8 +47,8 @@ func preprocessing(_ text: String) throws -> Preprocessing {
 
     @Test func paddingIsBlackBeforeItIsNormalised() throws {
         let settings = try preprocessing(
-            #"{"image_processor_type": "ViTImageProcessor", "do_resize": false, "do_center_crop": true, "crop_size": 4}"#
-        )
+            #"{"image_processor_type": "ViTImageProcessor", "do_resize": false, "do_center_crop": true, "#
+                + #""crop_size": 4}"#)
         let image = RGBImage(width: 1, height: 1, pixels: [255, 255, 255])
         let values = settings.pixelValues(of: try settings.apply(image))
         // An odd border has its larger half in front.

@@ -137,8 +137,10 @@ private let tasks = [
 
     @Test func jsonLines() throws {
         let expected = #"""
-            {"path":"a.png","status":"ok","tasks":{"corn":{"label":"rust, common","score":0.665241},"flowers":{"label":"daisy","score":0.982014}}}
-            {"path":"a.png","status":"below threshold: corn","tasks":{"corn":{"label":null,"score":0.333333},"flowers":{"label":"daisy","score":0.500000}}}
+            {"path":"a.png","status":"ok","tasks":{"corn":{"label":"rust, common","score":0.665241},\#
+            "flowers":{"label":"daisy","score":0.982014}}}
+            {"path":"a.png","status":"below threshold: corn","tasks":{"corn":{"label":null,"score":0.333333},\#
+            "flowers":{"label":"daisy","score":0.500000}}}
             {"path":"bad.png","status":"error: cut off, at byte 7","tasks":{}}
 
             """#

@@ -57,7 +57,7 @@ func malformation(_ page: String) -> String? {
     }
 
     /// An evaluation with names that want to be markup, an unknown class, a failure and a class without images.
-    private func evaluation(classes count: Int = 5, images: Int = 60) throws -> Evaluation {
+    private func evaluation(classes count: Int = 5, images: Int = 60) throws -> EvaluationResult {
         let classes = (0..<count).map { "\(Self.hostile)\($0)" }
         let source = BytePath("/data/\(Self.hostile)")
         let labelled = LabelledImages(
@@ -73,7 +73,7 @@ func malformation(_ page: String) -> String? {
         answers.failures = [.init(path: task.items[images - 1].path, reason: Self.hostile)]
         let evaluated = TaskEvaluation(
             task, answers, minimum: 0.99, bootstrap: BootstrapOptions(resamples: 20))
-        return Evaluation(
+        return EvaluationResult(
             tasks: [evaluated], bootstrap: BootstrapOptions(resamples: 20), version: "0",
             model: .object(["path": .string(Self.hostile), "list": .array([.object(["<b>": .null]), .int(1)])]))
     }
@@ -93,7 +93,7 @@ func malformation(_ page: String) -> String? {
         let whole = try evaluation()
         var answers = TaskPredictions(count: 60)
         answers.failures = whole.tasks[0].task.items.map { .init(path: $0.path, reason: "gone") }
-        let empty = Evaluation(
+        let empty = EvaluationResult(
             tasks: [TaskEvaluation(whole.tasks[0].task, answers)], bootstrap: BootstrapOptions(), version: "0",
             model: .null)
         #expect(empty.meanAccuracy == nil && empty.failures == 60)
@@ -115,7 +115,7 @@ func malformation(_ page: String) -> String? {
     }
 
     /// A task of several labels, of which one is never shown, and one of values, with names that want to be markup.
-    private func otherTasks() throws -> Evaluation {
+    private func otherTasks() throws -> EvaluationResult {
         let source = BytePath("/data/\(Self.hostile)")
         func path(_ index: Int) -> BytePath { source.appending(Array("\(index)<i>".utf8)) }
         let classes = (0..<4).map { "\(Self.hostile)\($0)" }
@@ -140,7 +140,7 @@ func malformation(_ page: String) -> String? {
         var found = TaskPredictions(to: values)
         for index in 0..<9 { found.values[index] = ValuePrediction(truth: [Double(index), 5], predicted: [2, -3000]) }
         let bootstrap = BootstrapOptions(resamples: 20)
-        return Evaluation(
+        return EvaluationResult(
             tasks: [
                 TaskEvaluation(task, answers, minimum: 0.99, bootstrap: bootstrap),
                 TaskEvaluation(values, found, bootstrap: bootstrap), TaskEvaluation(task, TaskPredictions(to: task)),

@@ -99,7 +99,7 @@ package struct Comparison: Sendable {
     /// `metrics.json`.
     package var json: JSON {
         .object([
-            "format": .string(Self.format), "format_version": .int(Evaluation.formatVersion),
+            "format": .string(Self.format), "format_version": .int(EvaluationResult.formatVersion),
             "version": .string(version),
             "settings": .object([
                 "confidence": .double(ConfidenceInterval.level), "bootstrap_resamples": .int(bootstrap.resamples),

@@ -1,3 +1,4 @@
+package import Files
 import Glibc
 import Tensors
 
@@ -87,4 +88,72 @@ package struct ValuePrediction: Sendable, Equatable {
 
     /// An answer from its parts; as many values as there are outputs in each.
     package init(truth: [Double], predicted: [Double]) { (self.truth, self.predicted) = (truth, predicted) }
+}
+
+/// What came of the images of a task.
+package struct TaskPredictions: Sendable, Equatable {
+    /// An image without an answer.
+    package struct Failure: Sendable, Equatable {
+        /// The image's file.
+        package let path: BytePath
+        /// Why it has none.
+        package let reason: String
+
+        /// A failure of one image.
+        package init(path: BytePath, reason: String) { (self.path, self.reason) = (path, reason) }
+    }
+
+    /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or
+    /// values.
+    package var answers: [Prediction?] = []
+    /// The same where images show labels.
+    package var labels: [LabelPrediction?] = []
+    /// The same where images show values.
+    package var values: [ValuePrediction?] = []
+    /// The least probability of a label; nil where the labels were chosen before.
+    package var threshold: Double?
+    /// The images without an answer, in the same order.
+    package var failures: [Failure] = []
+    /// How many of the best answers are known for each image.
+    package var ranksKnown = Int.max
+    /// What cannot be computed from these answers, and why, in sentences.
+    package var missing: [String] = []
+
+    /// No answers yet, for so many images of one class each.
+    package init(count: Int) { answers = Array(repeating: nil, count: count) }
+
+    /// No answers yet to the images of a task.
+    ///
+    /// - Parameter threshold: the least probability of a label, if they are still to be chosen.
+    package init(to task: EvaluationTask, threshold: Double? = nil) {
+        switch task.truths {
+        case .classes: answers = Array(repeating: nil, count: task.items.count)
+        case .labels:
+            labels = Array(repeating: nil, count: task.items.count)
+            self.threshold = threshold
+        case .values: values = Array(repeating: nil, count: task.items.count)
+        }
+    }
+
+    /// The answers that there are.
+    package var known: [Prediction] { answers.compactMap(\.self) }
+
+    /// The same answers with classes in another order.
+    ///
+    /// - Returns: nil unless both orders hold the same classes.
+    package func reindexed(from classes: [String], to others: [String]) -> TaskPredictions? {
+        guard classes != others else { return self }
+        let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let moved = classes.compactMap { places[$0] }
+        guard moved.count == classes.count, Set(moved).count == others.count else { return nil }
+        var result = self
+        result.answers = answers.map { answer in
+            answer.map {
+                Prediction(
+                    truth: moved[$0.truth], predicted: moved[$0.predicted], rank: $0.rank, confidence: $0.confidence,
+                    logLoss: $0.logLoss)
+            }
+        }
+        return result
+    }
 }

@@ -1,6 +1,54 @@
 import Datasets
 import Files
-import VisionTransformers
+package import VisionTransformers
+
+/// How a file of predictions is to be read: it does not say what its columns are.
+package struct PredictionsReading: Sendable {
+    private let activations: [String: HeadActivation]
+    private let tasks: Set<String>?
+    /// What separates the labels of a cell.
+    package let separator: String
+
+    /// How to read some tasks.
+    ///
+    /// - Parameters:
+    ///   - tasks: the tasks that are wanted; of others only the names are read. Nil for all.
+    ///   - activations: what the heads of tasks are, by name, unless a softmax.
+    ///   - separator: what separates the labels of a cell.
+    package init(
+        tasks: [String]? = nil, activations: [String: HeadActivation] = [:],
+        separator: String = MultiLabelImages.usualSeparator
+    ) {
+        (self.tasks, self.activations, self.separator) = (tasks.map(Set.init), activations, separator)
+    }
+
+    package func reads(_ task: String) -> Bool { tasks?.contains(task) ?? true }
+
+    package func activation(of task: String) -> HeadActivation { activations[task] ?? .softmax }
+
+    /// Checks that a task has the columns of its activation.
+    ///
+    /// - Throws: `FileError` about `path`.
+    func check(_ columns: PredictionsTable.Columns, _ path: BytePath) throws(FileError) {
+        let (task, hasScores) = (columns.task, columns.scores.contains { $0 != nil })
+        func fault(_ reason: String) -> FileError { FileError(path: path, reason: reason) }
+        switch activation(of: task) {
+        case .softmax:
+            guard !columns.labels.isEmpty else {
+                throw fault(
+                    "\(task) has columns of values and none of labels; say so by --activation \(task)=none")
+            }
+        case .sigmoid:
+            guard columns.labels.count == 1 else {
+                throw fault("expected one column of labels of \(task), found \(columns.labels.count)")
+            }
+        case .identity:
+            guard columns.labels.isEmpty || (columns.labels.count == 1 && !hasScores && columns.classes.isEmpty) else {
+                throw fault("expected values of \(task), found columns of labels with scores")
+            }
+        }
+    }
+}
 
 /// What `label` wrote into a CSV or TSV, wide or long, as it stands there: see docs/csv-format.md.
 struct PredictionsTable {

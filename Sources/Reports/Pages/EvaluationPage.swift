@@ -8,7 +8,7 @@ package struct EvaluationPage {
     /// A task and the anchor of its section.
     package typealias Row = (anchor: String, evaluation: TaskEvaluation)
 
-    private let evaluation: Evaluation
+    private let evaluation: EvaluationResult
     private let command: String
     private let thumbnail: Thumbnail
 
@@ -17,7 +17,7 @@ package struct EvaluationPage {
     /// - Parameters:
     ///   - command: the command line that made it.
     ///   - decoding: how images are decoded for the pictures of mistakes.
-    package init(_ evaluation: Evaluation, command: String, decoding: DecodingOptions) {
+    package init(_ evaluation: EvaluationResult, command: String, decoding: DecodingOptions) {
         self.evaluation = evaluation
         self.command = command
         thumbnail = Thumbnail(decoding: decoding)
@@ -112,5 +112,72 @@ package struct EvaluationPage {
             if let interval = estimate.interval { Drawing.line(x(interval.low), 7, x(interval.high), 7, "span") }
             Drawing.circle(x(estimate.value), 7, 3.5, "mark", note: text)
         }
+    }
+}
+
+extension EvaluationPage {
+    /// The tasks whose images show several labels.
+    func labelOverview(_ rows: [Row]) -> HTML {
+        ReportPage.table(
+            "overview",
+            columns: [
+                "task", "mAP, %", "micro F1, %", "macro F1, %", "precision, %", "recall, %", "exact match, %", "images",
+                "failed",
+            ], text: [0]
+        ) {
+            for (anchor, evaluated) in rows {
+                HTML.element("tr") {
+                    heading(anchor, evaluated)
+                    for (_, estimate) in evaluated.estimates { cell(estimate, percent) }
+                    counts(evaluated)
+                }
+            }
+        }
+    }
+
+    /// The tasks whose images show values.
+    func valueOverview(_ rows: [Row]) -> HTML {
+        ReportPage.table("overview", columns: ["task", "MAE", "RMSE", "R²", "images", "failed"], text: [0]) {
+            for (anchor, evaluated) in rows {
+                HTML.element("tr") {
+                    heading(anchor, evaluated)
+                    for (_, estimate) in evaluated.estimates { cell(estimate, NumberText.significant) }
+                    counts(evaluated)
+                }
+            }
+        }
+    }
+
+    package func percent(_ value: Double) -> String { NumberText.fixed(100 * value, 1) }
+
+    /// A task's name, and whether it is as good as was asked for.
+    func heading(_ anchor: String, _ evaluated: TaskEvaluation) -> HTML {
+        HTML.element("th", ["scope": "row", "class": "text"]) {
+            HTML.element("a", ["href": "#\(anchor)"]) { evaluated.task.name }
+            if let minimum = evaluated.minimum {
+                let isReached = evaluated.isGoodEnough
+                HTML.void("br")
+                HTML.element("small", ["class": isReached ? "good" : "bad"]) {
+                    "\(isReached ? "✓ at least" : "✗ below") \(NumberText.percent(minimum))"
+                }
+            }
+        }
+    }
+
+    /// An estimate with its interval.
+    package func cell(_ estimate: Estimate?, _ text: (Double) -> String) -> HTML {
+        .element("td") {
+            estimate.map { text($0.value) } ?? "–"
+            if let interval = estimate?.interval {
+                HTML.element("small") { "\(text(interval.low))–\(text(interval.high))" }
+            }
+        }
+    }
+
+    /// How many images there are, and how many of them have no answer.
+    package func counts(_ evaluated: TaskEvaluation) -> HTML {
+        HTMLBuilder.buildBlock(
+            .element("td") { NumberText.count(evaluated.task.items.count) },
+            .element("td") { NumberText.count(evaluated.answers.failures.count) })
     }
 }

@@ -1,4 +1,5 @@
 import Files
+import Images
 
 /// Pictures that a model was most sure about and wrong.
 struct MistakeGallery {
@@ -47,5 +48,43 @@ struct MistakeGallery {
                 }
             }
         }
+    }
+}
+
+/// Small pictures of image files, as part of a page.
+struct Thumbnail {
+    /// How many pixels the longer side has at most: twice what is shown, for screens of double density.
+    private static let side = 192
+    private static let quality = 78
+    private static let largestFile = 1 << 30
+
+    private let decoding: DecodingOptions
+
+    init(decoding: DecodingOptions) { self.decoding = decoding }
+
+    /// The picture of a file as a `data:` address of a JPEG; nil when it cannot be read.
+    func address(of path: BytePath) -> String? {
+        var reader = FileReader(limit: Self.largestFile)
+        var address: String?
+        try? reader.read(path) { content in
+            let picture = try RGBImage(decoding: content, options: decoding).fitted(to: Self.side)
+            address = "data:image/jpeg;base64," + Self.base64(try picture.encodedAsJPEG(quality: Self.quality))
+        }
+        return address
+    }
+
+    /// Bytes as text by RFC 4648, section 4.
+    static func base64(_ bytes: [UInt8]) -> String {
+        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity((bytes.count + 2) / 3 * 4)
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            let bits = group.enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << (16 - 8 * $1.offset) }
+            for place in 0..<4 {
+                text.append(place <= group.count ? digits[Int(bits >> (18 - 6 * place)) & 63] : UInt8(ascii: "="))
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -24,3 +24,44 @@ enum StratifiedSplit {
         )
     }
 }
+
+extension StratifiedSplit {
+    /// Splits images of which each may show several labels; the same seed and items give the same parts, both in the
+    /// order of the items.
+    ///
+    /// The labels have their turns from the rarest to the most common. Of a label with n images, n · fraction rounded
+    /// are to be held back, at least 1 and at most n - 1; images that are held back already for a rarer label count.
+    /// The others are drawn from the rest, first from those without a rarer label. An image that is a label's last one
+    /// to learn from is not held back. Images without any label come at the end, as if that were a label.
+    package static func split(
+        _ items: [LabelledImages.Item], sets: [[Int]], classes: Int, fraction: Double, seed: UInt64
+    ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {
+        // The last place is that of the images without labels.
+        let labels = items.map { sets[$0.class].isEmpty ? [classes] : sets[$0.class] }
+        var places = [[Int]](repeating: [], count: classes + 1)
+        for (index, own) in labels.enumerated() { for label in own { places[label].append(index) } }
+        var isHeldBack = [Bool](repeating: false, count: items.count)
+        var heldBack = [Int](repeating: 0, count: classes + 1)
+        var hadTurn = [Bool](repeating: false, count: classes + 1)
+        let order = (0..<classes).sorted { (places[$0].count, $0) < (places[$1].count, $1) } + [classes]
+        for label in order where places[label].count > 1 {
+            let own = places[label]
+            let wanted = min(max(Int((Double(own.count) * fraction).rounded()), 1), own.count - 1)
+            var generator = SplitMix64.split(seed: seed, class: label)
+            let drawn = generator.permutation(own.count).map { own[$0] }
+            let isRarest = { (image: Int) in labels[image].allSatisfy { $0 == label || !hadTurn[$0] } }
+            hadTurn[label] = true
+            for image in drawn.filter(isRarest) + drawn.filter({ !isRarest($0) }) where heldBack[label] < wanted {
+                guard !isHeldBack[image], labels[image].allSatisfy({ heldBack[$0] + 1 < places[$0].count }) else {
+                    continue
+                }
+                isHeldBack[image] = true
+                for shown in labels[image] { heldBack[shown] += 1 }
+            }
+        }
+        let indices = items.indices
+        return (
+            indices.filter { !isHeldBack[$0] }.map { items[$0] }, indices.filter { isHeldBack[$0] }.map { items[$0] }
+        )
+    }
+}

@@ -44,49 +44,51 @@ struct CrossEntropy: Sendable {
     }
 }
 
-/// The loss of a batch, image by image, and what it means for a linear head.
-struct BatchLoss {
-    let batch: TrainingBatch
-    let images: Int
-    private let total: Double
+/// What training minimises: cross entropy where an image is of one class, binary cross entropy where it may show
+/// several.
+enum ClassificationLoss: Sendable {
+    case softmax(CrossEntropy)
+    case sigmoid(BinaryCrossEntropy)
 
-    /// Checks a batch.
+    /// The loss with some label smoothing.
     ///
-    /// - Parameter targets: how many classes, or sets of labels, an image can be of.
-    /// - Throws: `ModelError` when there is no image, a class is not one of them, or weights do not fit.
-    init(_ batch: TrainingBatch, targets: Int) throws {
-        (self.batch, images) = (batch, batch.classes.count)
-        guard images > 0 else { throw ModelError("batch", "expected at least one image") }
-        if let wrong = batch.classes.first(where: { !(0..<targets).contains($0) }) {
-            throw ModelError("batch", "expected classes 0 to \(targets - 1), found \(wrong)")
-        }
-        guard let weights = batch.weights else {
-            total = Double(images)
-            return
-        }
-        guard weights.count == images else {
-            throw ModelError("batch", "expected \(images) weights, found \(weights.count)")
-        }
-        total = weights.reduce(0) { $0 + Double($1) }
-        guard weights.allSatisfy({ $0 >= 0 }), total > 0, total.isFinite else {
-            throw ModelError("batch", "weights are to be at least 0, and not all 0")
+    /// - Parameter labels: the sets of labels; nil where an image is of one class.
+    /// - Throws: `ModelError` as the two losses do.
+    init(labels: LabelTargets?, classes: Int, labelSmoothing: Double) throws {
+        self =
+            try labels.map { .sigmoid(try BinaryCrossEntropy($0, classes: classes, labelSmoothing: labelSmoothing)) }
+            ?? .softmax(CrossEntropy(labelSmoothing: labelSmoothing))
+    }
+
+    /// How many different things images can show: classes, or sets of labels.
+    func targetCount(classes: Int) -> Int {
+        switch self {
+        case .softmax: classes
+        case .sigmoid(let loss): loss.count
         }
     }
 
-    /// An image's part of the mean over the batch.
-    func share(_ image: Int) -> Double { Double(batch.weights?[image] ?? 1) / total }
-
-    /// The outcome of a step.
-    ///
-    /// - Parameters:
-    ///   - losses: each image's, not weighted.
-    ///   - correct: how many images were given what they show.
-    /// - Throws: `ModelError` when the loss is not finite.
-    func outcome(_ losses: [Double], correct: Int, step: Int) throws -> StepOutcome {
-        let loss = losses.indices.reduce(0) { $0 + share($1) * losses[$1] }
-        guard loss.isFinite else {
-            throw ModelError("step \(step)", "the loss is \(loss); a smaller learning rate may help")
+    /// Computes an image's loss in nats, and its gradient by the logits times a weight.
+    func evaluate(
+        _ logits: UnsafePointer<Float>, classes: Int, own: Int, weight: Double,
+        gradient: UnsafeMutablePointer<Float>
+    ) -> Double {
+        switch self {
+        case .softmax(let loss):
+            loss.evaluate(logits, classes: classes, own: own, weight: weight, gradient: gradient)
+        case .sigmoid(let loss):
+            loss.evaluate(logits, classes: classes, own: own, weight: weight, gradient: gradient)
         }
-        return StepOutcome(loss: loss, correct: correct)
+    }
+
+    /// Whether the image is given its class, the first of the largest logits, or all its labels and no others.
+    func isRight(_ logits: UnsafePointer<Float>, classes: Int, own: Int) -> Bool {
+        switch self {
+        case .softmax:
+            var best = 0
+            for index in 1..<max(classes, 1) where logits[index] > logits[best] { best = index }
+            return best == own
+        case .sigmoid(let loss): return loss.isRight(logits, classes: classes, own: own)
+        }
     }
 }

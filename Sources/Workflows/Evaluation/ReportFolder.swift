@@ -43,7 +43,7 @@ package final class ReportFolder: Sendable {
         guard stat(path, &status) == 0 else { return }
         let metrics = path + "/metrics.json"
         let format = try? JSON(contentsOf: metrics).objectValue?["format"]?.stringValue
-        guard format == Evaluation.format || format == Comparison.format else {
+        guard format == EvaluationResult.format || format == Comparison.format else {
             throw ModelError(path, "is there and is not a report; it is not replaced")
         }
         if let name = try SmallFiles.names(in: path).first(where: { !names.contains($0) }) {

@@ -11,8 +11,8 @@ import VisionTransformers
 
 extension StudyJob {
     /// How results of a task's own adapter, and of its head over the base as it is, are kept.
-    private static let single = "single"
-    private static let headOnly = "head-only"
+    static let single = "single"
+    static let headOnly = "head-only"
 
     /// Trains what is missing and measures what is not measured yet.
     ///
@@ -69,7 +69,7 @@ extension StudyJob {
     }
 
     /// The part of a merge that is not measured yet, or nil.
-    private func missing(_ merge: StudyPlan.Merge, in store: StudyStore) -> StudyPlan.Merge? {
+    func missing(_ merge: StudyPlan.Merge, in store: StudyStore) -> StudyPlan.Merge? {
         let names = merge.tasks.map { plan.tasks[$0] }
         let variants = merge.variants.filter { store.result($0.name, names) == nil }
         return variants.isEmpty ? nil : StudyPlan.Merge(tasks: merge.tasks, variants: variants)
@@ -122,37 +122,11 @@ extension StudyJob {
         }
     }
 
-    private func needsBase(_ store: StudyStore) -> Bool {
+    func needsBase(_ store: StudyStore) -> Bool {
         store.fact("similarities") == nil || plan.tasks.contains { store.result(Self.headOnly, [$0]) == nil }
     }
 
-    // MARK: What is left
-
-    /// About how many image passes a study needs that are not made yet.
-    private func cost(_ material: StudyInputs, _ store: StudyStore) -> Double {
-        let counts = material.tasks.map { Double($0.pictures.pictures.count) }
-        let base = needsBase(store) ? counts.reduce(0, +) : 0
-        let alone = zip(plan.tasks, counts).reduce(base) { sum, task in
-            sum + (store.result(Self.single, [task.0]) == nil ? task.1 : 0)
-        }
-        return plan.merges.compactMap { missing($0, in: store) }.reduce(alone) { $0 + cost($1, material) }
-    }
-
-    /// About how many image passes a merge needs.
-    private func cost(_ merge: StudyPlan.Merge, _ material: StudyInputs) -> Double {
-        let (tuned, aligned) = (merge.variants.filter(\.tunes), merge.variants.filter(\.aligns))
-        let scales = tuned.isEmpty ? 0 : 3 + Double(tuned.count)
-        let fitted = tuned.contains(where: \.aligns) ? tuningImages : 0
-        return merge.tasks.reduce(0) { sum, place in
-            let task = material.tasks[place]
-            let known = min(calibrationImages, task.images.training?.training.count ?? 0)
-            let tuning = scales * Double(min(tuningImages, known / 5) + min(fitted, known))
-            let measured = Double(merge.variants.count * task.pictures.pictures.count)
-            return sum + tuning + measured + Double(aligned.count * known)
-        }
-    }
-
-    // MARK: The whole
+    // MARK: The study
 
     /// The wanted results as a study.
     private func study(_ material: StudyInputs, _ store: StudyStore) throws -> Study {
@@ -183,22 +157,5 @@ extension StudyJob {
         return Study(
             tasks: measured, variants: plan.variants.map(\.name), sizes: plan.sizes, results: results,
             similarities: pairs, provenance: .object(provenance), version: version)
-    }
-}
-
-extension TaskSimilarity {
-    fileprivate var json: JSON {
-        .object([
-            "tasks": .array(tasks.map(JSON.string)), "cosine": .double(cosine), "overlap": .double(overlap),
-            "distance": .double(distance),
-        ])
-    }
-
-    fileprivate init?(_ json: JSON) {
-        guard let object = json.objectValue, let tasks = object["tasks"]?.arrayValue?.compactMap(\.stringValue),
-            tasks.count == 2, let cosine = object["cosine"]?.doubleValue,
-            let overlap = object["overlap"]?.doubleValue, let distance = object["distance"]?.doubleValue
-        else { return nil }
-        self.init(tasks: tasks, cosine: cosine, overlap: overlap, distance: distance)
     }
 }

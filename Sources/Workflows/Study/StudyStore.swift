@@ -186,3 +186,20 @@ extension StudyResult {
         self.init(variant: variant, tasks: parts.map(\.0), scale: scale, marks: parts.map(\.1))
     }
 }
+
+extension TaskSimilarity {
+    var json: JSON {
+        .object([
+            "tasks": .array(tasks.map(JSON.string)), "cosine": .double(cosine), "overlap": .double(overlap),
+            "distance": .double(distance),
+        ])
+    }
+
+    init?(_ json: JSON) {
+        guard let object = json.objectValue, let tasks = object["tasks"]?.arrayValue?.compactMap(\.stringValue),
+            tasks.count == 2, let cosine = object["cosine"]?.doubleValue,
+            let overlap = object["overlap"]?.doubleValue, let distance = object["distance"]?.doubleValue
+        else { return nil }
+        self.init(tasks: tasks, cosine: cosine, overlap: overlap, distance: distance)
+    }
+}

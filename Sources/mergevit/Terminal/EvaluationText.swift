@@ -5,7 +5,7 @@ import VisionTransformers
 /// What `evaluate` says on stdout.
 enum EvaluationText {
     /// The tasks of an evaluation, a line each, in a table for each kind of task.
-    static func table(_ evaluation: Evaluation) -> String {
+    static func table(_ evaluation: EvaluationResult) -> String {
         let tables = [
             (HeadActivation.softmax, classTable), (.sigmoid, labelTable), (.identity, valueTable),
         ].compactMap { activation, table in

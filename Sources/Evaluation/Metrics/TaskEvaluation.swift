@@ -77,58 +77,6 @@ package struct TaskEvaluation: Sendable {
     package var isGoodEnough: Bool { minimum.map { (score ?? 0) >= $0 } ?? true }
 }
 
-/// What was measured, of which model, and how: all that a report says.
-package struct Evaluation: Sendable {
-    /// The tasks in the order in which they were asked for.
-    package let tasks: [TaskEvaluation]
-    /// How the intervals of means were computed.
-    package let bootstrap: BootstrapOptions
-    /// The command's version.
-    package let version: String
-    /// What answered: paths, hashes, recipe.
-    package let model: JSON
-
-    /// The version of the format of `metrics.json`.
-    package static let formatVersion = 1
-    /// What `metrics.json` says that it is.
-    package static let format = "mergevit-evaluation"
-
-    /// An evaluation from its parts.
-    package init(tasks: [TaskEvaluation], bootstrap: BootstrapOptions, version: String, model: JSON) {
-        self.tasks = tasks
-        self.bootstrap = bootstrap
-        self.version = version
-        self.model = model
-    }
-
-    /// How many images have no answer.
-    package var failures: Int { tasks.reduce(0) { $0 + $1.answers.failures.count } }
-
-    /// The mean accuracy of the tasks that have one, each counting the same; nil without any.
-    package var meanAccuracy: Double? {
-        let values = tasks.compactMap { $0.metrics?.top1.value }
-        return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
-    }
-}
-
-extension Evaluation {
-    /// `metrics.json`. It tells nothing of when and how fast it was made: the same images and model give the same
-    /// bytes.
-    package var json: JSON {
-        .object([
-            "format": .string(Self.format), "format_version": .int(Self.formatVersion), "version": .string(version),
-            "settings": .object([
-                "confidence": .double(ConfidenceInterval.level), "bootstrap_resamples": .int(bootstrap.resamples),
-                "bootstrap_seed": .number(String(bootstrap.seed)),
-                "calibration_bins": .int(ConfidenceCalibration.defaultBins),
-            ]),
-            "mean_top1": meanAccuracy.map(JSON.double) ?? .null,
-            "images": .int(tasks.reduce(0) { $0 + $1.task.items.count }), "failed": .int(failures),
-            "tasks": .array(tasks.map(\.json)), "model": model,
-        ])
-    }
-}
-
 extension TaskEvaluation {
     /// The metrics of the task as a whole, by name, in the order in which they are written.
     package var estimates: [(name: String, estimate: Estimate?)] {
@@ -153,7 +101,7 @@ extension TaskEvaluation {
         }
     }
 
-    fileprivate var json: JSON {
+    var json: JSON {
         var object: JSONObject = [
             "name": .string(task.name), "data": .string(task.source.description),
             "images": .int(task.items.count), "answered": .int(images),

@@ -171,7 +171,8 @@ import VisionTransformers
         }
     }
 
-    /// How many steps there are may be said when the rate has risen, with the same result as if it had been known before.
+    /// How many steps there are may be said when the rate has risen, with the same result as if it had been known
+    /// before.
     @Test func theNumberOfStepsMayBeSettledLater() throws {
         let (known, settled) = (try scene.run(), try scene.run(isSettled: false))
         try follow(known)

@@ -11,8 +11,8 @@ import VisionTransformers
 @testable import Files
 @testable import Training
 
-/// Every JSON file that describes a model, with one value after the other replaced by something absurd: there is an error or a
-/// description, never a fault.
+/// Every JSON file that describes a model, with one value after the other replaced by something absurd: there is an
+/// error or a description, never a fault.
 @Suite struct HostileJSONTests {
     static let values: [String] = [
         "null", "true", "0", "-1", "1", "0.5", "1e999", "-1e999", "9223372036854775807", "9223372036854775808", "1e15",

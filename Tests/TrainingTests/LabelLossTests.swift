@@ -45,7 +45,7 @@ import VisionTransformers
     ) throws {
         var gradient = [Float](repeating: 0, count: 5)
         let found = try loss(smoothing: smoothing, weights: weights)
-            .evaluate(Self.logits, classes: 5, own: 1, weight: 1, gradient: &gradient)
+            .evaluate(Self.logits, classes: 5, target: 1, weight: 1, gradient: &gradient)
         #expect(abs(found - expected) < 1e-12)
         for (found, expected) in zip(gradient, slopes) { #expect(abs(Double(found) - expected) < 1e-7) }
     }
@@ -56,14 +56,14 @@ import VisionTransformers
         var gradient = [Float](repeating: 0, count: 5)
         var unused = gradient
         for own in 0..<2 {
-            _ = loss.evaluate(Self.logits, classes: 5, own: own, weight: 0.5, gradient: &gradient)
+            _ = loss.evaluate(Self.logits, classes: 5, target: own, weight: 0.5, gradient: &gradient)
             for index in 0..<5 {
                 var (above, below) = (Self.logits, Self.logits)
                 above[index] += 0x1p-8
                 below[index] -= 0x1p-8
                 let difference =
-                    loss.evaluate(above, classes: 5, own: own, weight: 1, gradient: &unused)
-                    - loss.evaluate(below, classes: 5, own: own, weight: 1, gradient: &unused)
+                    loss.evaluate(above, classes: 5, target: own, weight: 1, gradient: &unused)
+                    - loss.evaluate(below, classes: 5, target: own, weight: 1, gradient: &unused)
                 #expect(abs(Double(gradient[index]) - 0.5 * difference / 0x1p-7) < 1e-5)
             }
         }
@@ -72,16 +72,16 @@ import VisionTransformers
     @Test func largeLogitsDoNotOverflow() throws {
         var gradient = [Float](repeating: 0, count: 5)
         let found = try loss().evaluate(
-            [3e38, -3e38, -3e38, 3e38, 0], classes: 5, own: 1, weight: 1, gradient: &gradient)
+            [3e38, -3e38, -3e38, 3e38, 0], classes: 5, target: 1, weight: 1, gradient: &gradient)
         #expect(found.isFinite && gradient == [0, 0, -0.2, 0.2, -0.1])
     }
 
     @Test func anImageIsRightWithExactlyItsLabels() throws {
         let loss = try loss()
-        #expect(loss.isRight([1, -1, 0, -0.1, 2], classes: 5, own: 1))
-        #expect(!loss.isRight([1, 1, 1, -1, 2], classes: 5, own: 1))
-        #expect(!loss.isRight([1, -1, 1, -1, -2], classes: 5, own: 1))
-        #expect(loss.isRight([-1, -1, -1, -1, -1], classes: 5, own: 0))
+        #expect(loss.isRight([1, -1, 0, -0.1, 2], classes: 5, target: 1))
+        #expect(!loss.isRight([1, 1, 1, -1, 2], classes: 5, target: 1))
+        #expect(!loss.isRight([1, -1, 1, -1, -2], classes: 5, target: 1))
+        #expect(loss.isRight([-1, -1, -1, -1, -1], classes: 5, target: 0))
     }
 
     @Test func targetsThatDoNotFitAreRefused() {

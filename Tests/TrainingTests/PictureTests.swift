@@ -27,8 +27,8 @@ import VisionTransformers
             try base.preprocessing(), configuration: base.configuration, decoding: DecodingOptions())
     }
 
-    private func store(_ kept: PictureStore.Kept = .prepared, threads: Int = 1) throws -> PictureStore {
-        try PictureStore(items, preparer: preparer, kept: kept, pool: WorkerPool(workers: threads)) { _ in }
+    private func store(_ form: PictureStore.Form = .prepared, threads: Int = 1) throws -> PictureStore {
+        try PictureStore(items, preparer: preparer, form: form, pool: WorkerPool(workers: threads)) { _ in }
     }
 
     private func values(_ examples: some Examples, _ example: Int, epoch: Int = 0) -> [Float] {
@@ -58,7 +58,7 @@ import VisionTransformers
 
     @Test func threadsChangeNothing() throws {
         let augmentation = Augmentation(crops: true, flips: true)
-        let kept = PictureStore.Kept.forCrops(augmentation, bytesPerPicture: 30_000)
+        let kept = PictureStore.Form.forCrops(augmentation, bytesPerPicture: 30_000)
         let (one, three) = (try store(kept), try store(kept, threads: 3))
         #expect(one.pictures == three.pictures && one.fingerprint == three.fingerprint)
     }

@@ -167,14 +167,14 @@ func step(
         let logits: [Float] = [0.5, -1.25, 2, 0.25]
         var gradient = [Float](repeating: 0, count: 4)
         var unused = gradient
-        _ = loss.evaluate(logits, classes: 4, own: 1, weight: 0.5, gradient: &gradient)
+        _ = loss.evaluate(logits, classes: 4, target: 1, weight: 0.5, gradient: &gradient)
         for index in 0..<4 {
             var (above, below) = (logits, logits)
             above[index] += 0x1p-8
             below[index] -= 0x1p-8
             let difference =
-                loss.evaluate(above, classes: 4, own: 1, weight: 1, gradient: &unused)
-                - loss.evaluate(below, classes: 4, own: 1, weight: 1, gradient: &unused)
+                loss.evaluate(above, classes: 4, target: 1, weight: 1, gradient: &unused)
+                - loss.evaluate(below, classes: 4, target: 1, weight: 1, gradient: &unused)
             #expect(abs(Double(gradient[index]) - 0.5 * difference / 0x1p-7) < 1e-5)
         }
     }
@@ -183,7 +183,7 @@ func step(
         let logits: [Float] = [1, 2, 3]
         var gradient = [Float](repeating: 0, count: 3)
         let loss = try CrossEntropy(labelSmoothing: 0.3)
-            .evaluate(logits, classes: 3, own: 1, weight: 1, gradient: &gradient)
+            .evaluate(logits, classes: 3, target: 1, weight: 1, gradient: &gradient)
         // -log softmax = 2.407606, 1.407606, 0.407606; targets 0.1, 0.8, 0.1.
         #expect(abs(loss - (0.2407606 + 1.1260848 + 0.0407606)) < 1e-5)
     }

@@ -3,26 +3,28 @@ import Tensors
 
 /// Two models on the images of one task.
 package struct TaskComparison: Sendable {
-    /// The images and classes, which are the same for both.
+    /// The images and classes, which both models share.
     package let task: EvaluationTask
-    /// What the first and the second answered.
+    /// The predictions of the first and of the second model.
     package let answers: [TaskPredictions]
-    /// The metrics of each, over the images that both answered; nil when there are none.
+    /// The metrics of each model over the images that both labelled; nil when there are none.
     package let metrics: [TaskMetrics?]
-    /// How many images both answered.
+    /// The number of images that both labelled.
     package let images: Int
     /// Images on which both are right.
     package let bothRight: Int
     /// Images on which both are wrong.
     package let bothWrong: Int
-    /// Images on which they gave different classes.
+    /// Images for which they predict different classes.
     package let disagreements: Int
     /// Whether they are right equally often.
     package let test: McNemar
 
-    /// Compares the answers of two models.
+    /// Compares the predictions of two models.
     ///
-    /// - Parameter answers: those of the first and of the second, to the items of the task.
+    /// - Parameters:
+    ///   - first: the predictions of the first model for the items of the task.
+    ///   - second: the predictions of the second model.
     package init(
         _ task: EvaluationTask, _ first: TaskPredictions, _ second: TaskPredictions,
         bootstrap: BootstrapOptions = BootstrapOptions()
@@ -52,12 +54,12 @@ package struct TaskComparison: Sendable {
         test = McNemar(onlyFirst: onlyFirst, onlySecond: onlySecond)
     }
 
-    /// The difference in accuracy, the second's minus the first's.
+    /// The accuracy of the second minus that of the first.
     package var gain: Estimate? {
         McNemar(onlyFirst: test.onlySecond, onlySecond: test.onlyFirst).difference(of: images)
     }
 
-    /// The places of the images on which the two gave different classes.
+    /// The indices of the images for which the two predict different classes.
     package var differing: [Int] {
         task.items.indices.filter {
             guard let a = answers[0].answers[$0], let b = answers[1].answers[$0] else { return false }
@@ -66,23 +68,22 @@ package struct TaskComparison: Sendable {
     }
 }
 
-/// Two models on the same images: what a report of `--compare` says.
+/// Two models on the same images: the content of a comparison report.
 package struct Comparison: Sendable {
-    /// The tasks in the order in which they were asked for.
+    /// The tasks in the requested order.
     package let tasks: [TaskComparison]
     /// The names of the two models.
     package let names: [String]
-    /// What each is: paths, hashes, recipe.
+    /// A description of each model: paths, hashes, recipe.
     package let models: [JSON]
     /// How the intervals of means were computed.
     package let bootstrap: BootstrapOptions
     /// The command's version.
     package let version: String
 
-    /// What `metrics.json` says that it is.
+    /// The `format` value of `metrics.json`.
     package static let format = "mergevit-comparison"
 
-    /// A comparison from its parts.
     package init(
         tasks: [TaskComparison], names: [String], models: [JSON], bootstrap: BootstrapOptions, version: String
     ) {
@@ -93,7 +94,7 @@ package struct Comparison: Sendable {
         self.version = version
     }
 
-    /// How many images one of the two could not answer.
+    /// The number of images that at least one of the two could not label.
     package var failures: Int { tasks.reduce(0) { $0 + $1.task.items.count - $1.images } }
 
     /// `metrics.json`.
@@ -111,7 +112,7 @@ package struct Comparison: Sendable {
         ])
     }
 
-    /// `disagreements.csv`: a row for each image to which the two gave different classes.
+    /// `disagreements.csv`: one row for each image for which the two predict different classes.
     package var disagreements: [UInt8] {
         var rows = TextRows(
             ["path", "task", "true_label", "label_a", "score_a", "label_b", "score_b", "right"])
@@ -137,7 +138,7 @@ package struct Comparison: Sendable {
         return rows.bytes
     }
 
-    /// `metrics.csv`: `task,metric,a,b`, a row a number.
+    /// `metrics.csv`: `task,metric,a,b`, one row per number.
     package var csv: [UInt8] {
         var rows = TextRows(["task", "metric", "a", "b"])
         func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }

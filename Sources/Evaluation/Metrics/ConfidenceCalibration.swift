@@ -1,22 +1,22 @@
-/// How well confidence tells how often a model is right: answers by their confidence, in bins of equal width.
+/// Calibration of confidence: how well a model's confidence matches its accuracy, in bins of equal width.
 ///
 /// Bin i of m holds confidences in (i/m, (i+1)/m], the first one 0 too. Guo et al., On Calibration of Modern Neural
 /// Networks, ICML 2017 (arXiv 1706.04599).
 package struct ConfidenceCalibration: Sendable, Equatable {
-    /// The answers of one bin.
+    /// The predictions in one bin.
     package struct Bin: Sendable, Equatable {
-        /// How many there are.
+        /// The number of predictions.
         package internal(set) var count = 0
-        /// How many of them are right.
+        /// The number of correct predictions.
         package internal(set) var hits = 0
         /// The sum of their confidences.
         var confidences = 0.0
 
-        /// Their mean confidence; nil in an empty bin.
+        /// The mean confidence; nil for an empty bin.
         package var confidence: Double? { count == 0 ? nil : confidences / Double(count) }
-        /// The share of them that is right; nil in an empty bin.
+        /// The share that is correct; nil for an empty bin.
         package var accuracy: Double? { count == 0 ? nil : Double(hits) / Double(count) }
-        /// How far the two are apart; 0 in an empty bin.
+        /// |accuracy − confidence|; 0 for an empty bin.
         package var gap: Double { count == 0 ? 0 : abs(Double(hits) - confidences) / Double(count) }
     }
 
@@ -26,17 +26,18 @@ package struct ConfidenceCalibration: Sendable, Equatable {
     /// The bins from confidence 0 to 1.
     package private(set) var bins: [Bin]
 
-    /// So many empty bins, at least one.
+    /// Empty bins; at least one.
     package init(bins count: Int = ConfidenceCalibration.defaultBins) {
         bins = Array(repeating: Bin(), count: max(1, count))
     }
 
-    /// The bins of some answers; those without a confidence are left out.
+    /// Bins some predictions. Those without a confidence are left out.
     package init(_ answers: some Sequence<Prediction>, bins count: Int = ConfidenceCalibration.defaultBins) {
         self.init(bins: count)
         for answer in answers { add(answer) }
     }
 
+    /// Adds a prediction, unless it has no confidence.
     package mutating func add(_ answer: Prediction) {
         guard let confidence = answer.confidence else { return }
         let place = bin(of: confidence)
@@ -60,16 +61,16 @@ package struct ConfidenceCalibration: Sendable, Equatable {
         Double(bin) / Double(bins.count)...Double(bin + 1) / Double(bins.count)
     }
 
-    /// How many answers there are.
+    /// The number of predictions in all bins.
     package var count: Int { bins.reduce(0) { $0 + $1.count } }
 
     /// The expected calibration error: the mean of |accuracy − confidence| over the bins, weighted by their counts; nil
-    /// without answers.
+    /// without predictions.
     package var expectedError: Double? {
         let count = count
         return count == 0 ? nil : bins.reduce(0) { $0 + $1.gap * Double($1.count) } / Double(count)
     }
 
-    /// The largest |accuracy − confidence| of a bin; nil without answers.
+    /// The largest |accuracy − confidence| of a bin; nil without predictions.
     package var maximumError: Double? { count == 0 ? nil : bins.map(\.gap).max() }
 }

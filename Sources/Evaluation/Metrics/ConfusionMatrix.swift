@@ -1,24 +1,24 @@
-/// How many images of each true class (row) were given each class (column).
+/// The number of images by true class (row) and predicted class (column).
 package struct ConfusionMatrix: Sendable, Equatable {
-    /// How many classes there are.
+    /// The number of classes.
     package let classes: Int
     /// The counts in row-major order, `classes * classes`.
     package private(set) var counts: [Int]
 
-    /// The matrix of some answers.
+    /// Counts some predictions.
     package init(classes: Int, answers: some Sequence<Prediction>) {
         self.classes = classes
         counts = Array(repeating: 0, count: classes * classes)
         for answer in answers { counts[answer.truth * classes + answer.predicted] += 1 }
     }
 
-    /// How many images of the class `truth` were given the class `predicted`.
+    /// The number of images of class `truth` for which class `predicted` is predicted.
     package subscript(truth: Int, predicted: Int) -> Int { counts[truth * classes + predicted] }
 
     /// The row of a true class.
     package func row(_ truth: Int) -> ArraySlice<Int> { counts[truth * classes..<(truth + 1) * classes] }
 
-    /// The pairs of classes that were taken for each other most: off the diagonal, by count, then by place.
+    /// The most frequent confusions: cells off the diagonal, by descending count, then by index.
     package func confusions(limit: Int) -> [(truth: Int, predicted: Int, count: Int)] {
         var found: [(truth: Int, predicted: Int, count: Int)] = []
         for truth in 0..<classes {
@@ -31,13 +31,13 @@ package struct ConfusionMatrix: Sendable, Equatable {
     }
 }
 
-/// What classification counts for each class: the margins and the diagonal of the confusion matrix.
+/// Counts by class: the margins and the diagonal of the confusion matrix.
 struct ClassCounts: Equatable {
     /// Images of the class.
     var support: [Int]
-    /// Images that were given the class.
+    /// Images for which the class is predicted.
     var predicted: [Int]
-    /// Images of the class that were given it.
+    /// Images of the class for which it is predicted.
     var hits: [Int]
 
     init(classes: Int) {
@@ -78,22 +78,21 @@ struct ClassCounts: Equatable {
     var balancedAccuracy: Double? { macro { Double(hits[$0]) / Double(support[$0]) } }
 }
 
-/// How well one class, or one of several labels, was found.
+/// The metrics of one class, or of one label where images show several.
 package struct ClassMetrics: Sendable, Equatable {
-    /// Images of the class, or that show the label.
+    /// Images that show it.
     package let support: Int
-    /// Images that were given it.
+    /// Images for which it is predicted.
     package let predicted: Int
-    /// Images of it that were given it.
+    /// Images that show it and for which it is predicted.
     package let hits: Int
-    /// hits / predicted with Wilson's interval; nil when it was never given.
+    /// hits / predicted with Wilson's interval; nil when it is never predicted.
     package let precision: Estimate?
     /// hits / support with Wilson's interval; nil when it has no images.
     package let recall: Estimate?
     /// The harmonic mean of the two, 2·hits / (support + predicted); nil when both counts are 0.
     package let f1: Double?
-    /// How well a label's scores put the images that show it first; nil when there are none, or no scores, and for
-    /// classes.
+    /// The average precision of a label; nil for classes, without scores, and when no image shows the label.
     package let averagePrecision: Double?
 
     init(_ counts: ClassCounts, _ index: Int, averagePrecision: Double? = nil) {

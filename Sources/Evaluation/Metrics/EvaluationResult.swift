@@ -1,23 +1,22 @@
 package import Files
 import Tensors
 
-/// What was measured, of which model, and how: all that a report says.
+/// The result of an evaluation: the metrics of every task, and which model was measured how.
 package struct EvaluationResult: Sendable {
-    /// The tasks in the order in which they were asked for.
+    /// The tasks in the requested order.
     package let tasks: [TaskEvaluation]
     /// How the intervals of means were computed.
     package let bootstrap: BootstrapOptions
     /// The command's version.
     package let version: String
-    /// What answered: paths, hashes, recipe.
+    /// A description of the model: paths, hashes, recipe.
     package let model: JSON
 
     /// The version of the format of `metrics.json`.
     package static let formatVersion = 1
-    /// What `metrics.json` says that it is.
+    /// The `format` value of `metrics.json`.
     package static let format = "mergevit-evaluation"
 
-    /// An evaluation from its parts.
     package init(tasks: [TaskEvaluation], bootstrap: BootstrapOptions, version: String, model: JSON) {
         self.tasks = tasks
         self.bootstrap = bootstrap
@@ -25,10 +24,10 @@ package struct EvaluationResult: Sendable {
         self.model = model
     }
 
-    /// How many images have no answer.
+    /// The number of images without a prediction.
     package var failures: Int { tasks.reduce(0) { $0 + $1.answers.failures.count } }
 
-    /// The mean accuracy of the tasks that have one, each counting the same; nil without any.
+    /// The mean top-1 accuracy of the tasks that have one, with equal weights; nil without any.
     package var meanAccuracy: Double? {
         let values = tasks.compactMap { $0.metrics?.top1.value }
         return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
@@ -36,7 +35,7 @@ package struct EvaluationResult: Sendable {
 }
 
 extension EvaluationResult {
-    /// `metrics.json`. It tells nothing of when and how fast it was made: the same images and model give the same bytes.
+    /// `metrics.json`. It holds no times, so the same images and model give the same bytes.
     package var json: JSON {
         .object([
             "format": .string(Self.format), "format_version": .int(Self.formatVersion), "version": .string(version),
@@ -53,8 +52,8 @@ extension EvaluationResult {
 }
 
 extension EvaluationResult {
-    /// `metrics.csv`: `task,class,metric,value,low,high`, a row a number. `class` is empty for what is about the whole
-    /// task, and the output's name where images show values; cells of what is not known are empty.
+    /// `metrics.csv`: `task,class,metric,value,low,high`, one row per number. `class` is empty in rows about the whole
+    /// task, and the output's name where images show values. Unknown values are empty cells.
     package var csv: [UInt8] {
         var rows = TextRows(["task", "class", "metric", "value", "low", "high"])
         for evaluated in tasks {
@@ -97,18 +96,18 @@ extension EvaluationResult {
     }
 }
 
-/// Rows of CSV that are made of text.
+/// CSV made of text cells.
 struct TextRows {
     private let cells = DelimitedCells(delimiter: UInt8(ascii: ","))
-    /// What is written so far.
+    /// The bytes so far.
     private(set) var bytes: [UInt8] = []
 
-    /// Starts with the names of the columns.
+    /// Starts with a header row.
     init(_ columns: [String]) { append(columns) }
 
     mutating func append(_ row: [String]) { cells.appendLine(row.map { Array($0.utf8) }, to: &bytes) }
 
-    /// A path keeps its bytes.
+    /// Appends a row that begins with a path, whose bytes are kept.
     mutating func append(path: BytePath, _ rest: [String]) {
         cells.appendLine([path.bytes] + rest.map { Array($0.utf8) }, to: &bytes)
     }

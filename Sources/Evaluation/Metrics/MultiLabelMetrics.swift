@@ -1,31 +1,31 @@
-/// How well one task was answered whose images show any number of labels: pure numbers of true labels and answers.
+/// Metrics of a task whose images show any number of labels, computed from true and predicted labels.
 ///
-/// Means over classes are over those that at least one image shows.
+/// Means over classes include those that at least one image shows.
 package struct MultiLabelMetrics: Sendable, Equatable {
-    /// How many images were answered; at least one.
+    /// The number of images with a prediction; at least one.
     package let images: Int
-    /// The share of images that were given all their labels and no others, with Wilson's interval.
+    /// The share of images whose predicted labels are exactly the true ones, with Wilson's interval.
     package let exactMatch: Estimate
-    /// The mean of the average precisions, with a bootstrap interval; nil when scores are not known.
+    /// Mean average precision, with a bootstrap interval; nil when scores are unknown.
     package let meanAveragePrecision: Estimate?
     /// 2·hits / (support + predicted) of all classes together, with a bootstrap interval; nil when both are 0.
     package let microF1: Estimate?
     /// The mean F1 of the classes, with a bootstrap interval; nil when no image shows a label.
     package let macroF1: Estimate?
-    /// hits / predicted of all classes together, with a bootstrap interval; nil when no label was given.
+    /// hits / predicted of all classes together, with a bootstrap interval; nil when no label is predicted.
     package let microPrecision: Estimate?
     /// hits / support of all classes together, with a bootstrap interval; nil when no image shows a label.
     package let microRecall: Estimate?
     /// By class, in the head's order.
     package let perClass: [ClassMetrics]
 
-    /// Measures the answers of a task.
+    /// Computes a task's metrics.
     ///
     /// - Parameters:
-    ///   - task: the task's name, from which its bootstrap samples are drawn.
-    ///   - classes: how many classes the head has.
-    ///   - answers: what was answered; with scores of all classes in every one, or in none.
-    /// - Returns: nil when there are no answers.
+    ///   - task: the task's name, which seeds its bootstrap samples.
+    ///   - classes: the number of classes of the head.
+    ///   - answers: the predictions; all of them have scores of all classes, or none has.
+    /// - Returns: nil without predictions.
     package init?(
         task: String, classes: Int, answers: [LabelPrediction], bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
@@ -49,13 +49,13 @@ package struct MultiLabelMetrics: Sendable, Equatable {
     }
 }
 
-/// What the means are computed from: of all answers, and of each sample that the bootstrap draws.
+/// The counts behind the means, of all predictions or of one bootstrap sample.
 private struct LabelSums {
     let answers: [LabelPrediction]
-    /// One per class; none when scores are not known.
+    /// One per class; empty when scores are unknown.
     let rankings: [AveragePrecision]
     private(set) var counts: ClassCounts
-    /// How often the sample holds each image.
+    /// How often each image occurs in the sample.
     private var images: [Int]
 
     init(classes: Int, _ answers: [LabelPrediction]) {
@@ -104,7 +104,7 @@ private struct LabelSums {
 }
 
 extension ClassCounts {
-    /// Counts the labels of an image that a sample holds several times.
+    /// Counts the labels of an image that occurs several times in a sample.
     fileprivate mutating func add(_ answer: LabelPrediction, times: Int) {
         for label in answer.truth { support[label] += times }
         for label in answer.predicted {
@@ -114,24 +114,24 @@ extension ClassCounts {
     }
 }
 
-/// Average precision: how well scores put the images that show a class before those that do not.
+/// Average precision: how well scores rank the images that show a class above those that do not.
 ///
 /// AP = Σ (R_n − R_{n−1})·P_n over the thresholds n from the highest score to the lowest, with the precision P_n and
-/// the recall R_n of all images at or above the threshold: no interpolation, and images of equal score count together,
-/// as scikit-learn's `average_precision_score` has it.
+/// the recall R_n of all images at or above the threshold. There is no interpolation, and images of equal score count
+/// together, as in scikit-learn's `average_precision_score`.
 struct AveragePrecision {
-    /// The images by falling score.
+    /// The images by descending score.
     private let order: [Int32]
-    /// Whether each shows the class, in that order.
+    /// Whether each image shows the class, in the same order.
     private let isPositive: [Bool]
-    /// Whether each is the last of those with its score, in that order.
+    /// Whether each image is the last one with its score, in the same order.
     private let endsGroup: [Bool]
 
     /// Sorts the images of one class.
     ///
     /// - Parameters:
     ///   - scores: one per image, finite.
-    ///   - isPositive: whether each image shows the class; as many as there are scores.
+    ///   - isPositive: whether each image shows the class; one per score.
     init(scores: [Double], isPositive: [Bool]) {
         let places = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
         order = places.map(Int32.init)
@@ -142,9 +142,9 @@ struct AveragePrecision {
     /// The average precision; nil when no image shows the class.
     var value: Double? { value { _ in 1 } }
 
-    /// The average precision of a sample of the images; nil when no image of it shows the class.
+    /// The average precision of a sample of the images; nil when no image in it shows the class.
     ///
-    /// - Parameter count: how often the sample holds each image.
+    /// - Parameter count: how often an image occurs in the sample.
     func value(_ count: (Int) -> Int) -> Double? {
         var (sum, seen, found, credited) = (0.0, 0, 0, 0)
         for place in order.indices {
@@ -159,7 +159,7 @@ struct AveragePrecision {
     }
 }
 
-/// The mean average precision of some images: the mean over the classes that at least one image shows.
+/// Mean average precision (mAP): the mean of the average precisions of the classes that at least one image shows.
 ///
 /// - Parameters:
 ///   - scores: a row per image of a finite score per class.

@@ -1,6 +1,6 @@
-/// How well the values of one task were predicted: pure numbers of true and predicted values.
+/// Metrics of a regression task, computed from true and predicted values.
 package struct RegressionMetrics: Sendable, Equatable {
-    /// How well some outputs were predicted, with bootstrap intervals.
+    /// The errors of one output, or their means over the outputs, with bootstrap intervals.
     package struct Errors: Sendable, Equatable {
         /// The mean absolute error.
         package let mae: Estimate
@@ -10,20 +10,20 @@ package struct RegressionMetrics: Sendable, Equatable {
         package let r2: Estimate?
     }
 
-    /// How many images were answered; at least one.
+    /// The number of images with a prediction; at least one.
     package let images: Int
-    /// The means over the outputs, each of which counts the same.
+    /// The means over the outputs, with equal weights.
     package let mean: Errors
     /// By output, in the head's order.
     package let perOutput: [Errors]
 
-    /// Measures the answers of a task.
+    /// Computes a task's metrics.
     ///
     /// - Parameters:
-    ///   - task: the task's name, from which its bootstrap samples are drawn.
-    ///   - outputs: how many the head has.
-    ///   - answers: what was answered; finite.
-    /// - Returns: nil when there are no answers or no outputs.
+    ///   - task: the task's name, which seeds its bootstrap samples.
+    ///   - outputs: the number of outputs of the head.
+    ///   - answers: the predictions; finite.
+    /// - Returns: nil without predictions or outputs.
     package init?(
         task: String, outputs: Int, answers: [ValuePrediction], bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
@@ -54,7 +54,7 @@ package struct RegressionMetrics: Sendable, Equatable {
         (images, mean, perOutput) = (answers.count, errors[0], Array(errors.dropFirst()))
     }
 
-    /// MAE, RMSE and R²: the means over the outputs, then those of each output. The mean R² is not known if one is not.
+    /// MAE, RMSE and R²: the means over the outputs, then those of each output. The mean R² is nil if one of them is.
     private static func numbers(_ answers: [ValuePrediction], _ outputs: Int) -> [[Double?]] {
         let count = Double(answers.count)
         let each = (0..<outputs).map { output -> [Double?] in

@@ -2,28 +2,27 @@ package import Files
 import Tensors
 import VisionTransformers
 
-/// One task's images, answers and metrics.
+/// One task's images, predictions and metrics.
 package struct TaskEvaluation: Sendable {
     /// The images and classes.
     package let task: EvaluationTask
-    /// What was answered.
+    /// The predictions.
     package let answers: TaskPredictions
-    /// How well; nil when not one image was answered.
+    /// The metrics; nil when there is no prediction.
     package let result: Result?
-    /// The least accuracy that is asked for, or where images show labels the least mean average precision; nil for
-    /// none.
+    /// The required accuracy, or where images show several labels the required mean average precision; nil for none.
     package let minimum: Double?
 
-    /// How well a task was answered.
+    /// The metrics by what images show.
     package enum Result: Sendable, Equatable {
         case classes(TaskMetrics)
         case labels(MultiLabelMetrics)
         case values(RegressionMetrics)
     }
 
-    /// Measures the answers of a task.
+    /// Computes a task's metrics.
     ///
-    /// - Parameter minimum: the least accuracy that is asked for, or where images show labels the least mean average
+    /// - Parameter minimum: the required accuracy, or where images show several labels the required mean average
     ///   precision.
     package init(
         _ task: EvaluationTask, _ answers: TaskPredictions, minimum: Double? = nil,
@@ -51,10 +50,10 @@ package struct TaskEvaluation: Sendable {
             }
     }
 
-    /// How well, where images show a class.
+    /// The metrics where each image shows one class, else nil.
     package var metrics: TaskMetrics? { if case .classes(let metrics) = result { metrics } else { nil } }
 
-    /// How many images were answered.
+    /// The number of images with a prediction.
     package var images: Int {
         switch result {
         case nil: 0
@@ -64,7 +63,7 @@ package struct TaskEvaluation: Sendable {
         }
     }
 
-    /// What a minimum is compared with: the accuracy or the mean average precision; nil when it is not known.
+    /// The number that `minimum` applies to: accuracy or mean average precision; nil when unknown.
     package var score: Double? {
         switch result {
         case .classes(let metrics): metrics.top1.value
@@ -73,12 +72,12 @@ package struct TaskEvaluation: Sendable {
         }
     }
 
-    /// Whether the accuracy or mean average precision is at least what is asked for.
+    /// Whether `score` reaches `minimum`; true without a minimum.
     package var isGoodEnough: Bool { minimum.map { (score ?? 0) >= $0 } ?? true }
 }
 
 extension TaskEvaluation {
-    /// The metrics of the task as a whole, by name, in the order in which they are written.
+    /// The metrics of the whole task by name, in the order of the output files.
     package var estimates: [(name: String, estimate: Estimate?)] {
         switch task.truths {
         case .classes:
@@ -156,6 +155,7 @@ extension TaskEvaluation {
 }
 
 extension Estimate {
+    /// `value`, `low` and `high`, as `metrics.json` holds them.
     package var json: JSON {
         .object([
             "value": .double(value), "low": interval.map { .double($0.low) } ?? .null,
@@ -178,7 +178,7 @@ extension ClassMetrics {
 }
 
 extension RegressionMetrics.Errors {
-    /// The errors by name, in the order in which they are written.
+    /// The errors by name, in the order of the output files.
     package var estimates: [(name: String, estimate: Estimate?)] { [("mae", mae), ("rmse", rmse), ("r2", r2)] }
 }
 

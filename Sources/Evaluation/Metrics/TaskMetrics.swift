@@ -1,42 +1,42 @@
 import Files
 import Tensors
 
-/// How well one task was answered: pure numbers of true classes and answers.
+/// Metrics of a classification task, computed from true and predicted classes.
 ///
-/// Means over classes are over those that have images; a class without any has neither recall nor F1 to count.
+/// Means over classes include those that have images: without any, recall and F1 are undefined.
 package struct TaskMetrics: Sendable, Equatable {
-    /// How many images were answered; at least one.
+    /// The number of images with a prediction; at least one.
     package let images: Int
-    /// The share of images whose best answer is right, with Wilson's interval.
+    /// The share of images whose highest-scored class is correct, with Wilson's interval.
     package let top1: Estimate
-    /// The share of images with the true class among the five best answers; nil when fewer are known. With five classes
-    /// or fewer it is 1 whatever the model.
+    /// The share of images with the true class among the five highest-scored; nil when fewer are known. It is 1 for any
+    /// model with five classes or fewer.
     package let top5: Estimate?
     /// The mean F1 of the classes, with a bootstrap interval.
     package let macroF1: Estimate
     /// The mean recall of the classes, with a bootstrap interval.
     package let balancedAccuracy: Estimate
-    /// The expected calibration error, with a bootstrap interval; nil when confidences are not known.
+    /// The expected calibration error, with a bootstrap interval; nil when confidences are unknown.
     package let calibrationError: Estimate?
-    /// The mean negative logarithm of the true class's probability in nats, with a bootstrap interval; nil when the
-    /// probabilities of all classes are not known.
+    /// The mean negative log probability of the true class, in nats, with a bootstrap interval; nil when the
+    /// probabilities of all classes are unknown.
     package let logLoss: Estimate?
     /// By class, in the head's order.
     package let perClass: [ClassMetrics]
-    /// True classes by answers.
+    /// True by predicted classes.
     package let confusion: ConfusionMatrix
-    /// The answers by confidence.
+    /// The predictions by confidence.
     package let calibration: ConfidenceCalibration
 
-    /// Measures the answers of a task.
+    /// Computes a task's metrics.
     ///
     /// - Parameters:
-    ///   - task: the task's name, from which its bootstrap samples are drawn.
-    ///   - classes: how many classes the head has.
-    ///   - answers: what was answered.
-    ///   - ranksKnown: how many of the best answers are known for each image.
+    ///   - task: the task's name, which seeds its bootstrap samples.
+    ///   - classes: the number of classes of the head.
+    ///   - answers: the predictions.
+    ///   - ranksKnown: the number of best classes known for each image.
     ///   - bins: the number of calibration bins.
-    /// - Returns: nil when there are no answers.
+    /// - Returns: nil without predictions.
     package init?(
         task: String, classes: Int, answers: [Prediction], ranksKnown: Int = .max,
         bins: Int = ConfidenceCalibration.defaultBins, bootstrap: BootstrapOptions = BootstrapOptions()
@@ -63,7 +63,7 @@ package struct TaskMetrics: Sendable, Equatable {
     }
 }
 
-/// What the means of a sample are computed from: of all answers, and of each sample that the bootstrap draws.
+/// The sums behind the means, of all predictions or of one bootstrap sample.
 private struct MetricSums {
     var counts: ClassCounts
     var calibration: ConfidenceCalibration

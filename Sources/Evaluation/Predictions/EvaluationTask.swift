@@ -2,27 +2,26 @@ package import Datasets
 package import Files
 package import VisionTransformers
 
-/// The images that one task is evaluated on, with what they show: a class, any number of labels, or values.
+/// The labelled images that one task is evaluated on: each shows a class, any number of labels, or values.
 ///
-/// Classes are matched by name. A class of the data that the head does not have cannot be answered: its images are
-/// counted and left out; where images show several labels, it is only the label that is left out. A class of the head
-/// without images is allowed.
+/// Classes are matched by name. Images of a class that the head does not have are counted and left out; where images
+/// show several labels, only the label is left out. A class of the head may have no images.
 package struct EvaluationTask: Sendable, Equatable {
     /// One image.
     package struct Item: Sendable, Equatable {
         /// The image's file.
         package let path: BytePath
-        /// What it shows: the place of its class in the head, or of its labels or values in `truths`.
+        /// The index of its class in the head, or of its labels or values in `truths`.
         package let truth: Int
     }
 
-    /// What images show.
+    /// What the images show.
     package enum Truths: Sendable, Equatable {
         /// One class each.
         case classes
-        /// Any number of labels each: the different sets of them, by ascending places in the head.
+        /// Any number of labels each: the distinct sets of labels, as ascending indices in the head.
         case labels([[Int]])
-        /// A value for each output: the values of each image.
+        /// A value per output: the values of each image.
         case values([[Double]])
     }
 
@@ -38,7 +37,7 @@ package struct EvaluationTask: Sendable, Equatable {
     package let name: String
     /// The head's class names, in the order of its logits; the names of its outputs where images show values.
     package let classes: [String]
-    /// What images show.
+    /// What the images show.
     package let truths: Truths
     /// The folder or table that names the images.
     package let source: BytePath
@@ -49,7 +48,7 @@ package struct EvaluationTask: Sendable, Equatable {
 
     /// Matches labelled images with a head's classes.
     ///
-    /// - Throws: `FileError` when not one class is the head's.
+    /// - Throws: `FileError` when the head has none of the classes.
     package init(name: String, classes: [String], images: LabelledImages) throws(FileError) {
         let places = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let own = images.classes.map { places[$0] }
@@ -77,7 +76,7 @@ package struct EvaluationTask: Sendable, Equatable {
 
     /// Matches images of any number of labels with a head's classes.
     ///
-    /// - Throws: `FileError` when not one label is the head's.
+    /// - Throws: `FileError` when the head has none of the labels.
     package init(name: String, classes: [String], images: MultiLabelImages) throws(FileError) {
         let counts = images.counts
         let unknown = images.classes.indices.filter { !classes.contains(images.classes[$0]) }
@@ -96,7 +95,7 @@ package struct EvaluationTask: Sendable, Equatable {
         self.unknown = unknown.map { UnknownClass(name: images.classes[$0], images: counts[$0]) }
     }
 
-    /// Images with a value for each output of a head.
+    /// Images with a value for each of a head's outputs.
     package init(name: String, images: ImageValues) {
         self.name = name
         classes = images.outputs
@@ -106,7 +105,7 @@ package struct EvaluationTask: Sendable, Equatable {
         unknown = []
     }
 
-    /// The activation of the heads that such images are for.
+    /// The activation of a head for such images.
     package var activation: HeadActivation {
         switch truths {
         case .classes: .softmax
@@ -128,10 +127,10 @@ package struct EvaluationTask: Sendable, Equatable {
         return classes.indices.filter { !isShown[$0] }.map { classes[$0] }
     }
 
-    /// How many images are left out because they are of unknown classes.
+    /// The number of images left out because the head does not have their class.
     package var unknownImages: Int { truths == .classes ? unknown.reduce(0) { $0 + $1.images } : 0 }
 
-    /// What an image shows, as one text.
+    /// The class, labels or values that an image shows, as text.
     package func shown(by item: Item) -> String {
         switch truths {
         case .classes: classes[item.truth]

@@ -2,23 +2,22 @@ package import Files
 import Glibc
 import Tensors
 
-/// What a model answered for an image of a known class, as far as the metrics need it.
+/// A model's prediction for an image that shows one class, as far as metrics need it.
 package struct Prediction: Sendable, Equatable {
     /// The class that the image shows.
     package let truth: Int
     /// The class of the highest score; of equal ones the first.
     package let predicted: Int
-    /// The place of the true class among the answers, 1 for the best; nil when it is beyond those that are known.
+    /// The rank of the true class, 1 for the highest score; nil when it is beyond the known ranks.
     package let rank: Int?
-    /// The probability of the predicted class; nil when it is not known.
+    /// The probability of the predicted class; nil when unknown.
     package let confidence: Double?
-    /// The negative logarithm of the true class's probability, in nats; nil when it is not known.
+    /// The negative logarithm of the true class's probability, in nats; nil when unknown.
     package let logLoss: Double?
 
-    /// Whether the answer is right.
+    /// Whether the predicted class is the true one.
     package var isRight: Bool { predicted == truth }
 
-    /// An answer from its parts.
     package init(truth: Int, predicted: Int, rank: Int?, confidence: Double?, logLoss: Double?) {
         self.truth = truth
         self.predicted = predicted
@@ -27,9 +26,9 @@ package struct Prediction: Sendable, Equatable {
         self.logLoss = logLoss
     }
 
-    /// The answer that logits give: probabilities are their softmax, in double precision.
+    /// The prediction of some logits, with the softmax computed in double precision.
     ///
-    /// - Returns: nil when there are none, one is not finite, or `truth` is not the place of one.
+    /// - Returns: nil when a logit is not finite or `truth` is not an index of one.
     package init?(truth: Int, logits: some Collection<Float>) {
         let values = logits.map(Double.init)
         guard values.indices.contains(truth), values.allSatisfy(\.isFinite) else { return nil }
@@ -39,12 +38,12 @@ package struct Prediction: Sendable, Equatable {
             confidence: sum.largestProbability, logLoss: sum.logLoss(values[truth]))
     }
 
-    /// Probabilities that were written with six decimals are half of the last one at the least.
+    /// Probabilities read from six decimals are at least half of the last decimal.
     static let minimumProbability = 0.5e-6
 
-    /// The answer that probabilities of all classes give.
+    /// The prediction of the probabilities of all classes.
     ///
-    /// - Returns: nil when there are none, one is not a number, or `truth` is not the place of one.
+    /// - Returns: nil when a probability is not finite or `truth` is not an index of one.
     package init?(truth: Int, probabilities: [Double]) {
         guard probabilities.indices.contains(truth), probabilities.allSatisfy(\.isFinite) else { return nil }
         let best = Logits.argmax(probabilities) ?? 0
@@ -61,70 +60,67 @@ package struct Prediction: Sendable, Equatable {
     }
 }
 
-/// What a model with independent labels answered for one image.
+/// The prediction of a head with a sigmoid, whose labels are independent, for one image.
 package struct LabelPrediction: Sendable, Equatable {
-    /// The labels that the image shows, by their places in the head, ascending.
+    /// The labels that the image shows, as ascending indices in the head.
     package let truth: [Int]
-    /// The labels that it was given, in the same way.
+    /// The predicted labels, likewise.
     package let predicted: [Int]
-    /// The probability of every label; empty when they are not known.
+    /// The probability of every label; empty when unknown.
     package let scores: [Double]
 
-    /// An answer from its parts.
     package init(truth: [Int], predicted: [Int], scores: [Double]) {
         (self.truth, self.predicted, self.scores) = (truth, predicted, scores)
     }
 
-    /// Whether it has all labels of the image and no others.
+    /// Whether the predicted labels are exactly the true ones.
     package var isExact: Bool { truth == predicted }
 }
 
-/// What a model without an activation answered for one image.
+/// The prediction of a head without activation for one image.
 package struct ValuePrediction: Sendable, Equatable {
     /// The true value of every output.
     package let truth: [Double]
     /// The value that each output gave.
     package let predicted: [Double]
 
-    /// An answer from its parts; as many values as there are outputs in each.
+    /// A prediction; both arrays have one value per output.
     package init(truth: [Double], predicted: [Double]) { (self.truth, self.predicted) = (truth, predicted) }
 }
 
-/// What came of the images of a task.
+/// The predictions for a task's images.
 package struct TaskPredictions: Sendable, Equatable {
-    /// An image without an answer.
+    /// An image without a prediction.
     package struct Failure: Sendable, Equatable {
         /// The image's file.
         package let path: BytePath
-        /// Why it has none.
+        /// Why there is none.
         package let reason: String
 
-        /// A failure of one image.
         package init(path: BytePath, reason: String) { (self.path, self.reason) = (path, reason) }
     }
 
-    /// The answers in the order of the task's items; nil for an image that has none. None where images show labels or
-    /// values.
+    /// One per item of the task, nil for an image without a prediction; empty where images show labels or values.
     package var answers: [Prediction?] = []
     /// The same where images show labels.
     package var labels: [LabelPrediction?] = []
     /// The same where images show values.
     package var values: [ValuePrediction?] = []
-    /// The least probability of a label; nil where the labels were chosen before.
+    /// The minimum probability of a label; nil where the predictions already say which labels.
     package var threshold: Double?
-    /// The images without an answer, in the same order.
+    /// The images without a prediction, in the same order.
     package var failures: [Failure] = []
-    /// How many of the best answers are known for each image.
+    /// The number of best classes known for each image.
     package var ranksKnown = Int.max
-    /// What cannot be computed from these answers, and why, in sentences.
+    /// The metrics that cannot be computed, and why, one sentence each.
     package var missing: [String] = []
 
-    /// No answers yet, for so many images of one class each.
+    /// No predictions yet, for `count` images of one class each.
     package init(count: Int) { answers = Array(repeating: nil, count: count) }
 
-    /// No answers yet to the images of a task.
+    /// No predictions yet for the images of a task.
     ///
-    /// - Parameter threshold: the least probability of a label, if they are still to be chosen.
+    /// - Parameter threshold: the minimum probability of a label; used where images show several.
     package init(to task: EvaluationTask, threshold: Double? = nil) {
         switch task.truths {
         case .classes: answers = Array(repeating: nil, count: task.items.count)
@@ -135,12 +131,12 @@ package struct TaskPredictions: Sendable, Equatable {
         }
     }
 
-    /// The answers that there are.
+    /// The predictions that exist.
     package var known: [Prediction] { answers.compactMap(\.self) }
 
-    /// The same answers with classes in another order.
+    /// The same predictions with the classes in another order.
     ///
-    /// - Returns: nil unless both orders hold the same classes.
+    /// - Returns: nil unless both orders have the same classes.
     package func reindexed(from classes: [String], to others: [String]) -> TaskPredictions? {
         guard classes != others else { return self }
         let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })

@@ -1,21 +1,20 @@
 import Datasets
 package import Files
 
-/// The rows of `predictions.csv`: what was answered for every image of every task, beside what it shows.
+/// The rows of `predictions.csv`: the truth and the prediction for every image of every task.
 ///
-/// `path,task,status,true_label,true_score,true_rank,label,score,label_2,score_2 ...` up to the fifth answer. Scores
-/// are probabilities. Cells that are not known are empty, and so are all from `true_score` on when there is no answer.
-/// Where an image shows labels or values, they stand in one cell, separated by `|`, and so do what was answered and its
-/// scores.
+/// `path,task,status,true_label,true_score,true_rank,label,score,label_2,score_2 ...` up to the fifth class. Scores
+/// are probabilities. Unknown values are empty cells, and so are all cells from `true_score` on without a prediction.
+/// Several labels or values, true or predicted, share one cell, separated by `|`, and so do their scores.
 package final class PredictionRows {
-    /// How many answers a row gives, the best first.
+    /// The number of classes in a row, by descending score.
     package static let answersShown = 5
 
     private let output: OutputFile
     private let cells = DelimitedCells(delimiter: UInt8(ascii: ","))
     private var bytes: [UInt8] = []
 
-    /// Rows that go to a file, which the caller commits; starts with the names of the columns.
+    /// Starts a file with the header row. The caller commits the file.
     package init(_ output: OutputFile) {
         self.output = output
         var columns = ["path", "task", "status", "true_label", "true_score", "true_rank", "label", "score"]
@@ -26,8 +25,8 @@ package final class PredictionRows {
     /// The row of an image that shows a class.
     ///
     /// - Parameters:
-    ///   - best: the best answers, best first, with their probabilities where they are known.
-    ///   - trueScore: the probability of the true class, if it is known.
+    ///   - best: the best classes, the highest score first, with their probabilities where known.
+    ///   - trueScore: the probability of the true class, if known.
     package func append(
         path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: Prediction,
         best: some Sequence<(class: Int, score: Double?)>, trueScore: Double?
@@ -59,7 +58,7 @@ package final class PredictionRows {
             answers: [(values.joined(separator: MultiLabelImages.usualSeparator), "")])
     }
 
-    /// The row of an image without an answer.
+    /// The row of an image without a prediction.
     package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, failure: String) {
         append(path, task, item, status: "error: \(failure)", answers: [])
     }
@@ -92,7 +91,7 @@ package final class PredictionRows {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Writes what is in the buffer.
+    /// Writes the buffered rows to the file.
     ///
     /// - Throws: what `OutputFile.write` throws.
     package func flush() throws(OutputError) {

@@ -1,19 +1,19 @@
 package import Datasets
 package import Files
 
-/// Answers that `label` wrote earlier, to be measured without a model.
+/// Predictions that `label` wrote earlier, which are evaluated without a model.
 ///
-/// How much can be measured depends on what was written: `--all-scores` has all, the best answer's probability is enough for
-/// calibration, labels alone give accuracy and F1.
+/// The available metrics depend on the columns: all scores allow every metric, the best class's probability allows
+/// calibration, labels alone allow accuracy and F1.
 package struct PredictionsFile {
     private let table: PredictionsTable
     private let folder: BytePath
 
     /// Reads a CSV or TSV, wide or long.
     ///
-    /// - Parameter reading: how the tasks' answers are to be read.
-    /// - Throws: `FileError` naming the line where it is not what `label` writes, or a task's columns
-    ///   are not those of its activation.
+    /// - Parameter reading: the activations of the tasks, and which tasks to read.
+    /// - Throws: `FileError` naming the line that `label` does not write, or the task whose columns do not fit its
+    ///   activation.
     package init(_ path: BytePath, reading: PredictionsReading = PredictionsReading()) throws {
         folder = try BytePath.currentFolder()
         table = try PredictionsTable(path, in: folder, reading: reading)
@@ -22,15 +22,15 @@ package struct PredictionsFile {
     /// The names of the tasks in it.
     package var tasks: [String] { table.tasks.map(\.name) }
 
-    /// The answers to the images of a task. Images are matched by their absolute paths, in which links are not looked at.
+    /// The predictions for the images of a task. Images are matched by absolute path; links are not resolved.
     ///
-    /// The classes are those that have scores. Without `--all-scores` the head's classes are not known; then they are those
-    /// of the data and of the answers, in byte order.
+    /// The classes are those that have scores. If not all of the head's classes have scores, they are unknown, and the
+    /// classes are those of the data and of the predictions, in byte order.
     ///
-    /// - Parameter rows: where every answer is written, if anywhere.
-    /// - Returns: the task with the classes that are known, and its answers. An image that has no row is among the failures.
-    /// - Throws: `UnknownTask`; `FileError` when a label is not among the classes, the
-    ///   scores are not those of a softmax, or not one of the images is in the file.
+    /// - Parameter rows: receives every prediction, if given.
+    /// - Returns: the task with its classes, and its predictions. An image without a row is among the failures.
+    /// - Throws: `UnknownTask`; `FileError` when a label is not among the classes, the scores are not those of a
+    ///   softmax, or the file has none of the images.
     package func answers(
         to name: String, images: LabelledImages, rows: PredictionRows? = nil
     ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
@@ -56,16 +56,16 @@ package struct PredictionsFile {
         return (task, answers)
     }
 
-    /// The answers of a head with a sigmoid to the images of a task.
+    /// The predictions of a head with a sigmoid for the images of a task.
     ///
     /// The labels are those in the file, or with a threshold those whose scores reach it.
     ///
     /// - Parameters:
-    ///   - threshold: the least probability of a label; nil to take the labels that are in the file.
-    ///   - rows: where every answer is written, if anywhere.
-    /// - Returns: the task and its answers, as for images of one class.
-    /// - Throws: `FileError` as for images of one class, and when a threshold is given but not all scores are
-    ///   known.
+    ///   - threshold: the minimum probability of a label; nil to take the labels in the file.
+    ///   - rows: receives every prediction, if given.
+    /// - Returns: the task and its predictions, as for images of one class.
+    /// - Throws: `FileError` as for images of one class, and when a threshold is given but scores are
+    ///   missing.
     package func answers(
         to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: PredictionRows? = nil
     ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
@@ -93,8 +93,7 @@ package struct PredictionsFile {
         return (task, answers)
     }
 
-    /// The names of the outputs of a head without activation; the task's name where there is one that has none in the
-    /// file.
+    /// The names of the outputs of a head without activation; the task's name where a single output has no name.
     package func outputs(of name: String) throws -> [String] {
         let given = try task(name)
         if !given.classes.isEmpty { return given.classes }
@@ -105,8 +104,8 @@ package struct PredictionsFile {
     ///
     /// - Parameters:
     ///   - images: true values of the outputs that `outputs(of:)` names.
-    ///   - rows: where every answer is written, if anywhere.
-    /// - Returns: the task and its answers, as for images of one class.
+    ///   - rows: receives every prediction, if given.
+    /// - Returns: the task and its predictions, as for images of one class.
     /// - Throws: `FileError` as for images of one class.
     package func answers(
         to name: String, images: ImageValues, rows: PredictionRows? = nil
@@ -122,7 +121,7 @@ package struct PredictionsFile {
                     path: table.path,
                     reason: "\(item.path): expected the values of \(images.outputs.joined(separator: ", "))")
             }
-            // A model's values are 32-bit floats, written such that they read back.
+            // A model's values are 32-bit floats, written so that they read back exactly.
             let answer = ValuePrediction(
                 truth: images.values[item.truth], predicted: found.map { Double(Float($0)) })
             answers.values[index] = answer
@@ -145,7 +144,7 @@ package struct PredictionsFile {
             reason: "\(item.path): the label \"\(label)\" is none of the classes that have scores")
     }
 
-    /// Refuses what is of a head with a sigmoid but is to be read as that of a softmax.
+    /// Refuses predictions of a head with a sigmoid that would be read as those of a softmax.
     private func checkSoftmax(_ task: PredictionsTable.Task, _ classes: [String]) throws {
         let separator = table.reading.separator
         let known = Set(classes + task.classes)
@@ -166,13 +165,14 @@ package struct PredictionsFile {
             path: table.path,
             reason: isJoined
                 ? "cells of \(task.name) hold several labels; say so by --activation \(task.name)=sigmoid"
-                : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent labels: "
+                : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent "
+                    + "labels: "
                     + "say so by --activation \(task.name)=sigmoid")
     }
 
-    /// Goes through the images of a task.
+    /// Visits the images of a task.
     ///
-    /// - Parameter take: takes an image's answer; gives the reason if it is none.
+    /// - Parameter take: takes an image's entry; returns the reason if it holds no prediction.
     private func collect(
         _ given: PredictionsTable.Task, _ task: EvaluationTask, _ answers: inout TaskPredictions,
         _ rows: PredictionRows?,

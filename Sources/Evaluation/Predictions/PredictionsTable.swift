@@ -2,19 +2,19 @@ import Datasets
 import Files
 package import VisionTransformers
 
-/// How a file of predictions is to be read: it does not say what its columns are.
+/// How to read a predictions file, which does not say what its columns are.
 package struct PredictionsReading: Sendable {
     private let activations: [String: HeadActivation]
     private let tasks: Set<String>?
-    /// What separates the labels of a cell.
+    /// Separates the labels of a cell.
     package let separator: String
 
-    /// How to read some tasks.
+    /// Settings for some tasks.
     ///
     /// - Parameters:
-    ///   - tasks: the tasks that are wanted; of others only the names are read. Nil for all.
-    ///   - activations: what the heads of tasks are, by name, unless a softmax.
-    ///   - separator: what separates the labels of a cell.
+    ///   - tasks: the tasks to read; of others only the names are read. Nil for all.
+    ///   - activations: the activations of heads by task; softmax for tasks that are not named.
+    ///   - separator: separates the labels of a cell.
     package init(
         tasks: [String]? = nil, activations: [String: HeadActivation] = [:],
         separator: String = MultiLabelImages.usualSeparator
@@ -22,8 +22,10 @@ package struct PredictionsReading: Sendable {
         (self.tasks, self.activations, self.separator) = (tasks.map(Set.init), activations, separator)
     }
 
+    /// Whether a task is to be read.
     package func reads(_ task: String) -> Bool { tasks?.contains(task) ?? true }
 
+    /// The activation of a task's head.
     package func activation(of task: String) -> HeadActivation { activations[task] ?? .softmax }
 
     /// Checks that a task has the columns of its activation.
@@ -50,25 +52,25 @@ package struct PredictionsReading: Sendable {
     }
 }
 
-/// What `label` wrote into a CSV or TSV, wide or long, as it stands there: see docs/csv-format.md.
+/// The content of a CSV or TSV that `label` wrote, wide or long: see docs/csv-format.md.
 struct PredictionsTable {
-    /// What one row, or the rows of one image, say of one task.
+    /// The content of one row, or of the rows of one image, for one task.
     struct Entry: Equatable {
-        /// The classes in the order of their ranks, as far as they are given; empty where the label was withheld. Of a
-        /// head with a sigmoid the labels that were given; of one without activation the outputs that are named.
+        /// The classes by rank, as far as the file has them; empty where the label was withheld. For a head with a
+        /// sigmoid, the predicted labels; for one without activation, the named outputs.
         var labels: [String] = []
-        /// The scores that stand beside them; nil where there are none.
+        /// Their scores; nil where there are none.
         var scores: [Double?] = []
         /// The scores of all classes, or the values of all outputs, in the order of their columns; empty without such
         /// columns.
         var everyScore: [Double] = []
     }
 
-    /// The answers of one task.
+    /// The predictions of one task.
     struct Task {
         /// The task's name.
         let name: String
-        /// What its head's answers are.
+        /// The activation of its head.
         let activation: HeadActivation
         /// The classes or outputs that have a column each; empty without such columns.
         let classes: [String]
@@ -78,23 +80,23 @@ struct PredictionsTable {
 
     /// The file.
     let path: BytePath
-    /// Its tasks in their order.
+    /// Its tasks in the order of the columns or rows.
     private(set) var tasks: [Task]
-    /// The images without labels, and why.
+    /// The images without predictions, and why.
     private(set) var failures: [BytePath: String] = [:]
-    /// Whether all classes may be given as ranks.
+    /// Whether the table is long: one row per image, task and rank.
     let isLong: Bool
-    /// How the tasks' answers are to be read.
+    /// How the tasks are to be read.
     let reading: PredictionsReading
 
-    /// Larger tables are refused.
+    /// The largest table that is read, in bytes.
     private static let largest = 1 << 32
 
     /// Reads a table.
     ///
-    /// - Parameter folder: the folder that relative paths start at.
-    /// - Throws: `FileError` naming the line where it is not what `label` writes, or a task's columns
-    ///   are not those of its activation.
+    /// - Parameter folder: the folder that relative paths start from.
+    /// - Throws: `FileError` naming the line that `label` does not write, or the task whose columns do not fit its
+    ///   activation.
     init(_ path: BytePath, in folder: BytePath, reading: PredictionsReading) throws(FileError) {
         var content: [UInt8] = []
         var reader = FileReader(limit: PredictionsTable.largest)
@@ -145,13 +147,13 @@ struct PredictionsTable {
         FileError(path: path, reason: "line \(line): \(reason)")
     }
 
-    // MARK: One row an image
+    // MARK: One row per image
 
-    /// Where the cells of one task stand.
+    /// The columns of one task.
     struct Columns {
         let task: String
         var labels: [Int] = []
-        /// Beside each label, or nil.
+        /// The score column of each label, or nil.
         var scores: [Int?] = []
         var everyScore: [Int] = []
         var classes: [String] = []
@@ -229,7 +231,7 @@ struct PredictionsTable {
         return entry
     }
 
-    /// Checks that a label that is not there was withheld: a head with a softmax always has one.
+    /// Checks that a missing label was withheld: a head with a softmax always predicts one.
     private func checkWithheld(
         _ row: (cells: [[UInt8]], line: Int), _ column: Int, _ task: String
     ) throws(FileError) {
@@ -298,7 +300,7 @@ struct PredictionsTable {
         return value
     }
 
-    // MARK: One row an answer
+    // MARK: One row per rank
 
     private mutating func addAnswer(_ row: (cells: [[UInt8]], line: Int), _ image: BytePath) throws(FileError) {
         let (name, rank) = (
@@ -309,7 +311,7 @@ struct PredictionsTable {
         if task == tasks.count { tasks.append(Task(name: name, activation: activation, classes: [])) }
         guard reading.reads(name) else { return }
         let label = String(decoding: row.cells[4], as: UTF8.self)
-        // No label is an answer of a head with a sigmoid.
+        // A head with a sigmoid may predict no label.
         if activation == .sigmoid, !name.isEmpty, rank.isEmpty, label.isEmpty {
             guard tasks[task].entries.updateValue(Entry(), forKey: image) ?? Entry() == Entry() else {
                 throw fault(row.line, "\(image) has another answer on an earlier line")

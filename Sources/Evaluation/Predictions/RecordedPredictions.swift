@@ -10,11 +10,11 @@ struct ScoredTask {
         case unknownLabel(String)
     }
 
-    /// The classes that answers are indexed by.
+    /// The classes that predictions are indices of.
     let classes: [String]
     /// How many of the best answers every image has.
     let ranksKnown: Int
-    /// What cannot be computed, and why.
+    /// The metrics that cannot be computed, and why.
     let missing: [String]
     private let places: [String: Int]
     private let meaning: Meaning
@@ -25,7 +25,8 @@ struct ScoredTask {
     init(_ task: PredictionsTable.Task, isLong: Bool, dataClasses: [String]) {
         let entries = task.entries.values
         let labels = Set(entries.lazy.flatMap(\.labels))
-        // In a long file every class is a rank; then all images name the same classes, those of the data among them.
+        // A long file with all scores has a rank for every class: all images name the same classes, the data's among
+        // them.
         let listsAll =
             isLong && labels.count > 1 && dataClasses.contains(where: labels.contains)
             && entries.allSatisfy { $0.labels.count == labels.count && !$0.scores.contains(nil) }
@@ -43,7 +44,8 @@ struct ScoredTask {
         if !hasEveryScore {
             missing.append("log loss needs the scores of all classes: label with --all-scores")
             missing.append(
-                "the head's classes are not known, those of the data and of the answers are taken: label with --all-scores"
+                "the head's classes are not known, those of the data and of the answers are taken: label with "
+                    + "--all-scores"
             )
             if classes.count > 5, ranksKnown < 5 {
                 missing.append("top-5 needs five answers for each image: label with --all-scores or --top-k 5")
@@ -57,7 +59,7 @@ struct ScoredTask {
         self.missing = missing
     }
 
-    /// Probabilities lie within 0 and 1; those of all classes have the sum 1 but for their rounding, others less.
+    /// Probabilities are between 0 and 1; those of all classes sum to 1 up to rounding, those of fewer to less.
     private static func meaning(of task: PredictionsTable.Task, isComplete: Bool) -> Meaning {
         let entries = task.entries.values
         let given = entries.lazy.map { task.classes.isEmpty ? $0.scores.compactMap(\.self) : $0.everyScore }
@@ -87,7 +89,7 @@ struct ScoredTask {
         return .scored(answer, best: Array(zip(ranked, scores)), trueScore: rank.flatMap { scores[$0] })
     }
 
-    /// An answer with the scores of all classes. Where two have the same, written with six decimals, the label decides.
+    /// A prediction from the scores of all classes. If two are equal in six decimals, the label in the file decides.
     private func complete(_ entry: PredictionsTable.Entry, _ ranked: [Int], _ truth: Int) -> Answer {
         var scores = entry.everyScore
         if scores.isEmpty {
@@ -114,25 +116,26 @@ struct ScoredTask {
     }
 }
 
-/// The answers of one task of a predictions file whose head has a sigmoid.
+/// The predictions of one task of a predictions file whose head has a sigmoid.
 struct LabelledTask {
-    /// The classes that answers are indexed by.
+    /// The classes that predictions are indices of.
     let classes: [String]
-    /// What cannot be computed, and why.
+    /// The metrics that cannot be computed, and why.
     let missing: [String]
     /// Whether the scores of all classes are known.
     let hasEveryScore: Bool
-    /// The least probability of a label; nil where the labels are those in the file.
+    /// The minimum probability of a label; nil where the labels are those in the file.
     let threshold: Double?
     private let places: [String: Int]
     private let areProbabilities: Bool
 
-    /// - Parameter threshold: the least probability of a label; nil to take the labels that are in the file. A long
-    ///   file with all scores does not tell them; then it is the usual threshold.
+    /// - Parameter threshold: the minimum probability of a label; nil to take the labels in the file. A long file with
+    ///   all scores does not tell which labels were predicted; the default threshold applies then.
     init(_ task: PredictionsTable.Task, isLong: Bool, dataClasses: [String], threshold: Double?) {
         let entries = task.entries.values
         let labels = Set(entries.lazy.flatMap(\.labels))
-        // In a long file every class is a rank; then all images name the same classes, those of the data among them.
+        // A long file with all scores has a rank for every class: all images name the same classes, the data's among
+        // them.
         let listsAll =
             isLong && !labels.isEmpty && dataClasses.allSatisfy(labels.contains)
             && entries.allSatisfy { $0.labels.count == labels.count && !$0.scores.contains(nil) }
@@ -160,7 +163,7 @@ struct LabelledTask {
     /// A label of an entry that is not one of the classes.
     func unknownLabel(_ entry: PredictionsTable.Entry) -> String? { entry.labels.first { places[$0] == nil } }
 
-    /// The answer of an entry.
+    /// The prediction of an entry.
     func answer(_ entry: PredictionsTable.Entry, truth: [Int]) -> LabelPrediction {
         let given = entry.labels.compactMap { places[$0] }
         guard hasEveryScore else { return LabelPrediction(truth: truth, predicted: given.sorted(), scores: []) }

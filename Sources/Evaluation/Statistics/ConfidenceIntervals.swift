@@ -1,14 +1,13 @@
 import Glibc
 import Tensors
 
-/// A range that holds the true value of a quantity in 95 of 100 samples like this one.
+/// A 95 % confidence interval: it contains the true value in 95 of 100 samples.
 package struct ConfidenceInterval: Sendable, Equatable {
     /// The lower end.
     package let low: Double
     /// The upper end.
     package let high: Double
 
-    /// An interval from its ends.
     package init(low: Double, high: Double) { (self.low, self.high) = (low, high) }
 
     /// The confidence of all intervals here.
@@ -19,32 +18,32 @@ package struct ConfidenceInterval: Sendable, Equatable {
     /// Wilson's score interval of a proportion: with p = k/n,
     /// (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n).
     ///
-    /// It stays within 0 and 1 and has a width at k = 0 and k = n, where the interval from the standard error has none.
+    /// Unlike the interval from the standard error, it stays within 0 and 1 and has a width at k = 0 and k = n.
     /// Wilson, Probable Inference, JASA 22 (1927).
     ///
     /// - Returns: nil when `count` is 0.
-    package static func wilson(_ successes: Int, of count: Int) -> ConfidenceInterval? {
+    static func wilson(_ successes: Int, of count: Int) -> ConfidenceInterval? {
         guard count > 0 else { return nil }
         let (n, p) = (Double(count), Double(successes) / Double(count))
         let square = z * z
         let middle = p + square / (2 * n)
         let spread = z * (p * (1 - p) / n + square / (4 * n * n)).squareRoot()
         let scale = 1 + square / n
-        // Rounding must not leave the ends that are exact beside them.
+        // The ends at 0 and 1 are exact; rounding must not move them.
         return ConfidenceInterval(
             low: successes == 0 ? 0 : max(0, (middle - spread) / scale),
             high: successes == count ? 1 : min(1, (middle + spread) / scale))
     }
 
-    /// The percentile interval of resampled values, centred: their quantiles at 2.5 and 97.5 %, interpolated linearly,
-    /// moved by the difference of `value` and their mean, and kept within `limits`.
+    /// The centred percentile interval of resampled values: their quantiles at 2.5 and 97.5 %, interpolated linearly,
+    /// shifted by the difference of `value` and their mean, and clamped to `limits`.
     ///
-    /// Resampling adds chance to the chance that is in the sample already, which makes a calibration error larger and
-    /// an F1 smaller than the sample's own. Without the move an interval may not even hold the value that it is about.
+    /// Resampling adds noise to a noisy sample, which biases calibration errors upwards and F1 downwards. Without the
+    /// shift, an interval may not even contain the value that it belongs to.
     ///
     /// - Parameters:
     ///   - value: the value of the sample itself.
-    ///   - limits: the least and the largest value that there can be.
+    ///   - limits: the range of possible values.
     /// - Returns: nil when there are no resampled values.
     static func percentile(
         of values: [Double], about value: Double, within limits: ClosedRange<Double>
@@ -64,7 +63,7 @@ package struct ConfidenceInterval: Sendable, Equatable {
     }
 }
 
-/// A number that was measured on a sample, with the range that the true one is likely in.
+/// A number measured on a sample, with its confidence interval.
 package struct Estimate: Sendable, Equatable {
     /// The number.
     package let value: Double
@@ -81,30 +80,30 @@ package struct Estimate: Sendable, Equatable {
     }
 }
 
-/// How often samples are drawn again, and from which seed.
+/// The number of bootstrap samples and their seed.
 package struct BootstrapOptions: Sendable, Equatable {
-    /// How many samples are drawn; 0 for no intervals.
+    /// The number of samples; 0 for no intervals.
     package var resamples: Int
-    /// What the draws come from; the same seed gives the same intervals.
+    /// The seed; the same seed gives the same intervals.
     package var seed: UInt64
 
-    /// A thousand samples from seed 0, unless specified.
+    /// By default 1000 samples from seed 0.
     package init(resamples: Int = 1000, seed: UInt64 = 0) { (self.resamples, self.seed) = (resamples, seed) }
 }
 
-/// The bootstrap: as many images as there are, drawn from them with replacement, again and again.
+/// The bootstrap: samples of the images, each drawn with replacement and of the size of the original.
 ///
 /// Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
 struct Bootstrap {
     private var generator: SplitMix64
 
-    /// A generator for one task. Tasks have their own, so that a task's intervals do not depend on the others.
+    /// A generator for one task, so that a task's intervals do not depend on the other tasks.
     init(seed: UInt64, task: String) { generator = SplitMix64(seed: seed, hashOf: task.utf8) }
 
     /// A number from 0 to `count - 1`.
     mutating func draw(below count: Int) -> Int { generator.next(below: count) }
 
-    /// Calls `body` with the place of each image of a sample of `count`.
+    /// Calls `body` with the index of each image of a sample of `count` images.
     mutating func sample(_ count: Int, _ body: (Int) -> Void) {
         for _ in 0..<count { body(draw(below: count)) }
     }

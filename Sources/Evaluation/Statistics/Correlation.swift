@@ -1,21 +1,21 @@
 import Glibc
 
-/// How far a measure of pairs of tasks goes along with another, and how often chance alone would go as far.
+/// The correlation of two measures of pairs of tasks, with Mantel's permutation test.
 ///
-/// The pairs share tasks, so that they are not independent. The test is Mantel's (Cancer Research 27, 1967): the tasks
-/// of one measure change their names in every possible way, and the correlation is computed for each. With more than
-/// `largest` tasks as many ways are drawn as there would be with that many.
+/// The pairs share tasks, so they are not independent. Mantel's test (Cancer Research 27, 1967) permutes the tasks of
+/// one measure in every possible way and computes the correlation for each permutation. With more than `largest` tasks,
+/// as many permutations are drawn at random as `largest` tasks have.
 package struct Correlation: Sendable, Equatable {
     /// Pearson's r.
     package let pearson: Double
     /// Spearman's ρ: r of the ranks, equal values sharing theirs.
     package let spearman: Double
-    /// The share of all ways to name the tasks whose r is as far from 0 or farther, two-sided.
+    /// The share of permutations whose |r| is at least as large (two-sided).
     package let pValue: Double
-    /// How many pairs there are, ordered ones counted twice if the measure is of ordered pairs.
+    /// The number of ordered pairs.
     package let count: Int
 
-    /// With more tasks the ways are drawn, not counted.
+    /// With more tasks, permutations are drawn at random.
     package static let largest = 7
 
     /// Correlates two measures of pairs of tasks, both of them (tasks, tasks) without the diagonal.
@@ -23,8 +23,8 @@ package struct Correlation: Sendable, Equatable {
     /// - Parameters:
     ///   - x: a measure, by the two tasks.
     ///   - y: another.
-    ///   - tasks: how many tasks there are.
-    ///   - centred: whether each task's own mean, over its partners, is taken away from both measures first.
+    ///   - tasks: the number of tasks.
+    ///   - centred: whether each task's mean over its partners is subtracted from both measures first.
     /// - Returns: nil with fewer than three tasks, or when a measure is the same for all pairs.
     package init?(
         tasks: Int, centred: Bool = false, _ x: (_ task: Int, _ other: Int) -> Double,
@@ -50,14 +50,14 @@ package struct Correlation: Sendable, Equatable {
         Self.permutations(tasks) { order in
             let moved = pairs.map { xs[order[$0] * tasks + order[$1]] }
             all += 1
-            // The same values in another order may sum up to another last bit.
+            // The same values summed in another order may differ in the last bit.
             if let r = Self.pearson(moved, values.1), abs(r) >= abs(found) - 1e-12 { far += 1 }
         }
         (pearson, spearman, count) = (found, ranked, pairs.count)
         pValue = Double(far) / Double(all)
     }
 
-    /// Pearson's r; nil when one has no spread.
+    /// Pearson's r; nil when one of them is constant.
     package static func pearson(_ x: [Double], _ y: [Double]) -> Double? {
         let n = Double(x.count)
         let (mx, my) = (x.reduce(0, +) / n, y.reduce(0, +) / n)
@@ -71,7 +71,7 @@ package struct Correlation: Sendable, Equatable {
         return scale > 1e-300 ? max(-1, min(1, xy / scale)) : nil
     }
 
-    /// Ranks from 1; equal values have the mean of theirs.
+    /// Ranks from 1; equal values share their mean rank.
     package static func ranks(_ values: [Double]) -> [Double] {
         let order = values.indices.sorted { values[$0] < values[$1] }
         var ranks = [Double](repeating: 0, count: values.count)
@@ -85,7 +85,7 @@ package struct Correlation: Sendable, Equatable {
         return ranks
     }
 
-    /// Calls `body` with the orders of the tasks: all of them, the given one first, or as many drawn ones.
+    /// Calls `body` with the permutations of the tasks, the identity first: all of them, or a random sample.
     private static func permutations(_ count: Int, _ body: ([Int]) -> Void) {
         var order = Array(0..<count)
         guard count > largest else {

@@ -1,11 +1,11 @@
 import Glibc
 
-/// McNemar's test of whether two classifiers, asked about the same images, are right equally often.
+/// McNemar's test of whether two classifiers have the same accuracy on the same images.
 ///
-/// Only the images on which one is right and the other wrong say anything. If both were equally good, each of these
-/// would be the one's or the other's with probability 1/2. McNemar, Psychometrika 12 (1947).
+/// Only images that exactly one of them classifies correctly count. If both are equally accurate, each such image is
+/// the first's or the second's with probability 1/2. McNemar, Psychometrika 12 (1947).
 package struct McNemar: Sendable, Equatable {
-    /// Which form of the test was used.
+    /// The forms of the test.
     package enum Form: String, Sendable {
         /// The binomial distribution, two-sided: 2·P(X ≤ min(b, c)), X ~ B(b + c, 1/2), at most 1.
         case exact = "exact binomial"
@@ -13,18 +13,18 @@ package struct McNemar: Sendable, Equatable {
         case chiSquare = "chi-square with continuity correction"
     }
 
-    /// Images on which only the first is right.
+    /// Images that only the first classifies correctly.
     package let onlyFirst: Int
-    /// Images on which only the second is right.
+    /// Images that only the second classifies correctly.
     package let onlySecond: Int
     /// The form that was used: exact below `exactBelow` such images.
     package let form: Form
-    /// χ² of that form; nil of the exact one.
-    package let statistic: Double?
-    /// The probability of a difference as large as this one or larger, were both equally good.
+    /// χ²; nil for the exact form.
+    let statistic: Double?
+    /// The probability of a difference at least as large if both are equally accurate.
     package let pValue: Double
 
-    /// With fewer images that tell the two apart the exact form is used.
+    /// With fewer such images, the exact form is used.
     package static let exactBelow = 25
 
     /// The test for two counts.
@@ -56,9 +56,8 @@ package struct McNemar: Sendable, Equatable {
         return min(1, 2 * sum * pow(0.5, Double(count)))
     }
 
-    /// The difference in accuracy, the first's minus the second's, over `count` images that both answered, with the
-    /// interval of Bonett and Price: Wald's with one image added to each of the two counts (Statistics in Medicine 31,
-    /// 2012).
+    /// The accuracy of the first minus that of the second over `count` images, with Bonett and Price's interval: Wald's
+    /// with one image added to each of the two counts (Statistics in Medicine 31, 2012).
     ///
     /// - Returns: nil when `count` is 0.
     package func difference(of count: Int) -> Estimate? {

@@ -1,21 +1,21 @@
-/// Which of a task's images a model gives their class.
+/// Which of a task's images a model classifies correctly.
 ///
-/// Models that were asked about the same images are compared image by image, which says more than two accuracies do.
+/// It allows paired comparisons of models on the same images, which are more powerful than comparing two accuracies.
 package struct CorrectnessMask: Sendable, Equatable {
-    /// Whether the answer is right, for each image in the order of the task's images.
+    /// Whether the prediction is correct, for each image in the task's order.
     package let isRight: [Bool]
 
-    /// Marks for images in their order.
+    /// A mask of images in their order.
     package init(_ isRight: [Bool]) { self.isRight = isRight }
 
-    /// How many images there are.
+    /// The number of images.
     package var count: Int { isRight.count }
-    /// How many are given their class.
+    /// The number of correct images.
     package var right: Int { isRight.count { $0 } }
-    /// The share that is, with Wilson's interval; nil without images.
+    /// The share of correct images, with Wilson's interval; nil without images.
     package var accuracy: Estimate? { .proportion(right, of: count) }
 
-    /// The marks as hexadecimal digits: four images a digit, the first in its highest bit.
+    /// The mask as hexadecimal digits: four images per digit, the first in its highest bit.
     package var text: String {
         let digits = Array("0123456789abcdef")
         return String(
@@ -24,7 +24,7 @@ package struct CorrectnessMask: Sendable, Equatable {
             })
     }
 
-    /// The marks of so many images from what `text` gave; nil if it did not.
+    /// Reads a mask of `count` images from its `text`; nil when that is invalid.
     package init?(text: String, count: Int) {
         let digits = text.map(\.hexDigitValue)
         guard count >= 0, digits.count == (count + 3) / 4 else { return nil }
@@ -37,28 +37,28 @@ package struct CorrectnessMask: Sendable, Equatable {
         self.init(Array(isRight[..<count]))
     }
 
-    /// The difference in accuracy, these marks' minus those of another model on the same images, with Bonett and
-    /// Price's interval; nil without images.
+    /// This accuracy minus that of another model on the same images, with Bonett and Price's interval; nil without
+    /// images.
     package func gain(over other: CorrectnessMask) -> Estimate? { test(against: other).difference(of: count) }
 
-    /// McNemar's test of whether this model and another are right equally often on the same images.
+    /// McNemar's test of this model against another on the same images.
     package func test(against other: CorrectnessMask) -> McNemar {
         let pairs = zip(isRight, other.isRight)
         return McNemar(onlyFirst: pairs.count { $0 && !$1 }, onlySecond: pairs.count { !$0 && $1 })
     }
 
-    /// The ratio of the accuracies, these marks' to those of another model on the same images.
+    /// The ratio of this accuracy to that of another model on the same images.
     ///
     /// The interval is Bonett and Price's for paired proportions (Statistics in Medicine 25, 2006): Wilson's intervals
-    /// of both, at a quantile that takes their dependence into account, one's ends divided by the other's.
+    /// of both, at a quantile that accounts for their dependence, the ends of one divided by those of the other.
     ///
-    /// - Returns: nil when the other model is never right.
+    /// - Returns: nil when the other model is never correct.
     package func ratio(to other: CorrectnessMask) -> Estimate? {
         let (first, second) = (Double(right), Double(other.right))
         guard second > 0 else { return nil }
         let test = test(against: other)
         let alone = Double(test.onlyFirst + test.onlySecond)
-        // Images that neither has right say nothing about the ratio.
+        // Images that neither classifies correctly do not affect the ratio.
         let n = Double(test.onlyFirst) + second
         func deviation(_ x: Double) -> Double { ((1 - (x + 1) / (n + 2)) / (x + 1)).squareRoot() }
         let joint = ((alone + 2) / ((first + 1) * (second + 1))).squareRoot()

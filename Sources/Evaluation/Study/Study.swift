@@ -1,13 +1,13 @@
 package import Files
 import Tensors
 
-/// What merging some tasks' adapters does to each of them: every merge beside the tasks' own adapters and heads alone.
+/// The result of a study: the accuracy of every task in every merge, compared with its adapter and its head alone.
 package struct Study: Sendable {
-    /// The tasks in the order in which they were named.
+    /// The tasks in the given order.
     package let tasks: [StudyTask]
-    /// How adapters were merged, as in `sum+tune`, in the order in which it was asked for.
+    /// The merge variants, such as `sum+tune`, in the given order.
     package let variants: [String]
-    /// How many tasks were merged, ascending; 1 is each adapter alone.
+    /// The numbers of merged tasks, ascending; 1 is each adapter alone.
     package let sizes: [Int]
     /// Every merge: by size, tasks and variant.
     package let results: [StudyResult]
@@ -21,7 +21,7 @@ package struct Study: Sendable {
     private let places: [String: Int]
     private let byKey: [String: Int]
 
-    /// A study from its parts. The caller guarantees that every task of a result is among the tasks.
+    /// A study. Every task of a result must be among `tasks`.
     package init(
         tasks: [StudyTask], variants: [String], sizes: [Int], results: [StudyResult], similarities: [TaskSimilarity],
         provenance: JSON, version: String
@@ -39,27 +39,26 @@ package struct Study: Sendable {
         ([variant] + tasks.sorted()).joined(separator: "/")
     }
 
-    /// The task of a name.
+    /// The task with a name.
     package func task(_ name: String) -> StudyTask? { places[name].map { tasks[$0] } }
 
-    /// The merge of some tasks by a variant, if it was made.
+    /// The result of merging some tasks by a variant, if it exists.
     package func result(_ variant: String, _ tasks: [String]) -> StudyResult? {
         byKey[Self.key(variant, tasks)].map { results[$0] }
     }
 
-    /// The merges of so many tasks by a variant.
+    /// The merges of `size` tasks by a variant.
     package func results(_ variant: String, size: Int) -> [StudyResult] {
         results.filter { $0.variant == variant && $0.tasks.count == size }
     }
 
-    /// How much of its accuracy a task loses when it is merged with one other: its own adapter's accuracy minus the
-    /// merge's.
+    /// The accuracy that a task loses when merged with one other: that of its adapter alone minus that of the merge.
     package func drop(of task: String, with other: String, by variant: String) -> Estimate? {
         guard let own = self.task(task), let marks = result(variant, [task, other])?.marks(of: task) else { return nil }
         return own.single.gain(over: marks)
     }
 
-    /// Every task of every merge of so many tasks by a variant, with what it answered there.
+    /// Every task of every merge of `size` tasks by a variant, with its correct images.
     package func answers(_ variant: String, size: Int) -> [(task: StudyTask, marks: CorrectnessMask)] {
         results(variant, size: size).flatMap { result in
             zip(result.tasks, result.marks).compactMap { name, marks in task(name).map { ($0, marks) } }
@@ -67,42 +66,40 @@ package struct Study: Sendable {
     }
 }
 
-/// One merge, measured on the test images of each of its tasks.
+/// One merge, evaluated on the test images of each of its tasks.
 package struct StudyResult: Sendable, Equatable {
-    /// How the adapters were merged, as in `sum+tune`.
+    /// The merge variant, such as `sum+tune`.
     package let variant: String
     /// The names of the tasks.
     package let tasks: [String]
     /// The scale of the merge.
     package let scale: Double
-    /// What the merge answered on each task's images, in the order of the tasks.
+    /// The correct images of each task, in the order of the tasks.
     package let marks: [CorrectnessMask]
 
-    /// A merge that was measured.
     package init(variant: String, tasks: [String], scale: Double, marks: [CorrectnessMask]) {
         (self.variant, self.tasks, self.scale, self.marks) = (variant, tasks, scale, marks)
     }
 
-    /// What it answered on a task's images; nil if the task is not among its own.
+    /// A task's correct images; nil if the task was not merged.
     package func marks(of task: String) -> CorrectnessMask? { tasks.firstIndex(of: task).map { marks[$0] } }
 }
 
-/// A task of a study with what it is compared with.
+/// A task of a study, with the baselines that merges are compared with.
 package struct StudyTask: Sendable, Equatable {
     /// The task's name.
     package let name: String
-    /// How many classes its head tells apart.
+    /// The number of classes of its head.
     package let classes: Int
-    /// The folder that its images are from.
+    /// The folder of its images.
     package let source: String
-    /// The part of it that was measured on: `test`, or `val` where there is none.
+    /// The split that was evaluated: `test`, or `val` where there is no `test`.
     package let split: String
-    /// What its own adapter alone answered.
+    /// The correct images with its adapter alone.
     package let single: CorrectnessMask
-    /// What a head answered that was trained over the base as it is.
+    /// The correct images with a head trained over the unchanged base.
     package let headOnly: CorrectnessMask
 
-    /// A task whose adapter and head alone were measured.
     package init(
         name: String, classes: Int, source: String, split: String, single: CorrectnessMask, headOnly: CorrectnessMask
     ) {
@@ -110,30 +107,30 @@ package struct StudyTask: Sendable, Equatable {
         (self.single, self.headOnly) = (single, headOnly)
     }
 
-    /// How many images were measured on.
+    /// The number of images that were evaluated.
     package var images: Int { single.count }
 }
 
-/// How much alike two tasks are, before anything is merged.
+/// The similarity of two tasks before merging.
 package struct TaskSimilarity: Sendable, Equatable {
-    /// Two tasks.
+    /// The names of the two tasks.
     package let tasks: [String]
-    /// The mean cosine of their adapters' changes, from -1 to 1.
+    /// The mean cosine of their task vectors, from -1 to 1.
     package let cosine: Double
-    /// How much of each other's subspaces the changes use, √(columns · rows), from 0 to 1.
+    /// The overlap of their task vectors' subspaces, √(columns · rows), from 0 to 1.
     package let overlap: Double
-    /// How far apart their images are for the base: ‖μ₁ - μ₂‖ / √((tr Σ₁ + tr Σ₂)/2) of the features that heads read.
+    /// The distance of their images: ‖μ₁ - μ₂‖ / √((tr Σ₁ + tr Σ₂)/2) of the base's features that heads read.
     package let distance: Double
 
-    /// What was measured of two tasks.
     package init(tasks: [String], cosine: Double, overlap: Double, distance: Double) {
         (self.tasks, self.cosine, self.overlap, self.distance) = (tasks, cosine, overlap, distance)
     }
 }
 
 extension Study {
-    /// How the rows and the page call a task's own adapter, and a head over the base as it is.
+    /// The `method` of rows about a task's adapter alone.
     package static let single = "single"
+    /// The `method` of rows about a head over the unchanged base.
     package static let headOnly = "head-only"
 
     /// The names of the columns of `csv`.
@@ -143,8 +140,8 @@ extension Study {
         "over_head_only_high",
     ]
 
-    /// `study.csv`: a row for each task of each merge, after each task's head alone and own adapter; shares of 1 with 95 %
-    /// intervals. `tasks` are joined by `+`; cells of what is not known are empty.
+    /// `study.csv`: one row per task of each merge, after each task's head alone and its adapter alone. Accuracies are
+    /// from 0 to 1, with 95 % intervals. `tasks` are joined by `+`; unknown values are empty cells.
     package var csv: [UInt8] {
         var rows = TextRows(Self.columns)
         for task in tasks {

@@ -1,11 +1,11 @@
 import Files
 import Tensors
 
-/// Means over the merges of a study, with intervals from images that are drawn again.
+/// Means over the merges of a study, with bootstrap intervals over the images.
 ///
-/// All merges answer for the same images, so that a task's images are drawn once for all of them.
+/// All merges are evaluated on the same images, so each sample of a task's images is drawn once for all merges.
 package struct StudyMeans {
-    /// What is averaged: the places of the right answers among a task's images.
+    /// A term of the mean: the indices of the correct images of a task.
     private struct Part {
         let task: Int
         let right: [Int]
@@ -16,6 +16,7 @@ package struct StudyMeans {
     /// How often each image of each task is in each sample.
     private let samples: [[[UInt16]]]
 
+    /// Draws the samples.
     package init(_ study: Study, _ options: BootstrapOptions) {
         (self.study, self.options) = (study, options)
         samples = study.tasks.map { task in
@@ -29,8 +30,7 @@ package struct StudyMeans {
         }
     }
 
-    /// The mean of merged / single accuracy over every task of every merge of so many tasks by a variant; nil without
-    /// any.
+    /// Mean normalised accuracy: merged / single, over every task of every merge of `size` tasks; nil without any.
     package func normalised(_ variant: String, size: Int) -> Estimate? {
         mean(study.answers(variant, size: size)) { merged, single, _ in merged / single }
     }

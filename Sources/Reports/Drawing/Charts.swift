@@ -1,15 +1,15 @@
 import Evaluation
 import Glibc
 
-/// A range of numbers laid along a range of pixels.
+/// A linear map from numbers to pixels.
 struct LinearScale {
     /// The numbers, the lower first.
     let domain: ClosedRange<Double>
-    /// Where the lower and the upper one stand.
+    /// The pixels of the lower and the upper bound.
     let from: Double
     let to: Double
 
-    /// Where a number stands.
+    /// The pixel of a number.
     func callAsFunction(_ value: Double) -> Double {
         let extent = domain.upperBound - domain.lowerBound
         return extent > 0 ? from + (value - domain.lowerBound) / extent * (to - from) : (from + to) / 2
@@ -31,16 +31,16 @@ struct LinearScale {
 
 /// The axes of a chart, with the plot between them.
 struct ChartFrame {
-    /// What one axis says.
+    /// An axis.
     struct Axis {
         /// What it measures, with its unit.
         let title: String
         /// The numbers that it spans.
         let domain: ClosedRange<Double>
-        /// A number at a tick.
+        /// The text of a tick.
         let text: (Double) -> String
 
-        /// What the axis says at a number of places alone, such as whole numbers; nil for round numbers.
+        /// The ticks, such as whole numbers; nil for round numbers.
         var places: [Double]?
 
         /// Shares as percentages.
@@ -69,7 +69,7 @@ struct ChartFrame {
     /// Numbers of the vertical axis as pixels.
     var y: LinearScale { LinearScale(domain: vertical.domain, from: height - bottom, to: top) }
 
-    /// The lines, numbers and titles of the axes, to be drawn below everything else.
+    /// The grid, ticks and titles of the axes, drawn below everything else.
     var axes: HTML {
         var drawing = HTML.empty
         for tick in vertical.places ?? y.ticks() {
@@ -89,29 +89,29 @@ struct ChartFrame {
     }
 }
 
-/// Shares as horizontal bars, one or more for each category, some with their intervals.
+/// Shares as horizontal bars, one or more per category, with optional intervals.
 struct BarChart {
     /// One bar.
     struct Bar {
         /// 0 to 1; nil for no bar.
         let value: Double?
         let interval: ConfidenceInterval?
-        /// What shows under the pointer.
+        /// The tooltip.
         let note: String
     }
 
-    /// One category: a name and a bar for each series.
+    /// A category: a name and one bar per series.
     struct Category {
         let name: String
         let bars: [Bar]
     }
 
-    /// What the bars of a category mean, in their order; at most six.
+    /// The names of the series, in the order of the bars; at most six.
     let series: [String]
-    /// The look of each, from 1; in their order unless given.
+    /// The style of each series, from 1; by default in their order.
     var looks: [Int]?
     let categories: [Category]
-    /// Words for those who do not see the picture.
+    /// The text alternative.
     let description: String
 
     /// The picture.
@@ -144,7 +144,7 @@ struct BarChart {
 
     private func look(_ place: Int) -> String { "series\(looks?[place] ?? place + 1)" }
 
-    /// What the bars mean, in as many lines as it takes.
+    /// The legend, in as many lines as it takes, and its height.
     private func legend(from left: Double, to right: Double) -> (drawing: HTML, height: Double) {
         var drawing = HTML.empty
         var (x, y) = (left, 4.0)
@@ -180,18 +180,18 @@ struct LineChart {
         let name: String
         /// From the left to the right.
         let points: [(x: Double, y: Double)]
-        /// The interval of each point, if they have any; then points are marked.
+        /// The interval of each point, if any; such points are marked.
         var intervals: [ConfidenceInterval?] = []
     }
 
     let horizontal: ChartFrame.Axis
     let vertical: ChartFrame.Axis
-    /// At most six have a look of their own; names stand above when there is more than one.
+    /// At most six have distinct styles; a legend above names them if there are several.
     let series: [Series]
-    /// Words for those who do not see the picture.
+    /// The text alternative.
     let description: String
 
-    /// A line is thinned out to about as many points.
+    /// Longer lines are thinned to about this number of points.
     private static let maximumPoints = 240
     private static let looks = 6
     private static let lineOfNames = 17.0
@@ -221,7 +221,7 @@ struct LineChart {
 
     private func draw(_ line: Series, _ index: Int, _ frame: ChartFrame) -> HTML {
         let look = index % Self.looks + 1
-        // Side by side, so that the intervals of one place do not hide one another.
+        // Side by side, so that intervals at the same x do not hide each other.
         let shift = line.intervals.isEmpty ? 0 : 5 * (Double(index) - Double(series.count - 1) / 2)
         let points = Self.thinned(line.points).map { (x: frame.x($0.x) + shift, y: frame.y($0.y)) }
         var drawing = Drawing.polyline(points, "line line\(look)")
@@ -247,7 +247,7 @@ struct ScatterChart {
     struct Point {
         let x: Double
         let y: Double
-        /// What shows under the pointer.
+        /// The tooltip.
         let note: String
     }
 
@@ -263,7 +263,7 @@ struct ScatterChart {
     let vertical: ChartFrame.Axis
     let points: [Point]
     var guide = Guide.equality
-    /// Words for those who do not see the picture.
+    /// The text alternative.
     let description: String
 
     /// The picture.
@@ -301,14 +301,14 @@ struct ScatterChart {
     }
 }
 
-/// Accuracy by confidence: a model that knows how often it is right has its bars end on the diagonal.
+/// Accuracy by confidence: the bars of a calibrated model end on the diagonal.
 struct ReliabilityDiagram {
     let calibration: ConfidenceCalibration
-    /// Words for those who do not see the picture.
+    /// The text alternative.
     let description: String
 
-    /// The picture: a bar for each bin that has answers, the gap to its mean confidence, and below it how many answers are in
-    /// each bin.
+    /// The picture: a bar for each non-empty bin with the gap to its mean confidence, and below it a histogram of the
+    /// bins.
     func drawn() -> HTML {
         let frame = ChartFrame(
             width: 360, height: 300, horizontal: .share(""), vertical: .share("right, %"))

@@ -1,8 +1,7 @@
-/// The shapes that charts are drawn with, as SVG in a page. Colours come from the page's style by class, so that one
-/// drawing serves light, dark and paper.
+/// SVG shapes of charts. Colours come from the style sheet by class, so one drawing serves light and dark screens and
+/// paper.
 enum Drawing {
-    /// A drawing of a size in pixels, with words for those who do not see it. It shrinks with the page unless
-    /// `isFixed`.
+    /// A drawing with its size in pixels and its text alternative. It shrinks with the page unless `isFixed`.
     static func svg(
         width: Double, height: Double, description: String, isFixed: Bool = false, @HTMLBuilder _ content: () -> HTML
     ) -> HTML {
@@ -15,7 +14,7 @@ enum Drawing {
             ], content)
     }
 
-    /// A drawing as a file of its own, with the look that it has on a page.
+    /// A drawing as a standalone SVG file with the style of the page.
     static func file(_ drawing: HTML) -> String {
         let start = "<svg "
         let rest = drawing.markup.dropFirst(start.count)
@@ -35,7 +34,7 @@ enum Drawing {
             ])
     }
 
-    /// A rectangle, with a note that shows under the pointer.
+    /// A rectangle; `note` is its tooltip.
     static func rectangle(
         _ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String, opacity: Double? = nil,
         note: String? = nil
@@ -65,10 +64,10 @@ enum Drawing {
         return .void("polyline", ["points": text, "class": style])
     }
 
-    /// Where a text begins, is in the middle, or ends.
+    /// The part of a text that its coordinates refer to.
     enum Anchor: String { case start, middle, end }
 
-    /// A line of text; `turned` turns it about its anchor, in degrees.
+    /// A line of text, rotated about its anchor by `turned` degrees.
     static func text(
         _ text: String, _ x: Double, _ y: Double, _ style: String = "", anchor: Anchor = .start, turned: Double? = nil,
         note: String? = nil
@@ -86,12 +85,12 @@ enum Drawing {
         }
     }
 
-    /// A name, or its beginning where it is longer than `limit` characters.
+    /// A name, truncated to `limit` characters.
     static func shortened(_ name: String, _ limit: Int) -> String {
         name.count > limit ? name.prefix(limit - 1) + "…" : name
     }
 
-    /// About how many pixels a text takes in a font of that size.
+    /// The approximate width of a text in pixels.
     static func width(of text: String, size: Double) -> Double {
         text.reduce(0) { $0 + ($1.isASCII ? 0.56 : 0.95) } * size
     }

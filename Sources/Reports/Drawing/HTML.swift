@@ -1,45 +1,44 @@
-/// A piece of an HTML page that is safe to put anywhere in it.
+/// A fragment of an HTML page.
 ///
-/// It is made of elements, whose names are fixed in the program, and of text and attribute values, which are escaped
-/// always. So no name, path or message from outside can become markup: there is no way to make a piece from a string as
-/// it is. What it writes is also well-formed XML.
-package struct HTML: Sendable {
-    /// The piece as markup.
-    package private(set) var markup: String
+/// Element names are fixed in the program; text and attribute values are always escaped. So no name, path or message
+/// from outside can become markup: no initializer takes raw markup. The result is also well-formed XML.
+struct HTML: Sendable {
+    /// The fragment as markup.
+    private(set) var markup: String
 
     fileprivate init(markup: String) { self.markup = markup }
 
     /// Nothing.
-    package static var empty: HTML { HTML(markup: "") }
+    static var empty: HTML { HTML(markup: "") }
 
     /// Text.
-    package init(_ text: String) { markup = HTML.escaped(text) }
+    init(_ text: String) { markup = HTML.escaped(text) }
 
-    /// An element with what stands in it.
+    /// An element with its content.
     ///
-    /// - Parameter attributes: an attribute whose value is nil is left out.
-    package static func element(
+    /// - Parameter attributes: attributes whose value is nil are left out.
+    static func element(
         _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:],
         @HTMLBuilder _ content: () -> HTML
     ) -> HTML {
         HTML(markup: "<\(name)\(HTML.markup(attributes))>\(content().markup)</\(name)>")
     }
 
-    /// An element that never holds anything, such as an image.
-    package static func void(
+    /// A void element, such as an image.
+    static func void(
         _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:]
     ) -> HTML {
         HTML(markup: "<\(name)\(HTML.markup(attributes))/>")
     }
 
-    /// A style sheet, which is part of the program and holds neither `<` nor `&`.
+    /// A style sheet, which must not contain `<` or `&`.
     static func style(_ sheet: StaticString) -> HTML { HTML(markup: "<style>\(sheet)</style>") }
 
     /// A whole page in UTF-8.
-    package static func page(_ root: HTML) -> String { "<!DOCTYPE html>\n\(root.markup)\n" }
+    static func page(_ root: HTML) -> String { "<!DOCTYPE html>\n\(root.markup)\n" }
 
-    /// One piece after another.
-    package mutating func append(_ other: HTML) { markup += other.markup }
+    /// Appends another fragment.
+    mutating func append(_ other: HTML) { markup += other.markup }
 
     private static func markup(_ attributes: KeyValuePairs<StaticString, String?>) -> String {
         var text = ""
@@ -49,8 +48,8 @@ package struct HTML: Sendable {
         return text
     }
 
-    /// Text as it stands between tags and between the quotes of an attribute. Control characters, which neither HTML
-    /// nor XML can hold, are shown as their pictures (U+2400 ...).
+    /// Text escaped for content and for attribute values. Control characters, which neither HTML nor XML allows, become
+    /// their symbols (U+2400 ...).
     private static func escaped(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
@@ -71,27 +70,27 @@ package struct HTML: Sendable {
     }
 }
 
-/// Puts pieces one after another; strings among them are text.
+/// Concatenates fragments; strings among them are text.
 @resultBuilder
-package enum HTMLBuilder {
+enum HTMLBuilder {
     /// Text, escaped.
-    package static func buildExpression(_ text: String) -> HTML { HTML(text) }
+    static func buildExpression(_ text: String) -> HTML { HTML(text) }
 
     /// A piece.
-    package static func buildExpression(_ piece: HTML) -> HTML { piece }
+    static func buildExpression(_ piece: HTML) -> HTML { piece }
 
     /// Pieces in their order.
-    package static func buildBlock(_ pieces: HTML...) -> HTML { buildArray(pieces) }
+    static func buildBlock(_ pieces: HTML...) -> HTML { buildArray(pieces) }
 
     /// Pieces of a loop.
-    package static func buildArray(_ pieces: [HTML]) -> HTML { HTML(markup: pieces.map(\.markup).joined()) }
+    static func buildArray(_ pieces: [HTML]) -> HTML { HTML(markup: pieces.map(\.markup).joined()) }
 
     /// A piece, or nothing.
-    package static func buildOptional(_ piece: HTML?) -> HTML { piece ?? .empty }
+    static func buildOptional(_ piece: HTML?) -> HTML { piece ?? .empty }
 
     /// The first of two pieces.
-    package static func buildEither(first piece: HTML) -> HTML { piece }
+    static func buildEither(first piece: HTML) -> HTML { piece }
 
     /// The second of two pieces.
-    package static func buildEither(second piece: HTML) -> HTML { piece }
+    static func buildEither(second piece: HTML) -> HTML { piece }
 }

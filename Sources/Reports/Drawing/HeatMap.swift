@@ -1,14 +1,14 @@
-/// A matrix as a picture: a cell is the darker the larger its share, and says its number where there is room.
+/// A heat map: cells get darker with their share and show their number.
 struct HeatMap {
-    /// One cell that is not empty.
+    /// A non-empty cell.
     struct Cell {
-        /// 0 to 1: how dark it is.
+        /// The darkness, from 0 to 1.
         let share: Double
-        /// What stands in it.
+        /// The text in the cell.
         let text: String
-        /// What shows under the pointer.
+        /// The tooltip.
         let note: String
-        /// Whether it is of the other colour, for numbers that can go two ways.
+        /// Whether it has the second colour, for numbers of both signs.
         var isOpposite = false
     }
 
@@ -18,14 +18,14 @@ struct HeatMap {
     let columns: [String]
     let rowTitle: String
     let columnTitle: String
-    /// Words for those who do not see the picture.
+    /// The text alternative.
     let description: String
     /// The cell of a row and a column; nil for an empty one.
     let cell: (_ row: Int, _ column: Int) -> Cell?
 
     private static let longestName = 24
 
-    /// The picture. It is not shrunk, so that its names stay readable; put it where it can be scrolled.
+    /// The picture. It has a fixed size so that names stay readable; put it into a scrollable element.
     func drawn() -> HTML {
         let count = max(rows.count, columns.count)
         let side = count <= 12 ? 44.0 : count <= 24 ? 30.0 : 21.0

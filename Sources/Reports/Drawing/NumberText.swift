@@ -1,9 +1,8 @@
 package import Evaluation
 
-/// Numbers as people read them: a point, a true minus sign, narrow spaces between thousands and before the percent
-/// sign.
+/// Numbers for reading: decimal point, minus sign U+2212, narrow spaces between thousands and before the percent sign.
 package enum NumberText {
-    /// A number with so many decimals, halves away from zero.
+    /// A number with a fixed number of decimals, halves rounded away from zero.
     package static func fixed(_ value: Double, _ decimals: Int) -> String {
         var factor = 1.0
         for _ in 0..<decimals { factor *= 10 }
@@ -16,7 +15,7 @@ package enum NumberText {
         return sign + grouped(String(padded.dropLast(decimals))) + "." + padded.suffix(decimals)
     }
 
-    /// A number of any size with four significant digits, at most six decimals.
+    /// A number with four significant digits and at most six decimals.
     package static func significant(_ value: Double) -> String {
         guard value != 0, value.isFinite else { return value == 0 ? "0" : "\(value)" }
         var (decimals, size) = (3, abs(value))
@@ -33,7 +32,7 @@ package enum NumberText {
     /// A count.
     package static func count(_ value: Int) -> String { fixed(Double(value), 0) }
 
-    /// A count with what is counted, in the plural unless it is one.
+    /// A count with its noun, in the plural unless the count is 1.
     package static func count(_ value: Int, _ noun: String, _ plural: String? = nil) -> String {
         "\(count(value)) \(value == 1 ? noun : plural ?? noun + "s")"
     }
@@ -43,11 +42,11 @@ package enum NumberText {
         "\(text(interval.low)) to \(text(interval.high))"
     }
 
-    /// A probability under a hypothesis.
+    /// A p-value.
     package static func pValue(_ value: Double) -> String { value < 0.001 ? "p < 0.001" : "p = \(fixed(value, 3))" }
 
-    /// A coordinate of a drawing, in hundredths of a pixel at the most.
-    package static func coordinate(_ value: Double) -> String {
+    /// A coordinate of a drawing, truncated to hundredths of a pixel.
+    static func coordinate(_ value: Double) -> String {
         let hundredths = Int((value.isFinite ? min(max(value, -1e6), 1e6) : 0) * 100)
         let (whole, rest) = (abs(hundredths) / 100, abs(hundredths) % 100)
         let sign = hundredths < 0 ? "-" : ""

@@ -1,9 +1,9 @@
 import Evaluation
 import Files
 
-/// The parts that all reports have in common.
+/// The common parts of all reports.
 enum ReportPage {
-    /// A whole page: one file that needs nothing else, neither a network nor a script.
+    /// A whole page: one self-contained file without scripts.
     static func text(title: String, @HTMLBuilder _ content: () -> HTML) -> String {
         HTML.page(
             .element("html", ["lang": "en"]) {
@@ -42,7 +42,7 @@ enum ReportPage {
         }
     }
 
-    /// A table that scrolls by itself where the page is too narrow.
+    /// A table that scrolls horizontally where the page is too narrow.
     ///
     /// - Parameter text: the columns that hold text; the others hold numbers.
     static func table(
@@ -64,7 +64,7 @@ enum ReportPage {
         }
     }
 
-    /// A number with what is known of it.
+    /// A number with its name and an optional detail.
     static func fact(_ name: String, _ value: String, _ detail: String?) -> HTML {
         .element("div") {
             HTML.element("dt") { name }
@@ -75,13 +75,13 @@ enum ReportPage {
         }
     }
 
-    /// What is to be noted, or nothing.
+    /// A list of notes, or nothing.
     static func notes(_ notes: [String]) -> HTML {
         guard !notes.isEmpty else { return .empty }
         return .element("ul", ["class": "notes"]) { for note in notes { HTML.element("li") { note } } }
     }
 
-    /// The command that made the report, and what it was about.
+    /// The command that made the report, its data and its models.
     static func provenance(
         command: String, version: String, facts: [(String, JSON)], tasks: [EvaluationTask]
     ) -> HTML {
@@ -98,7 +98,7 @@ enum ReportPage {
         }
     }
 
-    /// Where the images are from, and how many there are.
+    /// The source and the number of images of each task.
     private static func data(_ tasks: [EvaluationTask]) -> HTML {
         table(
             "compact", columns: ["task", "path", "images", "left out", "classes", "without images"], text: [0, 1]

@@ -1,4 +1,4 @@
-/// How reports look: on light and dark screens from 400 pixels on, and on paper.
+/// The style of reports on light and dark screens, at least 400 pixels wide, and on paper.
 enum ReportStyle {
     /// The style sheet of pages, after `colours` and `drawings`.
     static let sheet: StaticString = """
@@ -110,8 +110,8 @@ enum ReportStyle {
 }
 
 extension ReportStyle {
-    /// The colours of pages and of drawings that stand alone, on light and dark screens.
-    package static let colours: StaticString = """
+    /// The colours of pages and standalone drawings, on light and dark screens.
+    static let colours: StaticString = """
 
         :root {
           color-scheme: light dark;
@@ -127,7 +127,7 @@ extension ReportStyle {
 
         """
 
-    /// What drawings look like.
+    /// The style sheet of drawings.
     static let drawings: StaticString = """
 
         svg { display: block; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }

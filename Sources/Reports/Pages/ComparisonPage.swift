@@ -1,7 +1,7 @@
 package import Evaluation
 package import Images
 
-/// The page of a comparison: a table of all tasks, a section for each, and where the numbers come from.
+/// The page of a comparison: a table of all tasks, a section per task, and the provenance.
 package struct ComparisonPage {
     private let comparison: Comparison
     private let command: String
@@ -11,7 +11,7 @@ package struct ComparisonPage {
     ///
     /// - Parameters:
     ///   - command: the command line that made it.
-    ///   - decoding: how images are decoded for the pictures.
+    ///   - decoding: how images are decoded for thumbnails.
     package init(_ comparison: Comparison, command: String, decoding: DecodingOptions) {
         self.comparison = comparison
         self.command = command
@@ -32,7 +32,8 @@ package struct ComparisonPage {
             ReportPage.section("tasks", "All tasks", isFirst: true) {
                 overview(sections.map(\.0))
                 HTML.element("p", ["class": "muted"]) {
-                    "Small: 95 % intervals, Wilson's of accuracies and Bonett and Price's of gains. p: McNemar's test of "
+                    "Small: 95 % intervals, Wilson's of accuracies and Bonett and Price's of gains. p: McNemar's test "
+                        + "of "
                         + "whether the two are right equally often, by the exact binomial distribution below "
                         + "\(McNemar.exactBelow) images that only one of them has right, else by chi-square with "
                         + "continuity correction."
@@ -165,7 +166,7 @@ package struct ComparisonPage {
         }
     }
 
-    /// The images on which just one is right and the other is surest of something else.
+    /// The images that only one model classifies correctly, those with the most confident mistakes first.
     @HTMLBuilder private func gallery(_ compared: TaskComparison) -> HTML {
         let pairs = compared.differing.compactMap { index -> (Int, Prediction, Prediction)? in
             guard let a = compared.answers[0].answers[index], let b = compared.answers[1].answers[index],

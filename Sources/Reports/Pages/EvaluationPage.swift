@@ -3,10 +3,10 @@ import Files
 package import Images
 import VisionTransformers
 
-/// The page of an evaluation: a table of all tasks, a section for each, and where the numbers come from.
+/// The page of an evaluation: a table of all tasks, a section per task, and the provenance.
 package struct EvaluationPage {
     /// A task and the anchor of its section.
-    package typealias Row = (anchor: String, evaluation: TaskEvaluation)
+    typealias Row = (anchor: String, evaluation: TaskEvaluation)
 
     private let evaluation: EvaluationResult
     private let command: String
@@ -16,7 +16,7 @@ package struct EvaluationPage {
     ///
     /// - Parameters:
     ///   - command: the command line that made it.
-    ///   - decoding: how images are decoded for the pictures of mistakes.
+    ///   - decoding: how images are decoded for thumbnails.
     package init(_ evaluation: EvaluationResult, command: String, decoding: DecodingOptions) {
         self.evaluation = evaluation
         self.command = command
@@ -116,7 +116,7 @@ package struct EvaluationPage {
 }
 
 extension EvaluationPage {
-    /// The tasks whose images show several labels.
+    /// The table of the tasks whose images show several labels.
     func labelOverview(_ rows: [Row]) -> HTML {
         ReportPage.table(
             "overview",
@@ -135,7 +135,7 @@ extension EvaluationPage {
         }
     }
 
-    /// The tasks whose images show values.
+    /// The table of the tasks whose images show values.
     func valueOverview(_ rows: [Row]) -> HTML {
         ReportPage.table("overview", columns: ["task", "MAE", "RMSE", "R²", "images", "failed"], text: [0]) {
             for (anchor, evaluated) in rows {
@@ -148,9 +148,9 @@ extension EvaluationPage {
         }
     }
 
-    package func percent(_ value: Double) -> String { NumberText.fixed(100 * value, 1) }
+    func percent(_ value: Double) -> String { NumberText.fixed(100 * value, 1) }
 
-    /// A task's name, and whether it is as good as was asked for.
+    /// A task's name, and whether it reaches its minimum.
     func heading(_ anchor: String, _ evaluated: TaskEvaluation) -> HTML {
         HTML.element("th", ["scope": "row", "class": "text"]) {
             HTML.element("a", ["href": "#\(anchor)"]) { evaluated.task.name }
@@ -165,7 +165,7 @@ extension EvaluationPage {
     }
 
     /// An estimate with its interval.
-    package func cell(_ estimate: Estimate?, _ text: (Double) -> String) -> HTML {
+    func cell(_ estimate: Estimate?, _ text: (Double) -> String) -> HTML {
         .element("td") {
             estimate.map { text($0.value) } ?? "–"
             if let interval = estimate?.interval {
@@ -174,8 +174,8 @@ extension EvaluationPage {
         }
     }
 
-    /// How many images there are, and how many of them have no answer.
-    package func counts(_ evaluated: TaskEvaluation) -> HTML {
+    /// The number of images, and of images without a prediction.
+    func counts(_ evaluated: TaskEvaluation) -> HTML {
         HTMLBuilder.buildBlock(
             .element("td") { NumberText.count(evaluated.task.items.count) },
             .element("td") { NumberText.count(evaluated.answers.failures.count) })

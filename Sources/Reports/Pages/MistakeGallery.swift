@@ -1,23 +1,23 @@
 import Files
 import Images
 
-/// Pictures that a model was most sure about and wrong.
+/// Thumbnails of a model's most confident mistakes.
 struct MistakeGallery {
     /// One picture.
     struct Item {
         let path: BytePath
-        /// What it shows.
+        /// The true class, labels or values.
         let truth: String
-        /// What was said instead, a line each.
+        /// The wrong predictions, one line each.
         let answers: [String]
     }
 
     let items: [Item]
-    /// The folder that paths are shown from.
+    /// The folder that displayed paths are relative to.
     let folder: BytePath
     let thumbnail: Thumbnail
 
-    /// How many pictures a gallery has at most.
+    /// The maximum number of pictures.
     static let limit = 12
 
     private func shown(_ path: BytePath) -> String {
@@ -26,7 +26,7 @@ struct MistakeGallery {
             .description
     }
 
-    /// The pictures with what they show and what was said.
+    /// The pictures with their true and predicted labels.
     var html: HTML {
         .element("div", ["class": "mistakes"]) {
             for item in items {
@@ -51,9 +51,9 @@ struct MistakeGallery {
     }
 }
 
-/// Small pictures of image files, as part of a page.
+/// Thumbnails of image files, embedded in a page.
 struct Thumbnail {
-    /// How many pixels the longer side has at most: twice what is shown, for screens of double density.
+    /// The maximum of the longer side in pixels: twice the displayed size, for screens of double density.
     private static let side = 192
     private static let quality = 78
     private static let largestFile = 1 << 30
@@ -62,7 +62,7 @@ struct Thumbnail {
 
     init(decoding: DecodingOptions) { self.decoding = decoding }
 
-    /// The picture of a file as a `data:` address of a JPEG; nil when it cannot be read.
+    /// The thumbnail of a file as a `data:` URL of a JPEG; nil when the file cannot be read.
     func address(of path: BytePath) -> String? {
         var reader = FileReader(limit: Self.largestFile)
         var address: String?
@@ -73,7 +73,7 @@ struct Thumbnail {
         return address
     }
 
-    /// Bytes as text by RFC 4648, section 4.
+    /// Base64 (RFC 4648, section 4).
     static func base64(_ bytes: [UInt8]) -> String {
         let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
         var text: [UInt8] = []

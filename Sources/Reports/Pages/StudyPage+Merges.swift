@@ -3,7 +3,7 @@ import Evaluation
 extension StudyPage {
     // MARK: Pairs
 
-    /// What each task loses with each other one.
+    /// The accuracy that each task loses when merged with each other task.
     func pairs(_ variant: String) -> HeatMap {
         let names = study.tasks.map(\.name)
         func drop(_ row: Int, _ column: Int) -> Estimate? {
@@ -24,14 +24,15 @@ extension StudyPage {
         }
     }
 
-    /// What every task of every pair loses.
+    /// The accuracy that every task of every pair loses.
     private func drops(_ variant: String) -> [Double] {
         study.answers(variant, size: 2).compactMap { $0.task.single.gain(over: $0.marks)?.value }
     }
 
     @HTMLBuilder var pairFigures: HTML {
         HTML.element("p") {
-            "Points of accuracy that a task (row) loses when its adapter is merged with one other (column), against its adapter alone. "
+            "Points of accuracy that a task (row) loses when its adapter is merged with one other (column), against "
+                + "its adapter alone. "
                 + "Orange, below zero: it gains."
         }
         HTML.element("div", ["class": "columns"]) {
@@ -46,7 +47,7 @@ extension StudyPage {
 
     // MARK: Heads alone
 
-    /// The largest merges of the first few variants beside the tasks' own adapters and heads alone.
+    /// The largest merges of up to four variants, compared with the tasks' adapters and heads alone.
     var besideHeads: BarChart? {
         guard let size = study.sizes.last, size > 1 else { return nil }
         let variants = study.variants.filter { !study.results($0, size: size).isEmpty }.prefix(4)
@@ -77,9 +78,10 @@ extension StudyPage {
         return values.isEmpty ? nil : Estimate(values.reduce(0, +) / Double(values.count), nil)
     }
 
-    @HTMLBuilder package var heads: HTML {
+    @HTMLBuilder var heads: HTML {
         HTML.element("p") {
-            "A head over the base as it is needs no merging and costs the same to run. A merge is worth having where it is above that."
+            "A head over the base as it is needs no merging and costs the same to run. A merge is worth having where "
+                + "it is above that."
         }
         if let chart = besideHeads {
             HTML.element("figure") {
@@ -98,7 +100,8 @@ extension StudyPage {
             for (variant, size) in cases { headsRow(variant, size) }
         }
         HTML.element("p", ["class": "muted"]) {
-            "Tasks of merges whose accuracy is above, equal to or below that of the task's head alone. Surely: p below 0.05 by McNemar's "
+            "Tasks of merges whose accuracy is above, equal to or below that of the task's head alone. Surely: p below "
+                + "0.05 by McNemar's "
                 + "test, each for itself; by chance one in forty would be on either side."
         }
     }
@@ -121,7 +124,7 @@ extension StudyPage {
 
     // MARK: Number of tasks
 
-    /// How much is kept over the number of tasks, a line a variant.
+    /// Normalised accuracy over the number of tasks, one line per variant.
     var overSizes: LineChart? {
         let sizes = study.sizes.filter { $0 > 1 }
         let lines = study.variants.compactMap { variant -> LineChart.Series? in
@@ -148,12 +151,13 @@ extension StudyPage {
             description: "Mean normalised accuracy over the number of tasks merged.")
     }
 
-    @HTMLBuilder package var sizes: HTML {
+    @HTMLBuilder var sizes: HTML {
         if let chart = overSizes {
             HTML.element("figure") {
                 chart.drawn()
                 HTML.element("figcaption") {
-                    "Merged accuracy as a share of that of the task's own adapter: the mean over every task of every merge of so many "
+                    "Merged accuracy as a share of that of the task's own adapter: the mean over every task of every "
+                        + "merge of so many "
                         + "tasks, with 95 % intervals."
                 }
             }

@@ -1,12 +1,12 @@
 import Evaluation
 
-/// A measure of how much alike two tasks are.
+/// A measure of the similarity of two tasks.
 enum SimilarityMeasure: String, CaseIterable {
     case overlap
     case cosine
     case distance
 
-    /// What it is, for an axis.
+    /// The title of an axis.
     var title: String {
         switch self {
         case .overlap: "overlap of the adapters' subspaces"
@@ -25,10 +25,10 @@ enum SimilarityMeasure: String, CaseIterable {
 }
 
 extension StudyPage {
-    /// The variant that pictures of alike tasks are about: the first that merged pairs.
+    /// The variant in charts of similarity: the first that merged pairs.
     private var shownVariant: String? { study.variants.first(where: hasPairs) }
 
-    /// Drops of every task of every pair against a measure of how much alike the two are.
+    /// The drop in accuracy of every task of every pair over a measure of their similarity.
     func scatter(_ measure: SimilarityMeasure) -> ScatterChart? {
         guard let variant = shownVariant else { return nil }
         let points = study.similarities.flatMap { pair in
@@ -50,14 +50,14 @@ extension StudyPage {
             description: "Accuracy lost in pairs over \(measure.title), merged by \(variant).")
     }
 
-    /// A little more than the numbers span, and not less than `least`.
+    /// The range of the numbers with a margin; at least `least` wide.
     static func domain(_ values: [Double], least: Double) -> ClosedRange<Double> {
         let (low, high) = (values.min() ?? 0, values.max() ?? 1)
         let room = max(0.06 * (high - low), (least - (high - low)) / 2)
         return low - room...high + room
     }
 
-    /// How a measure goes along with what is lost in pairs.
+    /// The correlation of a measure with the drop in pairs.
     func correlation(_ measure: SimilarityMeasure, _ variant: String, centred: Bool) -> Correlation? {
         let names = study.tasks.map(\.name)
         var values: [[String]: Double] = [:]
@@ -78,7 +78,8 @@ extension StudyPage {
     @HTMLBuilder var similarity: HTML {
         if let variant = shownVariant, study.tasks.count > 2 {
             HTML.element("p") {
-                "Points are tasks in pairs, merged by \(variant): what a task loses over how much alike the two are. If unlike tasks "
+                "Points are tasks in pairs, merged by \(variant): what a task loses over how much alike the two are. "
+                    + "If unlike tasks "
                     + "merged better, points would fall to the right with distance and rise with overlap."
             }
             HTML.element("div", ["class": "columns"]) {
@@ -101,10 +102,12 @@ extension StudyPage {
                 }
             }
             HTML.element("p", ["class": "muted"]) {
-                "Over the ordered pairs of tasks. Within tasks: each task's mean over its partners is taken away first, so that tasks "
-                    + "which lose much with anyone do not count. p: Mantel's test, two-sided; the tasks change their names in every "
-                    + "possible way. Overlap: √(columns · rows) of the changes' subspaces. Distance: ‖μ₁ − μ₂‖ / √((tr Σ₁ + tr Σ₂)/2) "
-                    + "of the features that heads read from the base."
+                """
+                Over the ordered pairs of tasks. Within tasks: each task's mean over its partners is taken away first, \
+                so that tasks which lose much with anyone do not count. p: Mantel's test, two-sided; the tasks change \
+                their names in every possible way. Overlap: √(columns · rows) of the changes' subspaces. \
+                Distance: ‖μ₁ − μ₂‖ / √((tr Σ₁ + tr Σ₂)/2) of the features that heads read from the base.
+                """
             }
         } else {
             HTML.element("p", ["class": "muted"]) { "Needs pairs of three tasks or more." }

@@ -1,13 +1,13 @@
 package import Evaluation
 import Files
 
-/// The page of a study: who hurts whom, whether alike tasks hurt each other more, merges beside heads alone, methods
-/// over the number of tasks, and every number.
+/// The page of a study: interference in pairs, similarity of tasks, merges compared with heads alone, methods over the
+/// number of tasks, and all numbers.
 package struct StudyPage {
-    package let study: Study
+    let study: Study
     private let command: String
     private let bootstrap: BootstrapOptions
-    package let means: StudyMeans
+    let means: StudyMeans
 
     /// A page about a study.
     ///
@@ -19,7 +19,7 @@ package struct StudyPage {
         means = StudyMeans(study, bootstrap)
     }
 
-    /// The charts of the page as files of their own: names without an ending, and SVG.
+    /// The charts of the page as standalone SVG files, by name without extension.
     package var charts: [(name: String, text: String)] {
         var charts: [(name: String, text: String)] = []
         for (index, variant) in study.variants.enumerated() where hasPairs(variant) {
@@ -70,13 +70,16 @@ package struct StudyPage {
             + "Nothing was chosen by these images."
     }
 
-    /// What intervals there are, for the reader who asks.
+    /// A note on the intervals.
     private var intervals: String {
-        "Small: 95 % intervals. Of accuracies Wilson's; of differences and ratios on the same images Bonett and Price's; of means "
-            + (bootstrap.resamples > 0
-                ? "from \(NumberText.count(bootstrap.resamples)) bootstrap samples of the images (seed \(bootstrap.seed))"
-                : "none")
-            + ": they tell of other images of the same tasks, not of other tasks."
+        let samples = NumberText.count(bootstrap.resamples)
+        let means =
+            bootstrap.resamples > 0
+            ? "from \(samples) bootstrap samples of the images (seed \(bootstrap.seed))" : "none"
+        return """
+            Small: 95 % intervals. Of accuracies Wilson's; of differences and ratios on the same images Bonett and \
+            Price's; of means \(means): they tell of other images of the same tasks, not of other tasks.
+            """
     }
 
     private var summary: HTML {
@@ -105,7 +108,8 @@ package struct StudyPage {
                 }
             },
             .element("p", ["class": "muted"]) {
-                "Kept: merged accuracy as a share of that of the task's own adapter, the mean over every task of every merge. "
+                "Kept: merged accuracy as a share of that of the task's own adapter, the mean over every task of every "
+                    + "merge. "
                     + "\(headsKept)\(intervals)"
             })
     }
@@ -150,7 +154,7 @@ package struct StudyPage {
 
     // MARK: Parts of all sections
 
-    /// Every variant with every number of tasks that was merged.
+    /// Every variant with every number of tasks that it merged.
     var cases: [(variant: String, size: Int)] {
         study.variants.flatMap { variant in
             study.sizes.filter { !study.results(variant, size: $0).isEmpty }.map { (variant, $0) }
@@ -159,10 +163,10 @@ package struct StudyPage {
 
     func hasPairs(_ variant: String) -> Bool { !study.results(variant, size: 2).isEmpty }
 
-    package func percent(_ value: Double) -> String { NumberText.fixed(100 * value, 1) }
+    func percent(_ value: Double) -> String { NumberText.fixed(100 * value, 1) }
 
     /// A number in percent with its interval.
-    package func cell(_ estimate: Estimate?) -> HTML {
+    func cell(_ estimate: Estimate?) -> HTML {
         .element("td") {
             estimate.map { percent($0.value) } ?? "–"
             if let interval = estimate?.interval { HTML.element("small") { NumberText.range(interval, percent) } }

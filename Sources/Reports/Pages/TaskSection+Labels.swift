@@ -1,8 +1,8 @@
 import Evaluation
 
-/// What a report says of a task whose images show several labels.
+/// The section of a task whose images show several labels.
 extension TaskSection {
-    package func facts(_ metrics: MultiLabelMetrics) -> HTML {
+    func facts(_ metrics: MultiLabelMetrics) -> HTML {
         .element("dl", ["class": "facts"]) {
             percent("Mean average precision", metrics.meanAveragePrecision)
             percent("Micro F1", metrics.microF1)
@@ -13,7 +13,7 @@ extension TaskSection {
         }
     }
 
-    package func labels(_ metrics: MultiLabelMetrics) -> HTML {
+    func labels(_ metrics: MultiLabelMetrics) -> HTML {
         HTMLBuilder.buildBlock(
             .element("h3") { "Classes" },
             .element("div", ["class": "columns wide"]) {
@@ -37,13 +37,13 @@ extension TaskSection {
             })
     }
 
-    /// The images with the labels that were most surely given or left out and wrong.
+    /// The images with the most confident mistakes, in predicted or missing labels.
     @HTMLBuilder var labelMistakes: HTML {
         let wrong = zip(task.items, evaluation.answers.labels).compactMap { item, answer in
             answer.flatMap { $0.isExact ? nil : (item: item, answer: $0, sureness: Self.sureness($0)) }
         }
         if !wrong.isEmpty {
-            // Swift's sort is stable: of equally sure ones the first stays the first.
+            // Swift's sort is stable: ties keep their order.
             let surest = wrong.sorted { $0.sureness > $1.sureness }.prefix(MistakeGallery.limit)
             HTML.element("h3") { "Most confident mistakes" }
             MistakeGallery(
@@ -56,7 +56,7 @@ extension TaskSection {
         }
     }
 
-    /// The labels that were given and are wrong, and those that are missing.
+    /// The wrongly predicted labels and the missing ones.
     private func mistakes(_ answer: LabelPrediction) -> [String] {
         func names(_ labels: [Int], besides others: [Int]) -> String {
             labels.filter { !others.contains($0) }.map { label in
@@ -70,7 +70,7 @@ extension TaskSection {
             .compactMap(\.self)
     }
 
-    /// How sure the surest wrong label is, given or left out.
+    /// The confidence of the most confident mistake.
     private static func sureness(_ answer: LabelPrediction) -> Double {
         guard !answer.scores.isEmpty else { return 0 }
         let wrong = Set(answer.predicted).symmetricDifference(answer.truth)

@@ -1,8 +1,8 @@
 import Evaluation
 
-/// What a report says of a task whose images show values.
+/// The section of a task whose images show values.
 extension TaskSection {
-    package func facts(_ metrics: RegressionMetrics) -> HTML {
+    func facts(_ metrics: RegressionMetrics) -> HTML {
         let isMean = task.classes.count > 1
         return .element("dl", ["class": "facts"]) {
             for (name, estimate) in zip(
@@ -22,8 +22,8 @@ extension TaskSection {
         }
     }
 
-    /// The errors of each output, and its values over the true ones.
-    package func outputs(_ metrics: RegressionMetrics) -> HTML {
+    /// The errors of each output, and its predicted over its true values.
+    func outputs(_ metrics: RegressionMetrics) -> HTML {
         func text(_ estimate: Estimate?) -> String { estimate.map { NumberText.significant($0.value) } ?? "–" }
         return HTMLBuilder.buildBlock(
             .element("h3") { "Outputs" },
@@ -40,9 +40,9 @@ extension TaskSection {
             })
     }
 
-    /// More outputs than that have no chart.
+    /// The maximum number of outputs with a chart.
     private static let maximumCharts = 12
-    /// A chart has at most so many points.
+    /// The maximum number of points in a chart.
     private static let maximumPoints = 500
 
     private func scatter(_ output: Int) -> HTML {
@@ -69,14 +69,14 @@ extension TaskSection {
         }
     }
 
-    /// The images whose values are farthest off: by the outputs' errors in terms of their root mean squares.
+    /// The images with the largest errors, relative to the outputs' root mean squared errors.
     @HTMLBuilder func largestErrors(_ metrics: RegressionMetrics) -> HTML {
         let scales = metrics.perOutput.map(\.rmse.value)
         let errors = zip(task.items, evaluation.answers.values).compactMap { item, answer in
             answer.map { (item: item, answer: $0, error: Self.error($0, scales)) }
         }.filter { $0.error > 0 }
         if !errors.isEmpty {
-            // Swift's sort is stable: of equal ones the first stays the first.
+            // Swift's sort is stable: ties keep their order.
             let largest = errors.sorted { $0.error > $1.error }.prefix(MistakeGallery.limit)
             HTML.element("h3") { "Largest errors" }
             MistakeGallery(
@@ -89,7 +89,7 @@ extension TaskSection {
         }
     }
 
-    /// The sum of the outputs' absolute errors, each in terms of its scale.
+    /// The sum of the outputs' absolute errors, each divided by its scale.
     private static func error(_ answer: ValuePrediction, _ scales: [Double]) -> Double {
         scales.indices.filter { scales[$0] > 0 }
             .reduce(0) { $0 + abs(answer.predicted[$1] - answer.truth[$1]) / scales[$1] }

@@ -3,7 +3,7 @@ import Files
 import Images
 import VisionTransformers
 
-/// What a report says of one task.
+/// The section of a report about one task.
 struct TaskSection {
     let evaluation: TaskEvaluation
     /// The section's anchor.
@@ -59,7 +59,7 @@ struct TaskSection {
         }
     }
 
-    /// How labels were chosen.
+    /// How predicted labels were chosen.
     private var chosen: String {
         evaluation.answers.threshold.map { "those of a probability of at least \($0)" } ?? "as they are in the file"
     }
@@ -130,7 +130,8 @@ struct TaskSection {
         let figure = HTML.element("figure") {
             HTML.element("div", ["class": "scroll", "tabindex": "0"]) { map.drawn() }
             HTML.element("figcaption") {
-                "Images of each true class (row) by answer (column); the stronger the colour, the larger the share of the "
+                "Images of each true class (row) by answer (column); the stronger the colour, the larger the share of "
+                    + "the "
                     + "row."
             }
         }
@@ -144,7 +145,7 @@ struct TaskSection {
             })
     }
 
-    /// The classes that were taken for others most often.
+    /// The most frequent confusions.
     @HTMLBuilder private func confusions(_ matrix: ConfusionMatrix) -> HTML {
         let pairs = matrix.confusions(limit: 8)
         if !pairs.isEmpty {
@@ -183,7 +184,7 @@ struct TaskSection {
         }
     }
 
-    /// Accuracy if only the surest answers are taken.
+    /// Accuracy over coverage: that of the most confident predictions.
     private var coverage: HTML {
         let answers = evaluation.answers.known.sorted { ($0.confidence ?? 0) > ($1.confidence ?? 0) }
         let first = max(min(10, answers.count), answers.count / 50)
@@ -209,7 +210,7 @@ struct TaskSection {
         }
     }
 
-    /// Recall and precision of each class or label that has images or was given, as bars.
+    /// Recall and precision of each class or label that has images or predictions, as bars.
     func classChart(_ found: [ClassMetrics], each: String, right: String) -> HTML {
         let categories = zip(task.classes, found).filter { $1.support + $1.predicted > 0 }.map { name, found in
             BarChart.Category(
@@ -259,7 +260,7 @@ struct TaskSection {
             answer.flatMap { $0.isRight ? nil : (item, $0) }
         }
         if !wrong.isEmpty {
-            // Swift's sort is stable: of equally sure ones the first stays the first.
+            // Swift's sort is stable: ties keep their order.
             let surest = wrong.sorted { ($0.1.confidence ?? 0) > ($1.1.confidence ?? 0) }.prefix(MistakeGallery.limit)
             HTML.element("h3") { "Most confident mistakes" }
             MistakeGallery(

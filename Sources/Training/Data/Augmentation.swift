@@ -4,32 +4,32 @@ package import Images
 import Tensors
 import VisionTransformers
 
-/// Random changes of training images: a part of the picture instead of all that preprocessing shows, and mirroring.
+/// Random changes of training images: cropping and mirroring.
 ///
-/// A crop takes a part of the area, uniform from `smallestArea` to all of what preprocessing shows, stretched by up to
-/// `largestStretch` one way or the other, at a place uniform over the picture: random zoom and shift, the "random
-/// resized crop" of Szegedy et al., Going Deeper with Convolutions, 2015. Proportions are relative to what
-/// preprocessing shows, so a model whose pictures are squeezed into a square trains on squeezed ones too.
+/// A crop's area is uniform from `smallestArea` to all of what preprocessing shows, its aspect ratio changes by up to
+/// `largestStretch` either way, and its position is uniform over the picture: the "random resized crop" of Szegedy et
+/// al., Going Deeper with Convolutions, 2015. Proportions are relative to what preprocessing shows, so a model whose
+/// pictures are squeezed into a square also trains on squeezed ones.
 package struct Augmentation: Sendable, Equatable {
-    /// Whether a part of the picture is taken.
+    /// Whether pictures are cropped.
     package var crops: Bool
-    /// Whether every second picture, at random, is mirrored.
+    /// Whether pictures are mirrored with probability 1/2.
     package var flips: Bool
-    /// The smallest part of the area that a crop keeps, above 0 and at most 1.
+    /// The smallest crop as a share of the area, above 0 and at most 1.
     package var smallestArea: Double
 
-    /// How much wider, or higher, than in proportion a crop may be.
+    /// The largest change of the aspect ratio by a crop.
     package static let largestStretch = 4.0 / 3
 
-    /// An augmentation from its parts; none unless specified.
+    /// An augmentation; by default none.
     package init(crops: Bool = false, flips: Bool = false, smallestArea: Double = Self.usualSmallestArea) {
         (self.crops, self.flips, self.smallestArea) = (crops, flips, smallestArea)
     }
 
-    /// The smallest part of the area that a crop keeps unless specified.
+    /// The default of `smallestArea`.
     package static let usualSmallestArea = 0.5
 
-    /// The name of the option's value: none, crop, flip or crop+flip.
+    /// The name: none, crop, flip or crop+flip.
     package var name: String {
         switch (crops, flips) {
         case (false, false): "none"
@@ -39,14 +39,14 @@ package struct Augmentation: Sendable, Equatable {
         }
     }
 
-    /// What is shown of a picture.
+    /// The part of a picture that is shown.
     package struct View: Equatable {
         package let rows: Range<Int>
         package let columns: Range<Int>
         let isMirrored: Bool
     }
 
-    /// Draws what is shown of a picture of which preprocessing would show `shown`. It always takes five numbers.
+    /// Draws a view of a picture of which preprocessing shows `shown`. It always draws five random numbers.
     func view(
         height: Int, width: Int, shown: (height: Double, width: Double), _ generator: inout SplitMix64
     ) -> View {
@@ -65,8 +65,8 @@ package struct Augmentation: Sendable, Equatable {
             columns: range(width, shown.width * (area * stretch).squareRoot(), left), isMirrored: isMirrored)
     }
 
-    /// The size that a picture needs to have for its crops, not larger than it is: then even the smallest crop has
-    /// `detail` times the pixels of the model's image each way.
+    /// The size that a picture needs so that its smallest crop has `detail` times the model's pixels in each direction;
+    /// at most its own size.
     func neededSize(
         of image: RGBImage, shown: (height: Double, width: Double), input: ImageSize, detail: Double
     ) -> ImageSize {
@@ -79,21 +79,21 @@ package struct Augmentation: Sendable, Equatable {
     }
 }
 
-/// Pictures as a backbone's patches, changed at random in every pass over them.
-package struct PictureViews: Sendable {
+/// Pictures as a backbone's patches, augmented anew in every pass over them.
+package struct AugmentedPictures: Sendable {
     private let pictures: [RGBImage]
     private let preparer: PatchPreparer
     private let augmentation: Augmentation
     private let seed: UInt64
 
-    /// Views of decoded pictures.
+    /// Augments decoded pictures.
     ///
     /// - Parameters:
-    ///   - pictures: large enough for crops if the augmentation crops (see `kept`), else prepared.
+    ///   - pictures: large enough for crops if the augmentation crops (see `sizedForCrops`), else preprocessed.
     ///   - preparer: what they were decoded with.
     ///   - augmentation: how they change.
-    ///   - seed: what the changes are drawn from, together with the pass and the picture's number.
-    ///   - name: tells the changes from those of other pictures of the same seed.
+    ///   - seed: determines the changes, together with the pass and the picture's index.
+    ///   - name: makes the changes differ from those of other pictures with the same seed.
     package init(
         _ pictures: [RGBImage], preparer: PatchPreparer, augmentation: Augmentation, seed: UInt64, name: String = ""
     ) {
@@ -101,10 +101,10 @@ package struct PictureViews: Sendable {
         self.seed = name.isEmpty ? seed : SplitMix64.seed(seed, name)
     }
 
-    /// Values of the patches of one picture.
+    /// The number of values in the patches of one picture.
     package var inputCount: Int { preparer.valuesPerImage }
 
-    /// Writes the patches of a picture, changed as drawn for the pass. It may be called from several threads at once.
+    /// Writes the patches of a picture, augmented for the pass. Thread-safe.
     package func write(_ index: Int, pass: Int, into input: UnsafeMutableBufferPointer<Float>) {
         var picture = pictures[index]
         if augmentation.crops || augmentation.flips {
@@ -121,9 +121,10 @@ package struct PictureViews: Sendable {
         preparer.writePatches(of: picture, into: input)
     }
 
-    /// What is kept of a decoded picture for crops: the picture itself, or where that is larger, so many pixels that the smallest
-    /// crop has those of the model's image.
-    package static func kept(_ picture: RGBImage, preparer: PatchPreparer, augmentation: Augmentation) -> RGBImage {
+    /// A decoded picture, reduced so far that its smallest crop still has the model's size.
+    package static func sizedForCrops(_ picture: RGBImage, preparer: PatchPreparer, augmentation: Augmentation)
+        -> RGBImage
+    {
         let size = augmentation.neededSize(
             of: picture, shown: preparer.preprocessing.shownExtent(of: picture),
             input: ImageSize(height: preparer.imageSize.height, width: preparer.imageSize.width), detail: 1)

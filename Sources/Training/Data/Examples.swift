@@ -4,51 +4,51 @@ import Images
 package import Tensors
 import VisionTransformers
 
-/// Labelled inputs of a classifier, made when they are asked for.
+/// Labelled inputs of a classifier, made on demand.
 package protocol Examples: Sendable {
-    /// Values of one input.
+    /// The number of values of one input.
     var inputCount: Int { get }
     /// The class of each example.
     var classes: [Int] { get }
 
-    /// Writes the `inputCount` values of an example as it looks in an epoch. The same example and epoch give the same
-    /// values; it is called from several threads at once.
+    /// Writes the `inputCount` values of an example in an epoch. The same example and epoch give the same values.
+    /// Called from several threads at once.
     func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>)
 }
 
-/// Pictures as a backbone's patches: the same in every epoch, or changed at random.
+/// Pictures as a backbone's patches, optionally augmented anew in every epoch.
 package struct PictureExamples: Examples {
-    private let views: PictureViews
+    private let pictures: AugmentedPictures
     /// The class of each picture.
     package let classes: [Int]
 
     /// Examples from decoded pictures.
     ///
     /// - Parameters:
-    ///   - store: the pictures; kept for crops if the augmentation crops, else prepared.
+    ///   - store: the pictures; sized for crops if the augmentation crops, else preprocessed.
     ///   - preparer: what they were decoded with.
     ///   - augmentation: how they change.
-    ///   - seed: what the changes are drawn from, together with the epoch and the example's number.
+    ///   - seed: determines the changes, together with the epoch and the example's index.
     package init(_ store: PictureStore, preparer: PatchPreparer, augmentation: Augmentation, seed: UInt64) {
-        views = PictureViews(store.pictures, preparer: preparer, augmentation: augmentation, seed: seed)
+        pictures = AugmentedPictures(store.pictures, preparer: preparer, augmentation: augmentation, seed: seed)
         classes = store.classes
     }
 
-    /// Values of the patches of one picture.
-    package var inputCount: Int { views.inputCount }
+    /// The number of values in the patches of one picture.
+    package var inputCount: Int { pictures.inputCount }
 
-    /// Writes the patches of a picture, changed as drawn for the epoch.
+    /// Writes the patches of a picture, augmented for the epoch.
     package func write(_ example: Int, epoch: Int, into input: UnsafeMutableBufferPointer<Float>) {
-        views.write(example, pass: epoch, into: input)
+        pictures.write(example, pass: epoch, into: input)
     }
 }
 
-/// Features that were computed once, of the pictures and, if they flip, of their mirror images.
+/// Precomputed features of pictures and, for mirroring, of their mirror images.
 package struct FeatureExamples: Examples {
     private let features: FloatBuffer
     private let mirrored: FloatBuffer?
     private let seed: UInt64
-    /// Values of one picture's features.
+    /// The number of features of one picture.
     package let inputCount: Int
     /// The class of each picture.
     package let classes: [Int]
@@ -57,10 +57,10 @@ package struct FeatureExamples: Examples {
     ///
     /// - Parameters:
     ///   - features: (examples, width).
-    ///   - mirrored: those of the mirror images; then each is shown every second time, at random.
-    ///   - width: values of one example.
-    ///   - classes: the class of each.
-    ///   - seed: what the choice is drawn from, together with the epoch and the example's number.
+    ///   - mirrored: those of the mirror images, which are used with probability 1/2; nil for no mirroring.
+    ///   - width: the number of features of one example.
+    ///   - classes: the class of each example.
+    ///   - seed: determines the choice, together with the epoch and the example's index.
     package init(_ features: FloatBuffer, mirrored: FloatBuffer?, width: Int, classes: [Int], seed: UInt64) {
         (self.features, self.mirrored, self.seed, inputCount, self.classes) = (features, mirrored, seed, width, classes)
     }

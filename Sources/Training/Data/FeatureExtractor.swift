@@ -4,20 +4,20 @@ package import Images
 package import Tensors
 package import VisionTransformers
 
-/// Computes what heads read of a backbone, once for every picture.
+/// Computes the features of pictures that a backbone gives to heads.
 package struct FeatureExtractor {
     private let model: MultitaskModel
     private let preparer: PatchPreparer
-    /// Features of one picture that are kept: the first ones.
+    /// The number of features per picture: the first ones of the backbone's.
     package let width: Int
 
-    /// Pictures that are computed between two reports.
+    /// Pictures between two calls of `progress`.
     private static let chunk = 64
 
-    /// Plans a frozen backbone for a head of the usual width.
+    /// Plans a frozen backbone for a head as transformers has it: over CLS, in DINOv2 also the mean of the patches.
     ///
     /// - Parameter precision: how the operands of its products are stored.
-    /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError` when a weight is missing or the plan fails.
     package init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: OperandType = .f32) throws {
         let configuration = base.configuration
         try self.init(
@@ -28,8 +28,8 @@ package struct FeatureExtractor {
 
     /// Plans a backbone.
     ///
-    /// - Parameter width: how many features of a picture are kept; nil for all that a head may read.
-    /// - Throws: `ModelError`, `FileError`, `ComputeError` when that cannot be done.
+    /// - Parameter width: the number of features per picture; nil for all that a head may read.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError` when a weight is missing or the plan fails.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
         width: Int? = nil, precision: ComputePrecision = .f32
@@ -41,12 +41,12 @@ package struct FeatureExtractor {
         self.width = width ?? model.featureCount
     }
 
-    /// The features of pictures of the model's size, (pictures, width).
+    /// The features of preprocessed pictures, (pictures, width).
     ///
     /// - Parameters:
-    ///   - mirrored: whether they are computed of the mirror images.
+    ///   - mirrored: whether to use the mirror images.
     ///   - pool: the threads that cut patches.
-    ///   - progress: told how many are done.
+    ///   - progress: called with the number of finished pictures.
     /// - Throws: `ComputeError` when a kernel fails, and what `progress` throws.
     package func features(
         of pictures: [RGBImage], mirrored: Bool, pool: WorkerPool, progress: (_ done: Int) throws -> Void

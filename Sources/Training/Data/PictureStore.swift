@@ -4,22 +4,22 @@ package import Datasets
 package import Files
 package import Images
 
-/// Decoded pictures with their classes, kept in memory for a whole run.
+/// Decoded pictures with their classes, in memory for a whole run.
 package struct PictureStore: Sendable {
     /// The pictures in the order of their items.
     package let pictures: [RGBImage]
-    /// The class of each.
+    /// The class of each picture.
     package let classes: [Int]
-    /// Files that could not be used, with the reason; they have no picture.
+    /// Files that could not be decoded, with the reason; they have no picture.
     package let skipped: [(path: BytePath, reason: String)]
-    /// The class and the SHA-256 of every file, used or not, a line each.
+    /// The class and the SHA-256 of every file, used or not, one line each.
     package let fingerprint: String
 
-    /// What is kept of a decoded picture.
-    package enum Kept: Sendable, Equatable {
-        /// What preprocessing makes of it.
+    /// The form in which pictures are stored.
+    package enum Form: Sendable, Equatable {
+        /// Preprocessed.
         case prepared
-        /// The picture itself, made smaller only as far as crops allow and memory asks for.
+        /// For crops: reduced as far as crops allow, further if memory requires it.
         case forCrops(Augmentation, bytesPerPicture: Int)
     }
 
@@ -28,12 +28,12 @@ package struct PictureStore: Sendable {
     /// - Parameters:
     ///   - items: the files and their classes.
     ///   - preparer: decodes them.
-    ///   - kept: what is kept of each.
+    ///   - form: the form in which they are stored.
     ///   - pool: the threads.
-    ///   - progress: told now and then how many files are done.
+    ///   - progress: called now and then with the number of finished files.
     /// - Throws: what `progress` throws.
     package init(
-        _ items: [LabelledImages.Item], preparer: PatchPreparer, kept: Kept, pool: WorkerPool,
+        _ items: [LabelledImages.Item], preparer: PatchPreparer, form: Form, pool: WorkerPool,
         progress: (_ done: Int) throws -> Void
     ) throws {
         var pictures: [RGBImage] = []
@@ -45,7 +45,7 @@ package struct PictureStore: Sendable {
             try progress(start)
             let chunk = items[start..<min(start + Self.chunk, items.count)]
             let results = try pool.map(chunk.count) {
-                Self.load(chunk[chunk.startIndex + $0].path, preparer, kept)
+                Self.load(chunk[chunk.startIndex + $0].path, preparer, form)
             }
             for (item, loaded) in zip(chunk, results) {
                 fingerprint += "\(item.class) \(loaded.digest)\n"
@@ -62,7 +62,7 @@ package struct PictureStore: Sendable {
         (self.pictures, self.classes, self.skipped, self.fingerprint) = (pictures, classes, skipped, fingerprint)
     }
 
-    /// What `fingerprint` is of files that are only read, not decoded.
+    /// The `fingerprint` of files that are read but not decoded.
     ///
     /// - Throws: what `progress` throws.
     package static func fingerprint(
@@ -83,7 +83,7 @@ package struct PictureStore: Sendable {
         return text
     }
 
-    /// What stands in `fingerprint` for a file that cannot be read.
+    /// Stands for the digest of an unreadable file.
     private static let unreadable = "unreadable"
 
     /// Files between two calls of `progress`.
@@ -96,13 +96,13 @@ package struct PictureStore: Sendable {
         var picture: Result<RGBImage, Reason>
     }
 
-    private static func load(_ path: BytePath, _ preparer: PatchPreparer, _ kept: Kept) -> Loaded {
+    private static func load(_ path: BytePath, _ preparer: PatchPreparer, _ form: Form) -> Loaded {
         var reader = FileReader(limit: 1 << 30)
         var loaded = Loaded(picture: .failure(Reason(description: "not read")))
         do {
             try reader.read(path) { content in
                 loaded.digest = SHA256.text(of: content)
-                loaded.picture = .success(try Self.kept(content, preparer, kept))
+                loaded.picture = .success(try Self.picture(content, preparer, form))
             }
         } catch {
             loaded.picture = .failure(Reason(description: "\(error)"))
@@ -110,10 +110,10 @@ package struct PictureStore: Sendable {
         return loaded
     }
 
-    private static func kept(
-        _ content: UnsafeRawBufferPointer, _ preparer: PatchPreparer, _ kept: Kept
+    private static func picture(
+        _ content: UnsafeRawBufferPointer, _ preparer: PatchPreparer, _ form: Form
     ) throws -> RGBImage {
-        guard case .forCrops(let augmentation, let most) = kept else { return try preparer.picture(content) }
+        guard case .forCrops(let augmentation, let most) = form else { return try preparer.picture(content) }
         let (rgb, prepared) = try preparer.pictures(content)
         let shown = preparer.preprocessing.shownExtent(of: rgb)
         let input = ImageSize(height: prepared.height, width: prepared.width)
@@ -121,8 +121,8 @@ package struct PictureStore: Sendable {
             augmentation.neededSize(of: rgb, shown: shown, input: input, detail: detail)
         }
         func bytes(of size: ImageSize) -> Int { size.height * size.width * 3 }
-        // Twice the pixels that the smallest crop needs each way, so that resampling a second time does not blur; less
-        // where memory is short, down to the model's own.
+        // Twice the pixels that the smallest crop needs in each direction, so that resampling again does not blur;
+        // fewer if memory is short, down to the model's size.
         var best = size(2)
         if bytes(of: best) > most {
             let least = size(augmentation.smallestArea.squareRoot())

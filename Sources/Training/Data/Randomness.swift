@@ -1,7 +1,6 @@
 package import Tensors
 
-/// Random numbers of a run: each drawn from a generator for what it is for, so that it does not matter who draws it,
-/// and when.
+/// Random numbers of a run. Each purpose has its own generator, so the order of draws does not matter.
 extension SplitMix64 {
     /// The generator of the order of the training images in an epoch.
     static func order(seed: UInt64, epoch: Int) -> SplitMix64 { SplitMix64(seed: seed, name: "order \(epoch)") }
@@ -11,10 +10,10 @@ extension SplitMix64 {
         SplitMix64(seed: seed, name: "augmentation \(epoch) \(image)")
     }
 
-    /// The generator of which images of a class are held back.
+    /// The generator of the split of a class into training and validation images.
     static func split(seed: UInt64, class: Int) -> SplitMix64 { SplitMix64(seed: seed, name: "split \(`class`)") }
 
-    /// A seed of its own for something that has a name.
+    /// A seed derived from a name.
     package static func seed(_ seed: UInt64, _ name: String) -> UInt64 {
         var generator = SplitMix64(seed: seed, name: name)
         return generator.next()

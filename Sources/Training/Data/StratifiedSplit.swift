@@ -1,12 +1,12 @@
 import Datasets
 import Tensors
 
-/// Holds back a part of the images of every class for validation.
+/// Holds back a share of the images of every class for validation.
 enum StratifiedSplit {
-    /// Splits items; the same seed and items give the same parts, both in the order of the items.
+    /// Splits items. The same seed and items give the same parts, both in the order of the items.
     ///
-    /// Of a class with n images, n · fraction rounded are held back, at least 1 and at most n - 1; a single image is
-    /// trained on.
+    /// Of a class with n images, n · fraction rounded are held back, at least 1 and at most n - 1. A class's only image
+    /// is a training image.
     static func split(
         _ items: [LabelledImages.Item], classes: Int, fraction: Double, seed: UInt64
     ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {
@@ -26,17 +26,17 @@ enum StratifiedSplit {
 }
 
 extension StratifiedSplit {
-    /// Splits images of which each may show several labels; the same seed and items give the same parts, both in the
-    /// order of the items.
+    /// Splits images that may show several labels. The same seed and items give the same parts, both in the order of
+    /// the items.
     ///
-    /// The labels have their turns from the rarest to the most common. Of a label with n images, n · fraction rounded
-    /// are to be held back, at least 1 and at most n - 1; images that are held back already for a rarer label count.
-    /// The others are drawn from the rest, first from those without a rarer label. An image that is a label's last one
-    /// to learn from is not held back. Images without any label come at the end, as if that were a label.
-    package static func split(
+    /// Labels are processed from the rarest to the most common. Of a label with n images, n · fraction rounded are held
+    /// back, at least 1 and at most n - 1, including those already held back for a rarer label. The others are drawn
+    /// first from images without a rarer label. The last training image of a label is never held back. Images without
+    /// labels are processed last, as if they had a label of their own.
+    static func split(
         _ items: [LabelledImages.Item], sets: [[Int]], classes: Int, fraction: Double, seed: UInt64
     ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {
-        // The last place is that of the images without labels.
+        // The last index stands for images without labels.
         let labels = items.map { sets[$0.class].isEmpty ? [classes] : sets[$0.class] }
         var places = [[Int]](repeating: [], count: classes + 1)
         for (index, own) in labels.enumerated() { for label in own { places[label].append(index) } }

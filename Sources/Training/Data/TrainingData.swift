@@ -2,42 +2,41 @@ package import Datasets
 package import Files
 import VisionTransformers
 
-/// The labelled images of a run: those to learn from, and those to choose the best epoch by.
+/// The labelled images of a run: training images, and validation images that choose the best epoch.
 package struct TrainingData: Sendable, Equatable {
-    /// The folder or table that was named.
+    /// The folder or table as given.
     package let source: BytePath
     /// The class names in the order of the logits.
     package let classes: [String]
-    /// What is trained on.
+    /// The training images.
     package let training: [LabelledImages.Item]
-    /// What is only looked at after each epoch; may be empty.
+    /// The validation images, evaluated after each epoch; may be empty.
     package let validation: [LabelledImages.Item]
-    /// What a user ought to know of how they were read, a sentence each.
+    /// Notes for the user on how the data was read, one sentence each.
     package let notes: [String]
-    /// The sets of labels, where an image may show several; then an item's `class` is the place of its set.
+    /// The sets of labels, where an image may show several; then an item's `class` is the index of its set.
     package internal(set) var labels: LabelTargets?
 
     /// Where the validation images come from.
     package enum Validation: Sendable, Equatable {
-        /// The validation images of a divided folder or table, else a tenth of the training images.
+        /// The validation split of the folder or table, else a tenth of the training images.
         case usual
-        /// This part of the training images, from 0 (none) to below 1.
+        /// This share of the training images, from 0 (none) to below 1.
         case fraction(Double)
-        /// A folder of class folders or one that is divided, or a table.
+        /// A folder of class folders, a folder with splits, or a table.
         case data(BytePath)
     }
 
-    /// The part that is held back unless specified.
+    /// The default share of validation images.
     package static let usualFraction = 0.1
 
     /// Lists the images.
     ///
-    /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`; else `DIR/<class>/...`; or a `LabelledTable`, which may
-    /// tell splits apart, too. Test images are not taken.
+    /// `DIR/{train,val}/<class>/...` if DIR is a `SplitFolder`; else `DIR/<class>/...`; or a `LabelledTable`, which
+    /// may also have splits. Test images are left out.
     ///
-    /// - Throws: `FileError` for folders and tables that cannot be used, and for a folder that looks divided
-    ///   into splits but is not understood; `ModelError` when there is
-    ///   one class alone, or a class has validation images but none to learn from.
+    /// - Throws: `FileError` for an invalid folder or table, and for a folder whose splits are ambiguous; `ModelError`
+    ///   when there is only one class, or a class has validation images but no training images.
     package init(
         _ path: BytePath, validation: Validation = .usual, _ reading: LabelledReading = LabelledReading(), seed: UInt64
     ) throws {
@@ -74,7 +73,7 @@ package struct TrainingData: Sendable, Equatable {
             : (images.items, [])
     }
 
-    /// What a folder or table has for training, and for validation if it says so itself.
+    /// The training images of a folder or table, and its validation images if it has that split.
     private struct Parts {
         let training: LabelledImages
         let validation: LabelledImages?
@@ -98,7 +97,7 @@ package struct TrainingData: Sendable, Equatable {
         }
     }
 
-    /// The validation images, their classes counted as the training images count them.
+    /// The validation images with the class indices of the training images.
     private static func validation(_ images: LabelledImages, _ classes: [String]) throws -> [LabelledImages.Item] {
         let unknown = images.classes.filter { !classes.contains($0) }
         guard unknown.isEmpty else {
@@ -110,14 +109,13 @@ package struct TrainingData: Sendable, Equatable {
 }
 
 extension TrainingData {
-    /// Lists the images of a table whose rows have any number of labels. Of one that tells splits apart, test images
-    /// are not taken.
+    /// Lists the images of a table whose rows have any number of labels. If it has splits, test images are left out.
     ///
-    /// What is held back for validation is drawn label by label (see `StratifiedSplit`).
+    /// Validation images are held back label by label (see `StratifiedSplit`).
     ///
-    /// - Parameter separator: what separates the labels of a cell.
-    /// - Throws: `FileError` for folders and tables that cannot be used; `ModelError` when the
-    ///   validation images have a label that no training image has, or every image has the only label.
+    /// - Parameter separator: separates the labels of a cell.
+    /// - Throws: `FileError` for an invalid folder or table; `ModelError` when a validation image has a label that no
+    ///   training image has, or every image has the only label.
     package init(
         multiLabel path: BytePath, separator: String, validation: Validation = .usual,
         _ reading: LabelledReading = LabelledReading(), seed: UInt64
@@ -168,6 +166,6 @@ extension TrainingData {
         labels = LabelTargets(sets: sets)
     }
 
-    /// The classes or labels, by their places, that an image of these shows.
+    /// The indices of the classes or labels that a target stands for.
     package func shown(by target: Int) -> [Int] { labels?.sets[target] ?? [target] }
 }

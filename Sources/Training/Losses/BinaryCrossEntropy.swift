@@ -2,22 +2,21 @@ import Glibc
 import Tensors
 import VisionTransformers
 
-/// The labels that images show where each may show any number of them: the targets of multi-label training.
+/// The targets of multi-label training: the labels that images show.
 package struct LabelTargets: Sendable, Equatable {
-    /// The different sets of labels, by their places in the head. What an image shows is given by the place of its set.
+    /// The distinct sets of labels, as indices in the head. An image's target is the index of its set.
     package let sets: [[Int]]
-    /// For each label how much its presence counts against its absence, as PyTorch's `pos_weight`; nil for 1.
+    /// The weight of each label's presence relative to its absence, as PyTorch's `pos_weight`; nil for 1.
     package var positiveWeights: [Double]?
 
     /// Targets without weights.
     package init(sets: [[Int]]) { self.sets = sets }
 
-    /// The weight of each label that makes its presence count as much as its absence: images without it / images with
-    /// it.
+    /// The weights that balance each label's presence and absence: images without it / images with it.
     ///
     /// - Parameters:
-    ///   - images: the place of each image's set.
-    ///   - classes: how many labels there are.
+    ///   - images: the index of each image's set.
+    ///   - classes: the number of labels.
     /// - Returns: infinity for a label that no image shows, 0 for one that all show.
     package func balance(_ images: [Int], classes: Int) -> [Double] {
         var counts = [Int](repeating: 0, count: classes)
@@ -32,7 +31,7 @@ package struct LabelTargets: Sendable, Equatable {
 /// With label smoothing ε the target is 1 - ε/2 for the labels of an image and ε/2 for the others.
 struct BinaryCrossEntropy: Sendable {
     private let targets: LabelTargets
-    /// By the place of a set whether it has each label.
+    /// For each set, whether it contains each label.
     private let isShown: [[Bool]]
     private let labelSmoothing: Double
 
@@ -61,35 +60,37 @@ struct BinaryCrossEntropy: Sendable {
         }
     }
 
-    /// How many different sets of labels there are.
+    /// The number of distinct sets of labels.
     var count: Int { isShown.count }
 
     /// Computes an image's loss in nats.
     ///
     /// - Parameters:
     ///   - logits: one for each class.
-    ///   - own: the place of the image's set of labels.
-    ///   - weight: what the gradient is multiplied by.
+    ///   - target: the index of the image's set of labels.
+    ///   - weight: multiplies the gradient.
     ///   - gradient: receives the loss's gradient by the logits times the weight.
     func evaluate(
-        _ logits: UnsafePointer<Float>, classes: Int, own: Int, weight: Double,
+        _ logits: UnsafePointer<Float>, classes: Int, target: Int, weight: Double,
         gradient: UnsafeMutablePointer<Float>
     ) -> Double {
         var loss = 0.0
         for index in 0..<classes {
             let logit = Double(logits[index])
-            let target = (isShown[own][index] ? 1 - labelSmoothing : 0) + labelSmoothing / 2
-            let positive = (targets.positiveWeights?[index] ?? 1) * target
-            let (logPresent, logAbsent) = (Logits.logSigmoid(logit), Logits.logSigmoid(-logit))
-            loss -= positive * logPresent + (1 - target) * logAbsent
+            let smoothed = (isShown[target][index] ? 1 - labelSmoothing : 0) + labelSmoothing / 2
+            let positive = (targets.positiveWeights?[index] ?? 1) * smoothed
+            // Both logarithms share log(1 + exp(-|x|)); neither overflows.
+            let rest = log1p(exp(-abs(logit)))
+            let (logPresent, logAbsent) = (min(logit, 0) - rest, min(-logit, 0) - rest)
+            loss -= positive * logPresent + (1 - smoothed) * logAbsent
             gradient[index] = Float(
-                weight * ((1 - target) * exp(logPresent) - positive * exp(logAbsent)) / Double(classes))
+                weight * ((1 - smoothed) * exp(logPresent) - positive * exp(logAbsent)) / Double(classes))
         }
         return loss / Double(classes)
     }
 
-    /// Whether the logits of at least 0, which are probabilities of at least 1/2, are those of the labels of a set.
-    func isRight(_ logits: UnsafePointer<Float>, classes: Int, own: Int) -> Bool {
-        (0..<classes).allSatisfy { (logits[$0] >= 0) == isShown[own][$0] }
+    /// Whether exactly the labels of a set have logits of at least 0, that is probabilities of at least 1/2.
+    func isRight(_ logits: UnsafePointer<Float>, classes: Int, target: Int) -> Bool {
+        (0..<classes).allSatisfy { (logits[$0] >= 0) == isShown[target][$0] }
     }
 }

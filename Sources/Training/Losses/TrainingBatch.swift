@@ -1,32 +1,31 @@
 import VisionTransformers
 
-/// One optimiser step's images, ready for the model.
+/// The images of one optimiser step.
 package struct TrainingBatch {
     /// (images, `inputCount`), valid during the step.
     package let inputs: UnsafePointer<Float>
-    /// The class of each image, as the head counts them; the place of its set of labels where it may show several.
+    /// The class of each image as an index in the head; the index of its set where images show several labels.
     package let classes: [Int]
-    /// How much each image's loss counts; every image counts 1 if there are none.
+    /// The weight of each image's loss; nil for 1.
     package let weights: [Float]?
 
-    /// A batch of as many images as there are classes.
+    /// A batch; `classes` has one element per image.
     package init(inputs: UnsafePointer<Float>, classes: [Int], weights: [Float]? = nil) {
         (self.inputs, self.classes, self.weights) = (inputs, classes, weights)
     }
 }
 
-/// What a step found, with the parameters from before it.
+/// The loss and accuracy of a step, with the parameters before it.
 package struct StepOutcome: Sendable, Equatable {
     /// The mean loss, in nats: Σ w·loss / Σ w.
     package let loss: Double
-    /// How many images were given their own class, or all their labels and no others.
+    /// The number of correct predictions: the class, or exactly the set of labels.
     package let correct: Int
 
-    /// The outcome of a step.
     package init(loss: Double, correct: Int) { (self.loss, self.correct) = (loss, correct) }
 }
 
-/// The loss of a batch, image by image, and what it means for a linear head.
+/// The loss of a batch, as the weighted mean of its images' losses.
 struct BatchLoss {
     let batch: TrainingBatch
     let images: Int
@@ -34,8 +33,8 @@ struct BatchLoss {
 
     /// Checks a batch.
     ///
-    /// - Parameter targets: how many classes, or sets of labels, an image can be of.
-    /// - Throws: `ModelError` when there is no image, a class is not one of them, or weights do not fit.
+    /// - Parameter targets: the number of classes, or of sets of labels.
+    /// - Throws: `ModelError` when there is no image, a class is out of range, or weights are invalid.
     init(_ batch: TrainingBatch, targets: Int) throws {
         (self.batch, images) = (batch, batch.classes.count)
         guard images > 0 else { throw ModelError("batch", "expected at least one image") }
@@ -55,14 +54,14 @@ struct BatchLoss {
         }
     }
 
-    /// An image's part of the mean over the batch.
+    /// An image's weight in the mean over the batch.
     func share(_ image: Int) -> Double { Double(batch.weights?[image] ?? 1) / total }
 
     /// The outcome of a step.
     ///
     /// - Parameters:
-    ///   - losses: each image's, not weighted.
-    ///   - correct: how many images were given what they show.
+    ///   - losses: the images' losses, not weighted.
+    ///   - correct: the number of correct predictions.
     /// - Throws: `ModelError` when the loss is not finite.
     func outcome(_ losses: [Double], correct: Int, step: Int) throws -> StepOutcome {
         let loss = losses.indices.reduce(0) { $0 + share($1) * losses[$1] }

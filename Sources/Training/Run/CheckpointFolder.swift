@@ -3,35 +3,23 @@ import Glibc
 import Tensors
 package import VisionTransformers
 
-/// What a checkpoint holds.
+/// The content of a checkpoint.
 struct CheckpointContent {
-    /// How far the run has come.
+    /// The progress of the run.
     var state: JSONObject
-    /// Everything that it goes on from.
+    /// The tensors that the run resumes from.
     var tensors: [(name: String, tensor: Tensor)]
 }
 
-/// An earlier run to the same output was interrupted, and is neither to be resumed nor discarded.
-package struct UnfinishedRun: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The folder of its checkpoint.
-    package let path: String
-
-    /// An error about a checkpoint.
-    package init(path: String) { self.path = path }
-
-    /// The path and what is there.
-    package var description: String { "\(path): holds an unfinished run" }
-}
-
-/// Where a run leaves what it goes on from: a folder `.NAME.training` beside the run's output.
+/// The checkpoint of a run: a folder `.NAME.training` beside the run's output.
 ///
-/// `checkpoint.json` holds how far the run has come, what run it is, and the name of the safetensors file with the tensors. That
-/// file is written and synced first, then the JSON takes the place of the one before in one rename, so that a run killed at
-/// any moment finds one checkpoint or the next, whole.
+/// `checkpoint.json` holds the progress and the settings of the run, and the name of the safetensors file with the
+/// tensors. That file is written and synced first; then a rename replaces the JSON. So a run that is killed at any
+/// moment leaves one complete checkpoint.
 package struct CheckpointFolder: Sendable {
     /// The folder.
     package let path: String
-    /// What run it is: options, data and base by the names that users know. A checkpoint of another is refused.
+    /// Identifies the run: options, data and base by the names that users know. Checkpoints of another run are refused.
     private let binding: JSONObject
 
     private static let formatName = "mergevit-training-checkpoint"
@@ -54,9 +42,9 @@ package struct CheckpointFolder: Sendable {
     /// Whether there is a checkpoint for the run whose result goes to `output`.
     package static func isThere(output: String) -> Bool { access("\(path(output: output))/checkpoint.json", F_OK) == 0 }
 
-    /// Makes the folder for the run whose result goes to `output`, if it is not there.
+    /// Creates the folder for the run whose result goes to `output`, unless it exists.
     ///
-    /// - Throws: `ModelError` when it cannot be made.
+    /// - Throws: `ModelError` when it cannot be created.
     package static func create(output: String) throws(ModelError) {
         let path = path(output: output)
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
@@ -64,19 +52,19 @@ package struct CheckpointFolder: Sendable {
         }
     }
 
-    /// Removes the folder if it holds nothing.
+    /// Removes the folder if it is empty.
     package static func removeIfEmpty(output: String) { rmdir(path(output: output)) }
 
-    /// Writes a checkpoint in the place of the one before.
+    /// Replaces the checkpoint.
     ///
     /// - Parameters:
     ///   - content: the run's state.
-    ///   - moment: a name for how far the run has come; the same moment has the same content.
-    /// - Throws: `ModelError` or `FileError` when the disk refuses; then the one before is still there.
+    ///   - moment: a name for the progress of the run; the same name has the same content.
+    /// - Throws: `ModelError` or `FileError` when writing fails; the previous checkpoint is then intact.
     func save(_ content: CheckpointContent, moment: String) throws {
         let name = "state-\(moment).safetensors"
         let old = Self.names(in: path)
-        // The file that the checkpoint names now must not be touched.
+        // The file that the current checkpoint names must not change.
         if old.contains(name), (try? manifest())?["tensors"]?.stringValue == name { return }
         try writeSafetensors(content.tensors, to: "\(path)/\(name)")
         let manifest: JSONObject = [
@@ -89,7 +77,7 @@ package struct CheckpointFolder: Sendable {
 
     /// The checkpoint, or nil if there is none.
     ///
-    /// - Throws: `ModelError` when it is of another run, naming what differs, or damaged; `FileError`.
+    /// - Throws: `ModelError` when it is damaged or of another run, naming the differences; `FileError`.
     func content() throws -> CheckpointContent? {
         guard access("\(path)/checkpoint.json", F_OK) == 0 else { return nil }
         let manifest = try manifest()
@@ -109,12 +97,12 @@ package struct CheckpointFolder: Sendable {
             state: state, tensors: try tensors.entries.map { ($0.name, try tensors.tensor($0.name)) })
     }
 
-    /// A damaged checkpoint.
+    /// The error for a damaged checkpoint.
     package func damage(_ reason: String) -> ModelError {
         ModelError("\(path)/checkpoint.json", "damaged: \(reason)")
     }
 
-    /// Removes the folder with what this type wrote in it.
+    /// Removes the checkpoint and its folder.
     package func remove() { Self.remove(path) }
 
     /// Removes the checkpoint of the run whose result goes to `output`.
@@ -135,7 +123,7 @@ package struct CheckpointFolder: Sendable {
         return object
     }
 
-    /// What differs between two runs, in words.
+    /// The differences of two runs, in words.
     private static func differences(_ then: JSONObject, _ now: JSONObject) -> [String] {
         (now.keys + then.keys.filter { now[$0] == nil }).filter { then[$0] != now[$0] }.map { key in
             func text(_ value: JSON?) -> String {
@@ -146,7 +134,7 @@ package struct CheckpointFolder: Sendable {
         }
     }
 
-    /// Puts `checkpoint.json` in its place in one rename.
+    /// Replaces `checkpoint.json` with a rename.
     private func write(_ text: String) throws {
         let partial = "\(path)/checkpoint.json.partial"
         try SmallFiles.write(Array(text.utf8), to: partial, replaces: true)

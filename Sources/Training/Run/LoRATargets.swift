@@ -1,23 +1,23 @@
 package import VisionTransformers
 
-/// Which modules of a backbone get low-rank updates, as users name them.
+/// The modules of a backbone that get a LoRA adapter, as users name them.
 package struct LoRATargets: Sendable, Equatable {
-    /// The targets as they were given.
+    /// The targets as given.
     package let text: String
-    /// The layers as they were given.
+    /// The layers as given.
     package let layerText: String?
 
     private let targets: [String]
     private let layers: [ClosedRange<Int>]?
 
-    /// The modules by the names that users give them.
+    /// The modules by users' names.
     private static let modules: [(name: String, module: String)] = [
         ("query", "attention.q_proj"), ("key", "attention.k_proj"), ("value", "attention.v_proj"),
         ("output", "attention.o_proj"), ("fc1", "mlp.fc1"), ("fc2", "mlp.fc2"), ("gate", "mlp.gate_proj"),
         ("up", "mlp.up_proj"), ("down", "mlp.down_proj"),
     ]
 
-    /// Names for several modules.
+    /// Names of groups of modules.
     private static let groups: [(name: String, prefixes: [String])] = [
         ("attention", ["attention."]), ("mlp", ["mlp."]), ("all-linear", ["attention.", "mlp."]),
     ]
@@ -28,7 +28,7 @@ package struct LoRATargets: Sendable, Equatable {
     ///   - targets: names separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, mlp,
     ///     all-linear.
     ///   - layers: numbers and ranges from 0, such as `0-5,8`; nil for all.
-    /// - Throws: `ModelError` about the option that cannot be understood.
+    /// - Throws: `ModelError` naming the invalid target or layer.
     package init(_ targets: String, layers: String? = nil) throws(ModelError) {
         (text, layerText) = (targets, layers)
         let known = Self.modules.map(\.name) + Self.groups.map(\.name)

@@ -2,56 +2,56 @@ package import Files
 import Glibc
 import Tensors
 
-/// Which epoch's parameters a run results in.
+/// The epoch whose parameters are the result of a run.
 package enum KeptEpoch: String, Sendable, CaseIterable {
-    /// That with the highest accuracy on the validation images, or the highest mean average precision.
+    /// The one with the highest validation accuracy, or mean average precision where images show several labels.
     case best
-    /// The last. With a falling learning rate it is an average over the steps before, and no choice among many epochs
-    /// by few images makes the result depend on chance.
+    /// The last. With a decaying learning rate it is close to an average over earlier steps, and the result does not
+    /// depend on a choice among many epochs by few images.
     case last
 }
 
-/// How a classifier is trained: everything about a run that changes its result, besides data and model.
+/// The settings of a run that affect its result, besides data and model.
 package struct RunSettings: Sendable, Equatable {
-    /// How often every training image is seen.
+    /// The number of passes over the training images.
     package var epochs = 12
     /// Images of one optimiser step; an epoch's last step may have fewer.
     package var batchSize = 64
-    /// The largest learning rate.
+    /// The peak learning rate.
     package var learningRate = 3e-3
-    /// The part of all steps in which the rate rises.
+    /// The warmup as a share of all steps.
     package var warmup = 0.05
-    /// How the rate goes on after that.
+    /// The learning rate after the warmup.
     package var schedule = LearningRateSchedule.Shape.cosine
-    /// What order and augmentation are drawn from.
+    /// The seed of order and augmentation.
     package var seed: UInt64 = 0
-    /// Whether every class counts as much as any other: an image's loss is weighted by images / (classes · images of
-    /// its class). Where images may show several labels, each label's presence counts as much as its absence.
+    /// Whether classes are balanced: an image's loss is weighted by images / (classes · images of its class). Where
+    /// images may show several labels, each label's presence and absence are balanced.
     package var balances = false
-    /// The most optimiser steps, or nil.
+    /// The maximum number of optimiser steps, or nil.
     package var maximumSteps: Int?
     /// Epochs without improvement after which a run ends, or nil.
     package var patience: Int?
-    /// Which epoch's parameters are the result.
+    /// The epoch whose parameters are the result.
     package var keeps = KeptEpoch.best
 
-    /// The usual settings of an adapter.
+    /// The defaults for an adapter.
     package init() {}
 
-    /// The usual settings of a head alone.
+    /// The defaults for a head alone.
     package static let headAlone = {
         var settings = RunSettings()
         (settings.epochs, settings.learningRate, settings.keeps) = (120, 1e-2, .last)
         return settings
     }()
 
-    /// How many steps a run over so many images has.
+    /// The number of steps of a run over `images` images.
     package func steps(images: Int) -> Int { min(epochs * stepsPerEpoch(images: images), maximumSteps ?? .max) }
 
-    /// How many steps an epoch over so many images has.
+    /// The number of steps of an epoch over `images` images.
     func stepsPerEpoch(images: Int) -> Int { (images + batchSize - 1) / batchSize }
 
-    /// The settings by the names of their options, for the record and to tell whether a checkpoint is of the same run.
+    /// The settings by option name, for `training.json` and checkpoints.
     package var json: JSONObject {
         [
             "epochs": .int(epochs), "batch_size": .int(batchSize), "lr": .double(learningRate),
@@ -62,9 +62,9 @@ package struct RunSettings: Sendable, Equatable {
     }
 }
 
-/// The learning rate of every step: a linear rise, then a cosine down to zero or a constant.
+/// The learning rate of every step: a linear warmup, then a cosine decay to zero or a constant.
 package struct LearningRateSchedule: Sendable, Equatable {
-    /// What comes after the rise.
+    /// The shape after the warmup.
     package enum Shape: String, Sendable, CaseIterable {
         /// Half a cosine from the peak to zero (Loshchilov and Hutter, arXiv 1608.03983).
         case cosine
@@ -72,16 +72,16 @@ package struct LearningRateSchedule: Sendable, Equatable {
         case constant
     }
 
-    /// What comes after the rise.
+    /// The shape after the warmup.
     package let shape: Shape
     /// The largest rate.
     package let peak: Double
-    /// Steps of the rise.
+    /// The number of warmup steps.
     package let warmup: Int
-    /// All steps.
+    /// The number of all steps.
     package let steps: Int
 
-    /// A schedule over so many steps, the part `warmup` of which is the rise.
+    /// A schedule; `warmup` is a share of `steps`.
     package init(_ shape: Shape, peak: Double, warmup: Double, steps: Int) {
         (self.shape, self.peak, self.steps) = (shape, peak, steps)
         self.warmup = Int((warmup * Double(steps)).rounded())

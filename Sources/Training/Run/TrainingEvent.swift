@@ -1,15 +1,15 @@
 package import Files
 import Tensors
 
-/// What a run tells of as it goes.
+/// An event of a run.
 package enum TrainingEvent: Sendable {
-    /// So many files of so many are read.
+    /// `done` of `of` files are read.
     case reading(done: Int, of: Int)
-    /// A file that cannot be used is left out.
+    /// A file that cannot be decoded is skipped.
     case skipped(path: BytePath, reason: String)
-    /// So many pictures of so many have their features.
+    /// The features of `done` of `of` pictures are computed.
     case features(done: Int, of: Int)
-    /// A run goes on that has taken so many steps before.
+    /// The run resumes after `steps` earlier steps.
     case resumed(steps: Int)
     /// An optimiser step was taken.
     case step(StepReport)
@@ -17,53 +17,53 @@ package enum TrainingEvent: Sendable {
     case epoch(EpochRecord, isBest: Bool)
 }
 
-/// Told of every event; answers whether to go on. A run that is told to stop leaves a checkpoint.
+/// Receives every event; returns false to stop. A run that is stopped leaves a checkpoint.
 package typealias TrainingProgress = (TrainingEvent) -> Bool
 
 /// One optimiser step.
 package struct StepReport: Sendable, Equatable {
     /// The epoch, from 1.
     package let epoch: Int
-    /// How many epochs there are at most.
+    /// The maximum number of epochs.
     package let epochs: Int
     /// The step, from 1.
     package let step: Int
-    /// How many steps there are at most.
+    /// The maximum number of steps.
     package let steps: Int
-    /// Images of the step.
+    /// The number of images of the step.
     package let images: Int
-    /// The rate that it was taken with.
+    /// The learning rate of the step.
     package let learningRate: Double
     /// The mean loss of its images, in nats.
     package let loss: Double
     /// The mean loss of the epoch so far.
     package let epochLoss: Double
-    /// The share of the epoch's images so far that was given its class, or all its labels and no others.
+    /// The share of the epoch's images so far with a correct prediction.
     package let epochAccuracy: Double
 }
 
-/// What one epoch came to.
+/// The results of one epoch.
 package struct EpochRecord: Sendable, Equatable {
-    /// Its number, from 1.
+    /// The epoch, from 1.
     package let epoch: Int
-    /// Optimiser steps from the start of the run to its end.
+    /// Optimiser steps from the start of the run to the end of the epoch.
     package let steps: Int
-    /// The mean loss over its training images as they were met, in nats.
+    /// The mean loss of the training steps, in nats.
     package let loss: Double
-    /// The share of them that was given its class, or all its labels and no others.
+    /// The share of training images with a correct prediction: the class, or exactly the set of labels.
     package let accuracy: Double
-    /// The mean cross entropy over the validation images at its end, in nats; nil without them.
+    /// The mean cross entropy of the validation images after the epoch, in nats; nil without them.
     package let validationLoss: Double?
-    /// The share of them that was given its class, or all its labels and no others.
+    /// The share of validation images with a correct prediction; nil without them.
     package let validationAccuracy: Double?
     /// The mean average precision of the validation images, where images may show several labels.
     package var validationMeanAveragePrecision: Double?
 
-    /// What epochs are compared by: the mean average precision where images may show several labels, else the accuracy.
+    /// The criterion: the mean average precision where images may show several labels, else the accuracy.
     private var score: Double? { validationMeanAveragePrecision ?? validationAccuracy }
 
-    /// Whether this is a better result than another: a higher score on the validation images, or the same and lower
-    /// loss. Without validation images the later one is.
+    /// Whether this epoch is better than another: a higher validation score, or the same score and a lower loss.
+    /// Without validation images, the later epoch is better.
     package func isBetter(than other: EpochRecord) -> Bool {
         guard let score, let loss = validationLoss, let otherScore = other.score, let otherLoss = other.validationLoss
         else { return epoch > other.epoch }
@@ -83,7 +83,7 @@ package struct EpochRecord: Sendable, Equatable {
 }
 
 extension EpochRecord {
-    /// A record from its JSON; nil if that is not one.
+    /// Reads a record from its JSON; nil when that is invalid.
     package init?(_ json: JSON) {
         guard let epoch = json.objectValue?["epoch"]?.intValue, let steps = json.objectValue?["steps"]?.intValue,
             let loss = json.objectValue?["loss"]?.doubleValue,

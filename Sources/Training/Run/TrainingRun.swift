@@ -4,11 +4,11 @@ import Files
 package import Tensors
 import VisionTransformers
 
-/// Takes a classifier through its epochs: batches in random order, a look at the validation images after each epoch,
-/// the best or the last epoch's parameters kept.
+/// Trains a classifier: batches in random order, validation after each epoch, and the parameters of the best or the
+/// last epoch as the result.
 ///
-/// The result depends on the classifier's first state, the examples and the settings alone: not on the number of
-/// threads, nor on where a run was stopped and went on from a snapshot.
+/// The result depends only on the classifier's initial state, the examples and the settings: not on the number of
+/// threads, nor on interruptions that resume from a snapshot.
 package final class TrainingRun {
     private let classifier: any TrainableClassifier
     private let training: any Examples
@@ -24,14 +24,14 @@ package final class TrainingRun {
     private var state = RunState()
     private var kept: [(name: String, tensor: Tensor)] = []
 
-    /// A run from the classifier's present state.
+    /// A run from the classifier's current state.
     ///
     /// - Parameters:
-    ///   - classifier: what is trained.
-    ///   - training: what it learns from; not empty.
-    ///   - validation: what the best epoch is chosen by; nil makes the last the best.
-    ///   - labels: the sets of labels, where an image may show several; then the examples' classes are places of sets.
-    ///   - settings: how it is trained.
+    ///   - classifier: the classifier to train.
+    ///   - training: the training examples; not empty.
+    ///   - validation: chooses the best epoch; without it the last epoch is the best.
+    ///   - labels: the sets of labels, where an image may show several; then the examples' classes are indices of sets.
+    ///   - settings: the settings of the run.
     ///   - pool: the threads that make inputs.
     package init(
         _ classifier: any TrainableClassifier, training: any Examples, validation: (any Examples)?,
@@ -51,14 +51,14 @@ package final class TrainingRun {
         inputs = FloatBuffer(count: settings.batchSize * classifier.inputCount)
     }
 
-    /// The weight of each class that makes all classes count the same: images / (classes · images of the class).
+    /// The weights that balance classes: images / (classes · images of the class).
     private static func balance(_ classes: [Int], classes count: Int) -> [Float] {
         var images = [Int](repeating: 0, count: count)
         for label in classes { images[label] += 1 }
         return images.map { $0 > 0 ? Float(Double(classes.count) / Double(count * $0)) : 0 }
     }
 
-    /// Whether all steps are taken, or too many epochs in a row were not better than the best.
+    /// Whether all steps are taken, or the last epochs brought no improvement.
     package var isFinished: Bool {
         guard let last = state.records.last else { return schedule.steps == 0 }
         if last.steps == schedule.steps { return true }
@@ -66,35 +66,35 @@ package final class TrainingRun {
         return last.epoch - best.epoch >= patience
     }
 
-    /// The epochs that are over.
+    /// The finished epochs.
     package var records: [EpochRecord] { state.records }
-    /// The best of them; the first of equal ones.
+    /// The best epoch; the first of equal ones.
     package var bestRecord: EpochRecord? {
         state.records.reduce(nil) { best, record in best.map { record.isBetter(than: $0) ? record : $0 } ?? record }
     }
     /// The epoch whose parameters are kept.
     package var keptRecord: EpochRecord? { state.kept }
-    /// The parameters after that epoch, or the present ones before the first is over.
+    /// The parameters after that epoch, or the current ones before the first epoch is finished.
     package var keptParameters: [(name: String, tensor: Tensor)] { kept.isEmpty ? classifier.parameters : kept }
     /// Optimiser steps taken.
     package var steps: Int { state.steps }
     /// All steps, if the run does not end early.
     package var totalSteps: Int { schedule.steps }
 
-    /// Everything that the run goes on from.
+    /// The state that the run can resume from.
     package var snapshot: TrainingSnapshot {
         TrainingSnapshot(state: state, classifier: classifier.state, kept: kept)
     }
 
-    /// Goes back to, or on from, a snapshot of a run with the same classifier, examples and settings.
+    /// Restores a snapshot of a run with the same classifier, examples and settings.
     ///
-    /// - Throws: `ModelError` when the snapshot's classifier is another.
+    /// - Throws: `ModelError` when the snapshot's classifier differs.
     package func restore(_ snapshot: TrainingSnapshot) throws {
         try classifier.restore(snapshot.classifier)
         (state, kept) = (snapshot.state, snapshot.kept)
     }
 
-    /// Takes one step, or ends the epoch if its steps are all taken; not to be called when the run is finished.
+    /// Takes one step, or ends the epoch after its last step. Must not be called when the run is finished.
     ///
     /// - Throws: `ModelError` when the loss is not finite; `ComputeError` when a kernel fails.
     package func advance() throws -> TrainingEvent {
@@ -155,8 +155,8 @@ package final class TrainingRun {
         }
     }
 
-    /// The mean cross entropy over examples, the share that is given its class or all its labels and no others, and
-    /// where an image may show several labels the mean average precision; 0 if none shows one.
+    /// The mean cross entropy of examples, the share of correct predictions, and, where images may show several labels,
+    /// the mean average precision (0 if no image shows a label).
     private func judge(
         _ examples: any Examples
     ) throws -> (loss: Double, accuracy: Double, meanAveragePrecision: Double?) {
@@ -173,9 +173,9 @@ package final class TrainingRun {
             fill(batch, examples, epoch: 0)
             try classifier.predict(inputs.base, images: batch.count, logits: logits.base)
             for (place, example) in batch.enumerated() {
-                let (row, own) = (logits.base + place * classes, examples.classes[example])
-                loss += entropy.evaluate(row, classes: classes, own: own, weight: 1, gradient: unused.base)
-                if entropy.isRight(row, classes: classes, own: own) { correct += 1 }
+                let (row, target) = (logits.base + place * classes, examples.classes[example])
+                loss += entropy.evaluate(row, classes: classes, target: target, weight: 1, gradient: unused.base)
+                if entropy.isRight(row, classes: classes, target: target) { correct += 1 }
                 if labels != nil { scores.append((0..<classes).map { Double(row[$0]) }) }
             }
         }

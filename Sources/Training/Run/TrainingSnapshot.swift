@@ -1,32 +1,32 @@
 import Files
 import Tensors
 
-/// How far a run has come; together with the classifier's state all that it goes on from.
+/// The progress of a run. With the classifier's state, it is all that a run resumes from.
 struct RunState: Equatable, Sendable {
     /// Optimiser steps taken.
     var steps = 0
-    /// Of the epoch under way: the sum of the images' losses, how many were given what they show, how many there were.
+    /// Of the current epoch: the sum of the images' losses, the number of correct predictions, the number of images.
     var lossSum = 0.0
     var correct = 0
     var seen = 0
-    /// The epochs that are over.
+    /// The finished epochs.
     var records: [EpochRecord] = []
-    /// That whose parameters are kept.
+    /// The epoch whose parameters are kept.
     var kept: EpochRecord?
 }
 
-/// A run at one moment, to the last bit.
+/// The exact state of a run.
 package struct TrainingSnapshot: Sendable {
     var state: RunState
     /// The classifier's state.
     var classifier: [(name: String, tensor: Tensor)]
-    /// The classifier's parameters after the kept epoch; empty before the first is over.
+    /// The classifier's parameters after the kept epoch; empty before the first epoch is finished.
     var kept: [(name: String, tensor: Tensor)]
 }
 
 extension RunState {
     /// The state as JSON; doubles read back to the last bit.
-    package var json: JSONObject {
+    var json: JSONObject {
         [
             "steps": .int(steps), "epoch_loss_sum": .double(lossSum), "epoch_correct": .int(correct),
             "epoch_seen": .int(seen), "kept_epoch": kept.map { .int($0.epoch) } ?? .null,
@@ -34,8 +34,8 @@ extension RunState {
         ]
     }
 
-    /// A state from its JSON; nil if that is not one.
-    package init?(_ json: JSONObject) {
+    /// Reads a state from its JSON; nil when that is invalid.
+    init?(_ json: JSONObject) {
         guard let steps = json["steps"]?.intValue, let lossSum = json["epoch_loss_sum"]?.doubleValue,
             let correct = json["epoch_correct"]?.intValue, let seen = json["epoch_seen"]?.intValue,
             let curve = json["curve"]?.arrayValue, let kept = json["kept_epoch"]
@@ -50,9 +50,9 @@ extension RunState {
 }
 
 extension CheckpointFolder {
-    /// Writes a checkpoint in the place of the one before.
+    /// Replaces the checkpoint.
     ///
-    /// - Throws: `ModelError` or `FileError` when the disk refuses; then the one before is still there.
+    /// - Throws: `ModelError` or `FileError` when writing fails; the previous checkpoint is then intact.
     package func save(_ snapshot: TrainingSnapshot) throws {
         let tensors =
             snapshot.classifier.map { ("classifier/\($0.name)", $0.tensor) }
@@ -64,7 +64,7 @@ extension CheckpointFolder {
 
     /// The checkpoint, or nil if there is none.
     ///
-    /// - Throws: `ModelError` when it is of another run, naming what differs, or damaged; `FileError`.
+    /// - Throws: `ModelError` when it is damaged or of another run, naming the differences; `FileError`.
     package func load() throws -> TrainingSnapshot? {
         guard let content = try content() else { return nil }
         guard let state = RunState(content.state) else { throw damage("expected the state of a training run") }

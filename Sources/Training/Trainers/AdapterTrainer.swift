@@ -2,11 +2,11 @@ package import Compute
 package import Tensors
 package import VisionTransformers
 
-/// How a LoRA adapter is trained.
+/// The settings of a LoRA adapter.
 ///
 /// Hu et al., ICLR 2022 (arXiv 2106.09685); rank-stabilised: Kalajdzievski, arXiv 2312.03732.
 package struct LowRankAdaptation: Sendable, Equatable {
-    /// The modules that it adapts, by canonical name, such as `layers.0.attention.q_proj`.
+    /// The adapted modules by canonical name, such as `layers.0.attention.q_proj`.
     package var modules: [String]
     /// The rank r.
     package var rank: Int
@@ -17,13 +17,12 @@ package struct LowRankAdaptation: Sendable, Equatable {
     /// The probability of dropout before A.
     package var dropout: Double
 
-    /// Settings of an adapter.
     package init(modules: [String], rank: Int, alpha: Double, isRankStabilized: Bool = false, dropout: Double = 0) {
         (self.modules, self.rank, self.alpha) = (modules, rank, alpha)
         (self.isRankStabilized, self.dropout) = (isRankStabilized, dropout)
     }
 
-    /// What B·A is multiplied by.
+    /// The factor of B·A.
     package var scale: Double { isRankStabilized ? alpha / Double(rank).squareRoot() : alpha / Double(rank) }
 }
 
@@ -34,7 +33,7 @@ package struct LowRankAdaptation: Sendable, Equatable {
 package final class AdapterTrainer: TrainableClassifier {
     /// The number of classes.
     package var classCount: Int { head.classes }
-    /// Values of one image's input: patches in row-major order, each (channel, row, column).
+    /// The number of values of one image: patches in row-major order, each (channel, row, column).
     package var inputCount: Int { backbone.inputCount }
 
     private let backbone: TrainableBackbone
@@ -48,19 +47,19 @@ package final class AdapterTrainer: TrainableClassifier {
     /// Plans the training.
     ///
     /// - Parameters:
-    ///   - source: where the backbone's weights come from.
-    ///   - imageSize: what preprocessing gives.
-    ///   - classes: how many the head tells apart.
-    ///   - adaptation: what is adapted, and how.
-    ///   - optimizer: AdamW's settings; the decay is of everything that is trained.
-    ///   - labels: the sets of labels, where an image may show several; then a batch's classes are places of sets.
+    ///   - source: the backbone's weights.
+    ///   - imageSize: the size of preprocessed images.
+    ///   - classes: the number of classes of the head.
+    ///   - adaptation: the adapted modules, rank and scale.
+    ///   - optimizer: AdamW's settings; weight decay applies to everything that is trained.
+    ///   - labels: the sets of labels, where an image may show several; then a batch's classes are indices of sets.
     ///   - labelSmoothing: ε of the loss, from 0 to 1.
     ///   - precision: how the operands of the backbone's products are stored (see `TrainableBackbone`); the head is
     ///     f32.
-    ///   - seed: of initial values and dropout.
-    ///   - initial: values to begin with instead, by the names of `parameters`.
-    ///   - threads: how many images are computed at the same time.
-    /// - Throws: `ModelError` naming what does not fit; `FileError`, `ComputeError`.
+    ///   - seed: the seed of initial values and dropout.
+    ///   - initial: initial values by the names of `parameters`, instead of random ones.
+    ///   - threads: the number of images computed at the same time.
+    /// - Throws: `ModelError` naming the mismatch; `FileError`, `ComputeError`.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
         classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(),
@@ -85,13 +84,12 @@ package final class AdapterTrainer: TrainableClassifier {
         try backbone.refresh()
     }
 
-    /// What is trained, by PEFT's names without prefix.
+    /// The trained parameters, by PEFT's names without prefix.
     package var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
 
-    /// Computes the loss of a batch and its gradients, and lets AdamW take one step.
+    /// Computes the loss and gradients of a batch, and takes one AdamW step.
     ///
-    /// - Throws: `ModelError` when the batch does not fit or the loss is not finite; `ComputeError` when a kernel
-    ///   fails.
+    /// - Throws: `ModelError` when the batch is invalid or the loss is not finite; `ComputeError` when a kernel fails.
     package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
         let outcome = try gradients(batch)
         optimizer.step(learningRate: learningRate)
@@ -99,7 +97,7 @@ package final class AdapterTrainer: TrainableClassifier {
         return outcome
     }
 
-    /// Computes the loss of a batch, and its gradients into the tensors.
+    /// Computes the loss of a batch, and stores its gradients in the tensors.
     package func gradients(_ batch: TrainingBatch) throws -> StepOutcome {
         let parts = try BatchLoss(batch, targets: loss.targetCount(classes: head.classes))
         if memory.images < parts.images {
@@ -135,15 +133,15 @@ package final class AdapterTrainer: TrainableClassifier {
         }
     }
 
-    /// Multiplications and additions of one image's matrix products in a step, for reports.
+    /// Multiplications and additions in one image's matrix products in a step.
     package var operationsPerImage: Double { backbone.operationsPerImage }
 
     /// Parameters, AdamW's moments and the number of steps taken.
     package var state: [(name: String, tensor: Tensor)] { optimizer.state }
 
-    /// Goes back to a state that `state` gave.
+    /// Restores a state.
     ///
-    /// - Throws: `ModelError` naming what is missing, left over or misshapen.
+    /// - Throws: `ModelError` naming a tensor that is missing, unknown or of another shape.
     package func restore(_ state: [(name: String, tensor: Tensor)]) throws {
         try optimizer.restore(state)
         try backbone.refresh()

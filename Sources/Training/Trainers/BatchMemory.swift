@@ -1,8 +1,8 @@
 import Tensors
 
-/// What a step holds of each image of a batch. Several threads may write to it at once, each about images of its own.
+/// The features, logits and gradients of each image of a batch. Several threads may write to different images at once.
 final class BatchMemory: Sendable {
-    /// How many images it has room for.
+    /// The capacity in images.
     let images: Int
     private let featureCount: Int
     private let classes: Int
@@ -19,42 +19,43 @@ final class BatchMemory: Sendable {
         results = ResultBuffer(images, ImageResult())
     }
 
-    /// Where an image's features are kept.
+    /// An image's features.
     func features(_ image: Int) -> UnsafeMutablePointer<Float> { featureValues.base + image * featureCount }
 
     /// The gradient of the batch's loss by an image's logits.
     func logitGradient(_ image: Int) -> UnsafeMutablePointer<Float> { gradients.base + image * classes }
 
-    /// Computes an image's logits, loss and gradient from its features, by default those that are kept here.
+    /// Computes an image's logits, loss and gradient from its features, by default those stored here.
     func evaluate(
         _ image: Int, _ head: LinearHead, _ loss: ClassificationLoss, _ batch: BatchLoss,
         features: UnsafePointer<Float>? = nil
     ) {
-        let own = logits.base + image * classes
-        head.logits(features ?? UnsafePointer(self.features(image)), into: own)
+        let imageLogits = logits.base + image * classes
+        head.logits(features ?? UnsafePointer(self.features(image)), into: imageLogits)
         let target = batch.batch.classes[image]
         results.base[image] = ImageResult(
             loss: loss.evaluate(
-                own, classes: classes, own: target, weight: batch.share(image), gradient: logitGradient(image)),
-            isRight: loss.isRight(own, classes: classes, own: target))
+                imageLogits, classes: classes, target: target, weight: batch.share(image),
+                gradient: logitGradient(image)),
+            isRight: loss.isRight(imageLogits, classes: classes, target: target))
     }
 
-    /// What the batch came to.
+    /// The loss and accuracy of the batch.
     ///
     /// - Throws: `ModelError` when the loss is not finite.
     func outcome(_ batch: BatchLoss, step: Int) throws -> StepOutcome {
-        let own = UnsafeBufferPointer(start: results.base, count: batch.images)
-        return try batch.outcome(own.map(\.loss), correct: own.count(where: \.isRight), step: step)
+        let results = UnsafeBufferPointer(start: self.results.base, count: batch.images)
+        return try batch.outcome(results.map(\.loss), correct: results.count(where: \.isRight), step: step)
     }
 }
 
-/// An image's loss, and whether it was given what it shows.
+/// An image's loss, and whether its prediction is correct.
 struct ImageResult {
     var loss = 0.0
     var isRight = false
 }
 
-/// Memory for results of many images; who writes where is the owner's business.
+/// Memory for one result per image. The owner must not let two threads write the same element.
 final class ResultBuffer<Result>: @unchecked Sendable {
     let base: UnsafeMutablePointer<Result>
     private let count: Int

@@ -2,10 +2,9 @@ package import Compute
 package import Tensors
 import VisionTransformers
 
-/// Trains a head alone over features that were computed before (see `MultitaskModel.run`): an image's input is as many
-/// of the first features as the head reads.
+/// Trains a head alone over precomputed features (see `FeatureExtractor`).
 package final class HeadTrainer: TrainableClassifier {
-    /// Features of one image.
+    /// The number of features of one image.
     package var inputCount: Int { head.features }
     /// The number of classes.
     package var classCount: Int { head.classes }
@@ -18,14 +17,14 @@ package final class HeadTrainer: TrainableClassifier {
     /// Plans the training.
     ///
     /// - Parameters:
-    ///   - features: how many the head reads.
-    ///   - classes: how many it tells apart.
+    ///   - features: the number of features that the head reads.
+    ///   - classes: the number of classes.
     ///   - optimizer: AdamW's settings.
-    ///   - labels: the sets of labels, where an image may show several; then a batch's classes are places of sets.
+    ///   - labels: the sets of labels, where an image may show several; then a batch's classes are indices of sets.
     ///   - labelSmoothing: ε of the loss, from 0 to 1.
-    ///   - seed: of initial values.
-    ///   - initial: values to begin with instead, by the names of `parameters`.
-    /// - Throws: `ModelError` naming what does not fit.
+    ///   - seed: the seed of initial values.
+    ///   - initial: initial values by the names of `parameters`, instead of random ones.
+    /// - Throws: `ModelError` naming the mismatch.
     package init(
         features: Int, classes: Int, optimizer: AdamW = AdamW(), labels: LabelTargets? = nil,
         labelSmoothing: Double = 0, seed: UInt64, initial: [String: Tensor] = [:]
@@ -40,16 +39,16 @@ package final class HeadTrainer: TrainableClassifier {
     /// `classifier.weight` and `classifier.bias`.
     package var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
 
-    /// Computes the loss of a batch and its gradients, and lets AdamW take one step.
+    /// Computes the loss and gradients of a batch, and takes one AdamW step.
     ///
-    /// - Throws: `ModelError` when the batch does not fit or the loss is not finite.
+    /// - Throws: `ModelError` when the batch is invalid or the loss is not finite.
     package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
         let outcome = try gradients(batch)
         optimizer.step(learningRate: learningRate)
         return outcome
     }
 
-    /// Computes the loss of a batch, and its gradients into the tensors.
+    /// Computes the loss of a batch, and stores its gradients in the tensors.
     package func gradients(_ batch: TrainingBatch) throws -> StepOutcome {
         let parts = try BatchLoss(batch, targets: loss.targetCount(classes: head.classes))
         if memory.images < parts.images {
@@ -80,8 +79,8 @@ package final class HeadTrainer: TrainableClassifier {
     /// Parameters, AdamW's moments and the number of steps taken.
     package var state: [(name: String, tensor: Tensor)] { optimizer.state }
 
-    /// Goes back to a state that `state` gave.
+    /// Restores a state.
     ///
-    /// - Throws: `ModelError` naming what is missing, left over or misshapen.
+    /// - Throws: `ModelError` naming a tensor that is missing, unknown or of another shape.
     package func restore(_ state: [(name: String, tensor: Tensor)]) throws { try optimizer.restore(state) }
 }

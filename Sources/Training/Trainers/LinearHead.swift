@@ -2,7 +2,7 @@ import Compute
 import Tensors
 import VisionTransformers
 
-/// A linear classifier that is trained: logits = W f + b.
+/// A trainable linear classifier: logits = W f + b.
 struct LinearHead {
     /// `classifier.weight`, (classes, features).
     let weight: TrainedTensor
@@ -11,12 +11,12 @@ struct LinearHead {
     let features: Int
     let classes: Int
 
-    /// The largest number of classes and features that are taken to be meant.
+    /// The maximum number of classes and of features.
     static let maximumClasses = 1 << 20
 
-    /// A head that is zero.
+    /// A head of zeros.
     ///
-    /// - Throws: `ModelError` when there are no classes or far too many.
+    /// - Throws: `ModelError` when the number of classes or features is out of range.
     init(classes: Int, features: Int) throws {
         guard (1...Self.maximumClasses).contains(classes), (1...Self.maximumClasses).contains(features) else {
             throw ModelError(
@@ -28,9 +28,9 @@ struct LinearHead {
         bias = TrainedTensor("classifier.bias", shape: [classes])
     }
 
-    /// A head as it stands in a model.
+    /// A copy of a model's head.
     ///
-    /// - Throws: `ModelError` when it has far too many classes or features.
+    /// - Throws: `ModelError` when the number of classes or features is out of range.
     init(_ head: Head) throws {
         try self.init(classes: head.weight.shape[0], features: head.weight.shape[1])
         try weight.set(head.weight)
@@ -51,7 +51,7 @@ struct LinearHead {
         Logits.argmax(UnsafeBufferPointer(start: logits, count: classes)) ?? 0
     }
 
-    /// From the gradient of the logits to that of the features.
+    /// The gradient of the features from that of the logits.
     func featureGradient(_ gradient: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>) {
         result.update(repeating: 0, count: features)
         for index in 0..<classes {

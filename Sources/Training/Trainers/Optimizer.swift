@@ -2,7 +2,7 @@ import Compute
 import Tensors
 import VisionTransformers
 
-/// Trained tensors with AdamW's moments and the number of steps taken.
+/// Trained tensors with AdamW's moments and the number of steps.
 final class Optimizer {
     let settings: AdamW
     let tensors: [TrainedTensor]
@@ -17,7 +17,7 @@ final class Optimizer {
         }
     }
 
-    /// Changes the tensors by their gradients.
+    /// Takes one step with the tensors' gradients.
     func step(learningRate: Double) {
         steps += 1
         for (tensor, moment) in zip(tensors, moments) {
@@ -29,8 +29,8 @@ final class Optimizer {
 
     var parameters: [(name: String, tensor: Tensor)] { tensors.map { ($0.name, $0.tensor) } }
 
-    /// Parameters by their names, moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, and `steps`: the number's multiple
-    /// of 2^20 and the rest, both of which 32-bit floats hold exactly.
+    /// Parameters by name, moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, and `steps`: quotient and remainder by
+    /// 2^20, which 32-bit floats hold exactly.
     var state: [(name: String, tensor: Tensor)] {
         var state = parameters
         for (tensor, moment) in zip(tensors, moments) {
@@ -42,9 +42,9 @@ final class Optimizer {
         return state
     }
 
-    /// Goes back to a state, or leaves everything as it was and throws.
+    /// Restores a state. If it throws, nothing has changed.
     ///
-    /// - Throws: `ModelError` naming what is missing, left over or misshapen.
+    /// - Throws: `ModelError` naming a tensor that is missing, unknown or of another shape.
     func restore(_ state: [(name: String, tensor: Tensor)]) throws {
         var given: [String: Tensor] = [:]
         for (name, tensor) in state {
@@ -84,14 +84,14 @@ final class Optimizer {
     }
 }
 
-/// How trained tensors begin: as PEFT and transformers begin theirs, from a generator for each tensor's name.
+/// The initial values of trained tensors, as in PEFT and transformers, from one generator per tensor name.
 struct Initialization {
     let seed: UInt64
 
-    /// Sets every tensor: A uniform in ±1/√inputs (Kaiming's with a = √5), B zero, a head's weight normal with deviation
-    /// 0.02, its bias zero; or what is given for it.
+    /// Initializes every tensor: A uniform in ±1/√inputs (Kaiming's with a = √5), B zero, a head's weight normal with
+    /// standard deviation 0.02, its bias zero. Given values take precedence.
     ///
-    /// - Throws: `ModelError` when something is given under another name, or in another shape.
+    /// - Throws: `ModelError` when a given value has an unknown name or another shape.
     func apply(to tensors: [TrainedTensor], given: [String: Tensor]) throws {
         let names = Set(tensors.map(\.name))
         if let other = given.keys.sorted().first(where: { !names.contains($0) }) {

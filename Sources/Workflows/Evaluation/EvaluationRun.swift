@@ -3,21 +3,21 @@ package import Evaluation
 import Files
 package import Labelling
 
-/// The images of some tasks in the order in which a model sees them: every file once, whatever the number of tasks that
-/// it belongs to.
+/// The images of some tasks in the order in which a model sees them. Every file occurs once, even if several tasks use
+/// it.
 package struct EvaluationPlan: Sendable {
     /// The tasks.
     package let tasks: [EvaluationTask]
     /// The files, in the order of the tasks.
     package let source: InputSource
-    /// For each file, the items that it is: the places of their tasks, and theirs in the tasks.
+    /// For each file, its uses: indices of tasks and of items in these tasks.
     fileprivate let uses: [[(task: Int, item: Int)]]
-    /// For each task the least probability of a label where images show several.
+    /// For each task, the minimum probability of a label where images show several.
     fileprivate let thresholds: [Double]
 
     /// Plans a run over some tasks.
     ///
-    /// - Parameter thresholds: the least probability of a label by the name of the task, unless the usual one.
+    /// - Parameter thresholds: the minimum probability of a label by task; the default for tasks that are not named.
     package init(_ tasks: [EvaluationTask], thresholds: [String: Double] = [:]) {
         var places: [BytePath: Int] = [:]
         var files: [BytePath] = []
@@ -40,14 +40,13 @@ package struct EvaluationPlan: Sendable {
     }
 }
 
-/// Lets a model answer for the images of some tasks, as `label` does: files are decoded on `options.threads` threads
-/// while the model answers on the calling one. An image passes once, and each of its tasks takes what its head says.
+/// Predicts the images of some tasks, as `label` does: files are decoded on `options.threads` threads while the model
+/// runs on the calling one. Each image passes the model once for all of its tasks.
 ///
-/// - Parameters:
-///   - rows: where every answer is written, if anywhere.
-/// - Returns: the answers of each task, in the order of the plan, and how many files there were. Files that cannot be used
-///   are among a task's failures.
-/// - Throws: `LabellingError` when the model has not one of the tasks, or the model or the output fails.
+/// - Parameter rows: receives every prediction, if given.
+/// - Returns: the predictions of each task, in the order of the plan, and the number of files. Files that cannot be
+///   decoded are among a task's failures.
+/// - Throws: `LabellingError` when the model lacks one of the tasks, or the model or the output fails.
 package func evaluate(
     _ plan: EvaluationPlan, preparer: any ImagePreparing, classifier: any MultitaskClassifying,
     rows: PredictionRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
@@ -58,12 +57,12 @@ package func evaluate(
     return (sink.answers, end)
 }
 
-/// Takes the answers of a run apart for the tasks.
+/// Collects the predictions of a run by task.
 private final class EvaluationSink: PredictionSink {
     private(set) var answers: [TaskPredictions]
     private let plan: EvaluationPlan
     private let rows: PredictionRows?
-    /// Where each task's logits stand among those of all tasks of the model.
+    /// The range of each task's logits in those of all tasks of the model.
     private let ranges: [Range<Int>]
     private var next = 0
     private var ranked = RankedClasses()
@@ -109,7 +108,7 @@ private final class EvaluationSink: PredictionSink {
         return outcome
     }
 
-    /// Takes an image's answer; whether there is one.
+    /// Stores an image's prediction; false when there is none.
     private func answer(
         _ use: (task: Int, item: Int), _ item: EvaluationTask.Item, _ task: EvaluationTask,
         _ logits: UnsafeBufferPointer<Float>

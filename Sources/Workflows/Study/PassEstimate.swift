@@ -1,37 +1,37 @@
 import Training
 
-/// How many image passes are made, and about how many are left.
+/// Counts image passes, and estimates how many are left.
 struct PassEstimate {
-    /// Passes that were made.
+    /// Finished passes.
     private(set) var done = 0.0
-    /// What was expected of the pieces that are not begun.
+    /// The expected passes of the pieces of work that have not started.
     private var open: Double
-    /// What was expected of the piece under way, and what it took so far.
+    /// The expected and the finished passes of the current piece.
     private var piece = (expected: 0.0, made: 0.0)
 
     init(left: Double) { open = left }
 
-    /// About how many are left.
+    /// An estimate of the remaining passes.
     var left: Double { max(0, open) + max(0, piece.expected - piece.made) }
 
-    /// Begins a piece of which so many passes were expected.
+    /// Starts a piece of work with its expected number of passes.
     mutating func begin(_ expected: Double) {
         open -= expected
         piece = (expected, 0)
     }
 
-    /// Counts passes of the piece under way.
+    /// Counts passes of the current piece.
     mutating func pass(_ images: Int) {
         done += Double(images)
         piece.made += Double(images)
     }
 
-    /// Ends the piece under way.
+    /// Ends the current piece.
     mutating func end() { piece = (0, 0) }
 }
 
 extension StudyJob {
-    /// About how many image passes a study needs that are not made yet.
+    /// An estimate of the image passes that a study still needs.
     func cost(_ material: StudyInputs, _ store: StudyStore) -> Double {
         let counts = material.tasks.map { Double($0.pictures.pictures.count) }
         let base = needsBase(store) ? counts.reduce(0, +) : 0
@@ -41,7 +41,7 @@ extension StudyJob {
         return plan.merges.compactMap { missing($0, in: store) }.reduce(alone) { $0 + cost($1, material) }
     }
 
-    /// About how many image passes a merge needs.
+    /// An estimate of the image passes of a merge.
     func cost(_ merge: StudyPlan.Merge, _ material: StudyInputs) -> Double {
         let (tuned, aligned) = (merge.variants.filter(\.tunes), merge.variants.filter(\.aligns))
         let scales = tuned.isEmpty ? 0 : 3 + Double(tuned.count)

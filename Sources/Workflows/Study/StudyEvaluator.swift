@@ -7,24 +7,24 @@ import Tensors
 import Training
 import VisionTransformers
 
-/// Measures backbones on the pictures of a study's tasks.
+/// Evaluates backbones on the pictures of a study's tasks.
 struct StudyEvaluator {
     let material: StudyInputs
     let threads: Int
     let pool: WorkerPool
 
-    /// What a backbone makes of the pictures of some tasks.
+    /// A backbone's features of the pictures of some tasks.
     struct Features {
         let width: Int
-        /// By the place of the task.
+        /// By the index of the task.
         let tables: [Int: FloatBuffer]
     }
 
-    /// Computes a backbone's features, once for every picture of the tasks.
+    /// Computes a backbone's features of the pictures of some tasks.
     ///
     /// - Parameters:
-    ///   - tasks: the places of the tasks.
-    ///   - progress: told how many pictures are done; what it throws ends the work.
+    ///   - tasks: the indices of the tasks.
+    ///   - progress: called with the number of finished pictures; an error that it throws ends the work.
     func features(
         _ source: some ParameterSource, tasks: [Int], progress: (_ done: Int) throws -> Void
     ) throws -> Features {
@@ -42,14 +42,14 @@ struct StudyEvaluator {
         return Features(width: extractor.width, tables: tables)
     }
 
-    /// What a head answers to its task's pictures.
+    /// The pictures of a task that a head classifies correctly.
     func marks(_ head: Head, _ features: Features, task: Int) -> CorrectnessMask {
         guard let table = features.tables[task] else { return CorrectnessMask([]) }
         let answers = head.answers(UnsafeBufferPointer(table.elements), width: features.width)
         return CorrectnessMask(zip(answers, material.tasks[task].pictures.classes).map { $0 == $1 })
     }
 
-    /// How much alike every two tasks are: their adapters' changes, and their pictures as the base sees them.
+    /// The similarity of every two tasks: of their task vectors, and of the base's features of their pictures.
     ///
     /// - Parameter features: the base's, of all tasks.
     func similarities(_ features: Features) throws -> [TaskSimilarity] {
@@ -75,7 +75,7 @@ private struct Spread {
     /// The trace of the covariance.
     private var variance = 0.0
 
-    /// - Parameter read: how many of a row's features count.
+    /// - Parameter read: the number of features per row that the head reads.
     init(_ table: FloatBuffer?, width: Int, read: Int) {
         mean = [Double](repeating: 0, count: read)
         guard let table, table.count >= width, width > 0 else { return }

@@ -1,28 +1,27 @@
 import Adapters
-package import Compute
-package import Datasets
-package import Files
+import Compute
+import Datasets
+import Files
 import Images
 import Labelling
 import Tensors
-package import Training
+import Training
 import VisionTransformers
 
-/// The images of one task of a study: which are measured on, and which may be learnt from.
+/// The images of one task of a study: those for evaluation, and those for training.
 struct StudyImages {
     /// The task's name.
     let name: String
-    /// What is measured on.
+    /// The images for evaluation.
     let measured: LabelledImages
-    /// The folder's name of it: `test`, or `val` where there is none.
+    /// Their split: `test`, or `val` where there is no `test`.
     let split: String
-    /// What may be trained on and looked at; nil when there is only `test`.
+    /// The images for training, tuning and alignment; nil when there is only `test`.
     let training: TrainingData?
 
     /// Lists a task's images.
     ///
-    /// - Throws: `FileError`, `ModelError` for folders that cannot be used or when there is nothing to measure
-    ///   on.
+    /// - Throws: `FileError`, `ModelError` for invalid folders, or when there are no images for evaluation.
     init(_ task: StudyJob.Task, seed: UInt64) throws {
         name = task.name
         let reading = LabelledReading(task: task.name)
@@ -43,15 +42,15 @@ struct StudyImages {
         }
     }
 
-    /// What a user ought to know of how they were read, a sentence each.
+    /// Notes for the user on how the data was read, one sentence each.
     var notes: [String] {
         let notes = training?.notes ?? []
         return notes + measured.notes.filter { !notes.contains($0) }
     }
 
-    /// The images that may be trained on and looked at.
+    /// The images for training.
     ///
-    /// - Parameter purpose: what they are wanted for, for the error.
+    /// - Parameter purpose: completes the error message.
     /// - Throws: `ModelError` when there are none.
     func training(for purpose: String) throws(ModelError) -> TrainingData {
         guard let training else {
@@ -60,7 +59,7 @@ struct StudyImages {
         return training
     }
 
-    /// At most so many training images, evenly spread, in their order.
+    /// At most `most` training images, evenly spaced, in their order.
     func calibration(most: Int) throws(ModelError) -> [LabelledImages.Item] {
         let items = try training(for: "scales and heads are fitted on").training
         guard items.count > most else { return items }
@@ -68,22 +67,22 @@ struct StudyImages {
     }
 }
 
-/// Reads pictures into memory, within a limit.
-package struct PictureLoader {
-    package let preparer: PatchPreparer
-    package let pool: WorkerPool
-    /// The most memory that all pictures may take, in bytes.
-    package let limit: Int
+/// Decodes pictures into memory, within a limit.
+struct PictureLoader {
+    let preparer: PatchPreparer
+    let pool: WorkerPool
+    /// The maximum memory of all pictures, in bytes.
+    let limit: Int
     private var used = 0
 
-    package init(_ preparer: PatchPreparer, pool: WorkerPool, limit: Int) {
+    init(_ preparer: PatchPreparer, pool: WorkerPool, limit: Int) {
         (self.preparer, self.pool, self.limit) = (preparer, pool, limit)
     }
 
     /// Decodes and prepares images.
     ///
-    /// - Throws: `ModelError` when they take more memory than is left; what `progress` throws.
-    package mutating func read(
+    /// - Throws: `ModelError` when they need more memory than is left; what `progress` throws.
+    mutating func read(
         _ items: [LabelledImages.Item], of source: BytePath, progress: (_ done: Int) throws -> Void
     ) throws -> PictureStore {
         let bytes = items.count * preparer.imageSize.height * preparer.imageSize.width * 3
@@ -94,13 +93,13 @@ package struct PictureLoader {
                 "with its \(items.count) images the pictures in memory take \(used >> 20) MiB; --image-memory allows "
                     + "\(limit >> 20)")
         }
-        return try PictureStore(items, preparer: preparer, kept: .prepared, pool: pool, progress: progress)
+        return try PictureStore(items, preparer: preparer, form: .prepared, pool: pool, progress: progress)
     }
 }
 
 extension PictureStore {
-    /// The SHA-256 of `fingerprint`, with how many pictures there are: what results depend on.
-    package var binding: JSON {
+    /// The number of pictures and the SHA-256 of `fingerprint`, which identify the data of a result.
+    var binding: JSON {
         let digest = SHA256.text(ofUTF8: fingerprint)
         return .object(["images": .int(pictures.count), "sha256": .string(digest)])
     }

@@ -4,18 +4,18 @@ import Images
 import Labelling
 import Tensors
 import Training
-package import VisionTransformers
+import VisionTransformers
 
-/// What a study measures with: adapters, heads alone, and pictures in memory.
+/// The inputs of a study: adapters, heads alone, and pictures in memory.
 struct StudyInputs {
     /// One task.
     struct Task {
         let name: String
         let adapter: Adapter
-        /// The head that was trained over the base as it is; its classes are the adapter's, in their order.
+        /// The head trained over the unchanged base, with the classes of the adapter in their order.
         let head: Head
         let images: StudyImages
-        /// The pictures that are measured on; their classes are places in the head.
+        /// The pictures for evaluation; their classes are indices in the head.
         let pictures: PictureStore
     }
 
@@ -23,11 +23,11 @@ struct StudyInputs {
     let preparer: PatchPreparer
     let tasks: [Task]
 
-    /// A head with the classes of another in their order.
+    /// A head with its classes in the order of another head.
     ///
-    /// Class names that nobody gave are taken to be the other's.
+    /// A head without class names gets those of the other.
     ///
-    /// - Throws: `ModelError` when it tells other classes apart.
+    /// - Throws: `ModelError` when the classes differ.
     static func matched(_ alone: Adapter, to head: Head) throws -> Head {
         guard alone.modules.isEmpty else {
             throw ModelError(alone.path, "expected a head alone, found an adapter of \(alone.modules.count) modules")
@@ -60,12 +60,12 @@ struct StudyInputs {
 }
 
 extension Head {
-    /// The place of the class with the largest logit for each row of features; the first of equal ones, -1 when none is a number.
+    /// The class with the largest logit for each row of features; the first of equal ones, -1 when all are NaN.
     ///
     /// - Parameters:
-    ///   - features: rows of `width` values; the head reads the first of them.
-    ///   - width: values of a row.
-    package func answers(_ features: UnsafeBufferPointer<Float>, width: Int) -> [Int] {
+    ///   - features: rows of `width` values, of which the head reads the first.
+    ///   - width: the number of values of a row.
+    func answers(_ features: UnsafeBufferPointer<Float>, width: Int) -> [Int] {
         let inputs = weight.shape[1]
         return (0..<features.count / max(width, 1)).map { row in
             let logits = classes.indices.map { label in

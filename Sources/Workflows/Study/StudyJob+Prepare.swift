@@ -10,12 +10,12 @@ import Training
 import VisionTransformers
 
 extension StudyJob {
-    /// Tells of an event; throws `CancellationRequested` when told to stop.
+    /// Reports an event; throws `CancellationRequested` to stop.
     typealias Tell = (StudyEvent) throws -> Void
 
-    /// Notes everything that all results depend on besides images and adapters, or checks that it is what it was.
+    /// Records everything that all results depend on besides images and adapters, or checks that it has not changed.
     ///
-    /// - Throws: `ModelError` naming what differs; `FileError` when a file of the base cannot be read.
+    /// - Throws: `ModelError` naming the difference; `FileError` when a file of the base cannot be read.
     func bindOptions(_ store: StudyStore, base: Checkpoint) throws {
         try store.bind("version", .string(version))
         try store.bind("tasks", .array(tasks.map { .string($0.name) }))
@@ -29,9 +29,9 @@ extension StudyJob {
             ]))
     }
 
-    /// Trains what is missing, opens adapters and heads, and reads the pictures that are measured on.
+    /// Trains missing adapters and heads, opens all of them, and decodes the pictures for evaluation.
     ///
-    /// - Throws: `CancellationRequested`; `ModelError`, `ModelError`, `FileError`, `LabellingError` naming what cannot be used.
+    /// - Throws: `CancellationRequested`; `ModelError`, `FileError`, `LabellingError` naming the invalid input.
     func material(
         _ store: StudyStore, base: Checkpoint, reader: inout PictureLoader, _ tell: Tell
     ) throws -> StudyInputs {
@@ -85,7 +85,7 @@ extension StudyJob {
         return StudyInputs(base: base, preparer: reader.preparer, tasks: parts)
     }
 
-    /// Opens a task's adapter, or its head alone, and tells what a user should know of it.
+    /// Opens a task's adapter or its head alone, and reports warnings.
     private func open(_ task: Task, isHead: Bool, over base: Checkpoint, _ tell: Tell) throws -> Adapter {
         let adapter = try Adapter(
             task: task.name, path: place(of: task, isHead: isHead), base: base, allowsOtherBase: allowsOtherBase)
@@ -93,7 +93,7 @@ extension StudyJob {
         return adapter
     }
 
-    /// Opens the adapters and heads that are given, so that what cannot be used is known before anything is trained.
+    /// Opens the given adapters and heads, so that invalid ones are reported before anything is trained.
     private func checkGiven(_ base: Checkpoint) throws {
         for task in tasks {
             for path in [task.adapter, task.head].compactMap(\.self) {
@@ -104,8 +104,8 @@ extension StudyJob {
         }
     }
 
-    /// The images of every task that scales and heads are fitted on.
-    func tuner(
+    /// The calibrator over the training images that scales and heads are fitted on.
+    func calibrator(
         _ material: StudyInputs, _ store: StudyStore, reader: inout PictureLoader, _ tell: Tell
     ) throws -> MergeTuner {
         let items = try material.tasks.map { try $0.images.calibration(most: calibrationImages) }

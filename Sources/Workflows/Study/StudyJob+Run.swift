@@ -10,21 +10,21 @@ import Training
 import VisionTransformers
 
 extension StudyJob {
-    /// How results of a task's own adapter, and of its head over the base as it is, are kept.
+    /// The variants under which results of a task's adapter alone, and of its head over the unchanged base, are stored.
     static let single = "single"
     static let headOnly = "head-only"
 
-    /// Trains what is missing and measures what is not measured yet.
+    /// Trains missing adapters and heads, and computes missing results.
     ///
-    /// - Parameter progress: told of every event; a study that is told to stop keeps all that is finished.
-    /// - Throws: `ModelError`, `ModelError`, `FileError`, `LabellingError`, `ComputeError` naming what cannot be used.
+    /// - Parameter progress: receives every event; a study that is stopped keeps finished results.
+    /// - Throws: `ModelError`, `FileError`, `LabellingError`, `ComputeError` naming the invalid input.
     package func run(progress: StudyProgress) throws -> Outcome {
         let checkpoint = try Checkpoint(folder: base)
         try MergedBase.refuse(base)
         try ModelBundle.check(checkpoint, heads: [])
         let preparer = PatchPreparer(
             try checkpoint.preprocessing(), configuration: checkpoint.configuration, decoding: decoding)
-        // The place first: one that cannot be written should be known before images are read.
+        // The output first: if it cannot be written, that should be reported before images are read.
         let store = try StudyStore(folder: output)
         var counts = (skipped: 0, done: 0)
         let total = plan.tasks.count * 2 + plan.subsets.count * plan.variants.count
@@ -68,14 +68,14 @@ extension StudyJob {
         }
     }
 
-    /// The part of a merge that is not measured yet, or nil.
+    /// The variants of a merge without results, or nil.
     func missing(_ merge: StudyPlan.Merge, in store: StudyStore) -> StudyPlan.Merge? {
         let names = merge.tasks.map { plan.tasks[$0] }
         let variants = merge.variants.filter { store.result($0.name, names) == nil }
         return variants.isEmpty ? nil : StudyPlan.Merge(tasks: merge.tasks, variants: variants)
     }
 
-    /// How many of the wanted results are there.
+    /// The number of results of the plan that exist.
     private func known(_ store: StudyStore) -> Int {
         let alone = plan.tasks.reduce(0) { count, task in
             count + [Self.single, Self.headOnly].count { store.result($0, [task]) != nil }
@@ -87,7 +87,7 @@ extension StudyJob {
 
     // MARK: Each task alone
 
-    /// Measures heads over the base as it is, each adapter alone, and how much alike tasks are.
+    /// Evaluates heads over the unchanged base and each adapter alone, and computes similarities.
     private func measureAlone(
         _ measurement: StudyEvaluator, _ store: StudyStore, _ clock: inout PassEstimate,
         keep: (StudyResult) throws -> Void, _ tell: Tell
@@ -128,7 +128,7 @@ extension StudyJob {
 
     // MARK: The study
 
-    /// The wanted results as a study.
+    /// The results of the plan as a study.
     private func study(_ material: StudyInputs, _ store: StudyStore) throws -> Study {
         func alone(_ variant: String, _ task: String) throws -> CorrectnessMask {
             guard let marks = store.result(variant, [task])?.marks.first else {

@@ -7,12 +7,12 @@ import Training
 import VisionTransformers
 
 extension StudyJob {
-    /// Where a task's adapter, or its head alone, is.
+    /// The path of a task's adapter or of its head alone.
     func place(of task: Task, isHead: Bool) -> String {
         (isHead ? task.head : task.adapter) ?? "\(output)/\(isHead ? "heads" : "adapters")/\(task.name)"
     }
 
-    /// Trains a task's adapter and its head alone where they are not given and not there.
+    /// Trains a task's adapter and its head alone, unless they are given or exist.
     func train(
         _ task: Task, _ images: StudyImages, _ store: StudyStore, pool: WorkerPool, _ tell: Tell
     ) throws {

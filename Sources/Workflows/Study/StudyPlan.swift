@@ -2,11 +2,11 @@ import Adapters
 import Training
 package import VisionTransformers
 
-/// Which merges a study makes, in which order.
+/// The merges of a study, in their order.
 package struct StudyPlan: Sendable {
-    /// One merge, and the variants that are read off it: they share the merged changes, and passes at the same scale.
+    /// One merge with its variants, which share the merged task vector, and features at the same scale.
     package struct Merge: Sendable {
-        /// The places of its tasks, ascending.
+        /// The indices of its tasks, ascending.
         package let tasks: [Int]
         /// Variants of one method.
         package let variants: [StudyVariant]
@@ -14,19 +14,18 @@ package struct StudyPlan: Sendable {
 
     /// The names of the tasks.
     package let tasks: [String]
-    /// How many tasks are merged, ascending.
+    /// The numbers of tasks to merge, ascending.
     package let sizes: [Int]
-    /// The ways of merging, each once, in the order in which they were asked for.
+    /// The variants, without duplicates, in the given order.
     package let variants: [StudyVariant]
 
-    /// More merges than these are a mistake.
+    /// The maximum number of merges.
     package static let maximumMerges = 100_000
 
-    /// A plan.
+    /// Plans a study.
     ///
     /// - Parameter sizes: nil for 1, 2, 3 and all tasks.
-    /// - Throws: `ModelError` about an option when a size is not from 1 to the number of tasks, or there would be far
-    ///   too many merges.
+    /// - Throws: `ModelError` when a size is not from 1 to the number of tasks, or there are too many merges.
     package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(ModelError) {
         let wanted = sizes ?? [1, 2, 3, tasks.count].filter { $0 <= tasks.count }
         if let wrong = wanted.first(where: { !(1...max(tasks.count, 1)).contains($0) }) {
@@ -45,10 +44,10 @@ package struct StudyPlan: Sendable {
         }
     }
 
-    /// Every set of tasks that is merged: by size, then in the order of their first, second ... task.
+    /// Every set of tasks to merge: by size, then in lexicographic order.
     package var subsets: [[Int]] { sizes.filter { $0 > 1 }.flatMap { Self.subsets(of: tasks.count, size: $0) } }
 
-    /// Every merge in the order in which they are made: by tasks, then by method.
+    /// Every merge in the order of execution: by tasks, then by method.
     package var merges: [Merge] {
         var groups: [[StudyVariant]] = []
         for variant in variants {
@@ -66,7 +65,7 @@ package struct StudyPlan: Sendable {
         }
     }
 
-    /// How many such sets there are, or a number above `most`.
+    /// The number of such sets, or a number above `most`.
     private static func subsetCount(of count: Int, _ size: Int, most: Int) -> Int {
         var product = 1
         for step in 0..<min(size, count - size) {

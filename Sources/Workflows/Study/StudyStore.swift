@@ -1,16 +1,16 @@
-package import Evaluation
-package import Files
+import Evaluation
+import Files
 import Glibc
 import Labelling
 import Tensors
 import Training
 import VisionTransformers
 
-/// What a study has found out: a file of JSON lines that only grows, so that a study killed at any moment goes on.
+/// The results of a study: an append-only file of JSON lines, so that a study killed at any moment can resume.
 ///
-/// The first line says what the file is. A line `{"fact": NAME, "value": ...}` holds what all results depend on, such as the SHA-256
-/// of the base: it is written when it is first known, and a run that finds another value is refused. A line `{"result": ...}`
-/// holds a merge that was measured. A last line that is not whole is cut off.
+/// The first line identifies the format. A line `{"fact": NAME, "value": ...}` holds something that all results depend
+/// on, such as the SHA-256 of the base: it is written once, and a run with another value is refused. A line `{"result":
+/// ...}` holds the result of a merge. An incomplete last line is cut off.
 final class StudyStore {
     /// The file.
     let path: String
@@ -23,9 +23,9 @@ final class StudyStore {
     /// The file's name in a study's folder.
     static let fileName = "results.jsonl"
 
-    /// Opens the results in a folder, which is made if it is not there, and keeps other processes out of it.
+    /// Opens the results in a folder, which is created unless it exists, and locks it.
     ///
-    /// - Throws: `ModelError` when the folder holds something else, another process works on it, or the file is damaged.
+    /// - Throws: `ModelError` when the folder is no study, another process has locked it, or the file is damaged.
     init(folder: String) throws(ModelError) {
         path = "\(folder)/\(Self.fileName)"
         guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
@@ -44,20 +44,20 @@ final class StudyStore {
 
     deinit { FileLock.close(descriptor) }
 
-    // MARK: What is known
+    // MARK: Facts and results
 
-    /// A result, if it is there.
+    /// A result, if it exists.
     func result(_ variant: String, _ tasks: [String]) -> StudyResult? { results[Self.key(variant, tasks)] }
 
-    /// The names of what was remembered, in the order in which it was.
+    /// The names of the facts, in the order of the file.
     private(set) var factNames: [String] = []
 
-    /// What was remembered under a name.
+    /// The value of a fact.
     func fact(_ name: String) -> JSON? { facts[name] }
 
-    /// Notes what results depend on, or checks that it is what it was.
+    /// Records a fact, or checks that it has not changed.
     ///
-    /// - Throws: `ModelError` naming what differs.
+    /// - Throws: `ModelError` naming the difference.
     func bind(_ name: String, _ value: JSON) throws(ModelError) {
         guard let known = facts[name] else {
             try append(["fact": .string(name), "value": value])
@@ -72,9 +72,9 @@ final class StudyStore {
         if facts.updateValue(value, forKey: name) == nil { factNames.append(name) }
     }
 
-    /// Keeps a result.
+    /// Stores a result.
     ///
-    /// - Throws: `ModelError` when the disk refuses.
+    /// - Throws: `ModelError` when writing fails.
     func keep(_ result: StudyResult) throws(ModelError) {
         try append(["result": result.json])
         results[Self.key(result.variant, result.tasks)] = result
@@ -84,7 +84,7 @@ final class StudyStore {
         ([variant] + tasks.sorted()).joined(separator: "/")
     }
 
-    /// What differs, in words; of two objects only the members that do.
+    /// The difference in words; of two objects only the members that differ.
     private static func difference(_ name: String, _ then: JSON, _ now: JSON) -> String {
         func text(_ value: JSON?) -> String {
             guard let value, value != .null else { return "nothing" }
@@ -159,8 +159,8 @@ final class StudyStore {
 }
 
 extension StudyResult {
-    /// The result as a line of the store holds it.
-    package var json: JSON {
+    /// The result as in the `result` of a line.
+    var json: JSON {
         .object([
             "variant": .string(variant), "scale": .double(scale),
             "tasks": .array(
@@ -170,8 +170,8 @@ extension StudyResult {
         ])
     }
 
-    /// A result from its JSON; nil if that is not one.
-    package init?(_ json: JSON) {
+    /// Reads a result from its JSON; nil when that is invalid.
+    init?(_ json: JSON) {
         guard let object = json.objectValue, let variant = object["variant"]?.stringValue,
             let scale = object["scale"]?.doubleValue, let tasks = object["tasks"]?.arrayValue
         else { return nil }

@@ -8,13 +8,13 @@ import Training
 import VisionTransformers
 
 extension TrainingJob {
-    /// A run that is ready to begin, and what it is.
+    /// A run that is ready to start, with its record.
     struct Preparation {
         let run: TrainingRun
         let record: TrainingRecord
     }
 
-    /// The images of a run in memory.
+    /// The decoded images of a run.
     private struct Pictures {
         let training: PictureStore
         let validation: PictureStore?
@@ -22,8 +22,8 @@ extension TrainingJob {
 
     /// Reads the images and plans the classifier.
     ///
-    /// - Parameter tell: told of events; what it throws ends the preparation.
-    /// - Throws: `ModelError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
+    /// - Parameter tell: receives events; an error that it throws ends the preparation.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError` naming the invalid input.
     func prepare(
         _ base: Checkpoint, _ adaptation: LowRankAdaptation?, _ tell: (TrainingEvent) throws -> Void
     ) throws -> Preparation {
@@ -42,15 +42,15 @@ extension TrainingJob {
 
     /// Decodes the images.
     ///
-    /// - Throws: `ModelError` for an image that cannot be used if the job is strict, for a class that has none left,
-    ///   and when the pictures take more memory than they may.
+    /// - Throws: `ModelError` for an image that cannot be decoded if the job is strict, for a class without images, and
+    ///   when the pictures exceed the memory limit.
     private func read(
         _ preparer: PatchPreparer, _ pool: WorkerPool, _ tell: (TrainingEvent) throws -> Void
     ) throws -> Pictures {
         let total = data.training.count + data.validation.count
-        func store(_ items: [LabelledImages.Item], _ kept: PictureStore.Kept, after before: Int) throws -> PictureStore
+        func store(_ items: [LabelledImages.Item], _ form: PictureStore.Form, after before: Int) throws -> PictureStore
         {
-            let store = try PictureStore(items, preparer: preparer, kept: kept, pool: pool) {
+            let store = try PictureStore(items, preparer: preparer, form: form, pool: pool) {
                 try tell(.reading(done: before + $0, of: total))
             }
             for (path, reason) in store.skipped {
@@ -83,7 +83,7 @@ extension TrainingJob {
 
     /// The sets of labels, where an image may show several; with weights if the classes are balanced.
     ///
-    /// - Throws: `ModelError` when a label that all images have is to be balanced.
+    /// - Throws: `ModelError` when a label to balance is on all images.
     private func labels(of training: PictureStore) throws(ModelError) -> LabelTargets? {
         guard var labels = data.labels, settings.balances else { return data.labels }
         let weights = labels.balance(training.classes, classes: data.classes.count)
@@ -115,7 +115,7 @@ extension TrainingJob {
             pool: pool)
     }
 
-    /// A run of a head alone, over features that are computed here.
+    /// A run of a head alone, over precomputed features.
     private func headRun(
         _ base: Checkpoint, _ preparer: PatchPreparer, _ pictures: Pictures, _ labels: LabelTargets?,
         _ pool: WorkerPool,

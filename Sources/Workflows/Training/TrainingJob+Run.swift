@@ -6,18 +6,18 @@ package import Training
 import VisionTransformers
 
 extension TrainingJob {
-    /// How a job ended.
+    /// The outcome of a job.
     package enum Outcome: Sendable, Equatable {
-        /// The adapter is in its place.
+        /// The adapter is written.
         case finished(kept: EpochRecord?, epochs: Int, skipped: Int)
-        /// `progress` said to stop, before the first step or after a checkpoint.
+        /// `progress` returned false, before the first step or after a checkpoint.
         case stopped(steps: Int, of: Int)
     }
 
     /// Reads the data, trains, and writes the adapter.
     ///
-    /// - Parameter progress: told of every event; a job that is told to stop leaves a checkpoint.
-    /// - Throws: `ModelError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
+    /// - Parameter progress: receives every event; a job that is stopped leaves a checkpoint.
+    /// - Throws: `ModelError`, `FileError`, `ComputeError` naming the invalid input.
     package func run(progress: TrainingProgress) throws -> Outcome {
         try precision.check()
         let checkpoint = try Checkpoint(folder: base, preprocessor: preprocessor)
@@ -30,7 +30,7 @@ extension TrainingJob {
             guard replaces else { throw UnfinishedRun(path: CheckpointFolder.path(output: output)) }
             CheckpointFolder.remove(output: output)
         }
-        // The place first: one that cannot be written should be known before the images are read.
+        // The output first: if it cannot be written, that should be reported before images are read.
         try CheckpointFolder.create(output: output)
         defer { CheckpointFolder.removeIfEmpty(output: output) }
         var run: TrainingRun?
@@ -56,10 +56,10 @@ extension TrainingJob {
         }
     }
 
-    /// Checks that what is trained over the base can be used.
+    /// Checks that the base can be trained over.
     ///
-    /// - Throws: `ModelError` when images cannot be labelled with it, or it is a merged model: over its backbone a head can be
-    ///   trained, but an adapter could not be merged without losing the tasks that are there.
+    /// - Throws: `ModelError` when it cannot label images, or it is a merged model: a head can be trained over its
+    ///   backbone, but an adapter could not be merged without losing the existing tasks.
     private func checkBase(_ checkpoint: Checkpoint) throws {
         try ModelBundle.check(checkpoint, heads: [])
         guard let merged = try MergedBase(folder: base) else { return }
@@ -67,21 +67,23 @@ extension TrainingJob {
         guard lora == nil else {
             throw ModelError(
                 base,
-                "\(merged.description), and an adapter over it could not be merged with them; train over the base that it "
+                "\(merged.description), and an adapter over it could not be merged with them; train over the base that "
+                    + "it "
                     + "was made of\(origin), or a head alone (--head-only)")
         }
         guard merged.groups == 1 else {
             throw ModelError(
                 base,
-                "\(merged.description) in \(merged.groups) backbones; train over the base that they were made of\(origin)"
+                "\(merged.description) in \(merged.groups) backbones; train over the base that they were made "
+                    + "of\(origin)"
             )
         }
     }
 
-    /// Epochs are followed by a checkpoint if so many seconds have passed since the last.
+    /// An epoch is followed by a checkpoint if the last one is at least this many seconds old.
     private static let shortestEpoch = 1.0
 
-    /// Takes a run to its end, with checkpoints on the way.
+    /// Trains to the end, with checkpoints on the way.
     ///
     /// - Throws: `CancellationRequested` after a checkpoint.
     private func follow(
@@ -97,21 +99,21 @@ extension TrainingJob {
         while !run.isFinished {
             let event: TrainingEvent
             do { event = try run.advance() } catch let error as CancellationRequested {
-                // Before the first step of this process there is nothing new to keep.
+                // Before the first step of this process there is nothing new to save.
                 if run.steps > begun { try checkpoints.save(run.snapshot) }
                 throw error
             }
             let goesOn = progress(event)
             let since = clock.now - saved.time
             var isDue = !goesOn || since >= .seconds(checkpointSeconds)
-            // An epoch of a head takes less time than a checkpoint.
+            // An epoch of a head can take less time than a checkpoint.
             if case .epoch = event, since >= .seconds(Self.shortestEpoch) { isDue = true }
             if let every = checkpointSteps, run.steps - saved.steps >= every { isDue = true }
             if isDue {
                 try checkpoints.save(run.snapshot)
                 saved = (clock.now, run.steps)
             }
-            // A run that is over does not stop before its end: the rest is to write what it has.
+            // A finished run is not stopped: all that is left is to write the adapter.
             guard goesOn || run.isFinished else { throw CancellationRequested() }
         }
     }

@@ -3,24 +3,24 @@ package import Compute
 package import Training
 package import VisionTransformers
 
-/// What is to be trained on what, how, and where the result goes.
+/// The training of an adapter or a head alone: its inputs, settings and output.
 package struct TrainingJob: Sendable {
-    /// Low-rank updates of some modules.
+    /// The LoRA adapter of some modules.
     package struct LoRA: Sendable, Equatable {
         /// r.
         package var rank = 16
-        /// α; without it r.
+        /// α; nil for r.
         package var alpha: Double?
         /// Whether the scale is α/√r instead of α/r.
         package var isRankStabilized = false
-        /// The part of the inputs of B·A that is dropped in training.
+        /// The dropout probability of the inputs of A.
         package var dropout = 0.0
         /// The modules.
         package let targets: LoRATargets
 
-        /// Updates of the modules that are named as `LoRATargets` has them.
+        /// An adapter of some modules (see `LoRATargets`).
         ///
-        /// - Throws: `ModelError` when they cannot be understood.
+        /// - Throws: `ModelError` naming an invalid target or layer.
         package init(targets: String = "query,value", layers: String? = nil) throws(ModelError) {
             self.targets = try LoRATargets(targets, layers: layers)
         }
@@ -37,7 +37,7 @@ package struct TrainingJob: Sendable {
 
     /// The Hugging Face folder of the base.
     package var base: String
-    /// Where the base's preprocessing settings come from.
+    /// The source of the base's preprocessing settings.
     package var preprocessor = PreprocessorChoice()
     /// The labelled images.
     package var data: TrainingData
@@ -45,43 +45,42 @@ package struct TrainingJob: Sendable {
     package var task: String
     /// The folder to write.
     package var output: String
-    /// The updates of the backbone; nil trains the head alone.
+    /// The adapter; nil to train a head alone.
     package var lora: LoRA?
-    /// How the operands of the frozen backbone's products are stored, also when a head alone reads its features; what
-    /// is trained is f32 in either.
+    /// The operand type of the frozen backbone's products, also for a head alone; trained parameters are f32.
     package var precision = OperandType.f32
-    /// How the run goes.
+    /// The settings of the run.
     package var settings: RunSettings
     /// AdamW's decoupled weight decay.
     package var weightDecay: Double
-    /// How much of the target is spread over all classes, or over a label's presence and absence.
+    /// The label smoothing: the share of the target spread over all classes, or over a label's presence and absence.
     package var labelSmoothing: Double
-    /// How training images change.
+    /// The augmentation of training images.
     package var augmentation: Augmentation
-    /// The most memory that decoded training images may take, in bytes.
+    /// The maximum memory of decoded training images, in bytes.
     package var imageMemory = 4 << 30
-    /// Whose names modules have in the adapter.
+    /// The naming scheme of modules in the adapter.
     package var names = ModuleNames.transformers5
-    /// Whether an image that cannot be used ends the run.
+    /// Whether an image that cannot be decoded ends the run.
     package var isStrict = false
-    /// Whether an adapter that is there is replaced, and a checkpoint of another run given up.
+    /// Whether an existing adapter is replaced, and a checkpoint of another run discarded.
     package var replaces = false
-    /// Whether the run goes on from a checkpoint, if there is one.
+    /// Whether the run resumes from a checkpoint, if there is one.
     package var resumes = false
     /// Seconds after which a checkpoint is written within an epoch.
     package var checkpointSeconds = 60.0
-    /// Steps after which one is written, or nil.
+    /// Steps after which a checkpoint is written, or nil.
     package var checkpointSteps: Int?
-    /// How many images are computed at the same time.
+    /// The number of images computed at the same time.
     package var threads = 1
     /// The version of the program, for the record.
     package var version = ""
 
-    /// A job with the usual settings: those of an adapter, or without updates those of a head alone.
+    /// A job with default settings: those of an adapter, or without `lora` those of a head alone.
     ///
-    /// A head alone overfits sooner than it underfits: on the six tasks of docs/training.md, a label smoothing of 0.4
-    /// with a weight decay of 0.1 did best in cross-validation. Where images may show several labels, nothing is
-    /// smoothed.
+    /// A head alone overfits sooner than it underfits: on the six tasks of docs/training.md, a label
+    /// smoothing of 0.4 with a weight decay of 0.1 was best in cross-validation. Where images may show several labels,
+    /// there is no smoothing.
     package init(base: String, data: TrainingData, task: String, output: String, lora: LoRA?) {
         (self.base, self.data, self.task, self.output, self.lora) = (base, data, task, output, lora)
         settings = lora == nil ? .headAlone : RunSettings()

@@ -6,22 +6,21 @@ import Tensors
 import Training
 import VisionTransformers
 
-/// What a run is: everything that its result depends on. Checkpoints are bound to it, and `training.json` holds it.
+/// Everything that the result of a run depends on, for checkpoints and `training.json`.
 struct TrainingRecord {
     let job: TrainingJob
     /// The SHA-256 of each of the base's files.
     let base: JSON
-    /// Whose resize the images went through.
+    /// The implementation of resizing.
     let resize: ResizeBackend
-    /// The preprocessing settings, if they are not the base's own.
+    /// The preprocessing settings, if they are not the base's.
     let preprocessor: JSON?
-    /// The SHA-256 over the class names, the sets of labels if there are any, and every file's class or set and
-    /// SHA-256.
+    /// The SHA-256 of the class names, the sets of labels if any, and every file's class or set and SHA-256.
     let dataDigest: String
-    /// Images that are trained on, looked at after each epoch, and left out.
+    /// The numbers of training, validation and skipped images.
     let images: (training: Int, validation: Int, skipped: Int)
 
-    /// Reads the base's files for their checksums.
+    /// Computes the checksums of the base's files.
     ///
     /// - Throws: `FileError` when one cannot be read.
     init(_ job: TrainingJob, base: Checkpoint, training: PictureStore, validation: PictureStore?) throws {
@@ -39,7 +38,7 @@ struct TrainingRecord {
         )
     }
 
-    /// What a checkpoint must agree with.
+    /// The settings that a checkpoint must agree with.
     var binding: JSONObject {
         var binding = options
         binding["task"] = .string(job.task)
@@ -49,7 +48,7 @@ struct TrainingRecord {
         return binding
     }
 
-    /// What `training.json` says of a run that is over.
+    /// `training.json` of a finished run.
     func json(_ run: TrainingRun) -> JSON {
         var object: JSONObject = [
             "format": "mergevit-training", "format_version": .int(1), "version": .string(job.version),
@@ -73,7 +72,7 @@ struct TrainingRecord {
         return .object(object)
     }
 
-    /// Everything that changes the result besides base and data, by the names of the options.
+    /// Everything that affects the result besides base and data, by option name.
     private var options: JSONObject {
         var options = job.settings.json
         options["weight_decay"] = .double(job.weightDecay)
@@ -86,7 +85,7 @@ struct TrainingRecord {
         options["head_only"] = .bool(job.lora == nil)
         if job.data.labels != nil { options["multi_label"] = .bool(true) }
         guard let lora = job.lora else {
-            // Features were f32 before there was a choice.
+            // Older versions computed features in f32 and did not record it.
             if job.precision != .f32 { options["precision"] = .string(job.precision.rawValue) }
             return options
         }

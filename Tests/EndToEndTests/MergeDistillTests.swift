@@ -147,11 +147,11 @@ struct DistillScene: StepScene {
         let other = try scene.run("a", DistillScene.short + ["--set", "lr=0.01", "--resume"])
         #expect(
             other.exitCode == 3
-                && other.errors == "mergevit: error: .a.training: is of another run: lr was 0.0003, now 0.01\n",
+                && other.errors == "mergevit: error: .a.training: belongs to another run: lr was 0.0003, now 0.01\n",
             "\(other.errors)")
         try scratch.remove("images/signs/stop.png")
         let changed = try scene.run("a", DistillScene.short + ["--resume"])
-        #expect(changed.exitCode == 3 && changed.errors.contains("is of another run: images traffic was "))
+        #expect(changed.exitCode == 3 && changed.errors.contains("belongs to another run: images traffic was "))
         try scene.runQuietly("a", DistillScene.short + ["--force"])
         #expect(try scratch.entries() == ["a", "images"])
     }

@@ -116,7 +116,7 @@ import Testing
         let stopped = try scene.interrupted("a", Self.headAlone + ["--balance"], by: SIGINT, after: 2)
         #expect(stopped.exitCode == 130)
         let other = try scene.run("a", Self.headAlone + ["--resume"])
-        #expect(other.exitCode == 3 && other.errors.contains("is of another run: balance was true, now false"))
+        #expect(other.exitCode == 3 && other.errors.contains("belongs to another run: balance was true, now false"))
         try scene.runQuietly("a", Self.headAlone + ["--balance", "--threads", "3", "--resume"])
         #expect(try scratch.files("a") == scratch.files("whole"))
         #expect(try scene.record("a")["curve"]?.arrayValue?.count == 40)
@@ -158,7 +158,7 @@ import Testing
         let rows = try label(scratch.path(try merged("h")), ["--endings", "png", "m"], folder: scratch.url.path)
         try scratch.write("rows.csv", rows)
         let data = ["--predictions", "rows.csv", "--data", "tags=m/val.csv"]
-        #expect(try evaluate(data, expecting: 3).errors.contains("say so by --activation tags=sigmoid"))
+        #expect(try evaluate(data, expecting: 3).errors.contains("use --activation tags=sigmoid"))
         let sigmoid = data + ["--activation", "tags=sigmoid"]
         let run = try runMergeVit(["evaluate"] + sigmoid + ["-o", "report"], folder: scratch.url)
         #expect(run.exitCode == 0 && run.errors.contains("mean average precision needs the scores of all classes"))
@@ -273,7 +273,7 @@ import Testing
             if name == "rows" { #expect(try found == metrics("model")) }
         }
         let softmax = try run(["evaluate", "--predictions", "rows.csv"] + data)
-        #expect(softmax.exitCode == 3 && softmax.errors.contains("say so by --activation size=none"))
+        #expect(softmax.exitCode == 3 && softmax.errors.contains("use --activation size=none"))
         let minimum = try run(["evaluate", "--bundle", "bundle", "--min-accuracy", "size=0.5"] + data)
         #expect(minimum.exitCode == 2 && minimum.errors.contains("activation none, so there is no top-1 accuracy"))
         let missing = try run(["evaluate", "--bundle", "bundle", "--data", "size=\(Samples.folder)/labels-corn.csv"])

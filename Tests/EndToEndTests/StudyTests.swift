@@ -89,16 +89,17 @@ import Testing
         let options = try study(["--methods", "sum", "--tuning-images", "7"], expecting: 3)
         #expect(
             options.errors
-                == "mergevit: error: study/results.jsonl: is of another study: options: tuning_images was 120, now 7\n")
+                == "mergevit: error: study/results.jsonl: belongs to another study: options: tuning_images was 120, now 7\n"
+        )
         let name = try #require(try scratch.entries("data/corn/test/healthy").first)
         try scratch.write("data/corn/test/healthy/\(name)", readBytes(Samples.image("leaves/rust.jpg")))
         let images = try study(["--methods", "sum"], expecting: 3)
-        #expect(images.errors.contains("is of another study: test images of corn: sha256 was "))
+        #expect(images.errors.contains("belongs to another study: test images of corn: sha256 was "))
         #expect(try files() == before)
         try scratch.write("other/notes.txt", [0x78])
         let other = try runMergeVit(arguments([], output: "other"), folder: scratch.url)
         #expect(other.exitCode == 3)
-        #expect(other.errors == "mergevit: error: other: holds \"notes.txt\" and no results.jsonl: it is not a study\n")
+        #expect(other.errors == "mergevit: error: other: holds \"notes.txt\" but no results.jsonl: not a study\n")
     }
 
     @Test func imagesThatCannotBeDecodedAreNamedAndLeftOut() throws {
@@ -121,7 +122,7 @@ import Testing
         ]
         let run = try runMergeVit(arguments, folder: scene.scratch.url)
         try #require(run.exitCode == 0, "\(run.errors)")
-        #expect(run.errors.contains("stripes: there is no folder test; it is measured on val"))
+        #expect(run.errors.contains("stripes: there is no folder test; it is evaluated on val"))
         #expect(
             run.errors.contains("training an adapter for stripes\n")
                 && run.errors.contains("training a head for stripes\n"))

@@ -53,7 +53,7 @@ import Testing
         #expect(other.exitCode == 3)
         #expect(
             other.errors
-                == "mergevit: error: .a.training: is of another run: precision was bf16, now f32\n")
+                == "mergevit: error: .a.training: belongs to another run: precision was bf16, now f32\n")
         try scene.runQuietly("a", Self.bf16 + ["--resume"])
         try scene.runQuietly("whole", Self.bf16)
         #expect(try scratch.files("a") == scratch.files("whole"))

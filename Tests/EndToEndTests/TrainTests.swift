@@ -122,11 +122,11 @@ import Testing
         #expect(
             other.exitCode == 3
                 && other.errors
-                    == "mergevit: error: .a.training: is of another run: epochs was 4, now 5; lr was 0.003, now 0.01\n"
+                    == "mergevit: error: .a.training: belongs to another run: epochs was 4, now 5; lr was 0.003, now 0.01\n"
         )
         try scratch.write("d/train/down/new.png", TrainingScene.stripes(true, 99))
         let changed = try scene.run("a", TrainingScene.short + ["--resume"])
-        #expect(changed.exitCode == 3 && changed.errors.contains("is of another run: data_sha256 was "))
+        #expect(changed.exitCode == 3 && changed.errors.contains("belongs to another run: data_sha256 was "))
         try scratch.remove("d/train/down/new.png")
         try scene.runQuietly("a", TrainingScene.short + ["--resume"])
         try scene.runQuietly("whole")
@@ -179,7 +179,7 @@ import Testing
             atPath: scratch.path("d/train/empty"), withIntermediateDirectories: true)
         try scratch.write("t.csv", "path,label\nx,a\nd/train/down/1.png,b\n")
         for (data, reason) in [
-            ("one", "one: one class alone, \"a\"; expected at least two"),
+            ("one", "one: only one class, \"a\"; expected at least two"),
             ("v", "v/val: classes without training images: left"),
             ("d", "d/train/empty: the class has no images"),
             ("t.csv", "t.csv: 1 of 2 files are not there: x (--root DIR names the folder that paths start at)"),

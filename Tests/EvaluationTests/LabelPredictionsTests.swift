@@ -108,7 +108,7 @@ import VisionTransformers
         ("path,status,t,t_score\n@1,ok,a,high\n", "line 2: expected scores in column 4, found \"high\""),
         ("path,status,t\n@1,ok,a|\n", "line 2: column 3: an empty part in \"a|\""),
         ("path,status,t,t_score,t_2\n@1,ok,a,0.9,b\n", "expected one column of labels of t, found 2"),
-        ("path,status,t,t:a,t:b\n@1,ok,z,0.5,0.5\n", "the label \"z\" is none of the classes"),
+        ("path,status,t,t:a,t:b\n@1,ok,z,0.5,0.5\n", "the label \"z\" is not among the classes"),
         ("path,status,t:a,t:b\n@1,ok,0.5,0.5\n", "expected one column of labels of t, found 0"),
         ("path,status,task,rank,label,score\n@1,ok,t,1,a,0.9\n@1,ok,t,,,\n", "line 3: "),
     ]) func whatLabelDoesNotWriteIsRefused(_ table: String, _ reason: String) throws {
@@ -118,15 +118,15 @@ import VisionTransformers
 
     /// What is of a sigmoid or of no activation is not taken for a softmax.
     @Test(arguments: [
-        ("path,status,t\n@1,ok,a|b\n", "cells of t hold several labels; say so by --activation t=sigmoid"),
+        ("path,status,t\n@1,ok,a|b\n", "cells of t hold several labels; use --activation t=sigmoid"),
         ("path,status,t\n@1,ok,a\n@2,ok,\n", "line 3: column 3 has no label"),
         ("path,status,t,t:a,t:b\n@1,ok,a,0.900000,0.800000\n", "do not add up to 1"),
         (
             "path,status,t,t_score\n@1,ok,a|b,0.9|0.8\n",
-            "line 2: column 4 holds several scores; say so by --activation t=sigmoid"
+            "line 2: column 4 holds several scores; use --activation t=sigmoid"
         ),
         ("path,status,task,rank,label\n@1,ok,t,,\n", "--activation t=sigmoid if an image may have no label"),
-        ("path,status,t:a,t:b\n@1,ok,3.0,4.5\n", "say so by --activation t=none"),
+        ("path,status,t:a,t:b\n@1,ok,3.0,4.5\n", "use --activation t=none"),
     ]) func otherHeadsAreNotTakenForASoftmax(_ table: String, _ reason: String) throws {
         let images = LabelledImages(
             source: folder["data"], classes: ["a", "b"],

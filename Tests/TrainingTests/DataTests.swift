@@ -101,7 +101,7 @@ import Testing
 
     @Test func dataThatCannotBeTrainedOnAreRefused() throws {
         try write("one", ["a": 3])
-        #expect(failure("one") == "one: one class alone, \"a\"; expected at least two")
+        #expect(failure("one") == "one: only one class, \"a\"; expected at least two")
         try write("only/train", ["a": 1, "b": 1])
         try write("only/val", ["a": 1, "c": 1, "d": 1])
         #expect(failure("only") == "only/val: classes without training images: c, d")

@@ -79,8 +79,8 @@ import VisionTransformers
         let other = try checkpoints(["lr": .double(0.25), "rank": .int(16), "layers": .null, "new": "x"])
         let expected = ModelError(
             folder.path(".adapter.training"),
-            "is of another run: lr was 0.5, now 0.25; layers was all, now not given; new was not given, now x; "
-                + "old was 1, now not given")
+            "belongs to another run: lr was 0.5, now 0.25; layers was all, now not given; old was 1, now not given; "
+                + "new was not given, now x")
         #expect(throws: expected) { try other.load() }
     }
 

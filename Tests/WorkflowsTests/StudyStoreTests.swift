@@ -63,8 +63,10 @@ import VisionTransformers
         let error = #expect(throws: ModelError.self) {
             try store.bind("base", .object(["sha256": "2", "layers": .int(3)]))
         }
-        #expect(error?.reason == "is of another study: base: sha256 was 1, now 2")
-        #expect(throws: ModelError(file, "is of another study: base was {\"sha256\": \"1\", \"layers\": 3}, now 5")) {
+        #expect(error?.reason == "belongs to another study: base: sha256 was 1, now 2")
+        #expect(
+            throws: ModelError(file, "belongs to another study: base was {\"sha256\": \"1\", \"layers\": 3}, now 5")
+        ) {
             try store.bind("base", .int(5))
         }
     }
@@ -80,7 +82,7 @@ import VisionTransformers
     @Test func whatIsNoStudyIsRefused() throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try Data("mine".utf8).write(to: URL(fileURLWithPath: folder + "/notes.txt"))
-        #expect(throws: ModelError(folder, "holds \"notes.txt\" and no results.jsonl: it is not a study")) {
+        #expect(throws: ModelError(folder, "holds \"notes.txt\" but no results.jsonl: not a study")) {
             try StudyStore(folder: folder)
         }
         #expect(throws: ModelError.self) { try StudyStore(folder: "/proc/none/study") }

@@ -141,7 +141,7 @@ package struct PredictionsFile {
     private func unknown(_ label: String, _ item: EvaluationTask.Item) -> FileError {
         FileError(
             path: table.path,
-            reason: "\(item.path): the label \"\(label)\" is none of the classes that have scores")
+            reason: "\(item.path): the label \"\(label)\" is not among the classes with scores")
     }
 
     /// Refuses predictions of a head with a sigmoid that would be read as those of a softmax.
@@ -164,10 +164,10 @@ package struct PredictionsFile {
         throw FileError(
             path: table.path,
             reason: isJoined
-                ? "cells of \(task.name) hold several labels; say so by --activation \(task.name)=sigmoid"
+                ? "cells of \(task.name) hold several labels; use --activation \(task.name)=sigmoid"
                 : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent "
                     + "labels: "
-                    + "say so by --activation \(task.name)=sigmoid")
+                    + "use --activation \(task.name)=sigmoid")
     }
 
     /// Visits the images of a task.

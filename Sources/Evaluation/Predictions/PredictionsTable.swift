@@ -38,7 +38,7 @@ package struct PredictionsReading: Sendable {
         case .softmax:
             guard !columns.labels.isEmpty else {
                 throw fault(
-                    "\(task) has columns of values and none of labels; say so by --activation \(task)=none")
+                    "\(task) has columns of values and none of labels; use --activation \(task)=none")
             }
         case .sigmoid:
             guard columns.labels.count == 1 else {
@@ -130,7 +130,7 @@ struct PredictionsTable {
             if let reason = PredictionsTable.reason(status) {
                 failures[image] = reason
             } else if status != "ok", !status.hasPrefix("below threshold:") {
-                throw fault(row.line, "status \"\(status)\" is none that label writes")
+                throw fault(row.line, "status \"\(status)\" is not one that label writes")
             } else if isLong {
                 try addAnswer(row, image)
             } else {
@@ -186,7 +186,7 @@ struct PredictionsTable {
             }
             guard !task.isEmpty, Set(columns.classes).count == columns.classes.count,
                 !found.contains(where: { $0.task == task })
-            else { throw FileError(path: path, reason: "the column \"\(task)\" is empty or stands twice") }
+            else { throw FileError(path: path, reason: "the column \"\(task)\" is empty or occurs twice") }
             found.append(columns)
         }
         return found
@@ -238,7 +238,7 @@ struct PredictionsTable {
         guard row.cells[1] == Array("ok".utf8) else { return }
         throw fault(
             row.line,
-            "column \(column + 1) has no label; where an image may have none, say so by --activation \(task)=sigmoid")
+            "column \(column + 1) has no label; if an image may have none, use --activation \(task)=sigmoid")
     }
 
     /// Checks that a cell does not hold several scores, as only a head with a sigmoid has.
@@ -248,7 +248,7 @@ struct PredictionsTable {
         let text = String(decoding: row.cells[column], as: UTF8.self)
         guard text.contains(reading.separator) else { return }
         throw fault(
-            row.line, "column \(column + 1) holds several scores; say so by --activation \(task)=sigmoid")
+            row.line, "column \(column + 1) holds several scores; use --activation \(task)=sigmoid")
     }
 
     /// The labels of a head with a sigmoid, which share a cell, and their scores.

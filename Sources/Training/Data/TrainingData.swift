@@ -45,7 +45,7 @@ package struct TrainingData: Sendable, Equatable {
         source = path
         classes = images.classes
         guard classes.count > 1 else {
-            throw ModelError("\(images.source)", "one class alone, \"\(classes[0])\"; expected at least two")
+            throw ModelError("\(images.source)", "only one class, \"\(classes[0])\"; expected at least two")
         }
         let fraction: Double
         var held = parts.validation

@@ -50,7 +50,7 @@ struct BatchLoss {
         }
         total = weights.reduce(0) { $0 + Double($1) }
         guard weights.allSatisfy({ $0 >= 0 }), total > 0, total.isFinite else {
-            throw ModelError("batch", "weights are to be at least 0, and not all 0")
+            throw ModelError("batch", "expected weights of at least 0 that are not all 0")
         }
     }
 

@@ -88,10 +88,8 @@ package struct CheckpointFolder: Sendable {
         guard let run = manifest["run"]?.objectValue, let state = manifest["state"]?.objectValue,
             let name = manifest["tensors"]?.stringValue, name.hasPrefix("state-"), !name.contains("/")
         else { throw ModelError(file, "damaged: expected \"run\", \"state\" and \"tensors\"") }
-        let differences = Self.differences(run, binding)
-        guard differences.isEmpty else {
-            throw ModelError(path, "is of another run: \(differences.joined(separator: "; "))")
-        }
+        let difference = settingsDifference(run, binding, missing: "not given")
+        guard difference.isEmpty else { throw ModelError(path, "belongs to another run: \(difference)") }
         let tensors = try SafetensorsFile(path: "\(path)/\(name)")
         return CheckpointContent(
             state: state, tensors: try tensors.entries.map { ($0.name, try tensors.tensor($0.name)) })
@@ -121,17 +119,6 @@ package struct CheckpointFolder: Sendable {
             throw ModelError(file, "damaged: expected an object")
         }
         return object
-    }
-
-    /// The differences of two runs, in words.
-    private static func differences(_ then: JSONObject, _ now: JSONObject) -> [String] {
-        (now.keys + then.keys.filter { now[$0] == nil }).filter { then[$0] != now[$0] }.map { key in
-            func text(_ value: JSON?) -> String {
-                guard let value, value != .null else { return "not given" }
-                return value.stringValue ?? value.serialized(indented: false)
-            }
-            return "\(key) was \(text(then[key])), now \(text(now[key]))"
-        }
     }
 
     /// Replaces `checkpoint.json` with a rename.

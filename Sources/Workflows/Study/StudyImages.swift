@@ -38,7 +38,7 @@ struct StudyImages {
             measured = LabelledImages(source: training.source, classes: training.classes, items: training.validation)
             split = "val"
         } else {
-            throw ModelError("\(task.data)", "no images to measure on: expected a folder test or val")
+            throw ModelError("\(task.data)", "no images for evaluation: expected a folder test or val")
         }
     }
 

@@ -39,7 +39,7 @@ extension StudyJob {
         let images = try tasks.map { try StudyImages($0, seed: seed) }
         for images in images { for note in images.notes { try tell(.note("\(images.name): \(note)")) } }
         for images in images where images.split != "test" {
-            try tell(.note("\(images.name): there is no folder test; it is measured on \(images.split)"))
+            try tell(.note("\(images.name): there is no folder test; it is evaluated on \(images.split)"))
         }
         for (task, images) in zip(tasks, images) {
             try train(task, images, store, pool: reader.pool, tell)
@@ -49,7 +49,7 @@ extension StudyJob {
                 try open(task, isHead: false, over: base, tell), try open(task, isHead: true, over: base, tell)
             )
             if adapter.hasPlaceholderNames {
-                throw ModelError(adapter.path, "has no class names (labels.json), by which images are told right")
+                throw ModelError(adapter.path, "has no class names (labels.json), which the evaluation needs")
             }
             for item in [adapter, alone] { try item.head.activation.requireSoftmax(task: task.name, for: "study") }
             let head = try StudyInputs.matched(alone, to: adapter.head)

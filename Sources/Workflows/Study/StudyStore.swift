@@ -32,7 +32,7 @@ final class StudyStore {
             throw ModelError(folder, "cannot be written: \(systemReason(errno))")
         }
         if access(path, F_OK) != 0, let name = try? SmallFiles.names(in: folder).first {
-            throw ModelError(folder, "holds \"\(name)\" and no \(Self.fileName): it is not a study")
+            throw ModelError(folder, "holds \"\(name)\" but no \(Self.fileName): not a study")
         }
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw ModelError(path, systemReason(errno)) }
@@ -65,7 +65,7 @@ final class StudyStore {
             return
         }
         guard known != value else { return }
-        throw ModelError(path, "is of another study: \(Self.difference(name, known, value))")
+        throw ModelError(path, "belongs to another study: \(Self.difference(name, known, value))")
     }
 
     private func remember(_ name: String, _ value: JSON) {
@@ -86,20 +86,15 @@ final class StudyStore {
 
     /// The difference in words; of two objects only the members that differ.
     private static func difference(_ name: String, _ then: JSON, _ now: JSON) -> String {
-        func text(_ value: JSON?) -> String {
-            guard let value, value != .null else { return "nothing" }
-            let text = value.stringValue ?? value.serialized(indented: false)
-            return text.count > 120 ? text.prefix(119) + "…" : text
-        }
         if let then = then.objectValue, let now = now.objectValue {
-            let keys = then.keys + now.keys.filter { then[$0] == nil }
-            let parts = keys.filter { then[$0] != now[$0] }.map { key in
-                "\(key) was \(text(then[key])), now \(text(now[key]))"
-            }
-            if !parts.isEmpty { return "\(name): \(parts.joined(separator: "; "))" }
+            let members = settingsDifference(then, now, limit: maximumText)
+            if !members.isEmpty { return "\(name): \(members)" }
         }
-        return "\(name) was \(text(then)), now \(text(now))"
+        return settingsDifference([name: then], [name: now], limit: maximumText)
     }
+
+    /// The maximum number of characters of a value in a message.
+    private static let maximumText = 120
 
     // MARK: The file
 

@@ -117,7 +117,7 @@ import Testing
                     + "to resume, run the same command with --resume\n"), "\(run.errors)")
         #expect(try scratch.entries() == [".a.training", "d"])
         let again = try scene.run("a")
-        #expect(again.exitCode == 3 && again.errors.contains("--resume continues it, --force starts over"))
+        #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
         let other = try scene.run("a", ["--epochs", "5", "--batch-size", "8", "--lr", "0.01", "--resume"])
         #expect(
             other.exitCode == 3

@@ -1,4 +1,5 @@
 import Glibc
+import Tensors
 import VisionTransformers
 
 /// The answers of one task of a predictions file, with what its scores mean.
@@ -172,7 +173,7 @@ struct LabelledTask {
             scores = Array(repeating: 0, count: classes.count)
             for (place, score) in zip(given, entry.scores) { scores[place] = score ?? 0 }
         }
-        if !areProbabilities { scores = scores.map(HeadActivation.sigmoid) }
+        if !areProbabilities { scores = scores.map(Logits.sigmoid) }
         guard let threshold else { return LabelPrediction(truth: truth, predicted: given.sorted(), scores: scores) }
         return LabelPrediction(
             truth: truth, predicted: scores.indices.filter { scores[$0] >= threshold }, scores: scores)

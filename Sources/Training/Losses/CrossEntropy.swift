@@ -35,7 +35,7 @@ struct CrossEntropy: Sendable {
         let rest = labelSmoothing / Double(classes)
         var loss = 0.0
         for index in 0..<classes {
-            let logProbability = Double(logits[index]) - highest - log(sum)
+            let logProbability = sum.logProbability(Double(logits[index]))
             let smoothed = index == target ? 1 - labelSmoothing + rest : rest
             if smoothed > 0 { loss -= smoothed * logProbability }
             gradient[index] = Float(weight * (exp(logProbability) - smoothed))

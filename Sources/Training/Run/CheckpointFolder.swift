@@ -11,6 +11,18 @@ struct CheckpointContent {
     var tensors: [(name: String, tensor: Tensor)]
 }
 
+/// An earlier run to the same output was interrupted, and is neither to be resumed nor discarded.
+package struct UnfinishedRun: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The folder of its checkpoint.
+    package let path: String
+
+    /// An error about a checkpoint.
+    package init(path: String) { self.path = path }
+
+    /// The path and what is there.
+    package var description: String { "\(path): holds an unfinished run" }
+}
+
 /// The checkpoint of a run: a folder `.NAME.training` beside the run's output.
 ///
 /// `checkpoint.json` holds the progress and the settings of the run, and the name of the safetensors file with the

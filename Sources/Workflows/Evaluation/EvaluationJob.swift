@@ -90,7 +90,7 @@ package struct EvaluationJob {
     /// Measures a model, adapters one by one, or predictions that were written earlier.
     ///
     /// - Parameter rows: where every prediction is written, if anywhere.
-    package func evaluation(of subject: Subject, rows: PredictionRows?) throws -> Evaluation {
+    package func evaluation(of subject: Subject, rows: PredictionRows?) throws -> EvaluationResult {
         let tasks: [TaskEvaluation]
         let description: JSON
         switch subject {
@@ -106,7 +106,7 @@ package struct EvaluationJob {
                 "sha256": .string(try SHA256.text(ofFile: path.description)),
             ])
         }
-        return Evaluation(tasks: tasks, bootstrap: bootstrap, version: version, model: description)
+        return EvaluationResult(tasks: tasks, bootstrap: bootstrap, version: version, model: description)
     }
 
     /// Measures two bundles on the same images.

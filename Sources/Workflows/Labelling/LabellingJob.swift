@@ -104,7 +104,7 @@ package struct LabellingJob {
             }
             switch try file.begin(range.binding(settings), restart: restarts) {
             case .fresh: break
-            case .goesOn(let inputs):
+            case .resumes(let inputs):
                 report(.notice("resuming after \(inputs) inputs, whose rows are in \(file.partial)"))
             case .startsOver: report(.warning("\(file.partial): its journal is damaged; starting over"))
             }
@@ -139,9 +139,9 @@ package struct LabellingJob {
                     """))
         }
         report(.began(source))
-        let result = try Labelling.label(
-            source, preparer: model.preparer, classifier: model.classifier, rows: writer, output: file,
-            options: options, progress: { report(.progress($0)) }, isStopped: isStopped)
+        let pipeline = LabellingPipeline(preparer: model.preparer, classifier: model.classifier, options: options)
+        let result = try pipeline.run(
+            source, rows: writer, output: file, progress: { report(.progress($0)) }, isStopped: isStopped)
         if !result.isStopped, result.loops > 0 {
             report(.warning("left out \(result.loops) folder link(s) that lead back to a folder above them"))
         }

@@ -119,7 +119,7 @@ package struct CalibrationReader {
         var large: [RGBImage] = []
         var keep: ((RGBImage) -> Void)?
         if let augmentation = views?.augmentation, augmentation.crops {
-            keep = { large.append(PictureViews.kept($0, preparer: preparer, augmentation: augmentation)) }
+            keep = { large.append(AugmentedPictures.sizedForCrops($0, preparer: preparer, augmentation: augmentation)) }
         }
         let labelled = try folders.map { folder in
             let path = BytePath(folder)
@@ -179,7 +179,7 @@ package struct CalibrationReader {
 
     private func view(of pictures: [RGBImage], _ task: String) -> CalibrationImages.View? {
         guard let views else { return nil }
-        let augmented = PictureViews(
+        let augmented = AugmentedPictures(
             pictures, preparer: preparer, augmentation: views.augmentation, seed: views.seed, name: task)
         return { image, pass, patches in augmented.write(image, pass: pass, into: patches) }
     }

@@ -105,7 +105,7 @@ extension StudyJob {
     }
 
     /// The calibrator over the training images that scales and heads are fitted on.
-    func calibrator(
+    func tuner(
         _ material: StudyInputs, _ store: StudyStore, reader: inout PictureLoader, _ tell: Tell
     ) throws -> MergeTuner {
         let items = try material.tasks.map { try $0.images.calibration(most: calibrationImages) }

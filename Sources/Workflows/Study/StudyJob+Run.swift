@@ -49,7 +49,7 @@ extension StudyJob {
             try measureAlone(measurement, store, &clock, keep: keep, tell)
             let open = plan.merges.compactMap { missing($0, in: store) }
             let looks = open.contains { $0.variants.contains(where: \.usesImages) }
-            let tuner = looks ? try tuner(material, store, reader: &reader, tell) : nil
+            let tuner = looks ? try self.tuner(material, store, reader: &reader, tell) : nil
             let merging = StudyMerging(job: self, measurement: measurement, tuner: tuner)
             for merge in open {
                 let names = merge.tasks.map { plan.tasks[$0] }

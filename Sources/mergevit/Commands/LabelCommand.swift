@@ -62,78 +62,19 @@ struct LabelCommand: ParsableCommand {
         if let ending = rows.unknownEnding(output.path) {
             log.warning("the ending .\(ending) says nothing about the format; writing CSV (--format chooses)")
         }
-        if let path, let file = try ResumableFile.open(path, sync: output.fsync, force: output.force) {
-            try label(source, to: file, rowOptions, request)
-        } else if sharding.writesManifest {
-            throw ValidationError("--shard and --manifest need -o with the name of a file.")
-        } else {
-            let file =
-                if let path { try OutputFile.replacing(path, force: output.force) } else { OutputFile.standardOutput() }
-            let model = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks)
-            let result = try label(source, to: file, with: model, rowOptions, request)
-            if !result.isStopped { try checkNotEmpty(source, result) }
-            try finish(result, request, goesOn: false)
-        }
-    }
-
-    /// Labels into a file, after what an earlier run has left of it.
-    private func label(
-        _ source: InputSource, to file: ResumableFile, _ rowOptions: RowOptions, _ request: Interruption.Request
-    ) throws {
-        do {
-            let opened = try OpenedBundle(model.bundleOptions, for: rowOptions.tasks, needsDigest: true)
-            let settings = RowSettings(
-                rows: rowOptions, decoding: model.engine.decoding.options, bundle: opened.digest ?? "",
-                precision: opened.precision, resize: opened.resize)
-            guard let part = try RunPart(source, sharding, isStopped: { request.number != nil }) else {
-                throw CancellationRequested()
-            }
-            switch try file.begin(part.binding(settings), restart: output.restart) {
-            case .fresh: break
-            case .resumes(let inputs): log.notice("resuming after \(inputs) inputs, whose rows are in \(file.partial)")
-            case .startsOver: log.warning("\(file.partial): its journal is damaged; beginning anew")
-            }
-            let result = try label(part.source, to: file, with: opened, rowOptions, request)
-            if !result.isStopped {
-                try checkNotEmpty(source, result)
-                if sharding.writesManifest {
-                    let rows = try RowWriter(tasks: opened.classifier.tasks, options: rowOptions)
-                    try part.manifest(settings, file, header: rows.header, result).write(beside: file.name)
+        var display: ProgressDisplay?
+        defer { display?.finish() }
+        let outcome = try job.run(isStopped: { request.number != nil }) { event in
+            switch event {
+            case .notice(let text): log.notice("\(text)")
+            case .warning(let text): log.warning("\(text)")
+            case .began(let source): display = ProgressDisplay(source, isShown: showsProgress)
+            case .progress(let progress): display?.update(progress)
+            case .ended(let result):
+                display?.finish()
+                if !result.isStopped, let display, !quiet.isQuiet {
+                    StandardStream.error.write(display.summary(result))
                 }
-                try file.commit()
-            }
-            let kept = file.leave()
-            try finish(result, request, goesOn: kept > 0)
-        } catch {
-            let kept = file.leave()
-            if kept > 0, !(error is ExitCode) { log.notice("the rows of \(kept) inputs are kept in \(file.partial)") }
-            throw error
-        }
-    }
-
-    private func label(
-        _ source: InputSource, to file: some RowOutput, with model: OpenedBundle, _ rowOptions: RowOptions,
-        _ request: Interruption.Request
-    ) throws -> LabellingProgress {
-        let rows = try RowWriter(tasks: model.classifier.tasks, options: rowOptions)
-        for task in model.classifier.tasks where task.activation == .softmax && task.classes.count == 1 {
-            log.warning(
-                """
-                \(task.name): a softmax over one class is 1 for every image; merge again, or say "activation": "sigmoid" in \
-                bundle.json
-                """)
-        }
-        var display = ProgressDisplay(source, isShown: output.showsProgress)
-        defer { display.finish() }
-        let pipeline = LabellingPipeline(
-            preparer: model.preparer, classifier: model.classifier, options: self.model.engine.labellingOptions)
-        let result = try pipeline.run(
-            source, rows: rows, output: file, progress: { display.update($0) },
-            isStopped: { request.number != nil })
-        display.finish()
-        if !result.isStopped {
-            if result.loops > 0 {
-                log.warning("left out \(result.loops) folder link(s) that lead back to a folder above them")
             }
         }
         try finish(outcome, request, log)

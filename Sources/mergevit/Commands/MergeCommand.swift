@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Labelling
 import Logging
+import Training
 import VisionTransformers
 import Workflows
 
@@ -11,32 +12,35 @@ struct MergeCommand: ParsableCommand {
         commandName: "merge",
         abstract: "Merge adapters into one backbone and write a bundle.",
         discussion: """
-            Each adapter is a PEFT folder, or a folder or .safetensors file with only a head. Its task keeps its own head \
-            and class names; the backbone is the base plus the merged changes.
+            Each adapter is a PEFT folder, or a folder or .safetensors file with only a head. Every task keeps its own \
+            head and class names; the backbone is the base plus the merged deltas.
 
-            With unlabelled images (--calibration) heads are aligned with the merged backbone (--align), the scale is chosen \
-            (--tune), and tasks that disturb each other are kept apart (--max-drop). --method distill trains the merge until \
-            it answers as the single adapters do, and aligns its heads; a run that was stopped or killed goes on with the same \
-            options and --resume, to the same bytes.
+            With unlabelled images (--calibration), heads are aligned with the merged backbone (--align), the scale is \
+            chosen (--tune), and tasks that interfere get separate backbones (--max-drop). --method distill trains the \
+            merge until it predicts what the single adapters predict, and aligns its heads; --resume continues an \
+            interrupted run, and the result is byte-identical to an uninterrupted one.
 
-            --recipe makes a merge again, from files that must be the same; --as adapter writes a PEFT folder that holds \
-            the merged change.
+            --recipe repeats a merge from the same files. --as adapter writes a PEFT folder with the merged delta. \
+            --force also accepts adapters that were trained over another base, with a warning, and discards an \
+            interrupted run.
 
-            Exit codes: 0 written, 2 wrong usage, 3 the base, an adapter or the output cannot be used, 130 or 143 stopped by \
-            a signal.
+            Example:
+              mergevit merge --base vit-base --adapter birds=adapters/birds --adapter cars=adapters/cars -o model
+
+            Exit codes: 0 written; 2 wrong usage; 3 the base, an adapter or the output cannot be used; 130 or 143 \
+            stopped by a signal.
             """)
 
-    @OptionGroup var input: AdapterOptions
-    @OptionGroup var method: MethodOptions
-    @OptionGroup var calibration: CalibrationOptions
-    @OptionGroup var grouping: GroupOptions
-    @OptionGroup var distillation: DistillOptions
-    @OptionGroup var form: MergeOutputOptions
-
-    @OptionGroup var target: OutputFolderOption
+    @OptionGroup(title: "Required") var target: OutputFolderOption
+    @OptionGroup(title: "Base and adapters") var input: AdapterOptions
+    @OptionGroup(title: "Method") var method: MethodOptions
+    @OptionGroup(title: "Calibration") var calibration: CalibrationOptions
+    @OptionGroup(title: "Calibration") var grouping: GroupOptions
+    @OptionGroup(title: "Distillation") var distillation: DistillOptions
+    @OptionGroup(title: "Output") var form: MergeOutputOptions
 
     /// Answered before the arguments are parsed, see `MethodList`.
-    @Flag(name: .customLong("list-methods"), help: "List the merge methods and their parameters, and do nothing else.")
+    @Flag(name: .customLong("list-methods"), help: "List the merge methods and their parameters, and exit.")
     var listsMethods = false
 
     @Flag(
@@ -49,7 +53,6 @@ struct MergeCommand: ParsableCommand {
 
     private var output: String { target.path }
     private var force: Bool { replacing.force }
-    private var isQuiet: Bool { quiet.isQuiet }
 
     func validate() throws {
         if input.recipe != nil {
@@ -99,14 +102,14 @@ struct MergeCommand: ParsableCommand {
 
     func run() throws {
         let request = Interruption.Request()
-        try showingStages(isQuiet: isQuiet, isStopped: { request.number != nil }) { try merge(request) }
+        try showingStages(isQuiet: quiet.isQuiet, isStopped: { request.number != nil }) { try merge(request) }
     }
 
     private func merge(_ request: Interruption.Request) throws {
         let log = quiet.log
         var job = try input.recipe.map { try self.job(again: $0.text, log) } ?? newJob(log)
         job.distillationRun = distillation.run
-        var display = MergeDisplay(isQuiet: isQuiet)
+        var display = MergeDisplay(isQuiet: quiet.isQuiet)
         // Once training has begun there are checkpoints, and all that is lost after it is what follows training.
         var advice = Interruption.nothingWritten
         let outcome: MergeJob.Outcome
@@ -125,7 +128,7 @@ struct MergeCommand: ParsableCommand {
                 return request.number == nil
             }
         } catch MergeJobError.unfinishedRun(let path) {
-            throw ModelError(path, "holds a run that was not finished: --resume resumes it, --force starts over")
+            throw UnfinishedRun(path: path)
         }
         switch outcome {
         case .finished(let result):
@@ -182,7 +185,7 @@ struct MergeCommand: ParsableCommand {
             try ModelBundle.check(base, heads: adapters.map(\.adapter.head))
             try input.named.warn(of: adapters.map(\.adapter), over: base, log)
             return MergeJob(
-                again: recipe, base: base, adapters: adapters, threads: calibration.threads.count,
+                again: recipe, base: base, adapters: adapters, threads: calibration.usedThreads,
                 output: MergeJob.Output(output, form: form.form, replaces: force))
         } catch let error as RecipeError { throw ModelError(path, "\(error)") }
     }

@@ -57,8 +57,8 @@ struct QuantizeCommand: ParsableCommand {
         if let agreement = outcome.agreement, !agreement.isSufficient {
             log.warning(
                 """
-                fewer than \(Self.percent(Int8Agreement.requiredShare)) of the labels are kept: --precision auto will not \
-                use int8
+                fewer than \(Self.percent(Int8Agreement.requiredShare)) of the labels are kept: --precision auto will \
+                not use int8
                 """)
         }
         quiet.say("rounded for \(outcome.images) images, wrote \(output.path)")

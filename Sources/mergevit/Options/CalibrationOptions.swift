@@ -6,32 +6,35 @@ import Workflows
 struct CalibrationOptions: ParsableArguments {
     @Option(
         name: .customLong("calibration"),
-        help: .init("[NAME=]DIR", "Unlabelled images of one task, or for all; may be repeated."))
+        help: .init("[NAME=]DIR", "Unlabelled images of one task, or for all tasks; may be repeated."))
     var folderArguments: [TextArgument] = []
 
     @Option(
         name: .customLong("labelled"),
         help: .init(
-            "NAME=DATA", "Labelled images of a task to tune by, a folder of class folders or a table; may be repeated.")
-    )
+            "NAME=DATA",
+            "Labelled images of a task to tune by: a folder with a folder per class, or a table; may be repeated."))
     var labelled: [NamedValue] = []
 
     @Flag(help: "Align each head with the merged backbone on the calibration images.")
     var align = false
 
-    @Option(help: "The rank of the alignment (default: full).")
+    @Option(help: .init("N", "Rank of the alignment (default: full)."))
     var alignRank: Int?
 
-    @Flag(help: "Choose the scale by the calibration images: by labels where they are known, else by agreement.")
+    @Flag(help: "Choose the scale on the calibration images: by labels where they are known, else by agreement.")
     var tune = false
 
-    @Flag(help: "As --tune, and try values of the method's other parameters that --set does not fix.")
+    @Flag(help: "Like --tune, and search the method's other parameters that --set does not give.")
     var tuneAll = false
 
     @Option(
-        help:
-            "Find the fewest groups of tasks that keep all but this percentage of each single adapter's labels; aligns."
-    )
+        help: .init(
+            "PERCENT",
+            """
+            Find the fewest groups of tasks such that each task keeps all but PERCENT of its single adapter's labels; \
+            implies --align.
+            """))
     var maxDrop: Double?
 
     @OptionGroup var threads: ThreadOption
@@ -94,8 +97,11 @@ struct CalibrationOptions: ParsableArguments {
         CalibrationSettings(
             folders: Dictionary(tasks.map { ($0, places(of: $0)) }) { $1 },
             labelled: Dictionary(labelled.map { ($0.name, $0.value.text) }) { $1 },
-            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, threads: threads.count)
+            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, threads: usedThreads)
     }
+
+    /// How many images are computed at the same time.
+    var usedThreads: Int { threads.count }
 
     /// Sets where the images of a recipe are now, as far as the options say.
     func move(_ recipe: inout Recipe) throws {

@@ -5,11 +5,12 @@ import Workflows
 /// The options of distillation: how long it runs, and how it is resumed.
 struct DistillOptions: ParsableArguments {
     @Option(
-        help: "With --method distill: train each backbone for about N minutes; the recipe records the number of steps.")
+        help: .init("MINUTES", "Train each backbone for about this long; the recipe records the number of steps."))
     var minutes: Double?
 
     @OptionGroup var checkpoints: CheckpointOptions
 
+    /// Whether an interrupted run is resumed.
     var resume: Bool { checkpoints.resume }
 
     func validate() throws {

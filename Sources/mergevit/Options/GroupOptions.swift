@@ -5,10 +5,12 @@ import ArgumentParser
 struct GroupOptions: ParsableArguments {
     @Option(
         name: .customLong("groups"),
-        help: ArgumentHelp(
-            "Merge groups of tasks into backbones of their own, all in one bundle: a,b+c,d.",
-            discussion: "Every adapter stands in exactly one group. Each group's backbone sees each image once.",
-            valueName: "tasks"))
+        help: .init(
+            "TASKS",
+            """
+            Merge these groups of tasks into a backbone each, all in one bundle, as in a,b+c,d: every task is in \
+            exactly one group.
+            """))
     var argument: TextArgument?
 
     /// The groups as they were given.

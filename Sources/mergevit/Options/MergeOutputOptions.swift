@@ -10,14 +10,15 @@ struct MergeOutputOptions: ParsableArguments {
         case adapter
     }
 
-    @Option(name: .customLong("as"), help: "What is written: a bundle, or a PEFT adapter over the unchanged base.")
+    @Option(name: .customLong("as"), help: .init("FORM", "Write a bundle, or a PEFT adapter over the unchanged base."))
     var kind = Kind.bundle
 
-    @Option(help: "With --as adapter: the largest rank of a module; what is beyond it is cut off.")
+    @Option(help: .init("N", "Largest rank of a module of the adapter; the rest is cut off."))
     var rank: Int?
 
     @Option(
-        name: .customLong("key-names"), help: "With --as adapter: whose names modules have (default: transformers5).")
+        name: .customLong("key-names"),
+        help: .init("LIBRARY", "Module names of the adapter (default: transformers5)."))
     var names: Names?
 
     /// Whose names the modules of an adapter have.
@@ -38,8 +39,6 @@ struct MergeOutputOptions: ParsableArguments {
         if kind == .bundle, rank != nil || names != nil {
             throw ValidationError("--rank and --key-names belong to --as adapter.")
         }
-        if let rank, !(1...65536).contains(rank) {
-            throw ValidationError("--rank: expected a whole number from 1 to 65536, found \(rank).")
-        }
+        try check("--rank", rank, in: 1...65536)
     }
 }

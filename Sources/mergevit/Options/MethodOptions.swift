@@ -3,22 +3,22 @@ import ArgumentParser
 
 /// The options that choose a merge method and its parameters.
 struct MethodOptions: ParsableArguments {
-    @Option(help: .init("METHOD", "How deltas are merged (--list-methods)."))
+    @Option(help: .init("METHOD", "Merge method; --list-methods describes them all."))
     var method = MergeMethod.all[0].name
 
-    @Option(parsing: .unconditional, help: "The factor on the merged change (default: the method's).")
+    @Option(parsing: .unconditional, help: .init("S", "Factor on the merged deltas (default: the method's)."))
     var scale: Double?
 
-    @Option(name: .customLong("set"), help: .init("NAME=VALUE", "A parameter of the method; may be repeated."))
+    @Option(name: .customLong("set"), help: .init("NAME=VALUE", "Parameter of the method; may be repeated."))
     var parameters: [NamedValue] = []
 
-    @Option(help: "With --method distill: the method of the merge that training starts from (default: sum).")
+    @Option(help: .init("METHOD", "Method that distillation starts from (default: sum)."))
     var from: TextArgument?
 
-    @Option(help: "With --method distill: how many steps are taken, as --set steps=N.")
+    @Option(help: .init("N", "Number of distillation steps, the same as --set steps=N."))
     var steps: Int?
 
-    @Option(help: "What random methods draw from.")
+    @Option(help: .init("N", "Seed of random methods and of distillation."))
     var seed: UInt64 = 0
 
     func validate() throws { _ = try plan() }
@@ -35,8 +35,8 @@ struct MethodOptions: ParsableArguments {
     /// Whether the scale is given.
     var givesScale: Bool { scale != nil || parameters.value(of: MergeMethod.scale.parameter.name) != nil }
 
-    /// The merge that the options ask for. With `--method distill`, `--set` sets distillation's own parameters, or else those of
-    /// the merge that it starts from.
+    /// The merge that the options ask for. With `--method distill`, `--set` sets distillation's own parameters, or else
+    /// those of the merge that it starts from.
     func plan() throws -> MergePlan {
         let isDistilled = method == DistillationSettings.name
         guard isDistilled || (from == nil && steps == nil) else {

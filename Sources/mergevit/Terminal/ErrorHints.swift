@@ -4,17 +4,20 @@ import Labelling
 import Training
 import VisionTransformers
 
-/// The option that helps with an error of the libraries: these say what is wrong, and do not know the command line.
+/// An error in words, with the options that help: libraries say what is wrong, and do not know the command line.
+func description(of error: any Error) -> String { "\(error)" + ErrorHints.hint(for: error) }
+
+/// The option that helps with an error.
 enum ErrorHints {
     /// What follows the error's description; empty if no option helps.
     static func hint(for error: any Error) -> String {
         switch error {
+        case let error as ModelError: error.remedy?.hint ?? ""
         case OutputError.exists, OutputError.notOurs: "; --force replaces it"
         case LabellingError.resume: "; --restart drops it"
         case is UnfinishedRun: "; --resume continues it, --force starts over"
         case is NoInputs: "; --allow-empty accepts that"
         case let error as UnknownTask: Suggestion.sentence(for: error.name, among: error.tasks)
-        case let error as ModelError: error.remedy?.hint ?? ""
         default: ""
         }
     }

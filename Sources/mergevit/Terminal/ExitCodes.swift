@@ -25,7 +25,7 @@ enum Failure {
         case let code as ExitCode: return code.rawValue
         case OutputError.closed: return Exit.allWell
         case is UnknownTask, LabellingError.options:
-            say(Array("\(error)\(ErrorHints.hint(for: error))".utf8))
+            say(Array(description(of: error).utf8))
             return Exit.usage
         default: break
         }
@@ -40,7 +40,7 @@ enum Failure {
             say(RawArguments.bytes(of: message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message))
             return Exit.usage
         default:
-            say(Array("\(error)\(ErrorHints.hint(for: error))".utf8))
+            say(Array(description(of: error).utf8))
             return Exit.unusable
         }
     }

@@ -1,4 +1,5 @@
 import Compute
+import Synchronization
 import Tensors
 import Testing
 
@@ -91,6 +92,21 @@ import Testing
         let model = try model("vit", try #require(Self.precisions.last), outputs: .allTokens)
         let inputs = [Float](repeating: 0, count: model.inputCount)
         #expect(throws: ModelError.self) { try model.observe(inputs, images: 1) { _, _, _, _, _, _ in } }
+    }
+
+    /// Buffers are larger than what is in them.
+    @Test(arguments: ForwardTests.models) func observedRowsHaveTheChannelsOfTheirSite(_ name: String) throws {
+        let model = try model(name, .f32, outputs: .allTokens)
+        let inputs = [Float](repeating: 0.5, count: 2 * model.inputCount)
+        let wrong = Mutex<[LayerSite]>([])
+        let count = Mutex(0)
+        try model.observe(inputs, images: 2) { _, _, site, _, rows, columns in
+            count.withLock { $0 += 1 }
+            guard rows != model.hiddenShape[0] || columns != site.columns(model.configuration) else { return }
+            wrong.withLock { $0.append(site) }
+        }
+        #expect(wrong.withLock(\.self).isEmpty)
+        #expect(count.withLock(\.self) == 2 * model.configuration.layers * LayerSite.allCases.count)
     }
 
     @Test(arguments: precisions) func aProfileNamesWhatTakesTime(_ precision: ComputePrecision) throws {

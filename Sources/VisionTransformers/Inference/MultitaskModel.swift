@@ -127,11 +127,11 @@ package final class MultitaskModel {
             throw ModelError("inputs of layers", "expected a model in f32, found \(precision)")
         }
         let failure = Mutex<(any Error)?>(nil)
-        let tokens = hiddenShape[0]
+        let (tokens, configuration) = (hiddenShape[0], configuration)
         pool.forEach(images) { worker, image in
             do {
                 try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, site, buffer in
-                    observer(image, layer, site, buffer.base, tokens, buffer.count / tokens)
+                    observer(image, layer, site, buffer.base, tokens, site.columns(configuration))
                 }
             } catch {
                 failure.withLock { $0 = error }

@@ -113,9 +113,7 @@ package struct InputSource: Sendable, Equatable {
     package var emptyError: NoInputs {
         let names = paths.prefix(3).map(\.description) + (list == nil ? [] : ["the list"])
         let extensions = reading.endings == nil ? "" : " with the --endings"
-        return NoInputs(
-            description:
-                "there is no file\(extensions) in \(names.joined(separator: ", ")); --allow-empty takes that for right")
+        return NoInputs(description: "there is no file\(extensions) in \(names.joined(separator: ", "))")
     }
 
     /// Whether the inputs can be listed again, which a list from a pipe cannot.

@@ -68,7 +68,7 @@ package final class SafetensorsWriter {
         guard next < declarations.count, declarations[next].name == name,
             declarations[next].byteCount == bytes.count
         else { throw FileError(path: path, reason: "tensor \"\(name)\" written out of its declared place") }
-        if let failure = FileWriting.writeAll( bytes, to: descriptor) {
+        if let failure = FileWriting.writeAll(bytes, to: descriptor) {
             throw FileError(path: path, reason: systemReason(failure))
         }
         next += 1

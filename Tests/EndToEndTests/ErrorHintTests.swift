@@ -29,7 +29,8 @@ import Training
         ("lable", "label"), ("inspct", "inspect"), ("eval", "evaluate"), ("MERGE", "merge"), ("tarin", "train"),
     ])
     func aMistypedNameIsSuggested(_ word: String, _ name: String) throws {
-        #expect(Suggestion.closest(to: word, among: ["train", "merge", "check", "label", "inspect", "evaluate"]) == name)
+        let names = ["train", "merge", "check", "label", "inspect", "evaluate"]
+        #expect(Suggestion.closest(to: word, among: names) == name)
         let run = try runMergeVit(word, "x")
         #expect(run.exitCode == 2 && run.standardOutput.isEmpty)
         #expect(run.errors.hasPrefix("mergevit: error: Unknown subcommand '\(word)'. Did you mean '\(name)'?"))

@@ -47,7 +47,7 @@ struct PackedFolder: Sendable {
             return false
         }
         guard hasSpace(for: byteCount, descriptor), ftruncate(descriptor, 0) == 0,
-            fill({ FileWriting.writeAll( $0, to: descriptor) == nil }),
+            fill({ FileWriting.writeAll($0, to: descriptor) == nil }),
             renameat(folder, partial, folder, name) == 0
         else {
             unlinkat(folder, partial, 0)

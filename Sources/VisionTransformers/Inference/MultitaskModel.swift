@@ -131,7 +131,7 @@ package final class MultitaskModel {
         pool.forEach(images) { worker, image in
             do {
                 try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, site, buffer in
-                    observer(image, layer, site, buffer.base, tokens, site.columns(configuration))
+                    observer(image, layer, site, buffer.base, tokens, site.columns(self.configuration))
                 }
             } catch {
                 failure.withLock { $0 = error }

@@ -127,7 +127,7 @@ package final class MultitaskModel {
             throw ModelError("inputs of layers", "expected a model in f32, found \(precision)")
         }
         let failure = Mutex<(any Error)?>(nil)
-        let (tokens, configuration) = (hiddenShape[0], configuration)
+        let tokens = hiddenShape[0]
         pool.forEach(images) { worker, image in
             do {
                 try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, site, buffer in

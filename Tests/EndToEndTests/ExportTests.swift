@@ -105,7 +105,7 @@ import Testing
         // Only what export wrote is replaced, and only when asked.
         try scratch.write("mine/config.json", "{}")
         let mine = try run("export", "--bundle", bundle, "-o", "mine", "--force")
-        #expect(mine.exitCode == 3 && mine.errors.contains("is there and is not an exported classifier"))
+        #expect(mine.exitCode == 3 && mine.errors.contains("already exists and is not an exported classifier"))
         #expect(try run("export", "-q", "--bundle", bundle, "-o", "x").exitCode == 0)
         let second = try run("export", "--bundle", bundle, "-o", "x")
         #expect(second.exitCode == 3 && second.errors == "mergevit: error: x: already exists; --force replaces it\n")

@@ -266,7 +266,7 @@ import Testing
         (["--threshold", "0.5", "--threshold", "0.6"], "--threshold is given twice"),
         (["--threshold", "=0.5"], "--threshold"), (["--threshold", "tags="], "--threshold"),
         (["--label-separator", ""], "must not be empty"), (["--label-separator", "a"], "contains the label separator"),
-        (["--label-separator", ";", "--layout", "long"], "--label-separator is about the wide layout"),
+        (["--label-separator", ";", "--layout", "long"], "--label-separator applies to the wide layout"),
         (["--top-k", "3"], "no task has a softmax"),
     ])
     func optionsThatCannotBeAreRefused(_ options: [String], _ reason: String) throws {

@@ -365,7 +365,7 @@ func merge(_ arguments: [String], in scratch: TemporaryFolder) throws -> Finishe
         try scratch.write("mine/photo.png", "x")
         let mine = try merge(corn + ["-o", "mine", "--force"], in: scratch)
         #expect(mine.exitCode == 3)
-        #expect(mine.errors == "mergevit: error: mine: is there and is not a bundle; it is not replaced\n")
+        #expect(mine.errors == "mergevit: error: mine: already exists and is not a bundle; it is not replaced\n")
         #expect(try scratch.entries("mine") == ["photo.png"] && scratch.entries() == ["mine", "out"])
     }
 }

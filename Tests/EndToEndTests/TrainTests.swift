@@ -140,7 +140,7 @@ import Testing
         try scene.runQuietly("a", ["--epochs", "1", "--force"])
         #expect(try scene.record("a")["options"]?.objectValue?["seed"] == .int(0))
         let other = try scene.run("d", ["--epochs", "1", "--force"])
-        #expect(other.exitCode == 3 && other.errors.contains("is there and is not a trained adapter"))
+        #expect(other.exitCode == 3 && other.errors.contains("already exists and is not a trained adapter"))
         #expect(try scratch.entries() == ["a", "d"])
     }
 }

@@ -35,13 +35,17 @@ struct NamedAdapterOptions: ParsableArguments {
     var names: [String] { adapters.map(\.name) }
 
     func validate() throws {
+        try NamedValue.check(labels, option: "--labels")
+        try NamedValue.check(heads, option: "--head")
+        try Named.check(activations, option: "--activation")
+    }
+
+    /// Checks that no adapter is given twice, and that their names are names of tasks. `check` reports these itself.
+    func checkAdapters() throws {
         try NamedValue.check(adapters, option: "--adapter")
         for name in names {
             do { try ModelBundle.checkTaskName(name, path: "--adapter") } catch { throw ValidationError("\(error)") }
         }
-        try NamedValue.check(labels, option: "--labels")
-        try NamedValue.check(heads, option: "--head")
-        try Named.check(activations, option: "--activation")
     }
 
     /// Checks that class names and heads are those of adapters that are given.
@@ -106,6 +110,7 @@ struct AdapterOptions: ParsableArguments {
     @OptionGroup var preprocessor: PreprocessorOptions
 
     func validate() throws {
+        try named.checkAdapters()
         guard recipe == nil else {
             if !weights.isEmpty { throw ValidationError("--weight: the --recipe has the weights.") }
             if !named.activations.isEmpty { throw ValidationError("--activation: the --recipe has the activations.") }

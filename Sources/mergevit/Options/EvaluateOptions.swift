@@ -59,6 +59,7 @@ struct SubjectOptions: ParsableArguments {
         guard base != nil || !adapters.otherBase.isAllowed else {
             throw ValidationError("--allow-other-base needs --base.")
         }
+        try adapters.checkAdapters()
         try adapters.checkNames()
         guard adapters.activations.isEmpty || base != nil || predictions != nil else {
             throw ValidationError("--activation goes with --adapter and --predictions; a merged model has its own.")

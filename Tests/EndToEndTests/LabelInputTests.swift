@@ -75,7 +75,7 @@ import Testing
         let run = try runMergeVit(
             ["label", "--bundle", bundle, "--files-from", "none"], folder: scratch.url)
         #expect(run.exitCode == 3 && run.output.isEmpty)
-        #expect(run.errors == "mergevit: error: cannot read the list of files none: No such file or directory\n")
+        #expect(run.errors == "mergevit: error: the list of files none: No such file or directory\n")
     }
 
     @Test func absolutePathsAreThoseOfTheCurrentFolder() throws {

@@ -39,7 +39,7 @@ import Testing
         let parts = ["part1.csv", "part2.csv", "part3.csv"]
         let again = try runMergeVit(["gather", "all.csv"] + parts + ["-o", "all.csv"], folder: scratch.url)
         #expect(
-            again.exitCode == 0 && again.errors.contains("warning: all.csv is the output, and is not taken for a shard")
+            again.exitCode == 0 && again.errors.contains("warning: all.csv is the output, and is not read as a shard")
         )
         try scratch.write("all.csv", whole.standardOutput + [0x0A])
         let refused = try runMergeVit(["gather"] + parts + ["-o", "all.csv"], folder: scratch.url)

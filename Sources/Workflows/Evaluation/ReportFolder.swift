@@ -44,7 +44,7 @@ package final class ReportFolder: Sendable {
         let metrics = path + "/metrics.json"
         let format = try? JSON(contentsOf: metrics).objectValue?["format"]?.stringValue
         guard format == EvaluationResult.format || format == Comparison.format else {
-            throw ModelError(path, "is there and is not a report; it is not replaced")
+            throw ModelError(path, "already exists and is not a report; it is not replaced")
         }
         if let name = try SmallFiles.names(in: path).first(where: { !names.contains($0) }) {
             throw ModelError(path, "holds \"\(name)\", which a report does not; it is not replaced")

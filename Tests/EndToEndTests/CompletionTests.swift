@@ -40,8 +40,12 @@ import Testing
     @Test func valuesOfOptions() throws {
         #expect(try completed("label", "--precision", "").candidates == ["f32", "bf16", "int8", "auto"])
         #expect(try completed("label", "--precision=b") == ("none", "--precision=", ["bf16"]))
-        #expect(try completed("merge", "--method", "ti").candidates == ["ties", "ties_svd"])
+        #expect(try completed("merge", "--method", "kn").candidates == ["knots-ties", "knots-dare-ties"])
         #expect(try completed("merge", "--method", "ties", "--set", "den").candidates == ["density="])
+        #expect(try completed("merge", "--method", "distill", "--set", "fl").candidates == ["flip="])
+        #expect(
+            try completed("merge", "--method", "distill", "--set", "flip=") == ("none", "flip=", ["yes", "no"]))
+        #expect(try completed("merge", "--from", "di").candidates.isEmpty)
         #expect(try completed("label", "--bundle", "bundle", "--tasks", "corn,fl") == ("none", "corn,", ["flowers"]))
         let activation = try completed("merge", "--adapter", "birds=x", "--activation", "")
         #expect(activation.candidates == ["birds="])
@@ -102,8 +106,8 @@ import Testing
         #expect(try bash("mergevit la", words: ["mergevit", "la"]) == ["label"])
         #expect(try bash("mergevit  help  stu", words: ["mergevit", "help", "stu"]) == ["study"])
         #expect(
-            try bash("mergevit merge --method ti", words: ["mergevit", "merge", "--method", "ti"])
-                == ["ties", "ties_svd"])
+            try bash("mergevit merge --method kn", words: ["mergevit", "merge", "--method", "kn"])
+                == ["knots-ties", "knots-dare-ties"])
         #expect(
             try bash("mergevit label --precision=b", words: ["mergevit", "label", "--precision", "=", "b"]) == ["bf16"])
         #expect(
@@ -132,7 +136,7 @@ import Testing
         // C-a goes to the beginning of the line, to print the words instead of running them.
         let keys = """
             source \(try script("bash"))
-            mergevit merge --meth\t ti\t_svd --adapter b=adapters/m\tx > out\u{1}printf '[%s]'\u{20}
+            mergevit merge --meth\tkn\tt\t--adapter b=adapters/m\tx > out\u{1}printf '[%s]'\u{20}
             exit
 
             """
@@ -142,7 +146,7 @@ import Testing
             environment: try environment().merging(["INPUTRC": "/dev/null"]) { $1 })
         let run = try shell.finish()
         #expect(
-            scratch.content("out") == "[mergevit][merge][--method][ties_svd][--adapter][b=adapters/my birds/x]",
+            scratch.content("out") == "[mergevit][merge][--method][knots-ties][--adapter][b=adapters/my birds/x]",
             "\(run.output)")
     }
 
@@ -156,7 +160,7 @@ import Testing
             return run.output.split(separator: "\n").map { String($0.prefix { $0 != "\t" }) }
         }
         #expect(try completed("mergevit la") == ["label"])
-        #expect(try completed("mergevit merge --method ti") == ["ties", "ties_svd"])
+        #expect(try completed("mergevit merge --method kn") == ["knots-dare-ties", "knots-ties"])
         #expect(try completed("mergevit merge --adapter birds=ad") == ["birds=adapters/"])
         #expect(try completed("mergevit label --precision=b") == ["--precision=bf16"])
         #expect(try completed("mergevit merge --labels birds=lab") == ["birds=labels.txt"])
@@ -167,7 +171,7 @@ import Testing
     func zshCompletes() throws {
         try scratch.createFolder("functions")
         try scratch.copy(try script("zsh"), to: "functions/_mergevit")
-        let line = "mergevit merge --meth\tties_\t --adapter b=adapters/m\tx > out\u{1}printf '[%s]' "
+        let line = "mergevit merge --meth\tkn\tt\t--adapter b=adapters/m\tx > out\u{1}printf '[%s]' "
         try scratch.write(
             "drive",
             #"""
@@ -181,7 +185,7 @@ import Testing
         let run = try runProgram(
             "/usr/bin/zsh", ["-f", scratch.path("drive"), line], folder: scratch.url, environment: try environment())
         #expect(
-            scratch.content("out") == "[mergevit][merge][--method][ties_svd][--adapter][b=adapters/my birds/x]",
+            scratch.content("out") == "[mergevit][merge][--method][knots-ties][--adapter][b=adapters/my birds/x]",
             "\(run.output)\(run.errors)")
     }
 

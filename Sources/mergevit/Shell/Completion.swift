@@ -25,10 +25,12 @@ struct Completion: Equatable {
 
 /// What only other modules know of the words of a command line.
 struct CompletionSources {
-    /// What can stand for some placeholders, such as METHOD.
+    /// What can stand for some placeholders, such as METHOD, or behind some options, such as `--method`.
     var values: [String: [Completion.Candidate]] = [:]
-    /// The parameters of a merge method, or of the default one.
-    var parameters: (_ method: String?) -> [Completion.Candidate] = { _ in [] }
+    /// The parameters that `--set` takes with values of `--method` and `--from`, and the values of those that have few.
+    var parameters: (_ method: String?, _ start: String?) -> [(name: Completion.Candidate, values: [String])] = {
+        _, _ in []
+    }
     /// The tasks of a bundle.
     var tasks: (_ bundle: String) -> [String] = { _ in [] }
 }
@@ -141,6 +143,10 @@ struct CommandLineCompleter {
             return completion
         }
         var completion = self.completion(of: shape, in: argument)
+        if argument.names.contains("--set") {
+            let values = parameters.first { $0.name.word == value[..<given] }?.values ?? []
+            completion.candidates = values.map { .init(word: $0) }
+        }
         // Behind a name, a table or a file of weights stands as well as a folder.
         if completion.paths == .folders { completion.paths = .files }
         let end = shape.contains(",") ? value.lastIndex(of: ",") : nil
@@ -158,7 +164,7 @@ struct CommandLineCompleter {
         case "LIST" where name == "--methods": return Completion(candidates: sources.values["METHOD"] ?? [])
         case _ where ["--tasks", "--groups", "--task"].contains(name):
             return Completion(candidates: tasks.map { .init(word: $0) })
-        case let word: return Completion(candidates: sources.values[String(word)] ?? [])
+        case let word: return Completion(candidates: sources.values[name] ?? sources.values[String(word)] ?? [])
         }
     }
 
@@ -166,7 +172,7 @@ struct CommandLineCompleter {
     private func names(for argument: CommandDescription.Argument) -> [Completion.Candidate] {
         switch argument.names.last {
         case "--adapter": []
-        case "--set": sources.parameters(value(of: "--method"))
+        case "--set": parameters.map(\.name)
         default: tasks.map { .init(word: $0) }
         }
     }
@@ -179,6 +185,10 @@ struct CommandLineCompleter {
             tasks.append(String(value[..<sign]))
         }
         return tasks
+    }
+
+    private var parameters: [(name: Completion.Candidate, values: [String])] {
+        sources.parameters(value(of: "--method"), value(of: "--from"))
     }
 
     private func value(of name: String) -> String? { given.last { $0.option.names.contains(name) }?.value }

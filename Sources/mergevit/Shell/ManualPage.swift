@@ -141,9 +141,10 @@ struct ManualPage {
         for (index, paragraph) in paragraphs.enumerated() {
             if index > 0 { lines.append(".PP") }
             var isExample = false
-            for row in paragraph.split(separator: "\n") {
+            for (place, row) in paragraph.split(separator: "\n").enumerated() {
                 if row.hasPrefix("  ") != isExample {
-                    lines += isExample ? [".RE", ".fi"] : [".PP", ".nf", ".RS"]
+                    if place > 0, !isExample { lines.append(".PP") }
+                    lines += isExample ? [".RE", ".fi"] : [".nf", ".RS"]
                     isExample.toggle()
                 }
                 lines.append(escaped(String(row.trimmingPrefix(while: \.isWhitespace))))

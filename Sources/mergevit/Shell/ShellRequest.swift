@@ -22,18 +22,35 @@ enum ShellRequest {
     }
 
     private static var sources: CompletionSources {
-        CompletionSources(
+        let methods = MergeMethod.all.map { Completion.Candidate(word: $0.name, summary: $0.formula) }
+        let distillation = Completion.Candidate(
+            word: DistillationSettings.name, summary: DistillationSettings.formula)
+        return CompletionSources(
             values: [
-                "METHOD": MergeMethod.all.map { .init(word: $0.name, summary: $0.formula) },
+                "METHOD": methods, "--method": methods + [distillation],
                 "ACTIVATION": HeadActivation.allCases.map { .init(word: $0.rawValue) },
             ],
-            parameters: { name in
-                let method = MergeMethod.all.first { name == nil || $0.name == name }
-                return (method?.parameters ?? []).map { .init(word: $0.name, summary: $0.summary) }
+            parameters: { method, start in
+                // Distillation has parameters of its own beside those of the merge that it starts from.
+                let isDistilled = method == DistillationSettings.name
+                let name = isDistilled ? start : method
+                let merge = MergeMethod.all.first { name == nil || $0.name == name }
+                return ((isDistilled ? DistillationSettings.parameters : []) + (merge?.parameters ?? [])).map {
+                    (.init(word: $0.name, summary: $0.summary), values(of: $0))
+                }
             },
             tasks: { bundle in
                 let tasks = try? JSON(contentsOf: bundle + "/bundle.json").objectValue?["tasks"]?.arrayValue
                 return (tasks ?? []).compactMap { $0.objectValue?["name"]?.stringValue }
             })
+    }
+
+    /// All values of a parameter, if these are few.
+    private static func values(of parameter: MergeParameter) -> [String] {
+        switch parameter.kind {
+        case .choice(let names): names
+        case .flag: ["yes", "no"]
+        case .number, .count: []
+        }
     }
 }

@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Foundation
 import Tensors
 import TestSupport
@@ -104,7 +105,9 @@ import VisionTransformers
         #expect(throws: ModelError.self) { try AdapterWriter.write(merge, to: place, replaces: true) }
         try FileManager.default.removeItem(atPath: place)
         try AdapterWriter.write(merge, to: place, replaces: false)
-        #expect(throws: ModelError.self) { try AdapterWriter.write(merge, to: place, replaces: false) }
+        #expect(throws: OutputError.exists(path: BytePath(place))) {
+            try AdapterWriter.write(merge, to: place, replaces: false)
+        }
         try AdapterWriter.write(merge, to: place, replaces: true)
     }
 }

@@ -87,7 +87,7 @@ import Testing
         let (_, run) = try interrupted(
             ["label", "--bundle", try Samples.six(), "--batch-size", "4", "many"], at: " images/s")
         #expect(run.exitCode == 130)
-        #expect(run.errors.hasSuffix("; what was written is not all\r\n"), "\(run.errors)")
+        #expect(run.errors.hasSuffix("; the output is incomplete\r\n"), "\(run.errors)")
         #expect(run.standardOutput.last == UInt8(ascii: "\n"))
     }
 

@@ -143,7 +143,7 @@ struct DistillScene: StepScene {
                     + "to resume, run the same command with --resume\n"), "\(run.errors)")
         #expect(try scratch.entries() == [".a.training", "images"])
         let again = try scene.run("a")
-        #expect(again.exitCode == 3 && again.errors.contains("--resume resumes it, --force starts over"))
+        #expect(again.exitCode == 3 && again.errors.contains("--resume continues it, --force starts over"))
         let other = try scene.run("a", DistillScene.short + ["--set", "lr=0.01", "--resume"])
         #expect(
             other.exitCode == 3

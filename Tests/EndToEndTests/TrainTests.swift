@@ -117,12 +117,13 @@ import Testing
                     + "to resume, run the same command with --resume\n"), "\(run.errors)")
         #expect(try scratch.entries() == [".a.training", "d"])
         let again = try scene.run("a")
-        #expect(again.exitCode == 3 && again.errors.contains("--resume goes on with it, --force begins again"))
+        #expect(again.exitCode == 3 && again.errors.contains("--resume continues it, --force starts over"))
         let other = try scene.run("a", ["--epochs", "5", "--batch-size", "8", "--lr", "0.01", "--resume"])
         #expect(
             other.exitCode == 3
                 && other.errors
-                    == "mergevit: error: .a.training: belongs to another run: epochs was 4, now 5; lr was 0.003, now 0.01\n"
+                    == "mergevit: error: .a.training: belongs to another run: epochs was 4, now 5; lr was "
+                    + "0.003, now 0.01\n"
         )
         try scratch.write("d/train/down/new.png", TrainingScene.stripes(true, 99))
         let changed = try scene.run("a", TrainingScene.short + ["--resume"])

@@ -195,7 +195,7 @@ import VisionTransformers
     @Test func anotherSeparatorIsWarnedOf() throws {
         #expect(try images([("1", "a"), ("2", "a|b"), ("3", "c;d")]).notes == [])
         let notes = try images([("1", "a;b"), ("2", "a"), ("3", "b;c"), ("4", "")]).notes
-        #expect(notes.count == 1 && notes[0].contains("some hold \";\"; --label-separator"))
+        #expect(notes.count == 1 && notes[0].contains("some contain \";\"; --label-separator"))
         // One of four, but made of two others.
         #expect(try images([("1", "a,b"), ("2", "a"), ("3", "b"), ("4", "c")]).notes.count == 1)
         #expect(try images([("1", "a, the first"), ("2", "a"), ("3", "b")]).notes == [])

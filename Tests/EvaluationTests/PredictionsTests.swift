@@ -142,7 +142,7 @@ import Testing
         ("path,status,t,t\n@1,ok,no,no\n", "occurs twice"),
         ("path,status,t\n@1,ok,\"no\n", "line 2: a quoted cell"),
         ("path,status,t\n/elsewhere/1,ok,no\n", "none of the 4 images"),
-        ("path,status,t,t:no,t:yes\n@1,ok,maybe,0.5,0.5\n", "none of the classes that have scores"),
+        ("path,status,t,t:no,t:yes\n@1,ok,maybe,0.5,0.5\n", "is not among the classes with scores"),
         ("path,status,task,rank,label\n@1,ok,t,0,no\n", "line 2: expected a task and a rank"),
         ("path,status,task,rank,label\n@1,ok,t,2,no\n", "line 2: rank 2 of t comes after rank 0"),
         ("path,status,task,rank,label\n@1,ok,t,1,no\n@1,ok,t,1,yes\n", "line 3: "),

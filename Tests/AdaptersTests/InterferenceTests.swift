@@ -107,10 +107,10 @@ private func near(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-12) -> Boo
         let check = MergeCheck(
             base: casePath("base"),
             adapters: [
-                .init(name: "a", path: casePath("a")), .init(name: "a", path: casePath("b")),
-                .init(name: "gone", path: casePath("gone")), .init(name: "rs", path: casePath("rs")),
-                .init(name: "dora", path: casePath("dora")), .init(name: "x/y", path: casePath("wide")),
-                .init(name: "c", path: casePath("c"), labels: casePath("base/config.json")),
+                .init(task: "a", path: casePath("a")), .init(task: "a", path: casePath("b")),
+                .init(task: "gone", path: casePath("gone")), .init(task: "rs", path: casePath("rs")),
+                .init(task: "dora", path: casePath("dora")), .init(task: "x/y", path: casePath("wide")),
+                .init(task: "c", path: casePath("c"), labels: casePath("base/config.json")),
             ])
         #expect(!check.isPossible)
         let obstacles = check.findings.filter(\.isObstacle)
@@ -127,7 +127,7 @@ private func near(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-12) -> Boo
     @Test func withoutABaseAdaptersAreStillLookedAt() throws {
         let check = MergeCheck(
             base: casePath("gone"),
-            adapters: [.init(name: "a", path: casePath("a")), .init(name: "b", path: casePath("nowhere"))])
+            adapters: [.init(task: "a", path: casePath("a")), .init(task: "b", path: casePath("nowhere"))])
         #expect(check.base == nil && check.interference == nil)
         #expect(check.findings.map(\.subject) == ["base", "base", "b"])
     }

@@ -2,9 +2,9 @@ import Files
 import Tensors
 package import VisionTransformers
 
-/// What stands in the way of a merge, all at once, and how much the adapters interfere.
+/// Every problem that would prevent a merge, and how much the adapters interfere.
 package struct MergeCheck: Sendable {
-    /// Something that was found.
+    /// A problem, or a fact that is worth knowing.
     package struct Finding: Sendable, Equatable {
         /// Whether a merge is impossible because of it; if not it is worth knowing.
         package let isObstacle: Bool
@@ -12,32 +12,6 @@ package struct MergeCheck: Sendable {
         package let subject: String
         /// What it is.
         package let message: String
-    }
-
-    /// An adapter as it was named.
-    package struct Candidate: Sendable, Equatable {
-        /// The name of its task.
-        package let name: String
-        /// The folder or file.
-        package let path: String
-        /// The file of its class names, or nil.
-        package let labels: String?
-        /// The file of its head, or nil.
-        package let headFile: String?
-        /// The activation of its head, or nil to find it.
-        package let activation: HeadActivation?
-
-        /// An adapter as it was named.
-        package init(
-            name: String, path: String, labels: String? = nil, headFile: String? = nil,
-            activation: HeadActivation? = nil
-        ) {
-            self.name = name
-            self.path = path
-            self.labels = labels
-            self.headFile = headFile
-            self.activation = activation
-        }
     }
 
     /// The base, or nil when it cannot be used.
@@ -49,7 +23,7 @@ package struct MergeCheck: Sendable {
     /// How the adapters that can be read interfere; nil when there are fewer than two.
     package let interference: Interference?
 
-    /// Whether nothing stands in the way.
+    /// Whether nothing prevents the merge.
     package var isPossible: Bool { !findings.contains(where: \.isObstacle) }
 
     /// Looks at a base and adapters; whatever is wrong with one does not keep it from looking at the others.
@@ -60,9 +34,11 @@ package struct MergeCheck: Sendable {
     ///   - candidates: the adapters.
     ///   - allowsOtherBase: whether an adapter of another base is worth a note only.
     ///   - measures: whether the interference is measured, too.
+    ///   - describe: puts an error into words; a program may add what helps.
     package init(
         base folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(),
-        adapters candidates: [Candidate], allowsOtherBase: Bool = false, measures: Bool = true
+        adapters candidates: [NamedAdapter], allowsOtherBase: Bool = false, measures: Bool = true,
+        describe: (any Error) -> String = { "\($0)" }
     ) {
         var findings: [Finding] = []
         func obstacle(_ subject: String, _ message: String) {
@@ -70,7 +46,7 @@ package struct MergeCheck: Sendable {
         }
         func attempt<Value>(_ subject: String, _ body: () throws -> Value) -> Value? {
             do { return try body() } catch {
-                obstacle(subject, "\(error)")
+                obstacle(subject, describe(error))
                 return nil
             }
         }
@@ -86,7 +62,7 @@ package struct MergeCheck: Sendable {
         var adapters: [Adapter] = []
         for (index, candidate) in candidates.enumerated() {
             LongWork.note("reading adapters", index, of: candidates.count)
-            let name = candidate.name
+            let name = candidate.task
             if !names.insert(name).inserted { obstacle(name, "\(candidate.path): a second adapter of this name") }
             _ = attempt(name) { try ModelBundle.checkTaskName(name, path: candidate.path) }
             guard let base else {
@@ -95,17 +71,17 @@ package struct MergeCheck: Sendable {
                 continue
             }
             do {
-                let adapter = try Adapter(
-                    task: name, path: candidate.path, labels: candidate.labels, headFile: candidate.headFile,
-                    activation: candidate.activation, base: base, allowsOtherBase: true)
+                let adapter = try candidate.open(over: base, allowsOtherBase: true)
                 if let difference = adapter.otherBase {
                     findings.append(Finding(isObstacle: !allowsOtherBase, subject: name, message: difference))
                 }
                 adapters.append(adapter)
             } catch {
-                let problems = MergeCheck.problems(candidate, base: base)
+                let problems = MergeCheck.problems(candidate, base: base, describe)
                 var said: Set<String> = []
-                for message in ["\(error)"] + problems where said.insert(message).inserted { obstacle(name, message) }
+                for message in [describe(error)] + problems where said.insert(message).inserted {
+                    obstacle(name, message)
+                }
             }
         }
         var interference: Interference?
@@ -122,17 +98,19 @@ package struct MergeCheck: Sendable {
     private static let limit = 20
 
     /// Everything that is wrong with an adapter that can be opened: with its tensors, its head and its class names.
-    private static func problems(_ candidate: Candidate, base: Checkpoint) -> [String] {
+    private static func problems(_ candidate: NamedAdapter, base: Checkpoint, _ describe: (any Error) -> String)
+        -> [String]
+    {
         guard let source = try? AdapterSource(candidate.path), var reader = try? AdapterReader(source, base: base)
         else {
             return []
         }
-        var problems = reader.problems(limit: limit).map { "\($0)" }
+        var problems = reader.problems(limit: limit).map(describe)
         if problems.count == limit { problems.append("\(source.weights.path): and perhaps more") }
         do {
-            let classes = try reader.head(given: candidate.headFile, task: candidate.name).bias.count
+            let classes = try reader.head(given: candidate.headFile, task: candidate.task).bias.count
             _ = try ClassNames.find(labels: candidate.labels, folder: source.folder, classes: classes)
-        } catch { problems.append("\(error)") }
+        } catch { problems.append(describe(error)) }
         return problems
     }
 

@@ -1,6 +1,7 @@
 /// Suggestions for mistyped names.
 package enum NearestName {
-    /// The name that a mistyped one is probably meant for: the one with the fewest edits, if they are few for its length.
+    /// The name that a mistyped one is probably meant for: the one with the fewest edits, if they are few for its
+    /// length.
     package static func suggestion(for text: String, among names: some Sequence<String>) -> String? {
         let limit = max(1, text.count / 3)
         let nearest = names.map { (name: $0, edits: edits(text.lowercased(), $0.lowercased())) }
@@ -10,7 +11,7 @@ package enum NearestName {
 
     /// The number of letters to insert, delete, replace or swap with a neighbour that make one text the other
     /// (optimal string alignment).
-    static func edits(_ a: String, _ b: String) -> Int {
+    package static func edits(_ a: String, _ b: String) -> Int {
         let (a, b) = (Array(a), Array(b))
         var rows = [Array(0...b.count)]
         for i in a.indices {

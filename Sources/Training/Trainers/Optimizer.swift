@@ -29,6 +29,11 @@ final class Optimizer {
 
     var parameters: [(name: String, tensor: Tensor)] { tensors.map { ($0.name, $0.tensor) } }
 
+    /// The gradients of the parameters by name.
+    var gradients: [(name: String, tensor: Tensor)] {
+        tensors.map { ($0.name, Tensor(shape: $0.shape, values: Array($0.gradient.elements))) }
+    }
+
     /// Parameters by name, moments as `exp_avg.NAME` and `exp_avg_sq.NAME`, and `steps`: quotient and remainder by
     /// 2^20, which 32-bit floats hold exactly.
     var state: [(name: String, tensor: Tensor)] {

@@ -6,35 +6,6 @@ package import Labelling
 import Tensors
 package import VisionTransformers
 
-/// An adapter, and where what it lacks is.
-package struct AdapterSource: Sendable {
-    /// The task's name.
-    package let task: String
-    /// The adapter's folder, or that of a head.
-    package let path: String
-    /// The file with the class names, if they are apart.
-    package var labels: String?
-    /// The file with the head, if it is apart.
-    package var headFile: String?
-    /// What the head was trained for, if that is specified.
-    package var activation: HeadActivation?
-
-    /// An adapter.
-    package init(
-        task: String, path: String, labels: String? = nil, headFile: String? = nil, activation: HeadActivation? = nil
-    ) {
-        (self.task, self.path, self.labels) = (task, path, labels)
-        (self.headFile, self.activation) = (headFile, activation)
-    }
-
-    /// Reads the adapter.
-    package func open(over base: Checkpoint, allowsOtherBase: Bool) throws -> Adapter {
-        try Adapter(
-            task: task, path: path, labels: labels, headFile: headFile, activation: activation, base: base,
-            allowsOtherBase: allowsOtherBase)
-    }
-}
-
 /// Measures how well models label images whose classes are known: reads the data, opens the model, lets it predict, and
 /// computes metrics.
 package struct EvaluationJob {
@@ -43,7 +14,7 @@ package struct EvaluationJob {
         /// A bundle.
         case bundle(String)
         /// Every adapter alone over the base, at weight 1, on the images of its task.
-        case adapters([AdapterSource], base: String, allowsOtherBase: Bool)
+        case adapters([NamedAdapter], base: String, allowsOtherBase: Bool)
         /// Rows that `label` wrote, and the activations of tasks that are no softmax.
         case predictions(BytePath, activations: [String: HeadActivation])
     }
@@ -209,7 +180,7 @@ package struct EvaluationJob {
     // MARK: Adapters
 
     private func adapters(
-        _ adapters: [AdapterSource], _ folder: String, _ allowsOtherBase: Bool, _ rows: PredictionRows?
+        _ adapters: [NamedAdapter], _ folder: String, _ allowsOtherBase: Bool, _ rows: PredictionRows?
     ) throws -> (tasks: [TaskEvaluation], description: JSON) {
         let base = try Checkpoint(folder: folder, preprocessor: model.preprocessor)
         let preprocessing = try base.preprocessing()

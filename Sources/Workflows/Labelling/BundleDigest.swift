@@ -36,7 +36,8 @@ final class BundleDigest: @unchecked Sendable {
 
     /// The SHA-256 of the files' SHA-256s in their order, as 64 hexadecimal digits. Call it once.
     ///
-    /// - Throws: `FileError` when a file cannot be read; `ModelError` when there are no preprocessing settings any more.
+    /// - Throws: `FileError` when a file cannot be read; `ModelError` when there are no preprocessing settings any
+    ///   more.
     func value() throws -> String {
         guard let thread else { return try compute() }
         thread.join()

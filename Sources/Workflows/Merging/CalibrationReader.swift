@@ -79,7 +79,8 @@ package struct CalibrationReader {
             guard found.record.sha256 == item.sha256 else {
                 throw ModelError(
                     item.folders.joined(separator: ", "),
-                    "not the calibration images of \"\(item.task)\" that were used: expected \(item.count) with SHA-256 "
+                    "not the calibration images of \"\(item.task)\" that were used: expected \(item.count) with "
+                        + "SHA-256 "
                         + "\(item.sha256), found \(found.record.count) with \(found.record.sha256)")
             }
             return found.images
@@ -94,7 +95,8 @@ package struct CalibrationReader {
         let counts = few.map { "\($0.task) \($0.count)" }.joined(separator: ", ")
         warn(
             """
-            fewer than \(Self.fewImages) held-out images, one in \(CalibrationImages.holdOutEvery) of a task's, tell little \
+            fewer than \(Self.fewImages) held-out images, one in \(CalibrationImages.holdOutEvery) of a task's, tell \
+            little \
             about whether its aligned head is better: \(counts)
             """)
     }
@@ -105,8 +107,8 @@ package struct CalibrationReader {
     /// A task's images, with their record for the recipe.
     ///
     /// - Parameters:
-    ///   - folders: the images' folders, or tables that name them; of a folder that is divided into splits the training images are
-    ///     taken.
+    ///   - folders: the images' folders, or tables that name them; of a folder that is divided into splits the training
+    ///     images are taken.
     ///   - classes: the task's classes, if the images are labelled: by folders, or by a table.
     ///   - isRecorded: whether the folders are those of a recipe, which are taken whole.
     private func images(
@@ -134,7 +136,8 @@ package struct CalibrationReader {
         let prepared = try PreparedImages(paths, preparer: preparer, decoded: keep)
         if let first = prepared.skipped.first {
             warn(
-                "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
+                "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): "
+                    + "\(first.reason)"
             )
         }
         let known = try classes.map { try Self.classes(of: prepared.paths, labelled.compactMap(\.self), $0, task) }
@@ -168,7 +171,7 @@ package struct CalibrationReader {
     /// The folder whose images may be used: of one that is divided into splits, that of the training images.
     ///
     /// - Throws: `FileError` when it has none, or looks divided but is not understood.
-    package static func trainingFolder(
+    static func trainingFolder(
         _ folder: String, classesAreKnown: Bool = false, _ warn: (String) -> Void
     ) throws -> String {
         guard let splits = try SplitFolder(BytePath(folder), classesAreKnown: classesAreKnown) else { return folder }

@@ -2,8 +2,8 @@ package import Adapters
 package import Training
 package import VisionTransformers
 
-/// A merge of adapters into a bundle or an adapter, in the order of its steps: read images, merge, tune, group, distill,
-/// align, write.
+/// A merge of adapters into a bundle or an adapter, in the order of its steps: read images, merge, tune, group,
+/// distill, align, write.
 ///
 /// Parameters that a search chose are in the recipe, so a merge that is made again from one searches nothing.
 package struct MergeJob {
@@ -13,8 +13,8 @@ package struct MergeJob {
         case one
         /// A backbone for each of these groups of tasks.
         case named([[String]])
-        /// The fewest groups with which each task keeps the labels of its single adapter on all but this percentage of the
-        /// held-out images; heads are aligned.
+        /// The fewest groups with which each task keeps the labels of its single adapter on all but this percentage of
+        /// the held-out images; heads are aligned.
         case fewest(maximumDrop: Double)
     }
 
@@ -177,7 +177,7 @@ package struct MergeJob {
 
     /// Checks, before a long run, the output and the checkpoints of earlier runs.
     ///
-    /// - Throws: `MergeJobError.unfinishedRun` for a checkpoint that is neither resumed nor replaced.
+    /// - Throws: `UnfinishedRun` for a checkpoint that is neither resumed nor replaced.
     private func prepareCheckpoints() throws {
         guard distilledGroups > 0 else { return }
         switch output.form {
@@ -186,7 +186,7 @@ package struct MergeJob {
         }
         guard !distillationRun.resumes else { return }
         for path in (0..<distilledGroups).map(checkpointPath) where CheckpointFolder.isThere(output: path) {
-            guard output.replaces else { throw MergeJobError.unfinishedRun(CheckpointFolder.path(output: path)) }
+            guard output.replaces else { throw UnfinishedRun(path: CheckpointFolder.path(output: path)) }
             CheckpointFolder.remove(output: path)
         }
     }
@@ -290,8 +290,6 @@ package enum MergeEvent {
 
 /// Why a merge cannot be made.
 package enum MergeJobError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// A run of distillation that was not finished is at this path.
-    case unfinishedRun(String)
     /// An adapter cannot hold several groups.
     case severalGroups
     /// A plan uses images and none are given.
@@ -300,7 +298,6 @@ package enum MergeJobError: Error, Equatable, Sendable, CustomStringConvertible 
     /// What is wrong.
     package var description: String {
         switch self {
-        case .unfinishedRun(let path): "\(path): holds a run that was not finished"
         case .severalGroups: "an adapter holds one merged delta and no groups"
         case .noImages(let method): "\(method) needs calibration images"
         }

@@ -76,7 +76,7 @@ package struct QuantizationJob {
     /// As many pictures of each folder as of the others, spread evenly over it, and more between them.
     private func pictures(_ preparer: PatchPreparer, _ warn: (String) -> Void) throws -> Pictures {
         var result = Pictures()
-        let folders = try folders.map { try CalibrationFolder.fitted($0, warn) }
+        let folders = try folders.map { try CalibrationReader.trainingFolder($0, warn) }
         for (index, folder) in folders.enumerated() {
             let share = max(images * (index + 1) / folders.count - images * index / folders.count, 1)
             let prepared = try LongWork.part("reading folders", index, of: folders.count) {

@@ -40,12 +40,8 @@ struct CheckCommand: ParsableCommand {
         let check = showingStages(isQuiet: false) {
             MergeCheck(
                 base: base.base.text, preprocessor: preprocessor.choice,
-                adapters: named.sources.map {
-                    .init(
-                        name: $0.task, path: $0.path, labels: $0.labels, headFile: $0.headFile,
-                        activation: $0.activation)
-                },
-                allowsOtherBase: named.otherBase.isAllowed)
+                adapters: named.sources, allowsOtherBase: named.otherBase.isAllowed,
+                describe: description(of:))
         }
         StandardStream.output.write(json ? CheckReport.json(check).serialized() : CheckReport.text(check))
         if !check.isPossible { throw ExitCode(Exit.unusable) }

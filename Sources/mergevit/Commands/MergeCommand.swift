@@ -112,23 +112,18 @@ struct MergeCommand: ParsableCommand {
         var display = MergeDisplay(isQuiet: quiet.isQuiet)
         // Once training has begun there are checkpoints, and all that is lost after it is what follows training.
         var advice = Interruption.nothingWritten
-        let outcome: MergeJob.Outcome
-        do {
-            outcome = try job.run { event in
-                switch event {
-                case .warning(let text): log.warning("\(text)")
-                case .distillationBegins:
-                    advice = TrainCommand.advice
-                    Interruption.asks(request, advice: advice)
-                case .distillationEnded where request.number == nil: Interruption.ends(advice: advice)
-                case .writing(let discard): Interruption.ends(advice: advice, cleanup: discard)
-                default: break
-                }
-                display.show(event)
-                return request.number == nil
+        let outcome = try job.run { event in
+            switch event {
+            case .warning(let text): log.warning("\(text)")
+            case .distillationBegins:
+                advice = TrainCommand.advice
+                Interruption.asks(request, advice: advice)
+            case .distillationEnded where request.number == nil: Interruption.ends(advice: advice)
+            case .writing(let discard): Interruption.ends(advice: advice, cleanup: discard)
+            default: break
             }
-        } catch MergeJobError.unfinishedRun(let path) {
-            throw UnfinishedRun(path: path)
+            display.show(event)
+            return request.number == nil
         }
         switch outcome {
         case .finished(let result):

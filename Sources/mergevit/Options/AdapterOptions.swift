@@ -58,9 +58,9 @@ struct NamedAdapterOptions: ParsableArguments {
     func checkActivations() throws { try Named.check(activations, option: "--activation", among: names) }
 
     /// The adapters, and where what they lack is.
-    var sources: [AdapterSource] {
+    var sources: [NamedAdapter] {
         adapters.map { adapter in
-            AdapterSource(
+            NamedAdapter(
                 task: adapter.name, path: adapter.value.text, labels: labels.value(of: adapter.name),
                 headFile: heads.value(of: adapter.name), activation: activations.activation(of: adapter.name))
         }

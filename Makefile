@@ -10,8 +10,8 @@ DEMO = out/demo
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench bench-peers merge-table \
-	train-samples sample-images install uninstall clean
+.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench \
+	bench-peers merge-table train-samples sample-images install uninstall clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -65,7 +65,7 @@ check: deps ## formatting, length of lines, import directions, docs, warnings as
 	scripts/check-imports
 	scripts/check-docs
 	scripts/check-tests
-	-scripts/check-lines
+	scripts/check-lines
 	$(SWIFT) build
 	$(SWIFT) build $(RELEASE) --package-path Benchmarks
 

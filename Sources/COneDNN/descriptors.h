@@ -6,7 +6,7 @@
 #include <dnnl.h>
 #include <dnnl_debug.h>
 
-// How a matrix lies in memory: `count` inner blocks, each of so many elements of a dimension, innermost last; the
+// How a matrix lies in memory: `count` inner blocks, each of N elements of a dimension, innermost last; the
 // strides of the outer blocks, and the extents that they fill. Null pointers for a layout that has no such form.
 typedef struct {
     int count;

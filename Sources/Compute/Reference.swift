@@ -158,7 +158,7 @@ extension Reference {
         return (bytes, scale, minimum + 128 * scale)
     }
 
-    /// The values of such a row.
+    /// The row as floats.
     package static func dequantized(_ bytes: [UInt8], scale: Float, offset: Float) -> [Float] {
         bytes.map { Float(Int($0) - 128) * scale + offset }
     }

@@ -97,7 +97,8 @@ import Testing
         #expect(aligned.exitCode == 3)
         #expect(
             aligned.errors == """
-                mergevit: error: corn: the head was aligned with the merged backbone and reads 384 features, the mean of the \
+                mergevit: error: corn: the head was aligned with the merged backbone and reads 384 features, the mean \
+                of the \
                 patch tokens among them; ViTForImageClassification reads 192. Merge without --align to export it
 
                 """)

@@ -121,7 +121,8 @@ import Testing
         #expect(run.exitCode == 1 && run.output.contains("typo,error: No such file or directory,"))
         #expect(
             run.errors
-                == "mergevit: error: 1 of 2 inputs has no label: 1 not there; the first: typo: No such file or directory\n"
+                == "mergevit: error: 1 of 2 inputs has no label: 1 not there; the first: typo: No such file or "
+                + "directory\n"
         )
     }
 

@@ -162,7 +162,8 @@ import Testing
         try scratch.remove("bundle/model.safetensors")
         #expect(
             try said()
-                == "mergevit: error: bundle: neither model.safetensors nor pytorch_model.bin is there, nor an index of either\n"
+                == "mergevit: error: bundle: neither model.safetensors nor pytorch_model.bin is there, nor an "
+                + "index of either\n"
         )
     }
 

@@ -104,18 +104,21 @@ import Testing
         try scratch.write("x.png", [])
         #expect(
             try said(["label", "--bundle", "corn", "x.png"])
-                == "mergevit: error: corn: an adapter, not a bundle; merge it first: mergevit merge --base BASE --adapter "
+                == "mergevit: error: corn: an adapter, not a bundle; merge it first: mergevit merge --base BASE "
+                + "--adapter "
                 + "NAME=corn -o BUNDLE\n")
         #expect(
             try said(["label", "--bundle", "google/vit-base-patch16-224", "x.png"])
-                == "mergevit: error: google/vit-base-patch16-224: No such file or directory; if it is the name of a model on the "
+                == "mergevit: error: google/vit-base-patch16-224: No such file or directory; if it is the name "
+                + "of a model on the "
                 + "Hugging Face Hub, download it first: hf download google/vit-base-patch16-224 --local-dir DIR\n")
         #expect(
             try said(["label", "--bundle", "corn/adapter_model.safetensors", "x.png"])
                 == "mergevit: error: corn/adapter_model.safetensors: a file; expected the folder\n")
         #expect(
             try said(["merge", "--base", "corn", "--adapter", "corn=corn", "-o", "out"])
-                == "mergevit: error: corn: an adapter, not a base; give it with --adapter NAME=corn, and with --base the model "
+                == "mergevit: error: corn: an adapter, not a base; give it with --adapter NAME=corn, and with "
+                + "--base the model "
                 + "that it was made for\n")
         #expect(
             try said(["merge", "--base", Samples.base, "--adapter", "a=\(Samples.base)", "-o", "out"])

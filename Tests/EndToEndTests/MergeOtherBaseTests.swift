@@ -219,7 +219,8 @@ import Testing
             #expect(run.exitCode == 3)
             #expect(
                 run.errors == """
-                    mergevit: error: bundle: is a merged model with the task corn, which a merge over it would drop; merge \
+                    mergevit: error: bundle: is a merged model with the task corn, which a merge over it would drop; \
+                    merge \
                     the new adapters together with its own over the base that it was made of (its recipe: --base \
                     \(Samples.base) --adapter corn=\(Samples.adapter("corn")))
 

@@ -89,7 +89,8 @@ import Testing
         let options = try study(["--methods", "sum", "--tuning-images", "7"], expecting: 3)
         #expect(
             options.errors
-                == "mergevit: error: study/results.jsonl: belongs to another study: options: tuning_images was 120, now 7\n"
+                == "mergevit: error: study/results.jsonl: belongs to another study: options: tuning_images was "
+                + "120, now 7\n"
         )
         let name = try #require(try scratch.entries("data/corn/test/healthy").first)
         try scratch.write("data/corn/test/healthy/\(name)", readBytes(Samples.image("leaves/rust.jpg")))

@@ -70,7 +70,8 @@ import Testing
         // The message is text: what cannot be shown is replaced, once for each byte, and nothing else is.
         #expect(
             run.errors
-                == "mergevit: error: cannot write /proc/none/\u{10F8FF}a\u{FFFD}\u{FFFD}(\n: No such file or directory\n"
+                == "mergevit: error: cannot write /proc/none/\u{10F8FF}a\u{FFFD}\u{FFFD}(\n: No such file or "
+                + "directory\n"
         )
     }
 

@@ -5,7 +5,8 @@ import VisionTransformers
 /// How far a model's answers are from those of a task's single adapter, on the same images.
 package struct Agreement: Sendable, Equatable {
     /// The share of images with the same answer: the same best class or, with a sigmoid, the same set of classes whose
-    /// probability is at least a half. Without an activation, where no two answers are the same, R² of the values, at least 0.
+    /// probability is at least a half. Without an activation, where no two answers are the same, R² of the values, at
+    /// least 0.
     package let sameLabel: Double
     /// The mean Kullback-Leibler divergence of the single adapter's answers from the model's, in nats: of its
     /// probabilities, with a sigmoid summed over the classes; without an activation of normal distributions around the

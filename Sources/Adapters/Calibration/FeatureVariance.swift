@@ -1,8 +1,8 @@
 package import VisionTransformers
 
 extension MergeTuner {
-    /// The variance of each part of the features (see `BackboneFamily.featureParts`) that a task's single adapter gives of the task's
-    /// images, summed over the part's elements.
+    /// The variance of each part of the features (see `BackboneFamily.featureParts`) that a task's single adapter gives
+    /// of the task's images, summed over the part's elements.
     ///
     /// - Parameter limit: how many images are looked at, of those that are not held out.
     /// - Throws: `ModelError`, `FileError`, `ComputeError`.
@@ -24,7 +24,8 @@ extension MergeTuner {
         }
     }
 
-    /// The variance of each output of a task's own head over what the single adapter gives of the images that are fitted.
+    /// The variance of each output of a task's own head over what the single adapter gives of the images that are
+    /// fitted.
     ///
     /// - Parameter limit: how many images are looked at.
     /// - Throws: `ModelError`, `FileError`, `ComputeError`.

@@ -5,8 +5,8 @@ import VisionTransformers
 extension MergeTuner {
     /// Σ xᵀx / n of what each adapted module reads when a task's single adapter sees the task's images, by module.
     ///
-    /// Forward passes only; one sum per layer, so memory does not grow with the number of images. The bits are the same on
-    /// any number of threads (see `LayerInputCollector`).
+    /// Forward passes only; one sum per layer, so memory does not grow with the number of images. The bits are the same
+    /// on any number of threads (see `LayerInputCollector`).
     ///
     /// - Parameter modules: the modules that are wanted, by canonical name; those outside the blocks are left out.
     /// - Throws: `ModelError`, `ComputeError`.

@@ -3,11 +3,11 @@ import Files
 import Tensors
 package import VisionTransformers
 
-/// Merges adapters and compares the results with the single adapters on calibration images: measures layer inputs for methods
-/// that use them, chooses the scale, groups tasks, aligns heads.
+/// Merges adapters and compares the results with the single adapters on calibration images: measures layer inputs for
+/// methods that use them, chooses the scale, groups tasks, aligns heads.
 ///
-/// The features that the single adapters give are computed once for each task. Labels are read only of tasks whose images
-/// have classes.
+/// The features that the single adapters give are computed once for each task. Labels are read only of tasks whose
+/// images have classes.
 package final class MergeTuner {
     typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
 

@@ -3,13 +3,13 @@ import VisionTransformers
 
 /// The choice of a merge's scale and parameters by images.
 ///
-/// Two searches share one loss: `chooseScale` narrows a range of scales (`merge --tune`), `chooseScales` goes downhill from a
-/// scale that is known to be near, for heads with and without alignment at once (`study`).
+/// Two searches share one loss: `chooseScale` narrows a range of scales (`merge --tune`), `chooseScales` goes downhill
+/// from a scale that is known to be near, for heads with and without alignment at once (`study`).
 extension MergeTuner {
     /// Chooses the scale of a merge: the one with the least mean loss over the tasks (see `losses`).
     ///
-    /// The loss is assumed to fall and then to rise with the scale, so a third of the scales is left out after every two of
-    /// them that are tried.
+    /// The loss is assumed to fall and then to rise with the scale, so a third of the scales is left out after every
+    /// two of them that are tried.
     ///
     /// - Parameters:
     ///   - scales: those to choose from, ascending.
@@ -62,7 +62,8 @@ extension MergeTuner {
         }.max() ?? 0
     }
 
-    /// Chooses the parameters of a method that can be searched, one after the other, each value at the scale that suits it.
+    /// Chooses the parameters of a method that can be searched, one after the other, each value at the scale that suits
+    /// it.
     ///
     /// - Parameters:
     ///   - start: where the search starts.
@@ -93,9 +94,9 @@ extension MergeTuner {
 
     /// Chooses the scale of a merge as `chooseScale` does, with and without alignment, over the same features.
     ///
-    /// The loss is assumed to fall and then to rise with the scale: the search goes downhill from `start` until it rises. It
-    /// tries fewer scales than `chooseScale` where a good one is known to be near, and another one where the loss has
-    /// several valleys.
+    /// The loss is assumed to fall and then to rise with the scale: the search goes downhill from `start` until it
+    /// rises. It tries fewer scales than `chooseScale` where a good one is known to be near, and another one where the
+    /// loss has several valleys.
     ///
     /// - Parameters:
     ///   - scales: those to choose from, ascending.

@@ -79,13 +79,13 @@ package enum GroupScale: Sendable, Equatable {
 }
 
 extension MergeTuner {
-    /// Finds the fewest groups of tasks with which every task keeps the labels of its single adapter on all but a share of
-    /// the held-out images.
+    /// Finds the fewest groups of tasks with which every task keeps the labels of its single adapter on all but a share
+    /// of the held-out images.
     ///
     /// - Parameters:
     ///   - maximumDrop: the share, 0 to 1.
-    ///   - limit: how many images of a task are looked at when pairs are compared. All pairs are compared at one scale, that of
-    ///     the first.
+    ///   - limit: how many images of a task are looked at when pairs are compared. All pairs are compared at one scale,
+    ///     that of the first.
     ///   - merge: merges some of the adapters, at a scale chosen for them if they are wanted well, else for a look.
     /// - Throws: errors of the merge and of the models.
     package func groups(

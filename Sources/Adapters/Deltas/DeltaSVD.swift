@@ -38,8 +38,8 @@ struct DeltaSVD {
         norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
     }
 
-    /// The best approximation of a rank as b · a with the singular values shared out evenly, and the part of ‖ΔW‖² that is
-    /// lost.
+    /// The best approximation of a rank as b · a with the singular values shared out evenly, and the part of ‖ΔW‖² that
+    /// is lost.
     func cut(to rank: Int) -> (b: Matrix, a: Matrix, lost: Double) {
         let count = min(rank, values.count)
         let roots = Matrix.diagonal(values.prefix(count).map { $0.squareRoot() })

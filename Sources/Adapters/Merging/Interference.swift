@@ -3,11 +3,11 @@ import Files
 import Tensors
 package import VisionTransformers
 
-/// How much the deltas of several tasks interfere: measured for every parameter that two tasks change, and summed up for
-/// each pair.
+/// How much the deltas of several tasks interfere: measured for every parameter that two tasks change, and summed up
+/// for each pair.
 ///
-/// Everything follows from the factors b · a of the deltas: QR of b and aᵀ, then a singular value decomposition of a core
-/// as small as the rank. The cost is linear in a layer's width.
+/// Everything follows from the factors b · a of the deltas: QR of b and aᵀ, then a singular value decomposition of a
+/// core as small as the rank. The cost is linear in a layer's width.
 package struct Interference: Sendable {
     /// A comparison of two deltas.
     package struct Measure: Sendable, Equatable {
@@ -20,8 +20,8 @@ package struct Interference: Sendable {
         /// ‖V₁ᵀV₂‖²_F / min(r₁, r₂) of the row spaces (what the layer reads), from 0 to 1.
         package let rowOverlap: Double
 
-        /// √(columnOverlap · rowOverlap) · (1 - cosine) / 2, from 0 to 1: 1 when one delta is the other's negative, 0 when
-        /// they are the same or work in spaces that do not meet.
+        /// √(columnOverlap · rowOverlap) · (1 - cosine) / 2, from 0 to 1: 1 when one delta is the other's negative, 0
+        /// when they are the same or work in spaces that do not meet.
         package var clash: Double { (columnOverlap * rowOverlap).squareRoot() * (1 - cosine) / 2 }
     }
 
@@ -43,7 +43,8 @@ package struct Interference: Sendable {
         package let second: String
         /// The parameters that both change, in the order of the layers.
         package let parameters: [ParameterInterference]
-        /// The ratio of the norms over these parameters, and the means of the rest, weighted by `ParameterInterference.weight`.
+        /// The ratio of the norms over these parameters, and the means of the rest, weighted by
+        /// `ParameterInterference.weight`.
         package let measure: Measure
 
         /// The mean of the parameters' clashes by weight.
@@ -76,7 +77,8 @@ package struct Interference: Sendable {
 
     /// Measures adapters over the base that they were trained on, one parameter at a time.
     ///
-    /// - Throws: errors of reading the base; `ModelError` naming a parameter whose delta has values that are not finite.
+    /// - Throws: errors of reading the base; `ModelError` naming a parameter whose delta has values that are not
+    ///   finite.
     package init(_ adapters: [Adapter], base: Checkpoint) throws {
         try self.init(adapters.map(\.task), parameters: Set(adapters.flatMap(\.changedParameters))) { index, name in
             guard adapters[index].changedParameters.contains(name) else { return nil }

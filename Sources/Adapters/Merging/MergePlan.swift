@@ -14,8 +14,8 @@ package struct MergePlan: Sendable, Equatable {
     package var usesImages: Bool { distillation != nil || merge.method.usesImages }
 }
 
-/// How a merge is distilled: trained until it answers each task's images as that task's single adapter does. The training
-/// itself is `Distillation` in the module Training.
+/// How a merge is distilled: trained until it answers each task's images as that task's single adapter does. The
+/// training itself is `Distillation` in the module Training.
 package struct DistillationSettings: Sendable, Equatable {
     /// What distillation is called on the command line and in recipes, where it takes the place of a method.
     package static let name = "distill"

@@ -41,7 +41,8 @@ package struct MergedBackbone: ParameterSource {
     ///
     /// - Parameter inputMoments: gives the moments of the layers' inputs for a method that uses images
     ///   (see `MergeTuner.inputMoments`).
-    /// - Throws: `ModelError` when two adapters have one name, or a weight or a head is not finite; errors of the method.
+    /// - Throws: `ModelError` when two adapters have one name, or a weight or a head is not finite; errors of the
+    ///   method.
     package init(
         base: Checkpoint, adapters: [WeightedAdapter], merge: ConfiguredMethod,
         inputMoments: (_ task: String, _ modules: Set<String>) throws -> [String: Matrix] = { _, _ in [:] }
@@ -88,8 +89,8 @@ package struct MergedBackbone: ParameterSource {
             self, MergePlan(merge: plan.merge, distillation: settings), unscaled: MergeMethod.weightedSum(parts))
     }
 
-    /// The same merge at another scale, to the last bit what merging at that scale gives. The scale is the last factor of
-    /// every method, so nothing else is computed again.
+    /// The same merge at another scale, to the last bit what merging at that scale gives. The scale is the last factor
+    /// of every method, so nothing else is computed again.
     ///
     /// - Throws: `ParameterError` when the scale is out of range; `ModelError` for a distilled merge, which has none.
     package func rescaled(to scale: Double) throws -> MergedBackbone {

@@ -17,8 +17,8 @@ struct WeightedDelta: Sendable {
 
 /// The parameters of the backbone that matrix rules merge, each with the deltas of the tasks that change it.
 ///
-/// Tasks are in the order of their names, so that the order of the adapters decides nothing; a task of weight 0 takes no
-/// part. Vectors, and matrices of a single row or column, have no subspaces to speak of: they are summed by weight.
+/// Tasks are in the order of their names, so that the order of the adapters decides nothing; a task of weight 0 takes
+/// no part. Vectors, and matrices of a single row or column, have no subspaces to speak of: they are summed by weight.
 struct PerParameterDeltas: Sendable {
     /// The parameters by name, sorted.
     let parameters: [(name: String, parts: [WeightedDelta])]
@@ -29,8 +29,8 @@ struct PerParameterDeltas: Sendable {
 
     /// Splits the tasks' deltas into matrices and the rest, which is summed.
     ///
-    /// - Parameter keepsAll: whether weights stay apart from deltas, and tasks of weight 0 and matrices of a single row or
-    ///   column are kept among the matrices.
+    /// - Parameter keepsAll: whether weights stay apart from deltas, and tasks of weight 0 and matrices of a single row
+    ///   or column are kept among the matrices.
     init(_ tasks: [TaskVector], keepsAll: Bool = false) {
         let ordered = tasks.sorted { $0.task < $1.task }
         var parameters: [(name: String, parts: [WeightedDelta])] = []

@@ -5,9 +5,9 @@ package import VisionTransformers
 
 /// Writes a merge as a PEFT folder: a LoRA adapter that holds the merged change, for use over the unchanged base.
 ///
-/// The folder has `adapter_config.json` and `adapter_model.safetensors` as PEFT saves them and `recipe.json`. The head of
-/// a single task is in `modules_to_save` with `labels.json` beside it; those of several tasks, of which PEFT can hold only one,
-/// are in `heads.safetensors` with `labels.TASK.json` for each. See docs/bundle-format.md.
+/// The folder has `adapter_config.json` and `adapter_model.safetensors` as PEFT saves them and `recipe.json`. The head
+/// of a single task is in `modules_to_save` with `labels.json` beside it; those of several tasks, of which PEFT can
+/// hold only one, are in `heads.safetensors` with `labels.TASK.json` for each. See docs/bundle-format.md.
 package enum AdapterWriter {
     /// The file that says how the adapter came to be; a folder with it is one that this project wrote.
     package static let recipeName = RecordedBase.recipeName
@@ -40,15 +40,15 @@ package enum AdapterWriter {
     /// - Parameters:
     ///   - merged: the merge.
     ///   - folder: where; its parent must exist.
-    ///   - rank: the largest rank that a module may have, or nil: then changes known by their factors are written as they are
-    ///     and others up to rank `LoRAExport.defaultRank`.
+    ///   - rank: the largest rank that a module may have, or nil: then changes known by their factors are written as
+    ///     they are and others up to rank `LoRAExport.defaultRank`.
     ///   - names: how modules are called.
     ///   - calibration: what was done with calibration images, for the recipe.
     ///   - replaces: whether an adapter that was written by this function may be replaced.
-    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
-    ///     whether the folder was unfinished.
-    /// - Throws: `ModelError` naming a changed parameter that LoRA cannot hold, or saying that nothing is changed, that something
-    ///   is there already, or that the disk refuses.
+    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it
+    ///     returns whether the folder was unfinished.
+    /// - Throws: `ModelError` naming a changed parameter that LoRA cannot hold, or saying that nothing is changed, that
+    ///   something is there already, or that the disk refuses.
     @discardableResult
     package static func write(
         _ merged: MergedBackbone, to folder: String, rank: Int? = nil, names: ModuleNames = .transformers5,
@@ -106,7 +106,8 @@ package enum AdapterWriter {
 }
 
 extension Adapter {
-    /// What an adapter folder changes in a base, by the canonical names of the parameters, whether or not it has a head.
+    /// What an adapter folder changes in a base, by the canonical names of the parameters, whether or not it has a
+    /// head.
     ///
     /// - Throws: as `init`.
     package static func deltas(in path: String, base: Checkpoint) throws -> [String: WeightDelta] {

@@ -11,8 +11,8 @@ package enum BundleWriter {
     ///     head, if it has one, is the only task.
     ///   - folder: where; its parent must exist.
     ///   - replaces: whether a bundle that is there already may be replaced.
-    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
-    ///     whether the folder was unfinished.
+    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it
+    ///     returns whether the folder was unfinished.
     /// - Returns: the heads that were written.
     /// - Throws: as `write(groups:order:to:replaces:started:)`.
     @discardableResult
@@ -31,8 +31,8 @@ package enum BundleWriter {
     ///   - calibration: what was done with calibration images, for the recipe.
     ///   - folder: where; its parent must exist.
     ///   - replaces: whether a bundle that is there already may be replaced.
-    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it returns
-    ///     whether the folder was unfinished.
+    ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it
+    ///     returns whether the folder was unfinished.
     /// - Returns: the heads that were written, in the order of the bundle.
     /// - Throws: `ModelError` or `FileError` when the groups do not fit together, something is there already, or the
     ///   disk refuses; nothing is left behind then.
@@ -72,8 +72,8 @@ package enum BundleWriter {
             folder, replaces: replaces, marker: ModelBundle.manifestName, kind: AtomicFolder.bundleKind)
     }
 
-    /// The backbone's tensors under the names of the base's file without the model's prefix, as transformers' class without
-    /// a head saves them; the base's own head is left out.
+    /// The backbone's tensors under the names of the base's file without the model's prefix, as transformers' class
+    /// without a head saves them; the base's own head is left out.
     private static func writeBackbone(_ merged: MergedBackbone, to path: String) throws {
         let stored = merged.base.storedTensors.filter { !$0.parameters.contains(where: ParameterNames.isHead) }
         let names = stored.map { ParameterNames.withoutPrefix($0.name) }

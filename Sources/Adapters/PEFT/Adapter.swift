@@ -139,8 +139,8 @@ extension Adapter {
             + ": its singular values tie, or columns depend on each other"
     }
 
-    /// What a user should know before it is merged: that the base is not quite, or not at all, the one that it was trained
-    /// over, and that it changes nothing.
+    /// What a user should know before it is merged: that the base is not quite, or not at all, the one that it was
+    /// trained over, and that it changes nothing.
     ///
     /// - Throws: `ModelError` or `FileError` when the base cannot be read.
     package func warnings(over base: Checkpoint) throws -> [String] {

@@ -13,15 +13,15 @@ enum AdapterActivation {
     }
 
     /// Finds the activation: the one that the user names, else by the `problem_type` in the file of class names or in a
-    /// `config.json` beside the adapter, else by that of the base, as for the base's own head. An adapter that `mergevit train`
-    /// wrote without a `problem_type` has a softmax.
+    /// `config.json` beside the adapter, else by that of the base, as for the base's own head. An adapter that
+    /// `mergevit train` wrote without a `problem_type` has a softmax.
     ///
     /// - Parameters:
     ///   - given: the activation that the user names, if any.
     ///   - labels: the file of class names that the user names, or nil: then `labels.json` in the folder.
     ///   - outputs: the number of the head's outputs.
-    /// - Throws: `ModelError` when a `problem_type` is not known, two files beside the adapter disagree, or a softmax over
-    ///   one output is asked for.
+    /// - Throws: `ModelError` when a `problem_type` is not known, two files beside the adapter disagree, or a softmax
+    ///   over one output is asked for.
     static func find(
         given: HeadActivation?, labels: String?, folder: String, base: Checkpoint, outputs: Int
     ) throws -> Found {
@@ -62,8 +62,8 @@ enum AdapterActivation {
         return Found(activation: activation, file: first.path)
     }
 
-    /// The JSON files beside an adapter that may have a `problem_type`. Recipes tell files by the last part of their names,
-    /// so no two have the same.
+    /// The JSON files beside an adapter that may have a `problem_type`. Recipes tell files by the last part of their
+    /// names, so no two have the same.
     private static func files(labels: String?, folder: String) -> [String] {
         let first = labels ?? "\(folder)/labels.json"
         let second = "\(folder)/config.json"

@@ -65,17 +65,20 @@ struct AdapterConfiguration: Sendable, Equatable {
         guard let value, !safeInitialisations.contains(value) else { return nil }
         if let start = StartingPoint(value) { return start }
         let way =
-            "convert the adapter when saving it (path_initial_model_for_weight_conversion), and save the head beside it, "
+            "convert the adapter when saving it (path_initial_model_for_weight_conversion), and save the head "
+            + "beside it, "
             + "which PEFT leaves out of a converted file"
         guard !value.hasPrefix("pissa_niter_") else {
             throw ModelError(
                 path,
-                "init_lora_weights \"\(value)\" takes a part out of the base's weights that is drawn at random whenever PEFT "
+                "init_lora_weights \"\(value)\" takes a part out of the base's weights that is drawn at random "
+                    + "whenever PEFT "
                     + "loads the adapter, so its delta cannot be known; train with \"pissa\", or \(way)")
         }
         throw ModelError(
             path,
-            "init_lora_weights \"\(value)\" changes the base weights, so the adapter's B·A alone is not its delta; \(way)"
+            "init_lora_weights \"\(value)\" changes the base weights, so the adapter's B·A alone is not its "
+                + "delta; \(way)"
         )
     }
 

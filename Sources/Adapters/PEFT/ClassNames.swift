@@ -32,7 +32,8 @@ enum ClassNames {
             guard labels == nil, SmallFiles.name(of: path) == "config.json" else {
                 throw ModelError(
                     path,
-                    "no class names: expected {\"id2label\": {\"0\": NAME, ...}}, {\"label2id\": {NAME: 0, ...}}, either of them "
+                    "no class names: expected {\"id2label\": {\"0\": NAME, ...}}, {\"label2id\": {NAME: 0, "
+                        + "...}}, either of them "
                         + "alone, or an array of names")
             }
             return nil
@@ -115,7 +116,8 @@ enum ClassNames {
         guard let second, second != first else { return first }
         throw ModelError(
             path,
-            "{\"\(members[0].key)\": \(members[0].value.shownBriefly), ...}: which are the names? Write {\"id2label\": {...}} or "
+            "{\"\(members[0].key)\": \(members[0].value.shownBriefly), ...}: which are the names? Write "
+                + "{\"id2label\": {...}} or "
                 + "{\"label2id\": {...}}")
     }
 

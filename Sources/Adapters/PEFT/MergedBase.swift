@@ -45,7 +45,8 @@ package struct MergedBase: Sendable {
         let way = origin.map { " (its recipe: --base \($0)\(adapters.joined()))" } ?? ""
         return ModelError(
             folder,
-            "\(description), which a merge over it would drop; merge the new adapters together with its own over the base "
+            "\(description), which a merge over it would drop; merge the new adapters together with its own "
+                + "over the base "
                 + "that it was made of\(way)")
     }
 

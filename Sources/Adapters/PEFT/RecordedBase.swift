@@ -12,8 +12,8 @@ package struct BaseDifference: Sendable, Equatable {
     package internal(set) var isSameBase = false
     /// What may change results although the weights are the same, or were not compared: other settings beside them.
     package internal(set) var warnings: [String] = []
-    /// Set when the base has another name than the one by `base_model_name_or_path`; nil when they agree or say nothing.
-    /// Names are no proof.
+    /// Set when the base has another name than the one by `base_model_name_or_path`; nil when they agree or say
+    /// nothing. Names are no proof.
     package internal(set) var name: Name?
 
     /// Two names that disagree.
@@ -25,8 +25,8 @@ package struct BaseDifference: Sendable, Equatable {
     }
 }
 
-/// What an adapter's folder says of the base that it was trained over: its name in `adapter_config.json`, and checksums of
-/// its files in `training.json`, which `train` writes, or `recipe.json`, which `merge --as adapter` writes.
+/// What an adapter's folder says of the base that it was trained over: its name in `adapter_config.json`, and checksums
+/// of its files in `training.json`, which `train` writes, or `recipe.json`, which `merge --as adapter` writes.
 struct RecordedBase {
     /// The file that says how a merged adapter was made.
     static let recipeName = "recipe.json"

@@ -60,8 +60,8 @@ package struct TrainedAdapter: Sendable {
         try names.check(modules, family: base.configuration.family, path: folder)
     }
 
-    /// Writes a PEFT folder with `labels.json` and `training.json`, or, without updates, a folder of `head.safetensors`,
-    /// `labels.json` and `training.json`. It appears under its name whole or not at all.
+    /// Writes a PEFT folder with `labels.json` and `training.json`, or, without updates, a folder of
+    /// `head.safetensors`, `labels.json` and `training.json`. It appears under its name whole or not at all.
     ///
     /// - Parameters:
     ///   - folder: where; its parent must exist.

@@ -3,9 +3,9 @@ import VisionTransformers
 
 // How recipes hold methods and the values of their parameters.
 //
-// Version 2 of a recipe holds values in the form of their kind: numbers, names of choices, true and false, and null for a
-// parameter without a value. Version 1 held numbers alone: a choice was its index, a flag 0 or 1, and a number that the
-// parameter names meant "no value". A recipe whose values have the same form in both is written as version 1.
+// Version 2 of a recipe holds values in the form of their kind: numbers, names of choices, true and false, and null for
+// a parameter without a value. Version 1 held numbers alone: a choice was its index, a flag 0 or 1, and a number that
+// the parameter names meant "no value". A recipe whose values have the same form in both is written as version 1.
 
 extension MergeParameter {
     /// The form of a value in recipes.

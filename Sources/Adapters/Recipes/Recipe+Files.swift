@@ -72,8 +72,8 @@ extension Recipe {
     /// - Parameters:
     ///   - preprocessor: where the base's preprocessing settings come from.
     ///   - allowsOtherBase: whether adapters are read even if they were trained over another base.
-    /// - Throws: `RecipeError` naming every file that is missing or is another, or one that would be read now and did not
-    ///   exist when the recipe was made; errors of `Checkpoint.init` and `Adapter.init`.
+    /// - Throws: `RecipeError` naming every file that is missing or is another, or one that would be read now and did
+    ///   not exist when the recipe was made; errors of `Checkpoint.init` and `Adapter.init`.
     package func open(
         preprocessor: PreprocessorChoice = PreprocessorChoice(), allowsOtherBase: Bool = false
     ) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
@@ -94,8 +94,8 @@ extension Recipe {
 
     /// Checks that every file is the one that the recipe was made with.
     ///
-    /// - Throws: `RecipeError.otherFiles` naming every file that is another, with the checksum that was expected and that
-    ///   was found, and every file that is missing.
+    /// - Throws: `RecipeError.otherFiles` naming every file that is another, with the checksum that was expected and
+    ///   that was found, and every file that is missing.
     package func verify() throws {
         var problems: [String] = []
         func check(_ path: String, _ expected: String) throws(CancellationRequested) {

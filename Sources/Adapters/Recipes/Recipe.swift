@@ -1,10 +1,11 @@
 package import Files
 import VisionTransformers
 
-/// How a bundle or a merged adapter was made: everything that is needed to make it again, and to know that it is the same.
+/// How a bundle or a merged adapter was made: everything that is needed to make it again, and to know that it is the
+/// same.
 ///
-/// A recipe with a key that is not known is refused: to leave it out would make something else. A new section is added to
-/// `json`, to `init` and to `keys`, side by side below.
+/// A recipe with a key that is not known is refused: to leave it out would make something else. A new section is added
+/// to `json`, to `init` and to `keys`, side by side below.
 package struct Recipe: Sendable, Equatable {
     /// A file and its checksum.
     struct Digest: Sendable, Equatable {
@@ -190,7 +191,7 @@ extension Recipe.Files {
                 throw ModelError(fields.path, "\(section): sha256: expected strings")
             }
             guard !name.isEmpty, !name.contains("/"), !name.contains("\0") else {
-                throw ModelError(fields.path, "\(section): sha256: \"\(name)\" is no file's name")
+                throw ModelError(fields.path, "\(section): sha256: \"\(name)\" is not a file name")
             }
             return Recipe.Digest(name: name, sha256: digest)
         }

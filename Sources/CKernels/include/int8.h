@@ -4,8 +4,8 @@
 // Eight-bit numbers with a scale and an offset for each row, which spread its whole range over 255 steps: a row x is
 // held as q = round((x - minimum) / scale), so that x is about scale * (q - 128) + offset.
 //
-// A product of such a row, less 128, with eight-bit weights is a whole number for each output column. The layer gives
-// it times both scales, plus the row's offset times the sum of the column's weights, plus the bias. Products come in
+// The product of a row, less 128, with eight-bit weights is a whole number per output column. The layer gives it
+// times both scales, plus the row's offset times the sum of the column's weights, plus the bias. Products come in
 // f32 or, where `bf16` is nonzero, in bf16.
 
 #include <stddef.h>

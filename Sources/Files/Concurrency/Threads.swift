@@ -10,7 +10,7 @@ package final class Monitor: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let conditions: [Condition]
 
-    /// A monitor with so many conditions.
+    /// A monitor with `count` conditions.
     package init(conditions count: Int) {
         mutex = .allocate(capacity: 1)
         mutex.initialize(to: pthread_mutex_t())
@@ -46,10 +46,11 @@ package final class Monitor: @unchecked Sendable {
         return try body()
     }
 
-    /// Gives the lock up until the condition is signalled; called under the lock, in a loop that tests what it is about.
+    /// Gives the lock up until the condition is signalled; called under the lock, in a loop that tests what it is
+    /// about.
     package func wait(_ condition: Condition) { pthread_cond_wait(condition.handle, mutex) }
 
-    /// The same, but not for longer than so many seconds.
+    /// The same, for at most `seconds`.
     package func wait(_ condition: Condition, seconds: Double) {
         var end = timespec()
         clock_gettime(CLOCK_MONOTONIC, &end)

@@ -32,7 +32,7 @@ package struct DelimitedReader {
 
     /// The next row and the number of its first line; nil at the end.
     ///
-    /// - Throws: `FileError` naming `table` when a quoted cell has no end or goes on after it.
+    /// - Throws: `FileError` naming `table` when a quoted cell has no end or text follows its end.
     package mutating func next(_ table: BytePath) throws(FileError) -> (cells: [[UInt8]], line: Int)? {
         skipEmptyLines()
         guard position < bytes.count else { return nil }

@@ -2,8 +2,8 @@ package import Glibc
 
 /// What the system says of a file.
 ///
-/// Equal statuses mean equal bytes: writing sets the times, a new file has another inode, and no program can set the time of the
-/// last change to a value of its choice, so a copy never has the status of its original.
+/// Equal statuses mean equal bytes: writing sets the times, a new file has another inode, and no program can set the
+/// time of the last change to a value of its choice, so a copy never has the status of its original.
 package struct FileStatus: Sendable, Equatable, CustomStringConvertible {
     /// Bytes of the file.
     package let size: Int
@@ -58,8 +58,8 @@ package struct FileStatus: Sendable, Equatable, CustomStringConvertible {
     /// Whether both are one file, whatever its names.
     package func isSameFile(as other: FileStatus) -> Bool { device == other.device && inode == other.inode }
 
-    /// Whether a path still leads to this file, unchanged for some time: the times of files have steps, within which a second
-    /// change would not show.
+    /// Whether a path still leads to this file, unchanged for some time: the times of files have steps, within which a
+    /// second change would not show.
     ///
     /// - Parameter nanoseconds: how long ago its last change must be.
     package func isStill(at path: String, for nanoseconds: Int) -> Bool {

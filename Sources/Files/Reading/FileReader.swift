@@ -156,8 +156,8 @@ package final class ReadActivity: Sendable {
     }
 }
 
-/// Opens a file or folder for reading. While the process or the system has no descriptors left it waits: that is no fault of the
-/// file, and others are about to be closed.
+/// Opens a file or folder for reading. Waits while the process or the system has no descriptors left: the
+/// file is not at fault, and others are about to be closed.
 ///
 /// - Parameter activity: told while it waits.
 /// - Throws: why it cannot be opened; that there are no descriptors only after half a minute.

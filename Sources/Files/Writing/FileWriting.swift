@@ -35,8 +35,8 @@ package enum FileWriting {
         return code
     }
 
-    /// Flushes a folder's entries to the disk, so that renames and removals in it outlive a loss of power. Best effort, as
-    /// not every file system can.
+    /// Flushes a folder's entries to the disk, so that renames and removals in it outlive a loss of power. Best effort,
+    /// as not every file system can.
     package static func synchronize(folder path: BytePath) {
         let folder = path.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard folder >= 0 else { return }
@@ -49,11 +49,11 @@ package enum FileWriting {
 package enum FileLock {
     /// Locks an open file without waiting.
     ///
-    /// - Returns: nil, or the error number that says what stands in the way: `EWOULDBLOCK` if another has the lock.
+    /// - Returns: nil, or the error number: `EWOULDBLOCK` if another process has the lock.
     package static func take(_ descriptor: Int32) -> Int32? { flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? nil : errno }
 
-    /// Gives the lock up, if it was taken, and closes the file. Closing alone would leave it locked while a process that another thread is
-    /// starting still has its copy of the descriptor.
+    /// Gives the lock up, if it was taken, and closes the file. Closing alone would leave it locked while a process
+    /// that another thread is starting still has its copy of the descriptor.
     package static func close(_ descriptor: Int32) {
         flock(descriptor, LOCK_UN)
         Glibc.close(descriptor)

@@ -5,7 +5,8 @@ import Synchronization
 package enum OutputError: Error, Equatable, Sendable, CustomStringConvertible {
     /// It cannot be created, written or put in its place.
     case cannotWrite(path: BytePath, reason: String)
-    /// A file exists there that is not known to be as mergevit wrote it, so it is not replaced unless the caller forces it.
+    /// A file exists there that is not known to be as mergevit wrote it, so it is not replaced unless the caller forces
+    /// it.
     case notOurs(path: BytePath, reason: String)
     /// A folder exists there, and the caller does not replace it.
     case exists(path: BytePath)
@@ -59,7 +60,8 @@ package enum OutputPlace {
         }
     }
 
-    /// The hidden name beside a file: `.NAME` and what is added, cut and told apart by its hash where it would be too long.
+    /// The hidden name beside a file: `.NAME` and what is added, cut and told apart by its hash where it would be too
+    /// long.
     package static func hidden(beside target: BytePath, adding suffix: String) -> BytePath {
         let name = target.lastComponent
         // A name may have 255 bytes; what is added to it has at most 20.
@@ -138,8 +140,10 @@ package final class OutputFile: Sendable {
 
     /// Opens the output at `path`; a symbolic link stays one, and the file it leads to is replaced.
     ///
-    /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else wrote.
-    /// - Throws: `OutputError.cannotWrite` when it cannot be created there, or there is a file that is not to be replaced.
+    /// - Parameter force: whether a file is replaced that has been changed since it was written, or that something else
+    ///   wrote.
+    /// - Throws: `OutputError.cannotWrite` when it cannot be created there, or there is a file that is not to be
+    ///   replaced.
     package static func replacing(_ path: BytePath, force: Bool = true) throws(OutputError) -> OutputFile {
         switch try OutputPlace(path) {
         case .special: return try inPlace(path)
@@ -173,7 +177,8 @@ package final class OutputFile: Sendable {
 
     /// Puts the file in its place, once all is written.
     ///
-    /// - Throws: `OutputError.cannotWrite` when the disk refuses; then the old file is still there, and the new one gone.
+    /// - Throws: `OutputError.cannotWrite` when the disk refuses; then the old file is still there, and the new one
+    ///   gone.
     package func commit() throws(OutputError) {
         let code: Int32 = state.withLock { state in
             if case .discarded = state { return ECANCELED }

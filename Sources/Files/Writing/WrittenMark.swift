@@ -1,8 +1,8 @@
 import CExtendedAttributes
 import Glibc
 
-/// Remembers in an extended attribute of a file what was written into it, so that a file that somebody has changed since is not
-/// replaced unasked.
+/// Remembers in an extended attribute of a file what was written into it, so that a file that somebody has changed
+/// since is not replaced unasked.
 package enum WrittenMark {
     private static let attribute = "user.mergevit.sha256"
 

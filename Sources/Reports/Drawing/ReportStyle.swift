@@ -7,7 +7,8 @@ enum ReportStyle {
         html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
         body {
           margin: 0; background: var(--paper); color: var(--ink);
-          font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", "DejaVu Sans", sans-serif;
+          font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", "DejaVu Sans", \
+          sans-serif;
         }
         main { max-width: 1120px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
         h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .35rem; font-weight: 650; letter-spacing: -.01em; }
@@ -15,7 +16,8 @@ enum ReportStyle {
         h3 { font-size: 1.02rem; line-height: 1.3; margin: 2rem 0 .5rem; font-weight: 650; }
         p { margin: 0 0 .8rem; max-width: 44rem; }
         a { color: var(--accent); text-underline-offset: .15em; }
-        code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .84em; }
+        code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: \
+        .84em; }
         code { overflow-wrap: anywhere; }
         pre {
           margin: 0; padding: .75rem .9rem; background: var(--soft); border-radius: 6px; white-space: pre-wrap;
@@ -44,15 +46,18 @@ enum ReportStyle {
         .compact { font-size: .92rem; }
         .compact th, .compact td { padding: .22rem .7rem .22rem 0; }
         .compact tbody th { font-size: .92rem; }
-        .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem 1.5rem; margin: 1.1rem 0; }
+        .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem 1.5rem; \
+        margin: 1.1rem 0; }
         .facts div { border-top: 2px solid var(--accent); padding-top: .4rem; }
         .facts dt { color: var(--muted); font-size: .84rem; }
-        .facts dd { margin: 0; font-size: 1.35rem; font-weight: 600; line-height: 1.25; font-variant-numeric: tabular-nums; }
+        .facts dd { margin: 0; font-size: 1.35rem; font-weight: 600; line-height: 1.25; font-variant-numeric: \
+        tabular-nums; }
         .facts dd small { display: block; font-weight: 400; font-size: .84rem; }
         .notes { margin: .8rem 0; padding: .1rem 0 .1rem 1rem; border-left: 3px solid var(--second); list-style: none; }
         .notes li { margin: .25rem 0; overflow-wrap: anywhere; max-width: 52rem; }
         .plain { margin: .4rem 0; padding-left: 1.2rem; }
-        .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem 2.5rem; }
+        .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem \
+        2.5rem; }
         .columns.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
         .columns h3 { margin-top: 1rem; }
         figure { margin: 0; }
@@ -61,13 +66,15 @@ enum ReportStyle {
         .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.1rem 1.1rem; }
         .mistakes figure { min-width: 0; }
         .mistakes img, .absent {
-          display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--soft); border-radius: 6px;
+          display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--soft); border-radius: \
+          6px;
           margin-bottom: .4rem;
         }
         .absent { display: grid; place-items: center; color: var(--muted); font-size: .84rem; }
         .mistakes figcaption { overflow-wrap: anywhere; }
         .mistakes strong { color: var(--ink); font-weight: 600; }
-        .tree { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .2rem 1rem; margin: 0; font-size: .92rem; }
+        .tree { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .2rem 1rem; margin: 0; \
+        font-size: .92rem; }
         .tree dt { color: var(--muted); overflow-wrap: anywhere; }
         .tree dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
         .tree .tree { padding-left: .75rem; border-left: 1px solid var(--rule); font-size: 1em; }
@@ -90,7 +97,8 @@ enum ReportStyle {
           :root {
             color-scheme: light;
             --paper: #ffffff; --ink: #000000; --muted: #444444; --rule: #bbbbbb; --soft: #f2f2f2;
-            --accent: #174ea6; --second: #b35900; --bad: #a4242f; --good: #1a6b3c; --on-strong: #ffffff; --on-middle: #000000;
+            --accent: #174ea6; --second: #b35900; --bad: #a4242f; --good: #1a6b3c; --on-strong: #ffffff; --on-middle: \
+            #000000;
           }
           * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
           body { font-size: 10pt; }
@@ -116,12 +124,14 @@ extension ReportStyle {
         :root {
           color-scheme: light dark;
           --paper: #ffffff; --ink: #1b1f24; --muted: #57606a; --rule: #d7dce2; --soft: #f4f6f8;
-          --accent: #174ea6; --second: #b35900; --bad: #a4242f; --good: #1a6b3c; --on-strong: #ffffff; --on-middle: #101418;
+          --accent: #174ea6; --second: #b35900; --bad: #a4242f; --good: #1a6b3c; --on-strong: #ffffff; --on-middle: \
+          #101418;
         }
         @media (prefers-color-scheme: dark) {
           :root {
             --paper: #12151a; --ink: #e6e9ee; --muted: #a0a9b4; --rule: #343b45; --soft: #1b2027;
-            --accent: #8ab4f8; --second: #f0a45d; --bad: #ff9a94; --good: #7fd6a2; --on-strong: #0b0f14; --on-middle: #0b0f14;
+            --accent: #8ab4f8; --second: #f0a45d; --bad: #ff9a94; --good: #7fd6a2; --on-strong: #0b0f14; --on-middle: \
+            #0b0f14;
           }
         }
 
@@ -130,7 +140,8 @@ extension ReportStyle {
     /// The style sheet of drawings.
     static let drawings: StaticString = """
 
-        svg { display: block; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
+        svg { display: block; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", \
+        sans-serif; }
         svg.chart { max-width: 100%; height: auto; }
         svg.fixed { max-width: none; }
         svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }

@@ -5,15 +5,15 @@ import VisionTransformers
 
 /// Trains a merge until it answers each task's unlabelled images as that task's single adapter does.
 ///
-/// The same start, images and settings give the same bytes, on any number of threads, and wherever a run was stopped and went
-/// on from a checkpoint.
+/// The same start, images and settings give the same bytes, on any number of threads, and wherever a run was stopped
+/// and went on from a checkpoint.
 package struct Distillation {
     /// How long a run is to be.
     package enum Length: Sendable, Equatable {
         /// As many steps as the settings say.
         case steps
-        /// About so many minutes on this machine, measured when the first steps are done; the settings of what comes out say how many
-        /// steps that was.
+        /// About N minutes on this machine, measured when the first steps are done; the settings of what comes out say
+        /// how many steps that was.
         case minutes(Double)
     }
 

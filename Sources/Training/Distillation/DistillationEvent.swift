@@ -1,6 +1,6 @@
 /// What a distillation tells of as it goes.
 package enum DistillationEvent: Sendable {
-    /// It goes on after so many steps that were taken before.
+    /// It resumes after the steps of an earlier run.
     case resumed(steps: Int)
     /// A step was taken.
     case step(DistillationReport)

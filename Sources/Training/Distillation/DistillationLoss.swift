@@ -8,10 +8,10 @@ import VisionTransformers
 ///
 ///     Σ over parts of the features ‖f - f_t‖² / variance  +  w · T² · KL(p_t ‖ p),
 ///
-/// with p the softmax over the logits divided by the temperature T. The factor T² keeps gradients as large as those of T = 1
-/// (Hinton et al., 2015, arXiv 1503.02531, section 2). With a sigmoid KL is the sum over the classes of that of each yes or no;
-/// without an activation it is that of normal distributions around the values with the variance that the single adapter's have
-/// over the images.
+/// with p the softmax over the logits divided by the temperature T. The factor T² keeps gradients as large as those of
+/// T = 1 (Hinton et al., 2015, arXiv 1503.02531, section 2). With a sigmoid KL is the sum over the classes of that of
+/// each yes or no; without an activation it is that of normal distributions around the values with the variance that
+/// the single adapter's have over the images.
 struct DistillationLoss {
     /// What one image, or the mean of several, came to.
     struct Value: Sendable, Equatable {
@@ -19,8 +19,8 @@ struct DistillationLoss {
         var distance = 0.0
         /// KL(p_t ‖ p) at the temperature, in nats.
         var divergence = 0.0
-        /// 1 when both give the image the same class, or set of classes, else 0. Without an activation what is left of 1 without
-        /// the squared error as a share of the variance.
+        /// 1 when both give the image the same class, or set of classes, else 0. Without an activation what is left of
+        /// 1 without the squared error as a share of the variance.
         var sameLabel = 0.0
     }
 

@@ -6,8 +6,8 @@ import VisionTransformers
 
 /// Takes a merge through its steps. In each, every task shows a batch of views of its images.
 ///
-/// Steps come in rounds: what the single adapters give of a round's views is computed before its first step, one adapter
-/// after the other, so that only one of them is in memory at a time.
+/// Steps come in rounds: what the single adapters give of a round's views is computed before its first step, one
+/// adapter after the other, so that only one of them is in memory at a time.
 final class DistillationRun {
     /// Steps of a round.
     static let roundSteps = DistillationSettings.warmup
@@ -48,7 +48,8 @@ final class DistillationRun {
     /// Whether all steps are taken.
     var isFinished: Bool { totalSteps.map { steps >= $0 } ?? false }
 
-    /// Says how many steps there will be, not fewer than are taken. Until the rate has risen it does not depend on that.
+    /// Says how many steps there will be, not fewer than are taken. Until the rate has risen it does not depend on
+    /// that.
     func settle(steps total: Int) { totalSteps = max(total, steps) }
 
     /// Takes one step; not to be called when the run is finished.

@@ -1,8 +1,8 @@
 package import Adapters
 
 extension DistillationSettings {
-    /// Steps in which the learning rate rises. They do not depend on the number of all steps, which may be decided once it
-    /// is known how long a step takes.
+    /// Steps in which the learning rate rises. They do not depend on the number of all steps, which may be decided once
+    /// it is known how long a step takes.
     static let warmup = 32
 
     /// The learning rate of a step, counted from 0: a linear rise, then half a cosine to zero.

@@ -52,7 +52,8 @@ struct ExportCommand: ParsableCommand {
             if model.preprocessing.resize != .pillow {
                 quiet.log.warning(
                     """
-                    the bundle resizes as torchvision, which no file of a checkpoint says; label needs --resize torchvision
+                    the bundle resizes as torchvision, which no file of a checkpoint says; label needs --resize \
+                    torchvision
                     """)
             }
             let count = head.classes.count

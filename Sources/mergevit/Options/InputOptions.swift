@@ -108,7 +108,7 @@ struct FailureOptions: ParsableArguments {
     @Option(help: .init("N|P%", "Exit with 0 if at most this many inputs fail: a number, or a percentage as in 2%."))
     var maxFailed = FailureLimit.count(0)
 
-    /// Whether so many failed inputs are few enough.
+    /// Whether this number of failed inputs is allowed.
     func allows(_ failed: Int, of total: Int) -> Bool {
         switch maxFailed {
         case .count(let limit): failed <= limit

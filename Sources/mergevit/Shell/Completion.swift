@@ -14,8 +14,8 @@ struct Completion: Equatable {
     var candidates: [Candidate] = []
     var paths = Paths.none
 
-    /// Lines for the shells' scripts: the paths, the prefix, then the candidates that begin as the word does, each with a tab
-    /// before its summary.
+    /// Lines for the shells' scripts: the paths, the prefix, then the candidates that begin as the word does, each with
+    /// a tab before its summary.
     func text(for word: String) -> String {
         let beginning = word.dropFirst(prefix.count)
         let lines = candidates.filter { $0.word.hasPrefix(beginning) }.map { $0.word + "\t" + $0.summary }

@@ -1,5 +1,5 @@
-/// The scripts that teach a shell to complete `mergevit`. They ask the command itself, so that all shells complete alike:
-/// `mergevit ---complete WORD...` prints what can stand in place of the last word (`Completion.text`).
+/// The scripts that teach a shell to complete `mergevit`. They ask the command itself, so that all shells complete
+/// alike: `mergevit ---complete WORD...` prints what can stand in place of the last word (`Completion.text`).
 enum CompletionScript: String, CaseIterable {
     case bash, zsh, fish
 
@@ -22,8 +22,8 @@ enum CompletionScript: String, CaseIterable {
         }
     }
 
-    /// readline splits words at "=" and ":"; the words are put together as they are in the line. It completes names of files
-    /// by itself, quotes and all, if the function gives nothing.
+    /// readline splits words at "=" and ":"; the words are put together as they are in the line. It completes names of
+    /// files by itself, quotes and all, if the function gives nothing.
     private static let bashText = #"""
         # bash completion for mergevit
 

@@ -32,10 +32,12 @@ struct ManualPage {
         section("DESCRIPTION")
         paragraphs(
             """
-            One LoRA adapter and one head are trained per task over a single frozen Vision Transformer. The adapters are \
+            One LoRA adapter and one head are trained per task over a single frozen Vision Transformer. The adapters \
+            are \
             merged into one backbone, and every image is labelled for all tasks in one pass.
 
-            Each command has a manual page of its own. Commands that take long show their progress on stderr, and can be \
+            Each command has a manual page of its own. Commands that take long show their progress on stderr, and can \
+            be \
             stopped by SIGINT and SIGTERM.
             """.split(separator: "\n\n"))
         section("COMMANDS")

@@ -17,7 +17,8 @@ struct MergeDisplay {
         case .tuned(let tasks, let merge, let parameters, let loss):
             let values = parameters.map { "\($0.name) \(Self.number(merge.values[$0]))" }
             say(
-                "\(tasks.joined(separator: ", ")): \(values.joined(separator: ", ")), a loss of \(Self.rounded(loss)) nats "
+                "\(tasks.joined(separator: ", ")): \(values.joined(separator: ", ")), a loss of "
+                    + "\(Self.rounded(loss)) nats "
                     + "on held-out images")
         case .grouped(let count, let drop):
             say("\(count) group\(count == 1 ? "" : "s") for at most \(drop) % of other labels")

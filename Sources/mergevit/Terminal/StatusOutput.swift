@@ -15,7 +15,7 @@ struct StatusText: Equatable {
     /// All of it.
     var text: String { Self.joined(parts, left: left) }
 
-    /// As much of it as fits into so many columns: fewer details, then no time left, then the place cut short.
+    /// As much of it as fits into the columns: fewer details, then no time left, then the place cut short.
     func fitted(to columns: Int) -> String {
         for count in stride(from: parts.count, to: 0, by: -1) {
             let text = Self.joined(parts.prefix(count), left: left)

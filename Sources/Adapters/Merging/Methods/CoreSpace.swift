@@ -37,7 +37,8 @@ extension MergeMethod {
     /// Common directions of the sum and directions of each task alone, all with one singular value.
     static let coreIsoCTS = core(
         "core-iso-cts",
-        "ΔW = s · mean(σ) · U (P Qᵀ) V, P and Q the leading directions of Σ w_t M_t, then those of each w_t M_t outside them",
+        "ΔW = s · mean(σ) · U (P Qᵀ) V, P and Q the leading directions of Σ w_t M_t, then those of each w_t M_t "
+            + "outside them",
         "Marczak et al., No Task Left Behind, ICML 2025 (arXiv 2502.04959), in core space",
         parameters: .number(
             "common", default: 0.8, in: 0...1, candidates: [0, 0.2, 0.4, 0.6, 0.8, 1],
@@ -65,8 +66,8 @@ extension MergeMethod {
 
     /// TSV-Merge: each task's leading singular vectors, made orthonormal together.
     ///
-    /// A task keeps as many as its share of the core: all of them, unless the tasks' spaces overlap. For equal ranks that
-    /// is the paper's share, an equal one.
+    /// A task keeps as many as its share of the core: all of them, unless the tasks' spaces overlap. For equal ranks
+    /// that is the paper's share, an equal one.
     private static func singularVectors(_ slices: [Matrix]) throws -> Matrix {
         guard let first = slices.first else { return Matrix(rows: 0, columns: 0) }
         let decompositions = try slices.map { try $0.singularValueDecomposition() }
@@ -106,14 +107,15 @@ extension MergeMethod {
     }
 }
 
-/// The deltas of one parameter in the coordinates of the subspaces that they span: ΔW_t = u · slices[t] · v, without loss.
+/// The deltas of one parameter in the coordinates of the subspaces that they span: ΔW_t = u · slices[t] · v, without
+/// loss.
 ///
 /// Panariello et al., Accurate and Efficient Low-Rank Model Merging in Core Space, NeurIPS 2025. The bases are cut to
 /// their numerical rank: a direction that holds nothing but rounding is arbitrary, and methods that give it weight, as
 /// isotropic ones do, would add noise.
 struct CoreSpace {
-    /// A direction is kept when its singular value is above this share of the largest: more than the rounding of weights
-    /// in single precision, which makes a copy of an adapter count as a copy.
+    /// A direction is kept when its singular value is above this share of the largest: more than the rounding of
+    /// weights in single precision, which makes a copy of an adapter count as a copy.
     static let tolerance = 1e-7
 
     /// An orthonormal basis of the outputs' side, as columns.

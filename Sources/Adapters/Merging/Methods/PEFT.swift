@@ -1,8 +1,8 @@
 import Compute
 
-/// PEFT's `add_weighted_adapter`, number for number (peft 0.21.2), but for its mistakes: an adapter's own scale is used,
-/// rsLoRA or not, and what PEFT would drop or misread silently is refused. Vectors, which PEFT leaves out, are summed by
-/// weight.
+/// PEFT's `add_weighted_adapter`, number for number (peft 0.21.2), but for its mistakes: an adapter's own scale is
+/// used, rsLoRA or not, and what PEFT would drop or misread silently is refused. Vectors, which PEFT leaves out, are
+/// summed by weight.
 extension MergeMethod {
     /// Every method of PEFT, under `peft-` and its name there.
     static let peft: [MergeMethod] = [
@@ -308,8 +308,8 @@ enum PEFT {
 extension Matrix {
     /// U_r diag(σ) and Vᵀ_r of the leading singular values.
     ///
-    /// Of a large matrix only those are computed, from the smaller of its two Gram matrices; singular values that are small
-    /// against the largest then have half the digits.
+    /// Of a large matrix only those are computed, from the smaller of its two Gram matrices; singular values that are
+    /// small against the largest then have half the digits.
     func leadingFactors(_ rank: Int) throws(ComputeError) -> (b: Matrix, a: Matrix) {
         let size = min(rows, columns)
         guard size > 128, rank < size / 4 else {

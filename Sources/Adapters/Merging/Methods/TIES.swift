@@ -29,8 +29,8 @@ extension MergeMethod {
 ///
 /// Yadav et al., TIES-Merging: Resolving Interference When Merging Models, NeurIPS 2023 (arXiv 2306.01708).
 enum TIES {
-    /// Per element, the mean of the values whose sign is that of their sum. Zeros take no part; where the sum is zero, so is
-    /// the result.
+    /// Per element, the mean of the values whose sign is that of their sum. Zeros take no part; where the sum is zero,
+    /// so is the result.
     ///
     /// - Parameters:
     ///   - matrices: of one shape.
@@ -67,15 +67,16 @@ enum TIES {
         return Matrix(rows: first.rows, columns: first.columns, values: positive)
     }
 
-    /// The magnitude of the k-th largest of a matrix, k being its share `density` of the elements; 0 when nothing is trimmed.
+    /// The magnitude of the k-th largest of a matrix, k being its share `density` of the elements; 0 when nothing is
+    /// trimmed.
     static func threshold(_ matrix: Matrix, density: Double) -> Double {
         threshold(of: matrix.values.map(abs), keeping: count(density, of: matrix.values.count))
     }
 
     /// For every task, the magnitude of the k-th largest over all its matrices.
     ///
-    /// Two passes that hold no copy: counts by exponent and leading digits first, then only the elements of the class in
-    /// which the threshold lies.
+    /// Two passes that hold no copy: counts by exponent and leading digits first, then only the elements of the class
+    /// in which the threshold lies.
     ///
     /// - Parameter values: a task's values in a parameter, by the parameter's index and the task's among its parts.
     static func thresholds(

@@ -13,8 +13,8 @@ extension MergeMethod {
         source: "Wortsman et al., Model Soups, ICML 2022 (arXiv 2203.05482)"
     ) { inputs in weightedSum(inputs.tasks, factor: 1 / Double(max(inputs.tasks.count, 1))) }
 
-    /// factor · Σ w_t ΔW_t of every parameter that a task changes, or of those that are included; low-rank as long as all
-    /// deltas are.
+    /// factor · Σ w_t ΔW_t of every parameter that a task changes, or of those that are included; low-rank as long as
+    /// all deltas are.
     static func weightedSum(
         _ tasks: [TaskVector], factor: Double = 1, where isIncluded: (WeightDelta) -> Bool = { _ in true }
     ) -> [String: WeightDelta] {

@@ -1,7 +1,6 @@
 import Compute
 import Glibc
 import Tensors
-import TestSupport
 import VisionTransformers
 
 /// The engine alone, on inputs that are already patches.

@@ -1,7 +1,6 @@
 import CCodecLimits
 import Images
 import Tensors
-import TestSupport
 import VisionTransformers
 
 /// A picture that the benchmark draws, in both formats.

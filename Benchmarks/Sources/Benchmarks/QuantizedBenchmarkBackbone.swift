@@ -1,6 +1,5 @@
 import Synchronization
 import Tensors
-import TestSupport
 import VisionTransformers
 
 /// Random backbones as `quantize` rounds them, each made once.

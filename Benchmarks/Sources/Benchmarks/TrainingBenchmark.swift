@@ -1,6 +1,5 @@
 import Compute
 import Tensors
-import TestSupport
 import Training
 import VisionTransformers
 

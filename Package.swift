@@ -17,7 +17,7 @@ let package = Package(
     name: "mergevit",
     products: [
         .executable(name: "mergevit", targets: ["mergevit"]),
-        // For Benchmarks/ and Tests/Fuzz/ alone: declarations have package access, so no other package can use these modules.
+        // For Benchmarks/ and Tests/Fuzz/ alone: declarations have package access, which no other package has.
         .library(
             name: "Internals",
             targets: [

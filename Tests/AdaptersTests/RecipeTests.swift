@@ -18,7 +18,7 @@ import VisionTransformers
         (recipe(#""method": "sum", "parameters": {}, "seed": -1"#), "seed"),
         (
             recipe(#""method": "sum", "parameters": {}, "base": {"path": "b", "sha256": {"../x": ""}}"#),
-            "no file's name"
+            "is not a file name"
         ),
         (recipe(#""method": "sum", "parameters": {}, "base": {"path": "b", "sha256": {"x": ""}}"#), "\"adapters\""),
     ])

@@ -30,10 +30,10 @@ import VisionTransformers
             }, separator: "|")
     }
 
-    private func answers(
+    private func predictions(
         _ table: String, threshold: Double? = nil, separator: String = "|"
-    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
-        try file(table, .sigmoid, separator: separator).answers(to: "t", images: images(), threshold: threshold)
+    ) throws -> (task: EvaluationTask, predictions: TaskPredictions) {
+        try file(table, .sigmoid, separator: separator).predictions(to: "t", images: images(), threshold: threshold)
     }
 
     private static let wide = """
@@ -49,7 +49,7 @@ import VisionTransformers
         let file = try PredictionsFile(
             path, reading: PredictionsReading(tasks: ["t"], activations: ["t": .sigmoid]))
         #expect(file.tasks == ["t", "u"])
-        let (task, found) = try file.answers(to: "t", images: images())
+        let (task, found) = try file.predictions(to: "t", images: images())
         #expect(task.classes == ["c", "b", "a"] && task.classesWithoutImages == ["c"])
         #expect(found.labels.map { $0?.truth } == [[1, 2], [2], [], nil])
         #expect(found.labels.map { $0?.predicted } == [[1, 2], [], [0], nil])
@@ -57,25 +57,25 @@ import VisionTransformers
         #expect(found.missing.isEmpty && found.threshold == nil)
         #expect(found.failures == [.init(path: folder["data/4"], reason: "gone")])
         // With a threshold the labels are chosen again.
-        let lower = try file.answers(to: "t", images: images(), threshold: 0.3).answers
+        let lower = try file.predictions(to: "t", images: images(), threshold: 0.3).predictions
         #expect(lower.labels.map { $0?.predicted } == [[1, 2], [2], [0, 2], nil] && lower.threshold == 0.3)
     }
 
     @Test func logitsBecomeProbabilities() throws {
-        let found = try answers("path,status,t,t:a,t:b\n@1,ok,a,2.000000,-1.000000\n@2,ok,b,-3.000000,0.000000\n")
-            .answers
+        let found = try predictions("path,status,t,t:a,t:b\n@1,ok,a,2.000000,-1.000000\n@2,ok,b,-3.000000,0.000000\n")
+            .predictions
         #expect(abs(try #require(found.labels[0]?.scores[0]) - 0.8807970779778823) < 1e-12)
         #expect(found.labels[1]?.scores[1] == 0.5)
     }
 
     @Test func labelsAloneAreEnoughForF1() throws {
         let table = "path,status,t\n@1,ok,b;a\n@2,ok,z\n@3,ok,\n@4,ok,\n"
-        let (task, found) = try answers(table, separator: ";")
+        let (task, found) = try predictions(table, separator: ";")
         #expect(task.classes == ["a", "b", "z"])
         #expect(found.labels.map { $0?.predicted } == [[0, 1], [2], [], []])
         #expect(found.labels.allSatisfy { $0?.scores == [] })
         #expect(found.missing.contains { $0.contains("mean average precision needs the scores of all classes") })
-        let error = #expect(throws: FileError.self) { try answers(table, threshold: 0.5, separator: ";") }
+        let error = #expect(throws: FileError.self) { try predictions(table, threshold: 0.5, separator: ";") }
         #expect(error?.description.contains("--threshold needs the scores of all classes") == true)
     }
 
@@ -88,7 +88,7 @@ import VisionTransformers
             @3,ok,t,1,c,0.700000
             @4,error: gone,,,,
             """
-        let (task, found) = try answers(chosen)
+        let (task, found) = try predictions(chosen)
         #expect(task.classes == ["a", "b", "c"])
         #expect(found.labels.map { $0?.predicted } == [[0, 1], [], [2], nil] && found.missing.count == 2)
         var all = "path,status,task,rank,label,score\n"
@@ -97,7 +97,7 @@ import VisionTransformers
                 all += "@\(image),ok,t,\(rank + 1),\(label),0.\(8 - 2 * rank - image % 2)00000\n"
             }
         }
-        let every = try answers(all).answers
+        let every = try predictions(all).predictions
         #expect(every.missing.isEmpty && every.threshold == 0.5)
         #expect(every.labels[0]?.scores == [0.5, 0.7] && every.labels[0]?.predicted == [0, 1])
         #expect(every.labels[1]?.scores == [0.6, 0.8])
@@ -112,7 +112,7 @@ import VisionTransformers
         ("path,status,t:a,t:b\n@1,ok,0.5,0.5\n", "expected one column of labels of t, found 0"),
         ("path,status,task,rank,label,score\n@1,ok,t,1,a,0.9\n@1,ok,t,,,\n", "line 3: "),
     ]) func whatLabelDoesNotWriteIsRefused(_ table: String, _ reason: String) throws {
-        let error = #expect(throws: FileError.self) { try answers(table) }
+        let error = #expect(throws: FileError.self) { try predictions(table) }
         #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
     }
 
@@ -132,7 +132,7 @@ import VisionTransformers
             source: folder["data"], classes: ["a", "b"],
             items: [.init(path: folder["data/1"], class: 0), .init(path: folder["data/2"], class: 1)])
         let error = #expect(throws: FileError.self) {
-            try file(table, .softmax).answers(to: "t", images: images)
+            try file(table, .softmax).predictions(to: "t", images: images)
         }
         #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
     }
@@ -145,7 +145,7 @@ import VisionTransformers
         }
         let one = try file("path,status,t\n@1,ok,0.1\n@2,error: gone,\n", .identity)
         #expect(try one.outputs(of: "t") == ["t"])
-        let found = try one.answers(to: "t", images: values(["t"])).answers
+        let found = try one.predictions(to: "t", images: values(["t"])).predictions
         // 0.1 is the 32-bit float that the model gave.
         #expect(found.values == [ValuePrediction(truth: [1], predicted: [Double(Float(0.1))]), nil])
         for table in [
@@ -160,7 +160,7 @@ import VisionTransformers
         ] {
             let two = try file(table, .identity)
             #expect(try two.outputs(of: "t") == ["x", "y"])
-            let found = try two.answers(to: "t", images: values(["x", "y"])).answers
+            let found = try two.predictions(to: "t", images: values(["x", "y"])).predictions
             #expect(found.values.map { $0?.predicted } == [[1.5, -2], [Double(Float(1e-7)), 3]])
         }
         let error = #expect(throws: FileError.self) { try file("path,status,t,t_score\n@1,ok,a,0.5\n", .identity) }

@@ -5,7 +5,7 @@ import Testing
 @testable import Files
 @testable import Reports
 
-/// Sixty made-up answers to six classes. What is expected of them was computed with NumPy from the definitions.
+/// Sixty made-up predictions to six classes. What is expected of them was computed with NumPy from the definitions.
 enum MadeUpAnswers {
     static let classes = 6
     static let truths = (0..<60).map { ($0 * $0 + $0 / 7) % classes }
@@ -17,24 +17,24 @@ enum MadeUpAnswers {
         }
     }
 
-    static let answers = truths.enumerated().compactMap { Prediction(truth: $1, logits: logits($0)) }
+    static let predictions = truths.enumerated().compactMap { Prediction(truth: $1, logits: logits($0)) }
 }
 
-/// The metrics of answers without intervals of means.
-func measure(_ answers: [Prediction], classes: Int) throws -> TaskMetrics {
+/// The metrics of predictions without intervals of means.
+func measure(_ predictions: [Prediction], classes: Int) throws -> TaskMetrics {
     try #require(
-        TaskMetrics(task: "t", classes: classes, answers: answers, bootstrap: BootstrapOptions(resamples: 0)))
+        TaskMetrics(task: "t", classes: classes, predictions: predictions, bootstrap: BootstrapOptions(resamples: 0)))
 }
 
-/// An answer of which only the class is known.
-func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Prediction {
+/// A prediction of which only the class is known.
+func prediction(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Prediction {
     Prediction(
         truth: truth, predicted: predicted, rank: truth == predicted ? 1 : nil, confidence: confidence, logLoss: nil)
 }
 
 @Suite struct MetricsTests {
     @Test func madeUpAnswersHaveTheMetricsOfNumPy() throws {
-        let metrics = try measure(MadeUpAnswers.answers, classes: MadeUpAnswers.classes)
+        let metrics = try measure(MadeUpAnswers.predictions, classes: MadeUpAnswers.classes)
         #expect(metrics.images == 60)
         #expect(metrics.top1.value == 28.0 / 60)
         #expect(metrics.top5?.value == 52.0 / 60)
@@ -52,7 +52,7 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Pred
     @Test func smallTableByHand() throws {
         // Class 0: 3 images, 2 found, 2 given; class 1: 2 images, 2 found, 3 given; class 2: none of either.
         let metrics = try measure(
-            [answer(0, 0), answer(0, 0), answer(0, 1), answer(1, 1), answer(1, 1)], classes: 3)
+            [prediction(0, 0), prediction(0, 0), prediction(0, 1), prediction(1, 1), prediction(1, 1)], classes: 3)
         #expect(metrics.top1.value == 0.8)
         #expect(metrics.perClass[0].precision?.value == 1)
         #expect(metrics.perClass[0].recall?.value == 2.0 / 3)
@@ -68,10 +68,10 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Pred
     }
 
     @Test func perfectAnswersArePerfect() throws {
-        let answers = (0..<40).compactMap { index in
+        let predictions = (0..<40).compactMap { index in
             Prediction(truth: index % 4, logits: (0..<4).map { $0 == index % 4 ? Float(1000) : 0 })
         }
-        let metrics = try #require(TaskMetrics(task: "t", classes: 4, answers: answers))
+        let metrics = try #require(TaskMetrics(task: "t", classes: 4, predictions: predictions))
         for estimate in [metrics.top1, metrics.macroF1, metrics.balancedAccuracy] {
             #expect(estimate.value == 1 && estimate.interval?.high == 1)
         }
@@ -82,12 +82,12 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Pred
 
     @Test func namesOfClassesDoNotMatter() throws {
         let order = [3, 5, 0, 1, 4, 2]
-        let moved = MadeUpAnswers.answers.map {
+        let moved = MadeUpAnswers.predictions.map {
             Prediction(
                 truth: order[$0.truth], predicted: order[$0.predicted], rank: $0.rank, confidence: $0.confidence,
                 logLoss: $0.logLoss)
         }
-        let (a, b) = (try measure(MadeUpAnswers.answers, classes: 6), try measure(moved, classes: 6))
+        let (a, b) = (try measure(MadeUpAnswers.predictions, classes: 6), try measure(moved, classes: 6))
         #expect(a.top1 == b.top1 && a.top5 == b.top5 && a.calibrationError == b.calibrationError)
         #expect(abs(a.macroF1.value - b.macroF1.value) < 1e-15)
         #expect(abs(a.balancedAccuracy.value - b.balancedAccuracy.value) < 1e-15)
@@ -99,8 +99,8 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Pred
     }
 
     @Test func ofEqualScoresTheFirstIsTheBetter() throws {
-        let answer = try #require(Prediction(truth: 2, logits: [1, 2, 2, 0] as [Float]))
-        #expect(answer.predicted == 1 && answer.rank == 2)
+        let prediction = try #require(Prediction(truth: 2, logits: [1, 2, 2, 0] as [Float]))
+        #expect(prediction.predicted == 1 && prediction.rank == 2)
         #expect(try #require(Prediction(truth: 1, logits: [1, 2, 2, 0] as [Float])).rank == 1)
     }
 
@@ -110,33 +110,33 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Pred
         #expect(Prediction(truth: -1, logits: [0, 1] as [Float]) == nil)
         #expect(Prediction(truth: 0, logits: [.nan, 1] as [Float]) == nil)
         #expect(Prediction(truth: 0, logits: [.infinity, 1] as [Float]) == nil)
-        #expect(TaskMetrics(task: "t", classes: 3, answers: []) == nil)
+        #expect(TaskMetrics(task: "t", classes: 3, predictions: []) == nil)
     }
 
     @Test func largeLogitsDoNotOverflow() throws {
-        let answer = try #require(Prediction(truth: 0, logits: [-3e38, 3e38] as [Float]))
-        #expect(answer.confidence == 1)
-        #expect(try #require(answer.logLoss) > 1e38)
+        let prediction = try #require(Prediction(truth: 0, logits: [-3e38, 3e38] as [Float]))
+        #expect(prediction.confidence == 1)
+        #expect(try #require(prediction.logLoss) > 1e38)
     }
 
     @Test func calibratedAnswersHaveNoCalibrationError() throws {
-        // In each bin as many are right as confidence says: 20 answers at 0.55 of which 11 are right, and so on.
-        var answers: [Prediction] = []
+        // In each bin as many are right as confidence says: 20 predictions at 0.55 of which 11 are right, and so on.
+        var predictions: [Prediction] = []
         for (confidence, right) in [(0.35, 7), (0.55, 11), (0.75, 15), (0.95, 19)] {
-            answers += (0..<20).map { answer(0, $0 < right ? 0 : 1, confidence) }
+            predictions += (0..<20).map { prediction(0, $0 < right ? 0 : 1, confidence) }
         }
-        let calibration = ConfidenceCalibration(answers)
+        let calibration = ConfidenceCalibration(predictions)
         #expect(try #require(calibration.expectedError) < 1e-12)
         #expect(calibration.bins.reduce(0) { $0 + $1.count } == 80)
         // All sure and half of them right.
-        let boastful = ConfidenceCalibration((0..<10).map { answer(0, $0 % 2, 1) })
+        let boastful = ConfidenceCalibration((0..<10).map { prediction(0, $0 % 2, 1) })
         #expect(boastful.expectedError == 0.5 && boastful.maximumError == 0.5)
         #expect(ConfidenceCalibration([Prediction]()).expectedError == nil)
     }
 
     @Test func binsHoldTheirUpperEnd() {
         for (confidence, bin) in [(0.0, 0), (1.0 / 15, 0), (0.0667, 1), (0.5, 7), (1, 14), (1.5, 14)] {
-            let calibration = ConfidenceCalibration([answer(0, 0, confidence)])
+            let calibration = ConfidenceCalibration([prediction(0, 0, confidence)])
             #expect(calibration.bins.firstIndex { $0.count == 1 } == bin, "\(confidence)")
         }
     }
@@ -171,7 +171,7 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Pred
     @Test func bootstrapDependsOnTheSeedAndTheTaskAlone() throws {
         func interval(_ task: String, _ seed: UInt64) throws -> ConfidenceInterval {
             let metrics = TaskMetrics(
-                task: task, classes: 6, answers: MadeUpAnswers.answers,
+                task: task, classes: 6, predictions: MadeUpAnswers.predictions,
                 bootstrap: BootstrapOptions(resamples: 200, seed: seed))
             return try #require(metrics?.macroF1.interval)
         }
@@ -183,10 +183,10 @@ func answer(_ truth: Int, _ predicted: Int, _ confidence: Double? = nil) -> Pred
     }
 
     @Test func bootstrapOfAMeanIsNearItsStandardError() throws {
-        // 400 answers, half of them right: the recall of the only class has a standard error of 0.025.
-        let answers = (0..<400).map { answer(0, $0 % 2) }
+        // 400 predictions, half of them right: the recall of the only class has a standard error of 0.025.
+        let predictions = (0..<400).map { prediction(0, $0 % 2) }
         let metrics = try #require(
-            TaskMetrics(task: "t", classes: 2, answers: answers, bootstrap: BootstrapOptions(resamples: 2000)))
+            TaskMetrics(task: "t", classes: 2, predictions: predictions, bootstrap: BootstrapOptions(resamples: 2000)))
         let interval = try #require(metrics.balancedAccuracy.interval)
         #expect(abs(interval.low - (0.5 - 1.96 * 0.025)) < 0.006)
         #expect(abs(interval.high - (0.5 + 1.96 * 0.025)) < 0.006)

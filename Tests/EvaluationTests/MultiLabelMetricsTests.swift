@@ -18,7 +18,7 @@ private struct MadeUpNumbers {
 /// Forty images with five labels of which the last is never there, then twenty with two values. What is expected of
 /// them was computed with scikit-learn 1.8.
 private enum MadeUpLabels {
-    static let answers: [LabelPrediction] = drawn.labels
+    static let predictions: [LabelPrediction] = drawn.labels
     static let values: [ValuePrediction] = drawn.values
 
     private static let drawn = {
@@ -46,14 +46,16 @@ private enum MadeUpLabels {
 }
 
 @Suite struct MultiLabelMetricsTests {
-    private func measure(_ answers: [LabelPrediction], classes: Int, resamples: Int = 0) throws -> MultiLabelMetrics {
+    private func measure(_ predictions: [LabelPrediction], classes: Int, resamples: Int = 0) throws -> MultiLabelMetrics
+    {
         try #require(
             MultiLabelMetrics(
-                task: "t", classes: classes, answers: answers, bootstrap: BootstrapOptions(resamples: resamples)))
+                task: "t", classes: classes, predictions: predictions, bootstrap: BootstrapOptions(resamples: resamples)
+            ))
     }
 
     @Test func theMetricsAreThoseOfScikitLearn() throws {
-        let metrics = try measure(MadeUpLabels.answers, classes: 5)
+        let metrics = try measure(MadeUpLabels.predictions, classes: 5)
         #expect(metrics.images == 40 && metrics.exactMatch.value == 0.05)
         #expect(metrics.perClass.map(\.support) == [25, 11, 12, 5, 0])
         #expect(metrics.perClass.map(\.predicted) == [25, 18, 24, 21, 20])
@@ -74,7 +76,7 @@ private enum MadeUpLabels {
         }
         #expect(
             meanAveragePrecision(
-                scores: MadeUpLabels.answers.map(\.scores), labels: MadeUpLabels.answers.map(\.truth))
+                scores: MadeUpLabels.predictions.map(\.scores), labels: MadeUpLabels.predictions.map(\.truth))
                 == metrics.meanAveragePrecision?.value)
     }
 
@@ -88,7 +90,7 @@ private enum MadeUpLabels {
     }
 
     @Test func intervalsHoldTheirValuesAndComeFromTheSeed() throws {
-        let metrics = try measure(MadeUpLabels.answers, classes: 5, resamples: 200)
+        let metrics = try measure(MadeUpLabels.predictions, classes: 5, resamples: 200)
         for estimate in [
             metrics.meanAveragePrecision, metrics.microF1, metrics.macroF1, metrics.microPrecision,
             metrics.microRecall, metrics.exactMatch,
@@ -96,27 +98,29 @@ private enum MadeUpLabels {
             let (value, interval) = (try #require(estimate?.value), try #require(estimate?.interval))
             #expect(interval.low < value && value < interval.high && interval.low >= 0 && interval.high <= 1)
         }
-        #expect(try measure(MadeUpLabels.answers, classes: 5, resamples: 200) == metrics)
-        #expect(try measure(MadeUpLabels.answers, classes: 5).microF1?.interval == nil)
+        #expect(try measure(MadeUpLabels.predictions, classes: 5, resamples: 200) == metrics)
+        #expect(try measure(MadeUpLabels.predictions, classes: 5).microF1?.interval == nil)
     }
 
     @Test func withoutScoresOrLabelsWhatIsLeftIsMeasured() throws {
-        let bare = MadeUpLabels.answers.map { LabelPrediction(truth: $0.truth, predicted: $0.predicted, scores: []) }
+        let bare = MadeUpLabels.predictions.map {
+            LabelPrediction(truth: $0.truth, predicted: $0.predicted, scores: [])
+        }
         let metrics = try measure(bare, classes: 5)
         #expect(metrics.meanAveragePrecision == nil && metrics.perClass.allSatisfy { $0.averagePrecision == nil })
-        #expect(try metrics.microF1 == measure(MadeUpLabels.answers, classes: 5).microF1)
+        #expect(try metrics.microF1 == measure(MadeUpLabels.predictions, classes: 5).microF1)
         let none = try measure([LabelPrediction(truth: [], predicted: [], scores: [0.1])], classes: 1, resamples: 10)
         #expect(none.exactMatch.value == 1 && none.microF1 == nil && none.macroF1 == nil)
         #expect(none.meanAveragePrecision == nil && none.microPrecision == nil && none.microRecall == nil)
-        #expect(MultiLabelMetrics(task: "t", classes: 5, answers: []) == nil)
+        #expect(MultiLabelMetrics(task: "t", classes: 5, predictions: []) == nil)
     }
 }
 
 @Suite struct RegressionMetricsTests {
-    private func measure(_ answers: [ValuePrediction], resamples: Int = 0) throws -> RegressionMetrics {
+    private func measure(_ predictions: [ValuePrediction], resamples: Int = 0) throws -> RegressionMetrics {
         try #require(
             RegressionMetrics(
-                task: "t", outputs: answers[0].truth.count, answers: answers,
+                task: "t", outputs: predictions[0].truth.count, predictions: predictions,
                 bootstrap: BootstrapOptions(resamples: resamples)))
     }
 
@@ -136,7 +140,7 @@ private enum MadeUpLabels {
         let metrics = try measure([.init(truth: [0.1], predicted: [1]), .init(truth: [0.1], predicted: [3])])
         #expect(metrics.mean.r2 == nil && metrics.perOutput[0].r2 == nil)
         #expect(abs(metrics.mean.mae.value - 1.9) < 1e-12)
-        #expect(RegressionMetrics(task: "t", outputs: 1, answers: []) == nil)
+        #expect(RegressionMetrics(task: "t", outputs: 1, predictions: []) == nil)
     }
 
     @Test func intervalsHoldTheirValues() throws {

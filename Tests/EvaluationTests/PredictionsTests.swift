@@ -18,15 +18,15 @@ import Testing
             items: [("1", 0), ("2", 0), ("3", 1), ("4", 1)].map { .init(path: folder["data/\($0)"], class: $1) })
     }
 
-    private func answers(
+    private func predictions(
         _ table: String, task: String = "t", images: LabelledImages? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
+    ) throws -> (task: EvaluationTask, predictions: TaskPredictions) {
         let path = BytePath(try folder.write("table.csv", table.replacing("@", with: "\(folder["data"])/")))
-        return try PredictionsFile(path).answers(to: task, images: images ?? self.images())
+        return try PredictionsFile(path).predictions(to: task, images: images ?? self.images())
     }
 
     @Test func wideRowsWithAllScores() throws {
-        let (task, found) = try answers(
+        let (task, found) = try predictions(
             """
             path,status,t,t_score,t:yes,t:no,t:maybe
             @1,ok,no,0.700000,0.200000,0.700000,0.100000
@@ -38,14 +38,14 @@ import Testing
         #expect(task.classes == ["yes", "no", "maybe"])
         #expect(task.classesWithoutImages == ["maybe"])
         #expect(found.missing.isEmpty && found.ranksKnown == .max)
-        #expect(found.answers.map { $0?.predicted } == [1, 0, 0, nil])
-        #expect(found.answers.map { $0?.rank } == [1, 2, 1, nil])
-        #expect(abs(try #require(found.answers[1]?.logLoss) - 1.3862943611198906) < 1e-12)
+        #expect(found.classes.map { $0?.predicted } == [1, 0, 0, nil])
+        #expect(found.classes.map { $0?.rank } == [1, 2, 1, nil])
+        #expect(abs(try #require(found.classes[1]?.logLoss) - 1.3862943611198906) < 1e-12)
         #expect(found.failures == [.init(path: folder["data/4"], reason: "the file is empty")])
     }
 
     @Test func logitsBecomeProbabilities() throws {
-        let (_, found) = try answers(
+        let (_, found) = try predictions(
             """
             path,status,t,t_score,t:no,t:yes
             @1,ok,no,2.000000,2.000000,1.000000
@@ -53,13 +53,13 @@ import Testing
             @3,ok,yes,0.000000,-9.000000,0.000000
             @4,ok,no,0.250000,0.250000,0.250000
             """)
-        #expect(abs(try #require(found.answers[0]?.confidence) - 0.7310585786300049) < 1e-12)
-        #expect(abs(try #require(found.answers[1]?.logLoss) - 2.1269280110429727) < 1e-12)
-        #expect(found.answers[3]?.confidence == 0.5)
+        #expect(abs(try #require(found.classes[0]?.confidence) - 0.7310585786300049) < 1e-12)
+        #expect(abs(try #require(found.classes[1]?.logLoss) - 2.1269280110429727) < 1e-12)
+        #expect(found.classes[3]?.confidence == 0.5)
     }
 
     @Test func theLabelDecidesBetweenScoresThatAreWrittenTheSame() throws {
-        let (_, found) = try answers(
+        let (_, found) = try predictions(
             """
             path,status,t,t_score,t:no,t:yes
             @1,ok,yes,0.500000,0.500000,0.500000
@@ -67,13 +67,13 @@ import Testing
             @3,ok,no,1.000000,1.000000,0.000000
             @4,ok,no,1.000000,1.000000,0.000000
             """)
-        #expect(found.answers[0]?.predicted == 1 && found.answers[0]?.rank == 2)
+        #expect(found.classes[0]?.predicted == 1 && found.classes[0]?.rank == 2)
         // A score of 0.000000 is half of the last decimal at the least.
-        #expect(abs(try #require(found.answers[2]?.logLoss) - 14.508657738524219) < 1e-12)
+        #expect(abs(try #require(found.classes[2]?.logLoss) - 14.508657738524219) < 1e-12)
     }
 
     @Test func theBestScoreAloneIsEnoughForCalibration() throws {
-        let (task, found) = try answers(
+        let (task, found) = try predictions(
             """
             path,status,t,t_score
             @1,ok,no,0.700000
@@ -81,8 +81,8 @@ import Testing
             @3,below threshold: t,,0.400000
             """)
         #expect(task.classes == ["no", "perhaps", "yes"])
-        #expect(found.answers.map { $0?.confidence } == [0.7, 0.6, nil, nil])
-        #expect(found.answers.allSatisfy { $0?.logLoss == nil })
+        #expect(found.classes.map { $0?.confidence } == [0.7, 0.6, nil, nil])
+        #expect(found.classes.allSatisfy { $0?.logLoss == nil })
         #expect(found.missing.contains { $0.contains("log loss") })
         #expect(found.missing.contains { $0.contains("classes are not known") })
         #expect(!found.missing.contains { $0.contains("calibration") })
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func labelsAloneAreEnoughForAccuracy() throws {
-        let (_, found) = try answers("path,status,t\n@1,ok,no\n@2,ok,no\n@3,ok,no\n@4,ok,yes\n")
+        let (_, found) = try predictions("path,status,t\n@1,ok,no\n@2,ok,no\n@3,ok,no\n@4,ok,yes\n")
         #expect(found.known.count(where: \.isRight) == 3)
         #expect(found.missing.contains { $0.contains("calibration error needs the probability") })
     }
@@ -110,16 +110,16 @@ import Testing
             @3\tok\tt\t2\tno\t0.200000
             @4\terror: neither\t\t\t\t
             """
-        let (task, found) = try answers(long)
+        let (task, found) = try predictions(long)
         #expect(task.classes == ["no", "yes"])
         #expect(found.missing.isEmpty)
-        #expect(found.answers.map { $0?.rank } == [1, 2, 1, nil])
-        #expect(abs(try #require(found.answers[1]?.logLoss) - 0.916290731874155) < 1e-12)
-        // One answer for each image is not all of them.
-        let (_, best) = try answers(
+        #expect(found.classes.map { $0?.rank } == [1, 2, 1, nil])
+        #expect(abs(try #require(found.classes[1]?.logLoss) - 0.916290731874155) < 1e-12)
+        // One prediction for each image is not all of them.
+        let (_, best) = try predictions(
             long.split(separator: "\n").filter { !$0.contains("\t2\t") }.joined(separator: "\n"))
         #expect(best.missing.contains { $0.contains("log loss") })
-        #expect(best.answers[1]?.rank == nil && best.answers[1]?.confidence == 0.6)
+        #expect(best.classes[1]?.rank == nil && best.classes[1]?.confidence == 0.6)
     }
 
     @Test func pathsAreTheSameHoweverTheyAreSpelt() throws {
@@ -147,13 +147,13 @@ import Testing
         ("path,status,task,rank,label\n@1,ok,t,2,no\n", "line 2: rank 2 of t comes after rank 0"),
         ("path,status,task,rank,label\n@1,ok,t,1,no\n@1,ok,t,1,yes\n", "line 3: "),
     ]) func whatLabelDoesNotWriteIsRefused(_ table: String, _ reason: String) throws {
-        let error = #expect(throws: FileError.self) { try answers(table) }
+        let error = #expect(throws: FileError.self) { try predictions(table) }
         #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
     }
 
     @Test func aTaskThatIsNotThereIsRefused() throws {
         #expect(throws: UnknownTask("u", tasks: ["t"])) {
-            try answers("path,status,t\n@1,ok,no\n", task: "u")
+            try predictions("path,status,t\n@1,ok,no\n", task: "u")
         }
     }
 }

@@ -65,14 +65,14 @@ func malformation(_ page: String) -> String? {
             items: (0..<images).map { .init(path: source.appending(Array("\($0)<i>".utf8)), class: $0 % (count - 1)) }
                 + [.init(path: source.appending(Array("strange".utf8)), class: count)])
         let task = try EvaluationTask(name: Self.hostile, classes: classes, images: labelled)
-        var answers = TaskPredictions(count: images)
+        var predictions = TaskPredictions(count: images)
         for (index, item) in task.items.enumerated().dropLast() {
             let logits = (0..<count).map { Float((index * 7 + $0 * 5) % 11) + ($0 == item.truth ? 4 : 0) }
-            answers.answers[index] = Prediction(truth: item.truth, logits: logits)
+            predictions.classes[index] = Prediction(truth: item.truth, logits: logits)
         }
-        answers.failures = [.init(path: task.items[images - 1].path, reason: Self.hostile)]
+        predictions.failures = [.init(path: task.items[images - 1].path, reason: Self.hostile)]
         let evaluated = TaskEvaluation(
-            task, answers, minimum: 0.99, bootstrap: BootstrapOptions(resamples: 20))
+            task, predictions, minimum: 0.99, bootstrap: BootstrapOptions(resamples: 20))
         return EvaluationResult(
             tasks: [evaluated], bootstrap: BootstrapOptions(resamples: 20), version: "0",
             model: .object(["path": .string(Self.hostile), "list": .array([.object(["<b>": .null]), .int(1)])]))
@@ -91,10 +91,10 @@ func malformation(_ page: String) -> String? {
 
     @Test func aTaskWithoutAnswersHasAPage() throws {
         let whole = try evaluation()
-        var answers = TaskPredictions(count: 60)
-        answers.failures = whole.tasks[0].task.items.map { .init(path: $0.path, reason: "gone") }
+        var predictions = TaskPredictions(count: 60)
+        predictions.failures = whole.tasks[0].task.items.map { .init(path: $0.path, reason: "gone") }
         let empty = EvaluationResult(
-            tasks: [TaskEvaluation(whole.tasks[0].task, answers)], bootstrap: BootstrapOptions(), version: "0",
+            tasks: [TaskEvaluation(whole.tasks[0].task, predictions)], bootstrap: BootstrapOptions(), version: "0",
             model: .null)
         #expect(empty.meanAccuracy == nil && empty.failures == 60)
         let page = EvaluationPage(empty, command: "", decoding: DecodingOptions()).text
@@ -104,10 +104,10 @@ func malformation(_ page: String) -> String? {
 
     @Test func comparisonsArePagesToo() throws {
         let task = try evaluation().tasks[0]
-        var other = task.answers
-        other.answers[0] = answer(task.task.items[0].truth, 1, 0.5)
+        var other = task.predictions
+        other.classes[0] = prediction(task.task.items[0].truth, 1, 0.5)
         let comparison = Comparison(
-            tasks: [TaskComparison(task.task, task.answers, other, bootstrap: BootstrapOptions(resamples: 0))],
+            tasks: [TaskComparison(task.task, task.predictions, other, bootstrap: BootstrapOptions(resamples: 0))],
             names: [Self.hostile, "b"], models: [.null, .null], bootstrap: BootstrapOptions(), version: "0")
         let page = ComparisonPage(comparison, command: Self.hostile, decoding: DecodingOptions()).text
         #expect(malformation(page) == nil)
@@ -125,13 +125,13 @@ func malformation(_ page: String) -> String? {
             separator: "|")
         let task = try EvaluationTask(name: Self.hostile, classes: classes, images: images)
         guard case .labels(let sets) = task.truths else { throw CannotTest() }
-        var answers = TaskPredictions(to: task, threshold: 0.5)
+        var predictions = TaskPredictions(to: task, threshold: 0.5)
         for (index, item) in task.items.enumerated().dropLast() {
             let scores = (0..<4).map { Double((index * 7 + $0 * 5) % 11) / 10 }
-            answers.labels[index] = LabelPrediction(
+            predictions.labels[index] = LabelPrediction(
                 truth: sets[item.truth], predicted: (0..<4).filter { scores[$0] >= 0.5 }, scores: scores)
         }
-        answers.failures = [.init(path: path(19), reason: Self.hostile)]
+        predictions.failures = [.init(path: path(19), reason: Self.hostile)]
         let values = EvaluationTask(
             name: "<v>",
             images: ImageValues(
@@ -142,7 +142,7 @@ func malformation(_ page: String) -> String? {
         let bootstrap = BootstrapOptions(resamples: 20)
         return EvaluationResult(
             tasks: [
-                TaskEvaluation(task, answers, minimum: 0.99, bootstrap: bootstrap),
+                TaskEvaluation(task, predictions, minimum: 0.99, bootstrap: bootstrap),
                 TaskEvaluation(values, found, bootstrap: bootstrap), TaskEvaluation(task, TaskPredictions(to: task)),
                 TaskEvaluation(values, TaskPredictions(to: values)),
             ], bootstrap: bootstrap, version: "0", model: .null)

@@ -7,7 +7,7 @@ import Testing
 @testable import Reports
 
 /// Marks of so many images: those that both models have right, those that one alone has, and the rest.
-private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> (CorrectnessMask, CorrectnessMask) {
+private func masks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> (CorrectnessMask, CorrectnessMask) {
     func repeated(_ a: Bool, _ b: Bool, _ c: Bool) -> CorrectnessMask {
         CorrectnessMask(
             Array(repeating: true, count: both) + Array(repeating: a, count: first)
@@ -18,12 +18,12 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
 
 @Suite struct CorrectnessMaskTests {
     @Test(arguments: 0...13) func textGivesTheMarksBack(_ count: Int) {
-        let marks = CorrectnessMask((0..<count).map { $0 * $0 % 3 == 1 })
-        #expect(CorrectnessMask(text: marks.text, count: count) == marks)
-        #expect(CorrectnessMask(text: marks.text + "0", count: count) == nil)
-        #expect(count == 0 || CorrectnessMask(text: String(marks.text.dropLast()) + "g", count: count) == nil)
+        let masks = CorrectnessMask((0..<count).map { $0 * $0 % 3 == 1 })
+        #expect(CorrectnessMask(text: masks.text, count: count) == masks)
+        #expect(CorrectnessMask(text: masks.text + "0", count: count) == nil)
+        #expect(count == 0 || CorrectnessMask(text: String(masks.text.dropLast()) + "g", count: count) == nil)
         // An image beyond the last cannot be right.
-        #expect(count % 4 == 0 || CorrectnessMask(text: String(marks.text.dropLast()) + "f", count: count) == nil)
+        #expect(count % 4 == 0 || CorrectnessMask(text: String(masks.text.dropLast()) + "f", count: count) == nil)
     }
 
     /// The interval by an implementation of the formula in Python; there it held the true ratio in 94.9 to 96.2 %
@@ -31,7 +31,7 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
     @Test(arguments: [
         ((43, 8, 3, 20), (0.9644585, 1.2745039)), ((180, 12, 34, 100), (0.8397375, 0.9585867)),
     ]) func ratiosHaveBonettAndPricesInterval(_ counts: (Int, Int, Int, Int), _ ends: (Double, Double)) throws {
-        let (first, second) = marks(counts.0, counts.1, counts.2, counts.3)
+        let (first, second) = masks(counts.0, counts.1, counts.2, counts.3)
         let ratio = try #require(first.ratio(to: second))
         let interval = try #require(ratio.interval)
         #expect(abs(ratio.value - Double(counts.0 + counts.1) / Double(counts.0 + counts.2)) < 1e-12)
@@ -39,7 +39,7 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
     }
 
     @Test func edgesOfRatios() throws {
-        let (all, none) = marks(0, 9, 0, 0)
+        let (all, none) = masks(0, 9, 0, 0)
         #expect(all.ratio(to: none) == nil)
         #expect(try #require(none.ratio(to: all)).value == 0)
         let same = try #require(all.ratio(to: all)?.interval)
@@ -83,7 +83,7 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
 @Suite struct StudyPageTests {
     /// A study of so many tasks whose names want to be markup.
     static func study(tasks count: Int, sizes: [Int]) -> Study {
-        func marks(_ seed: Int) -> CorrectnessMask {
+        func masks(_ seed: Int) -> CorrectnessMask {
             CorrectnessMask((0..<40).map { ($0 * 7 + seed * 13) % 11 > 2 + seed % 4 })
         }
         let names = (0..<count).map { "\(ReportTests.hostile)\($0)" }
@@ -96,14 +96,14 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
         return Study(
             tasks: names.enumerated().map { index, name in
                 StudyTask(
-                    name: name, classes: 3, source: "/data/<\(index)>", split: "test", single: marks(index),
-                    headOnly: marks(index + 3))
+                    name: name, classes: 3, source: "/data/<\(index)>", split: "test", single: masks(index),
+                    headOnly: masks(index + 3))
             }, variants: variants, sizes: sizes,
             results: subsets.flatMap { subset in
                 variants.enumerated().map { place, variant in
                     StudyResult(
                         variant: variant, tasks: subset.map { names[$0] }, scale: 0.5,
-                        marks: subset.map { marks($0 + place + subset.reduce(0, +)) })
+                        masks: subset.map { masks($0 + place + subset.reduce(0, +)) })
                 }
             },
             similarities: (0..<count).flatMap { first in
@@ -140,9 +140,9 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
 
     @Test func meansAreThoseOfTheRows() throws {
         let study = Self.study(tasks: 3, sizes: [1, 2])
-        let answers = study.answers("sum", size: 2)
-        #expect(answers.count == 6)
-        let expected = answers.reduce(0) { $0 + Double($1.marks.right) / Double($1.task.single.right) } / 6
+        let tasks = study.masks("sum", size: 2)
+        #expect(tasks.count == 6)
+        let expected = tasks.reduce(0) { $0 + Double($1.masks.right) / Double($1.task.single.right) } / 6
         let found = try #require(StudyMeans(study, BootstrapOptions(resamples: 200)).normalised("sum", size: 2))
         let interval = try #require(found.interval)
         #expect(abs(found.value - expected) < 1e-12)
@@ -153,9 +153,9 @@ private func marks(_ both: Int, _ first: Int, _ second: Int, _ neither: Int) -> 
     @Test func dropsAreOfOrderedPairs() throws {
         let study = Self.study(tasks: 3, sizes: [1, 2])
         let (a, b) = (study.tasks[0].name, study.tasks[1].name)
-        let marks = try #require(study.result("sum", [b, a])?.marks(of: a))
+        let masks = try #require(study.result("sum", [b, a])?.masks(of: a))
         let drop = try #require(study.drop(of: a, with: b, by: "sum"))
-        #expect(abs(drop.value - Double(study.tasks[0].single.right - marks.right) / 40) < 1e-12)
+        #expect(abs(drop.value - Double(study.tasks[0].single.right - masks.right) / 40) < 1e-12)
         #expect(study.drop(of: a, with: a, by: "sum") == nil && study.drop(of: a, with: b, by: "none") == nil)
     }
 }

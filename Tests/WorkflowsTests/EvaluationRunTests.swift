@@ -10,7 +10,7 @@ import Testing
 @testable import Workflows
 
 /// A prediction of which only the class is known.
-private func answer(_ truth: Int, _ predicted: Int) -> Prediction {
+private func prediction(_ truth: Int, _ predicted: Int) -> Prediction {
     Prediction(truth: truth, predicted: predicted, rank: truth == predicted ? 1 : nil, confidence: nil, logLoss: nil)
 }
 
@@ -23,12 +23,12 @@ private func answer(_ truth: Int, _ predicted: Int) -> Prediction {
         _ tasks: [EvaluationTask], batchSize: Int = 4, threads: Int = 2, rows: String? = nil
     ) throws -> [TaskPredictions] {
         let output = try rows.map { try OutputFile.replacing(folder[$0]) }
-        let answers = try evaluate(
+        let predictions = try evaluate(
             EvaluationPlan(tasks), preparer: FakePreparer(yields: 50), classifier: FakeClassifier(),
             rows: output.map(PredictionRows.init), options: LabellingOptions(batchSize: batchSize, threads: threads)
-        ).answers
+        ).predictions
         try output?.commit()
-        return answers
+        return predictions
     }
 
     /// Files that hold their number; what `FakeClassifier` says of them is known.
@@ -43,9 +43,9 @@ private func answer(_ truth: Int, _ predicted: Int) -> Prediction {
     @Test func answersAreThoseOfEachTasksOwnHead() throws {
         let tasks = [try task("b", ["no", "yes"], Array(14...40)), try task("a", ["0", "1", "2"], Array(30...60))]
         let reference = try run(tasks, batchSize: 1, threads: 1)
-        for (task, answers) in zip(tasks, reference) {
-            #expect(answers.answers.count == task.items.count)
-            for (item, found) in zip(task.items, answers.answers) {
+        for (task, predictions) in zip(tasks, reference) {
+            #expect(predictions.classes.count == task.items.count)
+            for (item, found) in zip(task.items, predictions.classes) {
                 let value = try #require(Float(String(decoding: item.path.lastComponent, as: UTF8.self)))
                 let logits = task.name == "b" ? [value, -value] : [sin(value), cos(value), value / 100]
                 #expect(found == Prediction(truth: item.truth, logits: logits))
@@ -59,11 +59,11 @@ private func answer(_ truth: Int, _ predicted: Int) -> Prediction {
     @Test func anImageOfTwoTasksIsSeenOnce() throws {
         let tasks = [try task("a", ["0", "1", "2"], Array(1...12)), try task("b", ["no", "yes"], Array(5...16))]
         let classifier = FakeClassifier()
-        let (answers, progress) = try evaluate(
+        let (predictions, progress) = try evaluate(
             EvaluationPlan(tasks), preparer: FakePreparer(), classifier: classifier,
             options: LabellingOptions(threads: 2))
         #expect(classifier.batches.reduce(0, +) == 16 && progress.done == 16)
-        #expect(answers.map(\.known.count) == [12, 11])  // The model has no finite answer for 13.
+        #expect(predictions.map(\.known.count) == [12, 11])  // The model has no finite prediction for 13.
     }
 
     @Test func whatCannotBeAnsweredIsNamed() throws {
@@ -76,10 +76,10 @@ private func answer(_ truth: Int, _ predicted: Int) -> Prediction {
             name: "b", classes: ["no", "yes"],
             images: LabelledImages(
                 source: folder["f"], classes: ["yes"], items: names.map { .init(path: folder["f/\($0)"], class: 0) }))
-        let answers = try run([evaluated], rows: "rows.csv")[0]
-        #expect(answers.answers.map { $0 != nil } == [true, false, false, false, false, true])
+        let predictions = try run([evaluated], rows: "rows.csv")[0]
+        #expect(predictions.classes.map { $0 != nil } == [true, false, false, false, false, true])
         #expect(
-            answers.failures.map(\.reason) == [
+            predictions.failures.map(\.reason) == [
                 "not a number, but \"garbage\"", "the model gave a value that is not finite", "not a regular file",
                 "No such file or directory",
             ])
@@ -118,20 +118,20 @@ private func answer(_ truth: Int, _ predicted: Int) -> Prediction {
     }
 
     @Test func classesInAnotherOrderAreTheSame() throws {
-        var answers = TaskPredictions(count: 2)
-        answers.answers[0] = answer(0, 2)
-        let moved = try #require(answers.reindexed(from: ["a", "b", "c"], to: ["c", "a", "b"]))
-        #expect(moved.answers == [answer(1, 0), nil])
-        #expect(answers.reindexed(from: ["a", "b"], to: ["a", "b", "c"]) == nil)
-        #expect(answers.reindexed(from: ["a", "b"], to: ["a", "c"]) == nil)
+        var predictions = TaskPredictions(count: 2)
+        predictions.classes[0] = prediction(0, 2)
+        let moved = try #require(predictions.reindexed(from: ["a", "b", "c"], to: ["c", "a", "b"]))
+        #expect(moved.classes == [prediction(1, 0), nil])
+        #expect(predictions.reindexed(from: ["a", "b"], to: ["a", "b", "c"]) == nil)
+        #expect(predictions.reindexed(from: ["a", "b"], to: ["a", "c"]) == nil)
     }
 
     @Test func comparisonsCountWhoIsRight() throws {
         let task = try task("b", ["no", "yes"], Array(1...5))
         var (a, b) = (TaskPredictions(count: 5), TaskPredictions(count: 5))
         // Both right, only A, only B, both wrong in the same way, and one that B has not answered.
-        a.answers = [answer(1, 1), answer(0, 0), answer(1, 0), answer(0, 1), answer(1, 1)]
-        b.answers = [answer(1, 1), answer(0, 1), answer(1, 1), answer(0, 1), nil]
+        a.classes = [prediction(1, 1), prediction(0, 0), prediction(1, 0), prediction(0, 1), prediction(1, 1)]
+        b.classes = [prediction(1, 1), prediction(0, 1), prediction(1, 1), prediction(0, 1), nil]
         let compared = TaskComparison(task, a, b)
         #expect(compared.images == 4 && compared.bothRight == 1 && compared.bothWrong == 1)
         #expect(compared.test.onlyFirst == 1 && compared.test.onlySecond == 1 && compared.disagreements == 2)

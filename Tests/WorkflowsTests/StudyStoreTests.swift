@@ -21,7 +21,7 @@ import VisionTransformers
     private func result(_ index: Int) -> StudyResult {
         StudyResult(
             variant: "sum", tasks: ["a", "b\(index)"], scale: 0.1 * Double(index),
-            marks: [CorrectnessMask([true, false, true, true, index % 2 == 0]), CorrectnessMask([])])
+            masks: [CorrectnessMask([true, false, true, true, index % 2 == 0]), CorrectnessMask([])])
     }
 
     private func content() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: file)) }

@@ -49,9 +49,9 @@ package enum BundleWriter {
             for (index, group) in groups.enumerated() {
                 let folder = ModelBundle.groupFolder(index)
                 if let folder { try target.makeFolder(folder) }
-                let place = folder.map { "\($0)/" } ?? ""
-                try writeBackbone(group.merged, to: target.path(place + "model.safetensors"))
-                try target.write(place + "config.json", configuration(of: base).serialized())
+                let prefix = folder.map { "\($0)/" } ?? ""
+                try writeBackbone(group.merged, to: target.path(prefix + "model.safetensors"))
+                try target.write(prefix + "config.json", configuration(of: base).serialized())
             }
             try writeHeads(heads, to: target.path(ModelBundle.headsName))
             try target.write(ModelBundle.preprocessingName, base.preprocessorFile().json.serialized())
@@ -64,7 +64,7 @@ package enum BundleWriter {
         }
     }
 
-    /// Checks, before a long work, that a bundle may be written at a place.
+    /// Checks, before long work, that a bundle may be written to a path.
     ///
     /// - Throws: `ModelError` when something is there that may not be replaced.
     package static func check(_ folder: String, replaces: Bool) throws {

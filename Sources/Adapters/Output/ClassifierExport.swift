@@ -22,10 +22,10 @@ package enum ClassifierExport {
     package static func write(
         _ bundle: ModelBundle, task: String, to folder: AtomicFolder
     ) throws -> (architecture: String, head: Head) {
-        guard let place = bundle.heads.firstIndex(where: { $0.task == task }),
-            let group = bundle.groups.first(where: { $0.tasks.contains(place) })
+        guard let index = bundle.heads.firstIndex(where: { $0.task == task }),
+            let group = bundle.groups.first(where: { $0.tasks.contains(index) })
         else { throw ModelError(bundle.folder, "has no task \"\(task)\"") }
-        let (head, backbone) = (bundle.heads[place], group.backbone)
+        let (head, backbone) = (bundle.heads[index], group.backbone)
         guard let classifier = TransformersClassifier(head, configuration: backbone.configuration) else {
             throw refusal(head, backbone)
         }

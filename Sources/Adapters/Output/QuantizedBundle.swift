@@ -9,9 +9,9 @@ package enum QuantizedBundle {
     /// - Throws: `ModelError` or `FileError` naming the file that cannot be read or written.
     package static func copy(_ bundle: ModelBundle, to folder: AtomicFolder) throws {
         for (index, group) in bundle.groups.enumerated() {
-            let own = ModelBundle.groupFolder(index)
-            if let own { try folder.makeFolder(own) }
-            let prefix = own.map { "\($0)/" } ?? ""
+            let subfolder = ModelBundle.groupFolder(index)
+            if let subfolder { try folder.makeFolder(subfolder) }
+            let prefix = subfolder.map { "\($0)/" } ?? ""
             let source = group.backbone.folder
             for name in try SmallFiles.names(in: source).sorted() where name != QuantizedWeights.fileName {
                 guard !SmallFiles.isFolder("\(source)/\(name)") else { continue }
@@ -29,9 +29,9 @@ package enum QuantizedBundle {
     package static func write(
         _ roundings: [QuantizedBackbone], of bundle: ModelBundle, _ agreement: Int8Agreement?, to folder: AtomicFolder
     ) throws {
-        for (index, own) in roundings.enumerated() {
+        for (index, quantized) in roundings.enumerated() {
             let tasks = bundle.groups[index].tasks.map { bundle.heads[$0].task }
-            try own.write(folder: folder.path(ModelBundle.groupFolder(index) ?? "."), agreement?.of(tasks))
+            try quantized.write(folder: folder.path(ModelBundle.groupFolder(index) ?? "."), agreement?.of(tasks))
         }
     }
 }

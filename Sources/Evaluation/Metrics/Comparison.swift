@@ -6,7 +6,7 @@ package struct TaskComparison: Sendable {
     /// The images and classes, which both models share.
     package let task: EvaluationTask
     /// The predictions of the first and of the second model.
-    package let answers: [TaskPredictions]
+    package let predictions: [TaskPredictions]
     /// The metrics of each model over the images that both labelled; nil when there are none.
     package let metrics: [TaskMetrics?]
     /// The number of images that both labelled.
@@ -31,7 +31,7 @@ package struct TaskComparison: Sendable {
     ) {
         var (bothRight, bothWrong, onlyFirst, onlySecond, disagreements) = (0, 0, 0, 0, 0)
         var known: [[Prediction]] = [[], []]
-        for case (let a?, let b?) in zip(first.answers, second.answers) {
+        for case (let a?, let b?) in zip(first.classes, second.classes) {
             switch (a.isRight, b.isRight) {
             case (true, true): bothRight += 1
             case (true, false): onlyFirst += 1
@@ -43,9 +43,9 @@ package struct TaskComparison: Sendable {
             known[1].append(b)
         }
         self.task = task
-        answers = [first, second]
+        predictions = [first, second]
         metrics = known.map {
-            TaskMetrics(task: task.name, classes: task.classes.count, answers: $0, bootstrap: bootstrap)
+            TaskMetrics(task: task.name, classes: task.classes.count, predictions: $0, bootstrap: bootstrap)
         }
         images = known[0].count
         self.bothRight = bothRight
@@ -62,7 +62,7 @@ package struct TaskComparison: Sendable {
     /// The indices of the images for which the two predict different classes.
     package var differing: [Int] {
         task.items.indices.filter {
-            guard let a = answers[0].answers[$0], let b = answers[1].answers[$0] else { return false }
+            guard let a = predictions[0].classes[$0], let b = predictions[1].classes[$0] else { return false }
             return a.predicted != b.predicted
         }
     }
@@ -119,12 +119,13 @@ package struct Comparison: Sendable {
         for compared in tasks {
             let task = compared.task
             for index in compared.differing {
-                guard let a = compared.answers[0].answers[index], let b = compared.answers[1].answers[index] else {
+                guard let a = compared.predictions[0].classes[index], let b = compared.predictions[1].classes[index]
+                else {
                     continue
                 }
-                func score(_ answer: Prediction) -> String {
+                func score(_ prediction: Prediction) -> String {
                     var bytes: [UInt8] = []
-                    if let confidence = answer.confidence { ScoreFormatter.append(confidence, to: &bytes) }
+                    if let confidence = prediction.confidence { ScoreFormatter.append(confidence, to: &bytes) }
                     return String(decoding: bytes, as: UTF8.self)
                 }
                 rows.append(
@@ -166,7 +167,7 @@ extension TaskComparison {
                 "macro_f1": metrics[index].map(\.macroF1.json) ?? .null,
                 "balanced_accuracy": metrics[index].map(\.balancedAccuracy.json) ?? .null,
                 "expected_calibration_error": metrics[index]?.calibrationError?.json ?? .null,
-                "log_loss": metrics[index]?.logLoss?.json ?? .null, "failed": .int(answers[index].failures.count),
+                "log_loss": metrics[index]?.logLoss?.json ?? .null, "failed": .int(predictions[index].failures.count),
             ])
         }
         return .object([

@@ -32,18 +32,18 @@ package struct ConfidenceCalibration: Sendable, Equatable {
     }
 
     /// Bins some predictions. Those without a confidence are left out.
-    package init(_ answers: some Sequence<Prediction>, bins count: Int = ConfidenceCalibration.defaultBins) {
+    package init(_ predictions: some Sequence<Prediction>, bins count: Int = ConfidenceCalibration.defaultBins) {
         self.init(bins: count)
-        for answer in answers { add(answer) }
+        for prediction in predictions { add(prediction) }
     }
 
     /// Adds a prediction, unless it has no confidence.
-    package mutating func add(_ answer: Prediction) {
-        guard let confidence = answer.confidence else { return }
-        let place = bin(of: confidence)
-        bins[place].count += 1
-        bins[place].confidences += confidence
-        if answer.isRight { bins[place].hits += 1 }
+    package mutating func add(_ prediction: Prediction) {
+        guard let confidence = prediction.confidence else { return }
+        let index = bin(of: confidence)
+        bins[index].count += 1
+        bins[index].confidences += confidence
+        if prediction.isRight { bins[index].hits += 1 }
     }
 
     mutating func reset() {

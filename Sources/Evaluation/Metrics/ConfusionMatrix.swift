@@ -6,10 +6,10 @@ package struct ConfusionMatrix: Sendable, Equatable {
     package private(set) var counts: [Int]
 
     /// Counts some predictions.
-    package init(classes: Int, answers: some Sequence<Prediction>) {
+    package init(classes: Int, predictions: some Sequence<Prediction>) {
         self.classes = classes
         counts = Array(repeating: 0, count: classes * classes)
-        for answer in answers { counts[answer.truth * classes + answer.predicted] += 1 }
+        for prediction in predictions { counts[prediction.truth * classes + prediction.predicted] += 1 }
     }
 
     /// The number of images of class `truth` for which class `predicted` is predicted.
@@ -45,10 +45,10 @@ struct ClassCounts: Equatable {
         (predicted, hits) = (support, support)
     }
 
-    mutating func add(_ answer: Prediction) {
-        support[answer.truth] += 1
-        predicted[answer.predicted] += 1
-        if answer.isRight { hits[answer.truth] += 1 }
+    mutating func add(_ prediction: Prediction) {
+        support[prediction.truth] += 1
+        predicted[prediction.predicted] += 1
+        if prediction.isRight { hits[prediction.truth] += 1 }
     }
 
     mutating func reset() {

@@ -25,7 +25,7 @@ package struct EvaluationResult: Sendable {
     }
 
     /// The number of images without a prediction.
-    package var failures: Int { tasks.reduce(0) { $0 + $1.answers.failures.count } }
+    package var failures: Int { tasks.reduce(0) { $0 + $1.predictions.failures.count } }
 
     /// The mean top-1 accuracy of the tasks that have one, with equal weights; nil without any.
     package var meanAccuracy: Double? {
@@ -77,7 +77,7 @@ extension EvaluationResult {
                 add("f1", class: name, found.f1.map { Estimate($0, nil) })
             }
             add("images", count: task.items.count)
-            add("failed", count: evaluated.answers.failures.count)
+            add("failed", count: evaluated.predictions.failures.count)
             add("unknown_images", count: task.unknownImages)
             for (name, estimate) in evaluated.estimates { add(name, estimate) }
             switch evaluated.result {

@@ -24,18 +24,18 @@ package struct MultiLabelMetrics: Sendable, Equatable {
     /// - Parameters:
     ///   - task: the task's name, which seeds its bootstrap samples.
     ///   - classes: the number of classes of the head.
-    ///   - answers: the predictions; all of them have scores of all classes, or none has.
+    ///   - predictions: the predictions; all of them have scores of all classes, or none has.
     /// - Returns: nil without predictions.
     package init?(
-        task: String, classes: Int, answers: [LabelPrediction], bootstrap: BootstrapOptions = BootstrapOptions()
+        task: String, classes: Int, predictions: [LabelPrediction], bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
-        guard let exactMatch = Estimate.proportion(answers.count(where: \.isExact), of: answers.count) else {
+        guard let exactMatch = Estimate.proportion(predictions.count(where: \.isExact), of: predictions.count) else {
             return nil
         }
-        let sums = LabelSums(classes: classes, answers)
+        let sums = LabelSums(classes: classes, predictions)
         let (means, intervals) = (sums.means, sums.intervals(task: task, bootstrap))
         func estimate(_ index: Int) -> Estimate? { means[index].map { Estimate($0, intervals[index]) } }
-        images = answers.count
+        images = predictions.count
         self.exactMatch = exactMatch
         meanAveragePrecision = estimate(0)
         microF1 = estimate(1)
@@ -51,25 +51,26 @@ package struct MultiLabelMetrics: Sendable, Equatable {
 
 /// The counts behind the means, of all predictions or of one bootstrap sample.
 private struct LabelSums {
-    let answers: [LabelPrediction]
+    let predictions: [LabelPrediction]
     /// One per class; empty when scores are unknown.
     let rankings: [AveragePrecision]
     private(set) var counts: ClassCounts
     /// How often each image occurs in the sample.
     private var images: [Int]
 
-    init(classes: Int, _ answers: [LabelPrediction]) {
-        self.answers = answers
+    init(classes: Int, _ predictions: [LabelPrediction]) {
+        self.predictions = predictions
         counts = ClassCounts(classes: classes)
-        images = Array(repeating: 1, count: answers.count)
+        images = Array(repeating: 1, count: predictions.count)
         rankings =
-            answers.contains { $0.scores.count != classes }
+            predictions.contains { $0.scores.count != classes }
             ? []
             : (0..<classes).map { label in
                 AveragePrecision(
-                    scores: answers.map { $0.scores[label] }, isPositive: answers.map { $0.truth.contains(label) })
+                    scores: predictions.map { $0.scores[label] },
+                    isPositive: predictions.map { $0.truth.contains(label) })
             }
-        for answer in answers { counts.add(answer, times: 1) }
+        for prediction in predictions { counts.add(prediction, times: 1) }
     }
 
     /// Mean average precision, micro F1, macro F1, micro precision and micro recall.
@@ -93,8 +94,10 @@ private struct LabelSums {
         for _ in 0..<max(options.resamples, 0) {
             sums.counts.reset()
             for index in sums.images.indices { sums.images[index] = 0 }
-            bootstrap.sample(answers.count) { sums.images[$0] += 1 }
-            for (answer, times) in zip(answers, sums.images) where times > 0 { sums.counts.add(answer, times: times) }
+            bootstrap.sample(predictions.count) { sums.images[$0] += 1 }
+            for (prediction, times) in zip(predictions, sums.images) where times > 0 {
+                sums.counts.add(prediction, times: times)
+            }
             for (index, value) in sums.means.enumerated() { if let value { values[index].append(value) } }
         }
         return means.enumerated().map { index, mean in
@@ -105,11 +108,11 @@ private struct LabelSums {
 
 extension ClassCounts {
     /// Counts the labels of an image that occurs several times in a sample.
-    fileprivate mutating func add(_ answer: LabelPrediction, times: Int) {
-        for label in answer.truth { support[label] += times }
-        for label in answer.predicted {
+    fileprivate mutating func add(_ prediction: LabelPrediction, times: Int) {
+        for label in prediction.truth { support[label] += times }
+        for label in prediction.predicted {
             predicted[label] += times
-            if answer.truth.contains(label) { hits[label] += times }
+            if prediction.truth.contains(label) { hits[label] += times }
         }
     }
 }
@@ -133,10 +136,10 @@ struct AveragePrecision {
     ///   - scores: one per image, finite.
     ///   - isPositive: whether each image shows the class; one per score.
     init(scores: [Double], isPositive: [Bool]) {
-        let places = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
-        order = places.map(Int32.init)
-        self.isPositive = places.map { isPositive[$0] }
-        endsGroup = places.indices.map { $0 + 1 == places.count || scores[places[$0 + 1]] != scores[places[$0]] }
+        let ranking = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
+        order = ranking.map(Int32.init)
+        self.isPositive = ranking.map { isPositive[$0] }
+        endsGroup = ranking.indices.map { $0 + 1 == ranking.count || scores[ranking[$0 + 1]] != scores[ranking[$0]] }
     }
 
     /// The average precision; nil when no image shows the class.

@@ -22,19 +22,19 @@ package struct RegressionMetrics: Sendable, Equatable {
     /// - Parameters:
     ///   - task: the task's name, which seeds its bootstrap samples.
     ///   - outputs: the number of outputs of the head.
-    ///   - answers: the predictions; finite.
+    ///   - predictions: the predictions; finite.
     /// - Returns: nil without predictions or outputs.
     package init?(
-        task: String, outputs: Int, answers: [ValuePrediction], bootstrap: BootstrapOptions = BootstrapOptions()
+        task: String, outputs: Int, predictions: [ValuePrediction], bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
-        guard !answers.isEmpty, outputs > 0 else { return nil }
-        let all = Self.numbers(answers, outputs)
+        guard !predictions.isEmpty, outputs > 0 else { return nil }
+        let all = Self.numbers(predictions, outputs)
         var samples = [[[Double]]](repeating: [[], [], []], count: outputs + 1)
         var generator = Bootstrap(seed: bootstrap.seed, task: task)
         for _ in 0..<max(bootstrap.resamples, 0) {
             var sample: [ValuePrediction] = []
-            sample.reserveCapacity(answers.count)
-            generator.sample(answers.count) { sample.append(answers[$0]) }
+            sample.reserveCapacity(predictions.count)
+            generator.sample(predictions.count) { sample.append(predictions[$0]) }
             for (place, numbers) in Self.numbers(sample, outputs).enumerated() {
                 for (index, number) in numbers.enumerated() { if let number { samples[place][index].append(number) } }
             }
@@ -51,23 +51,23 @@ package struct RegressionMetrics: Sendable, Equatable {
             return Errors(mae: mae, rmse: rmse, r2: estimates[2])
         }
         guard errors.count == outputs + 1 else { return nil }
-        (images, mean, perOutput) = (answers.count, errors[0], Array(errors.dropFirst()))
+        (images, mean, perOutput) = (predictions.count, errors[0], Array(errors.dropFirst()))
     }
 
     /// MAE, RMSE and R²: the means over the outputs, then those of each output. The mean R² is nil if one of them is.
-    private static func numbers(_ answers: [ValuePrediction], _ outputs: Int) -> [[Double?]] {
-        let count = Double(answers.count)
+    private static func numbers(_ predictions: [ValuePrediction], _ outputs: Int) -> [[Double?]] {
+        let count = Double(predictions.count)
         let each = (0..<outputs).map { output -> [Double?] in
-            let mean = answers.reduce(0) { $0 + $1.truth[output] } / count
-            let (lowest, highest) = answers.reduce((Double.infinity, -Double.infinity)) {
+            let mean = predictions.reduce(0) { $0 + $1.truth[output] } / count
+            let (lowest, highest) = predictions.reduce((Double.infinity, -Double.infinity)) {
                 (min($0.0, $1.truth[output]), max($0.1, $1.truth[output]))
             }
             var (absolute, squares, spread) = (0.0, 0.0, 0.0)
-            for answer in answers {
-                let error = answer.predicted[output] - answer.truth[output]
+            for prediction in predictions {
+                let error = prediction.predicted[output] - prediction.truth[output]
                 absolute += abs(error)
                 squares += error * error
-                spread += (answer.truth[output] - mean) * (answer.truth[output] - mean)
+                spread += (prediction.truth[output] - mean) * (prediction.truth[output] - mean)
             }
             return [
                 absolute / count, (squares / count).squareRoot(),

@@ -7,7 +7,7 @@ package struct TaskEvaluation: Sendable {
     /// The images and classes.
     package let task: EvaluationTask
     /// The predictions.
-    package let answers: TaskPredictions
+    package let predictions: TaskPredictions
     /// The metrics; nil when there is no prediction.
     package let result: Result?
     /// The required accuracy, or where images show several labels the required mean average precision; nil for none.
@@ -25,27 +25,29 @@ package struct TaskEvaluation: Sendable {
     /// - Parameter minimum: the required accuracy, or where images show several labels the required mean average
     ///   precision.
     package init(
-        _ task: EvaluationTask, _ answers: TaskPredictions, minimum: Double? = nil,
+        _ task: EvaluationTask, _ predictions: TaskPredictions, minimum: Double? = nil,
         bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
         self.task = task
-        self.answers = answers
+        self.predictions = predictions
         self.minimum = minimum
         let (name, classes) = (task.name, task.classes.count)
         result =
             switch task.truths {
             case .classes:
                 TaskMetrics(
-                    task: name, classes: classes, answers: answers.known, ranksKnown: answers.ranksKnown,
+                    task: name, classes: classes, predictions: predictions.known, ranksKnown: predictions.ranksKnown,
                     bootstrap: bootstrap
                 ).map(Result.classes)
             case .labels:
                 MultiLabelMetrics(
-                    task: name, classes: classes, answers: answers.labels.compactMap(\.self), bootstrap: bootstrap
+                    task: name, classes: classes, predictions: predictions.labels.compactMap(\.self),
+                    bootstrap: bootstrap
                 ).map(Result.labels)
             case .values:
                 RegressionMetrics(
-                    task: name, outputs: classes, answers: answers.values.compactMap(\.self), bootstrap: bootstrap
+                    task: name, outputs: classes, predictions: predictions.values.compactMap(\.self),
+                    bootstrap: bootstrap
                 ).map(Result.values)
             }
     }
@@ -104,7 +106,7 @@ extension TaskEvaluation {
         var object: JSONObject = [
             "name": .string(task.name), "data": .string(task.source.description),
             "images": .int(task.items.count), "answered": .int(images),
-            "failed": .int(answers.failures.count),
+            "failed": .int(predictions.failures.count),
         ]
         if task.activation != .softmax { object["activation"] = .string(task.activation.rawValue) }
         if task.activation == .identity {
@@ -116,7 +118,7 @@ extension TaskEvaluation {
             object["unknown_classes"] = .object(
                 task.unknown.reduce(into: JSONObject()) { $0[$1.name] = .int($1.images) })
         }
-        if task.activation == .sigmoid { object["threshold"] = answers.threshold.map(JSON.double) ?? .null }
+        if task.activation == .sigmoid { object["threshold"] = predictions.threshold.map(JSON.double) ?? .null }
         for (name, estimate) in estimates { object[name] = estimate.map(\.json) ?? .null }
         switch task.activation {
         case .softmax:
@@ -127,7 +129,7 @@ extension TaskEvaluation {
             object["is_good_enough"] = .bool(isGoodEnough)
         case .identity: break
         }
-        object["missing"] = .array(answers.missing.map(JSON.string))
+        object["missing"] = .array(predictions.missing.map(JSON.string))
         switch result {
         case nil: break
         case .labels(let metrics):
@@ -149,7 +151,7 @@ extension TaskEvaluation {
             object["calibration"] = .array(metrics.calibration.json)
         }
         object["failures"] = .array(
-            answers.failures.map { .object(["path": .string($0.path.description), "reason": .string($0.reason)]) })
+            predictions.failures.map { .object(["path": .string($0.path.description), "reason": .string($0.reason)]) })
         return .object(object)
     }
 }

@@ -33,32 +33,32 @@ package struct TaskMetrics: Sendable, Equatable {
     /// - Parameters:
     ///   - task: the task's name, which seeds its bootstrap samples.
     ///   - classes: the number of classes of the head.
-    ///   - answers: the predictions.
+    ///   - predictions: the predictions.
     ///   - ranksKnown: the number of best classes known for each image.
     ///   - bins: the number of calibration bins.
     /// - Returns: nil without predictions.
     package init?(
-        task: String, classes: Int, answers: [Prediction], ranksKnown: Int = .max,
+        task: String, classes: Int, predictions: [Prediction], ranksKnown: Int = .max,
         bins: Int = ConfidenceCalibration.defaultBins, bootstrap: BootstrapOptions = BootstrapOptions()
     ) {
         var sums = MetricSums(classes: classes, bins: bins)
-        for answer in answers { sums.add(answer) }
-        guard let top1 = Estimate.proportion(answers.count(where: \.isRight), of: answers.count),
+        for prediction in predictions { sums.add(prediction) }
+        guard let top1 = Estimate.proportion(predictions.count(where: \.isRight), of: predictions.count),
             let macroF1 = sums.counts.macroF1, let balancedAccuracy = sums.counts.balancedAccuracy
         else { return nil }
-        let hasConfidence = answers.allSatisfy { $0.confidence != nil }
-        let hasLogLoss = answers.allSatisfy { $0.logLoss != nil }
-        let intervals = sums.intervals(of: answers, task: task, bootstrap)
-        images = answers.count
+        let hasConfidence = predictions.allSatisfy { $0.confidence != nil }
+        let hasLogLoss = predictions.allSatisfy { $0.logLoss != nil }
+        let intervals = sums.intervals(of: predictions, task: task, bootstrap)
+        images = predictions.count
         self.top1 = top1
-        let inFive = classes <= 5 ? answers.count : answers.count { ($0.rank ?? .max) <= 5 }
-        top5 = classes <= 5 || ranksKnown >= 5 ? .proportion(inFive, of: answers.count) : nil
+        let inFive = classes <= 5 ? predictions.count : predictions.count { ($0.rank ?? .max) <= 5 }
+        top5 = classes <= 5 || ranksKnown >= 5 ? .proportion(inFive, of: predictions.count) : nil
         self.macroF1 = Estimate(macroF1, intervals[0])
         self.balancedAccuracy = Estimate(balancedAccuracy, intervals[1])
         calibrationError = hasConfidence ? sums.calibration.expectedError.map { Estimate($0, intervals[2]) } : nil
         logLoss = hasLogLoss ? sums.meanLogLoss.map { Estimate($0, intervals[3]) } : nil
         perClass = (0..<classes).map { ClassMetrics(sums.counts, $0) }
-        confusion = ConfusionMatrix(classes: classes, answers: answers)
+        confusion = ConfusionMatrix(classes: classes, predictions: predictions)
         calibration = sums.calibration
     }
 }
@@ -75,10 +75,10 @@ private struct MetricSums {
         calibration = ConfidenceCalibration(bins: bins)
     }
 
-    mutating func add(_ answer: Prediction) {
-        counts.add(answer)
-        calibration.add(answer)
-        logLoss += answer.logLoss ?? 0
+    mutating func add(_ prediction: Prediction) {
+        counts.add(prediction)
+        calibration.add(prediction)
+        logLoss += prediction.logLoss ?? 0
         images += 1
     }
 
@@ -96,14 +96,14 @@ private struct MetricSums {
     }
 
     /// The intervals of the four means.
-    func intervals(of answers: [Prediction], task: String, _ options: BootstrapOptions) -> [ConfidenceInterval?] {
+    func intervals(of predictions: [Prediction], task: String, _ options: BootstrapOptions) -> [ConfidenceInterval?] {
         var bootstrap = Bootstrap(seed: options.seed, task: task)
         var sums = self
         var values = [[Double]](repeating: [], count: means.count)
         for sample in 0..<max(options.resamples, 0) {
             LongWork.note("resampling", sample, of: options.resamples)
             sums.reset()
-            bootstrap.sample(answers.count) { sums.add(answers[$0]) }
+            bootstrap.sample(predictions.count) { sums.add(predictions[$0]) }
             for (index, value) in sums.means.enumerated() { if let value { values[index].append(value) } }
         }
         let limits = [0...1, 0...1, 0...1, 0...Double.greatestFiniteMagnitude]

@@ -50,13 +50,13 @@ package struct EvaluationTask: Sendable, Equatable {
     ///
     /// - Throws: `FileError` when the head has none of the classes.
     package init(name: String, classes: [String], images: LabelledImages) throws(FileError) {
-        let places = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        let own = images.classes.map { places[$0] }
+        let indexByClass = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let classMap = images.classes.map { indexByClass[$0] }
         var counts = Array(repeating: 0, count: images.classes.count)
         var items: [Item] = []
         for item in images.items {
             counts[item.class] += 1
-            if let truth = own[item.class] { items.append(Item(path: item.path, truth: truth)) }
+            if let truth = classMap[item.class] { items.append(Item(path: item.path, truth: truth)) }
         }
         guard !items.isEmpty else {
             throw FileError(
@@ -69,7 +69,7 @@ package struct EvaluationTask: Sendable, Equatable {
         truths = .classes
         source = images.source
         self.items = items
-        unknown = images.classes.indices.filter { own[$0] == nil }.map {
+        unknown = images.classes.indices.filter { classMap[$0] == nil }.map {
             UnknownClass(name: images.classes[$0], images: counts[$0])
         }
     }

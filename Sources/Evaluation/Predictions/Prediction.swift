@@ -101,7 +101,7 @@ package struct TaskPredictions: Sendable, Equatable {
     }
 
     /// One per item of the task, nil for an image without a prediction; empty where images show labels or values.
-    package var answers: [Prediction?] = []
+    package var classes: [Prediction?] = []
     /// The same where images show labels.
     package var labels: [LabelPrediction?] = []
     /// The same where images show values.
@@ -116,14 +116,14 @@ package struct TaskPredictions: Sendable, Equatable {
     package var missing: [String] = []
 
     /// No predictions yet, for `count` images of one class each.
-    package init(count: Int) { answers = Array(repeating: nil, count: count) }
+    package init(count: Int) { classes = Array(repeating: nil, count: count) }
 
     /// No predictions yet for the images of a task.
     ///
     /// - Parameter threshold: the minimum probability of a label; used where images show several.
     package init(to task: EvaluationTask, threshold: Double? = nil) {
         switch task.truths {
-        case .classes: answers = Array(repeating: nil, count: task.items.count)
+        case .classes: classes = Array(repeating: nil, count: task.items.count)
         case .labels:
             labels = Array(repeating: nil, count: task.items.count)
             self.threshold = threshold
@@ -132,19 +132,19 @@ package struct TaskPredictions: Sendable, Equatable {
     }
 
     /// The predictions that exist.
-    package var known: [Prediction] { answers.compactMap(\.self) }
+    package var known: [Prediction] { classes.compactMap(\.self) }
 
     /// The same predictions with the classes in another order.
     ///
     /// - Returns: nil unless both orders have the same classes.
-    package func reindexed(from classes: [String], to others: [String]) -> TaskPredictions? {
-        guard classes != others else { return self }
-        let places = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        let moved = classes.compactMap { places[$0] }
-        guard moved.count == classes.count, Set(moved).count == others.count else { return nil }
+    package func reindexed(from names: [String], to others: [String]) -> TaskPredictions? {
+        guard names != others else { return self }
+        let indexByClass = Dictionary(others.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        let moved = names.compactMap { indexByClass[$0] }
+        guard moved.count == names.count, Set(moved).count == others.count else { return nil }
         var result = self
-        result.answers = answers.map { answer in
-            answer.map {
+        result.classes = classes.map { prediction in
+            prediction.map {
                 Prediction(
                     truth: moved[$0.truth], predicted: moved[$0.predicted], rank: $0.rank, confidence: $0.confidence,
                     logLoss: $0.logLoss)

@@ -8,7 +8,7 @@ package import Files
 /// Several labels or values, true or predicted, share one cell, separated by `|`, and so do their scores.
 package final class PredictionRows {
     /// The number of classes in a row, by descending score.
-    package static let answersShown = 5
+    package static let classesShown = 5
 
     private let output: OutputFile
     private let cells = DelimitedCells(delimiter: UInt8(ascii: ","))
@@ -18,7 +18,7 @@ package final class PredictionRows {
     package init(_ output: OutputFile) {
         self.output = output
         var columns = ["path", "task", "status", "true_label", "true_score", "true_rank", "label", "score"]
-        for rank in 2...PredictionRows.answersShown { columns += ["label_\(rank)", "score_\(rank)"] }
+        for rank in 2...PredictionRows.classesShown { columns += ["label_\(rank)", "score_\(rank)"] }
         cells.appendLine(columns.map { Array($0.utf8) }, to: &bytes)
     }
 
@@ -28,52 +28,52 @@ package final class PredictionRows {
     ///   - best: the best classes, the highest score first, with their probabilities where known.
     ///   - trueScore: the probability of the true class, if known.
     package func append(
-        path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: Prediction,
+        path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, prediction: Prediction,
         best: some Sequence<(class: Int, score: Double?)>, trueScore: Double?
     ) {
         append(
             path, task, item, status: "ok", trueScore: trueScore.map { Self.text([$0]) } ?? "",
-            rank: answer.rank.map(String.init) ?? "",
-            answers: best.prefix(PredictionRows.answersShown).map { place, score in
+            rank: prediction.rank.map(String.init) ?? "",
+            predictions: best.prefix(PredictionRows.classesShown).map { place, score in
                 (task.classes[place], score.map { Self.text([$0]) } ?? "")
             })
     }
 
     /// The row of an image that shows labels.
-    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: LabelPrediction) {
+    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, prediction: LabelPrediction) {
         func scores(_ labels: [Int]) -> String {
-            answer.scores.isEmpty ? "" : Self.text(labels.map { answer.scores[$0] })
+            prediction.scores.isEmpty ? "" : Self.text(labels.map { prediction.scores[$0] })
         }
-        let label = answer.predicted.map { task.classes[$0] }.joined(separator: MultiLabelImages.usualSeparator)
+        let label = prediction.predicted.map { task.classes[$0] }.joined(separator: MultiLabelImages.usualSeparator)
         append(
-            path, task, item, status: "ok", trueScore: scores(answer.truth),
-            answers: [(label, scores(answer.predicted))])
+            path, task, item, status: "ok", trueScore: scores(prediction.truth),
+            predictions: [(label, scores(prediction.predicted))])
     }
 
     /// The row of an image that shows values.
-    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, answer: ValuePrediction) {
-        let values = answer.predicted.map { Float($0).description }
+    package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, prediction: ValuePrediction) {
+        let values = prediction.predicted.map { Float($0).description }
         append(
             path, task, item, status: "ok",
-            answers: [(values.joined(separator: MultiLabelImages.usualSeparator), "")])
+            predictions: [(values.joined(separator: MultiLabelImages.usualSeparator), "")])
     }
 
     /// The row of an image without a prediction.
     package func append(path: BytePath, task: EvaluationTask, item: EvaluationTask.Item, failure: String) {
-        append(path, task, item, status: "error: \(failure)", answers: [])
+        append(path, task, item, status: "error: \(failure)", predictions: [])
     }
 
     private func append(
         _ path: BytePath, _ task: EvaluationTask, _ item: EvaluationTask.Item, status: String, trueScore: String = "",
-        rank: String = "", answers: [(label: String, score: String)]
+        rank: String = "", predictions: [(label: String, score: String)]
     ) {
         cells.append(path.bytes, to: &bytes)
         for cell in [task.name, status, task.shown(by: item), trueScore, rank] {
             bytes.append(cells.delimiter)
             cells.append(cell.utf8, to: &bytes)
         }
-        for place in 0..<PredictionRows.answersShown {
-            for cell in place < answers.count ? [answers[place].label, answers[place].score] : ["", ""] {
+        for place in 0..<PredictionRows.classesShown {
+            for cell in place < predictions.count ? [predictions[place].label, predictions[place].score] : ["", ""] {
                 bytes.append(cells.delimiter)
                 cells.append(cell.utf8, to: &bytes)
             }

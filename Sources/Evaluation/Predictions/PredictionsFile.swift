@@ -27,33 +27,33 @@ package struct PredictionsFile {
     /// The classes are those that have scores. If not all of the head's classes have scores, they are unknown, and the
     /// classes are those of the data and of the predictions, in byte order.
     ///
-    /// - Parameter rows: receives every prediction, if given.
+    /// - Parameter rows: receives every prediction, if recorded.
     /// - Returns: the task with its classes, and its predictions. An image without a row is among the failures.
     /// - Throws: `UnknownTask`; `FileError` when a label is not among the classes, the scores are not those of a
     ///   softmax, or the file has none of the images.
-    package func answers(
+    package func predictions(
         to name: String, images: LabelledImages, rows: PredictionRows? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
-        let given = try task(name)
-        try checkSoftmax(given, images.classes)
-        let answered = ScoredTask(given, isLong: table.isLong, dataClasses: images.classes)
+    ) throws -> (task: EvaluationTask, predictions: TaskPredictions) {
+        let recorded = try task(name)
+        try checkSoftmax(recorded, images.classes)
+        let answered = ScoredTask(recorded, isLong: table.isLong, dataClasses: images.classes)
         let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
-        var answers = TaskPredictions(to: task)
-        answers.ranksKnown = answered.ranksKnown
-        answers.missing = answered.missing
-        try collect(given, task, &answers, rows) { entry, index, answers throws in
+        var predictions = TaskPredictions(to: task)
+        predictions.ranksKnown = answered.ranksKnown
+        predictions.missing = answered.missing
+        try collect(recorded, task, &predictions, rows) { entry, index, predictions throws in
             let item = task.items[index]
-            switch answered.answer(entry, truth: item.truth) {
+            switch answered.prediction(entry, truth: item.truth) {
             case .unknownLabel(let label): throw unknown(label, item)
             case .withheld: return "its label was withheld (below the threshold)"
-            case .scored(let answer, let best, let trueScore):
-                answers.answers[index] = answer
+            case .scored(let prediction, let best, let trueScore):
+                predictions.classes[index] = prediction
                 rows?.append(
-                    path: item.path, task: task, item: item, answer: answer, best: best, trueScore: trueScore)
+                    path: item.path, task: task, item: item, prediction: prediction, best: best, trueScore: trueScore)
                 return nil
             }
         }
-        return (task, answers)
+        return (task, predictions)
     }
 
     /// The predictions of a head with a sigmoid for the images of a task.
@@ -62,15 +62,15 @@ package struct PredictionsFile {
     ///
     /// - Parameters:
     ///   - threshold: the minimum probability of a label; nil to take the labels in the file.
-    ///   - rows: receives every prediction, if given.
+    ///   - rows: receives every prediction, if recorded.
     /// - Returns: the task and its predictions, as for images of one class.
-    /// - Throws: `FileError` as for images of one class, and when a threshold is given but scores are
+    /// - Throws: `FileError` as for images of one class, and when a threshold is recorded but scores are
     ///   missing.
-    package func answers(
+    package func predictions(
         to name: String, images: MultiLabelImages, threshold: Double? = nil, rows: PredictionRows? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
-        let given = try task(name)
-        let answered = LabelledTask(given, isLong: table.isLong, dataClasses: images.classes, threshold: threshold)
+    ) throws -> (task: EvaluationTask, predictions: TaskPredictions) {
+        let recorded = try task(name)
+        let answered = LabelledTask(recorded, isLong: table.isLong, dataClasses: images.classes, threshold: threshold)
         guard threshold == nil || answered.hasEveryScore else {
             throw FileError(
                 path: table.path,
@@ -80,40 +80,40 @@ package struct PredictionsFile {
         }
         let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
         guard case .labels(let sets) = task.truths else { return (task, TaskPredictions(to: task)) }
-        var answers = TaskPredictions(to: task, threshold: answered.threshold)
-        answers.missing = answered.missing
-        try collect(given, task, &answers, rows) { entry, index, answers throws in
+        var predictions = TaskPredictions(to: task, threshold: answered.threshold)
+        predictions.missing = answered.missing
+        try collect(recorded, task, &predictions, rows) { entry, index, predictions throws in
             let item = task.items[index]
             if let label = answered.unknownLabel(entry) { throw unknown(label, item) }
-            let answer = answered.answer(entry, truth: sets[item.truth])
-            answers.labels[index] = answer
-            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            let prediction = answered.prediction(entry, truth: sets[item.truth])
+            predictions.labels[index] = prediction
+            rows?.append(path: item.path, task: task, item: item, prediction: prediction)
             return nil
         }
-        return (task, answers)
+        return (task, predictions)
     }
 
     /// The names of the outputs of a head without activation; the task's name where a single output has no name.
     package func outputs(of name: String) throws -> [String] {
-        let given = try task(name)
-        if !given.classes.isEmpty { return given.classes }
-        return table.isLong ? given.entries.values.first?.labels ?? [name] : [name]
+        let recorded = try task(name)
+        if !recorded.classes.isEmpty { return recorded.classes }
+        return table.isLong ? recorded.entries.values.first?.labels ?? [name] : [name]
     }
 
     /// The values of a head without activation for the images of a task.
     ///
     /// - Parameters:
     ///   - images: true values of the outputs that `outputs(of:)` names.
-    ///   - rows: receives every prediction, if given.
+    ///   - rows: receives every prediction, if recorded.
     /// - Returns: the task and its predictions, as for images of one class.
     /// - Throws: `FileError` as for images of one class.
-    package func answers(
+    package func predictions(
         to name: String, images: ImageValues, rows: PredictionRows? = nil
-    ) throws -> (task: EvaluationTask, answers: TaskPredictions) {
-        let given = try task(name)
+    ) throws -> (task: EvaluationTask, predictions: TaskPredictions) {
+        let recorded = try task(name)
         let task = EvaluationTask(name: name, images: images)
-        var answers = TaskPredictions(to: task)
-        try collect(given, task, &answers, rows) { entry, index, answers throws in
+        var predictions = TaskPredictions(to: task)
+        try collect(recorded, task, &predictions, rows) { entry, index, predictions throws in
             let item = task.items[index]
             let found = table.isLong ? entry.scores.compactMap(\.self) : entry.everyScore
             guard found.count == images.outputs.count, !table.isLong || entry.labels == images.outputs else {
@@ -122,20 +122,20 @@ package struct PredictionsFile {
                     reason: "\(item.path): expected the values of \(images.outputs.joined(separator: ", "))")
             }
             // A model's values are 32-bit floats, written so that they read back exactly.
-            let answer = ValuePrediction(
+            let prediction = ValuePrediction(
                 truth: images.values[item.truth], predicted: found.map { Double(Float($0)) })
-            answers.values[index] = answer
-            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            predictions.values[index] = prediction
+            rows?.append(path: item.path, task: task, item: item, prediction: prediction)
             return nil
         }
-        return (task, answers)
+        return (task, predictions)
     }
 
     private func task(_ name: String) throws -> PredictionsTable.Task {
-        guard let given = table.tasks.first(where: { $0.name == name }) else {
+        guard let recorded = table.tasks.first(where: { $0.name == name }) else {
             throw UnknownTask(name, tasks: tasks)
         }
-        return given
+        return recorded
     }
 
     private func unknown(_ label: String, _ item: EvaluationTask.Item) -> FileError {
@@ -174,7 +174,7 @@ package struct PredictionsFile {
     ///
     /// - Parameter take: takes an image's entry; returns the reason if it holds no prediction.
     private func collect(
-        _ given: PredictionsTable.Task, _ task: EvaluationTask, _ answers: inout TaskPredictions,
+        _ recorded: PredictionsTable.Task, _ task: EvaluationTask, _ predictions: inout TaskPredictions,
         _ rows: PredictionRows?,
         _ take: (PredictionsTable.Entry, _ index: Int, inout TaskPredictions) throws -> String?
     ) throws {
@@ -182,14 +182,14 @@ package struct PredictionsFile {
         for (index, item) in task.items.enumerated() {
             let image = item.path.normalized(in: folder)
             var reason = table.failures[image] ?? "no row in the predictions"
-            if let entry = given.entries[image] {
+            if let entry = recorded.entries[image] {
                 isAnyThere = true
-                guard let failure = try take(entry, index, &answers) else { continue }
+                guard let failure = try take(entry, index, &predictions) else { continue }
                 reason = failure
             } else if table.failures[image] != nil {
                 isAnyThere = true
             }
-            answers.failures.append(.init(path: item.path, reason: reason))
+            predictions.failures.append(.init(path: item.path, reason: reason))
             rows?.append(path: item.path, task: task, item: item, failure: reason)
         }
         guard isAnyThere else {

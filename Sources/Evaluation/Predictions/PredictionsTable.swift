@@ -132,7 +132,7 @@ struct PredictionsTable {
             } else if status != "ok", !status.hasPrefix("below threshold:") {
                 throw fault(row.line, "status \"\(status)\" is not one that label writes")
             } else if isLong {
-                try addAnswer(row, image)
+                try addPrediction(row, image)
             } else {
                 try addImage(row, image, columns)
             }
@@ -302,7 +302,7 @@ struct PredictionsTable {
 
     // MARK: One row per rank
 
-    private mutating func addAnswer(_ row: (cells: [[UInt8]], line: Int), _ image: BytePath) throws(FileError) {
+    private mutating func addPrediction(_ row: (cells: [[UInt8]], line: Int), _ image: BytePath) throws(FileError) {
         let (name, rank) = (
             String(decoding: row.cells[2], as: UTF8.self), String(decoding: row.cells[3], as: UTF8.self)
         )

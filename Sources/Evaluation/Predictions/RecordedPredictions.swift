@@ -2,10 +2,10 @@ import Glibc
 import Tensors
 import VisionTransformers
 
-/// The answers of one task of a predictions file, with what its scores mean.
+/// The predictions of one task of a predictions file, with what its scores mean.
 struct ScoredTask {
     /// What a file says of one image.
-    enum Answer {
+    enum ScoredEntry {
         case scored(Prediction, best: [(class: Int, score: Double?)], trueScore: Double?)
         case withheld
         case unknownLabel(String)
@@ -13,11 +13,11 @@ struct ScoredTask {
 
     /// The classes that predictions are indices of.
     let classes: [String]
-    /// How many of the best answers every image has.
+    /// How many of the best predictions every image has.
     let ranksKnown: Int
     /// The metrics that cannot be computed, and why.
     let missing: [String]
-    private let places: [String: Int]
+    private let indexByClass: [String: Int]
     private let meaning: Meaning
     private let hasEveryScore: Bool
 
@@ -38,7 +38,7 @@ struct ScoredTask {
         classes =
             !task.classes.isEmpty
             ? task.classes : byBytes(listsAll ? labels : labels.union(dataClasses))
-        places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        indexByClass = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
         ranksKnown = hasEveryScore ? .max : entries.map(\.labels.count).filter { $0 > 0 }.min() ?? 0
         meaning = ScoredTask.meaning(of: task, isComplete: hasEveryScore)
         var missing: [String] = []
@@ -75,23 +75,23 @@ struct ScoredTask {
         return areProbabilities ? .probabilities : .logits
     }
 
-    func answer(_ entry: PredictionsTable.Entry, truth: Int) -> Answer {
+    func prediction(_ entry: PredictionsTable.Entry, truth: Int) -> ScoredEntry {
         var ranked: [Int] = []
         for label in entry.labels {
-            guard let place = places[label] else { return .unknownLabel(label) }
+            guard let place = indexByClass[label] else { return .unknownLabel(label) }
             ranked.append(place)
         }
         if hasEveryScore { return complete(entry, ranked, truth) }
         guard let predicted = ranked.first else { return .withheld }
         let scores = meaning == .probabilities ? entry.scores : ranked.map { _ in nil }
         let rank = ranked.firstIndex(of: truth)
-        let answer = Prediction(
+        let prediction = Prediction(
             truth: truth, predicted: predicted, rank: rank.map { $0 + 1 }, confidence: scores[0], logLoss: nil)
-        return .scored(answer, best: Array(zip(ranked, scores)), trueScore: rank.flatMap { scores[$0] })
+        return .scored(prediction, best: Array(zip(ranked, scores)), trueScore: rank.flatMap { scores[$0] })
     }
 
     /// A prediction from the scores of all classes. If two are equal in six decimals, the label in the file decides.
-    private func complete(_ entry: PredictionsTable.Entry, _ ranked: [Int], _ truth: Int) -> Answer {
+    private func complete(_ entry: PredictionsTable.Entry, _ ranked: [Int], _ truth: Int) -> ScoredEntry {
         var scores = entry.everyScore
         if scores.isEmpty {
             scores = Array(repeating: 0, count: classes.count)
@@ -103,8 +103,8 @@ struct ScoredTask {
             let total = powers.reduce(0, +)
             scores = powers.map { $0 / total }
         }
-        guard let answer = Prediction(truth: truth, probabilities: scores) else { return .withheld }
-        let predicted = ranked.first ?? answer.predicted
+        guard let prediction = Prediction(truth: truth, probabilities: scores) else { return .withheld }
+        let predicted = ranked.first ?? prediction.predicted
         var order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
         order.removeAll { $0 == predicted }
         order.insert(predicted, at: 0)
@@ -112,7 +112,7 @@ struct ScoredTask {
         return .scored(
             Prediction(
                 truth: truth, predicted: predicted, rank: rank, confidence: scores[predicted],
-                logLoss: answer.logLoss),
+                logLoss: prediction.logLoss),
             best: order.map { ($0, scores[$0]) }, trueScore: scores[truth])
     }
 }
@@ -127,7 +127,7 @@ struct LabelledTask {
     let hasEveryScore: Bool
     /// The minimum probability of a label; nil where the labels are those in the file.
     let threshold: Double?
-    private let places: [String: Int]
+    private let indexByClass: [String: Int]
     private let areProbabilities: Bool
 
     /// - Parameter threshold: the minimum probability of a label; nil to take the labels in the file. A long file with
@@ -145,7 +145,7 @@ struct LabelledTask {
             !task.classes.isEmpty
             ? task.classes
             : labels.union(dataClasses).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        places = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        indexByClass = Dictionary(classes.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         self.threshold = threshold ?? (listsAll ? HeadActivation.usualThreshold : nil)
         areProbabilities = entries.allSatisfy { entry in
             entry.everyScore.allSatisfy { (0...1).contains($0) }
@@ -162,11 +162,11 @@ struct LabelledTask {
     }
 
     /// A label of an entry that is not one of the classes.
-    func unknownLabel(_ entry: PredictionsTable.Entry) -> String? { entry.labels.first { places[$0] == nil } }
+    func unknownLabel(_ entry: PredictionsTable.Entry) -> String? { entry.labels.first { indexByClass[$0] == nil } }
 
     /// The prediction of an entry.
-    func answer(_ entry: PredictionsTable.Entry, truth: [Int]) -> LabelPrediction {
-        let given = entry.labels.compactMap { places[$0] }
+    func prediction(_ entry: PredictionsTable.Entry, truth: [Int]) -> LabelPrediction {
+        let given = entry.labels.compactMap { indexByClass[$0] }
         guard hasEveryScore else { return LabelPrediction(truth: truth, predicted: given.sorted(), scores: []) }
         var scores = entry.everyScore
         if scores.isEmpty {

@@ -52,10 +52,10 @@ package struct ConfidenceInterval: Sendable, Equatable {
         let move = value - values.reduce(0, +) / Double(values.count)
         let sorted = values.sorted()
         func quantile(_ part: Double) -> Double {
-            let place = part * Double(sorted.count - 1)
-            let below = Int(place)
+            let position = part * Double(sorted.count - 1)
+            let below = Int(position)
             let above = min(below + 1, sorted.count - 1)
-            return sorted[below] + (sorted[above] - sorted[below]) * (place - Double(below))
+            return sorted[below] + (sorted[above] - sorted[below]) * (position - Double(below))
         }
         let tail = (1 - level) / 2
         func kept(_ end: Double) -> Double { min(max(end + move, limits.lowerBound), limits.upperBound) }

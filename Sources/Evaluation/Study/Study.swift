@@ -54,14 +54,14 @@ package struct Study: Sendable {
 
     /// The accuracy that a task loses when merged with one other: that of its adapter alone minus that of the merge.
     package func drop(of task: String, with other: String, by variant: String) -> Estimate? {
-        guard let own = self.task(task), let marks = result(variant, [task, other])?.marks(of: task) else { return nil }
-        return own.single.gain(over: marks)
+        guard let own = self.task(task), let masks = result(variant, [task, other])?.masks(of: task) else { return nil }
+        return own.single.gain(over: masks)
     }
 
     /// Every task of every merge of `size` tasks by a variant, with its correct images.
-    package func answers(_ variant: String, size: Int) -> [(task: StudyTask, marks: CorrectnessMask)] {
+    package func masks(_ variant: String, size: Int) -> [(task: StudyTask, masks: CorrectnessMask)] {
         results(variant, size: size).flatMap { result in
-            zip(result.tasks, result.marks).compactMap { name, marks in task(name).map { ($0, marks) } }
+            zip(result.tasks, result.masks).compactMap { name, masks in task(name).map { ($0, masks) } }
         }
     }
 }
@@ -75,14 +75,14 @@ package struct StudyResult: Sendable, Equatable {
     /// The scale of the merge.
     package let scale: Double
     /// The correct images of each task, in the order of the tasks.
-    package let marks: [CorrectnessMask]
+    package let masks: [CorrectnessMask]
 
-    package init(variant: String, tasks: [String], scale: Double, marks: [CorrectnessMask]) {
-        (self.variant, self.tasks, self.scale, self.marks) = (variant, tasks, scale, marks)
+    package init(variant: String, tasks: [String], scale: Double, masks: [CorrectnessMask]) {
+        (self.variant, self.tasks, self.scale, self.masks) = (variant, tasks, scale, masks)
     }
 
     /// A task's correct images; nil if the task was not merged.
-    package func marks(of task: String) -> CorrectnessMask? { tasks.firstIndex(of: task).map { marks[$0] } }
+    package func masks(of task: String) -> CorrectnessMask? { tasks.firstIndex(of: task).map { masks[$0] } }
 }
 
 /// A task of a study, with the baselines that merges are compared with.
@@ -151,23 +151,23 @@ extension Study {
             rows.append(Self.row(Self.single, [task.name], task, 1, task.single))
         }
         for result in results {
-            for (name, marks) in zip(result.tasks, result.marks) {
+            for (name, masks) in zip(result.tasks, result.masks) {
                 guard let task = task(name) else { continue }
-                rows.append(Self.row(result.variant, result.tasks, task, result.scale, marks))
+                rows.append(Self.row(result.variant, result.tasks, task, result.scale, masks))
             }
         }
         return rows.bytes
     }
 
     private static func row(
-        _ method: String, _ tasks: [String], _ task: StudyTask, _ scale: Double?, _ marks: CorrectnessMask
+        _ method: String, _ tasks: [String], _ task: StudyTask, _ scale: Double?, _ masks: CorrectnessMask
     ) -> [String] {
         func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
         func cells(_ estimate: Estimate?) -> [String] {
             [estimate?.value, estimate?.interval?.low, estimate?.interval?.high].map(text)
         }
-        return [method, "\(tasks.count)", tasks.joined(separator: "+"), task.name, text(scale), "\(marks.count)"]
-            + cells(marks.accuracy) + [text(task.single.accuracy?.value)] + cells(marks.ratio(to: task.single))
-            + [text(task.headOnly.accuracy?.value)] + cells(marks.gain(over: task.headOnly))
+        return [method, "\(tasks.count)", tasks.joined(separator: "+"), task.name, text(scale), "\(masks.count)"]
+            + cells(masks.accuracy) + [text(task.single.accuracy?.value)] + cells(masks.ratio(to: task.single))
+            + [text(task.headOnly.accuracy?.value)] + cells(masks.gain(over: task.headOnly))
     }
 }

@@ -32,12 +32,12 @@ package struct StudyMeans {
 
     /// Mean normalised accuracy: merged / single, over every task of every merge of `size` tasks; nil without any.
     package func normalised(_ variant: String, size: Int) -> Estimate? {
-        mean(study.answers(variant, size: size)) { merged, single, _ in merged / single }
+        mean(study.masks(variant, size: size)) { merged, single, _ in merged / single }
     }
 
     /// The mean of merged - head-only accuracy, likewise.
     package func overHeads(_ variant: String, size: Int) -> Estimate? {
-        mean(study.answers(variant, size: size)) { merged, _, head in merged - head }
+        mean(study.masks(variant, size: size)) { merged, _, head in merged - head }
     }
 
     /// The mean of head-only / single accuracy over the tasks.
@@ -46,29 +46,29 @@ package struct StudyMeans {
     }
 
     private func mean(
-        _ answers: [(task: StudyTask, marks: CorrectnessMask)],
+        _ tasks: [(task: StudyTask, masks: CorrectnessMask)],
         _ value: (_ merged: Double, _ single: Double, _ head: Double) -> Double
     ) -> Estimate? {
-        let own = study.tasks.map { task in (places(task.single), places(task.headOnly)) }
-        let parts = answers.compactMap { task, marks in
-            study.tasks.firstIndex { $0.name == task.name }.map { Part(task: $0, right: places(marks)) }
+        let own = study.tasks.map { task in (positions(task.single), positions(task.headOnly)) }
+        let parts = tasks.compactMap { task, masks in
+            study.tasks.firstIndex { $0.name == task.name }.map { Part(task: $0, right: positions(masks)) }
         }
-        func mean(_ right: (_ task: Int, _ places: [Int]) -> Double) -> Double? {
+        func mean(_ right: (_ task: Int, _ positions: [Int]) -> Double) -> Double? {
             let known = own.enumerated().map { (right($0, $1.0), right($0, $1.1)) }
             let values = parts.map { part in
                 value(right(part.task, part.right), known[part.task].0, known[part.task].1)
             }.filter(\.isFinite)
             return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
         }
-        let whole = mean { task, places in Double(places.count) / Double(study.tasks[task].images) }
+        let whole = mean { task, positions in Double(positions.count) / Double(study.tasks[task].images) }
         guard let whole else { return nil }
         let resampled = (0..<options.resamples).compactMap { sample in
-            mean { task, places in
-                Double(places.reduce(0) { $0 + Int(samples[task][sample][$1]) }) / Double(study.tasks[task].images)
+            mean { task, positions in
+                Double(positions.reduce(0) { $0 + Int(samples[task][sample][$1]) }) / Double(study.tasks[task].images)
             }
         }
         return Estimate(whole, .percentile(of: resampled, about: whole, within: -Double.infinity...Double.infinity))
     }
 
-    private func places(_ marks: CorrectnessMask) -> [Int] { marks.isRight.indices.filter { marks.isRight[$0] } }
+    private func positions(_ masks: CorrectnessMask) -> [Int] { masks.isRight.indices.filter { masks.isRight[$0] } }
 }

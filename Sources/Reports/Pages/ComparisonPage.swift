@@ -122,7 +122,7 @@ package struct ComparisonPage {
         let lost = compared.task.items.count - compared.images
         if lost > 0 {
             notes.append("\(NumberText.count(lost, "image")) that not both answered; not counted.")
-            for failure in compared.answers.flatMap(\.failures).prefix(5) {
+            for failure in compared.predictions.flatMap(\.failures).prefix(5) {
                 notes.append("\(failure.path): \(failure.reason)")
             }
         }
@@ -169,7 +169,7 @@ package struct ComparisonPage {
     /// The images that only one model classifies correctly, those with the most confident mistakes first.
     @HTMLBuilder private func gallery(_ compared: TaskComparison) -> HTML {
         let pairs = compared.differing.compactMap { index -> (Int, Prediction, Prediction)? in
-            guard let a = compared.answers[0].answers[index], let b = compared.answers[1].answers[index],
+            guard let a = compared.predictions[0].classes[index], let b = compared.predictions[1].classes[index],
                 a.isRight != b.isRight
             else { return nil }
             return (index, a, b)
@@ -182,9 +182,9 @@ package struct ComparisonPage {
                 items: surest.map { index, a, b in
                     .init(
                         path: compared.task.items[index].path, truth: compared.task.classes[a.truth],
-                        answers: zip(["A", "B"], [a, b]).map { name, answer in
-                            let sure = answer.confidence.map { " " + NumberText.percent($0, 0) } ?? ""
-                            return "\(name): \(compared.task.classes[answer.predicted])\(sure)"
+                        predictions: zip(["A", "B"], [a, b]).map { name, prediction in
+                            let sure = prediction.confidence.map { " " + NumberText.percent($0, 0) } ?? ""
+                            return "\(name): \(compared.task.classes[prediction.predicted])\(sure)"
                         })
                 }, folder: compared.task.source, thumbnail: thumbnail
             ).html

@@ -178,6 +178,6 @@ extension EvaluationPage {
     func counts(_ evaluated: TaskEvaluation) -> HTML {
         HTMLBuilder.buildBlock(
             .element("td") { NumberText.count(evaluated.task.items.count) },
-            .element("td") { NumberText.count(evaluated.answers.failures.count) })
+            .element("td") { NumberText.count(evaluated.predictions.failures.count) })
     }
 }

@@ -9,7 +9,7 @@ struct MistakeGallery {
         /// The true class, labels or values.
         let truth: String
         /// The wrong predictions, one line each.
-        let answers: [String]
+        let predictions: [String]
     }
 
     let items: [Item]
@@ -38,9 +38,9 @@ struct MistakeGallery {
                     }
                     HTML.element("figcaption") {
                         HTML.element("strong") { item.truth }
-                        for answer in item.answers {
+                        for prediction in item.predictions {
                             HTML.void("br")
-                            answer
+                            prediction
                         }
                         HTML.void("br")
                         HTML.element("code", ["title": item.path.description]) { shown(item.path) }

@@ -26,7 +26,7 @@ extension StudyPage {
 
     /// The accuracy that every task of every pair loses.
     private func drops(_ variant: String) -> [Double] {
-        study.answers(variant, size: 2).compactMap { $0.task.single.gain(over: $0.marks)?.value }
+        study.masks(variant, size: 2).compactMap { $0.task.single.gain(over: $0.masks)?.value }
     }
 
     @HTMLBuilder var pairFigures: HTML {
@@ -54,9 +54,9 @@ extension StudyPage {
         let series = ["own adapter"] + variants + ["head alone"]
         let categories = study.tasks.map { task in
             let merged = variants.map { variant in
-                let answers = study.answers(variant, size: size).filter { $0.task.name == task.name }.map(\.marks)
+                let predictions = study.masks(variant, size: size).filter { $0.task.name == task.name }.map(\.masks)
                 // Of several merges of the task the mean has no interval here.
-                return answers.count == 1 ? answers[0].accuracy : Self.mean(answers)
+                return predictions.count == 1 ? predictions[0].accuracy : Self.mean(predictions)
             }
             let bars = [task.single.accuracy] + merged + [task.headOnly.accuracy]
             return BarChart.Category(
@@ -73,8 +73,8 @@ extension StudyPage {
             description: "Accuracy of each task by its own adapter, in merges of \(size) tasks, and by its head alone.")
     }
 
-    private static func mean(_ marks: [CorrectnessMask]) -> Estimate? {
-        let values = marks.compactMap { $0.accuracy?.value }
+    private static func mean(_ masks: [CorrectnessMask]) -> Estimate? {
+        let values = masks.compactMap { $0.accuracy?.value }
         return values.isEmpty ? nil : Estimate(values.reduce(0, +) / Double(values.count), nil)
     }
 
@@ -107,7 +107,7 @@ extension StudyPage {
     }
 
     private func headsRow(_ variant: String, _ size: Int) -> HTML {
-        let tests = study.answers(variant, size: size).map { $0.marks.test(against: $0.task.headOnly) }
+        let tests = study.masks(variant, size: size).map { $0.masks.test(against: $0.task.headOnly) }
         func sure(_ test: McNemar) -> Bool { test.pValue < 0.05 }
         let above = tests.filter { $0.onlyFirst > $0.onlySecond }
         let below = tests.filter { $0.onlyFirst < $0.onlySecond }
@@ -142,11 +142,11 @@ extension StudyPage {
         let values = all.flatMap { line in
             line.points.map(\.y) + line.intervals.compactMap { $0 }.flatMap { [$0.low, $0.high] }
         }
-        let places = ([1] + sizes).map(Double.init)
+        let xPositions = ([1] + sizes).map(Double.init)
         return LineChart(
             horizontal: .init(
                 title: "tasks merged", domain: 0.8...Double(last) + 0.2, text: { NumberText.fixed($0, 0) },
-                places: places),
+                places: xPositions),
             vertical: .share("kept, % of the own adapter's accuracy", Self.domain(values, least: 0.1)), series: all,
             description: "Mean normalised accuracy over the number of tasks merged.")
     }
@@ -175,18 +175,18 @@ extension StudyPage {
             ], text: [0, 1, 3]
         ) {
             for result in study.results {
-                for (name, marks) in zip(result.tasks, result.marks) {
+                for (name, masks) in zip(result.tasks, result.masks) {
                     if let task = study.task(name) {
                         HTML.element("tr") {
                             HTML.element("td", ["class": "text"]) { result.variant }
                             HTML.element("td", ["class": "text"]) { result.tasks.joined(separator: " + ") }
                             HTML.element("td") { NumberText.fixed(result.scale, 2) }
                             HTML.element("td", ["class": "text"]) { name }
-                            cell(marks.accuracy)
-                            cell(marks.ratio(to: task.single))
+                            cell(masks.accuracy)
+                            cell(masks.ratio(to: task.single))
                             HTML.element("td") { task.single.accuracy.map { percent($0.value) } ?? "–" }
                             HTML.element("td") { task.headOnly.accuracy.map { percent($0.value) } ?? "–" }
-                            HTML.element("td") { NumberText.count(marks.count) }
+                            HTML.element("td") { NumberText.count(masks.count) }
                         }
                     }
                 }

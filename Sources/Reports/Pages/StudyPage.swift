@@ -90,9 +90,9 @@ package struct StudyPage {
                 text: [0]
             ) {
                 for (variant, size) in cases {
-                    let answers = study.answers(variant, size: size)
-                    let worst = answers.compactMap { answer in
-                        answer.marks.ratio(to: answer.task.single).map { ($0.value, answer.task.name) }
+                    let predictions = study.masks(variant, size: size)
+                    let worst = predictions.compactMap { prediction in
+                        prediction.masks.ratio(to: prediction.task.single).map { ($0.value, prediction.task.name) }
                     }.min { $0.0 < $1.0 }
                     HTML.element("tr") {
                         HTML.element("th", ["scope": "row", "class": "text"]) { variant }

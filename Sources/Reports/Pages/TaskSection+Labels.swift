@@ -39,41 +39,42 @@ extension TaskSection {
 
     /// The images with the most confident mistakes, in predicted or missing labels.
     @HTMLBuilder var labelMistakes: HTML {
-        let wrong = zip(task.items, evaluation.answers.labels).compactMap { item, answer in
-            answer.flatMap { $0.isExact ? nil : (item: item, answer: $0, sureness: Self.sureness($0)) }
+        let wrong = zip(task.items, evaluation.predictions.labels).compactMap { item, prediction in
+            prediction.flatMap { $0.isExact ? nil : (item: item, prediction: $0, sureness: Self.sureness($0)) }
         }
         if !wrong.isEmpty {
             // Swift's sort is stable: ties keep their order.
             let surest = wrong.sorted { $0.sureness > $1.sureness }.prefix(MistakeGallery.limit)
             HTML.element("h3") { "Most confident mistakes" }
             MistakeGallery(
-                items: surest.map { item, answer, _ in
-                    let shown = answer.truth.map { task.classes[$0] }.joined(separator: ", ")
+                items: surest.map { item, prediction, _ in
+                    let shown = prediction.truth.map { task.classes[$0] }.joined(separator: ", ")
                     return .init(
-                        path: item.path, truth: shown.isEmpty ? "no label" : shown, answers: mistakes(answer))
+                        path: item.path, truth: shown.isEmpty ? "no label" : shown, predictions: mistakes(prediction))
                 }, folder: task.source, thumbnail: thumbnail
             ).html
         }
     }
 
     /// The wrongly predicted labels and the missing ones.
-    private func mistakes(_ answer: LabelPrediction) -> [String] {
+    private func mistakes(_ prediction: LabelPrediction) -> [String] {
         func names(_ labels: [Int], besides others: [Int]) -> String {
             labels.filter { !others.contains($0) }.map { label in
-                let score = answer.scores.isEmpty ? "" : " \(NumberText.percent(answer.scores[label], 0))"
+                let score = prediction.scores.isEmpty ? "" : " \(NumberText.percent(prediction.scores[label], 0))"
                 return task.classes[label] + score
             }.joined(separator: ", ")
         }
-        let given = names(answer.predicted, besides: answer.truth)
-        let missed = names(answer.truth, besides: answer.predicted)
+        let given = names(prediction.predicted, besides: prediction.truth)
+        let missed = names(prediction.truth, besides: prediction.predicted)
         return [given.isEmpty ? nil : "wrongly given \(given)", missed.isEmpty ? nil : "missed \(missed)"]
             .compactMap(\.self)
     }
 
     /// The confidence of the most confident mistake.
-    private static func sureness(_ answer: LabelPrediction) -> Double {
-        guard !answer.scores.isEmpty else { return 0 }
-        let wrong = Set(answer.predicted).symmetricDifference(answer.truth)
-        return wrong.map { answer.predicted.contains($0) ? answer.scores[$0] : 1 - answer.scores[$0] }.max() ?? 0
+    private static func sureness(_ prediction: LabelPrediction) -> Double {
+        guard !prediction.scores.isEmpty else { return 0 }
+        let wrong = Set(prediction.predicted).symmetricDifference(prediction.truth)
+        return wrong.map { prediction.predicted.contains($0) ? prediction.scores[$0] : 1 - prediction.scores[$0] }.max()
+            ?? 0
     }
 }

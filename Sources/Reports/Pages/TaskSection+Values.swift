@@ -46,20 +46,20 @@ extension TaskSection {
     private static let maximumPoints = 500
 
     private func scatter(_ output: Int) -> HTML {
-        let answers = evaluation.answers.values.compactMap(\.self)
-        let values = answers.flatMap { [$0.truth[output], $0.predicted[output]] }
+        let predictions = evaluation.predictions.values.compactMap(\.self)
+        let values = predictions.flatMap { [$0.truth[output], $0.predicted[output]] }
         let (low, high) = (values.min() ?? 0, values.max() ?? 1)
         let domain = low...max(high, low)
         func axis(_ title: String) -> ChartFrame.Axis {
             ChartFrame.Axis(title: title, domain: domain, text: NumberText.significant)
         }
-        let step = max(1, (answers.count + Self.maximumPoints - 1) / Self.maximumPoints)
+        let step = max(1, (predictions.count + Self.maximumPoints - 1) / Self.maximumPoints)
         return .element("figure") {
             HTML.element("h3") { task.classes[output] }
             ScatterChart(
                 horizontal: axis("true"), vertical: axis("predicted"),
-                points: stride(from: 0, to: answers.count, by: step).map { index in
-                    let (truth, predicted) = (answers[index].truth[output], answers[index].predicted[output])
+                points: stride(from: 0, to: predictions.count, by: step).map { index in
+                    let (truth, predicted) = (predictions[index].truth[output], predictions[index].predicted[output])
                     return .init(
                         x: truth, y: predicted,
                         note: "true \(NumberText.significant(truth)), predicted \(NumberText.significant(predicted))")
@@ -72,27 +72,27 @@ extension TaskSection {
     /// The images with the largest errors, relative to the outputs' root mean squared errors.
     @HTMLBuilder func largestErrors(_ metrics: RegressionMetrics) -> HTML {
         let scales = metrics.perOutput.map(\.rmse.value)
-        let errors = zip(task.items, evaluation.answers.values).compactMap { item, answer in
-            answer.map { (item: item, answer: $0, error: Self.error($0, scales)) }
+        let errors = zip(task.items, evaluation.predictions.values).compactMap { item, prediction in
+            prediction.map { (item: item, prediction: $0, error: Self.error($0, scales)) }
         }.filter { $0.error > 0 }
         if !errors.isEmpty {
             // Swift's sort is stable: ties keep their order.
             let largest = errors.sorted { $0.error > $1.error }.prefix(MistakeGallery.limit)
             HTML.element("h3") { "Largest errors" }
             MistakeGallery(
-                items: largest.map { item, answer, _ in
+                items: largest.map { item, prediction, _ in
                     .init(
-                        path: item.path, truth: "true \(Self.text(answer.truth))",
-                        answers: ["predicted \(Self.text(answer.predicted))"])
+                        path: item.path, truth: "true \(Self.text(prediction.truth))",
+                        predictions: ["predicted \(Self.text(prediction.predicted))"])
                 }, folder: task.source, thumbnail: thumbnail
             ).html
         }
     }
 
     /// The sum of the outputs' absolute errors, each divided by its scale.
-    private static func error(_ answer: ValuePrediction, _ scales: [Double]) -> Double {
+    private static func error(_ prediction: ValuePrediction, _ scales: [Double]) -> Double {
         scales.indices.filter { scales[$0] > 0 }
-            .reduce(0) { $0 + abs(answer.predicted[$1] - answer.truth[$1]) / scales[$1] }
+            .reduce(0) { $0 + abs(prediction.predicted[$1] - prediction.truth[$1]) / scales[$1] }
     }
 
     private static func text(_ values: [Double]) -> String {

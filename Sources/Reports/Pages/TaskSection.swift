@@ -49,7 +49,7 @@ struct TaskSection {
             return "\(NumberText.count(right)) of \(images) right, in "
                 + "\(NumberText.count(task.classes.count, "class", "classes")). Images: \(task.source)"
         case .labels(let metrics):
-            let exact = evaluation.answers.labels.count { $0?.isExact == true }
+            let exact = evaluation.predictions.labels.count { $0?.isExact == true }
             let given = NumberText.count(metrics.perClass.reduce(0) { $0 + $1.predicted }, "label")
             let classes = NumberText.count(task.classes.count, "class", "classes")
             return "\(NumberText.count(exact)) of \(images) were given all their labels and no others; \(given) of "
@@ -61,7 +61,7 @@ struct TaskSection {
 
     /// How predicted labels were chosen.
     private var chosen: String {
-        evaluation.answers.threshold.map { "those of a probability of at least \($0)" } ?? "as they are in the file"
+        evaluation.predictions.threshold.map { "those of a probability of at least \($0)" } ?? "as they are in the file"
     }
 
     /// A share with its interval.
@@ -97,7 +97,7 @@ struct TaskSection {
             let name = task.activation == .sigmoid ? "mean average precision" : "accuracy"
             notes.append("The \(name) asked for, \(NumberText.percent(minimum)), is \(state).")
         }
-        let failed = evaluation.answers.failures.count
+        let failed = evaluation.predictions.failures.count
         if failed > 0 {
             notes.append("\(NumberText.count(failed, "image")) without an answer, listed below; not counted.")
         }
@@ -109,7 +109,7 @@ struct TaskSection {
         if !empty.isEmpty {
             notes.append("Classes without images, not in the means: \(empty.joined(separator: ", ")).")
         }
-        return notes + evaluation.answers.missing.map { "Missing: \($0)." }
+        return notes + evaluation.predictions.missing.map { "Missing: \($0)." }
     }
 
     private func confusion(_ metrics: TaskMetrics) -> HTML {
@@ -186,14 +186,14 @@ struct TaskSection {
 
     /// Accuracy over coverage: that of the most confident predictions.
     private var coverage: HTML {
-        let answers = evaluation.answers.known.sorted { ($0.confidence ?? 0) > ($1.confidence ?? 0) }
-        let first = max(min(10, answers.count), answers.count / 50)
+        let predictions = evaluation.predictions.known.sorted { ($0.confidence ?? 0) > ($1.confidence ?? 0) }
+        let first = max(min(10, predictions.count), predictions.count / 50)
         var right = 0
         var points: [(x: Double, y: Double)] = []
-        for (index, answer) in answers.enumerated() {
-            if answer.isRight { right += 1 }
+        for (index, prediction) in predictions.enumerated() {
+            if prediction.isRight { right += 1 }
             guard index + 1 >= first else { continue }
-            points.append((Double(index + 1) / Double(answers.count), Double(right) / Double(index + 1)))
+            points.append((Double(index + 1) / Double(predictions.count), Double(right) / Double(index + 1)))
         }
         let lowest = points.map(\.y).min() ?? 0
         let domain = min(0.9, (lowest * 10).rounded(.down) / 10)...1
@@ -256,26 +256,26 @@ struct TaskSection {
     }
 
     @HTMLBuilder private var mistakes: HTML {
-        let wrong = zip(task.items, evaluation.answers.answers).compactMap { item, answer in
-            answer.flatMap { $0.isRight ? nil : (item, $0) }
+        let wrong = zip(task.items, evaluation.predictions.classes).compactMap { item, prediction in
+            prediction.flatMap { $0.isRight ? nil : (item, $0) }
         }
         if !wrong.isEmpty {
             // Swift's sort is stable: ties keep their order.
             let surest = wrong.sorted { ($0.1.confidence ?? 0) > ($1.1.confidence ?? 0) }.prefix(MistakeGallery.limit)
             HTML.element("h3") { "Most confident mistakes" }
             MistakeGallery(
-                items: surest.map { item, answer in
-                    let sure = answer.confidence.map { " " + NumberText.percent($0, 0) } ?? ""
+                items: surest.map { item, prediction in
+                    let sure = prediction.confidence.map { " " + NumberText.percent($0, 0) } ?? ""
                     return .init(
                         path: item.path, truth: task.classes[item.truth],
-                        answers: ["taken for \(task.classes[answer.predicted])\(sure)"])
+                        predictions: ["taken for \(task.classes[prediction.predicted])\(sure)"])
                 }, folder: task.source, thumbnail: thumbnail
             ).html
         }
     }
 
     @HTMLBuilder private var failures: HTML {
-        let failed = evaluation.answers.failures
+        let failed = evaluation.predictions.failures
         if !failed.isEmpty {
             HTML.element("h3") { "Images without an answer" }
             ReportPage.table(columns: ["file", "reason"], text: [0, 1]) {

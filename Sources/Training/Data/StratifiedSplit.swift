@@ -10,10 +10,10 @@ enum StratifiedSplit {
     static func split(
         _ items: [LabelledImages.Item], classes: Int, fraction: Double, seed: UInt64
     ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {
-        var places = [[Int]](repeating: [], count: classes)
-        for (index, item) in items.enumerated() { places[item.class].append(index) }
+        var imagesByClass = [[Int]](repeating: [], count: classes)
+        for (index, item) in items.enumerated() { imagesByClass[item.class].append(index) }
         var isHeldBack = [Bool](repeating: false, count: items.count)
-        for (label, own) in places.enumerated() where own.count > 1 {
+        for (label, own) in imagesByClass.enumerated() where own.count > 1 {
             var generator = SplitMix64.split(seed: seed, class: label)
             let count = min(max(Int((Double(own.count) * fraction).rounded()), 1), own.count - 1)
             for place in generator.permutation(own.count).prefix(count) { isHeldBack[own[place]] = true }
@@ -38,21 +38,22 @@ extension StratifiedSplit {
     ) -> (training: [LabelledImages.Item], validation: [LabelledImages.Item]) {
         // The last index stands for images without labels.
         let labels = items.map { sets[$0.class].isEmpty ? [classes] : sets[$0.class] }
-        var places = [[Int]](repeating: [], count: classes + 1)
-        for (index, own) in labels.enumerated() { for label in own { places[label].append(index) } }
+        var imagesByClass = [[Int]](repeating: [], count: classes + 1)
+        for (index, own) in labels.enumerated() { for label in own { imagesByClass[label].append(index) } }
         var isHeldBack = [Bool](repeating: false, count: items.count)
         var heldBack = [Int](repeating: 0, count: classes + 1)
         var hadTurn = [Bool](repeating: false, count: classes + 1)
-        let order = (0..<classes).sorted { (places[$0].count, $0) < (places[$1].count, $1) } + [classes]
-        for label in order where places[label].count > 1 {
-            let own = places[label]
+        let order = (0..<classes).sorted { (imagesByClass[$0].count, $0) < (imagesByClass[$1].count, $1) } + [classes]
+        for label in order where imagesByClass[label].count > 1 {
+            let own = imagesByClass[label]
             let wanted = min(max(Int((Double(own.count) * fraction).rounded()), 1), own.count - 1)
             var generator = SplitMix64.split(seed: seed, class: label)
             let drawn = generator.permutation(own.count).map { own[$0] }
             let isRarest = { (image: Int) in labels[image].allSatisfy { $0 == label || !hadTurn[$0] } }
             hadTurn[label] = true
             for image in drawn.filter(isRarest) + drawn.filter({ !isRarest($0) }) where heldBack[label] < wanted {
-                guard !isHeldBack[image], labels[image].allSatisfy({ heldBack[$0] + 1 < places[$0].count }) else {
+                guard !isHeldBack[image], labels[image].allSatisfy({ heldBack[$0] + 1 < imagesByClass[$0].count })
+                else {
                     continue
                 }
                 isHeldBack[image] = true

@@ -61,9 +61,9 @@ final class DistillationRun {
         for task in tasks.indices {
             fill(task, from: steps * batch, count: batch, into: inputs.base + task * batch * trainer.inputCount)
         }
-        let place = steps % Self.roundSteps * batch * trainer.featureCount
+        let offset = steps % Self.roundSteps * batch * trainer.featureCount
         let value = try trainer.step(
-            inputs.base, targets: targets.map { UnsafePointer($0.base + place) },
+            inputs.base, targets: targets.map { UnsafePointer($0.base + offset) },
             learningRate: settings.rate(steps, of: totalSteps))
         steps += 1
         return DistillationReport(
@@ -94,14 +94,14 @@ final class DistillationRun {
     /// Writes the views that a task shows at some positions: all its images in one random order after the other.
     private func fill(_ index: Int, from first: Int, count: Int, into inputs: UnsafeMutablePointer<Float>) {
         let (task, width) = (tasks[index], trainer.inputCount)
-        let places = (first..<first + count).map { position in
+        let positions = (first..<first + count).map { position in
             let pass = position / task.images.count
             return (image: order(index, pass)[position % task.images.count], pass: pass)
         }
-        pool.forEach(count) { _, place in
+        pool.forEach(count) { _, index in
             task.view(
-                task.images[places[place].image], places[place].pass,
-                UnsafeMutableBufferPointer(start: inputs + place * width, count: width))
+                task.images[positions[index].image], positions[index].pass,
+                UnsafeMutableBufferPointer(start: inputs + index * width, count: width))
         }
     }
 

@@ -3,7 +3,7 @@ import Glibc
 import Tensors
 
 /// The epoch whose parameters are the result of a run.
-package enum KeptEpoch: String, Sendable, CaseIterable {
+package enum EpochChoice: String, Sendable, CaseIterable {
     /// The one with the highest validation accuracy, or mean average precision where images show several labels.
     case best
     /// The last. With a decaying learning rate it is close to an average over earlier steps, and the result does not
@@ -33,7 +33,7 @@ package struct RunSettings: Sendable, Equatable {
     /// Epochs without improvement after which a run ends, or nil.
     package var patience: Int?
     /// The epoch whose parameters are the result.
-    package var keeps = KeptEpoch.best
+    package var keeps = EpochChoice.best
 
     /// The defaults for an adapter.
     package init() {}

@@ -87,9 +87,9 @@ package struct EvaluationData {
         return reading
     }
 
-    /// The images of each task as its head answers them. Warns of classes that do not fit.
+    /// The images of each task as its head predicts them. Warns of classes that do not fit.
     ///
-    /// - Parameter heads: what each task's head answers, in the order of the tasks.
+    /// - Parameter heads: what each task's head predicts, in the order of the tasks.
     func evaluationTasks(of heads: [TaskLabels]) throws -> [EvaluationTask] {
         try checkSettings(heads.map(\.activation))
         return try zip(tasks, heads).map { data, head in

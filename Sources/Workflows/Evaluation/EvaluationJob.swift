@@ -66,7 +66,7 @@ package struct EvaluationJob {
         let description: JSON
         switch subject {
         case .bundle(let folder):
-            tasks = try measured(answers(of: folder, rows: rows))
+            tasks = try measured(predictions(of: folder, rows: rows))
             description = try self.description(ofBundle: folder)
         case .adapters(let adapters, let base, let allowsOtherBase):
             (tasks, description) = try self.adapters(adapters, base, allowsOtherBase, rows)
@@ -83,15 +83,15 @@ package struct EvaluationJob {
     /// Measures two bundles on the same images.
     package func comparison(_ first: String, _ second: String) throws -> Comparison {
         try checkClasses(of: first, second)
-        let firstAnswers = try answers(of: first, rows: nil)
-        let secondAnswers = try answers(of: second, rows: nil)
-        let tasks = try zip(firstAnswers, secondAnswers).map { a, b in
-            guard let reindexed = b.answers.reindexed(from: b.task.classes, to: a.task.classes) else {
+        let firstPredictions = try predictions(of: first, rows: nil)
+        let secondPredictions = try predictions(of: second, rows: nil)
+        let tasks = try zip(firstPredictions, secondPredictions).map { a, b in
+            guard let reindexed = b.predictions.reindexed(from: b.task.classes, to: a.task.classes) else {
                 throw ModelError(second, "the classes of \(a.task.name) are not those that it has in \(first)")
             }
-            return TaskComparison(a.task, a.answers, reindexed, bootstrap: bootstrap)
+            return TaskComparison(a.task, a.predictions, reindexed, bootstrap: bootstrap)
         }
-        for task in tasks { task.answers.forEach { warn(of: $0, task.task) } }
+        for task in tasks { task.predictions.forEach { warn(of: $0, task.task) } }
         return Comparison(
             tasks: tasks, names: [first, second],
             models: [try description(ofBundle: first), try description(ofBundle: second)], bootstrap: bootstrap,
@@ -112,30 +112,30 @@ package struct EvaluationJob {
         }
     }
 
-    private typealias Answered = (task: EvaluationTask, answers: TaskPredictions)
+    private typealias TaskResult = (task: EvaluationTask, predictions: TaskPredictions)
 
-    private func measured(_ answered: [Answered]) -> [TaskEvaluation] {
-        answered.map { task, answers in
-            warn(of: answers, task)
+    private func measured(_ results: [TaskResult]) -> [TaskEvaluation] {
+        results.map { task, predictions in
+            warn(of: predictions, task)
             return TaskEvaluation(
-                task, answers, minimum: data.tasks.first { $0.name == task.name }?.minimum, bootstrap: bootstrap)
+                task, predictions, minimum: data.tasks.first { $0.name == task.name }?.minimum, bootstrap: bootstrap)
         }
     }
 
     /// Names the first of the images without a prediction.
-    private func warn(of answers: TaskPredictions, _ task: EvaluationTask) {
-        guard let first = answers.failures.first else { return }
+    private func warn(of predictions: TaskPredictions, _ task: EvaluationTask) {
+        guard let first = predictions.failures.first else { return }
         report(
             .warning(
                 """
-                \(task.name): \(answers.failures.count) of \(task.items.count) image(s) have no answer, the first \
+                \(task.name): \(predictions.failures.count) of \(task.items.count) image(s) have no answer, the first \
                 \(first.path): \(first.reason)
                 """))
     }
 
     // MARK: Merged models
 
-    private func answers(of bundle: String, rows: PredictionRows?) throws -> [Answered] {
+    private func predictions(of bundle: String, rows: PredictionRows?) throws -> [TaskResult] {
         // The data before the model is packed: a mistake there should be reported at once.
         let heads = try ModelBundle(folder: bundle).heads
         let labels = try data.names.map { task in
@@ -146,21 +146,21 @@ package struct EvaluationJob {
         }
         let tasks = try data.evaluationTasks(of: labels)
         let loaded = try LoadedBundle(folder: bundle, model, for: data.names)
-        return try answers(to: tasks, loaded.preparer, loaded.classifier, rows)
+        return try predictions(to: tasks, loaded.preparer, loaded.classifier, rows)
     }
 
-    private func answers(
+    private func predictions(
         to tasks: [EvaluationTask], _ preparer: any ImagePreparing, _ classifier: any MultitaskClassifying,
         _ rows: PredictionRows?
-    ) throws -> [Answered] {
+    ) throws -> [TaskResult] {
         let thresholds = data.tasks.compactMap { task in data.threshold(of: task).map { (task.name, $0) } }
         let plan = EvaluationPlan(tasks, thresholds: Dictionary(uniqueKeysWithValues: thresholds))
         report(.began(plan.source))
-        let (answers, progress) = try evaluate(
+        let (predictions, progress) = try evaluate(
             plan, preparer: preparer, classifier: classifier, rows: rows, options: options
         ) { report(.progress($0)) }
         report(.ended(progress))
-        return Array(zip(tasks, answers))
+        return Array(zip(tasks, predictions))
     }
 
     /// What a bundle is, without the class names, which are with the tasks; with the precision, unless it is f32.
@@ -211,7 +211,7 @@ package struct EvaluationJob {
                 heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: model.threads,
                 precision: model.precision.precision(keepsLabelsInInt8: false))
-            tasks += measured(try answers(to: [task], preparer, BundleClassifier(network), rows))
+            tasks += measured(try predictions(to: [task], preparer, BundleClassifier(network), rows))
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]
             description["class_names"] = nil
             descriptions.append(.object(description))
@@ -238,24 +238,24 @@ package struct EvaluationJob {
             separator: data.separator)
         let file = try PredictionsFile(path, reading: reading)
         return try zip(data.tasks, activations).flatMap { task, activation in
-            let (evaluated, answers) =
+            let (evaluated, predictions) =
                 switch activation {
                 case .softmax:
-                    try file.answers(
+                    try file.predictions(
                         to: task.name, images: data.classImages(of: task, needsFiles: false), rows: rows)
                 case .sigmoid:
-                    try file.answers(
+                    try file.predictions(
                         to: task.name, images: data.labelImages(of: task, needsFiles: false),
                         threshold: data.threshold(of: task), rows: rows)
                 case .identity:
-                    try file.answers(
+                    try file.predictions(
                         to: task.name,
                         images: data.values(of: task, outputs: file.outputs(of: task.name), needsFiles: false),
                         rows: rows)
                 }
             try data.check(evaluated)
-            for missing in answers.missing { report(.warning("\(task.name): \(missing)")) }
-            return measured([(evaluated, answers)])
+            for missing in predictions.missing { report(.warning("\(task.name): \(missing)")) }
+            return measured([(evaluated, predictions)])
         }
     }
 }

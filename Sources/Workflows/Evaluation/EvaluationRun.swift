@@ -19,15 +19,15 @@ package struct EvaluationPlan: Sendable {
     ///
     /// - Parameter thresholds: the minimum probability of a label by task; the default for tasks that are not named.
     package init(_ tasks: [EvaluationTask], thresholds: [String: Double] = [:]) {
-        var places: [BytePath: Int] = [:]
+        var indexByPath: [BytePath: Int] = [:]
         var files: [BytePath] = []
         var uses: [[(task: Int, item: Int)]] = []
         for (task, evaluated) in tasks.enumerated() {
             for (index, item) in evaluated.items.enumerated() {
-                if let place = places[item.path] {
-                    uses[place].append((task, index))
+                if let file = indexByPath[item.path] {
+                    uses[file].append((task, index))
                 } else {
-                    places[item.path] = files.count
+                    indexByPath[item.path] = files.count
                     files.append(item.path)
                     uses.append([(task, index)])
                 }
@@ -50,16 +50,16 @@ package struct EvaluationPlan: Sendable {
 package func evaluate(
     _ plan: EvaluationPlan, preparer: any ImagePreparing, classifier: any MultitaskClassifying,
     rows: PredictionRows? = nil, options: LabellingOptions, progress: (LabellingProgress) -> Void = { _ in }
-) throws -> (answers: [TaskPredictions], progress: LabellingProgress) {
+) throws -> (predictions: [TaskPredictions], progress: LabellingProgress) {
     let sink = try EvaluationSink(plan, classifier.tasks, rows)
     let end = try LabellingPipeline(preparer: preparer, classifier: classifier, options: options).run(
         InputLister(plan.source), sink: sink, progress: progress)
-    return (sink.answers, end)
+    return (sink.predictions, end)
 }
 
 /// Collects the predictions of a run by task.
 private final class EvaluationSink: PredictionSink {
-    private(set) var answers: [TaskPredictions]
+    private(set) var predictions: [TaskPredictions]
     private let plan: EvaluationPlan
     private let rows: PredictionRows?
     /// The range of each task's logits in those of all tasks of the model.
@@ -84,7 +84,7 @@ private final class EvaluationSink: PredictionSink {
         self.ranges = ranges
         self.plan = plan
         self.rows = rows
-        answers = zip(plan.tasks, plan.thresholds).map { TaskPredictions(to: $0, threshold: $1) }
+        predictions = zip(plan.tasks, plan.thresholds).map { TaskPredictions(to: $0, threshold: $1) }
     }
 
     func appendFailure(path: [UInt8], reason: String) {
@@ -99,7 +99,7 @@ private final class EvaluationSink: PredictionSink {
             let task = plan.tasks[use.task]
             let item = task.items[use.item]
             let own = UnsafeBufferPointer(rebasing: logits[ranges[use.task]])
-            guard own.allSatisfy(\.isFinite), answer(use, item, task, own) else {
+            guard own.allSatisfy(\.isFinite), store(use, item, task, own) else {
                 fail(use, InputFailure.notFinite.reason)
                 outcome = .failed(.notFinite)
                 continue
@@ -109,30 +109,30 @@ private final class EvaluationSink: PredictionSink {
     }
 
     /// Stores an image's prediction; false when there is none.
-    private func answer(
+    private func store(
         _ use: (task: Int, item: Int), _ item: EvaluationTask.Item, _ task: EvaluationTask,
         _ logits: UnsafeBufferPointer<Float>
     ) -> Bool {
         switch task.truths {
         case .classes:
-            guard let answer = Prediction(truth: item.truth, logits: logits) else { return false }
-            answers[use.task].answers[use.item] = answer
+            guard let prediction = Prediction(truth: item.truth, logits: logits) else { return false }
+            predictions[use.task].classes[use.item] = prediction
             guard let rows else { return true }
-            ranked.rank(logits, count: PredictionRows.answersShown, scores: .prob, threshold: nil)
+            ranked.rank(logits, count: PredictionRows.classesShown, scores: .prob, threshold: nil)
             let scores = ranked.scores
             rows.append(
-                path: item.path, task: task, item: item, answer: answer,
+                path: item.path, task: task, item: item, prediction: prediction,
                 best: ranked.ranks.lazy.map { (class: $0, score: scores[$0]) }, trueScore: scores[item.truth])
         case .labels(let sets):
             ranked.pick(logits, scores: .prob, threshold: plan.thresholds[use.task])
-            let answer = LabelPrediction(
+            let prediction = LabelPrediction(
                 truth: sets[item.truth], predicted: ranked.ranks.sorted(), scores: ranked.scores)
-            answers[use.task].labels[use.item] = answer
-            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            predictions[use.task].labels[use.item] = prediction
+            rows?.append(path: item.path, task: task, item: item, prediction: prediction)
         case .values(let values):
-            let answer = ValuePrediction(truth: values[item.truth], predicted: logits.map(Double.init))
-            answers[use.task].values[use.item] = answer
-            rows?.append(path: item.path, task: task, item: item, answer: answer)
+            let prediction = ValuePrediction(truth: values[item.truth], predicted: logits.map(Double.init))
+            predictions[use.task].values[use.item] = prediction
+            rows?.append(path: item.path, task: task, item: item, prediction: prediction)
         }
         return true
     }
@@ -142,7 +142,7 @@ private final class EvaluationSink: PredictionSink {
     private func fail(_ use: (task: Int, item: Int), _ reason: String) {
         let task = plan.tasks[use.task]
         let item = task.items[use.item]
-        answers[use.task].failures.append(.init(path: item.path, reason: reason))
+        predictions[use.task].failures.append(.init(path: item.path, reason: reason))
         rows?.append(path: item.path, task: task, item: item, failure: reason)
     }
 }

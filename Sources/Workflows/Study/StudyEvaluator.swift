@@ -43,10 +43,10 @@ struct StudyEvaluator {
     }
 
     /// The pictures of a task that a head classifies correctly.
-    func marks(_ head: Head, _ features: Features, task: Int) -> CorrectnessMask {
+    func masks(_ head: Head, _ features: Features, task: Int) -> CorrectnessMask {
         guard let table = features.tables[task] else { return CorrectnessMask([]) }
-        let answers = head.answers(UnsafeBufferPointer(table.elements), width: features.width)
-        return CorrectnessMask(zip(answers, material.tasks[task].pictures.classes).map { $0 == $1 })
+        let predictions = head.predictions(UnsafeBufferPointer(table.elements), width: features.width)
+        return CorrectnessMask(zip(predictions, material.tasks[task].pictures.classes).map { $0 == $1 })
     }
 
     /// The similarity of every two tasks: of their task vectors, and of the base's features of their pictures.
@@ -58,13 +58,13 @@ struct StudyEvaluator {
             Spread(features.tables[task], width: features.width, read: material.tasks[task].head.weight.shape[1])
         }
         return interference.pairs.map { pair in
-            let places = [pair.first, pair.second].compactMap { name in
+            let rows = [pair.first, pair.second].compactMap { name in
                 material.tasks.firstIndex { $0.name == name }
             }
             return TaskSimilarity(
                 tasks: [pair.first, pair.second], cosine: pair.measure.cosine,
                 overlap: (pair.measure.columnOverlap * pair.measure.rowOverlap).squareRoot(),
-                distance: spreads[places[0]].distance(to: spreads[places[1]]))
+                distance: spreads[rows[0]].distance(to: spreads[rows[1]]))
         }
     }
 }

@@ -41,10 +41,10 @@ struct StudyInputs {
             result.classes = head.classes
             return result
         }
-        let places = Dictionary(result.classes.enumerated().map { ($1, $0) }) { first, _ in first }
-        let order = head.classes.compactMap { places[$0] }
+        let indexByClass = Dictionary(result.classes.enumerated().map { ($1, $0) }) { first, _ in first }
+        let order = head.classes.compactMap { indexByClass[$0] }
         guard order.count == head.classes.count else {
-            let missing = head.classes.first { places[$0] == nil } ?? ""
+            let missing = head.classes.first { indexByClass[$0] == nil } ?? ""
             throw ModelError(alone.path, "no class \"\(missing)\", which the adapter of \(head.task) has")
         }
         let width = result.weight.shape[1]
@@ -65,7 +65,7 @@ extension Head {
     /// - Parameters:
     ///   - features: rows of `width` values, of which the head reads the first.
     ///   - width: the number of values of a row.
-    func answers(_ features: UnsafeBufferPointer<Float>, width: Int) -> [Int] {
+    func predictions(_ features: UnsafeBufferPointer<Float>, width: Int) -> [Int] {
         let inputs = weight.shape[1]
         return (0..<features.count / max(width, 1)).map { row in
             let logits = classes.indices.map { label in

@@ -109,16 +109,16 @@ extension StudyJob {
         if needsBase(store) {
             let seen = try features(measurement.material.base, Array(tasks.indices), Self.headOnly)
             for (place, task) in tasks.enumerated() where store.result(Self.headOnly, [task.name]) == nil {
-                let marks = measurement.marks(task.head, seen, task: place)
-                try keep(StudyResult(variant: Self.headOnly, tasks: [task.name], scale: 0, marks: [marks]))
+                let masks = measurement.masks(task.head, seen, task: place)
+                try keep(StudyResult(variant: Self.headOnly, tasks: [task.name], scale: 0, masks: [masks]))
             }
             try store.bind("similarities", .array(measurement.similarities(seen).map(\.json)))
         }
         for (place, task) in tasks.enumerated() where store.result(Self.single, [task.name]) == nil {
             let alone = try MergedBackbone(task.adapter, aloneOver: measurement.material.base)
-            let marks = measurement.marks(
+            let masks = measurement.masks(
                 task.adapter.head, try features(alone, [place], Self.single), task: place)
-            try keep(StudyResult(variant: Self.single, tasks: [task.name], scale: 1, marks: [marks]))
+            try keep(StudyResult(variant: Self.single, tasks: [task.name], scale: 1, masks: [masks]))
         }
     }
 
@@ -131,10 +131,10 @@ extension StudyJob {
     /// The results of the plan as a study.
     private func study(_ material: StudyInputs, _ store: StudyStore) throws -> Study {
         func alone(_ variant: String, _ task: String) throws -> CorrectnessMask {
-            guard let marks = store.result(variant, [task])?.marks.first else {
+            guard let masks = store.result(variant, [task])?.masks.first else {
                 throw ModelError(store.path, "no result of \(variant) for \(task)")
             }
-            return marks
+            return masks
         }
         let measured = try zip(tasks, material.tasks).map { named, task in
             StudyTask(

@@ -40,7 +40,7 @@ final class StudyMerging {
             }
             return StudyResult(
                 variant: variant.name, tasks: merge.tasks.map { material.tasks[$0].name }, scale: scale,
-                marks: zip(merge.tasks, heads).map { measurement.marks($1, features, task: $0) })
+                masks: zip(merge.tasks, heads).map { measurement.masks($1, features, task: $0) })
         }
     }
 

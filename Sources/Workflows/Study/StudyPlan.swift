@@ -51,8 +51,8 @@ package struct StudyPlan: Sendable {
     package var merges: [Merge] {
         var groups: [[StudyVariant]] = []
         for variant in variants {
-            let place = groups.firstIndex { $0[0].method.name == variant.method.name }
-            if let place { groups[place].append(variant) } else { groups.append([variant]) }
+            let index = groups.firstIndex { $0[0].method.name == variant.method.name }
+            if let index { groups[index].append(variant) } else { groups.append([variant]) }
         }
         return subsets.flatMap { tasks in groups.map { Merge(tasks: tasks, variants: $0) } }
     }

@@ -159,8 +159,8 @@ extension StudyResult {
         .object([
             "variant": .string(variant), "scale": .double(scale),
             "tasks": .array(
-                zip(tasks, marks).map { name, marks in
-                    .object(["name": .string(name), "images": .int(marks.count), "right": .string(marks.text)])
+                zip(tasks, masks).map { name, masks in
+                    .object(["name": .string(name), "images": .int(masks.count), "right": .string(masks.text)])
                 }),
         ])
     }
@@ -173,12 +173,12 @@ extension StudyResult {
         let parts = tasks.compactMap { task -> (String, CorrectnessMask)? in
             guard let object = task.objectValue, let name = object["name"]?.stringValue,
                 let count = object["images"]?.intValue, let text = object["right"]?.stringValue,
-                let marks = CorrectnessMask(text: text, count: count)
+                let masks = CorrectnessMask(text: text, count: count)
             else { return nil }
-            return (name, marks)
+            return (name, masks)
         }
         guard parts.count == tasks.count else { return nil }
-        self.init(variant: variant, tasks: parts.map(\.0), scale: scale, marks: parts.map(\.1))
+        self.init(variant: variant, tasks: parts.map(\.0), scale: scale, masks: parts.map(\.1))
     }
 }
 

@@ -107,7 +107,7 @@ struct EvaluateCommand: ParsableCommand {
         StandardStream.output.write(EvaluationText.table(evaluation))
         let poor = evaluation.tasks.filter { !$0.isGoodEnough }
         for task in poor { log.error("\(EvaluationText.shortfall(task))") }
-        let first = evaluation.tasks.lazy.flatMap(\.answers.failures).first
+        let first = evaluation.tasks.lazy.flatMap(\.predictions.failures).first
         let code = code(
             evaluation.failures, of: evaluation.tasks.reduce(0) { $0 + $1.task.items.count }, first, log)
         return poor.isEmpty ? code : Exit.notAccurateEnough
@@ -126,7 +126,7 @@ struct EvaluateCommand: ParsableCommand {
             try folder.commit()
         }
         StandardStream.output.write(EvaluationText.table(comparison))
-        let failure = comparison.tasks.lazy.flatMap { $0.answers.lazy.flatMap(\.failures) }.first
+        let failure = comparison.tasks.lazy.flatMap { $0.predictions.lazy.flatMap(\.failures) }.first
         return code(comparison.failures, of: comparison.tasks.reduce(0) { $0 + $1.task.items.count }, failure, log)
     }
 

@@ -218,7 +218,7 @@ struct TrainRunOptions: ParsableArguments {
             Write the epoch that is best on the validation images, or the last (default: best; with --head-only last, \
             unless --early-stop is given).
             """))
-    var keep: KeptEpoch?
+    var keep: EpochChoice?
 
     @Option(help: .init("N", "Seed of initial values, order, augmentation and dropout."))
     var seed: UInt64 = 0
@@ -264,6 +264,6 @@ struct TrainRunOptions: ParsableArguments {
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 
-extension KeptEpoch: ExpressibleByArgument {}
+extension EpochChoice: ExpressibleByArgument {}
 
 extension OperandType: ExpressibleByArgument {}

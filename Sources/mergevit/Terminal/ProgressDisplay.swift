@@ -46,9 +46,9 @@ struct ProgressDisplay {
 
     private static func line(_ progress: LabellingProgress, total: Int?, seconds: Double) -> StatusText {
         let done = progress.done - progress.resumed
-        var place = "\(progress.done)"
-        if let total, total >= progress.done { place += " of \(total)" }
-        var text = StatusText("\(place) images", "\(rate(done, seconds)) images/s")
+        var count = "\(progress.done)"
+        if let total, total >= progress.done { count += " of \(total)" }
+        var text = StatusText("\(count) images", "\(rate(done, seconds)) images/s")
         if progress.failed > 0 { text.parts.append("\(progress.failed) failed") }
         if let total, total > progress.done, done > 0 {
             text.left = Double(total - progress.done) * seconds / Double(done)

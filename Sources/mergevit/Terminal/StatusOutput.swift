@@ -156,7 +156,7 @@ final class StatusOutput: Sendable {
         }
     }
 
-    /// Control characters, which names of tasks and files may have, as question marks.
+    /// Control characters, which names of tasks and files may have, as question masks.
     private static func printable(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {

@@ -72,8 +72,8 @@ struct StudyDisplay {
     }
 
     private static func text(_ result: StudyResult, _ done: Int, _ total: Int) -> String {
-        let parts = zip(result.tasks, result.marks).map { name, marks in
-            "\(name) \(marks.accuracy.map { tenths(100 * $0.value) } ?? "-")"
+        let parts = zip(result.tasks, result.masks).map { name, masks in
+            "\(name) \(masks.accuracy.map { tenths(100 * $0.value) } ?? "-")"
         }
         let scale = result.variant.contains("+tune") ? " at scale \(result.scale)" : ""
         return "\(done) of \(total): \(result.variant)\(scale): \(parts.joined(separator: ", "))"

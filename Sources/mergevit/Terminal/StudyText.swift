@@ -8,14 +8,14 @@ enum StudyText {
         var rows = [["method", "tasks", "merges", "kept", "worst", "above head-only"]]
         for variant in study.variants {
             for size in study.sizes where size > 1 {
-                let answers = study.answers(variant, size: size)
-                let kept = answers.compactMap { $0.marks.ratio(to: $0.task.single)?.value }
+                let tasks = study.masks(variant, size: size)
+                let kept = tasks.compactMap { $0.masks.ratio(to: $0.task.single)?.value }
                 guard !kept.isEmpty else { continue }
-                let above = answers.count { $0.marks.right > $0.task.headOnly.right }
+                let above = tasks.count { $0.masks.right > $0.task.headOnly.right }
                 rows.append([
                     variant, "\(size)", "\(study.results(variant, size: size).count)",
                     tenths(100 * kept.reduce(0, +) / Double(kept.count)), tenths(100 * (kept.min() ?? 0)),
-                    "\(above) of \(answers.count)",
+                    "\(above) of \(tasks.count)",
                 ])
             }
         }

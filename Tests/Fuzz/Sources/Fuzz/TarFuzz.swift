@@ -1,4 +1,5 @@
 import Files
+
 @testable import Datasets
 
 /// The walk over a tar archive. Blocks that say "ustar" get the right checksum, so that what is behind it is

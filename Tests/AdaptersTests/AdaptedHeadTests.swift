@@ -84,8 +84,8 @@ import VisionTransformers
         try BundleWriter.write(merged, to: bundle, replaces: false)
         try BundleWriter.write(merged, to: bundle, replaces: true)
         try FileManager.default.createDirectory(atPath: bundle + "/mine", withIntermediateDirectories: false)
-        let error = #expect(throws: ModelError.self) { try BundleWriter.write(merged, to: bundle, replaces: true) }
-        #expect(error?.reason.contains("mine") == true)
+        let error = #expect(throws: FileError.self) { try BundleWriter.write(merged, to: bundle, replaces: true) }
+        #expect(error?.reason.contains("the folder \"mine\"") == true)
         #expect(try FileManager.default.contentsOfDirectory(atPath: root).sorted() == ["base", "bundle"])
     }
 }

@@ -102,7 +102,7 @@ import VisionTransformers
     @Test func onlyWhatWasWrittenHereIsReplaced() throws {
         let (merge, place) = (try merged(["a"]), folder + "/out")
         try FileManager.default.copyItem(atPath: casePath("a"), toPath: place)
-        #expect(throws: ModelError.self) { try AdapterWriter.write(merge, to: place, replaces: true) }
+        #expect(throws: FileError.self) { try AdapterWriter.write(merge, to: place, replaces: true) }
         try FileManager.default.removeItem(atPath: place)
         try AdapterWriter.write(merge, to: place, replaces: false)
         #expect(throws: OutputError.exists(path: BytePath(place))) {

@@ -218,7 +218,9 @@ import Testing
         _ = try evaluate(arguments + ["--force"])
         #expect(try scratch.read("report/metrics.json") == first)
         try scratch.write("report/notes.txt", [0x78])
-        #expect(try evaluate(arguments + ["--force"], expecting: 3).errors.contains("holds \"notes.txt\""))
+        #expect(
+            try evaluate(arguments + ["--force"], expecting: 3).errors.contains(
+                "contains \"notes.txt\", which is no part of a report"))
         try scratch.write("other/metrics.json", "{\"format\": \"else\"}")
         let other = try evaluate(arguments.dropLast() + ["other", "--force"], expecting: 3)
         #expect(other.errors.contains("is not a report; it is not replaced"))

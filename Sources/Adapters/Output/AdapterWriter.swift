@@ -26,13 +26,13 @@ package enum AdapterWriter {
         package let worst: (module: String, energy: Double)?
     }
 
-    private static let kind = "a merged adapter"
+    private static let kind = FolderKind("a merged adapter", marker: recipeName)
 
     /// Checks, before a long work, that an adapter may be written at a place.
     ///
     /// - Throws: `ModelError` when something is there that may not be replaced.
     package static func check(_ folder: String, replaces: Bool) throws {
-        try AtomicFolder.check(folder, replaces: replaces, marker: recipeName, kind: kind)
+        try AtomicFolder.check(folder, kind, replaces: replaces)
     }
 
     /// Writes a merge as an adapter. The folder appears under its name whole or not at all.
@@ -64,7 +64,7 @@ package enum AdapterWriter {
             heads.count == 1 && TransformersClassifier(head, configuration: merged.base.configuration) != nil
                 ? head : nil
         }
-        let target = try AtomicFolder(folder, replaces: replaces, marker: recipeName, kind: kind)
+        let target = try AtomicFolder(folder, kind, replaces: replaces)
         started { target.discard() }
         do {
             let files = AdapterFiles(base: merged.base, names: names)

@@ -1,9 +1,18 @@
-import Files
+package import Files
 import Tensors
 package import VisionTransformers
 
 /// Writes bundles: a folder appears under its name whole or not at all.
 package enum BundleWriter {
+    /// A bundle's folder: beside its files the folders of groups, and packed weights that a model that was opened left.
+    package static let kind = FolderKind(
+        "a bundle", marker: ModelBundle.manifestName,
+        contents: .init(folders: { ModelBundle.isGroupFolder($0) ? group : PackedCache.contents(ofFolder: $0) }))
+
+    private static let group = FolderKind.Contents(
+        files: { ["config.json", "model.safetensors", QuantizedWeights.fileName].contains($0) },
+        folders: PackedCache.contents(ofFolder:))
+
     /// Writes a merged backbone with its heads as a bundle.
     ///
     /// - Parameters:
@@ -43,7 +52,7 @@ package enum BundleWriter {
     ) throws -> [Head] {
         guard let base = groups.first?.merged.base else { throw ModelError(folder, "a bundle needs a backbone") }
         let heads = try BundleGroup.heads(of: groups, order: order)
-        let target = try AtomicFolder(folder, replaces: replaces)
+        let target = try AtomicFolder(folder, kind, replaces: replaces)
         started { target.discard() }
         do {
             for (index, group) in groups.enumerated() {
@@ -68,8 +77,7 @@ package enum BundleWriter {
     ///
     /// - Throws: `ModelError` when something is there that may not be replaced.
     package static func check(_ folder: String, replaces: Bool) throws {
-        try AtomicFolder.check(
-            folder, replaces: replaces, marker: ModelBundle.manifestName, kind: AtomicFolder.bundleKind)
+        try AtomicFolder.check(folder, kind, replaces: replaces)
     }
 
     /// The backbone's tensors under the names of the base's file without the model's prefix, as transformers' class

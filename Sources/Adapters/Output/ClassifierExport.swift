@@ -1,4 +1,4 @@
-import Files
+package import Files
 import Tensors
 package import VisionTransformers
 
@@ -7,8 +7,9 @@ package import VisionTransformers
 package enum ClassifierExport {
     /// The file that says where the checkpoint came from; a folder with it is one that this type wrote.
     package static let recordName = "export.json"
-    /// What such a folder is called.
-    package static let kind = "an exported classifier"
+    /// An exported classifier's folder, where a model that was opened may have left packed weights.
+    package static let kind = FolderKind(
+        "an exported classifier", marker: recordName, contents: .init(folders: PackedCache.contents(ofFolder:)))
 
     /// Writes the files of a task, before the folder is committed.
     ///

@@ -14,6 +14,8 @@ package struct TrainedAdapter: Sendable {
     /// The file that says how a folder was trained; a folder with it is one that this type wrote.
     package static let recordName = "training.json"
 
+    private static let kind = FolderKind("a trained adapter", marker: recordName)
+
     /// An adapter from the parameters of a classifier that was trained.
     ///
     /// - Parameters:
@@ -56,7 +58,7 @@ package struct TrainedAdapter: Sendable {
     package static func check(
         _ folder: String, modules: [String], base: Checkpoint, names: ModuleNames, replaces: Bool
     ) throws {
-        try AtomicFolder.check(folder, replaces: replaces, marker: recordName, kind: "a trained adapter")
+        try AtomicFolder.check(folder, kind, replaces: replaces)
         try names.check(modules, family: base.configuration.family, path: folder)
     }
 
@@ -73,8 +75,7 @@ package struct TrainedAdapter: Sendable {
     package func write(
         to folder: String, base: Checkpoint, names: ModuleNames = .transformers5, record: JSON, replaces: Bool
     ) throws {
-        let target = try AtomicFolder(
-            folder, replaces: replaces, marker: Self.recordName, kind: "a trained adapter")
+        let target = try AtomicFolder(folder, Self.kind, replaces: replaces)
         do {
             if updates.isEmpty {
                 try writeSafetensors(

@@ -35,6 +35,13 @@ package enum SmallFiles {
     /// The last part of a path: the name of the file or folder.
     package static func name(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
 
+    /// A path without the slashes at its end; "/" remains.
+    package static func withoutTrailingSlashes(_ path: String) -> String {
+        var path = path[...]
+        while path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
+        return String(path)
+    }
+
     /// Writes a new file and flushes it to the disk.
     ///
     /// - Parameter replaces: a file that is there is written over; else it is an error.

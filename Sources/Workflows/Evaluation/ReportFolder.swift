@@ -1,24 +1,24 @@
-import Adapters
 import Evaluation
 package import Files
 import Glibc
-import Tensors
-import VisionTransformers
 
 /// The folder of a report, which appears whole or not at all.
 package final class ReportFolder: Sendable {
-    /// All that a report's folder can hold.
-    private static let names: Set = [
-        "metrics.json", "metrics.csv", "predictions.csv", "disagreements.csv", "report.html",
-    ]
+    private static let kind = FolderKind(
+        "a report", marker: "metrics.json",
+        contents: .init(files: {
+            ["metrics.json", "metrics.csv", "predictions.csv", "disagreements.csv", "report.html"].contains($0)
+        }))
+
     private let folder: AtomicFolder
 
     /// Begins a report at `path`.
     ///
-    /// - Throws: `ModelError` when something exists there that may not, or is not to be, replaced, or the disk refuses.
+    /// - Throws: `OutputError.exists`, `FileError` when something exists there that is not, or may not be, replaced, or
+    ///   the system refuses.
     package init(_ path: String, replaces: Bool) throws {
         if replaces { try ReportFolder.checkIsReport(path) }
-        folder = try AtomicFolder(path, replaces: replaces, marker: "metrics.json", kind: "a report")
+        folder = try AtomicFolder(path, Self.kind, replaces: replaces)
     }
 
     /// Opens one of its files for rows that come one by one.
@@ -37,17 +37,14 @@ package final class ReportFolder: Sendable {
     @discardableResult
     package func discard() -> Bool { folder.discard() }
 
-    /// A folder is replaced only if it holds nothing but what an earlier report has.
+    /// Checks that `metrics.json` is a report's: other programs write files of that name, too.
     private static func checkIsReport(_ path: String) throws {
         var status = stat()
         guard stat(path, &status) == 0 else { return }
         let metrics = path + "/metrics.json"
         let format = try? JSON(contentsOf: metrics).objectValue?["format"]?.stringValue
         guard format == EvaluationResult.format || format == Comparison.format else {
-            throw ModelError(path, "already exists and is not a report; it is not replaced")
-        }
-        if let name = try SmallFiles.names(in: path).first(where: { !names.contains($0) }) {
-            throw ModelError(path, "holds \"\(name)\", which a report does not; it is not replaced")
+            throw FileError(path: path, reason: "already exists and is not a report; it is not replaced")
         }
     }
 }

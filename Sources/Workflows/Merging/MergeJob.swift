@@ -1,4 +1,5 @@
 package import Adapters
+import Files
 package import Training
 package import VisionTransformers
 
@@ -170,9 +171,7 @@ package struct MergeJob {
     /// Where the checkpoints of a backbone are: those of the first beside the output.
     func checkpointPath(group: Int) -> String {
         guard group > 0 else { return output.path }
-        var trimmed = Substring(output.path)
-        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
-        return "\(trimmed).group-\(group + 1)"
+        return "\(SmallFiles.withoutTrailingSlashes(output.path)).group-\(group + 1)"
     }
 
     /// Checks, before a long run, the output and the checkpoints of earlier runs.

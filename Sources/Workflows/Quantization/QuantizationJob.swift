@@ -55,7 +55,7 @@ package struct QuantizationJob {
         begin: (_ discard: @escaping @Sendable () -> Bool) -> Void, warn: (String) -> Void
     ) throws -> Outcome {
         // The folder first: a place that cannot be written should be reported before images are read.
-        let folder = try AtomicFolder(output, replaces: replaces)
+        let folder = try AtomicFolder(output, BundleWriter.kind, replaces: replaces)
         begin { folder.discard() }
         do {
             let bundle = try ModelBundle(folder: bundle)

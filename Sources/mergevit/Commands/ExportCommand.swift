@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Datasets
+import Files
 import Images
 import Logging
 import VisionTransformers
@@ -40,8 +41,7 @@ struct ExportCommand: ParsableCommand {
             throw ValidationError("Give a --task; there are \(names.joined(separator: ", ")).")
         }
         guard names.contains(task) else { throw UnknownTask(task, tasks: names) }
-        let folder = try AtomicFolder(
-            output.path, replaces: replacing.force, marker: ClassifierExport.recordName, kind: ClassifierExport.kind)
+        let folder = try AtomicFolder(output.path, ClassifierExport.kind, replaces: replacing.force)
         Interruption.ends { folder.discard() }
         do {
             let (architecture, head) = try ClassifierExport.write(model, task: task, to: folder)

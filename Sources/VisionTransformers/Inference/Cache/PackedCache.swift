@@ -1,5 +1,5 @@
 import Compute
-import Files
+package import Files
 import Glibc
 import Tensors
 
@@ -28,6 +28,11 @@ package struct PackedCache: Sendable {
         [PackedFolder.ending, CachedDigests.name].contains {
             name.hasSuffix($0) || name.hasSuffix($0 + PackedFolder.partialEnding)
         }
+    }
+
+    /// What a folder of a backbone's folder may contain if it is the cache's; nil if it is not.
+    package static func contents(ofFolder name: String) -> FolderKind.Contents? {
+        name == folderName ? FolderKind.Contents(files: isFile) : nil
     }
 
     /// Whether there is a cache beside a checkpoint.

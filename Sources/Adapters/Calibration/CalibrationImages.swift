@@ -46,36 +46,15 @@ package struct CalibrationImages: Sendable {
     /// - Throws: `ComputeError` when a kernel fails.
     func features(_ model: MultitaskModel, _ indices: [Int]) throws -> FeatureTable {
         let width = model.featureCount
-        var values = [Float](repeating: 0, count: indices.count * width)
-        var start = 0
-        try forEachBatch(model, indices) { patches, images in
-            try values.withUnsafeMutableBufferPointer { values in
-                guard let base = values.baseAddress else { return }
-                try model.run(patches, images: images, logits: nil, features: base + start * width)
+        let values = FloatBuffer(count: indices.count * width)
+        try model.computeFeatures(of: indices.count, into: values.base) { images, patches in
+            try LongWork.report("computing images of \(task)", images.lowerBound, of: indices.count)
+            for (place, index) in indices[images].enumerated() {
+                let start = patches + place * model.inputCount
+                prepare(index, UnsafeMutableBufferPointer(start: start, count: model.inputCount))
             }
-            start += images
         }
-        return FeatureTable(rows: indices.count, width: width, values: values)
-    }
-
-    /// Calls `body` with the patches of the images, some at a time; all images unless some are named.
-    func forEachBatch(
-        _ model: MultitaskModel, _ indices: [Int]? = nil, batch: Int = 64,
-        _ body: (_ patches: UnsafePointer<Float>, _ images: Int) throws -> Void
-    ) throws {
-        let indices = indices ?? Array(0..<count)
-        var patches = [Float](repeating: 0, count: min(batch, max(indices.count, 1)) * model.inputCount)
-        for start in stride(from: 0, to: indices.count, by: batch) {
-            try LongWork.report("computing images of \(task)", start, of: indices.count)
-            let images = min(batch, indices.count - start)
-            patches.withUnsafeMutableBufferPointer { patches in
-                for image in 0..<images {
-                    let range = image * model.inputCount..<(image + 1) * model.inputCount
-                    prepare(indices[start + image], UnsafeMutableBufferPointer(rebasing: patches[range]))
-                }
-            }
-            try body(patches, images)
-        }
+        return FeatureTable(rows: indices.count, width: width, values: Array(values.elements))
     }
 }
 

@@ -18,9 +18,10 @@ extension MergeTuner {
         let collector = LayerInputCollector(model, keys, images: model.workers)
         // Around the loop, so that the number of BLAS's threads changes once.
         try BLASThreads.single {
-            try images.forEachBatch(model, batch: model.workers) { patches, count in
-                try collector.collect(patches, images: count, pool) { index, values, rows in
-                    for image in 0..<count {
+            let batches = ImageBatches(images.count, size: model.workers, inputCount: model.inputCount)
+            try batches.forEach(reporting: "computing images of \(task)", prepare: images.prepare) { batch, patches in
+                try collector.collect(patches, images: batch.count, pool) { index, values, rows in
+                    for image in 0..<batch.count {
                         sums[index].add(values + image * rows * sums[index].size, rows: rows)
                     }
                 }

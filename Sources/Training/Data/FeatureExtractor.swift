@@ -11,9 +11,6 @@ package struct FeatureExtractor {
     /// The number of features per picture: the first ones of the backbone's.
     package let width: Int
 
-    /// Pictures between two calls of `progress`.
-    private static let chunk = 64
-
     /// Plans a frozen backbone for a head as transformers has it: over CLS, in DINOv2 also the mean of the patches.
     ///
     /// - Parameter precision: how the operands of its products are stored.
@@ -52,22 +49,14 @@ package struct FeatureExtractor {
         of pictures: [RGBImage], mirrored: Bool, pool: WorkerPool, progress: (_ done: Int) throws -> Void
     ) throws -> FloatBuffer {
         let result = FloatBuffer(count: pictures.count * width)
-        let inputs = FloatBuffer(count: Self.chunk * model.inputCount)
-        let features = FloatBuffer(count: Self.chunk * model.featureCount)
-        for start in stride(from: 0, to: pictures.count, by: Self.chunk) {
-            try progress(start)
-            let count = min(Self.chunk, pictures.count - start)
-            pool.forEach(count) { _, index in
-                let picture = pictures[start + index]
+        try model.computeFeatures(of: pictures.count, width: width, into: result.base) { images, patches in
+            try progress(images.lowerBound)
+            pool.forEach(images.count) { _, index in
+                let picture = pictures[images.lowerBound + index]
                 preparer.writePatches(
                     of: mirrored ? picture.mirrored() : picture,
                     into: UnsafeMutableBufferPointer(
-                        start: inputs.base + index * model.inputCount, count: model.inputCount))
-            }
-            try model.run(inputs.base, images: count, logits: nil, features: features.base)
-            for index in 0..<count {
-                (result.base + (start + index) * width).update(
-                    from: features.base + index * model.featureCount, count: width)
+                        start: patches + index * model.inputCount, count: model.inputCount))
             }
         }
         try progress(pictures.count)

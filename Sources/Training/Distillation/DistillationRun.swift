@@ -11,8 +11,6 @@ import VisionTransformers
 final class DistillationRun {
     /// Steps of a round.
     static let roundSteps = DistillationSettings.warmup
-    /// Images that a single adapter computes at a time.
-    private static let chunk = 64
 
     private let trainer: DistillationTrainer
     private let tasks: [DistillationTask]
@@ -41,7 +39,7 @@ final class DistillationRun {
         (self.trainer, self.tasks, self.settings, totalSteps) = (trainer, tasks, settings, steps)
         pool = try WorkerPool(workers: threads)
         targets = tasks.map { _ in FloatBuffer(count: Self.roundSteps * settings.batch * trainer.featureCount) }
-        inputs = FloatBuffer(count: max(tasks.count * settings.batch, Self.chunk) * trainer.inputCount)
+        inputs = FloatBuffer(count: tasks.count * settings.batch * trainer.inputCount)
         orders = tasks.map { _ in (-1, []) }
     }
 
@@ -78,13 +76,9 @@ final class DistillationRun {
         for (index, task) in tasks.enumerated() {
             try LongWork.part("single adapters", index, of: tasks.count) {
                 let model = try task.teacher()
-                for start in stride(from: 0, to: count, by: Self.chunk) {
-                    try LongWork.report("computing images of \(task.name)", start, of: count)
-                    let images = min(Self.chunk, count - start)
-                    fill(index, from: first * settings.batch + start, count: images, into: inputs.base)
-                    try model.run(
-                        inputs.base, images: images, logits: nil,
-                        features: targets[index].base + start * trainer.featureCount)
+                try model.computeFeatures(of: count, into: targets[index].base) { images, patches in
+                    try LongWork.report("computing images of \(task.name)", images.lowerBound, of: count)
+                    fill(index, from: first * settings.batch + images.lowerBound, count: images.count, into: patches)
                 }
             }
         }

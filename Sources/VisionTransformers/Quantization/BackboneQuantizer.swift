@@ -134,18 +134,11 @@ extension MultitaskModel {
         let bytes = keys.reduce(0) { $0 + tokens * $1.site.columns(c) * MemoryLayout<Float>.size }
         let batch = min(images, max(Self.inputsMemory / bytes, 1))
         let collector = LayerInputCollector(self, keys, images: batch)
-        let patches = FloatBuffer(count: batch * inputCount)
-        for first in stride(from: 0, to: images, by: batch) {
-            try LongWork.report("measuring images", first, of: images)
-            let count = min(batch, images - first)
-            for image in 0..<count {
-                try prepare(
-                    first + image,
-                    UnsafeMutableBufferPointer(start: patches.base + image * inputCount, count: inputCount))
-            }
-            try collector.collect(patches.base, images: count, pool) { index, values, rows in
+        let batches = ImageBatches(images, size: batch, inputCount: inputCount)
+        try batches.forEach(reporting: "measuring images", prepare: prepare) { batch, patches in
+            try collector.collect(patches, images: batch.count, pool) { index, values, rows in
                 let key = keys[index]
-                moments[key.layer - layers.lowerBound][key.site].add(values, rows: count * rows)
+                moments[key.layer - layers.lowerBound][key.site].add(values, rows: batch.count * rows)
             }
         }
         return moments

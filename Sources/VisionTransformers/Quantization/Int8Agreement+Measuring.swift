@@ -13,22 +13,16 @@ extension Int8Agreement {
         of quantized: GroupedModel, with exact: GroupedModel, images: Int, threads: Int,
         prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
     ) throws {
-        let (count, classes) = (quantized.inputCount, quantized.classCount)
-        let patches = FloatBuffer(count: threads * count)
+        let classes = quantized.classCount
         var logits = [Float](repeating: 0, count: threads * classes)
         var expected = logits
         var same = [Int](repeating: 0, count: quantized.heads.count)
         var errors = quantized.heads.map { head in head.classes.map { _ in ValueErrors() } }
-        for first in stride(from: 0, to: images, by: threads) {
-            try LongWork.report("comparing images", first, of: images)
-            let batch = min(threads, images - first)
-            for image in 0..<batch {
-                try prepare(
-                    first + image, UnsafeMutableBufferPointer(start: patches.base + image * count, count: count))
-            }
-            try quantized.run(patches.base, images: batch, logits: &logits)
-            try exact.run(patches.base, images: batch, logits: &expected)
-            for image in 0..<batch {
+        let batches = ImageBatches(images, size: threads, inputCount: quantized.inputCount)
+        try batches.forEach(reporting: "comparing images", prepare: prepare) { batch, patches in
+            try quantized.run(patches, images: batch.count, logits: &logits)
+            try exact.run(patches, images: batch.count, logits: &expected)
+            for image in 0..<batch.count {
                 var start = image * classes
                 for (index, head) in quantized.heads.enumerated() {
                     let outputs = start..<start + head.classes.count

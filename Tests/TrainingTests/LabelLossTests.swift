@@ -182,7 +182,7 @@ import VisionTransformers
             return input
         }
         var logits = [Float](repeating: 0, count: 120)
-        try trainer.predict(inputs, images: 40, logits: &logits)
+        trainer.predict(inputs, images: 40, logits: &logits)
         let exact = (0..<40).count { image in
             (0..<3).filter { logits[image * 3 + $0] >= 0 } == Self.sets[Self.validation.classes[image]]
         }

@@ -30,19 +30,14 @@ package struct LowRankAdaptation: Sendable, Equatable {
 ///
 /// The head is transformers' `classifier`: it reads CLS, in DINOv2 also the mean of the patches. That of a distilled
 /// DeiT reads CLS alone too, as `DeiTForImageClassification` does.
-package final class AdapterTrainer: TrainableClassifier {
-    /// The number of classes.
-    package var classCount: Int { head.classes }
-    /// The number of values of one image: patches in row-major order, each (channel, row, column).
-    package var inputCount: Int { backbone.inputCount }
-
+package final class AdapterTrainer: HeadedClassifier {
+    package let training: HeadTraining
     private let backbone: TrainableBackbone
-    private let head: LinearHead
-    private let loss: ClassificationLoss
-    private let optimizer: Optimizer
     private let seed: UInt64
     private let dropout: Bool
-    private var memory: BatchMemory
+
+    /// The number of values of one image: patches in row-major order, each (channel, row, column).
+    package var inputCount: Int { backbone.inputCount }
 
     /// Plans the training.
     ///
@@ -66,9 +61,9 @@ package final class AdapterTrainer: TrainableClassifier {
         labels: LabelTargets? = nil, labelSmoothing: Double = 0, precision: OperandType = .f32, seed: UInt64,
         initial: [String: Tensor] = [:], threads: Int
     ) throws {
-        loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
+        let loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
         let parts = configuration.family.classifierParts
-        head = try LinearHead(classes: classes, features: configuration.hiddenSize * parts)
+        let head = try LinearHead(classes: classes, features: configuration.hiddenSize * parts)
         guard adaptation.rank > 0 else { throw ModelError("rank", "expected at least 1, found \(adaptation.rank)") }
         backbone = try TrainableBackbone(
             source, configuration: configuration, imageSize: imageSize,
@@ -78,54 +73,28 @@ package final class AdapterTrainer: TrainableClassifier {
             featureParts: parts, dropout: adaptation.dropout, precision: precision, threads: threads)
         self.seed = seed
         dropout = adaptation.dropout > 0
-        self.optimizer = Optimizer(backbone.tensors + head.tensors, optimizer)
-        memory = BatchMemory(images: 0, features: head.features, classes: head.classes)
-        try Initialization(seed: seed).apply(to: self.optimizer.tensors, given: initial)
+        training = try HeadTraining(
+            head, below: backbone.tensors, loss, optimizer, copiesFeatures: true, seed: seed, initial: initial)
         try backbone.refresh()
     }
 
-    /// The trained parameters, by PEFT's names without prefix.
-    package var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
-
-    /// Computes the loss and gradients of a batch, and takes one AdamW step.
-    ///
-    /// - Throws: `ModelError` when the batch is invalid or the loss is not finite; `ComputeError` when a kernel fails.
-    package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
-        let outcome = try gradients(batch)
-        optimizer.step(learningRate: learningRate)
-        try backbone.refresh()
-        return outcome
-    }
-
-    /// Computes the loss of a batch, and stores its gradients in the tensors.
     package func gradients(_ batch: TrainingBatch) throws -> StepOutcome {
-        let parts = try BatchLoss(batch, targets: loss.targetCount(classes: head.classes))
-        if memory.images < parts.images {
-            memory = BatchMemory(images: parts.images, features: head.features, classes: head.classes)
+        let (head, step) = (training.head, training.optimizer.steps + 1)
+        return try training.gradients(batch) { images, evaluate in
+            try backbone.gradients(
+                batch.inputs, images: images, dropout: dropout ? Dropout.key(seed, UInt64(step)) : nil
+            ) { _, image, features, gradient in
+                head.featureGradient(evaluate(image, features), into: gradient)
+            }
         }
-        let (memory, step) = (memory, optimizer.steps + 1)
-        try backbone.gradients(
-            batch.inputs, images: parts.images, dropout: dropout ? Dropout.key(seed, UInt64(step)) : nil
-        ) { _, image, features, gradient in
-            memory.features(image).update(from: features, count: head.features)
-            memory.evaluate(image, head, loss, parts)
-            head.featureGradient(memory.logitGradient(image), into: gradient)
-        }
-        let outcome = try memory.outcome(parts, step: step)
-        head.setGradients(
-            inputs: memory.features(0), gradients: memory.logitGradient(0), images: parts.images)
-        return outcome
     }
 
-    /// The gradients of the last batch, for tests.
-    var lastGradients: [(name: String, tensor: Tensor)] { optimizer.gradients }
+    package func refresh() throws { try backbone.refresh() }
 
-    /// Computes logits, (images, `classCount`), without dropout.
-    ///
-    /// - Throws: `ComputeError` when a kernel fails.
     package func predict(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>
     ) throws {
+        let head = training.head
         try backbone.run(inputs, images: images) { image, features in
             head.logits(features, into: logits + image * head.classes)
         }
@@ -133,15 +102,4 @@ package final class AdapterTrainer: TrainableClassifier {
 
     /// Multiplications and additions in one image's matrix products in a step.
     package var operationsPerImage: Double { backbone.operationsPerImage }
-
-    /// Parameters, AdamW's moments and the number of steps taken.
-    package var state: [(name: String, tensor: Tensor)] { optimizer.state }
-
-    /// Restores a state.
-    ///
-    /// - Throws: `ModelError` naming a tensor that is missing, unknown or of another shape.
-    package func restore(_ state: [(name: String, tensor: Tensor)]) throws {
-        try optimizer.restore(state)
-        try backbone.refresh()
-    }
 }

@@ -25,13 +25,13 @@ final class BatchMemory: Sendable {
     /// The gradient of the batch's loss by an image's logits.
     func logitGradient(_ image: Int) -> UnsafeMutablePointer<Float> { gradients.base + image * classes }
 
-    /// Computes an image's logits, loss and gradient from its features, by default those stored here.
+    /// Computes an image's logits, loss and gradient from its features.
     func evaluate(
         _ image: Int, _ head: LinearHead, _ loss: ClassificationLoss, _ batch: BatchLoss,
-        features: UnsafePointer<Float>? = nil
+        features: UnsafePointer<Float>
     ) {
         let imageLogits = logits.base + image * classes
-        head.logits(features ?? UnsafePointer(self.features(image)), into: imageLogits)
+        head.logits(features, into: imageLogits)
         let target = batch.batch.classes[image]
         results.base[image] = ImageResult(
             loss: loss.evaluate(

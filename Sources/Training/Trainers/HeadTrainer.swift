@@ -3,16 +3,11 @@ package import Tensors
 import VisionTransformers
 
 /// Trains a head alone over precomputed features (see `FeatureExtractor`).
-package final class HeadTrainer: TrainableClassifier {
-    /// The number of features of one image.
-    package var inputCount: Int { head.features }
-    /// The number of classes.
-    package var classCount: Int { head.classes }
+package final class HeadTrainer: HeadedClassifier {
+    package let training: HeadTraining
 
-    private let head: LinearHead
-    private let loss: ClassificationLoss
-    private let optimizer: Optimizer
-    private var memory: BatchMemory
+    /// The number of features of one image.
+    package var inputCount: Int { training.head.features }
 
     /// Plans the training.
     ///
@@ -29,56 +24,26 @@ package final class HeadTrainer: TrainableClassifier {
         features: Int, classes: Int, optimizer: AdamW = AdamW(), labels: LabelTargets? = nil,
         labelSmoothing: Double = 0, seed: UInt64, initial: [String: Tensor] = [:]
     ) throws {
-        loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
-        head = try LinearHead(classes: classes, features: features)
-        self.optimizer = Optimizer(head.tensors, optimizer)
-        memory = BatchMemory(images: 0, features: 0, classes: classes)
-        try Initialization(seed: seed).apply(to: head.tensors, given: initial)
+        let loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
+        training = try HeadTraining(
+            LinearHead(classes: classes, features: features), loss, optimizer, copiesFeatures: false, seed: seed,
+            initial: initial)
     }
 
-    /// `classifier.weight` and `classifier.bias`.
-    package var parameters: [(name: String, tensor: Tensor)] { optimizer.parameters }
-
-    /// Computes the loss and gradients of a batch, and takes one AdamW step.
-    ///
-    /// - Throws: `ModelError` when the batch is invalid or the loss is not finite.
-    package func step(_ batch: TrainingBatch, learningRate: Double) throws -> StepOutcome {
-        let outcome = try gradients(batch)
-        optimizer.step(learningRate: learningRate)
-        return outcome
-    }
-
-    /// Computes the loss of a batch, and stores its gradients in the tensors.
     package func gradients(_ batch: TrainingBatch) throws -> StepOutcome {
-        let parts = try BatchLoss(batch, targets: loss.targetCount(classes: head.classes))
-        if memory.images < parts.images {
-            memory = BatchMemory(images: parts.images, features: 0, classes: head.classes)
+        let width = inputCount
+        return try training.gradients(batch, features: batch.inputs) { images, evaluate in
+            for image in 0..<images { _ = evaluate(image, batch.inputs + image * width) }
         }
-        for image in 0..<parts.images {
-            memory.evaluate(image, head, loss, parts, features: batch.inputs + image * head.features)
-        }
-        let outcome = try memory.outcome(parts, step: optimizer.steps + 1)
-        head.setGradients(inputs: batch.inputs, gradients: memory.logitGradient(0), images: parts.images)
-        return outcome
     }
 
-    /// The gradients of the last batch, for tests.
-    var lastGradients: [(name: String, tensor: Tensor)] { optimizer.gradients }
+    /// Does nothing: the head reads its tensors themselves.
+    package func refresh() {}
 
-    /// Computes logits, (images, `classCount`).
-    package func predict(
-        _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>
-    ) throws {
+    package func predict(_ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>) {
+        let head = training.head
         for image in 0..<images {
             head.logits(inputs + image * head.features, into: logits + image * head.classes)
         }
     }
-
-    /// Parameters, AdamW's moments and the number of steps taken.
-    package var state: [(name: String, tensor: Tensor)] { optimizer.state }
-
-    /// Restores a state.
-    ///
-    /// - Throws: `ModelError` naming a tensor that is missing, unknown or of another shape.
-    package func restore(_ state: [(name: String, tensor: Tensor)]) throws { try optimizer.restore(state) }
 }

@@ -59,13 +59,14 @@ sanitize: deps ## every test under AddressSanitizer and UndefinedBehaviorSanitiz
 	SWIFT="$(SWIFT)" scripts/sanitize address
 	SWIFT="$(SWIFT)" scripts/sanitize undefined
 
-check: deps ## formatting, length of lines, import directions, docs, warnings as errors
+check: deps ## formatting, length of lines, import directions, docs, messages, warnings as errors
 	$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
 	scripts/test-check-imports
 	scripts/check-imports
 	scripts/check-docs
 	scripts/check-tests
 	scripts/check-lines
+	scripts/check-messages
 	$(SWIFT) build
 	$(SWIFT) build $(RELEASE) --package-path Benchmarks
 

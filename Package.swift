@@ -151,7 +151,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["mergevit", "Training", "Labelling", "Datasets", "Tensors", "Files", "TestSupport"],
+            dependencies: [
+                "mergevit", "Workflows", "Training", "Evaluation", "Labelling", "Datasets", "Adapters",
+                "VisionTransformers", "Tensors", "Files", "TestSupport",
+            ],
             exclude: ["Faults"],
             resources: [.copy("Cases")], swiftSettings: strict),
     ]

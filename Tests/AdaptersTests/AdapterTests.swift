@@ -173,6 +173,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         func warnings(_ text: String) throws -> [String] {
             try text.write(toFile: labels, atomically: true, encoding: .utf8)
             return try Adapter(task: "b", path: casePath("b"), labels: labels, base: base).warnings(over: base)
+                .map(\.text)
         }
         #expect(try warnings("daisy\nroses\ntulips").isEmpty)
         #expect(

@@ -88,7 +88,7 @@ import VisionTransformers
         let adapter = try read(path)
         let own = try #require(try base.head(task: "t"))
         #expect(adapter.head == own && !adapter.hasPlaceholderNames)
-        #expect(try adapter.warnings(over: base).contains { $0.hasPrefix("no head of its own, so the head of ") })
+        #expect(try adapter.warnings(over: base).contains { $0.text.hasPrefix("no head of its own, so the head of ") })
         try write(#"["x", "y"]"#, "none/labels.json")
         #expect(said(path).contains("2 class names for a head of \(own.classes.count) classes"))
         // A bias that was trained with it, as `bias="all"` saves.
@@ -166,7 +166,9 @@ import VisionTransformers
         try writeSafetensors([("weight", head)], to: file)
         let replaced = try read(path, file)
         #expect(replaced.head.weight == head)
-        #expect(try replaced.warnings(over: base).contains { $0.contains("takes the place of the adapter's own head") })
+        #expect(
+            try replaced.warnings(over: base).contains { $0.text.contains("takes the place of the adapter's own head") }
+        )
     }
 
     @Test func theOnlyAdapterBelowAFolderIsFound() throws {
@@ -185,8 +187,9 @@ import VisionTransformers
 
     @Test func theWrongKindOfThingIsNamed() throws {
         #expect(said(casePath("base")).contains("a whole checkpoint (config.json), not an adapter"))
-        #expect(
-            said("google/vit-base-patch16-224").hasSuffix("hf download google/vit-base-patch16-224 --local-dir DIR"))
+        let hub = "google/vit-base-patch16-224"
+        let error = ModelPath.error(hub, expected: .adapter)
+        #expect(error == ModelError(hub, "No such file or directory", remedy: ModelRemedy.download(hub)))
         #expect(said("\(folder)/gone") == "\(folder)/gone: No such file or directory")
         try write("{}", "bundle.json")
         #expect(said(folder).contains("a bundle, not an adapter"))

@@ -1,4 +1,5 @@
 import Compute
+import Files
 import Testing
 import VisionTransformers
 
@@ -116,7 +117,7 @@ private func near(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-12) -> Boo
         let obstacles = check.findings.filter(\.isObstacle)
         // The case's base has no preprocessing.
         #expect(obstacles.map(\.subject) == ["base", "a", "gone", "x/y", "c"])
-        #expect(obstacles.last?.message.contains("class names for a head of") == true)
+        #expect(obstacles.last?.message.text.contains("class names for a head of") == true)
         let notes = check.findings.filter { !$0.isObstacle }.map { "\($0.subject): \($0.message)" }
         #expect(notes.contains { $0.hasPrefix("rs: rsLoRA") } && notes.contains { $0.hasPrefix("dora: DoRA") })
         #expect(notes.contains { $0.hasPrefix("a: no class names") })

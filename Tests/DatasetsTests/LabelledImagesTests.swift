@@ -73,24 +73,19 @@ import Testing
     }
 
     private static let expected = "expected a header with the columns path and label"
-    private static let advice = "--path-column and --label-column name others"
-    private static let places =
-        "; looked in . and in the current folder (--root DIR names the folder that paths start at)"
+    private static let places = "; looked in . and in the current folder"
 
     @Test(arguments: [
         ("", "the file is empty"),
         ("path,label\n", "the table has no rows"),
-        ("path\n1\n", "\(Self.expected), found \"path\"; \(Self.advice)"),
-        ("path,path\n1,2\n", "more than one column may have the paths: \"path,path\"; --path-column NAME chooses one"),
-        ("path,notes\n1,2\n", "\(Self.expected), found \"path,notes\"; \(Self.advice)"),
-        (
-            "path,label,label\n",
-            "more than one column may have the labels: \"label,label\"; --label-column NAME chooses one"
-        ),
+        ("path\n1\n", "\(Self.expected), found \"path\""),
+        ("path,path\n1,2\n", "more than one column may have the paths: \"path,path\""),
+        ("path,notes\n1,2\n", "\(Self.expected), found \"path,notes\""),
+        ("path,label,label\n", "more than one column may have the labels: \"label,label\""),
         ("path,label,split\n1,a,train\n1,a,\n", "line 3: the split \"\" is none of train, val and test"),
         ("path,status,label\n1,ok,\n2,error: no,a\n", "no row has a label: 1 with an error and 1 without a label"),
         ("\u{1}PNG", "is not a table: expected CSV or TSV, whose first line names the columns"),
-        ("{\"path\":1}\n", "JSON Lines are not supported here: expected CSV or TSV (label --format csv)"),
+        ("{\"path\":1}\n", "JSON Lines are not supported here: expected CSV or TSV"),
         ("path,label\n1,a\n1,a,b\n", "line 3: expected 2 cells, found 3"),
         ("path,label\n1\n", "line 2: expected 2 cells, found 1"),
         ("path,label\n,a\n", "line 2: the path is empty or contains a NUL byte"),

@@ -88,9 +88,17 @@ import Testing
     @Test func nothingToLabelIsAHeaderAlone() throws {
         try FileManager.default.createDirectory(atPath: scratch.path("empty"), withIntermediateDirectories: true)
         try scratch.write("some/notes.txt", [1])
-        for arguments in [["empty"], ["some", "--endings", "jpg"], ["--files-from", "/dev/null"]] {
+        let hint = "; --allow-empty accepts that"
+        for (arguments, message) in [
+            (["empty"], "there is no file in empty\(hint)"),
+            (
+                ["some", "--endings", "jpg,png"],
+                "there is no file with an extension of jpg,png in some; --endings names the extensions\(hint)"
+            ),
+            (["--files-from", "/dev/null"], "there is no file in the list\(hint)"),
+        ] {
             let none = try runMergeVit(["label", "--bundle", bundle, "-o", "x"] + arguments, folder: scratch.url)
-            #expect(none.exitCode == 3 && none.errors.contains("there is no file"), "\(none.errors)")
+            #expect(none.exitCode == 3 && none.errors.hasSuffix("mergevit: error: \(message)\n"), "\(none.errors)")
             #expect(try runMergeVit(["list"] + arguments, folder: scratch.url).exitCode == 3)
             #expect(try runMergeVit(["list", "--allow-empty"] + arguments, folder: scratch.url).exitCode == 0)
         }

@@ -164,7 +164,7 @@ import Testing
         #expect(run.exitCode == 0 && run.errors.contains("mean average precision needs the scores of all classes"))
         #expect(try task("report")["map"] == .null && value(task("report"), "micro_f1") > 0.5)
         let threshold = try evaluate(sigmoid + ["--threshold", "0.3"], expecting: 3)
-        #expect(threshold.errors.contains("--threshold needs the scores of all classes: label with --all-scores"))
+        #expect(threshold.errors.contains("a threshold needs the scores of all classes: label with --all-scores"))
         let minimum = try evaluate(sigmoid + ["--min-map", "tags=0.1"], expecting: 4)
         #expect(minimum.errors.contains("mean average precision is not known"))
     }
@@ -202,7 +202,8 @@ import Testing
         let every = try scene.run(
             "a", ["--multi-label", "--data", "m/every.csv", "--balance", "--val-fraction", "0"])
         #expect(
-            every.exitCode == 3 && every.errors.contains("--balance: every training image has the label \"bright\""))
+            every.exitCode == 3 && every.errors.contains("every training image has the label \"bright\"")
+                && every.errors.hasSuffix("; omit --balance\n"))
         for arguments in [["--label-separator", ";"], ["--multi-label", "--label-separator", ""]] {
             #expect(try scene.run("a", arguments).exitCode == 2)
         }

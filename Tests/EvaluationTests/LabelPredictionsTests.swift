@@ -76,7 +76,8 @@ import VisionTransformers
         #expect(found.labels.allSatisfy { $0?.scores == [] })
         #expect(found.missing.contains { $0.contains("mean average precision needs the scores of all classes") })
         let error = #expect(throws: FileError.self) { try predictions(table, threshold: 0.5, separator: ";") }
-        #expect(error?.description.contains("--threshold needs the scores of all classes") == true)
+        #expect(error?.description.contains("a threshold needs the scores of all classes") == true)
+        #expect(error?.remedy as? PredictionsRemedy == .writeAllScores)
     }
 
     @Test func longRowsTellAsMuchAsWideOnes() throws {
@@ -117,17 +118,24 @@ import VisionTransformers
     }
 
     /// What is of a sigmoid or of no activation is not taken for a softmax.
-    @Test(arguments: [
-        ("path,status,t\n@1,ok,a|b\n", "cells of t hold several labels; use --activation t=sigmoid"),
-        ("path,status,t\n@1,ok,a\n@2,ok,\n", "line 3: column 3 has no label"),
-        ("path,status,t,t:a,t:b\n@1,ok,a,0.900000,0.800000\n", "do not add up to 1"),
-        (
-            "path,status,t,t_score\n@1,ok,a|b,0.9|0.8\n",
-            "line 2: column 4 holds several scores; use --activation t=sigmoid"
-        ),
-        ("path,status,task,rank,label\n@1,ok,t,,\n", "--activation t=sigmoid if an image may have no label"),
-        ("path,status,t:a,t:b\n@1,ok,3.0,4.5\n", "use --activation t=none"),
-    ]) func otherHeadsAreNotTakenForASoftmax(_ table: String, _ reason: String) throws {
+    @Test(
+        arguments: [
+            ("path,status,t\n@1,ok,a|b\n", "cells of t hold several labels", .readAs(.sigmoid, task: "t")),
+            ("path,status,t\n@1,ok,a\n@2,ok,\n", "line 3: column 3 has no label", .allowNoLabel(task: "t")),
+            (
+                "path,status,t,t:a,t:b\n@1,ok,a,0.900000,0.800000\n", "do not add up to 1", .readAs(.sigmoid, task: "t")
+            ),
+            (
+                "path,status,t,t_score\n@1,ok,a|b,0.9|0.8\n", "line 2: column 4 holds several scores",
+                .readAs(.sigmoid, task: "t")
+            ),
+            ("path,status,task,rank,label\n@1,ok,t,,\n", "found \"t\" and \"\"", .allowNoLabel(task: "t")),
+            (
+                "path,status,t:a,t:b\n@1,ok,3.0,4.5\n", "columns of values and none of labels",
+                .readAs(.identity, task: "t")
+            ),
+        ] as [(String, String, PredictionsRemedy)])
+    func otherHeadsAreNotTakenForASoftmax(_ table: String, _ reason: String, _ remedy: PredictionsRemedy) throws {
         let images = LabelledImages(
             source: folder["data"], classes: ["a", "b"],
             items: [.init(path: folder["data/1"], class: 0), .init(path: folder["data/2"], class: 1)])
@@ -135,6 +143,7 @@ import VisionTransformers
             try file(table, .softmax).predictions(to: "t", images: images)
         }
         #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
+        #expect(error?.remedy as? PredictionsRemedy == remedy)
     }
 
     @Test func valuesAreReadFromEveryLayout() throws {
@@ -195,7 +204,8 @@ import VisionTransformers
     @Test func anotherSeparatorIsWarnedOf() throws {
         #expect(try images([("1", "a"), ("2", "a|b"), ("3", "c;d")]).notes == [])
         let notes = try images([("1", "a;b"), ("2", "a"), ("3", "b;c"), ("4", "")]).notes
-        #expect(notes.count == 1 && notes[0].contains("some contain \";\"; --label-separator"))
+        #expect(notes.count == 1 && notes[0].text.hasSuffix("some contain \";\""))
+        #expect(notes.first?.remedy as? TableRemedy == .nameLabelSeparator)
         // One of four, but made of two others.
         #expect(try images([("1", "a,b"), ("2", "a"), ("3", "b"), ("4", "c")]).notes.count == 1)
         #expect(try images([("1", "a, the first"), ("2", "a"), ("3", "b")]).notes == [])

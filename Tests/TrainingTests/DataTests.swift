@@ -39,8 +39,7 @@ import Testing
         let data = try data("d")
         #expect(data.classes == ["a", "b"] && data.training.map(\.class) == [0, 0, 1, 1, 1])
         #expect(data.validation.map(\.class) == [1, 1])
-        #expect(
-            failure("d", .fraction(0.2)) == "d/val: has the validation images; --val-fraction is for data without them")
+        #expect(failure("d", .fraction(0.2)) == "d/val: has the validation images, so none are held back")
     }
 
     @Test(arguments: [

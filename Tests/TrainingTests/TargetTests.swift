@@ -45,15 +45,15 @@ import VisionTransformers
         #expect(try LoRATargets("mlp").modules(of: gated).count == 3 * 3)
         #expect(
             failure("fc1", gated: true)
-                == "--targets: the base has no \"fc1\"; it has query, key, value, output, gate, up, down")
+                == "the base has no \"fc1\"; it has query, key, value, output, gate, up, down")
     }
 
     @Test func whatCannotBeUnderstoodIsNamed() {
-        #expect(failure("query,q")?.hasPrefix("--targets: \"q\" is not one of query, key, value") == true)
-        #expect(failure("")?.hasPrefix("--targets: \"\" is not one of") == true)
+        #expect(failure("query,q")?.hasPrefix("\"q\" is not one of query, key, value") == true)
+        #expect(failure("")?.hasPrefix("\"\" is not one of") == true)
         for layers in ["", "a", "1-", "-1", "2-1", "0-1-2", "0,,1"] {
             #expect(failure("query", layers: layers)?.contains("is not a number or a range such as 0-5") == true)
         }
-        #expect(failure("query", layers: "1-3") == "--layers: the base has layers 0 to 2, not 3")
+        #expect(failure("query", layers: "1-3") == "the base has layers 0 to 2, not 3")
     }
 }

@@ -33,10 +33,10 @@ import VisionTransformers
         #expect(try StudyPlan(tasks: ["a", "b"], variants: variants).subsets == [[0, 1]])
         #expect(try StudyPlan(tasks: six, sizes: [6, 2, 2], variants: variants).sizes == [2, 6])
         for sizes in [[0], [7], [2, -1]] {
-            #expect(throws: ModelError.self) { try StudyPlan(tasks: six, sizes: sizes, variants: variants) }
+            #expect(throws: StudyPlanError.self) { try StudyPlan(tasks: six, sizes: sizes, variants: variants) }
         }
         let many = (0..<40).map { "\($0)" }
-        #expect(throws: ModelError("--sizes", "more than 100000 merges")) {
+        #expect(throws: StudyPlanError.sizes("more than 100000 merges")) {
             try StudyPlan(tasks: many, sizes: [20], variants: variants)
         }
     }
@@ -56,7 +56,7 @@ import VisionTransformers
         #expect(try StudyVariant("sum+align+tune").name == "sum+tune+align")
         #expect(try StudyVariant("sum").tuned.aligned.name == "sum+tune+align")
         for name in ["", "sums", "sum+", "sum+tune+tune", "sum+fast", "+tune", "distill"] {
-            #expect(throws: ModelError.self) { try StudyVariant(name) }
+            #expect(throws: StudyPlanError.self) { try StudyVariant(name) }
         }
     }
 }

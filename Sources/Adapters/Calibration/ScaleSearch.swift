@@ -3,7 +3,7 @@ import VisionTransformers
 
 /// The choice of a merge's scale and parameters by images.
 ///
-/// Two searches share one loss: `chooseScale` narrows a range of scales (`merge --tune`), `chooseScales` goes downhill
+/// Two searches share one loss: `chooseScale` narrows a range of scales for all adapters, `chooseScales` goes downhill
 /// from a scale that is known to be near, for heads with and without alignment at once (`study`).
 extension MergeTuner {
     /// Chooses the scale of a merge: the one with the least mean loss over the tasks (see `losses`).

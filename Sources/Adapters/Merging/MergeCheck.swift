@@ -1,4 +1,4 @@
-import Files
+package import Files
 import Tensors
 package import VisionTransformers
 
@@ -11,7 +11,7 @@ package struct MergeCheck: Sendable {
         /// The adapter's name, or "base".
         package let subject: String
         /// What it is.
-        package let message: String
+        package let message: Warning
     }
 
     /// The base, or nil when it cannot be used.
@@ -42,7 +42,7 @@ package struct MergeCheck: Sendable {
     ) {
         var findings: [Finding] = []
         func obstacle(_ subject: String, _ message: String) {
-            findings.append(Finding(isObstacle: true, subject: subject, message: message))
+            findings.append(Finding(isObstacle: true, subject: subject, message: Warning(message)))
         }
         func attempt<Value>(_ subject: String, _ body: () throws -> Value) -> Value? {
             do { return try body() } catch {
@@ -73,7 +73,7 @@ package struct MergeCheck: Sendable {
             do {
                 let adapter = try candidate.open(over: base, allowsOtherBase: true)
                 if let difference = adapter.otherBase {
-                    findings.append(Finding(isObstacle: !allowsOtherBase, subject: name, message: difference))
+                    findings.append(Finding(isObstacle: !allowsOtherBase, subject: name, message: Warning(difference)))
                 }
                 adapters.append(adapter)
             } catch {
@@ -117,24 +117,32 @@ package struct MergeCheck: Sendable {
     /// What is worth knowing of the adapters that can be read.
     private static func notes(_ adapters: [Adapter], over base: Checkpoint) -> [Finding] {
         var notes: [Finding] = []
-        func note(_ subject: String, _ message: String) {
+        func note(_ subject: String, _ message: Warning) {
             notes.append(Finding(isObstacle: false, subject: subject, message: message))
         }
         for adapter in adapters {
             for trait in adapter.traits { note(adapter.task, "\(trait); its true delta is merged") }
             if adapter.hasPlaceholderNames {
-                note(adapter.task, "no class names; they will be LABEL_0, LABEL_1 ... (--labels)")
+                note(
+                    adapter.task,
+                    Warning("no class names; they will be LABEL_0, LABEL_1 ...", remedy: AdapterRemedy.giveClassNames))
             }
             if adapter.head.activation != .softmax {
-                note(adapter.task, "the activation of its head is \(adapter.head.activation.rawValue) (--activation)")
+                note(
+                    adapter.task,
+                    Warning(
+                        "the activation of its head is \(adapter.head.activation.rawValue)",
+                        remedy: AdapterRemedy.correctActivation))
             }
             if adapter.changedParameters.isEmpty {
                 note(adapter.task, "a head alone, trained on the base as it is")
             } else if (try? adapter.changesNothing(in: base)) == true {
                 note(adapter.task, "changes nothing: its updates are all zero")
             }
-            let warnings = adapter.baseDifference.warnings + [adapter.ambiguity].compactMap(\.self) + adapter.notes
-            for warning in warnings { note(adapter.task, warning) }
+            for warning in adapter.baseDifference.warnings { note(adapter.task, warning) }
+            for warning in [adapter.ambiguity].compactMap(\.self) + adapter.notes {
+                note(adapter.task, Warning(warning))
+            }
         }
         let adapted = adapters.filter { !$0.changedParameters.isEmpty }
         if Set(adapted.map(\.modules)).count > 1 {

@@ -34,7 +34,7 @@ package struct MergeParameter: Sendable {
         case none(String)
     }
 
-    /// The name, as in `--set NAME=VALUE` and in recipes.
+    /// The name, for users and in recipes.
     package let name: String
     /// The values that it takes.
     package let kind: Kind
@@ -67,7 +67,7 @@ package struct MergeParameter: Sendable {
         }
     }
 
-    /// The value that a text stands for, as in `--set NAME=TEXT`.
+    /// The value that a user's text stands for.
     ///
     /// - Throws: `ParameterError.invalid`.
     package func value(_ text: String) throws(ParameterError) -> Value {
@@ -112,7 +112,7 @@ package struct MergeParameter: Sendable {
 extension MergeParameter.Value: CustomStringConvertible, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByBooleanLiteral, ExpressibleByStringLiteral
 {
-    /// The value as `--set` takes it.
+    /// The value as text, from which it can be read again.
     package var description: String {
         switch self {
         case .number(let number): Int(exactly: number).map(String.init) ?? "\(number)"

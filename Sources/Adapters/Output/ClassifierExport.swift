@@ -99,6 +99,7 @@ package enum ClassifierExport {
             head.task,
             "the head was aligned with the merged backbone and reads \(head.weight.shape[1]) features, the mean of the "
                 + "patch tokens among them; \(family.classifierArchitecture) reads "
-                + "\(configuration.hiddenSize * family.classifierParts). Merge without --align to export it")
+                + "\(configuration.hiddenSize * family.classifierParts)",
+            remedy: AdapterRemedy.mergeWithoutAlignment)
     }
 }

@@ -1,4 +1,4 @@
-import Files
+package import Files
 import Glibc
 import Tensors
 package import VisionTransformers
@@ -143,9 +143,9 @@ extension Adapter {
     /// trained over, and that it changes nothing.
     ///
     /// - Throws: `ModelError` or `FileError` when the base cannot be read.
-    package func warnings(over base: Checkpoint) throws -> [String] {
-        var warnings =
-            (otherBase.map { [$0] } ?? []) + baseDifference.warnings + (ambiguity.map { [$0] } ?? []) + notes
+    package func warnings(over base: Checkpoint) throws -> [Warning] {
+        var warnings = [otherBase].compactMap(\.self).map { Warning($0) } + baseDifference.warnings
+        warnings += ([ambiguity].compactMap(\.self) + notes).map { Warning($0) }
         if try !changedParameters.isEmpty && changesNothing(in: base) {
             warnings.append("\(path) changes nothing: its updates are all zero")
         }
@@ -170,8 +170,8 @@ extension BaseDifference {
         if let weights {
             throw ModelError(
                 path,
-                "was trained over another base (\(weights)); give the base that it was trained over, or "
-                    + "--allow-other-base to use it all the same")
+                "was trained over another base (\(weights)); give the base that it was trained over",
+                remedy: AdapterRemedy.allowOtherBase)
         }
         guard !isSameBase, let merged = try MergedBase(folder: base.folder) else { return }
         throw ModelError(

@@ -56,8 +56,8 @@ enum AdapterActivation {
         if let other = said.first(where: { $0.type != first.type }) {
             throw ModelError(
                 first.path,
-                "problem_type is \(first.type.rawValue) here, \(other.type.rawValue) in \(other.path); say which by "
-                    + "--activation TASK=\(activation.rawValue)")
+                "problem_type is \(first.type.rawValue) here, \(other.type.rawValue) in \(other.path)",
+                remedy: AdapterRemedy.nameActivation(activation))
         }
         return Found(activation: activation, file: first.path)
     }

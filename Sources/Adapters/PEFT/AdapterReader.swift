@@ -286,7 +286,8 @@ extension AdapterReader {
         if let several = source.headsOfSeveralTasks {
             throw ModelError(
                 source.folder,
-                "holds a delta for several tasks, whose heads are in \(several): --head \(task)=\(several)")
+                "holds a delta for several tasks, whose heads are in \(several)",
+                remedy: AdapterRemedy.giveHead(task: task, path: several))
         }
         guard var head = try base.head(task: task) else {
             throw noHead("no classification head, and the base \(base.folder) has none either")
@@ -303,9 +304,9 @@ extension AdapterReader {
     }
 
     private func noHead(_ reason: String) -> ModelError {
-        failure(
-            "\(reason); give the file that has it with --head NAME=FILE, or train with modules_to_save=[\"classifier\"]"
-        )
+        ModelError(
+            source.weights.path, "\(reason); train with modules_to_save=[\"classifier\"]",
+            remedy: AdapterRemedy.giveSavedHead)
     }
 }
 

@@ -37,17 +37,16 @@ package struct MergedBase: Sendable {
 
     /// The error of a merge over it: its tasks would be lost. Says how to merge all adapters.
     package var refusal: ModelError {
-        let adapters = (recipe?["adapters"]?.arrayValue ?? []).compactMap { item -> String? in
+        let adapters = (recipe?["adapters"]?.arrayValue ?? []).compactMap { item -> AdapterRemedy.Source? in
             guard let name = item.objectValue?["name"]?.stringValue, let path = item.objectValue?["path"]?.stringValue
             else { return nil }
-            return " --adapter \(name)=\(path)"
+            return AdapterRemedy.Source(name: name, path: path)
         }
-        let way = origin.map { " (its recipe: --base \($0)\(adapters.joined()))" } ?? ""
         return ModelError(
             folder,
-            "\(description), which a merge over it would drop; merge the new adapters together with its own "
-                + "over the base "
-                + "that it was made of\(way)")
+            "\(description), which a merge over it would drop; merge the new adapters together with its own over the "
+                + "base that it was made of",
+            remedy: origin.map { AdapterRemedy.mergeOver(base: $0, adapters: adapters) })
     }
 
     /// Refuses a folder as the base of a merge if it is a merged model with tasks.

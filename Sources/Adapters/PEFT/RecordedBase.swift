@@ -1,4 +1,4 @@
-import Files
+package import Files
 import Glibc
 import Images
 import Tensors
@@ -11,7 +11,7 @@ package struct BaseDifference: Sendable, Equatable {
     /// Whether checksums show that the weights are the same.
     package internal(set) var isSameBase = false
     /// What may change results although the weights are the same, or were not compared: other settings beside them.
-    package internal(set) var warnings: [String] = []
+    package internal(set) var warnings: [Warning] = []
     /// Set when the base has another name than the one by `base_model_name_or_path`; nil when they agree or say
     /// nothing. Names are no proof.
     package internal(set) var name: Name?
@@ -127,7 +127,10 @@ struct RecordedBase {
         }
         if let resize, case let here = try base.resizeBackend(), resize != here {
             difference.warnings.append(
-                "trained with --resize \(resize) (\(record)), and images are resized as \(here) does here")
+                Warning(
+                    "trained on images resized as \(resize) does (\(record)), and images are resized as \(here) "
+                        + "does here",
+                    remedy: AdapterRemedy.resize(resize)))
         }
         return difference
     }

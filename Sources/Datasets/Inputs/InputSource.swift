@@ -112,8 +112,7 @@ package struct InputSource: Sendable, Equatable {
     /// The error for a source without inputs.
     package var emptyError: NoInputs {
         let names = paths.prefix(3).map(\.description) + (list == nil ? [] : ["the list"])
-        let extensions = reading.endings == nil ? "" : " with the --endings"
-        return NoInputs(description: "there is no file\(extensions) in \(names.joined(separator: ", "))")
+        return NoInputs(places: names, endings: reading.endings)
     }
 
     /// Whether the inputs can be listed again, which a list from a pipe cannot.
@@ -129,6 +128,18 @@ package struct InputSource: Sendable, Equatable {
 
 /// The error for a source without inputs.
 package struct NoInputs: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The paths without inputs, in a sentence.
-    package let description: String
+    /// The first few paths that have no inputs, and the list.
+    package let places: [String]
+    /// The file extensions that inputs must have; nil for any.
+    package let endings: Set<String>?
+
+    /// The error for these places.
+    package init(places: [String], endings: Set<String>?) { (self.places, self.endings) = (places, endings) }
+
+    /// The places, and the extensions if there are any.
+    package var description: String {
+        let list = (endings ?? []).sorted().joined(separator: ",")
+        return "there is no file\(endings == nil ? "" : " with an extension of \(list)") in "
+            + places.joined(separator: ", ")
+    }
 }

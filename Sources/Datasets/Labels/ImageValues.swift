@@ -11,10 +11,10 @@ package struct ImageValues: Sendable, Equatable {
     /// For every image, the value of each output.
     package let values: [[Double]]
     /// Notes for the user on how the table was read, one sentence each.
-    package let notes: [String]
+    package let notes: [Warning]
 
     /// Images from their parts. The caller guarantees one row of values per path, and one value per output in each row.
-    init(source: BytePath, outputs: [String], paths: [BytePath], values: [[Double]], notes: [String] = []) {
+    init(source: BytePath, outputs: [String], paths: [BytePath], values: [[Double]], notes: [Warning] = []) {
         (self.source, self.outputs, self.paths, self.values) = (source, outputs, paths, values)
         self.notes = notes
     }

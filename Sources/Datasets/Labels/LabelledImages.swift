@@ -21,10 +21,10 @@ package struct LabelledImages: Sendable, Equatable {
     package let items: [Item]
 
     /// Notes for the user on how the images were read, one sentence each.
-    package let notes: [String]
+    package let notes: [Warning]
 
     /// Images from their parts. The caller guarantees that every item's class is among the classes.
-    package init(source: BytePath, classes: [String], items: [Item], notes: [String] = []) {
+    package init(source: BytePath, classes: [String], items: [Item], notes: [Warning] = []) {
         (self.source, self.classes, self.items, self.notes) = (source, classes, items, notes)
     }
 
@@ -110,7 +110,7 @@ package struct LabelledImages: Sendable, Equatable {
             guard items.count > precedingItems else { throw FileError(path: path, reason: "the class has no images") }
             classes.append(text)
         }
-        let warning = ClassName.warning(of: classes).map { ["\(folder): \($0)"] }
+        let warning = ClassName.warning(of: classes).map { [Warning("\(folder): \($0)")] }
         self.init(source: folder, classes: classes, items: items, notes: warning ?? [])
     }
 

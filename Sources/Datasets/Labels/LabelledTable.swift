@@ -22,7 +22,7 @@ package struct LabelledTable: Sendable {
     /// The images with a label, in the order of the table.
     private(set) var rows: [Row]
     /// Notes for the user on how the table was read, one sentence each.
-    package private(set) var notes: [String] = []
+    package private(set) var notes: [Warning] = []
 
     /// The size in bytes above which a table is refused.
     private static let maximumSize = 1 << 30
@@ -101,7 +101,7 @@ package struct LabelledTable: Sendable {
     }
 
     /// The split on which a model is measured, and a note if the table has others; nil for a table without splits.
-    var measuredSplit: (split: DataSplit, note: String?)? {
+    var measuredSplit: (split: DataSplit, note: Warning?)? {
         let candidates = [DataSplit.test, .validation, .training].filter(splits.contains)
         return candidates.first.map {
             ($0, candidates.count > 1 ? "\(path): only its \($0.rawValue) images are measured on" : nil)
@@ -220,13 +220,31 @@ extension LabelledTable {
         throw FileError(
             path: path,
             reason: "\(missing[choice].count) of \(rows.count) files are not there: "
-                + "\(LabelledImages.some(missing[choice].map(\.description)))\(folderNote)"
-                + (reading.root == nil ? " (--root DIR names the folder that paths start at)" : ""))
+                + "\(LabelledImages.some(missing[choice].map(\.description)))\(folderNote)",
+            remedy: reading.root == nil ? TableRemedy.giveRoot : nil)
     }
 
     private static func path(_ name: BytePath, in folder: BytePath?) -> BytePath {
         name.bytes.first == slash ? name : folder?.appending(name.bytes) ?? name
     }
+}
+
+/// What can be done about a table that cannot be used.
+package enum TableRemedy: Remedy {
+    /// Give a CSV, which `label` writes in another format.
+    case labelToCSV
+    /// Name the column of the paths.
+    case namePathColumn
+    /// Name the column of the labels.
+    case nameLabelColumn
+    /// Name the columns of the paths and of the labels.
+    case nameColumns
+    /// Do not name a column of the labels.
+    case omitLabelColumn
+    /// Give the folder of the table's relative paths.
+    case giveRoot
+    /// Name another separator of the labels in a cell.
+    case nameLabelSeparator
 }
 
 /// How folders and tables of labelled images are read.

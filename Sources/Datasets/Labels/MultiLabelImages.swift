@@ -11,7 +11,7 @@ package struct MultiLabelImages: Sendable, Equatable {
     /// The images in the order of the table; an item's `class` is the index of its set in `sets`.
     package let items: [LabelledImages.Item]
     /// Notes for the user on how the table was read, one sentence each.
-    package let notes: [String]
+    package let notes: [Warning]
 
     /// The separator of the labels in a cell, unless specified.
     package static let usualSeparator = "|"
@@ -24,7 +24,7 @@ package struct MultiLabelImages: Sendable, Equatable {
     ///
     /// - Throws: `FileError` when a label beside a separator is empty, an image has both an empty cell and labels, or
     ///   no row has a label.
-    package init(source: BytePath, rows: [Row], separator: String, notes: [String] = []) throws(FileError) {
+    package init(source: BytePath, rows: [Row], separator: String, notes: [Warning] = []) throws(FileError) {
         func failure(_ reason: String) -> FileError { FileError(path: source, reason: reason) }
         var indices: [BytePath: Int] = [:]
         var images: [(path: BytePath, labels: Set<String>, line: Int)] = []
@@ -58,7 +58,7 @@ package struct MultiLabelImages: Sendable, Equatable {
 
     /// Images with the ascending indices of their labels. The caller guarantees that these are indices into `classes`.
     private init(
-        source: BytePath, classes: [String], notes: [String], images: [(path: BytePath, labels: [Int])]
+        source: BytePath, classes: [String], notes: [Warning], images: [(path: BytePath, labels: [Int])]
     ) {
         var setIndices: [[Int]: Int] = [:]
         var sets: [[Int]] = []
@@ -81,7 +81,7 @@ package struct MultiLabelImages: Sendable, Equatable {
     }
 
     /// A warning if no cell contains the separator but labels seem to be joined by another one.
-    private static func warnings(of images: [Set<String>], source: BytePath, separator: String) -> [String] {
+    private static func warnings(of images: [Set<String>], source: BytePath, separator: String) -> [Warning] {
         guard images.allSatisfy({ $0.count < 2 }) else { return [] }
         let labels = images.compactMap(\.first)
         let other = ["|", ",", ";"].first { text in
@@ -89,8 +89,9 @@ package struct MultiLabelImages: Sendable, Equatable {
         }
         return other.map {
             [
-                "\(source): no label cell contains the separator \"\(separator)\", but some contain \"\($0)\"; "
-                    + "--label-separator names another separator"
+                Warning(
+                    "\(source): no label cell contains the separator \"\(separator)\", but some contain \"\($0)\"",
+                    remedy: TableRemedy.nameLabelSeparator)
             ]
         } ?? []
     }
@@ -156,7 +157,7 @@ extension LabelledTable {
     ///
     /// - Throws: `FileError` when there are none, or for cells that cannot be split.
     package func labels(
-        _ splits: Set<DataSplit>?, separator: String, note: String? = nil
+        _ splits: Set<DataSplit>?, separator: String, note: Warning? = nil
     ) throws(FileError) -> MultiLabelImages {
         let selection = rows(of: splits)
         guard !selection.isEmpty else {

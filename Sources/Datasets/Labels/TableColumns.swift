@@ -34,38 +34,42 @@ struct TableColumns {
     init(_ header: [String], _ reading: LabelledReading, table: BytePath) throws(FileError) {
         let names = header.map(ClassName.trimmed)
         let lower = names.map { $0.lowercased() }
-        func failure(_ reason: String) -> FileError { FileError(path: table, reason: reason) }
+        func failure(_ reason: String, _ remedy: TableRemedy? = nil) -> FileError {
+            FileError(path: table, reason: reason, remedy: remedy)
+        }
         guard !header.joined().unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0xFFFD }) else {
             throw failure("is not a table: expected CSV or TSV, whose first line names the columns")
         }
         guard header.first?.hasPrefix("{") != true else {
-            throw failure("JSON Lines are not supported here: expected CSV or TSV (label --format csv)")
+            throw failure("JSON Lines are not supported here: expected CSV or TSV", .labelToCSV)
         }
-        func named(_ name: String, _ option: String) throws(FileError) -> Int {
+        func named(_ name: String, _ remedy: TableRemedy) throws(FileError) -> Int {
             let exact = names.indices.filter { names[$0] == name }
             let matches = exact.isEmpty ? names.indices.filter { lower[$0] == name.lowercased() } : exact
             guard matches.count == 1 else {
                 let count = matches.isEmpty ? "has no column" : "has \(matches.count) columns"
-                throw failure("\(option): the table \(count) \"\(name)\"; its columns are \(TableColumns.list(names))")
+                throw failure("the table \(count) \"\(name)\"; its columns are \(TableColumns.list(names))", remedy)
             }
             return matches[0]
         }
-        func usual(_ usual: [String], _ what: String, _ option: String) throws(FileError) -> Int? {
+        func usual(_ usual: [String], _ what: String, _ remedy: TableRemedy) throws(FileError) -> Int? {
             let first = lower.indices.filter { lower[$0] == usual[0] }
             let matches = first.isEmpty ? lower.indices.filter { usual.contains(lower[$0]) } : first
             guard matches.count < 2 else {
                 let columns = TableColumns.list(matches.map { names[$0] })
-                throw failure("more than one column may have the \(what): \(columns); \(option) NAME chooses one")
+                throw failure("more than one column may have the \(what): \(columns)", remedy)
             }
             return matches.first
         }
         let pathIndex =
-            if let column = reading.pathColumn { try named(column, "--path-column") } else {
-                try usual(Self.pathNames, "paths", "--path-column")
+            if let column = reading.pathColumn { try named(column, .namePathColumn) } else {
+                try usual(Self.pathNames, "paths", .namePathColumn)
             }
         let isLong = lower.starts(with: ["path", "status", "task", "rank", "label"])
         if reading.valueColumns.count > 1, let column = reading.labelColumn {
-            throw failure("--label-column \(column): the \(reading.valueColumns.count) outputs have a column each")
+            throw failure(
+                "\"\(column)\" cannot be the column of the labels: the \(reading.valueColumns.count) outputs have a "
+                    + "column each", .omitLabelColumn)
         }
         var values: [Int] = []
         for candidates in reading.valueColumns where reading.labelColumn == nil {
@@ -73,8 +77,8 @@ struct TableColumns {
             guard matches.count == 1 else {
                 throw failure(
                     "expected one column of \(candidates.map { "\"\($0)\"" }.joined(separator: " or ")), found "
-                        + "\(TableColumns.list(matches.isEmpty ? names : matches.map { names[$0] }))"
-                        + (reading.valueColumns.count == 1 ? "; --label-column NAME chooses one" : ""))
+                        + "\(TableColumns.list(matches.isEmpty ? names : matches.map { names[$0] }))",
+                    reading.valueColumns.count == 1 ? .nameLabelColumn : nil)
             }
             values += matches
         }
@@ -85,17 +89,16 @@ struct TableColumns {
         if let first = values.first {
             labelIndex = first
         } else if let column = reading.labelColumn {
-            labelIndex = try named(column, "--label-column")
+            labelIndex = try named(column, .nameLabelColumn)
         } else {
             let taskColumn = isLong ? nil : reading.task.flatMap { task in names.firstIndex(of: task) }
             let labelColumn =
                 try taskColumn == nil || lower.contains("label")
-                ? usual(Self.labelNames, "labels", "--label-column") : nil
+                ? usual(Self.labelNames, "labels", .nameLabelColumn) : nil
             if let taskColumn, let labelColumn, taskColumn != labelColumn {
                 throw failure(
                     "the columns \"\(names[taskColumn])\" and \"\(names[labelColumn])\" may both have the labels of "
-                        + "\(names[taskColumn]); "
-                        + "--label-column NAME chooses one")
+                        + "\(names[taskColumn])", .nameLabelColumn)
             }
             labelIndex = taskColumn ?? labelColumn
         }
@@ -103,8 +106,8 @@ struct TableColumns {
             let expected = ["path", "label"] + (reading.task.map { ["or \($0)"] } ?? [])
             throw failure(
                 "expected a header with the columns \(expected.prefix(2).joined(separator: " and "))"
-                    + "\(expected.count > 2 ? " (or \(reading.task ?? ""))" : ""), found \(TableColumns.list(names)); "
-                    + "--path-column and --label-column name others")
+                    + "\(expected.count > 2 ? " (or \(reading.task ?? ""))" : ""), found \(TableColumns.list(names))",
+                .nameColumns)
         }
         (path, label) = (pathIndex, labelIndex)
         self.values = values.isEmpty && !reading.valueColumns.isEmpty ? [labelIndex] : values

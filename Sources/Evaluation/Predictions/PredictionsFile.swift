@@ -1,5 +1,6 @@
 package import Datasets
 package import Files
+import VisionTransformers
 
 /// Predictions that `label` wrote earlier, which are evaluated without a model.
 ///
@@ -75,8 +76,9 @@ package struct PredictionsFile {
             throw FileError(
                 path: table.path,
                 reason:
-                    "the labels of \(name) were chosen when it was written; --threshold needs the scores of all "
-                    + "classes: label with --all-scores")
+                    "the labels of \(name) were chosen when it was written; a threshold needs the scores of all "
+                    + "classes",
+                remedy: PredictionsRemedy.writeAllScores)
         }
         let task = try EvaluationTask(name: name, classes: answered.classes, images: images)
         guard case .labels(let sets) = task.truths else { return (task, TaskPredictions(to: task)) }
@@ -164,10 +166,10 @@ package struct PredictionsFile {
         throw FileError(
             path: table.path,
             reason: isJoined
-                ? "cells of \(task.name) hold several labels; use --activation \(task.name)=sigmoid"
+                ? "cells of \(task.name) hold several labels"
                 : "the scores of \(task.name) lie within 0 and 1 but do not add up to 1, as those of independent "
-                    + "labels: "
-                    + "use --activation \(task.name)=sigmoid")
+                    + "labels",
+            remedy: PredictionsRemedy.readAs(.sigmoid, task: task.name))
     }
 
     /// Visits the images of a task.

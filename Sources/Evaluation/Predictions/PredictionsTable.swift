@@ -33,12 +33,14 @@ package struct PredictionsReading: Sendable {
     /// - Throws: `FileError` about `path`.
     func check(_ columns: PredictionsTable.Columns, _ path: BytePath) throws(FileError) {
         let (task, hasScores) = (columns.task, columns.scores.contains { $0 != nil })
-        func fault(_ reason: String) -> FileError { FileError(path: path, reason: reason) }
+        func fault(_ reason: String, _ remedy: PredictionsRemedy? = nil) -> FileError {
+            FileError(path: path, reason: reason, remedy: remedy)
+        }
         switch activation(of: task) {
         case .softmax:
             guard !columns.labels.isEmpty else {
                 throw fault(
-                    "\(task) has columns of values and none of labels; use --activation \(task)=none")
+                    "\(task) has columns of values and none of labels", .readAs(.identity, task: task))
             }
         case .sigmoid:
             guard columns.labels.count == 1 else {
@@ -50,6 +52,16 @@ package struct PredictionsReading: Sendable {
             }
         }
     }
+}
+
+/// What can be done about predictions that cannot be used.
+package enum PredictionsRemedy: Remedy {
+    /// Read the predictions of the task as those of a head with this activation.
+    case readAs(HeadActivation, task: String)
+    /// Read the predictions of the task as those of a head with a sigmoid, if an image may have no label.
+    case allowNoLabel(task: String)
+    /// Label again and write the scores of all classes.
+    case writeAllScores
 }
 
 /// The content of a CSV or TSV that `label` wrote, wide or long: see docs/csv-format.md.
@@ -143,8 +155,8 @@ struct PredictionsTable {
         status.hasPrefix("error: ") ? String(status.dropFirst("error: ".count)) : nil
     }
 
-    private func fault(_ line: Int, _ reason: String) -> FileError {
-        FileError(path: path, reason: "line \(line): \(reason)")
+    private func fault(_ line: Int, _ reason: String, _ remedy: PredictionsRemedy? = nil) -> FileError {
+        FileError(path: path, reason: "line \(line): \(reason)", remedy: remedy)
     }
 
     // MARK: One row per image
@@ -237,8 +249,7 @@ struct PredictionsTable {
     ) throws(FileError) {
         guard row.cells[1] == Array("ok".utf8) else { return }
         throw fault(
-            row.line,
-            "column \(column + 1) has no label; if an image may have none, use --activation \(task)=sigmoid")
+            row.line, "column \(column + 1) has no label", .allowNoLabel(task: task))
     }
 
     /// Checks that a cell does not hold several scores, as only a head with a sigmoid has.
@@ -248,7 +259,7 @@ struct PredictionsTable {
         let text = String(decoding: row.cells[column], as: UTF8.self)
         guard text.contains(reading.separator) else { return }
         throw fault(
-            row.line, "column \(column + 1) holds several scores; use --activation \(task)=sigmoid")
+            row.line, "column \(column + 1) holds several scores", .readAs(.sigmoid, task: task))
     }
 
     /// The labels of a head with a sigmoid, which share a cell, and their scores.
@@ -319,9 +330,9 @@ struct PredictionsTable {
             return
         }
         guard !name.isEmpty, let rank = Int(rank), rank >= 1 else {
-            let hint =
-                name.isEmpty || !rank.isEmpty ? "" : "; --activation \(name)=sigmoid if an image may have no label"
-            throw fault(row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"\(hint)")
+            throw fault(
+                row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"",
+                name.isEmpty || !rank.isEmpty ? nil : .allowNoLabel(task: name))
         }
         let score = row.cells.count > 5 ? try number(row, 5) : nil
         var entry = tasks[task].entries[image] ?? Entry()

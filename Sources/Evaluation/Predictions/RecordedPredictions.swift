@@ -15,7 +15,8 @@ struct ScoredTask {
     let classes: [String]
     /// How many of the best predictions every image has.
     let ranksKnown: Int
-    /// The metrics that cannot be computed, and why.
+    /// The metrics that cannot be computed, and why. These sentences are part of the format of metrics.json, so they
+    /// name the options of `label` that write more scores.
     let missing: [String]
     private let indexByClass: [String: Int]
     private let meaning: Meaning
@@ -121,7 +122,7 @@ struct ScoredTask {
 struct LabelledTask {
     /// The classes that predictions are indices of.
     let classes: [String]
-    /// The metrics that cannot be computed, and why.
+    /// The metrics that cannot be computed, and why, as metrics.json has them.
     let missing: [String]
     /// Whether the scores of all classes are known.
     let hasEveryScore: Bool

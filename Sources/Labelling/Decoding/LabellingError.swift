@@ -6,8 +6,14 @@ package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible
     case resume(partial: BytePath, reason: String)
     /// Files are not the whole and unchanged parts of one run.
     case shards(String)
+    /// A manifest, which every shard has, cannot be read.
+    case manifest(path: BytePath, reason: String)
     /// Options contradict each other or the model.
     case options(String)
+    /// The name of a class is empty or contains the separator of the labels in a cell.
+    case labelSeparator(String, class: String, task: String)
+    /// A shard or a manifest is asked for, and the rows do not go to a regular file.
+    case needsFile
     /// The model failed, with its error in words.
     case model(String)
     /// The system refuses a resource that the run needs.
@@ -17,6 +23,10 @@ package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible
     package var description: String {
         switch self {
         case .resume(let partial, let reason): "cannot resume \(partial): \(reason)"
+        case .manifest(let path, let reason): "\(path): \(reason)"
+        case .labelSeparator(let separator, let name, let task):
+            "class \"\(name)\" of task \"\(task)\" is empty or contains the label separator \"\(separator)\""
+        case .needsFile: "a shard and a manifest need an output that is a regular file"
         case .options(let reason), .shards(let reason), .system(let reason): reason
         case .model(let reason): "the model failed: \(reason)"
         }

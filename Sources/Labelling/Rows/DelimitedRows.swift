@@ -155,8 +155,8 @@ struct LabelSeparator {
 
     /// A separator for the classes of the tasks with a sigmoid.
     ///
-    /// - Throws: `LabellingError.options` when it is empty or may be part of a number, or the name of a class is empty
-    ///   or contains it.
+    /// - Throws: `LabellingError.options` when it is empty or may be part of a number, `LabellingError.labelSeparator`
+    ///   when the name of a class is empty or contains it.
     init(_ text: String, for tasks: [SelectedTask]) throws(LabellingError) {
         bytes = Array(text.utf8)
         let forbidden = Array("0123456789.-+\"\r\n".utf8)
@@ -168,10 +168,9 @@ struct LabelSeparator {
         }
         for task in tasks where task.activation == .sigmoid {
             for name in task.classes where !separates(name) {
-                throw .options(
-                    "class \"\(String(decoding: name, as: UTF8.self))\" of task "
-                        + "\"\(String(decoding: task.name, as: UTF8.self))\" is empty or contains the label separator "
-                        + "\"\(text)\": choose another by --label-separator, or --layout long or --format jsonl")
+                throw .labelSeparator(
+                    text, class: String(decoding: name, as: UTF8.self), task: String(decoding: task.name, as: UTF8.self)
+                )
             }
         }
     }

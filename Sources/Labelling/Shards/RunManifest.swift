@@ -74,13 +74,13 @@ package struct RunManifest: Sendable, Equatable {
 
     /// Reads the manifest of a file of rows.
     ///
-    /// - Throws: `LabellingError.shards` when it is missing or invalid.
+    /// - Throws: `LabellingError.manifest` when it cannot be read, `LabellingError.shards` when it is invalid.
     init(beside rows: BytePath) throws(LabellingError) {
         let path = RunManifest.path(of: rows)
         var content: [UInt8] = []
         var reader = FileReader(limit: 1 << 24)
         do { try reader.read(path) { content = Array($0) } } catch {
-            throw .shards("\(path): \(error); it is written beside the rows by label --shard")
+            throw .manifest(path: path, reason: "\(error)")
         }
         func refusal(_ what: String) -> LabellingError {
             .shards("\(path): not the manifest of a run of this version: \(what)")

@@ -13,7 +13,7 @@ package struct TrainingData: Sendable, Equatable {
     /// The validation images, evaluated after each epoch; may be empty.
     package let validation: [LabelledImages.Item]
     /// Notes for the user on how the data was read, one sentence each.
-    package let notes: [String]
+    package let notes: [Warning]
     /// The sets of labels, where an image may show several; then an item's `class` is the index of its set.
     package internal(set) var labels: LabelTargets?
 
@@ -29,6 +29,8 @@ package struct TrainingData: Sendable, Equatable {
 
     /// The default share of validation images.
     package static let usualFraction = 0.1
+
+    private static let nothingToHoldBack = "has the validation images, so none are held back"
 
     /// Lists the images.
     ///
@@ -58,7 +60,7 @@ package struct TrainingData: Sendable, Equatable {
         case .fraction(let given):
             if let held {
                 throw ModelError(
-                    "\(held.source)", "has the validation images; --val-fraction is for data without them")
+                    "\(held.source)", Self.nothingToHoldBack, remedy: TrainingRemedy.omitValidationFraction)
             }
             fraction = given
         }
@@ -138,7 +140,7 @@ extension TrainingData {
                 .labels([.validation], separator: separator)
         case .fraction(let given):
             guard held == nil else {
-                throw ModelError("\(path)", "has the validation images; --val-fraction is for data without them")
+                throw ModelError("\(path)", Self.nothingToHoldBack, remedy: TrainingRemedy.omitValidationFraction)
             }
             fraction = given
         }
@@ -168,4 +170,16 @@ extension TrainingData {
 
     /// The indices of the classes or labels that a target stands for.
     package func shown(by target: Int) -> [Int] { labels?.sets[target] ?? [target] }
+}
+
+/// What can be done about data or settings that a model cannot be trained with.
+package enum TrainingRemedy: Remedy {
+    /// Do not ask for a share of validation images.
+    case omitValidationFraction
+    /// Allow images in memory to take more of it.
+    case raiseImageMemory
+    /// Do not balance the labels.
+    case omitBalancing
+    /// Train a head without an adapter.
+    case trainHeadAlone
 }

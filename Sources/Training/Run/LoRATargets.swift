@@ -28,13 +28,13 @@ package struct LoRATargets: Sendable, Equatable {
     ///   - targets: names separated by commas: query, key, value, output, fc1, fc2, gate, up, down; attention, mlp,
     ///     all-linear.
     ///   - layers: numbers and ranges from 0, such as `0-5,8`; nil for all.
-    /// - Throws: `ModelError` naming the invalid target or layer.
-    package init(_ targets: String, layers: String? = nil) throws(ModelError) {
+    /// - Throws: `LoRATargetsError` naming the invalid target or layer.
+    package init(_ targets: String, layers: String? = nil) throws(LoRATargetsError) {
         (text, layerText) = (targets, layers)
         let known = Self.modules.map(\.name) + Self.groups.map(\.name)
         self.targets = targets.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         for target in self.targets where !known.contains(target) {
-            throw ModelError("--targets", "\"\(target)\" is not one of \(known.joined(separator: ", "))")
+            throw .targets("\"\(target)\" is not one of \(known.joined(separator: ", "))")
         }
         guard let layers else {
             self.layers = nil
@@ -45,7 +45,7 @@ package struct LoRATargets: Sendable, Equatable {
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
             guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first <= last
             else {
-                throw ModelError("--layers", "\"\(part)\" is not a number or a range such as 0-5")
+                throw .layers("\"\(part)\" is not a number or a range such as 0-5")
             }
             ranges.append(first...last)
         }
@@ -54,11 +54,10 @@ package struct LoRATargets: Sendable, Equatable {
 
     /// The canonical names of the modules in a backbone, in the order of its layers.
     ///
-    /// - Throws: `ModelError` when the backbone has no such module or layer.
-    package func modules(of configuration: BackboneConfiguration) throws(ModelError) -> [String] {
+    /// - Throws: `LoRATargetsError` when the backbone has no such module or layer.
+    package func modules(of configuration: BackboneConfiguration) throws(LoRATargetsError) -> [String] {
         for range in layers ?? [] where range.upperBound >= configuration.layers {
-            throw ModelError(
-                "--layers", "the base has layers 0 to \(configuration.layers - 1), not \(range.upperBound)")
+            throw .layers("the base has layers 0 to \(configuration.layers - 1), not \(range.upperBound)")
         }
         let names = configuration.parameterShapes.compactMap { name, shape in
             shape.count == 2 && name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : nil
@@ -76,14 +75,28 @@ package struct LoRATargets: Sendable, Equatable {
             }
             guard !found.isEmpty else {
                 let there = Self.modules.filter { known in names.contains { own($0) == known.module } }.map(\.name)
-                throw ModelError(
-                    "--targets", "the base has no \"\(target)\"; it has \(there.joined(separator: ", "))")
+                throw .targets("the base has no \"\(target)\"; it has \(there.joined(separator: ", "))")
             }
             chosen.formUnion(found)
         }
         return names.filter { name in
             guard chosen.contains(name), let layer = ParameterNames.layer(of: name) else { return false }
             return layers?.contains { $0.contains(layer) } ?? true
+        }
+    }
+}
+
+/// Modules or layers to adapt that do not exist.
+package enum LoRATargetsError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A module, and the modules that exist.
+    case targets(String)
+    /// A layer, and the layers that exist.
+    case layers(String)
+
+    /// What is wrong.
+    package var description: String {
+        switch self {
+        case .targets(let reason), .layers(let reason): reason
         }
     }
 }

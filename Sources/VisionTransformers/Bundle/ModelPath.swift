@@ -21,11 +21,7 @@ package enum ModelPath {
         var status = stat()
         guard stat(path, &status) == 0 else {
             let reason = systemReason(errno)
-            guard isHubName(path) else { return ModelError(path, reason) }
-            return ModelError(
-                path,
-                "\(reason); if it is the name of a model on the Hugging Face Hub, download it first: "
-                    + "hf download \(path) --local-dir DIR")
+            return ModelError(path, reason, remedy: isHubName(path) ? ModelRemedy.download(path) : nil)
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             guard expected != .adapter else {
@@ -36,22 +32,22 @@ package enum ModelPath {
                 path, "a file; expected the folder" + (has("config.json", in: folder) ? ", which is \(folder)" : ""))
         }
         if has("bundle.json", in: path), expected == .adapter {
-            return ModelError(path, "a bundle, not an adapter", remedy: .labelWithBundle(path))
+            return ModelError(path, "a bundle, not an adapter", remedy: ModelRemedy.labelWithBundle(path))
         }
         if adapterFiles.contains(where: { has($0, in: path) }), expected != .adapter {
             return expected == .bundle
-                ? ModelError(path, "an adapter, not a bundle", remedy: .merge(path))
-                : ModelError(path, "an adapter, not a base", remedy: .giveAdapterWithBase(path))
+                ? ModelError(path, "an adapter, not a bundle", remedy: ModelRemedy.merge(path))
+                : ModelError(path, "an adapter, not a base", remedy: ModelRemedy.giveAdapterWithBase(path))
         }
         if has("head.safetensors", in: path), expected != .adapter {
             return ModelError(
-                path, "a head, not a \(expected == .bundle ? "bundle" : "base")", remedy: .giveAdapter(path))
+                path, "a head, not a \(expected == .bundle ? "bundle" : "base")", remedy: ModelRemedy.giveAdapter(path))
         }
         if has("config.json", in: path), expected == .adapter {
             return ModelError(
                 path,
                 "a whole checkpoint (config.json), not an adapter; only what was trained with PEFT, or a head alone, "
-                    + "can be merged", remedy: .labelWithCheckpoint(path))
+                    + "can be merged", remedy: ModelRemedy.labelWithCheckpoint(path))
         }
         let marker = expected == .adapter ? "adapter_config.json" : "config.json"
         let folders = folders(with: marker, in: path)

@@ -100,13 +100,13 @@ package struct PreprocessorFile: Sendable {
                 """
                 No such file or directory; it says how images become the model's input. Copy it from the model that \
                 this one was trained from (processor.save_pretrained writes it)
-                """, remedy: .givePreprocessor)
+                """, remedy: ModelRemedy.givePreprocessor)
         }
         let file = try read(plain)
         if let nested, try nested.preprocessing(.pillow) != file.preprocessing(.pillow) {
             throw ModelError(
                 processor, "differs from \(name) beside it, and transformers takes this one",
-                remedy: .givePreprocessorFile)
+                remedy: ModelRemedy.givePreprocessorFile)
         }
         return file
     }
@@ -114,7 +114,7 @@ package struct PreprocessorFile: Sendable {
     /// Reads a file of settings, or of a processor that has them nested.
     private static func read(_ path: String) throws -> PreprocessorFile {
         guard access(path, F_OK) == 0 else {
-            throw ModelError(path, systemReason(errno), remedy: .correctPreprocessor)
+            throw ModelError(path, systemReason(errno), remedy: ModelRemedy.correctPreprocessor)
         }
         return try nested(path) ?? PreprocessorFile(JSON(contentsOf: path), path)
     }

@@ -57,11 +57,12 @@ package struct QuantizedWeights: Sendable {
 
     private func check(_ name: String, _ checksum: UInt64) throws {
         guard let recorded = file.metadata[name] else {
-            throw ModelError(file.path, "has no checksum of \(name)", remedy: .quantize)
+            throw ModelError(file.path, "has no checksum of \(name)", remedy: ModelRemedy.quantize)
         }
         guard recorded == Self.text(checksum) else {
             throw ModelError(
-                file.path, "\(name) was quantized from other weights than those beside it", remedy: .quantize)
+                file.path, "\(name) was quantized from other weights than those beside it", remedy: ModelRemedy.quantize
+            )
         }
     }
 

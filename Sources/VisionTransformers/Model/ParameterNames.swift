@@ -114,7 +114,7 @@ package enum HeadNames {
                 layers == [root]
                 || layers.count == 1 && kinds.isSubset(of: ["weight", "bias"])
                     && parameters.contains { $0.hasSuffix(".weight") && shapes[$0]?.count == 2 }
-            guard isLinear else { throw ModelError(path, refusal(shapes, parameters), remedy: .giveHead) }
+            guard isLinear else { throw ModelError(path, refusal(shapes, parameters), remedy: ModelRemedy.giveHead) }
             for parameter in parameters {
                 names[parameter] = "\(root).\(parameter.split(separator: ".").last ?? "")"
             }

@@ -2,7 +2,7 @@ package import Datasets
 import Evaluation
 package import Files
 import Labelling
-import VisionTransformers
+package import VisionTransformers
 
 /// The labelled images of an evaluation, and what is asked of each task.
 package struct EvaluationData {
@@ -43,7 +43,7 @@ package struct EvaluationData {
     /// Whether images of classes that the head does not have are an error instead of being left out.
     package var isStrict = false
     /// Told of what a user should know.
-    var warn: (String) -> Void = { _ in }
+    var warn: (Warning) -> Void = { _ in }
 
     /// The data of some tasks.
     package init(tasks: [Task], reading: LabelledReading) { (self.tasks, self.reading) = (tasks, reading) }
@@ -62,14 +62,14 @@ package struct EvaluationData {
     /// - Parameter needsFiles: whether the files that a table names have to be there.
     func classImages(of task: Task, needsFiles: Bool = true) throws -> LabelledImages {
         let images = try LabelledImages(measuredOn: task.path, reading(task, needsFiles))
-        for note in images.notes { warn("\(task.name): \(note)") }
+        for note in images.notes { warn(note.about(task.name)) }
         return images
     }
 
     /// The labelled images of a task whose images show any number of labels.
     func labelImages(of task: Task, needsFiles: Bool = true) throws -> MultiLabelImages {
         let images = try MultiLabelImages(measuredOn: task.path, reading(task, needsFiles), separator: separator)
-        for note in images.notes { warn("\(task.name): \(note)") }
+        for note in images.notes { warn(note.about(task.name)) }
         return images
     }
 
@@ -77,7 +77,7 @@ package struct EvaluationData {
     func values(of task: Task, outputs: [String], needsFiles: Bool = true) throws -> ImageValues {
         let images = try ImageValues(
             measuredOn: task.path, reading(task, needsFiles), task: task.name, outputs: outputs)
-        for note in images.notes { warn("\(task.name): \(note)") }
+        for note in images.notes { warn(note.about(task.name)) }
         return images
     }
 
@@ -109,31 +109,18 @@ package struct EvaluationData {
 
     /// Checks that what is asked for are metrics that the tasks' heads have.
     ///
-    /// - Throws: `LabellingError.options` naming the metric and the task.
-    func checkSettings(_ activations: [HeadActivation]) throws {
+    /// - Throws: `EvaluationSettingsError` naming what does not fit, and the task.
+    func checkSettings(_ activations: [HeadActivation]) throws(EvaluationSettingsError) {
         for (task, activation) in zip(tasks, activations) {
-            let head = "\(task.name): its head has activation \(activation.rawValue)"
-            if task.minimumAccuracy != nil, activation != .softmax {
-                throw LabellingError.options(
-                    "\(head), so there is no top-1 accuracy"
-                        + (activation == .sigmoid
-                            ? "; --min-map \(task.name)=... sets a smallest mean average precision" : ""))
-            }
+            if task.minimumAccuracy != nil, activation != .softmax { throw .noAccuracy(task: task.name, activation) }
             if task.minimumPrecision != nil, activation != .sigmoid {
-                throw LabellingError.options(
-                    "\(head); mean average precision is for images of several labels"
-                        + (activation == .softmax ? "; --min-accuracy \(task.name)=... sets a smallest accuracy" : ""))
+                throw .noMeanPrecision(task: task.name, activation)
             }
-            if task.threshold != nil, activation != .sigmoid {
-                throw LabellingError.options("\(head); thresholds are for images of several labels")
-            }
+            if task.threshold != nil, activation != .sigmoid { throw .noThreshold(task: task.name, activation) }
         }
         guard !activations.contains(.sigmoid) else { return }
         for (setting, isGiven) in [("a threshold", threshold != nil), ("a label separator", labelSeparator != nil)] {
-            guard !isGiven else {
-                throw LabellingError.options(
-                    "\(setting) is for images of several labels; no task has a head with a sigmoid")
-            }
+            guard !isGiven else { throw .noSigmoid(setting: setting) }
         }
     }
 
@@ -156,5 +143,33 @@ package struct EvaluationData {
     private static func some(_ names: [String]) -> String {
         let first = names.prefix(5).joined(separator: ", ")
         return names.count > 5 ? "\(first) and \(names.count - 5) more" : first
+    }
+}
+
+/// Something that is asked of tasks, and that their heads do not have.
+package enum EvaluationSettingsError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A smallest accuracy.
+    case noAccuracy(task: String, HeadActivation)
+    /// A smallest mean average precision.
+    case noMeanPrecision(task: String, HeadActivation)
+    /// A threshold.
+    case noThreshold(task: String, HeadActivation)
+    /// A setting for all tasks with a sigmoid, of which there are none.
+    case noSigmoid(setting: String)
+
+    /// What is wrong.
+    package var description: String {
+        func head(_ task: String, _ activation: HeadActivation) -> String {
+            "\(task): its head has activation \(activation.rawValue)"
+        }
+        return switch self {
+        case .noAccuracy(let task, let activation): "\(head(task, activation)), so there is no top-1 accuracy"
+        case .noMeanPrecision(let task, let activation):
+            "\(head(task, activation)); mean average precision is for images of several labels"
+        case .noThreshold(let task, let activation):
+            "\(head(task, activation)); thresholds are for images of several labels"
+        case .noSigmoid(let setting):
+            "\(setting) is for images of several labels; no task has a head with a sigmoid"
+        }
     }
 }

@@ -22,7 +22,7 @@ package struct EvaluationJob {
     /// What a run tells of.
     package enum Event {
         /// Something that a user should know.
-        case warning(String)
+        case warning(Warning)
         /// An adapter is used over another base than it was trained over.
         case otherBase(String)
         /// A model is ready; it predicts the images of a source.
@@ -202,8 +202,9 @@ package struct EvaluationJob {
         for task in evaluated {
             let adapter = try adapter(task.name)
             for warning in try adapter.warnings(over: base) {
-                let text = "\(adapter.task): \(warning)"
-                report(warning == adapter.otherBase ? .otherBase(text) : .warning(text))
+                let isOther = warning.text == adapter.otherBase
+                let warning = warning.about(adapter.task)
+                report(isOther ? .otherBase(warning.text) : .warning(warning))
             }
             let alone = try MergedBackbone(adapter, aloneOver: base)
             let network = try GroupedModel(

@@ -79,9 +79,7 @@ package struct LabellingJob {
         if let output, let file = try ResumableFile.open(output, sync: sync, force: replaces) {
             return try run(source, to: file, isStopped, report)
         }
-        guard !writesManifest else {
-            throw LabellingError.options("--shard and --manifest need -o with the name of a file")
-        }
+        guard !writesManifest else { throw LabellingError.needsFile }
         let file =
             if let output { try OutputFile.replacing(output, force: replaces) } else { OutputFile.standardOutput() }
         let model = try LoadedBundle(folder: bundle, model, for: rows.tasks)

@@ -6,8 +6,8 @@ import VisionTransformers
 
 /// Everything but the inputs that the rows of `label` depend on: a run resumes an earlier one only if these are equal.
 ///
-/// An option that changes rows has its line here, and nowhere else. The journal and the manifest keep the settings
-/// under the names of the options.
+/// An option that changes rows has its line here, and nowhere else. The names, which are those of the options, are part
+/// of the formats of the journal and the manifest.
 struct RowSettings {
     /// The version of this program.
     let version: String

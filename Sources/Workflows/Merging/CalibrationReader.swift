@@ -38,7 +38,7 @@ package struct CalibrationReader {
     typealias TaskImages = (images: CalibrationImages, record: CalibrationUse.Images)
 
     private let base: Checkpoint
-    private let warn: (String) -> Void
+    private let warn: (Warning) -> Void
     private let preprocessing: Preprocessing
     private let preparer: PatchPreparer
     private let threads: Int
@@ -46,7 +46,7 @@ package struct CalibrationReader {
     private let views: (augmentation: Augmentation, seed: UInt64)?
 
     init(
-        _ base: Checkpoint, threads: Int, views settings: DistillationSettings?, _ warn: @escaping (String) -> Void
+        _ base: Checkpoint, threads: Int, views settings: DistillationSettings?, _ warn: @escaping (Warning) -> Void
     ) throws {
         (self.base, self.threads, self.warn) = (base, threads, warn)
         views = settings.map { (Augmentation($0), $0.seed) }
@@ -60,7 +60,7 @@ package struct CalibrationReader {
             let task = item.adapter.task
             return try LongWork.part("reading tasks", index, of: adapters.count) {
                 if let folder = settings.labelled[task] {
-                    try item.adapter.head.activation.requireSoftmax(task: task, for: "--labelled")
+                    try item.adapter.head.activation.requireSoftmax(task: task, for: "choosing a scale by labels")
                     return try images(task, folders: [folder], classes: item.adapter.head.classes)
                 }
                 return try images(task, folders: settings.folders[task] ?? [])
@@ -96,8 +96,7 @@ package struct CalibrationReader {
         warn(
             """
             fewer than \(Self.fewImages) held-out images, one in \(CalibrationImages.holdOutEvery) of a task's, tell \
-            little \
-            about whether its aligned head is better: \(counts)
+            little about whether its aligned head is better: \(counts)
             """)
     }
 
@@ -128,17 +127,15 @@ package struct CalibrationReader {
             let isRead = classes != nil || LabelledTable.isTable(path) && InputReading.isTable(path)
             return isRead ? try LabelledImages(path, for: .training, LabelledReading(task: task)) : nil
         }
-        for note in labelled.compactMap(\.?.notes).joined() where classes != nil { warn("\(task): \(note)") }
+        for note in labelled.compactMap(\.?.notes).joined() where classes != nil { warn(note.about(task)) }
         let paths: [BytePath] = zip(folders, labelled).flatMap { (folder, images) -> [BytePath] in
             if let images, LabelledTable.isTable(images.source) { return images.items.map(\.path) }
             return [BytePath(folder)]
         }
         let prepared = try PreparedImages(paths, preparer: preparer, decoded: keep)
         if let first = prepared.skipped.first {
-            warn(
-                "\(task): \(prepared.skipped.count) calibration files left out, the first \(first.path): "
-                    + "\(first.reason)"
-            )
+            let text = "\(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)"
+            warn("\(task): \(text)")
         }
         let known = try classes.map { try Self.classes(of: prepared.paths, labelled.compactMap(\.self), $0, task) }
         let pictures = prepared.pictures
@@ -172,7 +169,7 @@ package struct CalibrationReader {
     ///
     /// - Throws: `FileError` when it has none, or looks divided but is not understood.
     static func trainingFolder(
-        _ folder: String, classesAreKnown: Bool = false, _ warn: (String) -> Void
+        _ folder: String, classesAreKnown: Bool = false, _ warn: (Warning) -> Void
     ) throws -> String {
         guard let splits = try SplitFolder(BytePath(folder), classesAreKnown: classesAreKnown) else { return folder }
         let training = try splits.required(.training)

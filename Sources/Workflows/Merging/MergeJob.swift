@@ -1,5 +1,5 @@
 package import Adapters
-import Files
+package import Files
 package import Training
 package import VisionTransformers
 
@@ -194,7 +194,7 @@ package struct MergeJob {
     private func images(
         _ progress: @escaping (MergeEvent) -> Bool
     ) throws -> (tuner: MergeTuner, use: CalibrationUse)? {
-        let warn: (String) -> Void = { _ = progress(.warning($0)) }
+        let warn: (Warning) -> Void = { _ = progress(.warning($0)) }
         switch course {
         case .new(let plan, let grouping, let tuning, let settings):
             guard let settings else { return nil }
@@ -269,7 +269,7 @@ package struct MergeJob {
 /// An event of a merge.
 package enum MergeEvent {
     /// Something that a user should know.
-    case warning(String)
+    case warning(Warning)
     /// The parameters of a merge were chosen on images.
     case tuned(tasks: [String], merge: ConfiguredMethod, parameters: [MergeParameter], loss: Double)
     /// The fewest groups were found.

@@ -1,6 +1,6 @@
 import Adapters
 import Datasets
-import Files
+package import Files
 import Images
 import Tensors
 package import VisionTransformers
@@ -52,7 +52,7 @@ package struct QuantizationJob {
     ///   - warn: told what a user should know.
     /// - Throws: `ModelError` and other errors of the bundle, the images and the output.
     package func run(
-        begin: (_ discard: @escaping @Sendable () -> Bool) -> Void, warn: (String) -> Void
+        begin: (_ discard: @escaping @Sendable () -> Bool) -> Void, warn: (Warning) -> Void
     ) throws -> Outcome {
         // The folder first: a place that cannot be written should be reported before images are read.
         let folder = try AtomicFolder(output, BundleWriter.kind, replaces: replaces)
@@ -74,7 +74,7 @@ package struct QuantizationJob {
     }
 
     /// As many pictures of each folder as of the others, spread evenly over it, and more between them.
-    private func pictures(_ preparer: PatchPreparer, _ warn: (String) -> Void) throws -> Pictures {
+    private func pictures(_ preparer: PatchPreparer, _ warn: (Warning) -> Void) throws -> Pictures {
         var result = Pictures()
         let folders = try folders.map { try CalibrationReader.trainingFolder($0, warn) }
         for (index, folder) in folders.enumerated() {

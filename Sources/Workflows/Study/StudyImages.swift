@@ -43,7 +43,7 @@ struct StudyImages {
     }
 
     /// Notes for the user on how the data was read, one sentence each.
-    var notes: [String] {
+    var notes: [Warning] {
         let notes = training?.notes ?? []
         return notes + measured.notes.filter { !notes.contains($0) }
     }
@@ -90,8 +90,9 @@ struct PictureLoader {
         guard used <= limit else {
             throw ModelError(
                 "\(source)",
-                "with its \(items.count) images the pictures in memory take \(used >> 20) MiB; --image-memory allows "
-                    + "\(limit >> 20)")
+                "with its \(items.count) images the pictures in memory take \(used >> 20) MiB; the limit is "
+                    + "\(limit >> 20)",
+                remedy: TrainingRemedy.raiseImageMemory)
         }
         return try PictureStore(items, preparer: preparer, form: .prepared, pool: pool, progress: progress)
     }

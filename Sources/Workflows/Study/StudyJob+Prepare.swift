@@ -37,7 +37,7 @@ extension StudyJob {
     ) throws -> StudyInputs {
         try checkGiven(base)
         let images = try tasks.map { try StudyImages($0, seed: seed) }
-        for images in images { for note in images.notes { try tell(.note("\(images.name): \(note)")) } }
+        for images in images { for note in images.notes { try tell(.note(note.about(images.name))) } }
         for images in images where images.split != "test" {
             try tell(.note("\(images.name): there is no folder test; it is evaluated on \(images.split)"))
         }
@@ -89,7 +89,7 @@ extension StudyJob {
     private func open(_ task: Task, isHead: Bool, over base: Checkpoint, _ tell: Tell) throws -> Adapter {
         let adapter = try Adapter(
             task: task.name, path: place(of: task, isHead: isHead), base: base, allowsOtherBase: allowsOtherBase)
-        for warning in try adapter.warnings(over: base) { try tell(.note("\(task.name): \(warning)")) }
+        for warning in try adapter.warnings(over: base) { try tell(.note(warning.about(task.name))) }
         return adapter
     }
 

@@ -74,7 +74,7 @@ package enum StudyEvent: Sendable {
     /// A file that cannot be decoded is skipped.
     case skipped(task: String, path: BytePath, reason: String)
     /// A note about a task's data or class names.
-    case note(String)
+    case note(Warning)
     /// An event of the training of an adapter or of a head alone.
     case training(task: String, isHead: Bool, TrainingEvent)
     /// The training of an adapter or of a head alone is finished.

@@ -1,6 +1,5 @@
 import Adapters
 import Training
-package import VisionTransformers
 
 /// The merges of a study, in their order.
 package struct StudyPlan: Sendable {
@@ -25,11 +24,11 @@ package struct StudyPlan: Sendable {
     /// Plans a study.
     ///
     /// - Parameter sizes: nil for 1, 2, 3 and all tasks.
-    /// - Throws: `ModelError` when a size is not from 1 to the number of tasks, or there are too many merges.
-    package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(ModelError) {
+    /// - Throws: `StudyPlanError.sizes` when a size is not from 1 to the number of tasks, or there are too many merges.
+    package init(tasks: [String], sizes: [Int]? = nil, variants: [StudyVariant]) throws(StudyPlanError) {
         let wanted = sizes ?? [1, 2, 3, tasks.count].filter { $0 <= tasks.count }
         if let wrong = wanted.first(where: { !(1...max(tasks.count, 1)).contains($0) }) {
-            throw ModelError("--sizes", "\(wrong) is not from 1 to \(tasks.count), the number of tasks")
+            throw .sizes("\(wrong) is not from 1 to \(tasks.count), the number of tasks")
         }
         self.tasks = tasks
         self.sizes = Set(wanted).sorted()
@@ -40,7 +39,7 @@ package struct StudyPlan: Sendable {
             count += Self.subsetCount(of: tasks.count, size, most: Self.maximumMerges)
         }
         guard count * self.variants.count <= Self.maximumMerges else {
-            throw ModelError("--sizes", "more than \(Self.maximumMerges) merges")
+            throw .sizes("more than \(Self.maximumMerges) merges")
         }
     }
 
@@ -73,5 +72,20 @@ package struct StudyPlan: Sendable {
             if product > most { break }
         }
         return product
+    }
+}
+
+/// Why merges cannot be studied.
+package enum StudyPlanError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The numbers of tasks to merge.
+    case sizes(String)
+    /// A method.
+    case methods(String)
+
+    /// What is wrong.
+    package var description: String {
+        switch self {
+        case .sizes(let reason), .methods(let reason): reason
+        }
     }
 }

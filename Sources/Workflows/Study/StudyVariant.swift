@@ -1,6 +1,5 @@
 package import Adapters
 import Training
-package import VisionTransformers
 
 /// A way of merging that a study tries: a method, whether its scale is chosen, whether heads are aligned.
 package struct StudyVariant: Sendable {
@@ -18,18 +17,17 @@ package struct StudyVariant: Sendable {
 
     /// A way of merging from its name: `METHOD`, then `+tune` and `+align` if they are wanted.
     ///
-    /// - Throws: `ModelError` about `--methods` when there is no such method, or it is distillation.
-    package init(_ name: String) throws(ModelError) {
+    /// - Throws: `StudyPlanError.methods` when there is no such method, or it is distillation.
+    package init(_ name: String) throws(StudyPlanError) {
         var parts = name.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
         let text = parts.removeFirst()
         guard text != DistillationSettings.name else {
-            throw ModelError("--methods", "\(text) trains another method's merge, which a study does not")
+            throw .methods("\(text) trains another method's merge, which a study does not")
         }
         let method: MergeMethod
-        do { method = try MergeMethod.required(text) } catch { throw ModelError("--methods", "\(error)") }
+        do { method = try MergeMethod.required(text) } catch { throw .methods("\(error)") }
         guard parts.allSatisfy(["tune", "align"].contains), Set(parts).count == parts.count else {
-            throw ModelError(
-                "--methods", "\"\(name)\": expected METHOD, METHOD+tune, METHOD+align or METHOD+tune+align")
+            throw .methods("\"\(name)\": expected METHOD, METHOD+tune, METHOD+align or METHOD+tune+align")
         }
         self.init(method, tunes: parts.contains("tune"), aligns: parts.contains("align"))
     }

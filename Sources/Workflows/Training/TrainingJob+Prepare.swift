@@ -67,7 +67,8 @@ extension TrainingJob {
             throw ModelError(
                 "\(data.source)",
                 "\(training.pictures.count) training images take \(bytes >> 20) MiB, as small as the model takes them; "
-                    + "--image-memory allows \(imageMemory >> 20)")
+                    + "the limit is \(imageMemory >> 20)",
+                remedy: TrainingRemedy.raiseImageMemory)
         }
         let there = Set(training.classes).reduce(into: Set<Int>()) { $0.formUnion(data.shown(by: $1)) }
         if let empty = data.classes.indices.first(where: { !there.contains($0) }) {
@@ -90,8 +91,9 @@ extension TrainingJob {
         if let label = weights.firstIndex(of: 0) {
             throw ModelError(
                 "\(data.source)",
-                "--balance: every training image has the label \"\(data.classes[label])\", so that there is no image "
-                    + "without it to balance it with")
+                "every training image has the label \"\(data.classes[label])\", so that there is no image "
+                    + "without it to balance it with",
+                remedy: TrainingRemedy.omitBalancing)
         }
         labels.positiveWeights = weights
         return labels

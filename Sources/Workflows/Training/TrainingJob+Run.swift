@@ -68,8 +68,8 @@ extension TrainingJob {
             throw ModelError(
                 base,
                 "\(merged.description), and an adapter over it could not be merged with them; train over the base that "
-                    + "it "
-                    + "was made of\(origin), or a head alone (--head-only)")
+                    + "it was made of\(origin), or a head alone",
+                remedy: TrainingRemedy.trainHeadAlone)
         }
         guard merged.groups == 1 else {
             throw ModelError(

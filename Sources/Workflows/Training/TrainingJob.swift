@@ -20,15 +20,15 @@ package struct TrainingJob: Sendable {
 
         /// An adapter of some modules (see `LoRATargets`).
         ///
-        /// - Throws: `ModelError` naming an invalid target or layer.
-        package init(targets: String = "query,value", layers: String? = nil) throws(ModelError) {
+        /// - Throws: `LoRATargetsError` naming an invalid target or layer.
+        package init(targets: String = "query,value", layers: String? = nil) throws(LoRATargetsError) {
             self.targets = try LoRATargets(targets, layers: layers)
         }
 
         /// The settings for a backbone.
         ///
-        /// - Throws: `ModelError` when the backbone has no such module or layer.
-        package func adaptation(of configuration: BackboneConfiguration) throws(ModelError) -> LowRankAdaptation {
+        /// - Throws: `LoRATargetsError` when the backbone has no such module or layer.
+        package func adaptation(of configuration: BackboneConfiguration) throws(LoRATargetsError) -> LowRankAdaptation {
             LowRankAdaptation(
                 modules: try targets.modules(of: configuration), rank: rank, alpha: alpha ?? Double(rank),
                 isRankStabilized: isRankStabilized, dropout: dropout)

@@ -28,9 +28,9 @@ enum CheckReport {
         }
         let obstacles = check.findings.filter(\.isObstacle)
         text += obstacles.isEmpty ? "\nnothing stands in the way\n" : "\nin the way:\n"
-        for finding in obstacles { text += "  \(finding.subject): \(finding.message)\n" }
+        for finding in obstacles { text += "  \(finding.subject): \(description(of: finding.message))\n" }
         for finding in check.findings where !finding.isObstacle {
-            text += "note: \(finding.subject): \(finding.message)\n"
+            text += "note: \(finding.subject): \(description(of: finding.message))\n"
         }
         if let interference = check.interference { text += "\n" + table(interference) }
         return text
@@ -64,7 +64,7 @@ enum CheckReport {
                 check.findings.map { finding in
                     .object([
                         "kind": finding.isObstacle ? "obstacle" : "note", "subject": .string(finding.subject),
-                        "message": .string(finding.message),
+                        "message": .string(description(of: finding.message)),
                     ])
                 }),
             "adapters": .array(

@@ -74,7 +74,7 @@ struct EvaluateCommand: ParsableCommand {
             version: MergeVit.versionNumber
         ) { event in
             switch event {
-            case .warning(let text): log.warning("\(text)")
+            case .warning(let warning): log.warning("\(description(of: warning))")
             case .otherBase(let text): adapters.warnOfOtherBase(text, log)
             case .began(let source): display = ProgressDisplay(source, isShown: !quiet.isQuiet)
             case .progress(let progress): display?.update(progress)

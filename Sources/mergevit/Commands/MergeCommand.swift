@@ -114,7 +114,7 @@ struct MergeCommand: ParsableCommand {
         var advice = Interruption.nothingWritten
         let outcome = try job.run { event in
             switch event {
-            case .warning(let text): log.warning("\(text)")
+            case .warning(let warning): log.warning("\(description(of: warning))")
             case .distillationBegins:
                 advice = TrainCommand.advice
                 Interruption.asks(request, advice: advice)

@@ -52,7 +52,9 @@ struct QuantizeCommand: ParsableCommand {
             bundle: bundle.bundle.text, folders: calibration.calibration.map(\.text), images: images,
             output: output.path, replaces: replacing.force, threads: threads.count)
         let outcome = try showingStages(isQuiet: quiet.isQuiet) {
-            try job.run(begin: { discard in Interruption.ends(cleanup: discard) }, warn: { log.warning("\($0)") })
+            try job.run(
+                begin: { discard in Interruption.ends(cleanup: discard) },
+                warn: { log.warning("\(description(of: $0))") })
         }
         if let agreement = outcome.agreement, !agreement.isSufficient {
             log.warning(

@@ -35,7 +35,9 @@ struct StudyCommand: ParsableCommand {
     @OptionGroup var quiet: QuietOption
 
     func validate() throws {
-        do { _ = try plan.plan(tasks.tasks) } catch let error as ModelError { throw ValidationError("\(error)") }
+        do { _ = try plan.plan(tasks.tasks) } catch {
+            throw ValidationError(description(of: error))
+        }
     }
 
     func run() throws {

@@ -75,7 +75,7 @@ struct TrainCommand: ParsableCommand {
         if let merged = try MergedBase(folder: base.base.text) {
             warnings.notice("\(base.base.text) \(merged.description); the head will fit its backbone alone")
         }
-        for note in job.data.notes { warnings.warning("\(note)") }
+        for note in job.data.notes { warnings.warning("\(description(of: note))") }
         let request = Interruption.Request()
         Interruption.asks(request, advice: Self.advice)
         let journal = try log.map { try TrainLog($0.path, appends: checkpoints.resume) }

@@ -70,8 +70,8 @@ struct NamedAdapterOptions: ParsableArguments {
     func warn(of adapters: [Adapter], over base: Checkpoint, _ log: Logger) throws {
         for adapter in adapters {
             for warning in try adapter.warnings(over: base) {
-                let text = "\(adapter.task): \(warning)"
-                if warning == adapter.otherBase { warnOfOtherBase(text, log) } else { log.warning("\(text)") }
+                let text = "\(adapter.task): \(description(of: warning))"
+                if warning.text == adapter.otherBase { warnOfOtherBase(text, log) } else { log.warning("\(text)") }
             }
         }
     }

@@ -155,7 +155,7 @@ struct TrainAdapterOptions: ParsableArguments {
         if let dropout, !(dropout >= 0 && dropout < 1) {
             throw ValidationError("--dropout must be from 0 to below 1, not \(dropout).")
         }
-        do { _ = try lora } catch let error as ModelError { throw ValidationError("\(error)") }
+        do { _ = try lora } catch { throw ValidationError(description(of: error)) }
     }
 
     /// The updates; nil for the head alone.

@@ -1,32 +1,71 @@
+import Adapters
 import Datasets
+import Evaluation
 import Files
 import Labelling
 import Training
 import VisionTransformers
+import Workflows
 
 /// An error in words, with the options that help: libraries say what is wrong, and do not know the command line.
-func description(of error: any Error) -> String { "\(error)" + ErrorHints.hint(for: error) }
+func description(of error: any Error) -> String {
+    ErrorHints.subject(of: error) + "\(error)" + ErrorHints.hint(for: error)
+}
 
-/// The option that helps with an error.
+/// A warning in words, with the options that help.
+func description(of warning: Warning) -> String { warning.text + ErrorHints.hint(for: warning.remedy) }
+
+/// The option that an error is about, and the option that helps.
 enum ErrorHints {
+    /// What precedes the error's description: the option whose value is wrong; empty if it is about none.
+    static func subject(of error: any Error) -> String {
+        switch error {
+        case LoRATargetsError.targets: "--targets: "
+        case LoRATargetsError.layers: "--layers: "
+        case StudyPlanError.sizes: "--sizes: "
+        case StudyPlanError.methods: "--methods: "
+        default: ""
+        }
+    }
+
     /// What follows the error's description; empty if no option helps.
     static func hint(for error: any Error) -> String {
         switch error {
-        case let error as ModelError: error.remedy?.hint ?? ""
+        case let error as any ErrorWithRemedy: hint(for: error.remedy)
         case OutputError.exists, OutputError.notOurs: "; --force replaces it"
         case LabellingError.resume: "; --restart drops it"
+        case LabellingError.manifest: "; it is written beside the rows by label --shard"
+        case LabellingError.labelSeparator:
+            ": choose another by --label-separator, or --layout long or --format jsonl"
+        case LabellingError.needsFile: "; name it with -o, or omit --shard and --manifest"
+        case EvaluationSettingsError.noAccuracy(let task, .sigmoid):
+            "; --min-map \(task)=... sets a smallest mean average precision"
+        case EvaluationSettingsError.noMeanPrecision(let task, .softmax):
+            "; --min-accuracy \(task)=... sets a smallest accuracy"
         case is UnfinishedRun: "; --resume continues it, --force starts over"
-        case is NoInputs: "; --allow-empty accepts that"
+        case let error as NoInputs:
+            (error.endings == nil ? "" : "; --endings names the extensions") + "; --allow-empty accepts that"
         case let error as UnknownTask: Suggestion.sentence(for: error.name, among: error.tasks)
         default: ""
         }
     }
+
+    /// How to apply a remedy, as the end of a sentence about the error; empty for none.
+    static func hint(for remedy: (any Remedy)?) -> String { (remedy as? any HintedRemedy)?.hint ?? "" }
 }
 
-extension ModelError.Remedy {
-    /// The options that help, as the end of a sentence about the error.
+/// A remedy that options apply. Every remedy of a library is one.
+protocol HintedRemedy: Remedy {
+    /// The options, as the end of a sentence about the error.
+    var hint: String { get }
+}
+
+extension ModelRemedy: HintedRemedy {
     var hint: String {
         switch self {
+        case .download(let name):
+            "; if it is the name of a model on the Hugging Face Hub, download it first: hf download \(name) "
+                + "--local-dir DIR"
         case .giveHead: ", or give a linear head that was trained over the same features: --head NAME=FILE"
         case .giveAdapter(let path): "; give it with --adapter NAME=\(path)"
         case .giveAdapterWithBase(let path):
@@ -41,6 +80,58 @@ extension ModelError.Remedy {
         case .givePreprocessorFile: "; give --preprocessor FILE"
         case .correctPreprocessor: "; --preprocessor takes a file, or \(PreprocessorChoice.Preset.names)"
         case .quantize: "; run mergevit quantize again"
+        }
+    }
+}
+
+extension AdapterRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .nameActivation(let activation): "; say which by --activation TASK=\(activation.rawValue)"
+        case .correctActivation: " (--activation)"
+        case .resize(let backend): "; --resize \(backend) resizes them as in training"
+        case .giveClassNames: " (--labels)"
+        case .allowOtherBase: ", or --allow-other-base to use it all the same"
+        case .giveHead(let task, let path): ": --head \(task)=\(path)"
+        case .giveSavedHead: ", or give the file that has it with --head NAME=FILE"
+        case .mergeOver(let base, let adapters):
+            " (its recipe: --base \(base)\(adapters.map { " --adapter \($0.name)=\($0.path)" }.joined()))"
+        case .mergeWithoutAlignment: ". Merge without --align to export it"
+        }
+    }
+}
+
+extension TableRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .labelToCSV: " (label --format csv)"
+        case .namePathColumn: "; --path-column NAME chooses one"
+        case .nameLabelColumn: "; --label-column NAME chooses one"
+        case .nameColumns: "; --path-column and --label-column name others"
+        case .omitLabelColumn: "; omit --label-column"
+        case .giveRoot: " (--root DIR names the folder that paths start at)"
+        case .nameLabelSeparator: "; --label-separator names another separator"
+        }
+    }
+}
+
+extension PredictionsRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .readAs(let activation, let task): "; use --activation \(task)=\(activation.rawValue)"
+        case .allowNoLabel(let task): "; if an image may have none, use --activation \(task)=sigmoid"
+        case .writeAllScores: ": label with --all-scores, or omit --threshold"
+        }
+    }
+}
+
+extension TrainingRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .omitValidationFraction: "; omit --val-fraction"
+        case .raiseImageMemory: "; --image-memory sets the limit"
+        case .omitBalancing: "; omit --balance"
+        case .trainHeadAlone: " (--head-only)"
         }
     }
 }

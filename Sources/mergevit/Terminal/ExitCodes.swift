@@ -2,6 +2,7 @@ import ArgumentParser
 import Datasets
 import Files
 import Labelling
+import Workflows
 
 /// The exit codes of the command.
 enum Exit {
@@ -24,7 +25,8 @@ enum Failure {
         switch error {
         case let code as ExitCode: return code.rawValue
         case OutputError.closed: return Exit.allWell
-        case is UnknownTask, LabellingError.options:
+        case is UnknownTask, is EvaluationSettingsError, LabellingError.options, LabellingError.labelSeparator,
+            LabellingError.needsFile:
             say(Array(description(of: error).utf8))
             return Exit.usage
         default: break

@@ -34,7 +34,7 @@ struct StudyDisplay {
         case .skipped(let task, let path, let reason):
             skipped[task, default: 0] += 1
             if skipped[task, default: 0] <= Self.named { status.warn("\(task): left out \(path): \(reason)") }
-        case .note(let text): status.warn(text)
+        case .note(let warning): status.warn(description(of: warning))
         case .training(let task, let isHead, let event):
             let key = "\(task) \(isHead)"
             if training?.key != key {

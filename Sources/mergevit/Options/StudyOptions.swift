@@ -86,9 +86,7 @@ struct StudyPlanOptions: ParsableArguments {
         // What cannot choose a scale is refused whichever option asked for it.
         for variant in variants { _ = try StudyVariant(variant.name) }
         let sizes = try sizes?.text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-            guard let size = Int(part) else {
-                throw ModelError("--sizes", "\"\(part)\" is not a whole number")
-            }
+            guard let size = Int(part) else { throw StudyPlanError.sizes("\"\(part)\" is not a whole number") }
             return size
         }
         return try StudyPlan(tasks: tasks.map(\.name), sizes: sizes, variants: variants)

@@ -44,12 +44,12 @@ enum CheckReport {
                 ["\(pair.first) - \(pair.second)"]
                     + [
                         measure.normRatio, measure.cosine, measure.columnOverlap, measure.rowOverlap, pair.clash,
-                    ].map { $0.map(decimal) ?? "-" } + [pair.worst?.parameter ?? "-"])
+                    ].map { $0.map(thousandths) ?? "-" } + [pair.worst?.parameter ?? "-"])
         }
         var text = TextTable.aligned(rows, left: [0, 6])
         if let worst = interference.worst, let parameter = worst.worst {
-            text += "\n\(worst.first) and \(worst.second) clash most (\(decimal(worst.clash))), above all in "
-            text += "\(parameter.parameter) (\(decimal(parameter.measure.clash)))\n"
+            text += "\n\(worst.first) and \(worst.second) clash most (\(thousandths(worst.clash))), above all in "
+            text += "\(parameter.parameter) (\(thousandths(parameter.measure.clash)))\n"
         } else {
             text += "\nno two adapters clash\n"
         }
@@ -108,14 +108,5 @@ enum CheckReport {
             "column_overlap": .double(measure.columnOverlap), "row_overlap": .double(measure.rowOverlap),
             "clash": .double(clash),
         ]
-    }
-
-    /// A number with three decimals.
-    private static func decimal(_ value: Double) -> String {
-        guard abs(value) < 1e12 else { return "\(value)" }
-        let thousandths = Int((value * 1000).rounded())
-        let digits = String(abs(thousandths) % 1000)
-        return (thousandths < 0 ? "-" : "") + "\(abs(thousandths) / 1000)."
-            + String(repeating: "0", count: 3 - digits.count) + digits
     }
 }

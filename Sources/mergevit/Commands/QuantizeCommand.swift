@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import Reports
 import VisionTransformers
 import Workflows
 
@@ -57,9 +58,10 @@ struct QuantizeCommand: ParsableCommand {
                 warn: { log.warning("\(description(of: $0))") })
         }
         if let agreement = outcome.agreement, !agreement.isSufficient {
+            let required = NumberText.percentRoundedDown(Int8Agreement.requiredShare, 1)
             log.warning(
                 """
-                fewer than \(Self.percent(Int8Agreement.requiredShare)) of the labels are kept: --precision auto will \
+                fewer than \(required) of the labels are kept: --precision auto will \
                 not use int8
                 """)
         }
@@ -72,13 +74,12 @@ struct QuantizeCommand: ParsableCommand {
             return ComputePrecision.int8.isSupported
                 ? nil : "labels were not compared, as this processor has no int8: --precision auto will not use it"
         }
+        // What is not sufficient never looks like it.
+        func percent(_ share: Double) -> String { NumberText.percentRoundedDown(share, 1) }
         let tasks = agreement.tasks.map { "\($0.task) \(percent($0.share))" }.joined(separator: ", ")
         return """
             labels as in f32 on \(outcome.isComparedOnOthers ? "\(agreement.images) others" : "these"): \
             \(percent(agreement.mean))\(agreement.tasks.count > 1 ? " (\(tasks))" : "")
             """
     }
-
-    /// Rounded down, so that what is not enough never looks like it.
-    private static func percent(_ share: Double) -> String { "\(tenths((1000 * share).rounded(.down) / 10)) %" }
 }

@@ -31,7 +31,7 @@ enum EvaluationText {
                     + [
                         task.classes.count > 5 ? metrics?.top5?.value : nil, metrics?.macroF1.value,
                         metrics?.balancedAccuracy.value, metrics?.calibrationError?.value,
-                    ].map(percent) + [metrics?.logLoss.map { NumberText.fixed($0.value, 3) } ?? "-"])
+                    ].map(percent) + [metrics?.logLoss.map { NumberText.plain($0.value, 3) } ?? "-"])
         }
         return TextTable.aligned(rows, left: [0])
     }
@@ -75,7 +75,7 @@ enum EvaluationText {
                 compared.task.name, "\(compared.images)", percent(compared.metrics[0]?.top1.value),
                 percent(compared.metrics[1]?.top1.value), percent(compared.gain?.value), range(compared.gain),
                 "\(test.onlyFirst)", "\(test.onlySecond)",
-                test.pValue < 0.0001 ? "<0.0001" : NumberText.fixed(test.pValue, 4), test.form.rawValue,
+                test.pValue < 0.0001 ? "<0.0001" : NumberText.plain(test.pValue, 4), test.form.rawValue,
             ])
         }
         return TextTable.aligned(rows, left: [0, 9])
@@ -89,24 +89,19 @@ enum EvaluationText {
         guard evaluated.images > 0 else { return "\(name): no image was answered, \(option) is \(minimum)" }
         let metric = isMultiLabel ? "mean average precision" : "top-1 accuracy"
         guard let found = evaluated.score else { return "\(name): \(metric) is not known, \(option) is \(minimum)" }
-        return "\(name): \(metric) \(NumberText.fixed(found, 4)) is below \(option) \(minimum)"
+        return "\(name): \(metric) \(NumberText.plain(found, 4)) is below \(option) \(minimum)"
     }
 
     private static func number(_ value: Double?) -> String {
-        value.map { ascii(NumberText.significant($0)) } ?? "-"
+        value.map { NumberText.plainSignificant($0) } ?? "-"
     }
 
     private static func percent(_ value: Double?) -> String {
-        value.map { ascii(NumberText.fixed(100 * $0, 1)) } ?? "-"
+        value.map { NumberText.plain(100 * $0, 1) } ?? "-"
     }
 
     private static func range(_ estimate: Estimate?) -> String {
         guard let interval = estimate?.interval else { return "-" }
         return "\(percent(interval.low)) to \(percent(interval.high))"
-    }
-
-    /// With a plain minus sign and no spaces between thousands, so that programs read the number too.
-    private static func ascii(_ text: String) -> String {
-        text.replacing("\u{2212}", with: "-").replacing("\u{202F}", with: "")
     }
 }

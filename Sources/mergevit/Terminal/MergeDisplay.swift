@@ -1,5 +1,6 @@
 import Adapters
 import Labelling
+import Reports
 import Training
 import VisionTransformers
 import Workflows
@@ -18,7 +19,7 @@ struct MergeDisplay {
             let values = parameters.map { "\($0.name) \(Self.number(merge.values[$0]))" }
             say(
                 "\(tasks.joined(separator: ", ")): \(values.joined(separator: ", ")), a loss of "
-                    + "\(Self.rounded(loss)) nats "
+                    + "\(loss.rounded(to: 100)) nats "
                     + "on held-out images")
         case .grouped(let count, let drop):
             say("\(count) group\(count == 1 ? "" : "s") for at most \(drop) % of other labels")
@@ -68,7 +69,9 @@ struct MergeDisplay {
     }
 
     private static func text(_ result: HeadAlignment.Result) -> String {
-        let (before, after) = (rounded(100 * result.before.sameLabel), rounded(100 * result.after.sameLabel))
+        let (before, after) = (
+            (100 * result.before.sameLabel).rounded(to: 100), (100 * result.after.sameLabel).rounded(to: 100)
+        )
         let (name, images) = (result.head.task, result.images)
         let isValue = result.head.activation == .identity
         let share =
@@ -87,24 +90,15 @@ struct MergeDisplay {
         var text = "\(result.modules) module\(result.modules == 1 ? "" : "s") of rank \(ranks.lowerBound)"
         if ranks.upperBound > ranks.lowerBound { text += " to \(ranks.upperBound)" }
         guard let worst = result.worst else { return text + ", nothing cut off" }
-        return text + ", \(percent(result.energy)) of the delta's energy kept, least in \(worst.module) "
-            + "(\(percent(worst.energy)))"
-    }
-
-    private static func percent(_ part: Double) -> String {
-        // Rounded down, so that only the whole is 100 %.
-        let hundredths = Int(part * 10000)
-        let rest = hundredths % 100
-        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) %"
+        return text
+            + ", \(NumberText.percentRoundedDown(result.energy, 2)) of the delta's energy kept, least in \(worst.module) "
+            + "(\(NumberText.percentRoundedDown(worst.energy, 2)))"
     }
 
     /// A value of a parameter, with a decimal point if it is a real number.
     private static func number(_ value: MergeParameter.Value?) -> String {
         if case .number(let number)? = value { "\(number)" } else { value.map { "\($0)" } ?? "none" }
     }
-
-    /// Two decimals.
-    private static func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
 }
 
 /// The progress of a distillation: the status line, and a line for every tenth of the steps.

@@ -60,8 +60,3 @@ final class TrainLog {
         if let code { failure = .cannotWrite(path: path, reason: systemReason(code)) }
     }
 }
-
-extension Double {
-    /// The nearest multiple of 1 / `parts`.
-    fileprivate func rounded(to parts: Double) -> Double { (self * parts).rounded() / parts }
-}

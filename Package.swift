@@ -124,7 +124,8 @@ let package = Package(
             dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors", "Files", "TestSupport"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "DatasetsTests", dependencies: ["Datasets", "Files", "TestSupport"], swiftSettings: strict),
+            name: "DatasetsTests", dependencies: ["Datasets", "VisionTransformers", "Files", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "LabellingTests",
             dependencies: ["Labelling", "Datasets", "VisionTransformers", "Files", "TestSupport"],

@@ -178,10 +178,10 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         #expect(try warnings("daisy\nroses\ntulips").isEmpty)
         #expect(
             try warnings("daisy\nroses\nDaisy") == [
-                "class names \"daisy\" and \"Daisy\" differ in case or spaces alone"
+                "class names \"daisy\" and \"Daisy\" differ by case, spaces or the form of letters alone"
             ])
         #expect(try warnings("red  rose\nred rose\nx").count == 1)
-        #expect(try warnings("caf\u{E9}\ncafe\u{301}\nx").first?.contains("Unicode normalization") == true)
+        #expect(try warnings("caf\u{E9}\ncafe\u{301}\nx").count == 1)
     }
 }
 

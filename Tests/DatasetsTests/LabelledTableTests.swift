@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import VisionTransformers
 
 @testable import Datasets
 @testable import Files

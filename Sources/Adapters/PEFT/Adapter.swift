@@ -104,7 +104,7 @@ package struct Adapter: Sendable {
         let found = try AdapterActivation.find(
             given: activation, labels: labels, folder: folder, base: base, outputs: outputs)
         self.headFile = headFile
-        notes = linear.notes(base: base) + ClassNames.nearDoubles(names?.names ?? [])
+        notes = linear.notes(base: base) + ClassNames.notes(names?.names ?? [])
         self.task = task
         self.path = source.place
         self.labels = labels

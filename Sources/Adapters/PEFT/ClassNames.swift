@@ -48,17 +48,11 @@ enum ClassNames {
         return (names, path)
     }
 
-    /// What a user should know of names that are nearly the same: each pair that differs in case, spaces or Unicode
-    /// normalization alone.
-    static func nearDoubles(_ names: [String]) -> [String] {
-        var known: [String: String] = [:]
-        return names.compactMap { name in
-            let key = name.lowercased().split(whereSeparator: \.isWhitespace).joined(separator: " ")
-            guard let other = known.updateValue(name, forKey: key), !other.utf8.elementsEqual(name.utf8) else {
-                return nil
-            }
-            let what = other == name ? "Unicode normalization" : "case or spaces"
-            return "class names \"\(other)\" and \"\(name)\" differ in \(what) alone"
+    /// A note about each group of names that are probably spellings of one class.
+    static func notes(_ names: [String]) -> [String] {
+        ClassName.variants(among: names).map { names in
+            let list = names.map { "\"\($0)\"" }.joined(separator: " and ")
+            return "class names \(list) differ by case, spaces or the form of letters alone"
         }
     }
 

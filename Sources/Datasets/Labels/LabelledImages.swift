@@ -1,4 +1,5 @@
 package import Files
+import VisionTransformers
 
 /// Images with one class each, for training and evaluation.
 package struct LabelledImages: Sendable, Equatable {
@@ -133,5 +134,16 @@ package struct LabelledImages: Sendable, Equatable {
     package static func some(_ names: [String]) -> String {
         let list = names.prefix(3).joined(separator: ", ")
         return names.count > 3 ? "\(list) and \(names.count - 3) more" : list
+    }
+}
+
+extension ClassName {
+    /// A warning about names that differ only by case, spaces or forms of letters; nil if there are none.
+    static func warning(of classes: [String]) -> String? {
+        let descriptions = variants(among: classes).map { names in
+            names.map { "\"\($0)\"" }.joined(separator: " and ")
+        }
+        guard !descriptions.isEmpty else { return nil }
+        return "classes that differ by case, spaces or the form of letters alone: \(LabelledImages.some(descriptions))"
     }
 }

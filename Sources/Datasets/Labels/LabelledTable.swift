@@ -1,4 +1,5 @@
 package import Files
+import VisionTransformers
 
 /// A table of images and their labels: a CSV or TSV written by a person, another program, or `label`.
 ///

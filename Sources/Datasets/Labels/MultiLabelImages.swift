@@ -1,4 +1,5 @@
 package import Files
+import VisionTransformers
 
 /// Images with any number of labels each, for multi-label training and evaluation.
 package struct MultiLabelImages: Sendable, Equatable {

@@ -1,4 +1,5 @@
 import Files
+import VisionTransformers
 
 /// The columns of a table of labelled images.
 struct TableColumns {

@@ -1,24 +1,19 @@
 /// Class names as people write them: trimming, and names that are probably spellings of the same class.
-enum ClassName {
+package enum ClassName {
     /// A name without white space at its ends.
-    static func trimmed(_ name: String) -> String {
+    package static func trimmed(_ name: String) -> String {
         var rest = name[...]
         while rest.first.map(isBlank) == true { rest.removeFirst() }
         while rest.last.map(isBlank) == true { rest.removeLast() }
         return String(rest)
     }
 
-    /// A warning about names that differ only by case, spaces or forms of letters; nil if there are none.
-    static func warning(of classes: [String]) -> String? {
+    /// The names that differ only by case, spaces, hyphens or forms of letters, grouped; without those that are alone.
+    package static func variants(among classes: [String]) -> [[String]] {
         var groups: [String: [String]] = [:]
         for name in classes { groups[folded(name), default: []].append(name) }
-        let duplicates = classes.compactMap { groups[folded($0)] }.filter { $0.count > 1 }
         var distinct: Set<[String]> = []
-        let descriptions = duplicates.filter { distinct.insert($0).inserted }.map { names in
-            names.map { "\"\($0)\"" }.joined(separator: " and ")
-        }
-        guard !descriptions.isEmpty else { return nil }
-        return "classes that differ by case, spaces or the form of letters alone: \(LabelledImages.some(descriptions))"
+        return classes.compactMap { groups[folded($0)] }.filter { $0.count > 1 && distinct.insert($0).inserted }
     }
 
     /// A name without differences that people do not mean: case, spaces, hyphens and underscores, full-width letters.

@@ -121,7 +121,7 @@ let package = Package(
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "AdaptersTests",
-            dependencies: ["Adapters", "VisionTransformers", "Compute", "Tensors", "Files", "TestSupport"],
+            dependencies: ["Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files", "TestSupport"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "DatasetsTests", dependencies: ["Datasets", "VisionTransformers", "Files", "TestSupport"],

@@ -3,6 +3,7 @@ import Compute
 import Files
 import Foundation
 import Glibc
+import Images
 import Tensors
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Compute
 import Foundation
+import Images
 import Tensors
 import TestSupport
 import Testing
@@ -62,7 +63,7 @@ struct ReferenceRun {
         gradients = try Self.tensors("\(kind)_grads0.safetensors")
     }
 
-    var imageSize: BackboneConfiguration.Extent { base.configuration.imageSize }
+    var imageSize: ImageSize { base.configuration.imageSize }
 }
 
 /// Pixel values (images, 3, H, W) as patches.

@@ -1,4 +1,5 @@
 import Compute
+import Images
 import Tensors
 import TestSupport
 import Testing

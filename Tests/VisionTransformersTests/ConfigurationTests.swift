@@ -1,4 +1,5 @@
 import Files
+import Images
 import Tensors
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import Compute
+import Images
 import Synchronization
 import Tensors
 import Testing

@@ -2,6 +2,7 @@ import Compute
 import Files
 import Foundation
 import Glibc
+import Images
 import Tensors
 import TestSupport
 import Testing
@@ -36,7 +37,7 @@ import Testing
     @Test func imagesOnTheirSideAreOthers() throws {
         let scene = try PackedScene("dinov2")
         let (wide, high) = (
-            BackboneConfiguration.Extent(height: 32, width: 64), BackboneConfiguration.Extent(height: 64, width: 32)
+            ImageSize(height: 32, width: 64), ImageSize(height: 64, width: 32)
         )
         #expect(try !scene.plan(image: wide).isMapped)
         let plan = try scene.plan(image: high)

@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Glibc
+import Images
 import Tensors
 import TestSupport
 import Testing
@@ -56,7 +57,7 @@ final class PackedScene: @unchecked Sendable {
     func plan(
         _ precision: ComputePrecision = .f32, isCached: Bool = true, outputs: ModelOutputs = [],
         quantized: QuantizedWeights? = nil, settlingTime: Int = 0,
-        image: BackboneConfiguration.Extent = .init(height: 32, width: 32)
+        image: ImageSize = .init(height: 32, width: 32)
     ) throws -> ForwardPlan {
         let checkpoint = try Checkpoint(folder: scratch.path)
         let head = try #require(try checkpoint.head(task: "label"))

@@ -1,4 +1,5 @@
 import Files
+import Images
 import Tensors
 import TestSupport
 import Testing
@@ -54,7 +55,7 @@ import Testing
 
     @Test func everyTableIsTheSumOfItsParts() {
         let (one, other) = (table(side: 4), table(side: 4, prefix: 1))
-        let grid = BackboneConfiguration.Extent(height: 6, width: 5)
+        let grid = ImageSize(height: 6, width: 5)
         let sum = Tensor(shape: one.shape, values: zip(one.values, other.values.reversed()).map(+))
         let reversed = Tensor(shape: one.shape, values: other.values.reversed())
         let parts = zip(

@@ -1,5 +1,6 @@
 import Compute
 import Foundation
+import Images
 import Tensors
 import TestSupport
 import Testing
@@ -11,7 +12,7 @@ import Testing
 @Suite(.enabled(if: ComputePrecision.int8.isSupported, "the processor has no instructions for int8"))
 struct QuantizedWeightsTests {
     let scratch: TemporaryFolder
-    private let size = BackboneConfiguration.Extent(height: 32, width: 32)
+    private let size = ImageSize(height: 32, width: 32)
 
     init() throws { scratch = try TemporaryFolder() }
 

@@ -26,7 +26,7 @@ import Testing
 
     func reason(_ body: () throws -> Void) -> String? { #expect(throws: ModelError.self) { try body() }?.reason }
 
-    func model(_ folder: String, _ size: BackboneConfiguration.Extent) throws -> MultitaskModel {
+    func model(_ folder: String, _ size: ImageSize) throws -> MultitaskModel {
         let checkpoint = try Checkpoint(folder: folder)
         return try MultitaskModel(
             checkpoint, configuration: checkpoint.configuration, heads: [], imageSize: size, threads: 1)

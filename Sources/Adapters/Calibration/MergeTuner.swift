@@ -1,5 +1,6 @@
 import Compute
 import Files
+package import Images
 import Tensors
 package import VisionTransformers
 
@@ -15,7 +16,7 @@ package final class MergeTuner {
     private let adapters: [String: WeightedAdapter]
     let images: [String: CalibrationImages]
     /// The size of preprocessed images.
-    package let imageSize: BackboneConfiguration.Extent
+    package let imageSize: ImageSize
     /// How many images are computed at the same time.
     package let threads: Int
     private var singles: [String: Features] = [:]
@@ -29,7 +30,7 @@ package final class MergeTuner {
     /// - Throws: `ModelError` naming a task without images, or with too few to hold any out.
     package init(
         base: Checkpoint, adapters: [WeightedAdapter], images: [CalibrationImages],
-        imageSize: BackboneConfiguration.Extent, threads: Int
+        imageSize: ImageSize, threads: Int
     ) throws {
         self.base = base
         self.adapters = Dictionary(adapters.map { ($0.adapter.task, $0) }) { $1 }

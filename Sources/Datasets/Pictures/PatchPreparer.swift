@@ -22,8 +22,8 @@ package struct PatchPreparer: ImagePreparing {
     private let table: PixelValueTable
     private let decoding: DecodingOptions
     /// The size of the model's images.
-    package let imageSize: BackboneConfiguration.Extent
-    private let patchSize: BackboneConfiguration.Extent
+    package let imageSize: ImageSize
+    private let patchSize: ImageSize
     /// Values of one prepared image: patches in row-major order, each (channel, row, column).
     package let valuesPerImage: Int
 
@@ -65,7 +65,7 @@ package struct PatchPreparer: ImagePreparing {
             throw ImageError(
                 kind: .wrongSize,
                 reason:
-                    "preprocessing gives \(prepared.height) x \(prepared.width) pixels, the model takes \(imageSize)")
+                    "preprocessing gives \(prepared.size) pixels, the model takes \(imageSize)")
         }
         return prepared
     }

@@ -47,11 +47,11 @@ package struct RGBImage: Sendable, Equatable {
     }
 }
 
-/// The height and width of a picture, in pixels.
-package struct ImageSize: Sendable, Equatable {
+/// A height and a width: of an image or a patch in pixels, or of a grid in patches.
+package struct ImageSize: Sendable, Equatable, CustomStringConvertible {
     /// Rows.
     package var height: Int
-    /// Pixels in a row.
+    /// Columns.
     package var width: Int
 
     /// A size from its extents.
@@ -59,6 +59,9 @@ package struct ImageSize: Sendable, Equatable {
         self.height = height
         self.width = width
     }
+
+    /// "height x width".
+    package var description: String { "\(height) x \(width)" }
 }
 
 /// How transparency is decoded.

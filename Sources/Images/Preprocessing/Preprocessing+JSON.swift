@@ -127,7 +127,7 @@ private struct Settings {
     func checkImageSize(_ output: ImageSize?) throws(ImageError) {
         guard let imageSize = try size("image_size", isSquare: true) else { return }
         guard let output, imageSize == .exact(output) else {
-            let size = output.map { "\($0.height) x \($0.width)" } ?? "a size that depends on the picture"
+            let size = output.map(\.description) ?? "a size that depends on the picture"
             throw failure("image_size: disagrees with size and crop_size, which give \(size)")
         }
     }

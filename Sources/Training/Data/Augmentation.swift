@@ -72,7 +72,7 @@ package struct Augmentation: Sendable, Equatable {
     ) -> ImageSize {
         let crop = smallestArea.squareRoot()
         let scale = max(Double(input.height) / shown.height, Double(input.width) / shown.width) / crop * detail
-        guard scale < 1 else { return ImageSize(height: image.height, width: image.width) }
+        guard scale < 1 else { return image.size }
         return ImageSize(
             height: max(Int((Double(image.height) * scale).rounded(.up)), 1),
             width: max(Int((Double(image.width) * scale).rounded(.up)), 1))
@@ -113,8 +113,8 @@ package struct AugmentedPictures: Sendable {
                 height: picture.height, width: picture.width, shown: preparer.preprocessing.shownExtent(of: picture),
                 &generator)
             if augmentation.crops {
-                let size = ImageSize(height: preparer.imageSize.height, width: preparer.imageSize.width)
-                picture = preparer.preprocessing.apply(picture, rows: view.rows, columns: view.columns, size: size)
+                picture = preparer.preprocessing.apply(
+                    picture, rows: view.rows, columns: view.columns, size: preparer.imageSize)
             }
             if view.isMirrored { picture = picture.mirrored() }
         }
@@ -127,7 +127,7 @@ package struct AugmentedPictures: Sendable {
     {
         let size = augmentation.neededSize(
             of: picture, shown: preparer.preprocessing.shownExtent(of: picture),
-            input: ImageSize(height: preparer.imageSize.height, width: preparer.imageSize.width), detail: 1)
+            input: preparer.imageSize, detail: 1)
         return picture.resized(to: size, filter: preparer.preprocessing.filter, backend: preparer.preprocessing.resize)
     }
 }

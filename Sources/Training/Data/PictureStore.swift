@@ -116,9 +116,8 @@ package struct PictureStore: Sendable {
         guard case .forCrops(let augmentation, let most) = form else { return try preparer.picture(content) }
         let (rgb, prepared) = try preparer.pictures(content)
         let shown = preparer.preprocessing.shownExtent(of: rgb)
-        let input = ImageSize(height: prepared.height, width: prepared.width)
         func size(_ detail: Double) -> ImageSize {
-            augmentation.neededSize(of: rgb, shown: shown, input: input, detail: detail)
+            augmentation.neededSize(of: rgb, shown: shown, input: prepared.size, detail: detail)
         }
         func bytes(of size: ImageSize) -> Int { size.height * size.width * 3 }
         // Twice the pixels that the smallest crop needs in each direction, so that resampling again does not blur;

@@ -1,5 +1,6 @@
 import Adapters
 import Compute
+import Images
 import Tensors
 import VisionTransformers
 
@@ -25,7 +26,7 @@ final class DistillationTrainer {
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError` naming what does not fit; `FileError`, `ComputeError`.
     init(
-        _ start: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
+        _ start: some ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
         tasks: [DistillationTask], settings: DistillationSettings, threads: Int
     ) throws {
         let form: TrainedModule.Form = settings.rank.map { .lowRank(rank: $0, scale: 1) } ?? .dense

@@ -1,4 +1,5 @@
 package import Compute
+package import Images
 package import Tensors
 package import VisionTransformers
 
@@ -56,7 +57,7 @@ package final class AdapterTrainer: HeadedClassifier {
     ///   - threads: the number of images computed at the same time.
     /// - Throws: `ModelError` naming the mismatch; `FileError`, `ComputeError`.
     package init(
-        _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
+        _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
         classes: Int, adaptation: LowRankAdaptation, optimizer: AdamW = AdamW(),
         labels: LabelTargets? = nil, labelSmoothing: Double = 0, precision: OperandType = .f32, seed: UInt64,
         initial: [String: Tensor] = [:], threads: Int

@@ -1,4 +1,5 @@
 package import Compute
+package import Images
 import Synchronization
 import Tensors
 
@@ -49,7 +50,7 @@ package final class TrainableBackbone {
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError` when a module or the size does not fit the model; `FileError`, `ComputeError`.
     package init(
-        _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: BackboneConfiguration.Extent,
+        _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
         modules: [TrainedModule], featureParts: Int, dropout: Double = 0, precision: OperandType = .f32,
         lanes: Int = 8, threads: Int
     ) throws {

@@ -1,5 +1,6 @@
 import Compute
 import Files
+import Images
 import Tensors
 
 /// Everything of a training pass that does not change from image to image: kernels, the frozen weights in the kernels'
@@ -55,7 +56,7 @@ final class TrainingPlan: Sendable {
     ///
     /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     init(
-        _ source: some ParameterSource, _ c: BackboneConfiguration, image: BackboneConfiguration.Extent,
+        _ source: some ParameterSource, _ c: BackboneConfiguration, image: ImageSize,
         modules: [TrainedModule], featureParts: Int, dropout: Double, precision: OperandType, engine: KernelEngine,
         pool: WorkerPool
     ) throws {

@@ -152,7 +152,7 @@ package struct ModelBundle: Sendable {
 extension BackboneConfiguration {
     /// The size of the images that reach the backbone: the size that preprocessing gives, or, when that depends on the
     /// image, the size that the backbone was trained for.
-    package func inputSize(_ preprocessing: Preprocessing) -> Extent {
-        preprocessing.outputSize.map { Extent(height: $0.height, width: $0.width) } ?? imageSize
+    package func inputSize(_ preprocessing: Preprocessing) -> ImageSize {
+        preprocessing.outputSize ?? imageSize
     }
 }

@@ -63,10 +63,10 @@ package struct PreprocessorFile: Sendable {
     ///   - choice: where to look.
     ///   - imageSize: the image size of the model, for presets; nil if it is unknown.
     /// - Throws: `ModelError` or `FileError` naming the file that is missing or wrong.
-    package init(folder: String, _ choice: PreprocessorChoice, imageSize: BackboneConfiguration.Extent?) throws {
+    package init(folder: String, _ choice: PreprocessorChoice, imageSize: ImageSize?) throws {
         switch choice.source {
         case .preset(let preset):
-            json = preset.json(imageSize ?? BackboneConfiguration.Extent(height: 224, width: 224))
+            json = preset.json(imageSize ?? ImageSize(height: 224, width: 224))
             path = "preset \(preset.rawValue)"
         case .file(let file):
             self = try SmallFiles.isFolder(file, followsLinks: true) ? Self.read(folder: file) : Self.read(file)
@@ -131,7 +131,7 @@ package struct PreprocessorFile: Sendable {
 
 extension PreprocessorChoice.Preset {
     /// The settings of the model.
-    func json(_ size: BackboneConfiguration.Extent) -> JSON {
+    func json(_ size: ImageSize) -> JSON {
         func extent(_ height: Int, _ width: Int) -> JSON { .object(["height": .int(height), "width": .int(width)]) }
         func numbers(_ values: Double...) -> JSON { .array(values.map(JSON.double)) }
         let imageNet: JSONObject = [

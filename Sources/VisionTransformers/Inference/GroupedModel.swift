@@ -1,4 +1,5 @@
 import Compute
+package import Images
 import Synchronization
 import Tensors
 
@@ -45,7 +46,7 @@ package final class GroupedModel {
     ///   `ComputeError`.
     package init(
         _ groups: [TaskGroup<BackboneWeights>], configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, threads: Int, outputs: ModelOutputs = [],
+        imageSize: ImageSize, threads: Int, outputs: ModelOutputs = [],
         precision: ComputePrecision = .f32
     ) throws {
         guard let first = groups.first, groups.flatMap(\.tasks).sorted() == Array(heads.indices) else {

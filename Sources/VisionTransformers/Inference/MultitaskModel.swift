@@ -1,4 +1,5 @@
 import Compute
+package import Images
 import Synchronization
 import Tensors
 
@@ -11,7 +12,7 @@ package final class MultitaskModel {
     /// The heads in the order of the logits.
     package let heads: [Head]
     /// The size of its images, in pixels.
-    package let imageSize: BackboneConfiguration.Extent
+    package let imageSize: ImageSize
     /// Values of one image's input: patches in row-major order, each (channel, row, column).
     package let inputCount: Int
     /// Logits of one image: all heads' classes in order.
@@ -44,7 +45,7 @@ package final class MultitaskModel {
     ///   no instructions for the precision.
     package convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
-        imageSize: BackboneConfiguration.Extent, threads: Int, outputs: ModelOutputs = [],
+        imageSize: ImageSize, threads: Int, outputs: ModelOutputs = [],
         precision: ComputePrecision = .f32, quantized: QuantizedWeights? = nil
     ) throws {
         try self.init(

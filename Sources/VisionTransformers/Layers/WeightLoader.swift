@@ -1,4 +1,5 @@
 import Compute
+import Images
 import Tensors
 
 /// A linear layer's parameters as plain matrices, with what is folded into them.
@@ -132,7 +133,7 @@ struct WeightLoader: Sendable {
 
     /// The tokens before the patch embedding is added, (tokens, D): prefix tokens with their positions, then the
     /// positions of the patches, resampled for the image size where the family does that.
-    func initialTokens(for image: BackboneConfiguration.Extent) throws -> FloatBuffer {
+    func initialTokens(for image: ImageSize) throws -> FloatBuffer {
         let (prefix, d) = (configuration.family.prefixTokens, configuration.hiddenSize)
         var table = try source.parameter("embeddings.position_embeddings")
         if PositionEmbeddings.areResampled(for: image, configuration) {

@@ -1,4 +1,5 @@
 package import Compute
+package import Images
 package import Tensors
 
 /// A family of Vision Transformers, as `model_type` in `config.json` names it.
@@ -50,35 +51,18 @@ package struct BackboneConfiguration: Sendable, Equatable {
     /// The epsilon of layer normalization.
     package var layerNormEpsilon: Float
     /// The image size that the position embeddings are for, in pixels.
-    package var imageSize: Extent
+    package var imageSize: ImageSize
     /// The size of a patch in pixels.
-    package var patchSize: Extent
+    package var patchSize: ImageSize
     /// Whether query, key and value have biases.
     package var hasQKVBias: Bool
-
-    /// A height and a width.
-    package struct Extent: Sendable, Equatable, CustomStringConvertible {
-        /// Rows.
-        package var height: Int
-        /// Columns.
-        package var width: Int
-
-        /// A height and a width.
-        package init(height: Int, width: Int) {
-            self.height = height
-            self.width = width
-        }
-
-        /// "height x width".
-        package var description: String { "\(height) x \(width)" }
-    }
 
     /// Colour channels; images are RGB.
     package static let channels = 3
 
     /// The number of patches down and across an image of the given size.
-    package func grid(for image: Extent) -> Extent {
-        Extent(height: image.height / patchSize.height, width: image.width / patchSize.width)
+    package func grid(for image: ImageSize) -> ImageSize {
+        ImageSize(height: image.height / patchSize.height, width: image.width / patchSize.width)
     }
 
     /// Values of one patch: channels x height x width.
@@ -151,7 +135,7 @@ extension BackboneConfiguration {
     /// Checks that the backbone can take images of a size.
     ///
     /// - Throws: `ModelError` when the size does not fit the model, or is too large.
-    package func checkImageSize(_ size: Extent) throws {
+    package func checkImageSize(_ size: ImageSize) throws {
         let (grid, path) = (grid(for: size), "preprocessor_config.json")
         guard interpolatesPositions || size == imageSize else {
             throw ModelError(

@@ -1,5 +1,6 @@
 import Compute
 package import Files
+import Images
 import Tensors
 
 extension BackboneConfiguration {
@@ -139,7 +140,7 @@ private struct ConfigurationFile {
         return boolean
     }
 
-    func extent(_ key: String, default missing: Int) throws -> BackboneConfiguration.Extent {
+    func extent(_ key: String, default missing: Int) throws -> ImageSize {
         guard let elements = try value(key)?.arrayValue else {
             let side = try integer(key, default: missing)
             return .init(height: side, width: side)

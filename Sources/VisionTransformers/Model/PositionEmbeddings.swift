@@ -1,11 +1,12 @@
 import Glibc
+import Images
 import Tensors
 
 /// Position embeddings resampled for another patch grid, as DINOv2 does for images of another size.
 enum PositionEmbeddings {
     /// Whether a model resamples its position embeddings for images of a size.
     static func areResampled(
-        for image: BackboneConfiguration.Extent, _ configuration: BackboneConfiguration
+        for image: ImageSize, _ configuration: BackboneConfiguration
     ) -> Bool {
         configuration.interpolatesPositions
             && (configuration.grid(for: configuration.imageSize) != configuration.grid(for: image)
@@ -15,7 +16,7 @@ enum PositionEmbeddings {
     /// Checks that the position embeddings can be resampled where that is needed.
     ///
     /// - Throws: `ModelError` when their grid is not a square.
-    static func check(_ image: BackboneConfiguration.Extent, _ configuration: BackboneConfiguration) throws {
+    static func check(_ image: ImageSize, _ configuration: BackboneConfiguration) throws {
         guard areResampled(for: image, configuration) else { return }
         let stored = configuration.grid(for: configuration.imageSize)
         let side = Int(Double(stored.height * stored.width).squareRoot())
@@ -34,7 +35,7 @@ enum PositionEmbeddings {
     ///
     /// - Parameter table: (1, prefix + n², D); the source grid is square, as in transformers.
     /// - Returns: (1, prefix + grid height · grid width, D).
-    static func resampled(_ table: Tensor, prefix: Int, grid: BackboneConfiguration.Extent) -> Tensor {
+    static func resampled(_ table: Tensor, prefix: Int, grid: ImageSize) -> Tensor {
         let width = table.shape[2]
         let side = Int(Double(table.shape[1] - prefix).squareRoot())
         let rows = weights(from: side, to: grid.height)

@@ -1,5 +1,6 @@
 import Compute
 import Files
+package import Images
 import Tensors
 
 extension QuantizedBackbone {
@@ -21,7 +22,7 @@ extension QuantizedBackbone {
     /// - Throws: `ModelError` without images or when the size does not fit; `FileError`, `ComputeError`.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration,
-        imageSize: BackboneConfiguration.Extent, images: Int, threads: Int,
+        imageSize: ImageSize, images: Int, threads: Int,
         prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
     ) throws {
         guard images > 0 else { throw ModelError("calibration images", "expected at least one, found none") }

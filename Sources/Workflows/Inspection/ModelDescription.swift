@@ -93,10 +93,10 @@ package enum ModelDescription {
         let filter = "\(preprocessing.filter)" + (preprocessing.resize == .pillow ? "" : " as \(preprocessing.resize)")
         switch preprocessing.target {
         case nil: break
-        case .exact(let size): steps.append("resize to \(size.height) x \(size.width), \(filter)")
+        case .exact(let size): steps.append("resize to \(size), \(filter)")
         case .shortestEdge(let edge): steps.append("resize the shortest edge to \(edge), \(filter)")
         }
-        if let crop = preprocessing.crop { steps.append("crop the centre \(crop.height) x \(crop.width)") }
+        if let crop = preprocessing.crop { steps.append("crop the centre \(crop)") }
         if let factor = preprocessing.rescaleFactor { steps.append("times \(factor)") }
         if let normal = preprocessing.normalization {
             steps.append("mean \(normal.mean), deviation \(normal.deviation)")

@@ -1,4 +1,5 @@
 import Compute
+package import Images
 import Tensors
 
 /// What a model gives besides logits; each costs time and memory.
@@ -17,7 +18,7 @@ package struct ModelOutputs: OptionSet, Sendable {
 /// What a model is planned for.
 package struct InferenceSettings: Sendable {
     /// The size of the images, as preprocessing gives them.
-    package var imageSize: BackboneConfiguration.Extent
+    package var imageSize: ImageSize
     /// What the model gives besides logits.
     package var outputs: ModelOutputs
     /// In which numbers it multiplies.
@@ -25,7 +26,7 @@ package struct InferenceSettings: Sendable {
 
     /// Settings; logits in f32 unless specified.
     package init(
-        imageSize: BackboneConfiguration.Extent, outputs: ModelOutputs = [], precision: ComputePrecision = .f32
+        imageSize: ImageSize, outputs: ModelOutputs = [], precision: ComputePrecision = .f32
     ) {
         (self.imageSize, self.outputs, self.precision) = (imageSize, outputs, precision)
     }
@@ -43,7 +44,7 @@ struct BlockTokens: Sendable, Hashable {
 /// The sizes of a forward pass, which all its buffers and kernels follow from.
 struct ForwardShape: Sendable {
     let configuration: BackboneConfiguration
-    let imageSize: BackboneConfiguration.Extent
+    let imageSize: ImageSize
     let precision: ComputePrecision
     /// Patches of one image.
     let patches: Int

@@ -227,15 +227,12 @@ package struct MergeJob {
             var groups = [adapters]
             if case .named(let names) = grouping { groups = try BundleGroup.split(adapters, into: names) }
             return try groups.enumerated().map { index, adapters in
-                let merged = try steps.tuned(adapters, plan.merge, tuning)
-                return try steps.finished(merged, plan.distillation, group: index)
+                try steps.group(adapters, plan, tuning, index: index)
             }
         case .again(let recipe, _):
             let groups = try BundleGroup.split(adapters, into: recipe.groups.map(\.tasks))
             return try zip(groups, recipe.groups.map(\.plan)).enumerated().map { index, group in
-                let (adapters, plan) = group
-                let merged = try steps.merge(adapters, plan.merge)
-                return try steps.finished(merged, plan.distillation, group: index)
+                try steps.group(group.0, group.1, .none, index: index)
             }
         }
     }

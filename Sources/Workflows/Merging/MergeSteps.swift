@@ -2,8 +2,35 @@ import Adapters
 import Training
 import VisionTransformers
 
-/// The steps of a merge, of which `MergeJob` knows the order; each does nothing where it is not asked for.
+/// The steps of a merge, and their order. Each does nothing where it is not asked for.
 struct MergeSteps {
+    /// Makes one backbone with its heads. A merge, and each merge of a study, takes these steps in this order.
+    ///
+    /// - Parameters:
+    ///   - combine: combines adapters by a method, whose parameters may be chosen on images.
+    ///   - scale: chooses the scale.
+    ///   - distill: trains the merge.
+    ///   - align: aligns the heads with the merge; nil keeps those of the adapters.
+    static func inOrder(
+        combine: () throws -> MergedBackbone, scale: (MergedBackbone) throws -> MergedBackbone,
+        distill: (MergedBackbone) throws -> MergedBackbone = { $0 }, align: (MergedBackbone) throws -> [Head]?
+    ) throws -> BundleGroup {
+        let merged = try distill(scale(combine()))
+        guard let heads = try align(merged) else { return try BundleGroup(merged) }
+        return BundleGroup(merged, heads: heads)
+    }
+
+    /// Combines adapters by a method, without any choice.
+    ///
+    /// - Throws: `MergeJobError.noImages` for a method that uses images without a tuner, which has them.
+    static func combined(
+        _ adapters: [WeightedAdapter], by method: ConfiguredMethod, over base: Checkpoint, _ tuner: MergeTuner?
+    ) throws -> MergedBackbone {
+        if let tuner { return try tuner.merge(adapters, by: method) }
+        guard !method.method.usesImages else { throw MergeJobError.noImages(method.method.name) }
+        return try MergedBackbone(base: base, adapters: adapters, merge: method)
+    }
+
     /// What ends a merge whose `progress` said to stop.
     struct Stopped: Error {
         let steps: Int
@@ -36,40 +63,50 @@ struct MergeSteps {
         guard progress(event) else { throw Stopped(steps: steps, total: total) }
     }
 
-    func merge(_ adapters: [WeightedAdapter], _ method: ConfiguredMethod) throws -> MergedBackbone {
-        guard let tuner else {
-            guard !method.method.usesImages else { throw MergeJobError.noImages(method.method.name) }
-            return try MergedBackbone(base: base, adapters: adapters, merge: method)
-        }
-        return try tuner.merge(adapters, by: method)
+    /// One backbone of a merge with its heads.
+    mutating func group(
+        _ adapters: [WeightedAdapter], _ plan: MergePlan, _ tuning: MergeJob.Tuning, index: Int
+    ) throws -> BundleGroup {
+        try Self.inOrder(
+            combine: { try combined(adapters, plan.merge, tuning) }, scale: { try scaled($0, tuning) },
+            distill: { merged in try plan.distillation.map { try distilled(merged, $0, group: index) } ?? merged },
+            align: { try aligned($0) })
     }
 
-    /// A merge with the scale, and the other parameters, that images choose.
-    func tuned(
+    private func merge(_ adapters: [WeightedAdapter], _ method: ConfiguredMethod) throws -> MergedBackbone {
+        try Self.combined(adapters, by: method, over: base, tuner)
+    }
+
+    /// Adapters combined by a method, with parameters that images choose if they are to be tuned.
+    private func combined(
         _ adapters: [WeightedAdapter], _ method: ConfiguredMethod, _ tuning: MergeJob.Tuning
     ) throws -> MergedBackbone {
-        guard let tuner, let use, tuning != .none, !adapters.isEmpty else { return try merge(adapters, method) }
-        func choose(_ method: ConfiguredMethod, limit: Int) throws -> (best: MergedBackbone, losses: [(Double, Double)])
-        {
-            try tuner.chooseScale(
-                of: merge(adapters, method), among: MergeJob.scales, aligning: use.align, rank: use.alignRank,
-                limit: limit)
+        guard let tuner, let use, case .parameters(let fixed) = tuning, !adapters.isEmpty else {
+            return try merge(adapters, method)
         }
-        var (start, parameters) = (method, [MergeMethod.scale.parameter])
-        switch tuning {
-        case .none, .scale: break
-        case .roughScale: return try choose(method, limit: MergeJob.roughTuningImages).best
-        case .parameters(let fixed):
-            parameters += method.method.parameters.filter { !$0.candidates.isEmpty }
-            start = try tuner.chooseParameters(
+        return try merge(
+            adapters,
+            tuner.chooseParameters(
                 from: method, fixed: fixed, scales: MergeJob.scales, aligning: use.align, rank: use.alignRank
-            ) { try merge(adapters, $0) }
+            ) { try merge(adapters, $0) })
+    }
+
+    /// A merge at the scale that images choose, if it is to be tuned.
+    private func scaled(_ merged: MergedBackbone, _ tuning: MergeJob.Tuning) throws -> MergedBackbone {
+        guard let tuner, let use, tuning != .none, !merged.adapters.isEmpty else { return merged }
+        let isRough = tuning == .roughScale
+        let (best, losses) = try tuner.chooseScale(
+            of: merged, among: MergeJob.scales, aligning: use.align, rank: use.alignRank,
+            limit: isRough ? MergeJob.roughTuningImages : MergeJob.tuningImages)
+        guard !isRough else { return best }
+        var parameters = [MergeMethod.scale.parameter]
+        if case .parameters = tuning {
+            parameters += merged.plan.merge.method.parameters.filter { !$0.candidates.isEmpty }
         }
-        let (best, losses) = try choose(start, limit: MergeJob.tuningImages)
         try tell(
             .tuned(
-                tasks: adapters.map(\.adapter.task), merge: best.plan.merge, parameters: parameters,
-                loss: losses.map(\.1).min() ?? 0))
+                tasks: merged.adapters.map(\.adapter.task), merge: best.plan.merge, parameters: parameters,
+                loss: losses.map(\.loss).min() ?? 0))
         return best
     }
 
@@ -87,22 +124,14 @@ struct MergeSteps {
                     of: merge(adapters, method), among: MergeJob.scales, aligning: use?.align ?? true,
                     rank: use?.alignRank, limit: limit
                 ).best
-            case .best: return try tuned(adapters, method, tuning)
+            case .best: return try scaled(combined(adapters, method, tuning), tuning)
             }
         }
         try tell(.grouped(count: grouping.merges.count, maximumDrop: maximumDrop))
-        return try zip(grouping.merges, grouping.heads).map { try group($0, $1) }
+        return try zip(grouping.merges, grouping.heads).map { BundleGroup($0, heads: try heads($1)) }
     }
 
-    /// A merge after distillation and alignment.
-    mutating func finished(
-        _ merged: MergedBackbone, _ distillation: DistillationSettings?, group index: Int
-    ) throws -> BundleGroup {
-        let merged = try distillation.map { try distilled(merged, $0, group: index) } ?? merged
-        guard let tuner, let use, use.align else { return try BundleGroup(merged) }
-        return try group(merged, tuner.align(merged, rank: use.alignRank, leaving: unaligned))
-    }
-
+    /// A merge after its distillation.
     private func distilled(
         _ start: MergedBackbone, _ settings: DistillationSettings, group: Int
     ) throws -> MergedBackbone {
@@ -124,12 +153,16 @@ struct MergeSteps {
         }
     }
 
-    /// A merge with its aligned heads, which are told of and recorded.
-    private mutating func group(
-        _ merged: MergedBackbone, _ results: [HeadAlignment.Result]
-    ) throws -> BundleGroup {
+    /// The heads of a merge's tasks aligned with it; nil if they are not to be aligned.
+    private mutating func aligned(_ merged: MergedBackbone) throws -> [Head]? {
+        guard let tuner, let use, use.align else { return nil }
+        return try heads(tuner.align(merged, rank: use.alignRank, leaving: unaligned))
+    }
+
+    /// The heads of alignments, which are reported and recorded.
+    private mutating func heads(_ results: [HeadAlignment.Result]) throws -> [Head] {
         for result in results { try tell(.aligned(result)) }
         use?.add(results)
-        return BundleGroup(merged, heads: results.map(\.head))
+        return results.map(\.head)
     }
 }

@@ -23,24 +23,21 @@ final class StudyMerging {
         let material = measurement.material
         let adapters = merge.tasks.map { WeightedAdapter(material.tasks[$0].adapter) }
         let method = try ConfiguredMethod(merge.variants[0].method)
-        let merged =
-            try tuner?.merge(adapters, by: method)
-            ?? MergedBackbone(base: material.base, adapters: adapters, merge: method)
+        let merged = try MergeSteps.combined(adapters, by: method, over: material.base, tuner)
         let scales = try scales(of: merged, merge, progress)
         var seen: [Double: StudyEvaluator.Features] = [:]
         return try zip(merge.variants, scales).map { variant, scale in
-            let scaled = variant.tunes ? try merged.rescaled(to: scale) : merged
-            var heads = adapters.map(\.adapter.head)
-            if variant.aligns, let tuner {
-                heads = try tuner.align(scaled, progress: progress).map(\.head)
-            }
-            let features = try seen[scale] ?? measurement.features(scaled, tasks: merge.tasks) { _ in try progress(0) }
+            let group = try MergeSteps.inOrder(
+                combine: { merged }, scale: { variant.tunes ? try $0.rescaled(to: scale) : $0 },
+                align: { variant.aligns ? try tuner?.align($0, progress: progress).map(\.head) : nil })
+            let features =
+                try seen[scale] ?? measurement.features(group.merged, tasks: merge.tasks) { _ in try progress(0) }
             if seen.updateValue(features, forKey: scale) == nil {
                 try progress(merge.tasks.reduce(0) { $0 + material.tasks[$1].pictures.pictures.count })
             }
             return StudyResult(
                 variant: variant.name, tasks: merge.tasks.map { material.tasks[$0].name }, scale: scale,
-                masks: zip(merge.tasks, heads).map { measurement.masks($1, features, task: $0) })
+                masks: zip(merge.tasks, group.heads).map { measurement.masks($1, features, task: $0) })
         }
     }
 

@@ -91,7 +91,8 @@ struct MergeDisplay {
         if ranks.upperBound > ranks.lowerBound { text += " to \(ranks.upperBound)" }
         guard let worst = result.worst else { return text + ", nothing cut off" }
         return text
-            + ", \(NumberText.percentRoundedDown(result.energy, 2)) of the delta's energy kept, least in \(worst.module) "
+            + ", \(NumberText.percentRoundedDown(result.energy, 2)) of the delta's energy kept, "
+            + "least in \(worst.module) "
             + "(\(NumberText.percentRoundedDown(worst.energy, 2)))"
     }
 

@@ -136,7 +136,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         }
         for (file, text, reason) in [
             ("e.json", #"["x", "y"]"#, "2 class names for a head of 3"),
-            ("f.json", #"["x", "y", "x"]"#, "stands twice"),
+            ("f.json", #"["x", "y", "x"]"#, "appears twice"),
             ("g.json", #"{"id2label": {"0": "x", "1": "y", "3": "z"}}"#, "from 0 to 2"),
             ("h.json", #"{"label2id": {"x": 0, "y": 1, "z": 3}}"#, "from 0 to 2, found 3 of \"z\""),
             ("i.json", #"{"x": 1, "y": 2, "z": 3}"#, "from 0 to 2, found 3"),
@@ -144,7 +144,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
             ("k.json", #"{"1": "x", "2": "y", "3": "z"}"#, "from 0 to 2"), ("l.json", "{}", "no class names"),
             ("m.json", #"{"id2label": [1]}"#, "expected an object"),
             ("n.json", #"{"x": {}, "y": 1}"#, "no class names"),
-            ("o.json", #"{"0": 2, "1": 0, "2": 1}"#, "which are the names?"), ("p.txt", "x\nx \nz", "stands twice"),
+            ("o.json", #"{"0": 2, "1": 0, "2": 1}"#, "which are the names?"), ("p.txt", "x\nx \nz", "appears twice"),
             ("q.json", #"{"id2label": {"0": "x", "1": null, "2": "z"}}"#, "expected a name, found null"),
         ] {
             let labels = try write(file, text)

@@ -94,7 +94,7 @@ import VisionTransformers
     @Test func groupsThatDoNotFitAreRefusedAndNothingIsWritten() throws {
         let before = try entries()
         for (groups, order, reason) in [
-            ([["a"], []], nil, "a group without tasks"), ([["a"], ["a"]], nil, "\"a\" stands twice"),
+            ([["a"], []], nil, "a group without tasks"), ([["a"], ["a"]], nil, "\"a\" appears twice"),
             ([["a"], ["b"]], ["a"], "there is no task \"b\""), ([["a"]], ["a", "c"], "the task \"c\" is in none"),
             ([["a"]], ["a", "a"], "holds a name twice"), ([], nil, "a bundle needs a backbone"),
         ] as [([[String]], [String]?, String)] {

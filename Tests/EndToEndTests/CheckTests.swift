@@ -10,7 +10,7 @@ import Testing
         let run = try runMergeVit(["check", "--base", Samples.base] + adapters(Samples.tasks))
         #expect(run.exitCode == 0 && run.errors.isEmpty)
         let lines = run.output.split(separator: "\n").map(String.init)
-        #expect(lines.contains("nothing stands in the way"))
+        #expect(lines.contains("no obstacles"))
         #expect(lines.count { $0.contains(" - ") && $0.contains("layers.") } == 15)
         #expect(lines.last?.contains("clash most") == true)
         #expect(lines.allSatisfy { $0.count < 120 })

@@ -121,7 +121,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("corn", "the task \"trash\" is in none"), ("corn,trash+corn", "\"corn\" stands twice"),
+        ("corn", "the task \"trash\" is in none"), ("corn,trash+corn", "\"corn\" appears twice"),
         ("corn+trash+maize", "there is no task \"maize\""), ("corn,trash+", "expected names of tasks"),
         ("+corn,trash", "expected names of tasks"), ("corn,,trash", "expected names of tasks"),
         ("", "expected names of tasks"), ("corn, trash", "there is no task \" trash\""),

@@ -129,7 +129,7 @@ import Testing
         (#"[{"name": 1, "classes": ["x"]}]"#, "expected objects"),
         (#"[{"name": "a", "classes": ["x", "y"]}]"#, "7 classes in the weight, 2 class names"),
         (#"[{"name": "a", "classes": [1, 2, 3, 4, 5, 6, 7]}]"#, "expected strings"),
-        (#"[{"name": "b", "classes": ["x", "y"]}, {"name": "b", "classes": ["x", "y"]}]"#, "\"b\" stands twice"),
+        (#"[{"name": "b", "classes": ["x", "y"]}, {"name": "b", "classes": ["x", "y"]}]"#, "\"b\" appears twice"),
         (#"[{"name": "b", "classes": ["x", "y"]}]"#, "\"a.weight\" belongs to no task"),
         (#"[{"name": "c", "classes": ["x", "y"]}]"#, "c.weight"),
     ])

@@ -4,7 +4,7 @@ import Testing
 
 @testable import VisionTransformers
 
-/// What stands before every name in a file, and heads that are a layer in a `Sequential`.
+/// What precedes every name in a file, and heads that are a layer in a `Sequential`.
 @Suite struct FileNamesTests {
     @Test(arguments: [
         ("vit.layernorm.weight", "vit.layernorm.weight"), ("module.vit.layernorm.weight", "vit.layernorm.weight"),

@@ -133,7 +133,7 @@ import Testing
         (#"["a", "b"]"#, "expected an array of task names, found \"a\""),
         (#"[["a"], [1, "b"]]"#, "expected a task name, found 1"), (#"[["a", "b"], []]"#, "a group without tasks"),
         (#"[["a"], ["b"], ["a"]]"#, "3 groups for 2 tasks"), (#"[["a"], ["c"]]"#, "\"c\" is not a task"),
-        (#"[["a"], ["b", "a"]]"#, "\"a\" stands twice"), (#"[["a"]]"#, "the task \"b\" is in none"),
+        (#"[["a"], ["b", "a"]]"#, "\"a\" appears twice"), (#"[["a"]]"#, "the task \"b\" is in none"),
     ])
     func groupsThatDoNotFitTheTasksAreRefused(_ groups: String, _ reason: String) throws {
         #expect(try said(groups) == "FOLDER/bundle.json: groups: \(reason)")

@@ -8,7 +8,7 @@ import Testing
 
 @testable import VisionTransformers
 
-/// Packed weights that are damaged, hostile or cannot be written stand in nobody's way.
+/// Packed weights that are damaged, hostile or cannot be written are in nobody's way.
 @Suite struct PackedFaultTests {
     @Test func aFileThatIsCutIsReplaced() throws {
         let scene = try PackedScene()
@@ -86,7 +86,7 @@ import Testing
         #expect(PackedFile.read(file.path, .init(model: "", plan: key.plan), pool) { _ in true } == nil)
     }
 
-    /// Whatever stands where packed weights would be written stays as it is, and the model answers.
+    /// Whatever exists where packed weights would be written stays as it is, and the model answers.
     @Test(arguments: ["file", "link", "dangling", "link to a file", "pipe", "folder", "second name"])
     func whatStandsInTheWayStays(_ kind: String) throws {
         let scene = try PackedScene()

@@ -1,7 +1,7 @@
 import Files
 import Tensors
 
-/// Splits tasks into groups such that tasks which disturb each other stand apart.
+/// Splits tasks into groups such that tasks which disturb each other are apart.
 struct TaskGrouping {
     /// What each task loses when it is merged with each other one: `loss[i][j]` is task i's in a pair with j.
     let loss: [[Double]]

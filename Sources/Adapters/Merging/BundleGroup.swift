@@ -26,14 +26,14 @@ package struct BundleGroup: Sendable {
     ///
     /// - Parameters:
     ///   - adapters: all adapters; in a group they keep their order.
-    ///   - groups: the names; every adapter stands in exactly one group.
-    /// - Throws: `ModelError` naming the task that is unknown, stands twice or is missing, or when a group is empty.
+    ///   - groups: the names; every adapter is in exactly one group.
+    /// - Throws: `ModelError` naming the task that is unknown, appears twice or is missing, or when a group is empty.
     package static func split(_ adapters: [WeightedAdapter], into groups: [[String]]) throws -> [[WeightedAdapter]] {
         try checkGroups(groups, of: adapters.map(\.adapter.task))
         return groups.map { names in adapters.filter { names.contains($0.adapter.task) } }
     }
 
-    /// Checks that every task stands in exactly one group.
+    /// Checks that every task is in exactly one group.
     ///
     /// One group may be empty when it is the only one and there are no tasks.
     ///
@@ -44,7 +44,7 @@ package struct BundleGroup: Sendable {
             guard !group.isEmpty || groups.count == 1 else { throw ModelError("groups", "a group without tasks") }
             for name in group {
                 guard tasks.contains(name) else { throw ModelError("groups", "there is no task \"\(name)\"") }
-                guard seen.insert(name).inserted else { throw ModelError("groups", "\"\(name)\" stands twice") }
+                guard seen.insert(name).inserted else { throw ModelError("groups", "\"\(name)\" appears twice") }
             }
         }
         if let missing = tasks.first(where: { !seen.contains($0) }) {

@@ -82,7 +82,7 @@ package struct MergeParameter: Sendable {
         return try checked(value)
     }
 
-    /// A value of this parameter's kind; a whole number stands for a number, too.
+    /// A value of this parameter's kind; a whole number can be a number.
     ///
     /// - Throws: `ParameterError.invalid` for a value of another kind or out of range.
     func checked(_ value: Value) throws(ParameterError) -> Value {
@@ -124,7 +124,7 @@ extension MergeParameter.Value: CustomStringConvertible, ExpressibleByFloatLiter
 
     /// A number.
     package init(floatLiteral value: Double) { self = .number(value) }
-    /// A count, which stands for a number, too.
+    /// A count, which can be a number.
     package init(integerLiteral value: Int) { self = .count(value) }
     /// A flag.
     package init(booleanLiteral value: Bool) { self = .flag(value) }

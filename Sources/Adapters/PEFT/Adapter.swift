@@ -257,11 +257,11 @@ struct AdapterSource {
         return isFolder && access(path, F_OK) == 0 ? path : nil
     }
 
-    /// What stands beside the weights of the base that they were trained over.
+    /// What is beside the weights of the base that they were trained over.
     ///
     /// - Throws: `ModelError` when one of our records is not understood.
     func recordedBase() throws -> RecordedBase {
-        // A file that was taken out of its folder, or stands among others, has no record of its own.
+        // A file that was taken out of its folder, or is among others, has no record of its own.
         let name = SmallFiles.name(of: weights.path)
         let isOurs = isFolder || Self.names.contains(name)
         return try RecordedBase(folder: isOurs ? folder : "", name: configuration?.baseName)

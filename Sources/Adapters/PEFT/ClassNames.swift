@@ -22,7 +22,7 @@ enum ClassNames {
     ///   - labels: the file that the user named, or nil: then the one in the folder (`file(in:)`).
     ///   - classes: how many the head has.
     /// - Returns: nil if no file exists, or only a `config.json` without names.
-    /// - Throws: `ModelError` when the file holds no names, or not as many as the head has classes, or a name stands
+    /// - Throws: `ModelError` when the file holds no names, or not as many as the head has classes, or a name appears
     ///   twice.
     static func find(
         labels: String?, folder: String, classes: Int
@@ -43,7 +43,7 @@ enum ClassNames {
         }
         var seen: Set<[UInt8]> = []
         for name in names where !seen.insert(Array(name.utf8)).inserted {
-            throw ModelError(path, "class name \"\(name)\" stands twice")
+            throw ModelError(path, "class name \"\(name)\" appears twice")
         }
         return (names, path)
     }
@@ -140,6 +140,6 @@ enum ClassNames {
 }
 
 extension JSON {
-    /// The value as it stands in the file.
+    /// The value as written in the file.
     fileprivate var shownBriefly: String { String(serialized(indented: false).prefix(20)) }
 }

@@ -44,7 +44,7 @@ struct RecordedBase {
     /// Why the record cannot be read, if it cannot.
     private var unreadable: String?
 
-    /// Reads what stands beside an adapter's weights.
+    /// Reads what is beside an adapter's weights.
     ///
     /// - Throws: `ModelError` when one of our records does not have the checksums of a base.
     init(folder: String, name: String?) throws {

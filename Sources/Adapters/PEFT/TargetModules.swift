@@ -4,7 +4,7 @@ import VisionTransformers
 
 /// A regular expression over module paths, as PEFT's settings use them.
 struct ModuleExpression: Sendable, Equatable {
-    /// The expression as it stands in the file.
+    /// The expression as written in the file.
     let text: String
 
     /// The longest expression accepted; module paths are short, and so are honest patterns over them.

@@ -51,7 +51,7 @@ package struct DelimitedReader {
         return (cells, start)
     }
 
-    /// The cell at `position`, which then stands at what ends it; nil if its quotes are wrong.
+    /// The cell at `position`, which then is at what ends it; nil if its quotes are wrong.
     private mutating func cell() -> [UInt8]? {
         let quote = UInt8(ascii: "\"")
         guard position < bytes.count, bytes[position] == quote else {

@@ -25,7 +25,7 @@ package struct BytePath: Sendable, Hashable, CustomStringConvertible {
         return BytePath(last == 0 ? [slash] : Array(bytes[..<last]))
     }
 
-    /// What stands after the last slash; empty for a path that ends in one.
+    /// What follows the last slash; empty for a path that ends in one.
     package var lastComponent: [UInt8] {
         guard let last = bytes.lastIndex(of: slash) else { return bytes }
         return Array(bytes[(last + 1)...])

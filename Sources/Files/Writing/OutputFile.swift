@@ -23,7 +23,7 @@ package enum OutputError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What stands where an output is to go.
+/// What exists where an output is to go.
 package enum OutputPlace {
     /// A regular file, or nothing yet: written beside its place and renamed when it is whole.
     ///

@@ -69,7 +69,7 @@ extension ModelBundle {
                     throw ModelError(path, "groups: expected a task name, found \(value.shown)")
                 }
                 guard let index = left.removeValue(forKey: name) else {
-                    let reason = tasks.contains(name) ? "stands twice" : "is not a task"
+                    let reason = tasks.contains(name) ? "appears twice" : "is not a task"
                     throw ModelError(path, "groups: \"\(name)\" \(reason)")
                 }
                 return index

@@ -109,7 +109,7 @@ package struct ModelBundle: Sendable {
                 let classes = task.objectValue?["classes"]?.arrayValue
             else { throw ModelError(path, "tasks: expected objects with \"name\" and \"classes\"") }
             try checkTaskName(name, path: path)
-            guard names.insert(name).inserted else { throw ModelError(path, "tasks: \"\(name)\" stands twice") }
+            guard names.insert(name).inserted else { throw ModelError(path, "tasks: \"\(name)\" appears twice") }
             let labels = classes.compactMap(\.stringValue)
             guard labels.count == classes.count else { throw ModelError(path, "classes of \(name): expected strings") }
             let activation = try activation(task.objectValue?["activation"], of: name, path)

@@ -53,7 +53,7 @@ extension BackboneConfiguration {
 
     /// The class names of `id2label`, in the order of their numbers, or nil when there is no such key.
     ///
-    /// - Throws: `ModelError` unless the numbers run from 0 without a gap. A name may stand twice, as "crane" does in
+    /// - Throws: `ModelError` unless the numbers run from 0 without a gap. A name may appear twice, as "crane" does in
     ///   ImageNet.
     package static func classNames(_ json: JSON, path: String) throws -> [String]? {
         guard let value = json.objectValue?["id2label"], value != .null else { return nil }

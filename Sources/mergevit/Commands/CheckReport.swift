@@ -27,7 +27,7 @@ enum CheckReport {
                     }, left: [0, 4])
         }
         let obstacles = check.findings.filter(\.isObstacle)
-        text += obstacles.isEmpty ? "\nnothing stands in the way\n" : "\nin the way:\n"
+        text += obstacles.isEmpty ? "\nno obstacles\n" : "\nobstacles:\n"
         for finding in obstacles { text += "  \(finding.subject): \(description(of: finding.message))\n" }
         for finding in check.findings where !finding.isObstacle {
             text += "note: \(finding.subject): \(description(of: finding.message))\n"

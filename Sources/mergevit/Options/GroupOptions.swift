@@ -18,7 +18,7 @@ struct GroupOptions: ParsableArguments {
 
     /// The names of each group's tasks; all in one without the option.
     ///
-    /// - Throws: `ValidationError` naming the task that is unknown, stands twice or is missing.
+    /// - Throws: `ValidationError` naming the task that is unknown, appears twice or is missing.
     func names(among tasks: [String]) throws -> [[String]] {
         guard let groups else { return [tasks] }
         if let name = tasks.first(where: { $0.contains("+") }) {

@@ -1,4 +1,4 @@
-/// What can stand at the cursor of a command line that begins with `mergevit`.
+/// What can follow at the cursor of a command line that begins with `mergevit`.
 struct Completion: Equatable {
     /// A word, and what a shell may show beside it.
     struct Candidate: Equatable {
@@ -25,7 +25,7 @@ struct Completion: Equatable {
 
 /// What only other modules know of the words of a command line.
 struct CompletionSources {
-    /// What can stand for some placeholders, such as METHOD, or behind some options, such as `--method`.
+    /// The candidates for some placeholders, such as METHOD, or behind some options, such as `--method`.
     var values: [String: [Completion.Candidate]] = [:]
     /// The parameters that `--set` takes with values of `--method` and `--from`, and the values of those that have few.
     var parameters: (_ method: String?, _ start: String?) -> [(name: Completion.Candidate, values: [String])] = {
@@ -46,7 +46,7 @@ struct CommandLineCompleter {
     private var positionalCount = 0
     private var isBehindDashes = false
 
-    /// What can stand in place of the last word.
+    /// What can replace the last word.
     ///
     /// - Parameter words: the words after the command's name; the last is the one at the cursor, up to it.
     static func completion(
@@ -147,14 +147,14 @@ struct CommandLineCompleter {
             let values = parameters.first { $0.name.word == value[..<given] }?.values ?? []
             completion.candidates = values.map { .init(word: $0) }
         }
-        // Behind a name, a table or a file of weights stands as well as a folder.
+        // Behind a name, a table or a file of weights is possible as well as a folder.
         if completion.paths == .folders { completion.paths = .files }
         let end = shape.contains(",") ? value.lastIndex(of: ",") : nil
         completion.prefix = String(value[...max(end ?? given, given)])
         return completion
     }
 
-    /// What can stand for a placeholder.
+    /// The candidates for a placeholder.
     private func completion(of shape: String, in argument: CommandDescription.Argument) -> Completion {
         if !argument.values.isEmpty { return Completion(candidates: argument.values.map { .init(word: $0) }) }
         let name = argument.names.last ?? ""
@@ -168,7 +168,7 @@ struct CommandLineCompleter {
         }
     }
 
-    /// The names that can stand before the equals sign of a value.
+    /// The names that can precede the equals sign of a value.
     private func names(for argument: CommandDescription.Argument) -> [Completion.Candidate] {
         switch argument.names.last {
         case "--adapter": []

@@ -1,5 +1,5 @@
 /// The scripts that teach a shell to complete `mergevit`. They ask the command itself, so that all shells complete
-/// alike: `mergevit ---complete WORD...` prints what can stand in place of the last word (`Completion.text`).
+/// alike: `mergevit ---complete WORD...` prints what can replace the last word (`Completion.text`).
 enum CompletionScript: String, CaseIterable {
     case bash, zsh, fish
 

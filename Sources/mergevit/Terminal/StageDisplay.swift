@@ -31,7 +31,7 @@ final class StageDisplay: Sendable {
 
     private struct State {
         var stage: Begun?
-        /// What stands before the stages, with the time left of all of it, instead of theirs.
+        /// What precedes the stages, with the time left of all of it, instead of theirs.
         var context: StatusText?
     }
 
@@ -40,7 +40,7 @@ final class StageDisplay: Sendable {
 
     init(_ status: StatusOutput = .standardError) { self.status = status }
 
-    /// Sets what stands before the stages; nil for nothing.
+    /// Sets what precedes the stages; nil for nothing.
     func setContext(_ text: StatusText?) { state.withLock { $0.context = text } }
 
     /// Shows how far the work is.

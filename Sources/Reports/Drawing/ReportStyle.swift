@@ -8,7 +8,7 @@ enum ReportStyle {
         body {
           margin: 0; background: var(--paper); color: var(--ink);
           font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", "DejaVu Sans", \
-          sans-serif;
+        sans-serif;
         }
         main { max-width: 1120px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
         h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .35rem; font-weight: 650; letter-spacing: -.01em; }
@@ -67,7 +67,7 @@ enum ReportStyle {
         .mistakes figure { min-width: 0; }
         .mistakes img, .absent {
           display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--soft); border-radius: \
-          6px;
+        6px;
           margin-bottom: .4rem;
         }
         .absent { display: grid; place-items: center; color: var(--muted); font-size: .84rem; }
@@ -98,7 +98,7 @@ enum ReportStyle {
             color-scheme: light;
             --paper: #ffffff; --ink: #000000; --muted: #444444; --rule: #bbbbbb; --soft: #f2f2f2;
             --accent: #174ea6; --second: #b35900; --bad: #a4242f; --good: #1a6b3c; --on-strong: #ffffff; --on-middle: \
-            #000000;
+        #000000;
           }
           * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
           body { font-size: 10pt; }
@@ -125,13 +125,13 @@ extension ReportStyle {
           color-scheme: light dark;
           --paper: #ffffff; --ink: #1b1f24; --muted: #57606a; --rule: #d7dce2; --soft: #f4f6f8;
           --accent: #174ea6; --second: #b35900; --bad: #a4242f; --good: #1a6b3c; --on-strong: #ffffff; --on-middle: \
-          #101418;
+        #101418;
         }
         @media (prefers-color-scheme: dark) {
           :root {
             --paper: #12151a; --ink: #e6e9ee; --muted: #a0a9b4; --rule: #343b45; --soft: #1b2027;
             --accent: #8ab4f8; --second: #f0a45d; --bad: #ff9a94; --good: #7fd6a2; --on-strong: #0b0f14; --on-middle: \
-            #0b0f14;
+        #0b0f14;
           }
         }
 

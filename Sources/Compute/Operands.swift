@@ -92,6 +92,28 @@ package enum NumberBuffer: Sendable {
         }
     }
 
+    /// An element as a 32-bit float.
+    package func element(_ index: Int) -> Float {
+        switch self {
+        case .f32(let buffer): buffer.base[index]
+        case .bf16(let buffer): Float(bitPattern: UInt32(buffer.base[index]) << 16)
+        }
+    }
+
+    /// Copies elements of a buffer of the same type.
+    package func copy(_ range: Range<Int>, of source: NumberBuffer, to offset: Int) {
+        let size = type == .f32 ? MemoryLayout<Float>.stride : MemoryLayout<UInt16>.stride
+        address(offset).copyMemory(from: source.address(range.lowerBound), byteCount: range.count * size)
+    }
+
+    /// Fills a part with 32-bit floats, rounded where needed.
+    package func set(_ source: UnsafePointer<Float>, count: Int, at offset: Int) {
+        switch self {
+        case .f32(let buffer): (buffer.base + offset).update(from: source, count: count)
+        case .bf16(let buffer): BFloat16.round(source, into: buffer.base + offset, count: count)
+        }
+    }
+
     /// Copies the first elements as 32-bit floats.
     package func copy(to result: UnsafeMutablePointer<Float>, count: Int) {
         switch self {

@@ -87,3 +87,29 @@ package func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     guard let base = bytes.baseAddress else { return mv_checksum("", 0) }
     return mv_checksum(base, bytes.count)
 }
+
+/// Low-rank changes of what each attention head reads or gives: b has the rows of all heads, (heads · size, rank).
+package enum HeadKernels {
+    /// Takes a head's part of a row to the rank: `z[h] = b[h]ᵀ x[h]`.
+    ///
+    /// - Parameters:
+    ///   - x: (heads · size).
+    ///   - z: (heads, rank).
+    package static func down(
+        _ x: UnsafePointer<Float>, _ b: FloatBuffer, into z: UnsafeMutablePointer<Float>, heads: Int, size: Int,
+        rank: Int
+    ) {
+        mv_heads_down(x, b.base, z, heads, size, rank)
+    }
+
+    /// Takes each head's rank to its part of a row: `y[h] += b[h] z[h]`.
+    ///
+    /// - Parameters:
+    ///   - z: (heads, rank).
+    ///   - y: (heads · size).
+    package static func up(
+        _ z: UnsafePointer<Float>, _ b: FloatBuffer, to y: UnsafeMutablePointer<Float>, heads: Int, size: Int, rank: Int
+    ) {
+        mv_heads_up(z, b.base, y, heads, size, rank)
+    }
+}

@@ -171,8 +171,8 @@ import Testing
         let manifest = String(decoding: try scratch.read("bundle/bundle.json"), as: UTF8.self)
         try scratch.write(
             "bundle/bundle.json",
-            Array(manifest.replacing(#""format_version": 1"#, with: #""format_version": 4"#).utf8))
-        #expect(try said() == "mergevit: error: bundle/bundle.json: format_version: expected 1 to 3, found 4\n")
+            Array(manifest.replacing(#""format_version": 1"#, with: #""format_version": 5"#).utf8))
+        #expect(try said() == "mergevit: error: bundle/bundle.json: format_version: expected 1 to 4, found 5\n")
         try scratch.write("bundle/bundle.json", Array(manifest.dropLast(10).utf8))
         #expect(try said().hasPrefix("mergevit: error: bundle/bundle.json: not valid JSON: "))
     }

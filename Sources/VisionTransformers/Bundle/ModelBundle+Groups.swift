@@ -17,11 +17,16 @@ extension ModelBundle {
     }
 
     /// The groups of the named tasks, with all their heads in the bundle's order.
-    func groups(for names: [String]?) -> (groups: [TaskGroup<Checkpoint>], heads: [Head]) {
-        guard let names, !names.isEmpty, names.allSatisfy({ name in heads.contains { $0.task == name } }) else {
-            return (groups, heads)
+    func groups(
+        for names: [String]?
+    ) -> (groups: [TaskGroup<(checkpoint: Checkpoint, streams: TaskStreams?)>], heads: [Head]) {
+        let all = zip(groups, streams).map {
+            TaskGroup(backbone: (checkpoint: $0.backbone, streams: $1), tasks: $0.tasks)
         }
-        let needed = groups.filter { $0.tasks.contains { names.contains(heads[$0].task) } }
+        guard let names, !names.isEmpty, names.allSatisfy({ name in heads.contains { $0.task == name } }) else {
+            return (all, heads)
+        }
+        let needed = all.filter { $0.tasks.contains { names.contains(heads[$0].task) } }
         let indices = needed.flatMap(\.tasks).sorted()
         let newIndices = Dictionary(uniqueKeysWithValues: indices.enumerated().map { ($1, $0) })
         return (

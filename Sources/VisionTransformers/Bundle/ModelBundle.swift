@@ -18,6 +18,8 @@ package struct ModelBundle: Sendable {
     package let preprocessing: Preprocessing
     /// The heads in the order of the tasks.
     package let heads: [Head]
+    /// The task streams of each group, or nil where its heads read the backbone's own tokens.
+    package let streams: [TaskStreams?]
     /// `bundle.json`, or nil for a plain checkpoint.
     package let manifest: JSON?
 
@@ -26,6 +28,8 @@ package struct ModelBundle: Sendable {
     /// The format version of a bundle with a head other than a softmax, or a resize other than Pillow's. Earlier
     /// versions of this program, whose predictions would differ, reject it.
     package static let activationFormatVersion = 3
+    /// The format version of a bundle with task streams.
+    package static let streamsFormatVersion = 4
     /// The manifest's file name; a folder with it is a bundle.
     package static let manifestName = "bundle.json"
     /// The file of the heads.
@@ -53,12 +57,14 @@ package struct ModelBundle: Sendable {
         if let manifest {
             heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)
             groups = try Self.groups(manifest, manifestPath, folder: folder, first: backbone, heads: heads)
+            streams = try Self.streams(manifest, manifestPath, groups, heads)
         } else {
             guard let head = try backbone.head(task: Self.plainTask) else {
                 throw ModelError(folder, "neither a bundle (no bundle.json) nor a checkpoint with a classifier")
             }
             heads = [head]
             groups = [TaskGroup(backbone: backbone, tasks: [0])]
+            streams = [nil]
         }
     }
 
@@ -95,11 +101,11 @@ package struct ModelBundle: Sendable {
         _ manifest: JSON, _ path: String, folder: String, _ configuration: BackboneConfiguration
     ) throws -> [Head] {
         guard let object = manifest.objectValue else { throw ModelError(path, "expected an object") }
-        let versions = formatVersion...activationFormatVersion
+        let versions = formatVersion...streamsFormatVersion
         guard let version = object["format_version"]?.intValue, versions.contains(version) else {
             let found = object["format_version"]?.shown ?? "none"
             throw ModelError(
-                path, "format_version: expected \(formatVersion) to \(activationFormatVersion), found \(found)")
+                path, "format_version: expected \(formatVersion) to \(streamsFormatVersion), found \(found)")
         }
         guard let tasks = object["tasks"]?.arrayValue else { throw ModelError(path, "no \"tasks\" array") }
         let file = try SafetensorsFile(path: "\(folder)/\(headsName)")
@@ -132,6 +138,24 @@ package struct ModelBundle: Sendable {
         return heads
     }
 
+    /// The streams of each group, if the manifest at `path` says that there are any.
+    private static func streams(
+        _ manifest: JSON, _ path: String, _ groups: [TaskGroup<Checkpoint>], _ heads: [Head]
+    ) throws -> [TaskStreams?] {
+        let object = manifest.objectValue
+        let hasStreams = object?["streams"] != nil
+        guard hasStreams == (object?["format_version"]?.intValue == streamsFormatVersion) else {
+            throw ModelError(
+                path, "streams: expected with format_version \(streamsFormatVersion), and with no other")
+        }
+        guard hasStreams else { return groups.map { _ in nil } }
+        guard object?["streams"]?.boolValue == true else { throw ModelError(path, "streams: expected true") }
+        return try groups.map { group in
+            try StreamFile.read(
+                folder: group.backbone.folder, tasks: group.tasks.map { heads[$0].task }, group.backbone)
+        }
+    }
+
     /// A task's `activation` in the manifest at `path`; softmax unless specified.
     private static func activation(_ value: JSON?, of task: String, _ path: String) throws -> HeadActivation {
         guard let value else { return .softmax }
@@ -143,7 +167,10 @@ package struct ModelBundle: Sendable {
     }
 
     /// The format version of a bundle with some heads and a resize; nil for Pillow's.
-    package static func formatVersion(of heads: [Head], isGrouped: Bool, resize: String? = nil) -> Int {
+    package static func formatVersion(
+        of heads: [Head], isGrouped: Bool, resize: String? = nil, hasStreams: Bool = false
+    ) -> Int {
+        guard !hasStreams else { return streamsFormatVersion }
         guard resize == nil, heads.allSatisfy({ $0.activation == .softmax }) else { return activationFormatVersion }
         return isGrouped ? groupedFormatVersion : formatVersion
     }

@@ -28,9 +28,9 @@ package final class GroupedModel {
     private let models: [MultitaskModel]
     /// For each group and each of its heads: where its logits start in the group's and in all, and their number.
     private let moves: [[(from: Int, to: Int, count: Int)]]
-    /// For each worker, the logits of one image in one group.
+    /// For each worker, the logits of a unit of images in one group.
     private let groupLogits: FloatBuffer
-    private let largestClassCount: Int
+    private let largestUnitCount: Int
 
     /// Plans the backbones for images of one size.
     ///
@@ -75,8 +75,16 @@ package final class GroupedModel {
         inputCount = firstModel.inputCount
         classCount = counts.reduce(0, +)
         hiddenShape = firstModel.hiddenShape
-        largestClassCount = models.map(\.classCount).max() ?? 0
-        groupLogits = FloatBuffer(count: pool.workers * largestClassCount)
+        largestUnitCount = models.map { $0.classCount * $0.groupSize }.max() ?? 0
+        groupLogits = FloatBuffer(count: pool.workers * largestUnitCount)
+    }
+
+    /// The units of a batch: for each group, the images that one thread computes at once.
+    private func units(images: Int) -> [(group: Int, images: Range<Int>)] {
+        models.enumerated().flatMap { group, model in
+            let size = model.unitSize(images: images)
+            return stride(from: 0, to: images, by: size).map { (group, $0..<min($0 + size, images)) }
+        }
     }
 
     /// Computes a batch of any size.
@@ -95,20 +103,25 @@ package final class GroupedModel {
         if hidden != nil { try models.first?.requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
-        pool.forEach(images * models.count) { worker, item in
-            let (group, image) = (item / images, item % images)
-            let output = groupLogits.base + worker * largestClassCount
+        let units = units(images: images)
+        pool.forEach(units.count) { worker, item in
+            let (group, range) = units[item]
+            let output = groupLogits.base + worker * largestUnitCount
             do {
                 try models[group].run(
-                    inputs + image * inputCount, worker: worker, logits: logits.map { _ in output },
-                    hidden: hidden.map { $0 + item * hiddenCount })
+                    inputs + range.lowerBound * inputCount, images: range.count, worker: worker,
+                    logits: logits.map { _ in output },
+                    hidden: hidden.map { $0 + (group * images + range.lowerBound) * hiddenCount })
             } catch {
                 failure.withLock { $0 = error }
                 return
             }
             guard let logits else { return }
-            for move in moves[group] {
-                (logits + image * classCount + move.to).update(from: output + move.from, count: move.count)
+            for (position, image) in range.enumerated() {
+                let computed = output + position * models[group].classCount
+                for move in moves[group] {
+                    (logits + image * classCount + move.to).update(from: computed + move.from, count: move.count)
+                }
             }
         }
         if let error = failure.withLock(\.self) { throw error }
@@ -132,10 +145,12 @@ extension ModelBundle {
     ) throws -> GroupedModel {
         let (groups, heads) = groups(for: names)
         let weights = try groups.map { group in
-            let quantized = precision == .int8 ? try group.backbone.quantized : nil
-            let cache = PackedCache(group.backbone, quantized, cache)
+            let (checkpoint, streams) = group.backbone
+            let quantized = precision == .int8 ? try checkpoint.quantized : nil
+            let cache = PackedCache(checkpoint, quantized, cache)
             return TaskGroup(
-                backbone: BackboneWeights(group.backbone, quantized: quantized, cache: cache), tasks: group.tasks)
+                backbone: BackboneWeights(checkpoint, quantized: quantized, streams: streams, cache: cache),
+                tasks: group.tasks)
         }
         return try GroupedModel(
             weights, configuration: backbone.configuration, heads: heads,

@@ -29,6 +29,9 @@ package final class LayerInputCollector {
         inputs = keys.map { FloatBuffer(count: images * tokens * $0.site.columns(model.configuration)) }
     }
 
+    /// The rows of each key in the last batch, (images, rows, channels).
+    package var rows: [UnsafePointer<Float>] { inputs.map { UnsafePointer($0.base) } }
+
     /// Computes a batch, images in parallel, then hands over each key's rows, keys in parallel. One thread has all rows
     /// of a key, in the order of the images: sums have the same bits on any number of threads.
     ///

@@ -28,6 +28,10 @@ package final class MultitaskModel {
 
     /// Whether the last block computes all tokens, as hidden states and observers need.
     private let computesAllTokens: Bool
+    /// Whether every head reads a token of its own task.
+    let hasStreams: Bool
+    /// How many images a thread computes at once, at most.
+    let groupSize: Int
     private let pool: WorkerPool
     private let passes: [ForwardPass]
 
@@ -46,10 +50,10 @@ package final class MultitaskModel {
     package convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: ImageSize, threads: Int, outputs: ModelOutputs = [],
-        precision: ComputePrecision = .f32, quantized: QuantizedWeights? = nil
+        precision: ComputePrecision = .f32, quantized: QuantizedWeights? = nil, streams: TaskStreams? = nil
     ) throws {
         try self.init(
-            BackboneWeights(source, quantized: quantized), configuration: configuration, heads: heads,
+            BackboneWeights(source, quantized: quantized, streams: streams), configuration: configuration, heads: heads,
             InferenceSettings(imageSize: imageSize, outputs: outputs, precision: precision),
             WorkerPool(workers: threads))
     }
@@ -65,15 +69,29 @@ package final class MultitaskModel {
         imageSize = settings.imageSize
         precision = settings.precision
         self.pool = pool
-        let shape = ForwardShape(configuration, heads: heads, settings)
-        let plan = try ForwardPlan(shape, heads: heads, weights, KernelEngine(), pool)
-        computesAllTokens = !shape.poolsTokens
-        operationsPerImage = plan.operations
-        passes = try (0..<pool.workers).map { _ in try ForwardPass(plan) }
+        hasStreams = weights.streams != nil
+        var settings = settings
+        if hasStreams { settings.outputs = .streamContext }
+        let engine = try KernelEngine()
+        let shape = ForwardShape(configuration, heads: hasStreams ? [] : heads, settings)
+        let plan = try ForwardPlan(shape, heads: hasStreams ? [] : heads, weights, engine, pool)
+        let streams = try weights.streams.map { try StreamPlan(shape, heads: heads, $0, engine, pool) }
+        computesAllTokens = !shape.poolsTokens && !hasStreams
+        operationsPerImage = plan.operations + (streams?.operations ?? 0)
+        passes = try (0..<pool.workers).map { _ in try ForwardPass(plan, streams: streams) }
         inputCount = shape.patches * configuration.patchLength
-        classCount = shape.classes
+        classCount = heads.reduce(0) { $0 + $1.classes.count }
         hiddenShape = [shape.tokens.all, configuration.hiddenSize]
-        featureCount = shape.features.featureSize
+        groupSize = streams?.shape.groupSize ?? 1
+        featureCount =
+            streams.map { $0.shape.streams * configuration.hiddenSize } ?? shape.features.featureSize
+    }
+
+    /// How many images of a batch one thread computes at once: of a model with task streams several, which read the
+    /// weights of streams together, but not so many that other threads have nothing to do.
+    func unitSize(images: Int) -> Int {
+        guard hasStreams else { return 1 }
+        return min(groupSize, max(1, (images + pool.workers - 1) / pool.workers))
     }
 
     /// Computes a batch of any size.
@@ -93,10 +111,13 @@ package final class MultitaskModel {
         if hidden != nil { try requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
-        pool.forEach(images) { worker, image in
+        let size = unitSize(images: images)
+        pool.forEach((images + size - 1) / size) { worker, unit in
+            let image = unit * size
             do {
                 try run(
-                    inputs + image * inputCount, worker: worker, logits: logits.map { $0 + image * classCount },
+                    inputs + image * inputCount, images: min(size, images - image), worker: worker,
+                    logits: logits.map { $0 + image * classCount },
                     hidden: hidden.map { $0 + image * hiddenCount },
                     features: features.map { $0 + image * featureCount })
             } catch {
@@ -144,7 +165,11 @@ package final class MultitaskModel {
     /// Refuses to give hidden states that are not computed.
     func requireAllTokens() throws {
         guard computesAllTokens else {
-            throw ModelError("hidden states", "the model was planned to give the features alone")
+            throw ModelError(
+                "hidden states",
+                hasStreams
+                    ? "a model with task streams has none of all tokens"
+                    : "the model was planned to give the features alone")
         }
     }
 
@@ -157,26 +182,35 @@ package final class MultitaskModel {
         var times: [ForwardStage: Double] = [:]
         var logits = [Float](repeating: 0, count: classCount)
         let clock = ContinuousClock()
-        try passes[0].run(
-            input, logits: &logits,
-            around: { stage, step in
-                let start = clock.now
-                try step()
-                let (seconds, attoseconds) = (clock.now - start).components
-                times[stage, default: 0] += Double(seconds) + Double(attoseconds) * 1e-18
-            })
+        func measure(_ stage: ForwardStage, _ step: () throws -> Void) throws {
+            let start = clock.now
+            try step()
+            let (seconds, attoseconds) = (clock.now - start).components
+            times[stage, default: 0] += Double(seconds) + Double(attoseconds) * 1e-18
+        }
+        if hasStreams {
+            try passes[0].record(input, as: 0, around: measure)
+            try measure(.streams) { try passes[0].runStreams(images: 1, logits: &logits, features: nil) }
+        } else {
+            try passes[0].run(input, logits: &logits, around: measure)
+        }
         return times
     }
 
     /// How many threads work on a batch.
     package var workers: Int { pool.workers }
 
-    /// Computes one image as one of the pool's workers.
+    /// Computes a unit of a batch as one of the pool's workers (see `unitSize`).
     func run(
-        _ input: UnsafePointer<Float>, worker: Int, logits: UnsafeMutablePointer<Float>?,
+        _ inputs: UnsafePointer<Float>, images: Int, worker: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>?, features: UnsafeMutablePointer<Float>? = nil
     ) throws {
-        try passes[worker].run(input, logits: logits, hidden: hidden, features: features)
+        let pass = passes[worker]
+        guard hasStreams else {
+            return try pass.run(inputs, logits: logits, hidden: hidden, features: features)
+        }
+        for image in 0..<images { try pass.record(inputs + image * inputCount, as: image) }
+        try pass.runStreams(images: images, logits: logits, features: features)
     }
 
     /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each, of those that are

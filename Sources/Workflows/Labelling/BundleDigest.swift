@@ -25,11 +25,16 @@ final class BundleDigest: @unchecked Sendable {
             let path = "\(checkpoint.folder)/\(QuantizedWeights.fileName)"
             return precision == .int8 && access(path, F_OK) == 0 ? [path] : []
         }
+        let streams = zip(checkpoints, bundle.streams).flatMap { checkpoint, streams -> [String] in
+            guard streams != nil else { return [] }
+            return [StreamFile.name, StreamFile.baseName].map { "\(checkpoint.folder)/\($0)" }
+                .filter { access($0, F_OK) == 0 }
+        }
         backbone = bundle.backbone
         let described = bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName]
         paths =
             described.map { "\(bundle.folder)/\($0)" }
-            + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + rounded.joined()
+            + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + rounded.joined() + streams
         caches = zip(checkpoints, rounded).compactMap { CachedDigests($0, and: $1, cache) }
         thread = WorkerThread.start { [self] in result = Result { try compute() } }
     }

@@ -11,8 +11,11 @@ final class ForwardPass {
     private let finalNorm: ForwardStep
     private let features: ForwardStep
     private let heads: ForwardStep?
+    /// What streams read of each block, if there are any.
+    private let contextNorms: [ForwardStep]
+    private let streams: StreamPass?
 
-    init(_ plan: ForwardPlan) throws {
+    init(_ plan: ForwardPlan, streams: StreamPlan? = nil) throws {
         self.plan = plan
         let (shape, buffers) = (plan.shape, ForwardBuffers(plan.shape, scratchCount: plan.scratchCount))
         self.buffers = buffers
@@ -27,6 +30,11 @@ final class ForwardPass {
         blocks = try plan.blocks.map { try $0.flatMap { try $0.steps(buffers) } }
         finalNorm = try plan.finalNormKernel.step(plan.finalNorm, buffers, .f32(buffers.final))
         features = ForwardStep(.heads) { shape.features.gather(buffers.final, into: buffers.features) }
+        contextNorms =
+            try streams.map { streams in
+                try streams.contextNorms.map { try streams.contextNormKernel.step($0, buffers, buffers.normalized) }
+            } ?? []
+        self.streams = try streams.map { try StreamPass($0) }
         heads = try plan.heads.map {
             ForwardStep(
                 .heads,
@@ -71,5 +79,38 @@ final class ForwardPass {
         guard let heads, let result else { return }
         try run(heads)
         result.update(from: buffers.logits.base, count: buffers.logits.count)
+    }
+
+    /// Computes what streams read of an image, and records it as one of a group of images.
+    ///
+    /// - Parameters:
+    ///   - input: its patches.
+    ///   - position: its position in the group.
+    func record(
+        _ input: UnsafePointer<Float>, as position: Int,
+        around: ((ForwardStage, () throws -> Void) throws -> Void)? = nil
+    ) throws {
+        guard let streams else { return }
+        func run(_ step: ForwardStep) throws {
+            if let around { try around(step.stage, step.run) } else { try step.run() }
+        }
+        buffers.patches.set(input)
+        try run(embedding)
+        for (layer, norm) in contextNorms.enumerated() {
+            try run(norm)
+            try run(
+                ForwardStep(.streams) { [buffers] in
+                    streams.record(buffers.normalized, image: position, layer: layer)
+                })
+            guard layer < blocks.count else { continue }
+            for step in blocks[layer] { try run(step) }
+        }
+    }
+
+    /// Computes the streams of the images that are recorded; see `StreamPass.run`.
+    func runStreams(
+        images: Int, logits: UnsafeMutablePointer<Float>?, features: UnsafeMutablePointer<Float>?
+    ) throws {
+        try streams?.run(images: images, logits: logits, features: features)
     }
 }

@@ -66,16 +66,17 @@ package struct BackboneWeights: Sendable {
     package let source: any ParameterSource
     /// The backbone's blocks in eight bits; int8 is less exact and slower without.
     package let quantized: QuantizedWeights?
+    /// The streams of the tasks, in the order of the heads, or nil.
+    let streams: TaskStreams?
     /// Where packed weights are kept for the next run, if they are.
     let cache: PackedCache?
 
-    /// Weights that are packed anew each time.
-    package init(_ source: any ParameterSource, quantized: QuantizedWeights? = nil) {
-        self.init(source, quantized: quantized, cache: nil)
-    }
-
-    init(_ source: any ParameterSource, quantized: QuantizedWeights?, cache: PackedCache?) {
-        (self.source, self.quantized, self.cache) = (source, quantized, cache)
+    /// Weights; without a cache they are packed anew each time.
+    package init(
+        _ source: any ParameterSource, quantized: QuantizedWeights? = nil, streams: TaskStreams? = nil,
+        cache: PackedCache? = nil
+    ) {
+        (self.source, self.quantized, self.streams, self.cache) = (source, quantized, streams, cache)
     }
 }
 
@@ -141,6 +142,7 @@ final class ForwardPlan: Sendable {
         let last = shape.poolsTokens ? PooledTokenAttentionKernels.operations(c, tokens) : attention
         let mlp = 2 * (c.usesSwiGLU ? 3 : 2) * d * m
         let ends = 2 * Double(shape.patches * c.patchLength * c.hiddenSize + shape.classes * shape.features.featureSize)
+        guard !shape.endsWithContext else { return (attention + t * mlp) * Double(shape.layers) + ends }
         return (attention + t * mlp) * Double(c.layers - 1) + last + Double(tokens.outputs) * mlp + ends
     }
 }

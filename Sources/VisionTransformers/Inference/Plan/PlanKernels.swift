@@ -26,7 +26,7 @@ struct PlanKernels: Sendable {
         finalNorm = try LayerNormKernel(engine, c, rows: tokens.outputs, .f32)
         let everyToken = BlockTokens(all: tokens.all, outputs: tokens.all)
         var planned: [SublayerKind: any SublayerKernels] = [:]
-        blocks = try (0..<c.layers).map { layer in
+        blocks = try (0..<shape.layers).map { layer in
             try BlockPart.allCases.map { part in
                 let isQuantized = shape.precision == .int8 && part.isQuantized(in: layer, isCalibrated: isCalibrated)
                 let kind = SublayerKind(
@@ -51,7 +51,8 @@ struct PlanKernels: Sendable {
         return PackedLayout(
             precision: precision,
             description: "\(precision), \(precision.operandType), images of \(shape.imageSize), "
-                + "\(tokens.outputs) of \(tokens.all) tokens\n" + layouts.joined(separator: "\n"))
+                + "\(tokens.outputs) of \(tokens.all) tokens, \(shape.layers) blocks\n"
+                + layouts.joined(separator: "\n"))
     }
 }
 

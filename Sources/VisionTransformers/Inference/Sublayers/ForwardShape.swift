@@ -13,6 +13,8 @@ package struct ModelOutputs: OptionSet, Sendable {
     /// The hidden states of all tokens, and what the layers read. Without it the last block computes only the tokens
     /// that the heads read.
     package static let allTokens = ModelOutputs(rawValue: 2)
+    /// What task streams read, instead of heads: nothing of the last block but its inputs is computed.
+    static let streamContext = ModelOutputs(rawValue: 4)
 }
 
 /// What a model is planned for.
@@ -54,6 +56,8 @@ struct ForwardShape: Sendable {
     let features: FeatureLayout
     /// Logits of all heads together.
     let classes: Int
+    /// Whether the pass ends with what streams read of the last block.
+    let endsWithContext: Bool
 
     init(_ c: BackboneConfiguration, heads: [Head], _ settings: InferenceSettings) {
         let grid = c.grid(for: settings.imageSize)
@@ -65,9 +69,14 @@ struct ForwardShape: Sendable {
             width: c.hiddenSize, prefixTokens: c.family.prefixTokens, patches: patches,
             featureSize: settings.outputs.contains(.features) ? c.featureSize : headWidth)
         let all = patches + c.family.prefixTokens
-        tokens = BlockTokens(all: all, outputs: settings.outputs.contains(.allTokens) ? all : features.tokens)
+        endsWithContext = settings.outputs.contains(.streamContext)
+        let computesAll = settings.outputs.contains(.allTokens) || endsWithContext
+        tokens = BlockTokens(all: all, outputs: computesAll ? all : features.tokens)
         classes = heads.reduce(0) { $0 + $1.classes.count }
     }
+
+    /// The blocks that are computed.
+    var layers: Int { endsWithContext ? configuration.layers - 1 : configuration.layers }
 
     /// Whether the last block computes fewer tokens than the others.
     var poolsTokens: Bool { tokens.outputs < tokens.all }

@@ -40,6 +40,8 @@ package enum ForwardStage: String, Sendable, CaseIterable {
     case quantization
     /// Gathering features, and all heads.
     case heads
+    /// Task streams, with their heads.
+    case streams
 }
 
 /// A step of one thread's forward pass: a kernel or a loop bound to its buffers.

@@ -1,0 +1,25 @@
+#include "heads.h"
+
+#include <string.h>
+
+#include "clones.h"
+
+MV_CLONES
+void mv_heads_down(const float *restrict x, const float *restrict b, float *restrict z, size_t heads, size_t size,
+                   size_t rank) {
+    memset(z, 0, heads * rank * sizeof *z);
+    for (size_t h = 0; h < heads; h++, z += rank)
+        for (size_t i = 0; i < size; i++, x++, b += rank)
+            for (size_t k = 0; k < rank; k++) z[k] += *x * b[k];
+}
+
+MV_CLONES
+void mv_heads_up(const float *restrict z, const float *restrict b, float *restrict y, size_t heads, size_t size,
+                 size_t rank) {
+    for (size_t h = 0; h < heads; h++, z += rank)
+        for (size_t i = 0; i < size; i++, y++, b += rank) {
+            float sum = 0;
+            for (size_t k = 0; k < rank; k++) sum += z[k] * b[k];
+            *y += sum;
+        }
+}

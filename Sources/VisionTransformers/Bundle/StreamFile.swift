@@ -1,0 +1,116 @@
+import Files
+import Glibc
+package import Tensors
+
+/// The files of task streams beside a backbone (see docs/bundle-format.md).
+///
+/// `streams.safetensors` has for each task the low-rank factors that its adapter adds to linear layers,
+/// `TASK.MODULE.down` and `.up`, and the token map of each block, `TASK.layers.N.tokens.down`, `.up` and `.shift`.
+/// `base.safetensors` has the parameters of the base that the backbone beside it does not share with it.
+package enum StreamFile {
+    /// The name of the file of streams.
+    package static let name = "streams.safetensors"
+    /// The name of the file of the base's parameters.
+    package static let baseName = "base.safetensors"
+
+    /// The tensors of streams, in order.
+    package static func tensors(_ streams: [TaskStream]) -> [(name: String, tensor: Tensor)] {
+        streams.flatMap { stream in
+            let changes = stream.changes.sorted { $0.key < $1.key }.flatMap { module, change in
+                [("\(stream.task).\(module).down", change.down), ("\(stream.task).\(module).up", change.up)]
+            }
+            let maps = stream.maps.enumerated().flatMap { layer, map in
+                let name = "\(stream.task).layers.\(layer).tokens"
+                return [
+                    ("\(name).down", map.change.down), ("\(name).up", map.change.up),
+                    ("\(name).shift", Tensor(shape: [map.shift.count], values: map.shift)),
+                ]
+            }
+            return (changes + maps).map { (name: $0.0, tensor: $0.1) }
+        }
+    }
+
+    /// Whether there are streams beside a backbone.
+    package static func exists(folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
+
+    /// Reads the streams of tasks.
+    ///
+    /// - Parameters:
+    ///   - folder: the backbone's folder.
+    ///   - tasks: the tasks whose heads read streams, in their order.
+    ///   - backbone: computes the patch tokens.
+    /// - Throws: `FileError`; `ModelError` naming a tensor that is missing, does not fit, or belongs to no task.
+    package static func read(folder: String, tasks: [String], _ backbone: Checkpoint) throws -> TaskStreams {
+        let file = try SafetensorsFile(path: "\(folder)/\(name)")
+        let c = backbone.configuration
+        var left = Set(file.entries.map(\.name))
+        func tensor(_ name: String) throws -> Tensor {
+            left.remove(name)
+            return try file.tensor(name)
+        }
+        let streams = try tasks.map { task in
+            var changes: [String: LowRankChange] = [:]
+            for module in c.linearModules where file.entry("\(task).\(module).down") != nil {
+                changes[module] = LowRankChange(
+                    down: try tensor("\(task).\(module).down"), up: try tensor("\(task).\(module).up"))
+            }
+            let maps = try (0..<c.layers).map { layer in
+                let name = "\(task).layers.\(layer).tokens"
+                return TokenMap(
+                    LowRankChange(down: try tensor("\(name).down"), up: try tensor("\(name).up")),
+                    shift: try tensor("\(name).shift").values)
+            }
+            let stream = TaskStream(task: task, changes: changes, maps: maps)
+            try stream.check(c, path: file.path)
+            return stream
+        }
+        if let extra = left.min() {
+            throw ModelError(file.path, "tensor \"\(extra)\" belongs to no task of bundle.json")
+        }
+        let basePath = "\(folder)/\(baseName)"
+        guard access(basePath, F_OK) == 0 else { return TaskStreams(base: backbone, streams: streams) }
+        return TaskStreams(base: try StreamBase(backbone, SafetensorsFile(path: basePath)), streams: streams)
+    }
+}
+
+/// The base of streams: the parameters in a file, and the rest of those of the backbone beside it.
+struct StreamBase: ParameterSource {
+    private let backbone: Checkpoint
+    private let file: SafetensorsFile
+
+    /// - Throws: `ModelError` naming a tensor that the backbone does not have, or of another shape.
+    init(_ backbone: Checkpoint, _ file: SafetensorsFile) throws {
+        (self.backbone, self.file) = (backbone, file)
+        let shapes = Dictionary(
+            uniqueKeysWithValues: backbone.configuration.parameterShapes.map { ($0.name, $0.shape) })
+        for entry in file.entries {
+            guard let shape = shapes[entry.name] else {
+                throw ModelError(file.path, "\"\(entry.name)\" is no parameter of the backbone")
+            }
+            guard shape == entry.shape else {
+                throw ModelError(file.path, "\(entry.name): expected \(shape), found \(entry.shape)")
+            }
+        }
+    }
+
+    func parameter(_ name: String) throws -> Tensor {
+        guard let entry = file.entry(name) else { return try backbone.parameter(name) }
+        defer { file.file.release(entry.range) }
+        let tensor = try file.tensor(name)
+        try tensor.checkFinite(name, path: file.path)
+        return tensor
+    }
+
+    func release(_ name: String) { if file.entry(name) == nil { backbone.release(name) } }
+}
+
+extension BackboneConfiguration {
+    /// The linear layers of the blocks, by canonical name.
+    package var linearModules: [String] {
+        (0..<layers).flatMap { layer in
+            let mlp = mlpNames(layer)
+            return ["q", "k", "v", "o"].map { "layers.\(layer).attention.\($0)_proj" }
+                + [mlp.first, mlp.up, mlp.second].compactMap(\.self)
+        }
+    }
+}

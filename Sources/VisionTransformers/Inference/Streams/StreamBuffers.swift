@@ -1,0 +1,86 @@
+import Compute
+import Tensors
+
+/// Floats that are added up, and the same numbers as operands of products: one memory in f32.
+struct RoundedBuffer {
+    let floats: FloatBuffer
+    let operands: NumberBuffer
+
+    init(_ type: OperandType, count: Int) {
+        floats = FloatBuffer(count: count)
+        operands = type == .f32 ? .f32(floats) : NumberBuffer(type, count: count)
+    }
+
+    /// Rounds a part of the floats into the operands.
+    func round(_ range: Range<Int>) {
+        guard case .bf16(let buffer) = operands else { return }
+        BFloat16.round(floats.base + range.lowerBound, into: buffer.base + range.lowerBound, count: range.count)
+    }
+
+    /// Sets all of them to zero.
+    func clear() {
+        floats.base.update(repeating: 0, count: floats.count)
+        operands.clear(0..<operands.count)
+    }
+
+    /// Rounds all of them.
+    func round() { round(0..<floats.count) }
+}
+
+/// One thread's memory of a pass over task streams; how it is used is written at the head of `StreamShape`.
+struct StreamBuffers {
+    /// The tokens that streams read: for each image of a group and each block (stride, D), rows beyond the context
+    /// zero.
+    let context: NumberBuffer
+    /// (R, D).
+    let tokens: FloatBuffer
+    let normalized, query, attended: RoundedBuffer
+    /// (R, H, D).
+    let keyed: RoundedBuffer
+    /// Of all images, (R, H, D).
+    let mixed: RoundedBuffer
+    /// Of one row, (H, stride).
+    let scores: FloatBuffer
+    let probabilities: NumberBuffer
+    /// The scores of a row's own token, and then its probabilities, (H).
+    let own: FloatBuffer
+    /// (R, M).
+    let hidden: RoundedBuffer
+    /// A gated MLP's up branch, (R, M).
+    let up: FloatBuffer
+    /// Between the two layers of a change.
+    let changes: NumberBuffer
+    /// The same of one row's heads in floats, (H, r).
+    let headChanges: RoundedBuffer
+    /// (R, D).
+    let features: FloatBuffer
+    let scratch: FloatBuffer
+
+    init(_ shape: StreamShape, rank: Int, scratchCount: Int) {
+        let (c, type, r) = (shape.configuration, shape.type, shape.rows)
+        let (d, m) = (c.hiddenSize, c.intermediateSize)
+        context = NumberBuffer(type, count: shape.groupSize * c.layers * shape.contextCount)
+        context.clear(0..<context.count)
+        tokens = FloatBuffer(count: r * d)
+        (normalized, query, attended) = (
+            RoundedBuffer(type, count: r * d), RoundedBuffer(type, count: r * d), RoundedBuffer(type, count: r * d)
+        )
+        keyed = RoundedBuffer(type, count: r * c.heads * d)
+        mixed = RoundedBuffer(type, count: r * c.heads * d)
+        scores = FloatBuffer(count: c.heads * shape.scoreStride)
+        probabilities = type == .f32 ? .f32(scores) : NumberBuffer(type, count: scores.count)
+        own = FloatBuffer(count: c.heads)
+        hidden = RoundedBuffer(type, count: r * m)
+        up = FloatBuffer(count: c.usesSwiGLU ? r * m : 0)
+        changes = NumberBuffer(type, count: c.heads * rank)
+        headChanges = RoundedBuffer(type, count: c.heads * rank)
+        features = FloatBuffer(count: r * d)
+        for buffer in [normalized, query, attended, keyed, mixed, hidden] { buffer.clear() }
+        scratch = FloatBuffer(count: scratchCount)
+    }
+
+    /// Where the context of an image's block begins.
+    static func contextOffset(image: Int, layer: Int, _ shape: StreamShape) -> Int {
+        (image * shape.configuration.layers + layer) * shape.contextCount
+    }
+}

@@ -1,0 +1,85 @@
+import Compute
+import Tensors
+
+/// The kernels of a block of task streams, shared by all blocks. Results are f32, as changes are added to them.
+struct StreamKernels: Sendable {
+    let shape: StreamShape
+    /// Layer normalization of all rows.
+    let norm: Kernel
+    /// Queries of all rows.
+    let query: Kernel
+    /// A head's queries to the vectors that its scores multiply tokens by.
+    let key: Kernel
+    /// The scores of a row with the context of its image, (H, stride).
+    let scores: Kernel
+    /// A row's mixed tokens, (H, D).
+    let mix: Kernel
+    /// A head's mixed tokens to its values.
+    let value: Kernel
+    let output: Kernel
+    /// The MLP's first layer, and a gated MLP's up branch, before the activation.
+    let first: Kernel
+    /// The activation, in place.
+    let activation: Kernel
+    let second: Kernel
+    private let engine: KernelEngine
+
+    init(_ engine: KernelEngine, _ shape: StreamShape) throws {
+        let (c, r, type) = (shape.configuration, shape.callRows, shape.type)
+        let (d, m, stride) = (c.hiddenSize, c.intermediateSize, shape.scoreStride)
+        (self.engine, self.shape) = (engine, shape)
+        norm = try Kernel.layerNorm(engine, rows: shape.rows, columns: d, epsilon: c.layerNormEpsilon)
+        query = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, operands: type)
+        key = try Kernel.linear(
+            engine, rows: r, inputs: c.headSize, outputs: d, sourceStride: d, outputStride: c.heads * d,
+            hasBias: false, operands: type)
+        scores = try Kernel.product(
+            engine, m: c.heads, k: d, n: stride, sourceStride: d, otherStride: d, transposed: true,
+            outputStride: stride,
+            operands: type)
+        mix = try Kernel.product(
+            engine, m: c.heads, k: shape.context, n: d, sourceStride: stride, otherStride: d, transposed: false,
+            outputStride: d, operands: type)
+        value = try Kernel.linear(
+            engine, rows: r, inputs: d, outputs: c.headSize, sourceStride: c.heads * d, outputStride: d, operands: type)
+        output = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, accumulates: true, operands: type)
+        first = try Kernel.linear(engine, rows: r, inputs: d, outputs: m, operands: type)
+        activation = try Kernel.activation(
+            engine, c.usesSwiGLU ? .swish(alpha: 1) : c.activation, rows: shape.rows, columns: m)
+        second = try Kernel.linear(engine, rows: r, inputs: m, outputs: d, accumulates: true, operands: type)
+    }
+
+    /// Binds a layer of the base to all rows, `callRows` at a time.
+    ///
+    /// - Parameters:
+    ///   - source: where the first row is read, and the distance to the next.
+    ///   - destination: where the first row is written, and the distance to the next.
+    func calls(
+        _ layer: PackedLinear, _ source: (buffer: NumberBuffer, offset: Int, stride: Int),
+        _ destination: (buffer: FloatBuffer, offset: Int, stride: Int), scratch: FloatBuffer
+    ) throws -> [() throws -> Void] {
+        try stride(from: 0, to: shape.rows, by: shape.callRows).map { row in
+            let call = try layer.call(
+                Operand(source.buffer, offset: source.offset + row * source.stride),
+                Operand(destination.buffer, offset: destination.offset + row * destination.stride), scratch: scratch)
+            return call.run
+        }
+    }
+
+    /// `rows` rows of inputs to the rank of a change.
+    func down(rows: Int, inputs: Int, rank: Int, result: OperandType) throws -> Kernel {
+        try Kernel.linear(
+            engine, rows: rows, inputs: inputs, outputs: rank, hasBias: false, operands: shape.type, result: result)
+    }
+
+    /// The same rows from the rank, added to the outputs.
+    func up(rows: Int, rank: Int, outputs: Int) throws -> Kernel {
+        try Kernel.linear(
+            engine, rows: rows, inputs: rank, outputs: outputs, hasBias: false, accumulates: true, operands: shape.type)
+    }
+
+    /// The linear layers of the base, whose weights are packed.
+    var linearKernels: [Kernel] { [query, key, value, output, first, second] }
+    /// All other kernels.
+    var otherKernels: [Kernel] { [norm, scores, mix, activation] }
+}

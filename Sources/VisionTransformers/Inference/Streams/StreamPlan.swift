@@ -1,0 +1,139 @@
+import Compute
+import Files
+import Tensors
+
+/// Everything of a pass over task streams that does not change from image to image. Shared by all threads.
+final class StreamPlan: Sendable {
+    let shape: StreamShape
+    /// CLS with its position.
+    let cls: FloatBuffer
+    /// The normalization before each block's attention, which the shared tokens pass too.
+    let contextNorms: [LayerNorm]
+    let contextNormKernel: LayerNormKernel
+    let blocks: [StreamBlock]
+    let finalNorm: LayerNorm
+    let finalNormKernel: Kernel
+    /// The head of each stream: features of its rows to its logits.
+    let heads: [PackedLinear]
+    /// The first logit of each head, and the number of all.
+    let offsets: [Int]
+    let classes: Int
+    let scratchCount: Int
+    /// The largest rank of a change or a map.
+    let rank: Int
+    /// Multiplications and additions of one image's matrix products.
+    let operations: Double
+
+    /// Plans the kernels and packs the weights, blocks in parallel on the pool.
+    ///
+    /// - Throws: `ModelError`, `FileError` or `ComputeError`.
+    init(
+        _ forward: ForwardShape, heads: [Head], _ streams: TaskStreams, _ engine: KernelEngine, _ pool: WorkerPool
+    ) throws {
+        let (c, type) = (forward.configuration, forward.precision.operandType)
+        let shape = try StreamShape(c, streams: streams.streams.count, patches: forward.patches, type, engine)
+        let kernels = try StreamKernels(engine, shape)
+        let loader = WeightLoader(source: streams.base, configuration: c)
+        self.shape = shape
+        let d = c.hiddenSize
+        let tokens = try loader.initialTokens(for: forward.imageSize)
+        cls = withExtendedLifetime(tokens) { FloatBuffer(tokens.elements.prefix(d)) }
+        finalNorm = try loader.norm("layernorm")
+        finalNormKernel = kernels.norm
+        contextNormKernel = try LayerNormKernel(engine, c, rows: forward.tokens.all, type)
+        let counter = LongWork.Counter("preparing streams", of: c.layers)
+        blocks = try pool.map(c.layers) { layer in
+            try counter.check()
+            defer { counter.count() }
+            return try StreamBlock(kernels, BlockWeights(loader, nil, layer: layer), loader, streams.streams)
+        }
+        contextNorms = try (0..<c.layers).map { try loader.norm("layers.\($0).norm1") }
+        self.heads = try heads.map { head in
+            guard head.weight.shape[1] == d else {
+                throw ModelError(
+                    head.task, "the head reads \(head.weight.shape[1]) features, a task stream gives \(d)")
+            }
+            let kernel = try Kernel.linear(engine, rows: 1, inputs: d, outputs: head.classes.count)
+            return try PackedLinear(LinearWeights(weight: head.weight.values, bias: head.bias.values), kernel)
+        }
+        var (start, offsets) = (0, [Int]())
+        for head in heads {
+            offsets.append(start)
+            start += head.classes.count
+        }
+        (self.offsets, classes) = (offsets, start)
+        let others = kernels.linearKernels + kernels.otherKernels + contextNormKernel.kernels
+        scratchCount =
+            (others.map(\.scratchCount) + blocks.map(\.scratchCount) + self.heads.map(\.kernel.scratchCount)).max() ?? 0
+        rank =
+            streams.streams.flatMap { $0.changes.values.map(\.rank) + $0.maps.map(\.change.rank) }.max() ?? 0
+        operations = shape.operations(streams.streams) + 2 * Double(d * start)
+    }
+}
+
+/// One thread's pass over task streams, for groups of images.
+final class StreamPass {
+    private let plan: StreamPlan
+    private let buffers: StreamBuffers
+    private let blocks: [StreamBlock.Bound]
+    private let finalNorm: KernelCall
+    /// Of each image, and of each stream.
+    private let heads: [[KernelCall]]
+    private let logits: FloatBuffer
+
+    init(_ plan: StreamPlan) throws {
+        self.plan = plan
+        let buffers = StreamBuffers(
+            plan.shape, rank: plan.rank, scratchCount: plan.scratchCount)
+        self.buffers = buffers
+        blocks = try plan.blocks.map { try $0.bind(buffers) }
+        finalNorm = try plan.finalNorm.call(
+            plan.finalNormKernel, buffers.tokens, .f32(buffers.features), scratch: buffers.scratch)
+        let d = plan.shape.configuration.hiddenSize
+        let logits = FloatBuffer(count: plan.shape.groupSize * plan.classes)
+        self.logits = logits
+        heads = try (0..<plan.shape.groupSize).map { image in
+            try plan.heads.enumerated().map { stream, head in
+                try head.call(
+                    Operand(buffers.features, offset: (image * plan.shape.streams + stream) * d),
+                    Operand(logits, offset: image * plan.classes + plan.offsets[stream]), scratch: buffers.scratch)
+            }
+        }
+    }
+
+    /// Records the tokens that the streams of an image of the group read in a block: normalized rows of all tokens,
+    /// CLS first.
+    func record(_ normalized: NumberBuffer, image: Int, layer: Int) {
+        let (shape, d) = (plan.shape, plan.shape.configuration.hiddenSize)
+        buffers.context.copy(
+            d..<(shape.context + 1) * d, of: normalized,
+            to: StreamBuffers.contextOffset(image: image, layer: layer, shape))
+    }
+
+    /// Computes the streams of the images that are recorded.
+    ///
+    /// - Parameters:
+    ///   - images: how many, at most a group.
+    ///   - result: receives (images, C), or nil.
+    ///   - features: receives (images, S · D), or nil.
+    func run(
+        images: Int, logits result: UnsafeMutablePointer<Float>?, features: UnsafeMutablePointer<Float>? = nil
+    ) throws {
+        let (shape, d) = (plan.shape, plan.shape.configuration.hiddenSize)
+        for row in 0..<shape.rows { (buffers.tokens.base + row * d).update(from: plan.cls.base, count: d) }
+        // Rows of absent images are computed in vain, of zeros.
+        let rows = images * shape.streams * shape.configuration.heads * d..<buffers.mixed.floats.count
+        (buffers.mixed.floats.base + rows.lowerBound).update(repeating: 0, count: rows.count)
+        buffers.mixed.operands.clear(rows)
+        for block in blocks {
+            for step in block.before { try step() }
+            for image in block.images.prefix(images) { for step in image { try step() } }
+            for step in block.after { try step() }
+        }
+        try finalNorm.run()
+        features?.update(from: buffers.features.base, count: images * shape.streams * d)
+        guard let result else { return }
+        for image in heads.prefix(images) { for head in image { try head.run() } }
+        result.update(from: logits.base, count: images * plan.classes)
+    }
+}

@@ -54,6 +54,11 @@ void mv_sgram(int64_t rows, int64_t n, const float *x, float *product) {
                 (int)n);
 }
 
+void mv_scross(int64_t rows, int64_t n, int64_t m, const float *x, const float *y, float *product) {
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)m, (int)rows, 1, x, (int)n, y, (int)m, 0, product,
+                (int)m);
+}
+
 int mv_dsyevr(int64_t n, int64_t count, double *a, double *eigenvalues, double *vectors) {
     if (n == 0 || count == 0) return 0;
     lapack_int found = 0;

@@ -6,7 +6,8 @@ import VisionTransformers
 
 /// What must hold of merge methods whatever the adapters are.
 @Suite struct MergeInvariantTests {
-    static let methods = MergeMethod.all
+    /// All methods that merge: `base` does not.
+    static let methods = MergeMethod.all.filter { $0.name != "base" }
     static let names = methods.map(\.name)
     /// Those that give one adapter back as it is, when nothing is trimmed.
     static let faithful = names.filter { !["core-tsv-iso", "core-iso-c", "core-iso-cts"].contains($0) }
@@ -35,6 +36,10 @@ import VisionTransformers
         // And half of it at weight ½.
         let half = try method.merged([task.renamed(weight: 0.5)], method.lossless)
         #expect(relativeDistance(try MergeMethod.all[0].merged([task], ["scale": 0.5]), half) < 1e-12)
+    }
+
+    @Test func theBaseIsLeftAsItIs() throws {
+        #expect(try method("base").merged(RandomDeltas.three()).isEmpty)
     }
 
     @Test(arguments: linear) func plusAndMinusCancel(_ name: String) throws {
@@ -113,7 +118,7 @@ import VisionTransformers
     @Test func vectorsAreSummedByWeight() throws {
         let tasks = RandomDeltas.three()
         let sum = try #require(try MergeMethod.all[0].merged(tasks)["b"])
-        for method in MergeMethod.all where method.name != "average" && !method.usesImages {
+        for method in MergeMethod.all where !["average", "base"].contains(method.name) && !method.usesImages {
             let vector = try #require(try method.merged(tasks)["b"])
             #expect(relativeDistance(["b": sum], ["b": vector]) < 1e-12, "\(method.name)")
         }

@@ -15,6 +15,8 @@ package struct HeadAlignment: Sendable {
     package struct Result: Sendable {
         /// The head with the map folded in, or the task's own if that is kept.
         package private(set) var head: Head
+        /// The task's own head, as far as it can read the merge's features.
+        let own: Head
         /// Whether the task's own head is kept as it was, because alignment does not make it better.
         package private(set) var isKept = false
         /// The same, found without the held-out images.
@@ -42,7 +44,7 @@ package struct HeadAlignment: Sendable {
         private static let roundingError = 1e-9
 
         /// The same with the task's own head instead of the aligned one.
-        func keeping(_ own: Head) -> Result {
+        var keepingOwn: Result {
             var result = self
             (result.head, result.isKept) = (own, true)
             return result
@@ -70,7 +72,10 @@ package struct HeadAlignment: Sendable {
     ) throws -> Result {
         let outputs = teacher.weight.shape[1]
         let fitted = Moments(merged.fitted, single.fitted, outputs: outputs)
-        let before = Agreement(teacher, merged.heldOut, teacher: teacher, single.heldOut)
+        // A stream gives CLS alone: what else the head reads is its average there.
+        let isNarrow = merged.fitted.width < outputs
+        let own = try isNarrow ? fold(start(fitted), fitted, into: teacher) : teacher
+        let before = Agreement(own, merged.heldOut, teacher: teacher, single.heldOut)
         var best: (ridge: Double, head: Head, agreement: Agreement)?
         for (index, ridge) in Self.ridges.enumerated() {
             try LongWork.report("trying ridges for \(teacher.task)", index, of: Self.ridges.count)
@@ -80,16 +85,23 @@ package struct HeadAlignment: Sendable {
         }
         guard let best else { throw ModelError(teacher.task, "head alignment: no images, or features not finite") }
         let all = fitted + Moments(merged.heldOut, single.heldOut, outputs: outputs)
+        let kept = try isNarrow ? fold(start(all), all, into: teacher) : teacher
         let head = try fold(try map(all, ridge: best.ridge), all, into: teacher)
         return Result(
-            head: head, fitted: best.head, ridge: best.ridge, images: Int(all.count), before: before,
+            head: head, own: kept, fitted: best.head, ridge: best.ridge, images: Int(all.count), before: before,
             after: best.agreement)
+    }
+
+    /// M₀ as (inputs, outputs) for standardised inputs.
+    private func start(_ moments: Moments) -> Matrix {
+        let (_, cross, scales) = moments.standardised()
+        return Matrix.leading(scales, columns: cross.columns)
     }
 
     /// M as (inputs, outputs) for standardised inputs.
     private func map(_ moments: Moments, ridge: Double) throws -> Matrix {
-        let (covariance, cross, scales) = moments.standardised()
-        let start = Matrix.leading(scales, columns: cross.columns)
+        let (covariance, cross, _) = moments.standardised()
+        let start = start(moments)
         var regular = covariance
         let mean = (0..<covariance.rows).reduce(0) { $0 + covariance[$1, $1] } / Double(covariance.rows)
         for index in 0..<regular.rows { regular[index, index] += ridge * max(mean, 1e-12) }

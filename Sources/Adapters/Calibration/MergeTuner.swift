@@ -66,24 +66,27 @@ package final class MergeTuner {
     /// held-out images stays as it was.
     ///
     /// - Parameters:
+    ///   - streams: the streams that the heads read, in the order of the adapters, or nil.
     ///   - rank: the rank of the alignment, or nil for full.
     ///   - limit: how many fitted and how many held-out images of a task are used.
     ///   - unaligned: the tasks whose heads stay as they were, if that was decided earlier.
     ///   - progress: told after every task how many images passed the merge; an error that it throws ends the work.
     /// - Throws: `ModelError`, `ComputeError`.
     package func align(
-        _ merged: MergedBackbone, rank: Int? = nil, limit: Int = .max, leaving unaligned: Set<String>? = nil,
+        _ merged: MergedBackbone, streams: [TaskStream]? = nil, rank: Int? = nil, limit: Int = .max,
+        leaving unaligned: Set<String>? = nil,
         progress: (_ images: Int) throws -> Void = { _ in }
     ) throws -> [HeadAlignment.Result] {
         try computeSingles(merged.adapters.map(\.adapter.task), limit)
-        let model = try model(merged)
+        let shared = try streams == nil ? model(merged) : nil
         return try merged.adapters.enumerated().map { index, item in
             try LongWork.part("aligning heads", index, of: merged.adapters.count) {
                 let (task, head) = (item.adapter.task, item.adapter.head)
+                let model = try shared ?? model(merged, stream: streams?[index])
                 let features = try features(model, task, limit)
                 try progress(features.fitted.rows + features.heldOut.rows)
                 let result = try align(head, features, rank: rank, limit: limit)
-                return unaligned?.contains(task) ?? !result.isBetter ? result.keeping(head) : result
+                return unaligned?.contains(task) ?? !result.isBetter ? result.keepingOwn : result
             }
         }
     }
@@ -92,10 +95,10 @@ package final class MergeTuner {
         try HeadAlignment(rank: rank).align(head, merged: merged, single: single(head.task, limit))
     }
 
-    func model(_ source: MergedBackbone) throws -> MultitaskModel {
+    func model(_ source: MergedBackbone, stream: TaskStream? = nil) throws -> MultitaskModel {
         try MultitaskModel(
             source, configuration: base.configuration, heads: [], imageSize: imageSize, threads: threads,
-            outputs: .features)
+            outputs: .features, streams: stream.map { TaskStreams(base: base, streams: [$0]) })
     }
 
     func features(_ model: MultitaskModel, _ task: String, _ limit: Int) throws -> Features {

@@ -6,20 +6,23 @@ package struct BundleGroup: Sendable {
     package let merged: MergedBackbone
     /// The heads, as they are to be written.
     package let heads: [Head]
+    /// The streams that the heads read, in their order; nil where they read the backbone's own tokens.
+    package let streams: [TaskStream]?
 
     /// A backbone with heads, which need not be those of its adapters.
-    package init(_ merged: MergedBackbone, heads: [Head]) {
+    package init(_ merged: MergedBackbone, heads: [Head], streams: [TaskStream]? = nil) {
         self.merged = merged
         self.heads = heads
+        self.streams = streams
     }
 
     /// A backbone with the heads of its adapters, in their order; without adapters with the base's own head, if it has
     /// one.
     ///
     /// - Throws: `ModelError` or `FileError` when the base's head does not fit it.
-    package init(_ merged: MergedBackbone) throws {
+    package init(_ merged: MergedBackbone, streams: [TaskStream]? = nil) throws {
         let own = merged.adapters.isEmpty ? try merged.base.head(task: ModelBundle.plainTask) : nil
-        self.init(merged, heads: own.map { [$0] } ?? merged.adapters.map(\.adapter.head))
+        self.init(merged, heads: own.map { [$0] } ?? merged.adapters.map(\.adapter.head), streams: streams)
     }
 
     /// Splits adapters into groups by their tasks' names.

@@ -59,7 +59,7 @@ package struct MergeMethod: Sendable {
     /// Every method, the default first.
     package static let all: [MergeMethod] =
         [
-            taskArithmetic, average, ties, dare, dareTies, knotsTies, knotsDareTies,
+            taskArithmetic, average, base, ties, dare, dareTies, knotsTies, knotsDareTies,
             coreSum, coreTies, coreTSV, coreTSVIso, coreIsoC, coreIsoCTS, compressThenMerge, regMean,
         ] + peft
 

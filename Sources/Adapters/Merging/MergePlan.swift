@@ -4,14 +4,30 @@ package struct MergePlan: Sendable, Equatable {
     package var merge: ConfiguredMethod
     /// How the merge is trained afterwards, or nil.
     package var distillation: DistillationSettings?
+    /// How tasks get streams over the merge, or nil where all heads read its own tokens.
+    package var streams: StreamSettings?
 
     /// A plan.
-    package init(merge: ConfiguredMethod, distillation: DistillationSettings? = nil) {
-        (self.merge, self.distillation) = (merge, distillation)
+    package init(
+        merge: ConfiguredMethod, distillation: DistillationSettings? = nil, streams: StreamSettings? = nil
+    ) {
+        (self.merge, self.distillation, self.streams) = (merge, distillation, streams)
     }
 
     /// Whether it needs unlabelled images.
     package var usesImages: Bool { distillation != nil || merge.method.usesImages }
+}
+
+/// How task streams are made.
+package struct StreamSettings: Sendable, Equatable {
+    /// The rank of token maps.
+    package var rank: Int
+
+    /// Settings; the rank is 64 unless given.
+    package init(rank: Int = StreamSettings.defaultRank) { self.rank = rank }
+
+    /// The rank unless given.
+    package static let defaultRank = 64
 }
 
 /// How a merge is distilled: trained until it answers each task's images as that task's single adapter does. The

@@ -89,6 +89,13 @@ package struct MergedBackbone: ParameterSource {
             self, MergePlan(merge: plan.merge, distillation: settings), unscaled: MergeMethod.weightedSum(parts))
     }
 
+    /// The same merge, over which tasks get streams.
+    package func withStreams(_ settings: StreamSettings) -> MergedBackbone {
+        var plan = plan
+        plan.streams = settings
+        return MergedBackbone(self, plan, unscaled: unscaled)
+    }
+
     /// The same merge at another scale, to the last bit what merging at that scale gives. The scale is the last factor
     /// of every method, so nothing else is computed again.
     ///

@@ -10,7 +10,10 @@ package enum BundleWriter {
         contents: .init(folders: { ModelBundle.isGroupFolder($0) ? group : PackedCache.contents(ofFolder: $0) }))
 
     private static let group = FolderKind.Contents(
-        files: { ["config.json", "model.safetensors", QuantizedWeights.fileName].contains($0) },
+        files: {
+            ["config.json", "model.safetensors", QuantizedWeights.fileName, StreamFile.name, StreamFile.baseName]
+                .contains($0)
+        },
         folders: PackedCache.contents(ofFolder:))
 
     /// Writes a merged backbone with its heads as a bundle.
@@ -61,6 +64,10 @@ package enum BundleWriter {
                 let prefix = folder.map { "\($0)/" } ?? ""
                 try writeBackbone(group.merged, to: target.path(prefix + "model.safetensors"))
                 try target.write(prefix + "config.json", configuration(of: base).serialized())
+                if let streams = group.streams {
+                    try writeSafetensors(StreamFile.tensors(streams), to: target.path(prefix + StreamFile.name))
+                    try writeBase(of: group.merged, to: target.path(prefix + StreamFile.baseName))
+                }
             }
             try writeHeads(heads, to: target.path(ModelBundle.headsName))
             try target.write(ModelBundle.preprocessingName, base.preprocessorFile().json.serialized())
@@ -100,6 +107,21 @@ package enum BundleWriter {
         try writer.finish()
     }
 
+    /// The parameters of the base that the merge changes, for streams; no file when it changes none.
+    private static func writeBase(of merged: MergedBackbone, to path: String) throws {
+        let changed = merged.deltas.keys.sorted()
+        guard !changed.isEmpty else { return }
+        let base = merged.base
+        let shapes = Dictionary(uniqueKeysWithValues: base.configuration.parameterShapes.map { ($0.name, $0.shape) })
+        let writer = try SafetensorsWriter(
+            path: path, declarations: changed.map { .init(name: $0, shape: shapes[$0] ?? []) })
+        for name in changed {
+            try writer.append(name, base.parameter(name))
+            base.release(name)
+        }
+        try writer.finish()
+    }
+
     private static func writeHeads(_ heads: [Head], to path: String) throws {
         try writeSafetensors(
             heads.flatMap { [("\($0.task).weight", $0.weight), ("\($0.task).bias", $0.bias)] }, to: path)
@@ -118,13 +140,16 @@ package enum BundleWriter {
         -> JSON
     {
         let isGrouped = groups.count > 1
+        let hasStreams = groups.contains { $0.streams != nil }
         let resize = try groups.first?.merged.base.recordedResize()
         var manifest: JSONObject = [
             "format": "mergevit-bundle",
-            "format_version": .int(ModelBundle.formatVersion(of: heads, isGrouped: isGrouped, resize: resize)),
+            "format_version": .int(
+                ModelBundle.formatVersion(of: heads, isGrouped: isGrouped, resize: resize, hasStreams: hasStreams)),
             "tasks": .array(heads.map(task)),
         ]
         manifest["resize"] = resize.map(JSON.string)
+        if hasStreams { manifest["streams"] = .bool(true) }
         if isGrouped {
             manifest["groups"] = .array(groups.map { .array($0.heads.map { .string($0.task) }) })
         }

@@ -26,6 +26,12 @@ package enum ClassifierExport {
         guard let index = bundle.heads.firstIndex(where: { $0.task == task }),
             let group = bundle.groups.first(where: { $0.tasks.contains(index) })
         else { throw ModelError(bundle.folder, "has no task \"\(task)\"") }
+        guard bundle.streams.allSatisfy({ $0 == nil }) else {
+            throw ModelError(
+                bundle.folder,
+                "its tasks have streams over shared patch tokens, which no class of transformers computes; the adapter "
+                    + "of \"\(task)\" itself gives nearly the same predictions in transformers and PEFT")
+        }
         let (head, backbone) = (bundle.heads[index], group.backbone)
         guard let classifier = TransformersClassifier(head, configuration: backbone.configuration) else {
             throw refusal(head, backbone)

@@ -23,6 +23,9 @@ package enum AdapterRemedy: Remedy {
     /// Merge again, and leave the heads as they were trained.
     case mergeWithoutAlignment
 
+    /// Give images of the task, to align its head on.
+    case giveImages
+
     /// An adapter of a recipe.
     package struct Source: Hashable, Sendable {
         package let name: String

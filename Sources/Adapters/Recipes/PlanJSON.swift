@@ -80,10 +80,17 @@ extension ConfiguredMethod {
 }
 
 extension MergePlan {
-    static let keys: Set<String> = ["method", "parameters", "seed", "start"]
+    static let keys: Set<String> = ["method", "parameters", "seed", "start", "streams"]
 
-    /// The plan as recipes hold it: the method's members, or those of distillation with the merge that it starts from.
+    /// The plan as recipes hold it: the method's members, or those of distillation with the merge that it starts from,
+    /// and how tasks get streams.
     var json: JSONObject {
+        var object = trained
+        object["streams"] = streams.map { .object(["rank": .int($0.rank)]) }
+        return object
+    }
+
+    private var trained: JSONObject {
         guard let distillation else { return merge.json }
         return [
             "method": .string(DistillationSettings.name),
@@ -101,6 +108,15 @@ extension MergePlan {
     }
 
     init(_ object: JSONObject, version: Int, _ fields: RecipeFields) throws {
+        try self.init(trained: object, version: version, fields)
+        streams = try object["streams"].map { _ in
+            let section = try fields.object(object, "streams", in: "recipe")
+            try fields.check(section, has: ["rank"], in: "streams")
+            return StreamSettings(rank: try fields.count(section, "rank", from: 1, in: "streams"))
+        }
+    }
+
+    private init(trained object: JSONObject, version: Int, _ fields: RecipeFields) throws {
         guard try fields.text(object, "method", in: "recipe") == DistillationSettings.name else {
             guard object["start"] == nil else {
                 throw ModelError(

@@ -149,7 +149,7 @@ package struct Recipe: Sendable, Equatable {
         let formats = [
             "mergevit-bundle": [
                 isGrouped ? ModelBundle.groupedFormatVersion : ModelBundle.formatVersion,
-                ModelBundle.activationFormatVersion,
+                ModelBundle.activationFormatVersion, ModelBundle.streamsFormatVersion,
             ],
             "mergevit-adapter": [1],
         ]
@@ -164,7 +164,8 @@ package struct Recipe: Sendable, Equatable {
             throw ModelError(path, "format_version: expected \(expected), found \(found)")
         }
         try fields.check(
-            manifest, has: ["format", "format_version", "tasks", "groups", "resize", "recipe"], in: "the manifest")
+            manifest, has: ["format", "format_version", "tasks", "groups", "resize", "streams", "recipe"],
+            in: "the manifest")
         let groups = try manifest["groups"].map { value in
             guard let groups = value.arrayValue?.map({ $0.arrayValue?.compactMap(\.stringValue) ?? [] }) else {
                 throw ModelError(path, "groups: expected lists of tasks")

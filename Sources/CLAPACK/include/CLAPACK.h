@@ -33,6 +33,9 @@ void mv_sgram_add(int64_t rows, int64_t n, const float *x, float *sum);
 /// product[n,n] = xᵀ x for x[rows,n] in single precision.
 void mv_sgram(int64_t rows, int64_t n, const float *x, float *product);
 
+/// product[n,m] = xᵀ y for x[rows,n] and y[rows,m] in single precision.
+void mv_scross(int64_t rows, int64_t n, int64_t m, const float *x, const float *y, float *product);
+
 /// The eigenvectors of the `count` largest eigenvalues of a symmetric a[n,n], which is overwritten: rows of
 /// vectors[count,n], eigenvalues[n] ascending in the first `count`. Gives 0, or LAPACK's code.
 int mv_dsyevr(int64_t n, int64_t count, double *a, double *eigenvalues, double *vectors);

@@ -41,10 +41,17 @@ package enum ModelDescription {
         object["preprocessing"] = describe(bundle.preprocessing)
         object["tasks"] = describe(bundle.heads)
         if bundle.groups.count > 1 { object["groups"] = try describe(bundle.groups, of: bundle) }
+        let streamFiles = bundle.streams.contains { $0 != nil } ? [StreamFile.name, StreamFile.baseName] : []
+        if let streams = bundle.streams.first ?? nil {
+            object["streams"] = .object([
+                "rank": .int(streams.streams.flatMap(\.maps).map(\.change.rank).max() ?? 0),
+                "modules": .array(Set(streams.streams.flatMap(\.changes.keys)).sorted().map(JSON.string)),
+            ])
+        }
         object["recipe"] = bundle.manifest?.objectValue?["recipe"] ?? .null
         object["sha256"] = try SHA256.json(
-            ofFiles: ["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
-                .map { "\(path)/\($0)" })
+            ofFiles: (["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
+                + streamFiles.filter { access("\(path)/\($0)", F_OK) == 0 }).map { "\(path)/\($0)" })
         return .object(object)
     }
 

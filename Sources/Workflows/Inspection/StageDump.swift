@@ -58,6 +58,10 @@ package enum StageDump {
         switch source {
         case .bundle(let folder):
             let bundle = try ModelBundle(folder: folder, preprocessor: preprocessor)
+            guard bundle.streams.allSatisfy({ $0 == nil }) else {
+                throw ModelError(
+                    folder, "a model with task streams has no stages that another program computes; dump its base")
+            }
             let groups = bundle.groups.map { TaskGroup(backbone: BackboneWeights($0.backbone), tasks: $0.tasks) }
             return (groups, bundle.backbone.configuration, bundle.preprocessing, bundle.heads)
         case .base(let folder):

@@ -1,5 +1,6 @@
 package import Adapters
 package import Files
+import Tensors
 package import Training
 package import VisionTransformers
 
@@ -204,6 +205,7 @@ package struct MergeJob {
             if case .fewest(let maximumDrop) = grouping { (align, drop) = (true, maximumDrop) }
             // An adapter holds the delta alone, so heads that read it otherwise have no place there.
             if plan.distillation != nil, output.form == .bundle { align = true }
+            if plan.streams != nil, adapters.contains(where: { readsMoreThanCLS($0.adapter.head) }) { align = true }
             let use = CalibrationUse(
                 images: images.map(\.record), align: align, alignRank: settings.alignment?.rank,
                 tune: tuning == .none ? nil : settings.labelled.isEmpty ? .agreement : .labels, maxDrop: drop)
@@ -216,6 +218,9 @@ package struct MergeJob {
             return (try reader.tuner(adapters, reader.images(again: use)), use)
         }
     }
+
+    /// Whether a head reads more than CLS, which is all that a stream gives: it then has to be aligned.
+    private func readsMoreThanCLS(_ head: Head) -> Bool { head.weight.shape[1] > base.configuration.hiddenSize }
 
     // MARK: Merging
 

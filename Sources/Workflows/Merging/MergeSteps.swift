@@ -1,4 +1,5 @@
 import Adapters
+import Tensors
 import Training
 import VisionTransformers
 
@@ -10,14 +11,18 @@ struct MergeSteps {
     ///   - combine: combines adapters by a method, whose parameters may be chosen on images.
     ///   - scale: chooses the scale.
     ///   - distill: trains the merge.
-    ///   - align: aligns the heads with the merge; nil keeps those of the adapters.
+    ///   - stream: gives tasks streams over the merge; nil for none.
+    ///   - align: aligns the heads with the merge, or with their streams; nil keeps those of the adapters.
     static func inOrder(
         combine: () throws -> MergedBackbone, scale: (MergedBackbone) throws -> MergedBackbone,
-        distill: (MergedBackbone) throws -> MergedBackbone = { $0 }, align: (MergedBackbone) throws -> [Head]?
+        distill: (MergedBackbone) throws -> MergedBackbone = { $0 },
+        stream: (MergedBackbone) throws -> [TaskStream]? = { _ in nil },
+        align: (MergedBackbone, [TaskStream]?) throws -> [Head]?
     ) throws -> BundleGroup {
         let merged = try distill(scale(combine()))
-        guard let heads = try align(merged) else { return try BundleGroup(merged) }
-        return BundleGroup(merged, heads: heads)
+        let streams = try stream(merged)
+        guard let heads = try align(merged, streams) else { return try BundleGroup(merged, streams: streams) }
+        return BundleGroup(merged, heads: heads, streams: streams)
     }
 
     /// Combines adapters by a method, without any choice.
@@ -69,8 +74,27 @@ struct MergeSteps {
     ) throws -> BundleGroup {
         try Self.inOrder(
             combine: { try combined(adapters, plan.merge, tuning) }, scale: { try scaled($0, tuning) },
-            distill: { merged in try plan.distillation.map { try distilled(merged, $0, group: index) } ?? merged },
-            align: { try aligned($0) })
+            distill: { merged in
+                let merged = try plan.distillation.map { try distilled(merged, $0, group: index) } ?? merged
+                return plan.streams.map(merged.withStreams) ?? merged
+            },
+            stream: { merged in try merged.plan.streams.map { try streams(over: merged, $0) } },
+            align: { try aligned($0, $1) })
+    }
+
+    /// The streams of a merge's tasks, with token maps if there are images.
+    private func streams(over merged: MergedBackbone, _ settings: StreamSettings) throws -> [TaskStream] {
+        guard let tuner else {
+            for adapter in merged.adapters.map(\.adapter)
+            where adapter.head.weight.shape[1] > base.configuration.hiddenSize {
+                throw ModelError(
+                    adapter.path,
+                    "the head reads the mean of the patch tokens, which a stream does not have; with images of the "
+                        + "task it is aligned to do without", remedy: AdapterRemedy.giveImages)
+            }
+            return try merged.adapters.map { try TaskStream($0.adapter, over: base) }
+        }
+        return try StreamFitter(tuner, settings).streams(over: merged)
     }
 
     private func merge(_ adapters: [WeightedAdapter], _ method: ConfiguredMethod) throws -> MergedBackbone {
@@ -154,9 +178,9 @@ struct MergeSteps {
     }
 
     /// The heads of a merge's tasks aligned with it; nil if they are not to be aligned.
-    private mutating func aligned(_ merged: MergedBackbone) throws -> [Head]? {
+    private mutating func aligned(_ merged: MergedBackbone, _ streams: [TaskStream]?) throws -> [Head]? {
         guard let tuner, let use, use.align else { return nil }
-        return try heads(tuner.align(merged, rank: use.alignRank, leaving: unaligned))
+        return try heads(tuner.align(merged, streams: streams, rank: use.alignRank, leaving: unaligned))
     }
 
     /// The heads of alignments, which are reported and recorded.

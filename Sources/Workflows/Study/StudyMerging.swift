@@ -29,7 +29,7 @@ final class StudyMerging {
         return try zip(merge.variants, scales).map { variant, scale in
             let group = try MergeSteps.inOrder(
                 combine: { merged }, scale: { variant.tunes ? try $0.rescaled(to: scale) : $0 },
-                align: { variant.aligns ? try tuner?.align($0, progress: progress).map(\.head) : nil })
+                align: { merged, _ in variant.aligns ? try tuner?.align(merged, progress: progress).map(\.head) : nil })
             let features =
                 try seen[scale] ?? measurement.features(group.merged, tasks: merge.tasks) { _ in try progress(0) }
             if seen.updateValue(features, forKey: scale) == nil {

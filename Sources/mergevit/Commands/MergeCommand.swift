@@ -98,6 +98,14 @@ struct MergeCommand: ParsableCommand {
         else {
             throw ValidationError("--as adapter holds one merged change: it goes without groups and aligned heads.")
         }
+        if plan.streams != nil {
+            guard form.kind != .adapter else {
+                throw ValidationError("--as adapter holds one merged change: it goes without --streams.")
+            }
+            guard calibration.maxDrop == nil else {
+                throw ValidationError("--max-drop groups tasks that share all tokens: it goes without --streams.")
+            }
+        }
     }
 
     func run() throws {
@@ -165,8 +173,13 @@ struct MergeCommand: ParsableCommand {
             }
         return MergeJob(
             base: base, adapters: adapters, plan: plan, grouping: grouping, tuning: calibration.tuning(plan, method),
-            calibration: calibration.isUsed || plan.usesImages ? calibration.settings(tasks: names) : nil,
+            calibration: usesImages(plan) ? calibration.settings(tasks: names) : nil,
             output: MergeJob.Output(output, form: form.form, replaces: force))
+    }
+
+    /// Whether a merge uses the images that are given.
+    private func usesImages(_ plan: MergePlan) -> Bool {
+        calibration.isUsed || plan.usesImages || (plan.streams != nil && calibration.isGiven)
     }
 
     /// The merge of a recipe.

@@ -21,12 +21,28 @@ struct MethodOptions: ParsableArguments {
     @Option(help: .init("N", "Seed of random methods and of distillation."))
     var seed: UInt64 = 0
 
-    func validate() throws { _ = try plan() }
+    @Flag(
+        help: """
+            Give each task a CLS token of its own, with its own adapter, over the merge's patch tokens; with \
+            --calibration, fitted to the single adapters.
+            """)
+    var streams = false
+
+    @Option(help: .init("N", "Rank of the maps from shared patch tokens to a task's own."))
+    var streamRank: Int?
+
+    func validate() throws {
+        guard streams || streamRank == nil else { throw ValidationError("--stream-rank needs --streams.") }
+        if let streamRank, streamRank < 1 {
+            throw ValidationError("--stream-rank must be at least 1, not \(streamRank).")
+        }
+        _ = try plan()
+    }
 
     /// Whether any of these options is given.
     var isGiven: Bool {
         method != MergeMethod.all[0].name || scale != nil || !parameters.isEmpty || seed != 0 || from != nil
-            || steps != nil
+            || steps != nil || streams || streamRank != nil
     }
 
     /// Whether the number of steps is given.
@@ -38,6 +54,12 @@ struct MethodOptions: ParsableArguments {
     /// The merge that the options ask for. With `--method distill`, `--set` sets distillation's own parameters, or else
     /// those of the merge that it starts from.
     func plan() throws -> MergePlan {
+        var plan = try mergePlan()
+        if streams { plan.streams = StreamSettings(rank: streamRank ?? StreamSettings.defaultRank) }
+        return plan
+    }
+
+    private func mergePlan() throws -> MergePlan {
         let isDistilled = method == DistillationSettings.name
         guard isDistilled || (from == nil && steps == nil) else {
             throw ValidationError("--from and --steps belong to --method \(DistillationSettings.name).")

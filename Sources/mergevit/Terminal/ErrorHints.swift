@@ -90,6 +90,7 @@ extension AdapterRemedy: HintedRemedy {
         case .nameActivation(let activation): "; say which by --activation TASK=\(activation.rawValue)"
         case .correctActivation: " (--activation)"
         case .resize(let backend): "; --resize \(backend) resizes them as in training"
+        case .giveImages: " (--calibration)"
         case .giveClassNames: " (--labels)"
         case .allowOtherBase: ", or --allow-other-base to use it all the same"
         case .giveHead(let task, let path): ": --head \(task)=\(path)"

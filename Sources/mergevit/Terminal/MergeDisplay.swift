@@ -51,7 +51,8 @@ struct MergeDisplay {
             }
         say(
             "merged \(count) adapter\(count == 1 ? "" : "s")" + (groups.count > 1 ? " in \(groups.count) groups" : "")
-                + " by \(method) \(plans) into \(output): \(written)")
+                + " by \(method) \(plans)\(first.plan.streams == nil ? "" : " with a stream for each") into \(output): "
+                + written)
     }
 
     private func say(_ text: String) { if !isQuiet { StandardStream.error.write(text + "\n") } }

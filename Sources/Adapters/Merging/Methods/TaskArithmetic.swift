@@ -13,6 +13,11 @@ extension MergeMethod {
         source: "Wortsman et al., Model Soups, ICML 2022 (arXiv 2203.05482)"
     ) { inputs in weightedSum(inputs.tasks, factor: 1 / Double(max(inputs.tasks.count, 1))) }
 
+    /// No merge: the base as it is, for streams over it and heads that are aligned with it.
+    static let base = MergeMethod(
+        "base", formula: "ΔW = 0", source: "the base without its adapters, for streams and aligned heads"
+    ) { _ in [:] }
+
     /// factor · Σ w_t ΔW_t of every parameter that a task changes, or of those that are included; low-rank as long as
     /// all deltas are.
     static func weightedSum(

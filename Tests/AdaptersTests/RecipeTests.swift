@@ -90,9 +90,10 @@ import VisionTransformers
                 labelsName: name == "a" ? "labels.txt" : nil, activation: name == "a" ? .sigmoid : nil,
                 head: name == "b" ? Recipe.HeadFile(path: "head.bin", sha256: "56") : nil)
         }
-        let images = CalibrationUse.Images(task: "a", folders: ["x", "y"], count: 9, sha256: "78")
+        let images = CalibrationUse.Images(task: "a", source: .folders(["x", "y"]), count: 9, sha256: "78")
+        let drawn = CalibrationUse.Source.drawn(kind: "k", count: 8, seed: .max)
         var use = CalibrationUse(
-            images: [images, .init(task: "b", folders: ["z"], count: 8, sha256: "9")], align: true, alignRank: 3,
+            images: [images, .init(task: "b", source: drawn, count: 8, sha256: "9")], align: true, alignRank: 3,
             tune: .labels, maxDrop: 2.5)
         use = try CalibrationUse(
             merging(use.json, ["tasks": .object(["a": alignment, "b": .object(unused)])]), RecipeFields(path: "x"))

@@ -79,6 +79,60 @@ import Testing
         #expect(rounded.exitCode == 3 && rounded.errors.contains("s: is divided into valid and test"))
     }
 
+    @Test func picturesAreDrawnWhereThereAreNoImages() throws {
+        func again(_ name: String, _ arguments: [String] = []) throws -> Finished {
+            try runMergeVit(["merge", "--recipe", "first/bundle.json", "-o", name] + arguments, folder: scratch.url)
+        }
+        let drawn = ["--calibration", "drawn:20", "--seed", "18446744073709551615", "--align"]
+        let run = try merged(drawn + ["--calibration", "aerial=images", "-o", "first"])
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(
+            run.errors.contains(
+                "mergevit: warning: traffic: 20 pictures drawn from seed 18446744073709551615 take the place of images; "
+                    + "agreement on drawn pictures says little about agreement on images of the task\n"),
+            "\(run.errors)")
+        let images = try #require(try recipe("first")["calibration"]?.objectValue?["images"]?.arrayValue)
+        let traffic = try #require(images[0].objectValue)
+        #expect(traffic["count"]?.intValue == 20 && traffic["folders"] == nil)
+        #expect(
+            traffic["drawn"]
+                == .object(["kind": .string("shapes-1"), "seed": .number("18446744073709551615")]))
+        #expect(images[1].objectValue?["folders"] == .array(["images"]) && images[1].objectValue?["drawn"] == nil)
+        #expect(try again("second").exitCode == 0)
+        for name in try scratch.entries("first") {
+            #expect(try scratch.read("first/\(name)") == scratch.read("second/\(name)"), "\(name)")
+        }
+        try FileManager.default.moveItem(atPath: scratch.path("images"), toPath: scratch.path("moved"))
+        #expect(try again("third", ["--calibration", "moved"]).exitCode == 0)
+        let named = try again("fourth", ["--calibration", "traffic=moved"])
+        #expect(
+            named.exitCode == 3 && named.errors.contains("the recipe draws the calibration images of \"traffic\""),
+            "\(named.errors)")
+        let other = String(decoding: try scratch.read("first/bundle.json"), as: UTF8.self)
+        try scratch.write("first/bundle.json", Array(other.replacingOccurrences(of: "shapes-1", with: "shapes-9").utf8))
+        let unknown = try again("fifth", ["--calibration", "moved"])
+        #expect(unknown.exitCode == 3 && unknown.errors.contains("pictures drawn by \"shapes-9\""), "\(unknown.errors)")
+    }
+
+    @Test func aFolderCalledDrawnIsReachedByItsPath() throws {
+        try FileManager.default.moveItem(atPath: scratch.path("images"), toPath: scratch.path("drawn"))
+        let run = try merged(["--calibration", "./drawn", "--align", "-o", "folder"])
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let images = try recipe("folder")["calibration"]?.objectValue?["images"]?.arrayValue
+        #expect(images?.first?.objectValue?["folders"] == .array(["./drawn"]))
+        for (places, message) in [
+            (["drawn:9"], "expected drawn or drawn:N with N from 10 to 100000"),
+            (["drawn:"], "expected drawn or drawn:N"),
+            (["aerial=drawn:x"], "expected drawn or drawn:N"),
+            (["drawn", "./drawn"], "the task \"traffic\" has other images, too"),
+            (["aerial=drawn", "aerial=./drawn", "traffic=./drawn"], "the task \"aerial\" has other images, too"),
+        ] {
+            let run = try merged(places.flatMap { ["--calibration", $0] } + ["--align", "-o", "none"])
+            #expect(run.exitCode == 2 && run.errors.contains(message), "\(places): \(run.errors)")
+        }
+        #expect(try !scratch.entries().contains("none"))
+    }
+
     /// Of one adapter at scale 1 the merge is the adapter: nothing can be better than its own head.
     @Test func aHeadThatAlignmentMakesNoBetterStays() throws {
         func one(_ arguments: [String]) throws -> Finished {

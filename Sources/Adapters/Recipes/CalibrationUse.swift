@@ -3,21 +3,32 @@ import VisionTransformers
 
 /// The use that a merge made of calibration images, as its recipe records it.
 package struct CalibrationUse: Sendable, Equatable {
+    /// Where a task's images are from.
+    package enum Source: Sendable, Hashable {
+        /// Folders, or tables that name files.
+        case folders([String])
+        /// No files: pictures that a generator of this name draws from a seed.
+        case drawn(kind: String, count: Int, seed: UInt64)
+    }
+
     /// A task's images.
     package struct Images: Sendable, Equatable {
         /// The task.
         package let task: String
-        /// The folders, or tables, that they are from.
-        package var folders: [String]
+        /// Where they are from.
+        package internal(set) var source: Source
         /// How many could be used.
         package let count: Int
         /// SHA-256 of their preprocessed pixels, in order.
         package let sha256: String
 
         /// A task's images.
-        package init(task: String, folders: [String], count: Int, sha256: String) {
-            (self.task, self.folders, self.count, self.sha256) = (task, folders, count, sha256)
+        package init(task: String, source: Source, count: Int, sha256: String) {
+            (self.task, self.source, self.count, self.sha256) = (task, source, count, sha256)
         }
+
+        /// Whether they are drawn.
+        package var areDrawn: Bool { if case .drawn = source { true } else { false } }
     }
 
     /// What chose the scale.
@@ -85,14 +96,7 @@ package struct CalibrationUse: Sendable, Equatable {
     /// The section of a recipe.
     var json: JSONObject {
         var object: JSONObject = [
-            "images": .array(
-                images.map {
-                    .object([
-                        "task": .string($0.task), "folders": .array($0.folders.map(JSON.string)),
-                        "count": .int($0.count), "sha256": .string($0.sha256),
-                    ])
-                }),
-            "align": .bool(align),
+            "images": .array(images.map { .object($0.json) }), "align": .bool(align),
         ]
         object["align_rank"] = alignRank.map(JSON.int)
         object["tune"] = tune.map { .string($0.rawValue) }
@@ -123,19 +127,10 @@ package struct CalibrationUse: Sendable, Equatable {
                     + "merge again")
         }
         self.images = try images.map { item in
-            guard let item = item.objectValue, let folders = item["folders"]?.arrayValue else {
-                throw ModelError(fields.path, "\(section): images: expected task, folders, count, sha256")
+            guard let item = item.objectValue else {
+                throw ModelError(fields.path, "\(section): images: expected objects")
             }
-            return Images(
-                task: try fields.text(item, "task", in: section),
-                folders: try folders.map { folder in
-                    guard let folder = folder.stringValue else {
-                        throw ModelError(fields.path, "\(section): images: folders: expected strings")
-                    }
-                    return folder
-                },
-                count: try fields.count(item, "count", from: 0, in: section),
-                sha256: try fields.text(item, "sha256", in: section))
+            return try Images(item, fields)
         }
         align = try fields.flag(object, "align", in: section)
         alignRank = try object["align_rank"].map { _ in
@@ -159,5 +154,48 @@ package struct CalibrationUse: Sendable, Equatable {
                 divergence: try fields.number(task, "divergence", in: section),
                 isUsed: try task["aligned"].map { _ in try fields.flag(task, "aligned", in: section) } ?? true)
         }
+    }
+}
+
+extension CalibrationUse.Images {
+    /// The images as an element of a recipe's list.
+    fileprivate var json: JSONObject {
+        var object: JSONObject = ["task": .string(task)]
+        switch source {
+        case .folders(let folders): object["folders"] = .array(folders.map(JSON.string))
+        case .drawn(let kind, _, let seed):
+            object["drawn"] = .object(["kind": .string(kind), "seed": .number(String(seed))])
+        }
+        object["count"] = .int(count)
+        object["sha256"] = .string(sha256)
+        return object
+    }
+
+    /// Reads an element of a recipe's list.
+    fileprivate init(_ object: JSONObject, _ fields: RecipeFields) throws {
+        let section = "calibration: images"
+        let count = try fields.count(object, "count", from: 0, in: section)
+        let source: CalibrationUse.Source
+        if object["drawn"] != nil {
+            let drawn = try fields.object(object, "drawn", in: section)
+            try fields.check(drawn, has: ["kind", "seed"], in: "\(section): drawn")
+            source = .drawn(
+                kind: try fields.text(drawn, "kind", in: "\(section): drawn"), count: count,
+                seed: try fields.seed(drawn))
+        } else {
+            guard let folders = object["folders"]?.arrayValue else {
+                throw ModelError(fields.path, "\(section): expected task, folders or drawn, count, sha256")
+            }
+            source = .folders(
+                try folders.map { folder in
+                    guard let folder = folder.stringValue else {
+                        throw ModelError(fields.path, "\(section): folders: expected strings")
+                    }
+                    return folder
+                })
+        }
+        self.init(
+            task: try fields.text(object, "task", in: section), source: source, count: count,
+            sha256: try fields.text(object, "sha256", in: section))
     }
 }

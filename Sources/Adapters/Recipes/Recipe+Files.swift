@@ -57,12 +57,13 @@ extension Recipe {
 
     /// Sets the folders that the calibration images of a task are in now.
     ///
-    /// - Throws: `RecipeError` when the recipe has no such images.
+    /// - Throws: `RecipeError` when the recipe has no such images, or they are drawn.
     package mutating func move(calibration task: String, to folders: [String]) throws {
         guard let index = calibration?.images.firstIndex(where: { $0.task == task }) else {
             throw RecipeError.noImages(of: task)
         }
-        calibration?.images[index].folders = folders
+        if calibration?.images[index].areDrawn == true { throw RecipeError.drawnImages(of: task) }
+        calibration?.images[index].source = .folders(folders)
     }
 
     // MARK: Opening
@@ -153,6 +154,8 @@ package enum RecipeError: Error, Equatable, Sendable, CustomStringConvertible {
     case noFile(of: String, kind: String)
     /// The recipe has no calibration images of a task.
     case noImages(of: String)
+    /// The recipe draws the calibration images of a task.
+    case drawnImages(of: String)
     /// Files that are missing or are not those that were merged, a line for each.
     case otherFiles([String])
     /// A file that would be read now and did not exist when the recipe was made.
@@ -165,6 +168,7 @@ package enum RecipeError: Error, Equatable, Sendable, CustomStringConvertible {
             "the recipe has no adapter \"\(name)\"; it has \(known.joined(separator: ", "))"
         case .noFile(let name, let kind): "the recipe has no file of \(kind) for \"\(name)\""
         case .noImages(let task): "the recipe has no calibration images of \"\(task)\""
+        case .drawnImages(let task): "the recipe draws the calibration images of \"\(task)\", which are in no folder"
         case .otherFiles(let lines): lines.joined(separator: "\n")
         case .newFile(let path): "\(path): did not exist when the recipe was made"
         }

@@ -1,4 +1,4 @@
-import Adapters
+package import Adapters
 import Datasets
 import Files
 import Images
@@ -16,8 +16,8 @@ package struct CalibrationSettings: Sendable {
         package init(rank: Int?) { self.rank = rank }
     }
 
-    /// The folders of unlabelled images, or the tables that name them, by task.
-    package var folders: [String: [String]]
+    /// Where the unlabelled images of each task are from: folders, tables that name them, or a seed that draws them.
+    package var sources: [String: CalibrationUse.Source]
     /// The folders of class folders, or tables, of tasks that are tuned by their labels, by task.
     package var labelled: [String: String]
     /// How heads are aligned; nil if they are not.
@@ -27,9 +27,10 @@ package struct CalibrationSettings: Sendable {
 
     /// Images.
     package init(
-        folders: [String: [String]], labelled: [String: String] = [:], alignment: Alignment? = nil, threads: Int
+        sources: [String: CalibrationUse.Source], labelled: [String: String] = [:], alignment: Alignment? = nil,
+        threads: Int
     ) {
-        (self.folders, self.labelled, self.alignment, self.threads) = (folders, labelled, alignment, threads)
+        (self.sources, self.labelled, self.alignment, self.threads) = (sources, labelled, alignment, threads)
     }
 }
 
@@ -56,14 +57,18 @@ package struct CalibrationReader {
 
     /// The images of the adapters' tasks, with their records for the recipe.
     func images(of adapters: [WeightedAdapter], _ settings: CalibrationSettings) throws -> [TaskImages] {
-        try adapters.enumerated().map { index, item in
+        let tasks = adapters.map(\.adapter.task)
+        let sources = tasks.map { settings.labelled[$0].map { .folders([$0]) } ?? settings.sources[$0] ?? .folders([]) }
+        let drawn = try pictures(drawnFor: sources)
+        warnOfDrawing(zip(tasks, sources).filter { drawn[$0.1] != nil }.map(\.0), from: drawn.keys.first)
+        return try adapters.enumerated().map { index, item in
             let task = item.adapter.task
             return try LongWork.part("reading tasks", index, of: adapters.count) {
                 if let folder = settings.labelled[task] {
                     try item.adapter.head.activation.requireSoftmax(task: task, for: "choosing a scale by labels")
                     return try images(task, folders: [folder], classes: item.adapter.head.classes)
                 }
-                return try images(task, folders: settings.folders[task] ?? [])
+                return try images(task, from: sources[index], drawn)
             }
         }
     }
@@ -72,13 +77,14 @@ package struct CalibrationReader {
     ///
     /// - Throws: `ModelError` naming images that are not those that were used.
     func images(again use: CalibrationUse) throws -> [CalibrationImages] {
-        try use.images.enumerated().map { index, item in
+        let drawn = try pictures(drawnFor: use.images.map(\.source))
+        return try use.images.enumerated().map { index, item in
             let found = try LongWork.part("reading tasks", index, of: use.images.count) {
-                try images(item.task, folders: item.folders, isRecorded: true)
+                try images(item.task, from: item.source, drawn, isRecorded: true)
             }
             guard found.record.sha256 == item.sha256 else {
                 throw ModelError(
-                    item.folders.joined(separator: ", "),
+                    Self.place(of: item.source),
                     "not the calibration images of \"\(item.task)\" that were used: expected \(item.count) with "
                         + "SHA-256 "
                         + "\(item.sha256), found \(found.record.count) with \(found.record.sha256)")
@@ -103,6 +109,75 @@ package struct CalibrationReader {
     /// Fewer held-out images of a task than these tell little of whether alignment helps.
     private static let fewImages = 50
 
+    /// The pictures of each source that draws some, at the size of the base's input. Tasks share them.
+    ///
+    /// - Throws: `ModelError` for a generator that is not this version's.
+    private func pictures(
+        drawnFor sources: [CalibrationUse.Source]
+    ) throws -> [CalibrationUse.Source: [RGBImage]] {
+        try Set(sources).reduce(into: [:]) { result, source in
+            guard case .drawn(let kind, let count, let seed) = source else { return }
+            guard kind == DrawnPictures.kind else {
+                throw ModelError(
+                    "calibration", "pictures drawn by \"\(kind)\"; this version draws \"\(DrawnPictures.kind)\" alone")
+            }
+            let pictures = DrawnPictures(count: count, seed: seed)
+            result[source] = try (0..<count).map { index in
+                try LongWork.report("drawing pictures", index, of: count)
+                return pictures.picture(index, size: preparer.imageSize)
+            }
+        }
+    }
+
+    /// Says which tasks have no images but drawn ones.
+    private func warnOfDrawing(_ tasks: [String], from source: CalibrationUse.Source?) {
+        guard case .drawn(_, let count, let seed) = source, !tasks.isEmpty else { return }
+        warn(
+            """
+            \(tasks.joined(separator: ", ")): \(count) pictures drawn from seed \(seed) take the place of images; \
+            agreement on drawn pictures says little about agreement on images of the task
+            """)
+    }
+
+    /// A source in messages.
+    private static func place(of source: CalibrationUse.Source) -> String {
+        switch source {
+        case .folders(let folders): folders.joined(separator: ", ")
+        case .drawn(_, let count, let seed): "\(count) pictures drawn from seed \(seed)"
+        }
+    }
+
+    /// A task's images from folders, or those that were drawn, with their record for the recipe.
+    private func images(
+        _ task: String, from source: CalibrationUse.Source, _ drawn: [CalibrationUse.Source: [RGBImage]],
+        isRecorded: Bool = false
+    ) throws -> TaskImages {
+        if case .folders(let folders) = source { return try images(task, folders: folders, isRecorded: isRecorded) }
+        let pictures = drawn[source] ?? []
+        return images(task, pictures, large: pictures.compactMap(sizedForCrops), classes: nil, source)
+    }
+
+    /// A decoded picture as views crop it; nil if they do not crop.
+    private func sizedForCrops(_ picture: RGBImage) -> RGBImage? {
+        guard let augmentation = views?.augmentation, augmentation.crops else { return nil }
+        return AugmentedPictures.sizedForCrops(picture, preparer: preparer, augmentation: augmentation)
+    }
+
+    /// Pictures as a task's images, with their record for the recipe.
+    ///
+    /// - Parameter large: the pictures as views crop them; empty if they do not crop.
+    private func images(
+        _ task: String, _ pictures: [RGBImage], large: [RGBImage], classes: [Int]?, _ source: CalibrationUse.Source
+    ) -> TaskImages {
+        let images = CalibrationImages(
+            task: task, count: pictures.count, classes: classes, view: view(of: large.isEmpty ? pictures : large, task)
+        ) { [preparer] index, patches in
+            preparer.writePatches(of: pictures[index], into: patches)
+        }
+        let digest = SHA256.text(of: (pictures + large).lazy.map(\.pixels))
+        return (images, .init(task: task, source: source, count: pictures.count, sha256: digest))
+    }
+
     /// A task's images, with their record for the recipe.
     ///
     /// - Parameters:
@@ -119,8 +194,8 @@ package struct CalibrationReader {
             : try folders.map { try Self.trainingFolder($0, classesAreKnown: classes != nil, warn) }
         var large: [RGBImage] = []
         var keep: ((RGBImage) -> Void)?
-        if let augmentation = views?.augmentation, augmentation.crops {
-            keep = { large.append(AugmentedPictures.sizedForCrops($0, preparer: preparer, augmentation: augmentation)) }
+        if views?.augmentation.crops == true {
+            keep = { if let picture = sizedForCrops($0) { large.append(picture) } }
         }
         let labelled = try folders.map { folder in
             let path = BytePath(folder)
@@ -138,14 +213,7 @@ package struct CalibrationReader {
             warn("\(task): \(text)")
         }
         let known = try classes.map { try Self.classes(of: prepared.paths, labelled.compactMap(\.self), $0, task) }
-        let pictures = prepared.pictures
-        let images = CalibrationImages(
-            task: task, count: pictures.count, classes: known, view: view(of: large.isEmpty ? pictures : large, task)
-        ) { [preparer] index, patches in
-            preparer.writePatches(of: pictures[index], into: patches)
-        }
-        let digest = SHA256.text(of: (pictures + large).lazy.map(\.pixels))
-        return (images, .init(task: task, folders: folders, count: pictures.count, sha256: digest))
+        return images(task, prepared.pictures, large: large, classes: known, .folders(folders))
     }
 
     /// The index of each image's class among those of the task.

@@ -173,7 +173,7 @@ struct MergeCommand: ParsableCommand {
             }
         return MergeJob(
             base: base, adapters: adapters, plan: plan, grouping: grouping, tuning: calibration.tuning(plan, method),
-            calibration: usesImages(plan) ? calibration.settings(tasks: names) : nil,
+            calibration: usesImages(plan) ? try calibration.settings(tasks: names, seed: method.seed) : nil,
             output: MergeJob.Output(output, form: form.form, replaces: force))
     }
 

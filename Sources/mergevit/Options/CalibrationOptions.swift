@@ -1,12 +1,18 @@
 import Adapters
 import ArgumentParser
+import Datasets
 import Workflows
 
 /// The options about images that a merge is compared with its single adapters on.
 struct CalibrationOptions: ParsableArguments {
     @Option(
         name: .customLong("calibration"),
-        help: .init("[NAME=]DIR", "Unlabelled images of one task, or for all tasks; may be repeated."))
+        help: .init(
+            "[NAME=]DIR",
+            """
+            Unlabelled images of one task, or for all tasks; may be repeated. Without any, drawn or drawn:N draws \
+            \(DrawnPictures.defaultCount) or N pictures from --seed (for a folder called drawn write ./drawn).
+            """))
     var folderArguments: [TextArgument] = []
 
     @Option(
@@ -44,6 +50,7 @@ struct CalibrationOptions: ParsableArguments {
 
     func validate() throws {
         try NamedValue.check(labelled, option: "--labelled")
+        for folder in folders { _ = try Self.drawnCount(Self.named(folder)?.value.text ?? folder) }
         guard !isUsed || isGiven else {
             throw ValidationError("--align, --tune, --tune-all and --max-drop need --calibration.")
         }
@@ -93,9 +100,11 @@ struct CalibrationOptions: ParsableArguments {
     }
 
     /// The images of some tasks, with what is done with them.
-    func settings(tasks: [String]) -> CalibrationSettings {
+    ///
+    /// - Parameter seed: what pictures are drawn from.
+    func settings(tasks: [String], seed: UInt64) throws -> CalibrationSettings {
         CalibrationSettings(
-            folders: Dictionary(tasks.map { ($0, places(of: $0)) }) { $1 },
+            sources: Dictionary(try tasks.map { ($0, try source(of: $0, seed: seed)) }) { $1 },
             labelled: Dictionary(labelled.map { ($0.name, $0.value.text) }) { $1 },
             alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, threads: usedThreads)
     }
@@ -103,18 +112,58 @@ struct CalibrationOptions: ParsableArguments {
     /// How many images are computed at the same time.
     var usedThreads: Int { threads.count }
 
-    /// Sets where the images of a recipe are now, as far as the options say.
+    /// Sets where the images of a recipe are now, as far as the options say. Folders for all tasks are not for those
+    /// whose images the recipe draws.
     func move(_ recipe: inout Recipe) throws {
-        for images in recipe.calibration?.images ?? [] where !places(of: images.task).isEmpty {
-            try recipe.move(calibration: images.task, to: places(of: images.task))
+        for images in recipe.calibration?.images ?? [] {
+            let places = places(of: images.task)
+            guard try (places.own + places.shared).allSatisfy({ try Self.drawnCount($0) == nil }) else {
+                throw ValidationError("--calibration drawn: the --recipe says what is drawn.")
+            }
+            let folders = images.areDrawn ? places.own : places.own + places.shared
+            if !folders.isEmpty { try recipe.move(calibration: images.task, to: folders) }
         }
     }
 
-    /// The folders of a task: its own, and those for all.
-    private func places(of task: String) -> [String] {
-        folders.compactMap { folder in
-            guard let named = Self.named(folder) else { return folder }
-            return named.name == task ? named.value.text : nil
+    /// Where the images of a task are from: its own places and those for all. Drawn pictures for all are only for tasks
+    /// without images of their own.
+    private func source(of task: String, seed: UInt64) throws -> CalibrationUse.Source {
+        let places = places(of: task)
+        let isDrawn = { try Self.drawnCount($0) != nil }
+        let all = try places.own + (places.own.isEmpty ? places.shared : places.shared.filter { try !isDrawn($0) })
+        let drawn = try all.compactMap(Self.drawnCount)
+        guard let count = drawn.first else { return .folders(all) }
+        guard all.count == 1 else {
+            throw ValidationError(
+                "--calibration drawn: the task \"\(task)\" has other images, too; pictures are drawn for tasks without."
+            )
         }
+        return .drawn(kind: DrawnPictures.kind, count: count, seed: seed)
+    }
+
+    /// How many pictures a place asks to be drawn; nil if it is a folder.
+    private static func drawnCount(_ place: String) throws -> Int? {
+        let parts = place.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts[0] == "drawn" else { return nil }
+        guard parts.count == 2 else { return DrawnPictures.defaultCount }
+        guard let count = Int(parts[1]), drawnCounts.contains(count) else {
+            throw ValidationError(
+                """
+                --calibration \(place): expected drawn or drawn:N with N from \(drawnCounts.lowerBound) to \
+                \(drawnCounts.upperBound); for a folder of that name write ./\(place)
+                """)
+        }
+        return count
+    }
+
+    /// How many pictures can be drawn.
+    private static let drawnCounts = 10...100_000
+
+    /// The places of a task's images: those given for it, and those for all.
+    private func places(of task: String) -> (own: [String], shared: [String]) {
+        (
+            folders.compactMap(Self.named).filter { $0.name == task }.map(\.value.text),
+            folders.filter { Self.named($0) == nil }
+        )
     }
 }

@@ -90,7 +90,9 @@ import VisionTransformers
                 labelsName: name == "a" ? "labels.txt" : nil, activation: name == "a" ? .sigmoid : nil,
                 head: name == "b" ? Recipe.HeadFile(path: "head.bin", sha256: "56") : nil)
         }
-        let images = CalibrationUse.Images(task: "a", source: .folders(["x", "y"]), count: 9, sha256: "78")
+        let images = CalibrationUse.Images(
+            task: "a", source: .folders(["x", "y"]), count: 9, sha256: "78",
+            groups: ImageGroups(.name(pattern: "(a)"), labels: [0, 1, 2, 1, 1, 0, 3, 4, 5]))
         let drawn = CalibrationUse.Source.drawn(kind: "k", count: 8, seed: .max)
         var use = CalibrationUse(
             images: [images, .init(task: "b", source: drawn, count: 8, sha256: "9")], align: true, alignRank: 3,

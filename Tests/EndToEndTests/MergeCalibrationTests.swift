@@ -88,8 +88,8 @@ import Testing
         #expect(run.exitCode == 0, "\(run.errors)")
         #expect(
             run.errors.contains(
-                "mergevit: warning: traffic: 20 pictures drawn from seed 18446744073709551615 take the place of images; "
-                    + "agreement on drawn pictures says little about agreement on images of the task\n"),
+                "mergevit: warning: traffic: 20 pictures drawn from seed 18446744073709551615 take the place of "
+                    + "images; agreement on drawn pictures says little about agreement on images of the task\n"),
             "\(run.errors)")
         let images = try #require(try recipe("first")["calibration"]?.objectValue?["images"]?.arrayValue)
         let traffic = try #require(images[0].objectValue)
@@ -131,6 +131,130 @@ import Testing
             #expect(run.exitCode == 2 && run.errors.contains(message), "\(places): \(run.errors)")
         }
         #expect(try !scratch.entries().contains("none"))
+    }
+
+    /// Three copies of every picture, as frames of one object, in the order of their frames.
+    private func writeFrames() throws -> (pictures: Int, frames: Int) {
+        let pictures = try ["aerial", "flowers", "signs"].flatMap { folder in
+            try scratch.entries("images/\(folder)").filter { !$0.hasPrefix(".") }.map { "\(folder)/\($0)" }
+        }
+        try FileManager.default.createDirectory(atPath: scratch.path("frames"), withIntermediateDirectories: true)
+        for frame in 0..<3 {
+            for (index, picture) in pictures.enumerated() {
+                try scratch.copy("\(Samples.folder)/images/\(picture)", to: "frames/\(frame)-of-\(index).jpg")
+            }
+        }
+        return (pictures.count, 3 * pictures.count)
+    }
+
+    private func images(_ bundle: String) throws -> JSONObject {
+        let images = try recipe(bundle)["calibration"]?.objectValue?["images"]?.arrayValue
+        return try #require(images?.first?.objectValue)
+    }
+
+    /// The images of each group that the recipe tells of.
+    private func groups(_ bundle: String) throws -> [String] {
+        try #require(images(bundle)["hold_out"]?.objectValue?["groups"]?.arrayValue).compactMap(\.stringValue)
+    }
+
+    @Test func imagesThatBelongTogetherAreHeldOutTogether() throws {
+        let (pictures, frames) = try writeFrames()
+        let pattern = ["--group-by", "of-([0-9]+)"]
+        let run = try merged(["--calibration", "frames", "--align", "-o", "first"] + pattern)
+        #expect(run.exitCode == 0, "\(run.errors)")
+        #expect(try images("first")["hold_out"]?.objectValue?["by"]?.stringValue == "name")
+        #expect(try images("first")["hold_out"]?.objectValue?["pattern"]?.stringValue == "of-([0-9]+)")
+        #expect(try groups("first").count == pictures && groups("first").first == "0 \(pictures) \(2 * pictures)")
+        let (heldOut, held) = (pictures / 5 * 3, pictures / 5)
+        #expect(run.errors.contains("\naerial: on \(heldOut) held-out images in \(held) groups: "), "\(run.errors)")
+        try FileManager.default.moveItem(atPath: scratch.path("frames"), toPath: scratch.path("moved"))
+        func again(_ recipe: String, _ name: String) throws -> Finished {
+            try runMergeVit(
+                "merge", "--recipe", recipe, "--calibration", "moved", "-o", name, folder: scratch.url)
+        }
+        let second = try again("first/bundle.json", "second")
+        #expect(second.exitCode == 0 && second.errors.contains(" held-out images in \(held) groups: "))
+        #expect(try scratch.read("first/heads.safetensors") == scratch.read("second/heads.safetensors"))
+        // Recipes from before there were groups hold out every fifth image.
+        let older = String(decoding: try scratch.read("first/bundle.json"), as: UTF8.self)
+            .replacingOccurrences(
+                of: ",\\s*\"hold_out\": \\{[^}]*\\}", with: "", options: .regularExpression)
+        try scratch.write("older.json", Array(older.utf8))
+        let third = try again("older.json", "third")
+        #expect(
+            third.exitCode == 0 && third.errors.contains("aerial: on \(frames / 5) held-out images: "),
+            "\(third.errors)")
+        #expect(try images("third")["hold_out"] == nil)
+        for (text, problem) in [("\"0 ", "\"0 0 "), ("\"by\": \"name\"", "\"by\": \"size\"")] {
+            let broken = String(decoding: try scratch.read("first/bundle.json"), as: UTF8.self)
+            try scratch.write("broken.json", Array(broken.replacingOccurrences(of: text, with: problem).utf8))
+            let run = try again("broken.json", "broken")
+            #expect(run.exitCode == 3 && run.errors.contains("calibration: images: hold_out: "), "\(run.errors)")
+        }
+    }
+
+    @Test func patternsThatDoNotMatchAreNamed() throws {
+        _ = try writeFrames()
+        for (pattern, code, message) in [
+            ("frame([0-9])", 3, "0-of-0.jpg: its name does not match the pattern frame([0-9])"),
+            ("^([0-9])-", 3, "traffic: 3 groups of images by their names; at least 5 are needed"),
+            ("(", 2, "expected a regular expression"), ("of", 2, "expected one capture group in parentheses, found 0"),
+        ] {
+            let run = try merged(["--calibration", "frames", "--align", "--group-by", pattern, "-o", "none"])
+            #expect(run.exitCode == code && run.errors.contains(message), "\(pattern): \(run.errors)")
+        }
+        let unused = try merged(["--group-by", "(a)", "-o", "none"])
+        #expect(unused.exitCode == 2 && unused.errors.contains("--group-by needs --calibration or --holdout"))
+    }
+
+    @Test func nearDuplicatesAreHeldOutTogether() throws {
+        let (pictures, _) = try writeFrames()
+        #expect(try merged(["--calibration", "frames", "--align", "-o", "first"]).exitCode == 0)
+        #expect(try images("first")["hold_out"]?.objectValue?["by"]?.stringValue == "features")
+        for group in try groups("first") { #expect(group.split(separator: " ").count >= 3, "\(group)") }
+        #expect(try groups("first").count <= pictures)
+        let again = try runMergeVit("merge", "--recipe", "first/bundle.json", "-o", "second", folder: scratch.url)
+        #expect(again.exitCode == 0, "\(again.errors)")
+        for name in try scratch.entries("first") {
+            #expect(try scratch.read("first/\(name)") == scratch.read("second/\(name)"), "\(name)")
+        }
+        try FileManager.default.createDirectory(atPath: scratch.path("same"), withIntermediateDirectories: true)
+        for index in 0..<20 { try scratch.copy("\(scratch.path("frames"))/0-of-0.jpg", to: "same/\(index).jpg") }
+        let same = try merged(["--calibration", "same", "--align", "-o", "same-images"])
+        #expect(
+            same.exitCode == 0
+                && same.errors.contains("warning: aerial: its 20 images are near-duplicates of one another"),
+            "\(same.errors)")
+    }
+
+    @Test func agreementIsReportedOnImagesThatAreForNothingElse() throws {
+        #expect(try merged(["--scale", "0.3", "-o", "plain"]).exitCode == 0)
+        let run = try merged(["--scale", "0.3", "--holdout", "aerial=images", "-o", "reported"])
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let line = try #require(run.errors.split(separator: "\n").first { $0.hasPrefix("aerial: on ") })
+        #expect(
+            line.wholeMatch(
+                of:
+                    #/
+                    aerial:\ on\ [0-9]+\ images\ of\ --holdout(\ in\ [0-9]+\ groups)?:
+                    \ [0-9.]+\ %\ of\ labels\ as\ its\ single\ adapter's\ \(95\ %\ interval\ [0-9.]+\ to\ [0-9.]+\),
+                    \ KL\ [0-9.]+\ nats\ \(95\ %\ interval\ [0-9.]+\ to\ [0-9.]+\)
+                    /#) != nil, "\(line)")
+        #expect(!run.errors.contains("traffic: on "))
+        for name in try scratch.entries("plain") {
+            #expect(try scratch.read("plain/\(name)") == scratch.read("reported/\(name)"), "\(name)")
+        }
+        let again = try runMergeVit(
+            "merge", "--recipe", "plain/bundle.json", "--holdout", "images", "-o", "again", folder: scratch.url)
+        #expect(again.exitCode == 0 && again.errors.contains("\(line)\n") && again.errors.contains("traffic: on "))
+        for (holdout, code, message) in [
+            ("birds=images", 2, "--holdout birds=...: there is no task of that name"),
+            ("nothing", 3, "nothing"), ("aerial=empty", 3, "no images to report the agreement of aerial on"),
+        ] {
+            try FileManager.default.createDirectory(atPath: scratch.path("empty"), withIntermediateDirectories: true)
+            let run = try merged(["--holdout", holdout, "-o", "none"])
+            #expect(run.exitCode == code && run.errors.contains(message), "\(holdout): \(run.errors)")
+        }
     }
 
     /// Of one adapter at scale 1 the merge is the adapter: nothing can be better than its own head.

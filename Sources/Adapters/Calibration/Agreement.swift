@@ -12,6 +12,10 @@ package struct Agreement: Sendable, Equatable {
     /// probabilities, with a sigmoid summed over the classes; without an activation of normal distributions around the
     /// values with the variance that the single adapter's have over the images.
     package let divergence: Double
+    /// For each image, whether the answer is the same; nil without an activation.
+    package let same: [Bool]?
+    /// The divergence of each image.
+    package let divergences: [Double]
 
     /// Compares a head on a merge's features with the task's own head on its single adapter's.
     init(_ head: Head, _ merged: FeatureTable, teacher: Head, _ single: FeatureTable) {
@@ -23,37 +27,53 @@ package struct Agreement: Sendable, Equatable {
     }
 
     private init(rows: Int, _ given: (Int) -> [Double], _ wanted: (Int) -> [Double]) {
-        var (same, sum) = (0, 0.0)
+        var (same, divergences, sum) = ([Bool](), [Double](), 0.0)
         for row in 0..<rows {
-            let (wanted, given) = (wanted(row), given(row))
-            if Logits.argmax(wanted) == Logits.argmax(given) { same += 1 }
+            let (wanted, given, before) = (wanted(row), given(row), sum)
+            same.append(Logits.argmax(wanted) == Logits.argmax(given))
             let (p, q) = (Self.logProbabilities(wanted), Self.logProbabilities(given))
             for index in p.indices { sum += exp(p[index]) * (p[index] - q[index]) }
+            divergences.append(sum - before)
         }
-        sameLabel = Double(same) / Double(max(rows, 1))
-        divergence = sum / Double(max(rows, 1))
+        self.init(same, divergences, sum)
+    }
+
+    private init(_ same: [Bool], _ divergences: [Double], _ sum: Double) {
+        (self.same, self.divergences) = (same, divergences)
+        sameLabel = Double(same.count { $0 }) / Double(max(same.count, 1))
+        divergence = sum / Double(max(same.count, 1))
     }
 
     private init(sets rows: Int, _ given: (Int) -> [Double], _ wanted: (Int) -> [Double]) {
-        var (same, sum) = (0, 0.0)
+        var (same, divergences) = ([Bool](), [Double]())
         for row in 0..<rows {
             let (wanted, given) = (wanted(row), given(row))
-            if zip(wanted, given).allSatisfy({ ($0 >= 0) == ($1 >= 0) }) { same += 1 }
-            sum += zip(wanted, given).reduce(0) { $0 + BinaryDivergence($1.0, from: $1.1).value }
+            same.append(zip(wanted, given).allSatisfy { ($0 >= 0) == ($1 >= 0) })
+            divergences.append(zip(wanted, given).reduce(0) { $0 + BinaryDivergence($1.0, from: $1.1).value })
         }
-        sameLabel = Double(same) / Double(max(rows, 1))
-        divergence = sum / Double(max(rows, 1))
+        self.init(same, divergences, divergences.reduce(0, +))
     }
 
     private init(values rows: Int, _ given: (Int) -> [Double], _ wanted: (Int) -> [Double]) {
         var errors: [ValueErrors] = []
+        var squares: [[Double]] = []
         for row in 0..<rows {
             let (wanted, given) = (wanted(row), given(row))
             if errors.isEmpty { errors = wanted.map { _ in ValueErrors() } }
             for index in errors.indices { errors[index].add(given[index], expected: wanted[index]) }
+            squares.append(zip(wanted, given).map { ($0 - $1) * ($0 - $1) })
         }
         sameLabel = ValueErrors.share(errors)
         divergence = errors.reduce(0) { $0 + $1.relative / 2 }
+        same = nil
+        // Each output's share of the divergence, divided among the images by their squared errors.
+        let totals = errors.indices.map { output in squares.reduce(0) { $0 + $1[output] } }
+        divergences = squares.map { squares in
+            errors.indices.reduce(0) { sum, output in
+                guard totals[output] > 0 else { return sum }
+                return sum + Double(rows) * errors[output].relative / 2 * squares[output] / totals[output]
+            }
+        }
     }
 
     /// The mean cross entropy of a head's answers with the true classes, in nats.

@@ -19,24 +19,33 @@ package struct CalibrationImages: Sendable {
     /// Writes the patches of a view of an image.
     package typealias View = @Sendable (_ image: Int, _ pass: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
 
-    /// A task's images; without views they look the same in every pass.
+    /// Which of them are alike, and so fitted or held out together.
+    package let groups: ImageGroups
+    /// Which of them are held out.
+    private let isHeldOut: [Bool]
+
+    /// A task's images; without views they look the same in every pass, and without groups no two are alike.
     package init(
-        task: String, count: Int, classes: [Int]? = nil, view: View? = nil,
+        task: String, count: Int, classes: [Int]? = nil, groups: ImageGroups? = nil, view: View? = nil,
         prepare: @escaping @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
     ) {
         self.task = task
         self.count = count
         self.classes = classes
         self.prepare = prepare
+        self.groups = groups ?? ImageGroups(alone: count)
+        isHeldOut = self.groups.heldOut
         self.view = view ?? { image, _, patches in prepare(image, patches) }
     }
 
-    /// One image in this many is held out: ridges and scales are chosen on those.
-    package static let holdOutEvery = 5
+    /// The same images in groups, which the caller guarantees to be of as many images.
+    package func grouped(as groups: ImageGroups) -> CalibrationImages {
+        CalibrationImages(task: task, count: count, classes: classes, groups: groups, view: view, prepare: prepare)
+    }
 
     /// The images that are fitted, or those that are held out, at most `limit` of them, evenly spread.
     package func indices(heldOut: Bool, limit: Int = .max) -> [Int] {
-        let all = (0..<count).filter { ($0 % Self.holdOutEvery == Self.holdOutEvery - 1) == heldOut }
+        let all = (0..<count).filter { isHeldOut[$0] == heldOut }
         guard all.count > limit else { return all }
         return (0..<limit).map { all[$0 * all.count / limit] }
     }

@@ -27,22 +27,23 @@ package final class MergeTuner {
     /// - Parameters:
     ///   - images: for every adapter its task's images.
     ///   - imageSize: the size of preprocessed images.
+    ///   - choosing: whether anything is chosen on held-out images, which takes some.
     /// - Throws: `ModelError` naming a task without images, or with too few to hold any out.
     package init(
         base: Checkpoint, adapters: [WeightedAdapter], images: [CalibrationImages],
-        imageSize: ImageSize, threads: Int
+        imageSize: ImageSize, threads: Int, choosing: Bool = true
     ) throws {
         self.base = base
         self.adapters = Dictionary(adapters.map { ($0.adapter.task, $0) }) { $1 }
         self.images = Dictionary(images.map { ($0.task, $0) }) { $1 }
         self.imageSize = imageSize
         self.threads = threads
-        for item in adapters {
+        for item in adapters where choosing {
             let task = item.adapter.task
             let count = try self.images(of: task).count
-            guard count >= 2 * CalibrationImages.holdOutEvery else {
+            guard count >= 2 * ImageGroups.holdOutEvery else {
                 throw ModelError(
-                    task, "\(count) calibration images; at least \(2 * CalibrationImages.holdOutEvery) are needed")
+                    task, "\(count) calibration images; at least \(2 * ImageGroups.holdOutEvery) are needed")
             }
         }
     }

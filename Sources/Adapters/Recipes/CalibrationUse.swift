@@ -21,11 +21,17 @@ package struct CalibrationUse: Sendable, Equatable {
         package let count: Int
         /// SHA-256 of their preprocessed pixels, in order.
         package let sha256: String
+        /// Which of them are alike: so many images decide which are held out.
+        package let groups: ImageGroups
 
-        /// A task's images.
-        package init(task: String, source: Source, count: Int, sha256: String) {
+        /// A task's images; without groups no two are alike.
+        package init(task: String, source: Source, count: Int, sha256: String, groups: ImageGroups? = nil) {
             (self.task, self.source, self.count, self.sha256) = (task, source, count, sha256)
+            self.groups = groups ?? ImageGroups(alone: count)
         }
+
+        /// What a run that is resumed must have in common: the images, and which are held out.
+        package var binding: String { groups.rule == .none ? sha256 : ([sha256] + groups.texts).joined(separator: ",") }
 
         /// Whether they are drawn.
         package var areDrawn: Bool { if case .drawn = source { true } else { false } }
@@ -168,6 +174,14 @@ extension CalibrationUse.Images {
         }
         object["count"] = .int(count)
         object["sha256"] = .string(sha256)
+        let texts = JSON.array(groups.texts.map(JSON.string))
+        switch groups.rule {
+        case .none: break
+        case .name(let pattern):
+            object["hold_out"] = .object(["by": "name", "pattern": .string(pattern), "groups": texts])
+        case .features(let cosine):
+            object["hold_out"] = .object(["by": "features", "cosine": .double(cosine), "groups": texts])
+        }
         return object
     }
 
@@ -196,6 +210,28 @@ extension CalibrationUse.Images {
         }
         self.init(
             task: try fields.text(object, "task", in: section), source: source, count: count,
-            sha256: try fields.text(object, "sha256", in: section))
+            sha256: try fields.text(object, "sha256", in: section),
+            groups: try object["hold_out"].map { _ in
+                try Self.groups(fields.object(object, "hold_out", in: section), count, fields)
+            })
+    }
+
+    /// Reads which images are alike. Recipes from before there were groups hold out every fifth image.
+    private static func groups(_ object: JSONObject, _ count: Int, _ fields: RecipeFields) throws -> ImageGroups {
+        let section = "calibration: images: hold_out"
+        try fields.check(object, has: ["by", "pattern", "cosine", "groups"], in: section)
+        let rule: ImageGroups.Rule =
+            switch try fields.text(object, "by", in: section) {
+            case "name": .name(pattern: try fields.text(object, "pattern", in: section))
+            case "features": .features(cosine: try fields.number(object, "cosine", in: section))
+            default: throw ModelError(fields.path, "\(section): by: expected name or features")
+            }
+        guard let texts = object["groups"]?.arrayValue, case let groups = texts.compactMap(\.stringValue),
+            groups.count == texts.count, let result = ImageGroups(rule, texts: groups, count: count)
+        else {
+            throw ModelError(
+                fields.path, "\(section): groups: expected ranges of the \(count) images, each in one group at most")
+        }
+        return result
     }
 }

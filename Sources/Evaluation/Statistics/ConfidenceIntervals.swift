@@ -24,15 +24,19 @@ package struct ConfidenceInterval: Sendable, Equatable {
     /// - Returns: nil when `count` is 0.
     static func wilson(_ successes: Int, of count: Int) -> ConfidenceInterval? {
         guard count > 0 else { return nil }
-        let (n, p) = (Double(count), Double(successes) / Double(count))
+        return wilson(share: Double(successes) / Double(count), of: Double(count))
+    }
+
+    /// Wilson's score interval of a proportion of a number of samples that need not be whole.
+    static func wilson(share p: Double, of n: Double) -> ConfidenceInterval {
         let square = z * z
         let middle = p + square / (2 * n)
         let spread = z * (p * (1 - p) / n + square / (4 * n * n)).squareRoot()
         let scale = 1 + square / n
         // The ends at 0 and 1 are exact; rounding must not move them.
         return ConfidenceInterval(
-            low: successes == 0 ? 0 : max(0, (middle - spread) / scale),
-            high: successes == count ? 1 : min(1, (middle + spread) / scale))
+            low: p == 0 ? 0 : max(0, (middle - spread) / scale),
+            high: p == 1 ? 1 : min(1, (middle + spread) / scale))
     }
 
     /// The centred percentile interval of resampled values: their quantiles at 2.5 and 97.5 %, interpolated linearly,

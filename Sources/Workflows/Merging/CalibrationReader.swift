@@ -22,27 +22,54 @@ package struct CalibrationSettings: Sendable {
     package var labelled: [String: String]
     /// How heads are aligned; nil if they are not.
     package var alignment: Alignment?
+    /// What tells which images are fitted or held out together; nil for near-duplicates by their features.
+    package var pattern: NamePattern?
     /// How many images are computed at the same time.
     package var threads: Int
 
     /// Images.
     package init(
         sources: [String: CalibrationUse.Source], labelled: [String: String] = [:], alignment: Alignment? = nil,
-        threads: Int
+        pattern: NamePattern? = nil, threads: Int
     ) {
-        (self.sources, self.labelled, self.alignment, self.threads) = (sources, labelled, alignment, threads)
+        (self.sources, self.labelled, self.alignment) = (sources, labelled, alignment)
+        (self.pattern, self.threads) = (pattern, threads)
+    }
+}
+
+/// Images that are used for nothing but a report of how well a merge agrees with its single adapters.
+package struct HoldoutSettings: Sendable {
+    /// The folders, or tables that name files, of each task that has some.
+    package var folders: [String: [String]]
+    /// What tells which images are alike; nil for near-duplicates by their features.
+    package var pattern: NamePattern?
+    /// How many images are computed at the same time.
+    package var threads: Int
+
+    /// Images.
+    package init(folders: [String: [String]], pattern: NamePattern?, threads: Int) {
+        (self.folders, self.pattern, self.threads) = (folders, pattern, threads)
     }
 }
 
 /// Reads calibration images as the base's preprocessing makes them.
 package struct CalibrationReader {
     typealias TaskImages = (images: CalibrationImages, record: CalibrationUse.Images)
+    /// Images that were read, the path of each below its folder, and where they are from.
+    private struct Reading {
+        var images: CalibrationImages
+        var names: [String]
+        var source: CalibrationUse.Source
+        var sha256: String
+    }
 
     private let base: Checkpoint
     private let warn: (Warning) -> Void
     private let preprocessing: Preprocessing
     private let preparer: PatchPreparer
     private let threads: Int
+    /// The model that tells near-duplicates, once it is planned.
+    private let baseModel = Lazily<MultitaskModel>()
     /// How images change from pass to pass over them, if they do, and what that is drawn from.
     private let views: (augmentation: Augmentation, seed: UInt64)?
 
@@ -64,13 +91,72 @@ package struct CalibrationReader {
         return try adapters.enumerated().map { index, item in
             let task = item.adapter.task
             return try LongWork.part("reading tasks", index, of: adapters.count) {
+                var reading: Reading
                 if let folder = settings.labelled[task] {
                     try item.adapter.head.activation.requireSoftmax(task: task, for: "choosing a scale by labels")
-                    return try images(task, folders: [folder], classes: item.adapter.head.classes)
+                    reading = try images(task, folders: [folder], classes: item.adapter.head.classes)
+                } else {
+                    reading = try images(task, from: sources[index], drawn)
                 }
-                return try images(task, from: sources[index], drawn)
+                reading.images = reading.images.grouped(as: try groups(reading, settings.pattern))
+                let record = CalibrationUse.Images(
+                    task: task, source: reading.source, count: reading.images.count, sha256: reading.sha256,
+                    groups: reading.images.groups)
+                return (reading.images, record)
             }
         }
+    }
+
+    /// Images that are only looked at to report agreement, of the tasks that have some. Of a folder that is divided
+    /// into splits they are the test images.
+    ///
+    /// - Throws: `ModelError` for a task whose folders have no images.
+    func images(_ settings: HoldoutSettings, tasks: [String]) throws -> [CalibrationImages] {
+        let tasks = tasks.filter { settings.folders[$0]?.isEmpty == false }
+        return try tasks.enumerated().map { index, task in
+            try LongWork.part("reading hold-out images", index, of: tasks.count) {
+                let folders = settings.folders[task] ?? []
+                let reading = try images(task, folders: folders, split: .test)
+                guard reading.images.count > 0 else {
+                    throw ModelError(folders.joined(separator: ", "), "no images to report the agreement of \(task) on")
+                }
+                return reading.images.grouped(as: try groups(reading, settings.pattern, choosing: false))
+            }
+        }
+    }
+
+    /// Which images of a task are alike.
+    ///
+    /// - Parameter choosing: whether some of the images are to be held out, which takes several groups.
+    /// - Throws: `ModelError` when a pattern does not match a name, or there are too few groups to hold any out.
+    private func groups(_ reading: Reading, _ pattern: NamePattern?, choosing: Bool = true) throws -> ImageGroups {
+        let images = reading.images
+        if case .drawn = reading.source { return images.groups }
+        if let pattern {
+            let groups = ImageGroups(.name(pattern: pattern.text), labels: try pattern.groups(of: reading.names))
+            guard !choosing || groups.count >= ImageGroups.holdOutEvery else {
+                throw ModelError(
+                    images.task,
+                    "\(groups.count) groups of images by their names; at least \(ImageGroups.holdOutEvery) "
+                        + "are needed to hold one out")
+            }
+            return groups
+        }
+        let model = try baseModel.value {
+            try MultitaskModel(
+                base, configuration: base.configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
+                outputs: .features)
+        }
+        let groups = try images.nearDuplicates(by: model)
+        guard choosing, groups.count < ImageGroups.holdOutEvery, images.count >= 2 * ImageGroups.holdOutEvery else {
+            return groups
+        }
+        warn(
+            """
+            \(images.task): its \(images.count) images are near-duplicates of one another, so every \
+            \(ImageGroups.holdOutEvery)th is held out alone: agreement on held-out images is that on fitted ones
+            """)
+        return images.groups
     }
 
     /// The images that a recipe tells of, from where they are now.
@@ -82,14 +168,14 @@ package struct CalibrationReader {
             let found = try LongWork.part("reading tasks", index, of: use.images.count) {
                 try images(item.task, from: item.source, drawn, isRecorded: true)
             }
-            guard found.record.sha256 == item.sha256 else {
+            guard found.sha256 == item.sha256 else {
                 throw ModelError(
                     Self.place(of: item.source),
                     "not the calibration images of \"\(item.task)\" that were used: expected \(item.count) with "
                         + "SHA-256 "
-                        + "\(item.sha256), found \(found.record.count) with \(found.record.sha256)")
+                        + "\(item.sha256), found \(found.images.count) with \(found.sha256)")
             }
-            return found.images
+            return found.images.grouped(as: item.groups)
         }
     }
 
@@ -101,7 +187,7 @@ package struct CalibrationReader {
         let counts = few.map { "\($0.task) \($0.count)" }.joined(separator: ", ")
         warn(
             """
-            fewer than \(Self.fewImages) held-out images, one in \(CalibrationImages.holdOutEvery) of a task's, tell \
+            fewer than \(Self.fewImages) held-out images, one in \(ImageGroups.holdOutEvery) of a task's, tell \
             little about whether its aligned head is better: \(counts)
             """)
     }
@@ -151,10 +237,10 @@ package struct CalibrationReader {
     private func images(
         _ task: String, from source: CalibrationUse.Source, _ drawn: [CalibrationUse.Source: [RGBImage]],
         isRecorded: Bool = false
-    ) throws -> TaskImages {
+    ) throws -> Reading {
         if case .folders(let folders) = source { return try images(task, folders: folders, isRecorded: isRecorded) }
         let pictures = drawn[source] ?? []
-        return images(task, pictures, large: pictures.compactMap(sizedForCrops), classes: nil, source)
+        return images(task, pictures, large: pictures.compactMap(sizedForCrops), names: [], classes: nil, source)
     }
 
     /// A decoded picture as views crop it; nil if they do not crop.
@@ -167,15 +253,16 @@ package struct CalibrationReader {
     ///
     /// - Parameter large: the pictures as views crop them; empty if they do not crop.
     private func images(
-        _ task: String, _ pictures: [RGBImage], large: [RGBImage], classes: [Int]?, _ source: CalibrationUse.Source
-    ) -> TaskImages {
+        _ task: String, _ pictures: [RGBImage], large: [RGBImage], names: [String], classes: [Int]?,
+        _ source: CalibrationUse.Source
+    ) -> Reading {
         let images = CalibrationImages(
             task: task, count: pictures.count, classes: classes, view: view(of: large.isEmpty ? pictures : large, task)
         ) { [preparer] index, patches in
             preparer.writePatches(of: pictures[index], into: patches)
         }
         let digest = SHA256.text(of: (pictures + large).lazy.map(\.pixels))
-        return (images, .init(task: task, source: source, count: pictures.count, sha256: digest))
+        return Reading(images: images, names: names, source: source, sha256: digest)
     }
 
     /// A task's images, with their record for the recipe.
@@ -184,14 +271,16 @@ package struct CalibrationReader {
     ///   - folders: the images' folders, or tables that name them; of a folder that is divided into splits the training
     ///     images are taken.
     ///   - classes: the task's classes, if the images are labelled: by folders, or by a table.
+    ///   - split: the images that are taken of a folder that is divided into splits.
     ///   - isRecorded: whether the folders are those of a recipe, which are taken whole.
     private func images(
-        _ task: String, folders: [String], classes: [String]? = nil, isRecorded: Bool = false
-    ) throws -> TaskImages {
+        _ task: String, folders: [String], classes: [String]? = nil, split: DataSplit = .training,
+        isRecorded: Bool = false
+    ) throws -> Reading {
         let folders =
             isRecorded
             ? folders
-            : try folders.map { try Self.trainingFolder($0, classesAreKnown: classes != nil, warn) }
+            : try folders.map { try Self.folder(of: split, $0, classesAreKnown: classes != nil, warn) }
         var large: [RGBImage] = []
         var keep: ((RGBImage) -> Void)?
         if views?.augmentation.crops == true {
@@ -200,7 +289,7 @@ package struct CalibrationReader {
         let labelled = try folders.map { folder in
             let path = BytePath(folder)
             let isRead = classes != nil || LabelledTable.isTable(path) && InputReading.isTable(path)
-            return isRead ? try LabelledImages(path, for: .training, LabelledReading(task: task)) : nil
+            return isRead ? try LabelledImages(path, for: split, LabelledReading(task: task)) : nil
         }
         for note in labelled.compactMap(\.?.notes).joined() where classes != nil { warn(note.about(task)) }
         let paths: [BytePath] = zip(folders, labelled).flatMap { (folder, images) -> [BytePath] in
@@ -213,7 +302,11 @@ package struct CalibrationReader {
             warn("\(task): \(text)")
         }
         let known = try classes.map { try Self.classes(of: prepared.paths, labelled.compactMap(\.self), $0, task) }
-        return images(task, prepared.pictures, large: large, classes: known, .folders(folders))
+        let names = prepared.paths.map { path in
+            let folder = folders.first { path.description.hasPrefix($0.hasSuffix("/") ? $0 : $0 + "/") }
+            return String(path.description.dropFirst(folder?.count ?? 0).drop { $0 == "/" })
+        }
+        return images(task, prepared.pictures, large: large, names: names, classes: known, .folders(folders))
     }
 
     /// The index of each image's class among those of the task.
@@ -239,10 +332,16 @@ package struct CalibrationReader {
     static func trainingFolder(
         _ folder: String, classesAreKnown: Bool = false, _ warn: (Warning) -> Void
     ) throws -> String {
+        try self.folder(of: .training, folder, classesAreKnown: classesAreKnown, warn)
+    }
+
+    private static func folder(
+        of split: DataSplit, _ folder: String, classesAreKnown: Bool, _ warn: (Warning) -> Void
+    ) throws -> String {
         guard let splits = try SplitFolder(BytePath(folder), classesAreKnown: classesAreKnown) else { return folder }
-        let training = try splits.required(.training)
-        warn("\(folder) is divided into \(splits); only the images of \(training) are looked at")
-        return training.description
+        let part = try splits.required(split)
+        warn("\(folder) is divided into \(splits); only the images of \(part) are looked at")
+        return part.description
     }
 
     private func view(of pictures: [RGBImage], _ task: String) -> CalibrationImages.View? {
@@ -252,10 +351,29 @@ package struct CalibrationReader {
         return { image, pass, patches in augmented.write(image, pass: pass, into: patches) }
     }
 
+    /// What compares merges on images that nothing is chosen on.
+    func observer(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> MergeTuner {
+        try MergeTuner(
+            base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
+            threads: threads, choosing: false)
+    }
+
     /// What tunes merges on the images.
     func tuner(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> MergeTuner {
         try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
             threads: threads)
+    }
+}
+
+/// A value that is made when it is first asked for.
+private final class Lazily<Value> {
+    private var made: Value?
+
+    func value(_ make: () throws -> Value) rethrows -> Value {
+        if let made { return made }
+        let value = try make()
+        made = value
+        return value
     }
 }

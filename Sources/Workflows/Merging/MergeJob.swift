@@ -117,6 +117,8 @@ package struct MergeJob {
     private let output: Output
     /// How a distilled merge is trained.
     package var distillationRun = DistillationRun()
+    /// Images that no adapter saw, on which agreement is reported; nil for none.
+    package var holdout: HoldoutSettings?
 
     /// A new merge.
     ///
@@ -147,11 +149,16 @@ package struct MergeJob {
     package func run(progress: @escaping (MergeEvent) -> Bool) throws -> Outcome {
         do {
             try prepareCheckpoints()
+            let observer = try holdoutImages(progress)
             var steps = MergeSteps(self, base: base, images: try images(progress), isAgain: isAgain, progress)
             let groups = try groups(&steps)
+            try steps.report(groups, holdout: observer)
             return .finished(try write(groups, steps.use, progress))
         } catch let stop as MergeSteps.Stopped { return .stopped(steps: stop.steps, of: stop.total) }
     }
+
+    /// The names of the tasks.
+    package var tasks: [String] { adapters.map(\.adapter.task) }
 
     // MARK: Before merging
 
@@ -222,6 +229,13 @@ package struct MergeJob {
     /// Whether a head reads more than CLS, which is all that a stream gives: it then has to be aligned.
     private func readsMoreThanCLS(_ head: Head) -> Bool { head.weight.shape[1] > base.configuration.hiddenSize }
 
+    /// What compares the merge with its single adapters on images that are for nothing else, or nil.
+    private func holdoutImages(_ progress: @escaping (MergeEvent) -> Bool) throws -> MergeTuner? {
+        guard let holdout else { return nil }
+        let reader = try CalibrationReader(base, threads: holdout.threads, views: nil) { _ = progress(.warning($0)) }
+        return try reader.observer(adapters, reader.images(holdout, tasks: tasks))
+    }
+
     // MARK: Merging
 
     private func groups(_ steps: inout MergeSteps) throws -> [BundleGroup] {
@@ -284,6 +298,8 @@ package enum MergeEvent {
     case distillationEnded
     /// A head was aligned, or found to be better as it was.
     case aligned(HeadAlignment.Result)
+    /// How well a task agrees with its single adapter.
+    case agreement(AgreementReport)
     /// The output is being written. `discard` removes the unfinished folder, if the process is told to end, and gives
     /// whether it was unfinished.
     case writing(discard: @Sendable () -> Bool)

@@ -50,6 +50,8 @@ struct MergeSteps {
     /// The tasks whose heads a recipe says were not aligned; nil if that is to be decided.
     private let unaligned: Set<String>?
     private let progress: (MergeEvent) -> Bool
+    /// The tasks whose agreement on held-out images is reported.
+    private var reported: Set<String> = []
 
     init(
         _ job: MergeJob, base: Checkpoint, images: (tuner: MergeTuner, use: CalibrationUse)?, isAgain: Bool,
@@ -167,7 +169,7 @@ struct MergeSteps {
         distillation.checkpointSeconds = run.checkpointSeconds
         distillation.checkpointSteps = run.checkpointSteps
         try tell(.distillationBegins)
-        let images = Dictionary(use.images.map { ($0.task, $0.sha256) }) { $1 }
+        let images = Dictionary(use.images.map { ($0.task, $0.binding) }) { $1 }
         switch try distillation.train(start, images: images, progress: { progress(.distillation($0)) }) {
         case .stopped(let steps, let total): throw Stopped(steps: steps, total: total)
         case .finished(let merged):
@@ -185,8 +187,39 @@ struct MergeSteps {
 
     /// The heads of alignments, which are reported and recorded.
     private mutating func heads(_ results: [HeadAlignment.Result]) throws -> [Head] {
-        for result in results { try tell(.aligned(result)) }
+        for result in results {
+            try tell(.aligned(result))
+            try report(result.head.task, result.agreement)
+        }
         use?.add(results)
         return results.map(\.head)
+    }
+
+    // MARK: Reports
+
+    /// Tells how well a task agrees with its single adapter on held-out images.
+    private mutating func report(_ task: String, _ agreement: Agreement) throws {
+        guard let images = try tuner?.images(of: task), reported.insert(task).inserted else { return }
+        let areDrawn = use?.images.first { $0.task == task }?.areDrawn == true
+        let groups = images.indices(heldOut: true).map { images.groups.groups[$0] }
+        let report = AgreementReport(task, areDrawn ? .heldOutDrawn : .heldOut, agreement, groups: groups)
+        if let report { try tell(.agreement(report)) }
+    }
+
+    /// Tells how well the tasks of some groups agree with their single adapters: on held-out calibration images, unless
+    /// their alignment told it, and on the images that are for nothing else.
+    mutating func report(_ groups: [BundleGroup], holdout: MergeTuner?) throws {
+        for group in groups {
+            let tasks = group.merged.adapters.map(\.adapter.task)
+            if let tuner, !reported.isSuperset(of: tasks) {
+                for item in try tuner.agreements(of: group, heldOut: true) { try report(item.task, item.agreement) }
+            }
+            guard let holdout else { continue }
+            for item in try holdout.agreements(of: group, heldOut: false) {
+                let groups = try holdout.images(of: item.task).groups.groups
+                let report = AgreementReport(item.task, .holdout, item.agreement, groups: groups)
+                if let report { try tell(.agreement(report)) }
+            }
+        }
     }
 }

@@ -61,6 +61,9 @@ struct MergeCommand: ParsableCommand {
                 throw ValidationError("--method, --from, --steps, --scale, --set and --seed: the --recipe has them.")
             }
             guard distillation.minutes == nil else { throw ValidationError("--minutes: the --recipe has the steps.") }
+            guard calibration.groupBy == nil || !calibration.holdoutArguments.isEmpty else {
+                throw ValidationError("--group-by: the --recipe says what is held out.")
+            }
             guard grouping.groups == nil, !calibration.isUsed, calibration.labelled.isEmpty else {
                 throw ValidationError(
                     "--groups, --align, --tune, --tune-all, --labelled and --max-drop: the --recipe says what is done.")
@@ -117,6 +120,7 @@ struct MergeCommand: ParsableCommand {
         let log = quiet.log
         var job = try input.recipe.map { try self.job(again: $0.text, log) } ?? newJob(log)
         job.distillationRun = distillation.run
+        job.holdout = calibration.holdout(tasks: job.tasks)
         var display = MergeDisplay(isQuiet: quiet.isQuiet)
         // Once training has begun there are checkpoints, and all that is lost after it is what follows training.
         var advice = Interruption.nothingWritten

@@ -22,6 +22,25 @@ struct CalibrationOptions: ParsableArguments {
             "Labelled images of a task to tune by: a folder with a folder per class, or a table; may be repeated."))
     var labelled: [NamedValue] = []
 
+    @Option(
+        help: .init(
+            "PATTERN",
+            """
+            Hold out images together whose path below DIR has the same text in the pattern's one capture group, such \
+            as frames of one object (default: near-duplicates by features).
+            """))
+    var groupBy: GroupPattern?
+
+    @Option(
+        name: .customLong("holdout"),
+        help: .init(
+            "[NAME=]DIR",
+            """
+            Images that no adapter was trained on, of one task or for all: the merge reports its agreement with the \
+            single adapters on them, and uses them for nothing else; may be repeated.
+            """))
+    var holdoutArguments: [TextArgument] = []
+
     @Flag(help: "Align each head with the merged backbone on the calibration images.")
     var align = false
 
@@ -54,6 +73,9 @@ struct CalibrationOptions: ParsableArguments {
         guard !isUsed || isGiven else {
             throw ValidationError("--align, --tune, --tune-all and --max-drop need --calibration.")
         }
+        guard groupBy == nil || isGiven || !holdoutArguments.isEmpty else {
+            throw ValidationError("--group-by needs --calibration or --holdout.")
+        }
         guard labelled.isEmpty || isTuned else { throw ValidationError("--labelled needs --tune.") }
         if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
             throw ValidationError("--max-drop must be from 0 to 100, not \(maxDrop).")
@@ -66,10 +88,12 @@ struct CalibrationOptions: ParsableArguments {
     ///
     /// - Throws: `ValidationError` naming the tasks.
     func check(tasks: [String]) throws {
-        let named = folders.compactMap(Self.named).map { ("--calibration", $0.name) }
+        let named =
+            folders.compactMap(Self.named).map { ("--calibration", $0.name) }
+            + holdoutArguments.compactMap { Self.named($0.text) }.map { ("--holdout", $0.name) }
         for (option, name) in named + labelled.map({ ("--labelled", $0.name) }) where !tasks.contains(name) {
             let known = tasks.isEmpty ? "there are none" : "there are \(tasks.joined(separator: ", "))"
-            let hint = option == "--calibration" ? " For a folder with = in its name write ./\(name)=..." : ""
+            let hint = option != "--labelled" ? " For a folder with = in its name write ./\(name)=..." : ""
             throw ValidationError("\(option) \(name)=...: there is no task of that name; \(known).\(hint)")
         }
     }
@@ -106,7 +130,17 @@ struct CalibrationOptions: ParsableArguments {
         CalibrationSettings(
             sources: Dictionary(try tasks.map { ($0, try source(of: $0, seed: seed)) }) { $1 },
             labelled: Dictionary(labelled.map { ($0.name, $0.value.text) }) { $1 },
-            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, threads: usedThreads)
+            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, pattern: groupBy?.pattern,
+            threads: usedThreads)
+    }
+
+    /// The images that are for nothing but a report, of some tasks; nil if none are given.
+    func holdout(tasks: [String]) -> HoldoutSettings? {
+        guard !holdoutArguments.isEmpty else { return nil }
+        let arguments = holdoutArguments.map(\.text)
+        return HoldoutSettings(
+            folders: Dictionary(tasks.map { ($0, places(of: $0, in: arguments).joined) }) { $1 },
+            pattern: groupBy?.pattern, threads: usedThreads)
     }
 
     /// How many images are computed at the same time.
@@ -117,10 +151,10 @@ struct CalibrationOptions: ParsableArguments {
     func move(_ recipe: inout Recipe) throws {
         for images in recipe.calibration?.images ?? [] {
             let places = places(of: images.task)
-            guard try (places.own + places.shared).allSatisfy({ try Self.drawnCount($0) == nil }) else {
+            guard try places.joined.allSatisfy({ try Self.drawnCount($0) == nil }) else {
                 throw ValidationError("--calibration drawn: the --recipe says what is drawn.")
             }
-            let folders = images.areDrawn ? places.own : places.own + places.shared
+            let folders = images.areDrawn ? places.own : places.joined
             if !folders.isEmpty { try recipe.move(calibration: images.task, to: folders) }
         }
     }
@@ -130,7 +164,8 @@ struct CalibrationOptions: ParsableArguments {
     private func source(of task: String, seed: UInt64) throws -> CalibrationUse.Source {
         let places = places(of: task)
         let isDrawn = { try Self.drawnCount($0) != nil }
-        let all = try places.own + (places.own.isEmpty ? places.shared : places.shared.filter { try !isDrawn($0) })
+        let shared = Set(places.own.isEmpty ? [] : try places.shared.filter(isDrawn))
+        let all = places.joined.filter { !shared.contains($0) }
         let drawn = try all.compactMap(Self.drawnCount)
         guard let count = drawn.first else { return .folders(all) }
         guard all.count == 1 else {
@@ -160,10 +195,34 @@ struct CalibrationOptions: ParsableArguments {
     private static let drawnCounts = 10...100_000
 
     /// The places of a task's images: those given for it, and those for all.
-    private func places(of task: String) -> (own: [String], shared: [String]) {
-        (
-            folders.compactMap(Self.named).filter { $0.name == task }.map(\.value.text),
-            folders.filter { Self.named($0) == nil }
-        )
+    private func places(of task: String, in arguments: [String]? = nil) -> Places {
+        let arguments = arguments ?? folders
+        return Places(
+            own: arguments.compactMap(Self.named).filter { $0.name == task }.map(\.value.text),
+            shared: arguments.filter { Self.named($0) == nil },
+            joined: arguments.compactMap { argument in
+                guard let named = Self.named(argument) else { return argument }
+                return named.name == task ? named.value.text : nil
+            })
     }
+
+    private struct Places {
+        let own: [String]
+        let shared: [String]
+        /// Both, in the order in which they were given.
+        let joined: [String]
+    }
+}
+
+/// A pattern that tells which images belong together.
+struct GroupPattern: CheckedArgument {
+    let pattern: NamePattern
+
+    init(argument: String) throws {
+        do { pattern = try NamePattern(TextArgument(argument: argument).text) } catch let error as NamePatternError {
+            throw ValidationError("\(error)")
+        }
+    }
+
+    static var completion: CompletionKind { .default }
 }

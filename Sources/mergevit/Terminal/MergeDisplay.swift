@@ -1,4 +1,5 @@
 import Adapters
+import Evaluation
 import Labelling
 import Reports
 import Training
@@ -24,6 +25,7 @@ struct MergeDisplay {
         case .grouped(let count, let drop):
             say("\(count) group\(count == 1 ? "" : "s") for at most \(drop) % of other labels")
         case .aligned(let result): say(Self.text(result))
+        case .agreement(let report): say(Self.text(report))
         case .distillationBegins: training = DistillationDisplay(isQuiet: isQuiet)
         case .distillation(let event): training?.show(event)
         case .distillationEnded: finish()
@@ -83,6 +85,29 @@ struct MergeDisplay {
         return result.isKept
             ? "\(name): not aligned: \(share) as it is, \(aligned) aligned on \(images) images"
             : "\(name): aligned on \(images) images; \(share) before, \(aligned) after"
+    }
+
+    private static func text(_ report: AgreementReport) -> String {
+        let images =
+            switch report.images {
+            case .heldOut: "held-out images"
+            case .heldOutDrawn: "held-out drawn pictures"
+            case .holdout: "images of --holdout"
+            }
+        let alike = report.groups < report.count ? " in \(report.groups) groups" : ""
+        func interval(_ estimate: Estimate, _ factor: Double, _ places: Double) -> String {
+            guard let interval = estimate.interval else { return "" }
+            let ends = [interval.low, interval.high].map { "\((factor * $0).rounded(to: places))" }
+            return " (95 % interval \(ends[0]) to \(ends[1]))"
+        }
+        let label = report.sameLabel
+        let answers =
+            report.isRegression
+            ? "R² \(label.value.rounded(to: 1000)) with its single adapter's values"
+            : "\((100 * label.value).rounded(to: 10)) % of labels as its single adapter's" + interval(label, 100, 10)
+        let divergence = report.divergence
+        return "\(report.task): on \(report.count) \(images)\(alike): \(answers), "
+            + "KL \(divergence.value.rounded(to: 1000)) nats" + interval(divergence, 1, 1000)
     }
 
     /// What an adapter holds.

@@ -124,7 +124,7 @@ let package = Package(
             dependencies: ["Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files", "TestSupport"],
             resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
-            name: "DatasetsTests", dependencies: ["Datasets", "VisionTransformers", "Files", "TestSupport"],
+            name: "DatasetsTests", dependencies: ["Datasets", "VisionTransformers", "Images", "Files", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "LabellingTests",

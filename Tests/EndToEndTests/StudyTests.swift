@@ -30,7 +30,9 @@ import Testing
 
     @Test func everyMergeIsMeasuredBesideAdaptersAndHeads() throws {
         let run = try study(["--methods", "sum,sum+tune"])
-        #expect(run.output.hasPrefix("method    tasks  merges   kept  worst  above head-only\nsum           2       1"))
+        #expect(
+            run.output.hasPrefix(
+                "method    tasks  merges   same   kept  worst  above head-only\nsum           2       1"))
         #expect(run.errors.contains("5 of 6: sum: corn ") && run.errors.contains("6 of 6: sum+tune at scale "))
         let rows = table(try scratch.read("study/study.csv"))
         #expect(
@@ -59,6 +61,25 @@ import Testing
         // Another method is added; another threads' number changes nothing.
         let more = try study(["--methods", "average,sum", "--threads", "3"])
         #expect(more.errors.hasPrefix("5 of 6 results are there\n") && more.errors.contains("6 of 6: average: "))
+    }
+
+    @Test func studiesMeasureStreamsAndAgreement() throws {
+        _ = try study(["--methods", "sum,base+streams,sum+streams+align"])
+        let rows = table(try scratch.read("study/study.csv"))
+        #expect(
+            rows.map { $0["method"] }.suffix(6).map { $0 ?? "" }
+                == ["sum", "sum", "base+streams", "base+streams", "sum+streams+align", "sum+streams+align"])
+        for row in rows.prefix(4) { #expect(row["same"] == "" && row["divergence"] == "") }
+        func divergences(_ method: String) -> [Double] {
+            rows.filter { $0["method"] == method }.compactMap { $0["divergence"].flatMap { Double($0) } }
+        }
+        // Fitted on the pictures that are measured on, streams are nearer to the single adapters than their sum is.
+        let (sum, streams) = (divergences("sum"), divergences("sum+streams+align"))
+        #expect(sum.count == 2 && streams.count == 2 && zip(sum, streams).allSatisfy { $0 > $1 && $1 > -1e-9 })
+        // The stream of a task over the base does not depend on the other tasks, nor on when it is measured.
+        let before = try files()
+        #expect(try study(["--methods", "sum,base+streams,sum+streams+align"]).errors.hasPrefix("7 of 7 results"))
+        #expect(try files() == before)
     }
 
     @Test(arguments: [SIGKILL, SIGINT]) func aStudyThatWasStoppedGoesOnToTheSameBytes(_ signal: Int32) throws {
@@ -139,7 +160,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--methods", "sums"], "\"sums\" is not known"), (["--methods", "sum+fast"], "expected METHOD, METHOD+tune"),
+        (["--methods", "sums"], "\"sums\" is not known"),
+        (["--methods", "sum+fast"], "expected METHOD, with any of +tune, +streams"),
         (["--sizes", "3"], "3 is not from 1 to 2"), (["--sizes", "2,x"], "\"x\" is not a whole number"),
         (["--task", "corn=x"], "--task corn=... is given twice"), (["--task", "a,b=x"], "task name"),
         (["--task", "a=x,y,z,w"], "a=x,y,z,w"),

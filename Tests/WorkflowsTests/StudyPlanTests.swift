@@ -50,7 +50,7 @@ import VisionTransformers
     }
 
     @Test func variantsAreReadFromTheirNames() throws {
-        for name in ["sum", "core-tsv+tune", "ties+align", "regmean+tune+align"] {
+        for name in ["sum", "core-tsv+tune", "ties+align", "base+streams", "regmean+tune+streams+align"] {
             #expect(try StudyVariant(name).name == name)
         }
         #expect(try StudyVariant("sum+align+tune").name == "sum+tune+align")

@@ -21,7 +21,13 @@ import VisionTransformers
     private func result(_ index: Int) -> StudyResult {
         StudyResult(
             variant: "sum", tasks: ["a", "b\(index)"], scale: 0.1 * Double(index),
-            masks: [CorrectnessMask([true, false, true, true, index % 2 == 0]), CorrectnessMask([])])
+            masks: [CorrectnessMask([true, false, true, true, index % 2 == 0]), CorrectnessMask([])],
+            agreements: index == 0
+                ? nil
+                : [
+                    StudyAgreement(same: CorrectnessMask([true, true, index == 1, false, true]), divergence: 0.25),
+                    StudyAgreement(same: CorrectnessMask([]), divergence: 0),
+                ])
     }
 
     private func content() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: file)) }

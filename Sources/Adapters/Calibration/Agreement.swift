@@ -1,6 +1,6 @@
 import Glibc
 import Tensors
-import VisionTransformers
+package import VisionTransformers
 
 /// How far a model's answers are from those of a task's single adapter, on the same images.
 package struct Agreement: Sendable, Equatable {
@@ -18,7 +18,7 @@ package struct Agreement: Sendable, Equatable {
     package let divergences: [Double]
 
     /// Compares a head on a merge's features with the task's own head on its single adapter's.
-    init(_ head: Head, _ merged: FeatureTable, teacher: Head, _ single: FeatureTable) {
+    package init(_ head: Head, _ merged: FeatureTable, teacher: Head, _ single: FeatureTable) {
         switch teacher.activation {
         case .softmax: self.init(rows: merged.rows, { merged.logits($0, head) }, { single.logits($0, teacher) })
         case .sigmoid: self.init(sets: merged.rows, { merged.logits($0, head) }, { single.logits($0, teacher) })

@@ -68,10 +68,15 @@ package struct CalibrationImages: Sendable {
 }
 
 /// What a model made of some images, a row each.
-struct FeatureTable: Sendable {
+package struct FeatureTable: Sendable {
     let rows: Int
     let width: Int
     let values: [Float]
+
+    /// A table of `rows` rows of `width` values.
+    package init(rows: Int, width: Int, values: [Float]) {
+        (self.rows, self.width, self.values) = (rows, width, values)
+    }
 
     /// The logits that a head gives of a row; it reads the first elements of it.
     func logits(_ row: Int, _ head: Head) -> [Double] {

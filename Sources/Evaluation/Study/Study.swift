@@ -76,13 +76,31 @@ package struct StudyResult: Sendable, Equatable {
     package let scale: Double
     /// The correct images of each task, in the order of the tasks.
     package let masks: [CorrectnessMask]
+    /// The agreement of each task with its adapter alone; nil if it was not measured.
+    package let agreements: [StudyAgreement]?
 
-    package init(variant: String, tasks: [String], scale: Double, masks: [CorrectnessMask]) {
+    package init(
+        variant: String, tasks: [String], scale: Double, masks: [CorrectnessMask],
+        agreements: [StudyAgreement]? = nil
+    ) {
         (self.variant, self.tasks, self.scale, self.masks) = (variant, tasks, scale, masks)
+        self.agreements = agreements
     }
 
     /// A task's correct images; nil if the task was not merged.
     package func masks(of task: String) -> CorrectnessMask? { tasks.firstIndex(of: task).map { masks[$0] } }
+}
+
+/// How far a merged task's predictions are from those of its adapter alone, on its test images.
+package struct StudyAgreement: Sendable, Equatable {
+    /// The images with the same label.
+    package let same: CorrectnessMask
+    /// The mean Kullback-Leibler divergence of the adapter's predictions from the merge's, in nats.
+    package let divergence: Double
+
+    package init(same: CorrectnessMask, divergence: Double) {
+        (self.same, self.divergence) = (same, divergence)
+    }
 }
 
 /// A task of a study, with the baselines that merges are compared with.
@@ -137,11 +155,12 @@ extension Study {
     package static let columns = [
         "method", "size", "tasks", "task", "scale", "images", "accuracy", "low", "high", "single", "normalised",
         "normalised_low", "normalised_high", "head_only", "over_head_only", "over_head_only_low",
-        "over_head_only_high",
+        "over_head_only_high", "same", "same_low", "same_high", "divergence",
     ]
 
     /// `study.csv`: one row per task of each merge, after each task's head alone and its adapter alone. Accuracies are
-    /// from 0 to 1, with 95 % intervals. `tasks` are joined by `+`; unknown values are empty cells.
+    /// from 0 to 1, with 95 % intervals. `tasks` are joined by `+`; unknown values are empty cells. `same` is the share
+    /// of images with the label of the task's adapter alone, `divergence` that of the predictions, in nats.
     package var csv: [UInt8] {
         var rows = TextRows(Self.columns)
         for task in tasks {
@@ -151,16 +170,19 @@ extension Study {
             rows.append(Self.row(Self.single, [task.name], task, 1, task.single))
         }
         for result in results {
-            for (name, masks) in zip(result.tasks, result.masks) {
+            for (index, (name, masks)) in zip(result.tasks, result.masks).enumerated() {
                 guard let task = task(name) else { continue }
-                rows.append(Self.row(result.variant, result.tasks, task, result.scale, masks))
+                rows.append(
+                    Self.row(
+                        result.variant, result.tasks, task, result.scale, masks, result.agreements?[index]))
             }
         }
         return rows.bytes
     }
 
     private static func row(
-        _ method: String, _ tasks: [String], _ task: StudyTask, _ scale: Double?, _ masks: CorrectnessMask
+        _ method: String, _ tasks: [String], _ task: StudyTask, _ scale: Double?, _ masks: CorrectnessMask,
+        _ agreement: StudyAgreement? = nil
     ) -> [String] {
         func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
         func cells(_ estimate: Estimate?) -> [String] {
@@ -169,5 +191,6 @@ extension Study {
         return [method, "\(tasks.count)", tasks.joined(separator: "+"), task.name, text(scale), "\(masks.count)"]
             + cells(masks.accuracy) + [text(task.single.accuracy?.value)] + cells(masks.ratio(to: task.single))
             + [text(task.headOnly.accuracy?.value)] + cells(masks.gain(over: task.headOnly))
+            + cells(agreement?.same.accuracy) + [text(agreement?.divergence)]
     }
 }

@@ -40,6 +40,26 @@ package struct StudyMeans {
         mean(study.masks(variant, size: size)) { merged, _, head in merged - head }
     }
 
+    /// The mean share of images with the label of the task's adapter alone, likewise; nil if it was not measured.
+    package func same(_ variant: String, size: Int) -> Estimate? {
+        let results = study.results(variant, size: size)
+        guard results.allSatisfy({ $0.agreements != nil }) else { return nil }
+        let tasks = results.flatMap { result in
+            zip(result.tasks, result.agreements ?? []).compactMap { name, agreement in
+                study.task(name).map { ($0, agreement.same) }
+            }
+        }
+        return mean(tasks) { same, _, _ in same }
+    }
+
+    /// The mean divergence of predictions from those of the task's adapter alone, in nats, likewise.
+    package func divergence(_ variant: String, size: Int) -> Double? {
+        let results = study.results(variant, size: size)
+        let values = results.flatMap { $0.agreements ?? [] }.map(\.divergence)
+        guard !values.isEmpty, results.allSatisfy({ $0.agreements != nil }) else { return nil }
+        return values.reduce(0, +) / Double(values.count)
+    }
+
     /// The mean of head-only / single accuracy over the tasks.
     package var headOnly: Estimate? {
         mean(study.tasks.map { ($0, $0.headOnly) }) { head, single, _ in head / single }

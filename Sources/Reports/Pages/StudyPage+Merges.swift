@@ -170,12 +170,13 @@ extension StudyPage {
         ReportPage.table(
             "compact",
             columns: [
-                "method", "tasks", "scale", "task", "accuracy, %", "kept, %", "own adapter, %", "head alone, %",
-                "images",
+                "method", "tasks", "scale", "task", "accuracy, %", "kept, %", "same label, %", "KL, nats",
+                "own adapter, %", "head alone, %", "images",
             ], text: [0, 1, 3]
         ) {
             for result in study.results {
-                for (name, masks) in zip(result.tasks, result.masks) {
+                for (index, (name, masks)) in zip(result.tasks, result.masks).enumerated() {
+                    let agreement = result.agreements?[index]
                     if let task = study.task(name) {
                         HTML.element("tr") {
                             HTML.element("td", ["class": "text"]) { result.variant }
@@ -184,6 +185,8 @@ extension StudyPage {
                             HTML.element("td", ["class": "text"]) { name }
                             cell(masks.accuracy)
                             cell(masks.ratio(to: task.single))
+                            cell(agreement?.same.accuracy)
+                            HTML.element("td") { agreement.map { NumberText.fixed($0.divergence, 3) } ?? "–" }
                             HTML.element("td") { task.single.accuracy.map { percent($0.value) } ?? "–" }
                             HTML.element("td") { task.headOnly.accuracy.map { percent($0.value) } ?? "–" }
                             HTML.element("td") { NumberText.count(masks.count) }

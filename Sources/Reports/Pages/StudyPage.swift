@@ -86,7 +86,10 @@ package struct StudyPage {
         HTMLBuilder.buildBlock(
             ReportPage.table(
                 "overview",
-                columns: ["method", "tasks", "merges", "kept, %", "least kept, %", "over heads alone, points"],
+                columns: [
+                    "method", "tasks", "merges", "same label, %", "KL, nats", "kept, %", "least kept, %",
+                    "over heads alone, points",
+                ],
                 text: [0]
             ) {
                 for (variant, size) in cases {
@@ -98,6 +101,10 @@ package struct StudyPage {
                         HTML.element("th", ["scope": "row", "class": "text"]) { variant }
                         HTML.element("td") { NumberText.count(size) }
                         HTML.element("td") { NumberText.count(study.results(variant, size: size).count) }
+                        cell(means.same(variant, size: size))
+                        HTML.element("td") {
+                            means.divergence(variant, size: size).map { NumberText.fixed($0, 3) } ?? "–"
+                        }
                         cell(means.normalised(variant, size: size))
                         HTML.element("td") {
                             worst.map { percent($0.0) } ?? "–"
@@ -108,9 +115,11 @@ package struct StudyPage {
                 }
             },
             .element("p", ["class": "muted"]) {
-                "Kept: merged accuracy as a share of that of the task's own adapter, the mean over every task of every "
-                    + "merge. "
-                    + "\(headsKept)\(intervals)"
+                """
+                Same label: images with the label of the task's own adapter. KL: the divergence of its predictions \
+                from the merge's. Kept: merged accuracy as a share of that of the task's own adapter. All are means \
+                over every task of every merge. \(headsKept)\(intervals)
+                """
             })
     }
 

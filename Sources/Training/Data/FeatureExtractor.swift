@@ -25,15 +25,17 @@ package struct FeatureExtractor {
 
     /// Plans a backbone.
     ///
-    /// - Parameter width: the number of features per picture; nil for all that a head may read.
+    /// - Parameters:
+    ///   - width: the number of features per picture; nil for all that a head may read.
+    ///   - streams: a task's stream, whose features these are then.
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when a weight is missing or the plan fails.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
-        width: Int? = nil, precision: ComputePrecision = .f32
+        width: Int? = nil, precision: ComputePrecision = .f32, streams: TaskStreams? = nil
     ) throws {
         model = try MultitaskModel(
             source, configuration: configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
-            outputs: .features, precision: precision)
+            outputs: .features, precision: precision, streams: streams)
         self.preparer = preparer
         self.width = width ?? model.featureCount
     }

@@ -51,7 +51,9 @@ extension StudyJob {
             let known = min(calibrationImages, task.images.training?.training.count ?? 0)
             let tuning = scales * Double(min(tuningImages, known / 5) + min(fitted, known))
             let measured = Double(merge.variants.count * task.pictures.pictures.count)
-            return sum + tuning + measured + Double(aligned.count * known)
+            // The merge and the task's adapter alone.
+            let fitting = Double(2 * merge.variants.count(where: \.streams) * known)
+            return sum + tuning + measured + fitting + Double(aligned.count * known)
         }
     }
 }

@@ -18,18 +18,26 @@ struct StudyEvaluator {
         let width: Int
         /// By the index of the task.
         let tables: [Int: FloatBuffer]
+
+        /// The features of a task's pictures, a row each.
+        func table(_ task: Int) -> FeatureTable? {
+            tables[task].map { FeatureTable(rows: $0.count / max(width, 1), width: width, values: Array($0.elements)) }
+        }
     }
 
     /// Computes a backbone's features of the pictures of some tasks.
     ///
     /// - Parameters:
     ///   - tasks: the indices of the tasks.
+    ///   - stream: a stream, whose features these are then.
     ///   - progress: called with the number of finished pictures; an error that it throws ends the work.
     func features(
-        _ source: some ParameterSource, tasks: [Int], progress: (_ done: Int) throws -> Void
+        _ source: some ParameterSource, tasks: [Int], stream: TaskStream? = nil,
+        progress: (_ done: Int) throws -> Void
     ) throws -> Features {
         let extractor = try FeatureExtractor(
-            source, configuration: material.base.configuration, preparer: material.preparer, threads: threads)
+            source, configuration: material.base.configuration, preparer: material.preparer, threads: threads,
+            streams: stream.map { TaskStreams(base: material.base, streams: [$0]) })
         var before = 0
         var tables: [Int: FloatBuffer] = [:]
         for task in tasks {

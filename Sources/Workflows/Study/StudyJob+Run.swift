@@ -22,6 +22,7 @@ extension StudyJob {
         let checkpoint = try Checkpoint(folder: base)
         try MergedBase.refuse(base)
         try ModelBundle.check(checkpoint, heads: [])
+        try checkStreams(over: checkpoint)
         let preparer = PatchPreparer(
             try checkpoint.preprocessing(), configuration: checkpoint.configuration, decoding: decoding)
         // The output first: if it cannot be written, that should be reported before images are read.
@@ -66,6 +67,17 @@ extension StudyJob {
         } catch is CancellationRequested {
             return .stopped(done: counts.done, of: total)
         }
+    }
+
+    /// - Throws: `ModelError` naming a variant whose streams lack what the heads over the base read.
+    private func checkStreams(over base: Checkpoint) throws(ModelError) {
+        guard base.configuration.family.classifierParts > 1,
+            let variant = plan.variants.first(where: { $0.streams && !$0.aligns })
+        else { return }
+        throw ModelError(
+            base.folder,
+            "\(variant.name): heads over this base read the mean of the patch tokens, which a stream does not have; "
+                + "expected \(variant.aligned.name), whose heads are aligned to do without")
     }
 
     /// The variants of a merge without results, or nil.

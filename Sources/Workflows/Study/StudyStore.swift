@@ -159,8 +159,16 @@ extension StudyResult {
         .object([
             "variant": .string(variant), "scale": .double(scale),
             "tasks": .array(
-                zip(tasks, masks).map { name, masks in
-                    .object(["name": .string(name), "images": .int(masks.count), "right": .string(masks.text)])
+                tasks.indices.map { index in
+                    var task: JSONObject = [
+                        "name": .string(tasks[index]), "images": .int(masks[index].count),
+                        "right": .string(masks[index].text),
+                    ]
+                    if let agreement = agreements?[index] {
+                        task["same"] = .string(agreement.same.text)
+                        task["divergence"] = .double(agreement.divergence)
+                    }
+                    return .object(task)
                 }),
         ])
     }
@@ -170,15 +178,22 @@ extension StudyResult {
         guard let object = json.objectValue, let variant = object["variant"]?.stringValue,
             let scale = object["scale"]?.doubleValue, let tasks = object["tasks"]?.arrayValue
         else { return nil }
-        let parts = tasks.compactMap { task -> (String, CorrectnessMask)? in
+        let parts = tasks.compactMap { task -> (String, CorrectnessMask, StudyAgreement?)? in
             guard let object = task.objectValue, let name = object["name"]?.stringValue,
                 let count = object["images"]?.intValue, let text = object["right"]?.stringValue,
                 let masks = CorrectnessMask(text: text, count: count)
             else { return nil }
-            return (name, masks)
+            guard let same = object["same"]?.stringValue else { return (name, masks, nil) }
+            guard let same = CorrectnessMask(text: same, count: count),
+                let divergence = object["divergence"]?.doubleValue
+            else { return nil }
+            return (name, masks, StudyAgreement(same: same, divergence: divergence))
         }
         guard parts.count == tasks.count else { return nil }
-        self.init(variant: variant, tasks: parts.map(\.0), scale: scale, masks: parts.map(\.1))
+        let agreements = parts.compactMap(\.2)
+        self.init(
+            variant: variant, tasks: parts.map(\.0), scale: scale, masks: parts.map(\.1),
+            agreements: agreements.count == parts.count ? agreements : nil)
     }
 }
 

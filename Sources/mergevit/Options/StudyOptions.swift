@@ -58,7 +58,7 @@ struct StudyPlanOptions: ParsableArguments {
         help: .init(
             "LIST",
             """
-            Methods to compare, separated by commas: METHOD, METHOD+tune, METHOD+align, METHOD+tune+align (default: \
+            Methods to compare, separated by commas: METHOD, followed by any of +tune, +streams and +align (default: \
             \(Self.usualMethods.joined(separator: ","))).
             """))
     var methods: TextArgument?
@@ -75,7 +75,7 @@ struct StudyPlanOptions: ParsableArguments {
     var align = false
 
     /// What is tried unless methods are named.
-    static let usualMethods = ["sum", "sum+tune", "sum+tune+align", "regmean+tune"]
+    static let usualMethods = ["sum", "sum+tune", "sum+tune+align", "regmean+tune", "regmean+streams+align"]
 
     /// Which merges of some tasks are made.
     func plan(_ tasks: [StudyJob.Task]) throws -> StudyPlan {

@@ -30,6 +30,52 @@ import Testing
         #expect(packed().count == 1)
     }
 
+    /// Which files there are; those that are written again are others.
+    private func inodes() throws -> [String: UInt64] {
+        try Dictionary(
+            uniqueKeysWithValues: packed().map { name in
+                let attributes = try FileManager.default.attributesOfItem(
+                    atPath: scratch.path("bundle/.packed/\(name)"))
+                return (name, try #require(attributes[.systemFileNumber] as? UInt64))
+            })
+    }
+
+    /// The backbone, the base as streams read it, and each stream are kept by themselves, in any precision.
+    @Test func streamsArePackedOnce() throws {
+        let merged = try merge(
+            ["--streams", "--scale", "0.3", "-o", "bundle"] + adapters(["corn", "aerial"]), in: scratch)
+        try #require(merged.exitCode == 0, "\(merged.errors)")
+        usleep(1_100_000)
+        for precision in ["f32", "bf16", "int8"] {
+            func run(_ cache: String, _ tasks: String = "corn,aerial") throws -> Finished {
+                try runMergeVit(
+                    [
+                        "label", "--bundle", "bundle", "--cache", cache, "--tasks", tasks, "--precision", precision,
+                        "--all-scores", Self.image,
+                    ], folder: scratch.url)
+            }
+            let expected = try run("never")
+            // A processor without the instructions refuses bf16 and int8.
+            guard expected.exitCode == 0 else {
+                #expect(precision != "f32" && expected.errors.contains("the processor has"), "\(expected.errors)")
+                continue
+            }
+            let one = try run("always", "corn")
+            #expect(one.exitCode == 0)
+            #expect(packed().filter { $0.contains("-stream") }.count >= 2)
+            for _ in 0..<2 {
+                #expect(try run("always").standardOutput == expected.standardOutput, "\(precision)")
+            }
+            // The second start wrote nothing.
+            let files = try inodes()
+            #expect(try run("always", "corn").standardOutput == one.standardOutput)
+            #expect(try inodes() == files)
+            #expect(packed().filter { $0.hasPrefix("\(precision)-") }.count >= 1)
+        }
+        // One of each precision for the backbone; int8 reads the streams of bf16.
+        #expect([4, 8, 9].contains(packed().count), "\(packed())")
+    }
+
     @Test(.enabled(if: LabelFaultTests.shim != nil), arguments: [("write", 0), ("write", 5000)], [ENOSPC, EIO])
     func aFailingDiskIsNobodysError(_ fault: (call: String, after: Int), _ error: Int32) throws {
         try bundle()

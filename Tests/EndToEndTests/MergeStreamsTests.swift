@@ -34,6 +34,12 @@ import Testing
                 "streams.safetensors",
             ])
         let all = table(try rows("all"))
+        // Streams of other tasks are not computed, and change nothing.
+        let wanted = table(try rows("all", ["--tasks", "trash,corn"]))
+        for (row, expected) in zip(wanted, all) {
+            for (column, cell) in row { #expect(cell == expected[column], "\(column)") }
+        }
+        #expect(wanted.count == all.count && wanted.allSatisfy { $0["corn"] != nil && $0["aerial"] == nil })
         try merged("two", ["corn", "aerial"], ["--method", "base"])
         let bytes = try rows("two")
         let shared = cells(bytes)[0]

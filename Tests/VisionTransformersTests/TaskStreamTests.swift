@@ -38,8 +38,7 @@ struct MergedSource: ParameterSource {
     private static let size = ImageSize(height: 32, width: 32)
 
     /// A stream with changes of every linear layer, of several ranks.
-    private static func stream(_ task: String, _ c: BackboneConfiguration, mapRank: Int = 0, seed: UInt64) -> TaskStream
-    {
+    static func stream(_ task: String, _ c: BackboneConfiguration, mapRank: Int = 0, seed: UInt64) -> TaskStream {
         var noise = Noise(state: seed)
         func change(_ inputs: Int, _ outputs: Int, rank: Int, size: Float) -> LowRankChange {
             LowRankChange(

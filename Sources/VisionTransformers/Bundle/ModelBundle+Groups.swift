@@ -16,7 +16,8 @@ extension ModelBundle {
         return groupFolder(number - 1) == name
     }
 
-    /// The groups of the named tasks, with all their heads in the bundle's order.
+    /// The groups of the named tasks, with their heads in the bundle's order: of a group with task streams those of
+    /// the named tasks, of another all, as they read the same features.
     func groups(
         for names: [String]?
     ) -> (groups: [TaskGroup<(checkpoint: Checkpoint, streams: TaskStreams?)>], heads: [Head]) {
@@ -26,7 +27,13 @@ extension ModelBundle {
         guard let names, !names.isEmpty, names.allSatisfy({ name in heads.contains { $0.task == name } }) else {
             return (all, heads)
         }
-        let needed = all.filter { $0.tasks.contains { names.contains(heads[$0].task) } }
+        let needed = all.compactMap { group -> TaskGroup<(checkpoint: Checkpoint, streams: TaskStreams?)>? in
+            let tasks = group.tasks.filter { names.contains(heads[$0].task) }
+            guard !tasks.isEmpty else { return nil }
+            guard let streams = group.backbone.streams else { return group }
+            return TaskGroup(
+                backbone: (group.backbone.checkpoint, streams.selecting { names.contains($0) }), tasks: tasks)
+        }
         let indices = needed.flatMap(\.tasks).sorted()
         let newIndices = Dictionary(uniqueKeysWithValues: indices.enumerated().map { ($1, $0) })
         return (

@@ -68,8 +68,9 @@ package enum StreamFile {
             throw ModelError(file.path, "tensor \"\(extra)\" belongs to no task of bundle.json")
         }
         let basePath = "\(folder)/\(baseName)"
-        guard access(basePath, F_OK) == 0 else { return TaskStreams(base: backbone, streams: streams) }
-        return TaskStreams(base: try StreamBase(backbone, SafetensorsFile(path: basePath)), streams: streams)
+        guard access(basePath, F_OK) == 0 else { return TaskStreams(base: backbone, streams: streams, files: [file]) }
+        let base = try SafetensorsFile(path: basePath)
+        return TaskStreams(base: try StreamBase(backbone, base), streams: streams, files: [file, base])
     }
 }
 

@@ -23,6 +23,8 @@ package final class GroupedModel {
     package let hiddenShape: [Int]
     /// How many backbones there are.
     package var groupCount: Int { models.count }
+    /// Multiplications and additions of one image's matrix products in all backbones: 2·m·k·n each.
+    var operationsPerImage: Double { models.reduce(0) { $0 + $1.operationsPerImage } }
 
     private let pool: WorkerPool
     private let models: [MultitaskModel]
@@ -133,8 +135,8 @@ extension ModelBundle {
     ///
     /// - Parameters:
     ///   - threads: how many images are computed at the same time.
-    ///   - names: the tasks that are needed: groups without any of them are left out, with all their heads. Nil, or a
-    ///     name that is not a task's, leaves out none.
+    ///   - names: the tasks that are needed: task streams of others are left out, and groups without any of them, with
+    ///     all their heads. Nil, or a name that is not a task's, leaves out none.
     ///   - outputs: as in `GroupedModel`.
     ///   - precision: in which numbers it multiplies.
     ///   - cache: whether packed weights are kept beside the backbones for the next time.
@@ -147,7 +149,7 @@ extension ModelBundle {
         let weights = try groups.map { group in
             let (checkpoint, streams) = group.backbone
             let quantized = precision == .int8 ? try checkpoint.quantized : nil
-            let cache = PackedCache(checkpoint, quantized, cache)
+            let cache = PackedCache(checkpoint, quantized, streams: streams, cache)
             return TaskGroup(
                 backbone: BackboneWeights(checkpoint, quantized: quantized, streams: streams, cache: cache),
                 tasks: group.tasks)

@@ -75,7 +75,9 @@ package final class MultitaskModel {
         let engine = try KernelEngine()
         let shape = ForwardShape(configuration, heads: hasStreams ? [] : heads, settings)
         let plan = try ForwardPlan(shape, heads: hasStreams ? [] : heads, weights, engine, pool)
-        let streams = try weights.streams.map { try StreamPlan(shape, heads: heads, $0, engine, pool) }
+        let streams = try weights.streams.map {
+            try StreamPlan(shape, heads: heads, $0, cache: weights.cache, engine, pool)
+        }
         computesAllTokens = !shape.poolsTokens && !hasStreams
         operationsPerImage = plan.operations + (streams?.operations ?? 0)
         passes = try (0..<pool.workers).map { _ in try ForwardPass(plan, streams: streams) }

@@ -89,9 +89,22 @@ package struct TaskStreams: Sendable {
     package let base: any ParameterSource
     /// A stream of each task, in the order of the heads.
     package let streams: [TaskStream]
+    /// The files that they were read from: the streams, and the base's parameters if it has some of its own.
+    let files: [SafetensorsFile]
 
     /// The streams over a base.
-    package init(base: any ParameterSource, streams: [TaskStream]) { (self.base, self.streams) = (base, streams) }
+    package init(base: any ParameterSource, streams: [TaskStream]) {
+        self.init(base: base, streams: streams, files: [])
+    }
+
+    init(base: any ParameterSource, streams: [TaskStream], files: [SafetensorsFile]) {
+        (self.base, self.streams, self.files) = (base, streams, files)
+    }
+
+    /// The streams of some tasks.
+    func selecting(_ isIncluded: (_ task: String) -> Bool) -> TaskStreams {
+        TaskStreams(base: base, streams: streams.filter { isIncluded($0.task) }, files: files)
+    }
 }
 
 extension BackboneConfiguration {

@@ -21,21 +21,18 @@ final class BundleDigest: @unchecked Sendable {
     /// - Parameter cache: whether digests of weights are kept for the next time.
     init(_ bundle: ModelBundle, _ precision: ComputePrecision, _ cache: PackedCache.Use) {
         let checkpoints = bundle.groups.map(\.backbone)
-        let rounded = checkpoints.map { checkpoint -> [String] in
-            let path = "\(checkpoint.folder)/\(QuantizedWeights.fileName)"
-            return precision == .int8 && access(path, F_OK) == 0 ? [path] : []
-        }
-        let streams = zip(checkpoints, bundle.streams).flatMap { checkpoint, streams -> [String] in
-            guard streams != nil else { return [] }
-            return [StreamFile.name, StreamFile.baseName].map { "\(checkpoint.folder)/\($0)" }
-                .filter { access($0, F_OK) == 0 }
+        /// What else is beside each backbone.
+        let others = zip(checkpoints, bundle.streams).map { checkpoint, streams -> [String] in
+            let rounded = precision == .int8 ? [QuantizedWeights.fileName] : []
+            let names = rounded + (streams == nil ? [] : [StreamFile.name, StreamFile.baseName])
+            return names.map { "\(checkpoint.folder)/\($0)" }.filter { access($0, F_OK) == 0 }
         }
         backbone = bundle.backbone
         let described = bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName]
         paths =
             described.map { "\(bundle.folder)/\($0)" }
-            + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + rounded.joined() + streams
-        caches = zip(checkpoints, rounded).compactMap { CachedDigests($0, and: $1, cache) }
+            + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + others.joined()
+        caches = zip(checkpoints, others).compactMap { CachedDigests($0, and: $1, cache) }
         thread = WorkerThread.start { [self] in result = Result { try compute() } }
     }
 

@@ -35,9 +35,9 @@ package struct PackedCache: Sendable {
         name == folderName ? FolderKind.Contents(files: isFile) : nil
     }
 
-    /// Whether there is a cache beside a checkpoint.
-    static func isEnabled(for checkpoint: Checkpoint, _ use: Use) -> Bool {
-        let size = checkpoint.files.reduce(0) { $0 + $1.file.identity.size }
+    /// Whether there is a cache beside a checkpoint with some task streams' files.
+    static func isEnabled(for checkpoint: Checkpoint, _ use: Use, streams: [SafetensorsFile] = []) -> Bool {
+        let size = (checkpoint.files + streams).reduce(0) { $0 + $1.file.identity.size }
         return use == .always
             || use == .auto && size >= minimumBytes && PackedFolder(parent: checkpoint.folder).isLocal
     }
@@ -54,7 +54,7 @@ package struct PackedCache: Sendable {
     static let settlingTime = 1_000_000_000
 
     private let folder: PackedFolder
-    /// The weights' files as they were opened, and the file of the quantized blocks.
+    /// The weights' files as they were opened, with those of task streams and of the quantized blocks.
     private let files: [(path: String, identity: FileStatus)]
     private let model: String
     private let quantized: String
@@ -62,14 +62,17 @@ package struct PackedCache: Sendable {
 
     /// The cache of a checkpoint's weights, or nil when it has none.
     ///
-    /// - Parameter quantized: the blocks in eight bits, if int8 reads them.
+    /// - Parameters:
+    ///   - quantized: the blocks in eight bits, if int8 reads them.
+    ///   - streams: the task streams over it, if there are any.
     init?(
-        _ checkpoint: Checkpoint, _ quantized: QuantizedWeights?, _ use: Use,
+        _ checkpoint: Checkpoint, _ quantized: QuantizedWeights?, streams: TaskStreams? = nil, _ use: Use,
         settlingTime: Int = PackedCache.settlingTime
     ) {
-        let files = checkpoint.files.map { (path: $0.path, identity: $0.file.identity) }
+        let streamFiles = streams?.files ?? []
+        let files = (checkpoint.files + streamFiles).map { (path: $0.path, identity: $0.file.identity) }
         folder = PackedFolder(parent: checkpoint.folder)
-        guard Self.isEnabled(for: checkpoint, use) else { return nil }
+        guard Self.isEnabled(for: checkpoint, use, streams: streamFiles) else { return nil }
         // Another build of the program may fold or round differently.
         guard let program = FileStatus(path: "/proc/self/exe") else { return nil }
         let configuration = checksum(checkpoint.configurationFile.serialized(indented: false))
@@ -81,16 +84,17 @@ package struct PackedCache: Sendable {
         self.settlingTime = settlingTime
     }
 
-    /// The key of the weights of a plan.
+    /// The key of a part of the weights.
     private func key(_ layout: PackedLayout) -> PackedFile.Key {
         PackedFile.Key(
             model: model,
-            plan: "\(layout.description)\nrounded: \(quantized)\nmachine: \(KernelEngine.machine)")
+            plan: "\(layout.description)\nrounded: \(layout.isQuantized ? quantized : "none")\n"
+                + "machine: \(KernelEngine.machine)")
     }
 
-    /// A name for each precision and kind of machine, so that machines of several kinds may share a folder.
+    /// A file for each part, number format and kind of machine, so that machines of several kinds may share a folder.
     private func name(_ layout: PackedLayout) -> String {
-        "\(layout.precision)-\(String(checksum(KernelEngine.machine), radix: 16))\(PackedFolder.ending)"
+        "\(layout.format)-\(String(checksum(KernelEngine.machine), radix: 16))\(layout.part.suffix)\(PackedFolder.ending)"
     }
 
     /// The weights that an earlier run has left in a layout, or nil when there are none that can be used.
@@ -103,21 +107,58 @@ package struct PackedCache: Sendable {
     /// Starts to write weights for the next run, unless the model's files have just changed.
     ///
     /// - Returns: the thread that writes; its end waits for it. Nil when nothing is written.
-    func write(_ packed: PackedWeights, for layout: PackedLayout) -> PackedWriter? {
-        guard files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else { return nil }
-        let (folder, name, key) = (folder, name(layout), key(layout))
+    func write(_ parts: [(packed: PackedWeights, layout: PackedLayout)]) -> PackedWriter? {
+        guard let first = parts.first, files.allSatisfy({ $0.identity.isStill(at: $0.path, for: settlingTime) }) else {
+            return nil
+        }
+        let (folder, firstKey) = (folder, key(first.layout))
+        let files = parts.map { (name: name($0.layout), file: PackedFile($0.packed, key($0.layout))) }
         return PackedWriter {
-            guard folder.write(PackedFile(packed, key), as: name) else { return }
-            folder.removeOthers(than: key)
+            guard files.allSatisfy({ folder.write($0.file, as: $0.name) }) else { return }
+            folder.removeOthers(than: firstKey)
         }
     }
 }
 
-/// What packed weights depend on besides the model.
+/// What a part of packed weights depends on besides the model.
 struct PackedLayout: Sendable {
-    let precision: ComputePrecision
+    /// A part of a model that has a file of its own.
+    enum Part {
+        /// A backbone.
+        case backbone
+        /// The base as task streams read it.
+        case streams
+        /// What a task's stream changes.
+        case stream(task: String)
+
+        /// What distinguishes its file's name.
+        var suffix: String {
+            switch self {
+            case .backbone: ""
+            case .streams: "-streams"
+            case .stream(let task): "-stream-\(String(checksum(task), radix: 16))"
+            }
+        }
+    }
+
+    /// The number format, which begins the name of the part's file.
+    let format: String
+    /// The part.
+    let part: Part
+    /// Whether it has layers in eight bits.
+    let isQuantized: Bool
     /// OperandType, size of images, tokens, and how each layer's weights are laid out in memory.
     let description: String
+
+    /// The layout of what some kernels read; nil where the library does not say how their weights are laid out.
+    init?(
+        format: String, part: Part = .backbone, isQuantized: Bool = false, _ description: String, _ kernels: [Kernel]
+    ) {
+        guard kernels.allSatisfy({ !$0.packedLayout.isEmpty }) else { return nil }
+        (self.format, self.part, self.isQuantized) = (format, part, isQuantized)
+        let layouts = kernels.map { "\($0.implementation) \($0.packedLayout)" }
+        self.description = ([description] + layouts).joined(separator: "\n")
+    }
 }
 
 /// The checksum of a text.

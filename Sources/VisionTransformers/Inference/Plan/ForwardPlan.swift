@@ -122,7 +122,7 @@ final class ForwardPlan: Sendable {
         } else {
             let loader = WeightLoader(source: weights.source, configuration: shape.configuration)
             plan = try PlanWeights(loader, weights.quantized, kernels, shape, pool)
-            writer = layout.flatMap { weights.cache?.write(plan.packed, for: $0) }
+            writer = layout.flatMap { weights.cache?.write([(plan.packed, $0)]) }
         }
         (embedding, initialTokens, blocks) = (plan.embedding, plan.initialTokens, plan.blocks)
         finalNorm = plan.finalNorm

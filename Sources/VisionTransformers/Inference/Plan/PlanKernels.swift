@@ -44,15 +44,12 @@ struct PlanKernels: Sendable {
     /// What packed weights depend on besides the model: precision, size of images, tokens, and each layer's layout. Nil
     /// where the library does not say how weights are laid out.
     var packedLayout: PackedLayout? {
-        let linear = [embedding] + blocks.joined().flatMap(\.linearKernels)
-        guard linear.allSatisfy({ !$0.packedLayout.isEmpty }) else { return nil }
         let (precision, tokens) = (shape.precision, shape.tokens)
-        let layouts = linear.map { "\($0.implementation) \($0.packedLayout)" }
         return PackedLayout(
-            precision: precision,
-            description: "\(precision), \(precision.operandType), images of \(shape.imageSize), "
-                + "\(tokens.outputs) of \(tokens.all) tokens, \(shape.layers) blocks\n"
-                + layouts.joined(separator: "\n"))
+            format: "\(precision)", isQuantized: precision == .int8,
+            "\(precision), \(precision.operandType), images of \(shape.imageSize), "
+                + "\(tokens.outputs) of \(tokens.all) tokens, \(shape.layers) blocks",
+            [embedding] + blocks.joined().flatMap(\.linearKernels))
     }
 }
 

@@ -1,112 +1,43 @@
 import Compute
 import Tensors
 
-/// One block of the pass over task streams: the base's weights, and what each stream changes. Shared by all threads.
+/// One block of the pass over task streams: the base's weights, which all streams read. Shared by all threads.
 struct StreamBlock: Sendable {
     private let kernels: StreamKernels
     private let layer: Int
-    private let norm1, norm2: LayerNorm
+    /// The normalization before attention, which the shared tokens pass too.
+    let norm1: LayerNorm
+    private let norm2: LayerNorm
     private let query, output, first, second: PackedLinear
     /// A gated MLP's up branch, else nil.
     private let up: PackedLinear?
     /// Of each head.
     private let keys, values: [PackedLinear]
-    private let streams: [StreamChanges]
 
-    /// What one stream changes in a block.
-    private struct StreamChanges: Sendable {
-        let query, output, first, up, second: RowChange?
-        /// The token map on the side of the scores and of the values; nil where it is the identity's linear part.
-        var scoreMap, valueMap: HeadsChange?
-        /// (D).
-        let shift: FloatBuffer
-        /// A change of keys: `up` (D, r) of all heads, and the rest as a change of tokens.
-        var key: (up: FloatBuffer, down: PackedLinear, rank: Int)?
-        /// A change of values: tokens to the rank, and `up` (D, r) of all heads.
-        var value: (down: PackedLinear, up: FloatBuffer, rank: Int)?
-
-        init(_ stream: TaskStream, layer: Int, _ kernels: StreamKernels, _ loader: WeightLoader) throws {
-            let c = kernels.shape.configuration
-            func change(_ module: String) throws -> RowChange? {
-                try RowChange(stream.changes[module], kernels) {
-                    try loader.outputFactors(of: module, outputs: c.linearShape(of: module)?.outputs ?? 0)
-                }
-            }
-            let names = c.mlpNames(layer)
-            query = try change("layers.\(layer).attention.q_proj")
-            output = try change("layers.\(layer).attention.o_proj")
-            first = try change(names.first)
-            up = try names.up.flatMap(change)
-            second = try change(names.second)
-            let (d, map) = (c.hiddenSize, stream.maps[layer])
-            shift = FloatBuffer(map.shift)
-            let rank = map.change.rank
-            if rank > 0 {
-                let (down, up) = (map.change.down.values, map.change.up.values)
-                valueMap = try HeadsChange(down: down, up: up, rank: rank, kernels)
-                scoreMap = try HeadsChange(
-                    down: up.transposed(rows: d, columns: rank), up: down.transposed(rows: rank, columns: d),
-                    rank: rank, kernels)
-            }
-            let attention = "layers.\(layer).attention"
-            if let change = stream.changes["\(attention).k_proj"], change.rank > 0 {
-                let kernel = try kernels.up(rows: c.heads, rank: change.rank, outputs: d)
-                let weights = change.down.values.transposed(rows: change.rank, columns: d)
-                key = (
-                    FloatBuffer(change.up.values), try PackedLinear(LinearWeights(weight: weights, bias: []), kernel),
-                    change.rank
-                )
-            }
-            if let change = stream.changes["\(attention).v_proj"], change.rank > 0 {
-                let kernel = try kernels.down(rows: c.heads, inputs: d, rank: change.rank, result: .f32)
-                value = (
-                    try PackedLinear(LinearWeights(weight: change.down.values, bias: []), kernel),
-                    FloatBuffer(change.up.values), change.rank
-                )
-            }
-        }
-
-        var scratchCount: Int {
-            [
-                scoreMap?.scratchCount, valueMap?.scratchCount, key?.down.kernel.scratchCount,
-                value?.down.kernel.scratchCount, query?.scratchCount, output?.scratchCount, first?.scratchCount,
-                up?.scratchCount, second?.scratchCount,
-            ].compactMap(\.self).max() ?? 0
-        }
-    }
-
-    /// Loads a block.
-    ///
-    /// - Parameters:
-    ///   - weights: of the base.
-    ///   - loader: reads the base, or one whose parameters outside the blocks are the base's.
-    init(_ kernels: StreamKernels, _ weights: BlockWeights, _ loader: WeightLoader, _ streams: [TaskStream]) throws {
+    /// Packs a block of the base, or takes one that is packed.
+    init(_ kernels: StreamKernels, _ weights: BlockWeights) throws {
         let c = kernels.shape.configuration
         let (d, size, layer) = (c.hiddenSize, c.headSize, weights.layer)
         (self.kernels, self.layer) = (kernels, layer)
         let attention = try weights.load { try $0.attention(layer) }
         let mlp = try weights.load { try $0.mlp(layer) }
-        norm1 = try weights.norm("streams.norm1", attention?.norm, width: d)
-        norm2 = try weights.norm("streams.norm2", mlp?.norm, width: d)
-        query = try weights.linear("streams.query", attention?.input.outputs(0..<d), kernels.query)
+        norm1 = try weights.norm("norm1", attention?.norm, width: d)
+        norm2 = try weights.norm("norm2", mlp?.norm, width: d)
+        query = try weights.linear("query", attention?.input.outputs(0..<d), kernels.query)
         /// A head's rows of the keys (1) or the values (2).
         func part(_ number: Int, _ head: Int) -> LinearWeights? {
             let start = number * d + head * size
             return attention?.input.outputs(start..<start + size)
         }
         keys = try (0..<c.heads).map {
-            try weights.linear("streams.key.\($0)", part(1, $0)?.transposed, kernels.key)
+            try weights.linear("key.\($0)", part(1, $0)?.transposed, kernels.key)
         }
-        values = try (0..<c.heads).map { try weights.linear("streams.value.\($0)", part(2, $0), kernels.value) }
-        output = try weights.linear("streams.output", attention?.output, kernels.output)
-        first = try weights.linear("streams.first", mlp?.first, kernels.first)
-        up = c.usesSwiGLU ? try weights.linear("streams.up", mlp?.up, kernels.first) : nil
-        second = try weights.linear("streams.second", mlp?.second, kernels.second)
-        self.streams = try streams.map { try StreamChanges($0, layer: layer, kernels, loader) }
+        values = try (0..<c.heads).map { try weights.linear("value.\($0)", part(2, $0), kernels.value) }
+        output = try weights.linear("output", attention?.output, kernels.output)
+        first = try weights.linear("first", mlp?.first, kernels.first)
+        up = c.usesSwiGLU ? try weights.linear("up", mlp?.up, kernels.first) : nil
+        second = try weights.linear("second", mlp?.second, kernels.second)
     }
-
-    /// The largest scratch memory of its changes' kernels, in elements.
-    var scratchCount: Int { streams.map(\.scratchCount).max() ?? 0 }
 
     // MARK: Binding
 
@@ -117,19 +48,21 @@ struct StreamBlock: Sendable {
         let after: [() throws -> Void]
     }
 
-    /// Binds the block to one thread's buffers.
-    func bind(_ b: StreamBuffers) throws -> Bound {
+    /// Binds the block, with what each stream changes in it, to one thread's buffers.
+    func bind(_ streams: [StreamChanges], _ b: StreamBuffers) throws -> Bound {
         let c = kernels.shape.configuration
         let (d, size) = (c.hiddenSize, c.headSize)
         var before = try normalize(norm1, b)
-        before += try layer(query, b.normalized.operands, b.query.floats, inputs: d, outputs: d, b) { $0.query }
+        before += try layer(query, b.normalized.operands, b.query.floats, inputs: d, outputs: d, streams, b) {
+            $0.query
+        }
         before.append { b.query.round() }
         for (head, key) in keys.enumerated() {
             before += try kernels.calls(
                 key, (b.query.operands, head * size, d), (b.keyed.floats, head * d, c.heads * d), scratch: b.scratch)
         }
         let images = try (0..<kernels.shape.groupSize).map { image in
-            try streams.indices.flatMap { try attention(image: image, stream: $0, b) }
+            try streams.indices.flatMap { try attention(image: image, stream: $0, of: streams, b) }
         }
         var after: [() throws -> Void] = []
         for (head, value) in values.enumerated() {
@@ -141,8 +74,8 @@ struct StreamBlock: Sendable {
             if let change = streams[row % streams.count].value { after.append(try valueChange(change, row: row, b)) }
         }
         after.append { b.attended.round() }
-        after += try layer(output, b.attended.operands, b.tokens, inputs: d, outputs: d, b) { $0.output }
-        return Bound(before: before, images: images, after: after + (try mlp(b)))
+        after += try layer(output, b.attended.operands, b.tokens, inputs: d, outputs: d, streams, b) { $0.output }
+        return Bound(before: before, images: images, after: after + (try mlp(streams, b)))
     }
 
     private func normalize(_ norm: LayerNorm, _ b: StreamBuffers) throws -> [() throws -> Void] {
@@ -153,7 +86,7 @@ struct StreamBlock: Sendable {
     /// A layer of the base for all rows, and each stream's change of it.
     private func layer(
         _ layer: PackedLinear, _ source: NumberBuffer, _ destination: FloatBuffer, inputs: Int, outputs: Int,
-        _ b: StreamBuffers, _ change: (StreamChanges) -> RowChange?
+        _ streams: [StreamChanges], _ b: StreamBuffers, _ change: (StreamChanges) -> LowRankLayers?
     ) throws -> [() throws -> Void] {
         var steps = try kernels.calls(layer, (source, 0, inputs), (destination, 0, outputs), scratch: b.scratch)
         for row in 0..<kernels.shape.groupSize * streams.count {
@@ -165,7 +98,9 @@ struct StreamBlock: Sendable {
     }
 
     /// The attention of one image's stream, from `keyed` to `mixed`.
-    private func attention(image: Int, stream: Int, _ b: StreamBuffers) throws -> [() throws -> Void] {
+    private func attention(
+        image: Int, stream: Int, of streams: [StreamChanges], _ b: StreamBuffers
+    ) throws -> [() throws -> Void] {
         let (shape, c, changes) = (kernels.shape, kernels.shape.configuration, streams[stream])
         let (d, heads, stride, tokens) = (c.hiddenSize, c.heads, shape.scoreStride, shape.context)
         let row = image * streams.count + stream
@@ -184,7 +119,7 @@ struct StreamBlock: Sendable {
         }
         steps.append { b.keyed.round(range) }
         if let map = changes.scoreMap {
-            steps += try map.calls(b.keyed, at: range.lowerBound, b).map { call in call.run }
+            steps += try map.calls(b.keyed, at: range.lowerBound, b)
             steps.append { b.keyed.round(range) }
         }
         let context = Operand(b.context, offset: StreamBuffers.contextOffset(image: image, layer: layer, shape))
@@ -203,7 +138,7 @@ struct StreamBlock: Sendable {
         steps.append(mix.run)
         if let map = changes.valueMap {
             steps.append { b.mixed.round(range) }
-            steps += try map.calls(b.mixed, at: range.lowerBound, b).map { call in call.run }
+            steps += try map.calls(b.mixed, at: range.lowerBound, b)
         }
         steps.append {
             for head in 0..<heads {
@@ -247,12 +182,12 @@ struct StreamBlock: Sendable {
         }
     }
 
-    private func mlp(_ b: StreamBuffers) throws -> [() throws -> Void] {
+    private func mlp(_ streams: [StreamChanges], _ b: StreamBuffers) throws -> [() throws -> Void] {
         let c = kernels.shape.configuration
         let (d, m, normalized) = (c.hiddenSize, c.intermediateSize, b.normalized.operands)
         var steps = try normalize(norm2, b)
-        if let up { steps += try layer(up, normalized, b.up, inputs: d, outputs: m, b) { $0.up } }
-        steps += try layer(first, normalized, b.hidden.floats, inputs: d, outputs: m, b) { $0.first }
+        if let up { steps += try layer(up, normalized, b.up, inputs: d, outputs: m, streams, b) { $0.up } }
+        steps += try layer(first, normalized, b.hidden.floats, inputs: d, outputs: m, streams, b) { $0.first }
         let activate = try KernelCall(
             kernels.activation, source: Operand(b.hidden.floats), destination: Operand(b.hidden.floats),
             scratch: b.scratch)
@@ -266,17 +201,6 @@ struct StreamBlock: Sendable {
             b.hidden.round()
         }
         return steps
-            + (try layer(second, b.hidden.operands, b.tokens, inputs: m, outputs: d, b) { $0.second })
-    }
-}
-
-extension [Float] {
-    /// A row-major matrix, transposed.
-    fileprivate func transposed(rows: Int, columns: Int) -> [Float] {
-        var result = [Float](repeating: 0, count: count)
-        for row in 0..<rows {
-            for column in 0..<columns { result[column * rows + row] = self[row * columns + column] }
-        }
-        return result
+            + (try layer(second, b.hidden.operands, b.tokens, inputs: m, outputs: d, streams, b) { $0.second })
     }
 }

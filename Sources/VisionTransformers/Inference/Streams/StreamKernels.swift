@@ -1,4 +1,5 @@
 import Compute
+import Synchronization
 import Tensors
 
 /// The kernels of a block of task streams, shared by all blocks. Results are f32, as changes are added to them.
@@ -22,12 +23,13 @@ struct StreamKernels: Sendable {
     /// The activation, in place.
     let activation: Kernel
     let second: Kernel
-    private let engine: KernelEngine
+    private let changes: PlannedChanges
 
     init(_ engine: KernelEngine, _ shape: StreamShape) throws {
         let (c, r, type) = (shape.configuration, shape.callRows, shape.type)
         let (d, m, stride) = (c.hiddenSize, c.intermediateSize, shape.scoreStride)
-        (self.engine, self.shape) = (engine, shape)
+        self.shape = shape
+        changes = PlannedChanges(engine, shape.type)
         norm = try Kernel.layerNorm(engine, rows: shape.rows, columns: d, epsilon: c.layerNormEpsilon)
         query = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, operands: type)
         key = try Kernel.linear(
@@ -68,18 +70,42 @@ struct StreamKernels: Sendable {
 
     /// `rows` rows of inputs to the rank of a change.
     func down(rows: Int, inputs: Int, rank: Int, result: OperandType) throws -> Kernel {
-        try Kernel.linear(
-            engine, rows: rows, inputs: inputs, outputs: rank, hasBias: false, operands: shape.type, result: result)
+        try changes.kernel(.init(rows: rows, inputs: inputs, outputs: rank, result: result, accumulates: false))
     }
 
     /// The same rows from the rank, added to the outputs.
     func up(rows: Int, rank: Int, outputs: Int) throws -> Kernel {
-        try Kernel.linear(
-            engine, rows: rows, inputs: rank, outputs: outputs, hasBias: false, accumulates: true, operands: shape.type)
+        try changes.kernel(.init(rows: rows, inputs: rank, outputs: outputs, result: .f32, accumulates: true))
     }
 
     /// The linear layers of the base, whose weights are packed.
     var linearKernels: [Kernel] { [query, key, value, output, first, second] }
     /// All other kernels.
     var otherKernels: [Kernel] { [norm, scores, mix, activation] }
+}
+
+/// The kernels of changes, each planned once for all streams and blocks that have its shape.
+private final class PlannedChanges: Sendable {
+    struct Shape: Hashable {
+        let rows, inputs, outputs: Int
+        let result: OperandType
+        let accumulates: Bool
+    }
+
+    private let engine: KernelEngine
+    private let type: OperandType
+    private let planned = Mutex<[Shape: Kernel]>([:])
+
+    init(_ engine: KernelEngine, _ type: OperandType) { (self.engine, self.type) = (engine, type) }
+
+    func kernel(_ shape: Shape) throws -> Kernel {
+        try planned.withLock { planned in
+            if let kernel = planned[shape] { return kernel }
+            let kernel = try Kernel.linear(
+                engine, rows: shape.rows, inputs: shape.inputs, outputs: shape.outputs, hasBias: false,
+                accumulates: shape.accumulates, operands: type, result: shape.result)
+            planned[shape] = kernel
+            return kernel
+        }
+    }
 }

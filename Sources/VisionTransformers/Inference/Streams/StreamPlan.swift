@@ -7,10 +7,10 @@ final class StreamPlan: Sendable {
     let shape: StreamShape
     /// CLS with its position.
     let cls: FloatBuffer
-    /// The normalization before each block's attention, which the shared tokens pass too.
-    let contextNorms: [LayerNorm]
     let contextNormKernel: LayerNormKernel
     let blocks: [StreamBlock]
+    /// What each stream changes, block by block.
+    let changes: [[StreamChanges]]
     let finalNorm: LayerNorm
     let finalNormKernel: Kernel
     /// The head of each stream: features of its rows to its logits.
@@ -23,12 +23,21 @@ final class StreamPlan: Sendable {
     let rank: Int
     /// Multiplications and additions of one image's matrix products.
     let operations: Double
+    /// The tasks whose streams had to be packed, and nil for the base: all but those that an earlier run has left.
+    let packedParts: [String?]
+    /// Writes what had to be packed for the next run; waited for when the plan goes.
+    private let writer: PackedWriter?
 
-    /// Plans the kernels and packs the weights, blocks in parallel on the pool.
+    /// The normalization before each block's attention, which the shared tokens pass too.
+    var contextNorms: [LayerNorm] { blocks.map(\.norm1) }
+
+    /// Plans the kernels and packs the weights, blocks in parallel on the pool, or maps those that an earlier run has
+    /// packed: the base, and each stream by itself, whichever streams that run computed.
     ///
     /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     init(
-        _ forward: ForwardShape, heads: [Head], _ streams: TaskStreams, _ engine: KernelEngine, _ pool: WorkerPool
+        _ forward: ForwardShape, heads: [Head], _ streams: TaskStreams, cache: PackedCache? = nil,
+        _ engine: KernelEngine, _ pool: WorkerPool
     ) throws {
         let (c, type) = (forward.configuration, forward.precision.operandType)
         let shape = try StreamShape(c, streams: streams.streams.count, patches: forward.patches, type, engine)
@@ -36,18 +45,14 @@ final class StreamPlan: Sendable {
         let loader = WeightLoader(source: streams.base, configuration: c)
         self.shape = shape
         let d = c.hiddenSize
-        let tokens = try loader.initialTokens(for: forward.imageSize)
-        cls = withExtendedLifetime(tokens) { FloatBuffer(tokens.elements.prefix(d)) }
-        finalNorm = try loader.norm("layernorm")
+        let weights = try StreamWeights(
+            loader, streams.streams, kernels, imageSize: forward.imageSize, cache: cache, pool)
+        (cls, finalNorm, blocks) = (weights.base.cls, weights.base.finalNorm, weights.base.blocks)
+        changes = (0..<c.layers).map { layer in weights.streams.map { $0[layer] } }
+        packedParts = weights.packedParts
+        writer = cache?.write(weights.packed)
         finalNormKernel = kernels.norm
         contextNormKernel = try LayerNormKernel(engine, c, rows: forward.tokens.all, type)
-        let counter = LongWork.Counter("preparing streams", of: c.layers)
-        blocks = try pool.map(c.layers) { layer in
-            try counter.check()
-            defer { counter.count() }
-            return try StreamBlock(kernels, BlockWeights(loader, nil, layer: layer), loader, streams.streams)
-        }
-        contextNorms = try (0..<c.layers).map { try loader.norm("layers.\($0).norm1") }
         self.heads = try heads.map { head in
             guard head.weight.shape[1] == d else {
                 throw ModelError(
@@ -64,7 +69,7 @@ final class StreamPlan: Sendable {
         (self.offsets, classes) = (offsets, start)
         let others = kernels.linearKernels + kernels.otherKernels + contextNormKernel.kernels
         scratchCount =
-            (others.map(\.scratchCount) + blocks.map(\.scratchCount) + self.heads.map(\.kernel.scratchCount)).max() ?? 0
+            ([weights.scratchCount] + others.map(\.scratchCount) + self.heads.map(\.kernel.scratchCount)).max() ?? 0
         rank =
             streams.streams.flatMap { $0.changes.values.map(\.rank) + $0.maps.map(\.change.rank) }.max() ?? 0
         operations = shape.operations(streams.streams) + 2 * Double(d * start)
@@ -86,7 +91,7 @@ final class StreamPass {
         let buffers = StreamBuffers(
             plan.shape, rank: plan.rank, scratchCount: plan.scratchCount)
         self.buffers = buffers
-        blocks = try plan.blocks.map { try $0.bind(buffers) }
+        blocks = try zip(plan.blocks, plan.changes).map { try $0.bind($1, buffers) }
         finalNorm = try plan.finalNorm.call(
             plan.finalNormKernel, buffers.tokens, .f32(buffers.features), scratch: buffers.scratch)
         let d = plan.shape.configuration.hiddenSize

@@ -21,13 +21,13 @@ struct StreamBundle {
         let streams = zip(["a", "b"], ranks).enumerated().map {
             TaskStreamTests.stream($1.0, backbone.configuration, mapRank: $1.1, seed: UInt64(5 + 3 * $0))
         }
-        try writeSafetensors(StreamFile.tensors(streams), to: scratch.path(StreamFile.name))
         let changed = try ["layers.0.attention.q_proj.weight", "layers.1.norm1.weight"].map { name in
             var tensor = try backbone.parameter(name)
             for index in tensor.values.indices { tensor.values[index] *= 0.9 }
             return (name: name, tensor: tensor)
         }
         try writeSafetensors(changed, to: scratch.path(StreamFile.baseName))
+        try StreamFile.write(streams, baseParameters: changed.map(\.name), to: scratch.path(StreamFile.name))
     }
 
     private static func inputs(_ count: Int) -> [Float] { (0..<3 * count).map { Float(($0 * 7919) % 251) / 125 - 1 } }

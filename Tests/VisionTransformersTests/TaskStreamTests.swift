@@ -183,6 +183,27 @@ struct MergedSource: ParameterSource {
         }
     }
 
+    /// A batch is cut into parts that keep all threads busy to the end, each of as many images as a thread computes at
+    /// once, at most.
+    @Test(arguments: [1, 2, 3, 8]) func threadsGetAsManyPartsOfEqualSizes(_ threads: Int) throws {
+        let scene = try Scene("vit")
+        let streams = [
+            Self.stream("a", scene.configuration, seed: 5), Self.stream("b", scene.configuration, seed: 8),
+        ]
+        let model = try scene.model(scene.base, streams, threads: threads)
+        let plain = try MultitaskModel(
+            scene.base, configuration: scene.configuration, heads: scene.heads, imageSize: Self.size, threads: threads)
+        for images in 0..<70 {
+            let units = model.units(images: images)
+            #expect(units.flatMap(Array.init) == Array(0..<images))
+            let sizes = units.map(\.count)
+            #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1 && sizes.allSatisfy { 1...model.groupSize ~= $0 })
+            #expect(units.count.isMultiple(of: threads) || units.count == images)
+            #expect(units.count < max(images, 1) / model.groupSize + threads + 1)
+            #expect(plain.units(images: images) == (0..<images).map { $0..<$0 + 1 })
+        }
+    }
+
     @Test func narrowPrecisionsAreNear() throws {
         let scene = try Scene("vit")
         let streams = [

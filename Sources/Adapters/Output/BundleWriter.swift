@@ -65,7 +65,9 @@ package enum BundleWriter {
                 try writeBackbone(group.merged, to: target.path(prefix + "model.safetensors"))
                 try target.write(prefix + "config.json", configuration(of: base).serialized())
                 if let streams = group.streams {
-                    try writeSafetensors(StreamFile.tensors(streams), to: target.path(prefix + StreamFile.name))
+                    try StreamFile.write(
+                        streams, baseParameters: Array(group.merged.deltas.keys),
+                        to: target.path(prefix + StreamFile.name))
                     try writeBase(of: group.merged, to: target.path(prefix + StreamFile.baseName))
                 }
             }

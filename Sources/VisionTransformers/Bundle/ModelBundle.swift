@@ -150,6 +150,14 @@ package struct ModelBundle: Sendable {
         }
         guard hasStreams else { return groups.map { _ in nil } }
         guard object?["streams"]?.boolValue == true else { throw ModelError(path, "streams: expected true") }
+        if let configuration = groups.first?.backbone.configuration,
+            let head = heads.first(where: { $0.weight.shape[1] != configuration.hiddenSize })
+        {
+            throw ModelError(
+                path,
+                "streams: the head of \(head.task) reads \(head.weight.shape[1]) features, a stream gives "
+                    + "\(configuration.hiddenSize), its CLS token")
+        }
         return try groups.map { group in
             try StreamFile.read(
                 folder: group.backbone.folder, tasks: group.tasks.map { heads[$0].task }, group.backbone)

@@ -30,6 +30,40 @@ package enum StreamFile {
         }
     }
 
+    /// The key in the metadata of the file of streams under which the names of the base's parameters are that
+    /// `base.safetensors` has, one a line.
+    private static let baseKey = "base"
+
+    /// Writes the file of streams.
+    ///
+    /// - Parameter baseParameters: the names in the file of the base's parameters, without which `read` refuses the
+    ///   streams; none if there is no such file.
+    /// - Throws: `FileError` when it cannot be written.
+    package static func write(_ streams: [TaskStream], baseParameters: [String], to path: String) throws {
+        let tensors = tensors(streams)
+        let writer = try SafetensorsWriter(
+            path: path, declarations: tensors.map { .init(name: $0.name, shape: $0.tensor.shape) },
+            metadata: ["format": "pt", baseKey: baseParameters.sorted().joined(separator: "\n")])
+        for (name, tensor) in tensors { try writer.append(name, tensor) }
+        try writer.finish()
+    }
+
+    /// Checks that the base has all parameters of its own that the streams were made over.
+    private static func check(_ base: SafetensorsFile?, of streams: SafetensorsFile, path: String) throws {
+        guard let expected = streams.metadata[baseKey]?.split(separator: "\n").map(String.init) else { return }
+        let found = Set(base?.entries.map(\.name) ?? [])
+        guard base != nil || expected.isEmpty else {
+            throw ModelError(
+                path, "expected a file with \(expected.count) parameters of the base of \(name), found none")
+        }
+        if let missing = expected.first(where: { !found.contains($0) }) {
+            throw ModelError(path, "\(missing): expected a parameter of the base of \(name), found none")
+        }
+        if let extra = found.subtracting(expected).min() {
+            throw ModelError(path, "\(extra): is no parameter of the base of \(name)")
+        }
+    }
+
     /// Whether there are streams beside a backbone.
     package static func exists(folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
 
@@ -50,15 +84,19 @@ package enum StreamFile {
         }
         let streams = try tasks.map { task in
             var changes: [String: LowRankChange] = [:]
-            for module in c.linearModules where file.entry("\(task).\(module).down") != nil {
+            for module in c.linearModules
+            where ["down", "up"].contains(where: { file.entry("\(task).\(module).\($0)") != nil }) {
                 changes[module] = LowRankChange(
                     down: try tensor("\(task).\(module).down"), up: try tensor("\(task).\(module).up"))
             }
             let maps = try (0..<c.layers).map { layer in
                 let name = "\(task).layers.\(layer).tokens"
+                let shift = try tensor("\(name).shift")
+                guard shift.shape == [c.hiddenSize] else {
+                    throw ModelError(file.path, "\(name).shift: expected [\(c.hiddenSize)], found \(shift.shape)")
+                }
                 return TokenMap(
-                    LowRankChange(down: try tensor("\(name).down"), up: try tensor("\(name).up")),
-                    shift: try tensor("\(name).shift").values)
+                    LowRankChange(down: try tensor("\(name).down"), up: try tensor("\(name).up")), shift: shift.values)
             }
             let stream = TaskStream(task: task, changes: changes, maps: maps)
             try stream.check(c, path: file.path)
@@ -68,8 +106,9 @@ package enum StreamFile {
             throw ModelError(file.path, "tensor \"\(extra)\" belongs to no task of bundle.json")
         }
         let basePath = "\(folder)/\(baseName)"
-        guard access(basePath, F_OK) == 0 else { return TaskStreams(base: backbone, streams: streams, files: [file]) }
-        let base = try SafetensorsFile(path: basePath)
+        let base = access(basePath, F_OK) == 0 ? try SafetensorsFile(path: basePath) : nil
+        try check(base, of: file, path: basePath)
+        guard let base else { return TaskStreams(base: backbone, streams: streams, files: [file]) }
         return TaskStreams(base: try StreamBase(backbone, base), streams: streams, files: [file, base])
     }
 }
@@ -103,6 +142,19 @@ struct StreamBase: ParameterSource {
     }
 
     func release(_ name: String) { if file.entry(name) == nil { backbone.release(name) } }
+}
+
+extension TaskStreams {
+    /// How many bytes of the file of streams one of them takes.
+    package func byteCount(of stream: TaskStream) -> Int {
+        StreamFile.tensors([stream]).reduce(0) { $0 + (files.first?.entry($1.name)?.range.count ?? 0) }
+    }
+
+    /// The parameters of the base that have a file of their own, by canonical name, with their sizes in bytes. All
+    /// others are those of the backbone.
+    package var ownBaseParameters: [(name: String, byteCount: Int)] {
+        files.dropFirst().flatMap { $0.entries.map { ($0.name, $0.range.count) } }
+    }
 }
 
 extension BackboneConfiguration {

@@ -84,8 +84,7 @@ package final class GroupedModel {
     /// The units of a batch: for each group, the images that one thread computes at once.
     private func units(images: Int) -> [(group: Int, images: Range<Int>)] {
         models.enumerated().flatMap { group, model in
-            let size = model.unitSize(images: images)
-            return stride(from: 0, to: images, by: size).map { (group, $0..<min($0 + size, images)) }
+            model.units(images: images).map { (group, $0) }
         }
     }
 

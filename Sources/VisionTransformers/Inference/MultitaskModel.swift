@@ -89,11 +89,13 @@ package final class MultitaskModel {
             streams.map { $0.shape.streams * configuration.hiddenSize } ?? shape.features.featureSize
     }
 
-    /// How many images of a batch one thread computes at once: of a model with task streams several, which read the
-    /// weights of streams together, but not so many that other threads have nothing to do.
-    func unitSize(images: Int) -> Int {
-        guard hasStreams else { return 1 }
-        return min(groupSize, max(1, (images + pool.workers - 1) / pool.workers))
+    /// The parts of a batch, each computed at once by one thread: of a model with task streams several images, which
+    /// read the weights of streams together. All threads get as many parts, of sizes that differ by one at most.
+    func units(images: Int) -> [Range<Int>] {
+        let workers = pool.workers
+        let full = (images + groupSize - 1) / groupSize
+        let count = min(images, (full + workers - 1) / workers * workers)
+        return (0..<count).map { images * $0 / count..<images * ($0 + 1) / count }
     }
 
     /// Computes a batch of any size.
@@ -113,12 +115,12 @@ package final class MultitaskModel {
         if hidden != nil { try requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
         let hiddenCount = hiddenShape.reduce(1, *)
-        let size = unitSize(images: images)
-        pool.forEach((images + size - 1) / size) { worker, unit in
-            let image = unit * size
+        let units = units(images: images)
+        pool.forEach(units.count) { worker, unit in
+            let image = units[unit].lowerBound
             do {
                 try run(
-                    inputs + image * inputCount, images: min(size, images - image), worker: worker,
+                    inputs + image * inputCount, images: units[unit].count, worker: worker,
                     logits: logits.map { $0 + image * classCount },
                     hidden: hidden.map { $0 + image * hiddenCount },
                     features: features.map { $0 + image * featureCount })
@@ -202,7 +204,7 @@ package final class MultitaskModel {
     /// How many threads work on a batch.
     package var workers: Int { pool.workers }
 
-    /// Computes a unit of a batch as one of the pool's workers (see `unitSize`).
+    /// Computes a unit of a batch as one of the pool's workers (see `units`).
     func run(
         _ inputs: UnsafePointer<Float>, images: Int, worker: Int, logits: UnsafeMutablePointer<Float>?,
         hidden: UnsafeMutablePointer<Float>?, features: UnsafeMutablePointer<Float>? = nil

@@ -18,11 +18,12 @@ extension QuantizedBackbone {
     ///   - imageSize: the size of the images, as preprocessing gives them.
     ///   - images: the number of images; at least one.
     ///   - threads: how many images are computed, and blocks quantized, at the same time.
+    ///   - hasStreams: whether heads read task streams, before which the last block is not computed.
     ///   - prepare: writes the patches of an image.
     /// - Throws: `ModelError` without images or when the size does not fit; `FileError`, `ComputeError`.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration,
-        imageSize: ImageSize, images: Int, threads: Int,
+        imageSize: ImageSize, images: Int, threads: Int, hasStreams: Bool = false,
         prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
     ) throws {
         guard images > 0 else { throw ModelError("calibration images", "expected at least one, found none") }
@@ -34,8 +35,9 @@ extension QuantizedBackbone {
         let quantizers = try WorkerPool(workers: min(threads, Self.maximumConcurrentBlocks))
         let loader = WeightLoader(source: source, configuration: configuration)
         let blocksPerPass = max(Self.momentsMemory / BlockMoments.byteCount(configuration), 1)
-        for first in stride(from: 0, to: configuration.layers, by: blocksPerPass) {
-            let layers = first..<min(first + blocksPerPass, configuration.layers)
+        let blocks = configuration.layers - (hasStreams ? 1 : 0)
+        for first in stride(from: 0, to: blocks, by: blocksPerPass) {
+            let layers = first..<min(first + blocksPerPass, blocks)
             let moments = try model.moments(of: layers, images: images, pool, prepare: prepare)
             // One sublayer at a time, so that few blocks keep all threads busy.
             let (attentions, mlps) = (BlockPart.attention.quantized(layers), BlockPart.mlp.quantized(layers))

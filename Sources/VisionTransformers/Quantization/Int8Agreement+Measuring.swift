@@ -3,6 +3,9 @@ import Files
 import Tensors
 
 extension Int8Agreement {
+    /// The images in a batch for each thread: task streams are computed for several at once.
+    private static let imagesPerThread = 4
+
     /// Compares two models with the same heads.
     ///
     /// - Parameters:
@@ -14,11 +17,12 @@ extension Int8Agreement {
         prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
     ) throws {
         let classes = quantized.classCount
-        var logits = [Float](repeating: 0, count: threads * classes)
+        let batchSize = Self.imagesPerThread * threads
+        var logits = [Float](repeating: 0, count: batchSize * classes)
         var expected = logits
         var same = [Int](repeating: 0, count: quantized.heads.count)
         var errors = quantized.heads.map { head in head.classes.map { _ in ValueErrors() } }
-        let batches = ImageBatches(images, size: threads, inputCount: quantized.inputCount)
+        let batches = ImageBatches(images, size: batchSize, inputCount: quantized.inputCount)
         try batches.forEach(reporting: "comparing images", prepare: prepare) { batch, patches in
             try quantized.run(patches, images: batch.count, logits: &logits)
             try exact.run(patches, images: batch.count, logits: &expected)

@@ -41,17 +41,12 @@ package enum ModelDescription {
         object["preprocessing"] = describe(bundle.preprocessing)
         object["tasks"] = describe(bundle.heads)
         if bundle.groups.count > 1 { object["groups"] = try describe(bundle.groups, of: bundle) }
-        let streamFiles = bundle.streams.contains { $0 != nil } ? [StreamFile.name, StreamFile.baseName] : []
-        if let streams = bundle.streams.first ?? nil {
-            object["streams"] = .object([
-                "rank": .int(streams.streams.flatMap(\.maps).map(\.change.rank).max() ?? 0),
-                "modules": .array(Set(streams.streams.flatMap(\.changes.keys)).sorted().map(JSON.string)),
-            ])
-        }
+        let streams = bundle.streams.compactMap(\.self)
+        if !streams.isEmpty { object["streams"] = describe(streams, of: bundle) }
         object["recipe"] = bundle.manifest?.objectValue?["recipe"] ?? .null
         object["sha256"] = try SHA256.json(
             ofFiles: (["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
-                + streamFiles.filter { access("\(path)/\($0)", F_OK) == 0 }).map { "\(path)/\($0)" })
+                + streamFiles(in: path)).map { "\(path)/\($0)" })
         return .object(object)
     }
 
@@ -62,9 +57,40 @@ package enum ModelDescription {
                     "name": .string("group\(index + 1)"), "path": .string(group.backbone.folder),
                     "tasks": .array(group.tasks.map { .string(bundle.heads[$0].task) }),
                     "sha256": try SHA256.json(
-                        ofFiles: ["\(group.backbone.folder)/config.json"] + group.backbone.files.map(\.path)),
+                        ofFiles: ["\(group.backbone.folder)/config.json"] + group.backbone.files.map(\.path)
+                            + streamFiles(in: group.backbone.folder).map { "\(group.backbone.folder)/\($0)" }),
                 ])
             })
+    }
+
+    /// The names of the files of task streams beside a backbone.
+    private static func streamFiles(in folder: String) -> [String] {
+        [StreamFile.name, StreamFile.baseName].filter { access("\(folder)/\($0)", F_OK) == 0 }
+    }
+
+    /// What each stream takes beside what all share, over all groups.
+    private static func describe(_ streams: [TaskStreams], of bundle: ModelBundle) -> JSON {
+        let all = streams.flatMap { group in group.streams.map { ($0, group.byteCount(of: $0)) } }
+        let own = streams.flatMap(\.ownBaseParameters)
+        let parameters = streams.count * bundle.backbone.configuration.parameterShapes.count
+        return .object([
+            "rank": .int(all.flatMap(\.0.maps).map(\.change.rank).max() ?? 0),
+            "modules": .array(Set(all.flatMap(\.0.changes.keys)).sorted().map(JSON.string)),
+            "tasks": .array(
+                bundle.heads.compactMap { head in
+                    guard let (stream, bytes) = all.first(where: { $0.0.task == head.task }) else { return nil }
+                    return .object([
+                        "name": .string(stream.task),
+                        "token_map_rank": .int(stream.maps.map(\.change.rank).max() ?? 0),
+                        "adapter_rank": .int(stream.changes.values.map(\.rank).max() ?? 0),
+                        "adapted_modules": .int(stream.changes.count), "bytes": .int(bytes),
+                    ])
+                }),
+            "base": .object([
+                "own_parameters": .int(own.count), "own_bytes": .int(own.reduce(0) { $0 + $1.byteCount }),
+                "shared_parameters": .int(parameters - own.count),
+            ]),
+        ])
     }
 
     private static func tensors(_ path: String) throws -> JSON {

@@ -91,8 +91,8 @@ struct MergeSteps {
             where adapter.head.weight.shape[1] > base.configuration.hiddenSize {
                 throw ModelError(
                     adapter.path,
-                    "the head reads the mean of the patch tokens, which a stream does not have; with images of the "
-                        + "task it is aligned to do without", remedy: AdapterRemedy.giveImages)
+                    "the head reads more than CLS, which is all that a stream gives; with images of the task it is "
+                        + "aligned with CLS alone", remedy: AdapterRemedy.giveImages)
             }
             return try merged.adapters.map { try TaskStream($0.adapter, over: base) }
         }

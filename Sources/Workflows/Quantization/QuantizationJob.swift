@@ -100,10 +100,10 @@ package struct QuantizationJob {
         _ bundle: ModelBundle, _ preparer: PatchPreparer, _ pictures: Pictures, to folder: AtomicFolder
     ) throws -> Int8Agreement? {
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
-        let roundings = try bundle.groups.map { group in
+        let roundings = try zip(bundle.groups, bundle.streams).map { group, streams in
             try QuantizedBackbone(
                 group.backbone, configuration: configuration, imageSize: configuration.inputSize(preprocessing),
-                images: pictures.measured.count, threads: threads
+                images: pictures.measured.count, threads: threads, hasStreams: streams != nil
             ) { image, patches in
                 preparer.writePatches(of: pictures.measured[image], into: patches)
             }

@@ -94,7 +94,8 @@ package struct PackedCache: Sendable {
 
     /// A file for each part, number format and kind of machine, so that machines of several kinds may share a folder.
     private func name(_ layout: PackedLayout) -> String {
-        "\(layout.format)-\(String(checksum(KernelEngine.machine), radix: 16))\(layout.part.suffix)\(PackedFolder.ending)"
+        let machine = String(checksum(KernelEngine.machine), radix: 16)
+        return "\(layout.format)-\(machine)\(layout.part.suffix)\(PackedFolder.ending)"
     }
 
     /// The weights that an earlier run has left in a layout, or nil when there are none that can be used.

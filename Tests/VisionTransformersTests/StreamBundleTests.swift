@@ -112,6 +112,27 @@ import Testing
         #expect(message { _ = try scene.opened().model(threads: 1) } == "nothing was thrown")
     }
 
+    /// Of streams that nobody asks for only the names are read.
+    @Test func aBundleCanBeOpenedForSomeTasks() throws {
+        let scene = try StreamBundle()
+        let expected = try scene.logits(scene.opened().model(threads: 1, for: ["b"]))
+        var file = try File(scene.scratch.path(StreamFile.name))
+        let index = try #require(file.tensors.firstIndex { $0.name == "a.layers.0.tokens.shift" })
+        file.tensors[index].tensor.values[3] = .nan
+        try file.write()
+        func opened(_ names: [String]?) throws -> ModelBundle {
+            try ModelBundle(folder: scene.scratch.path, for: names)
+        }
+        #expect(try scene.logits(opened(["b"]).model(threads: 1, for: ["b"])) == expected)
+        for names in [nil, ["a"], ["b", "c"], []] as [[String]?] {
+            #expect(message { _ = try opened(names) }.contains("a.layers.0.tokens.shift"))
+        }
+        #expect(message { _ = try opened(["b"]).model(threads: 1) }.contains("was opened for other tasks"))
+        file.tensors[index].name = "c.layers.0.tokens.shift"
+        try file.write()
+        #expect(message { _ = try opened(["b"]) }.contains("\"c.layers.0.tokens.shift\" belongs to no task"))
+    }
+
     /// A bundle that was copied without the base's parameters would predict by the merge's instead.
     @Test func aBaseThatIsLostIsMissed() throws {
         let scene = try StreamBundle()

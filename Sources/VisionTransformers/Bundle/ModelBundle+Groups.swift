@@ -24,15 +24,13 @@ extension ModelBundle {
         let all = zip(groups, streams).map {
             TaskGroup(backbone: (checkpoint: $0.backbone, streams: $1), tasks: $0.tasks)
         }
-        guard let names, !names.isEmpty, names.allSatisfy({ name in heads.contains { $0.task == name } }) else {
-            return (all, heads)
-        }
+        let tasks = Head.tasks(names, of: heads)
         let needed = all.compactMap { group -> TaskGroup<(checkpoint: Checkpoint, streams: TaskStreams?)>? in
-            let tasks = group.tasks.filter { names.contains(heads[$0].task) }
-            guard !tasks.isEmpty else { return nil }
+            let members = group.tasks.filter { tasks.contains(heads[$0].task) }
+            guard !members.isEmpty else { return nil }
             guard let streams = group.backbone.streams else { return group }
             return TaskGroup(
-                backbone: (group.backbone.checkpoint, streams.selecting { names.contains($0) }), tasks: tasks)
+                backbone: (group.backbone.checkpoint, streams.selecting(tasks.contains)), tasks: members)
         }
         let indices = needed.flatMap(\.tasks).sorted()
         let newIndices = Dictionary(uniqueKeysWithValues: indices.enumerated().map { ($1, $0) })
@@ -107,5 +105,14 @@ extension ModelBundle {
         let reason = differing.map { "\($0.0) is \($0.1(found)), that of the first group is \($0.1(expected))" }
         throw ModelError(
             "\(backbone.folder)/config.json", reason ?? "describes another architecture than the first group's")
+    }
+}
+
+extension Head {
+    /// The tasks of some heads that are asked for; all of them for nil, or a name that is not a task's.
+    static func tasks(_ names: [String]?, of heads: [Head]) -> Set<String> {
+        let all = Set(heads.map(\.task))
+        guard let names, !names.isEmpty, all.isSuperset(of: names) else { return all }
+        return Set(names)
     }
 }

@@ -47,8 +47,11 @@ package struct ModelBundle: Sendable {
     /// - Parameters:
     ///   - folder: the folder.
     ///   - preprocessor: where the preprocessing settings come from.
+    ///   - names: the tasks that are needed, as in `model`; task streams of others are not read.
     /// - Throws: `ModelError`, `FileError` or `ImageError` naming the file that is missing or wrong.
-    package init(folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice()) throws {
+    package init(
+        folder: String, preprocessor: PreprocessorChoice = PreprocessorChoice(), for names: [String]? = nil
+    ) throws {
         let manifestPath = "\(folder)/\(Self.manifestName)"
         manifest = Self.isBundle(folder) ? try JSON(contentsOf: manifestPath) : nil
         self.folder = folder
@@ -57,7 +60,7 @@ package struct ModelBundle: Sendable {
         if let manifest {
             heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)
             groups = try Self.groups(manifest, manifestPath, folder: folder, first: backbone, heads: heads)
-            streams = try Self.streams(manifest, manifestPath, groups, heads)
+            streams = try Self.streams(manifest, manifestPath, groups, heads, for: names)
         } else {
             guard let head = try backbone.head(task: Self.plainTask) else {
                 throw ModelError(folder, "neither a bundle (no bundle.json) nor a checkpoint with a classifier")
@@ -140,7 +143,7 @@ package struct ModelBundle: Sendable {
 
     /// The streams of each group, if the manifest at `path` says that there are any.
     private static func streams(
-        _ manifest: JSON, _ path: String, _ groups: [TaskGroup<Checkpoint>], _ heads: [Head]
+        _ manifest: JSON, _ path: String, _ groups: [TaskGroup<Checkpoint>], _ heads: [Head], for names: [String]?
     ) throws -> [TaskStreams?] {
         let object = manifest.objectValue
         let hasStreams = object?["streams"] != nil
@@ -158,9 +161,11 @@ package struct ModelBundle: Sendable {
                 "streams: the head of \(head.task) reads \(head.weight.shape[1]) features, a stream gives "
                     + "\(configuration.hiddenSize), its CLS token")
         }
+        let needed = Head.tasks(names, of: heads)
         return try groups.map { group in
             try StreamFile.read(
-                folder: group.backbone.folder, tasks: group.tasks.map { heads[$0].task }, group.backbone)
+                folder: group.backbone.folder, tasks: group.tasks.map { heads[$0].task }, group.backbone,
+                where: needed.contains)
         }
     }
 

@@ -73,8 +73,11 @@ package enum StreamFile {
     ///   - folder: the backbone's folder.
     ///   - tasks: the tasks whose heads read streams, in their order.
     ///   - backbone: computes the patch tokens.
+    ///   - isRead: which tasks' streams are needed; of the others only the names are checked.
     /// - Throws: `FileError`; `ModelError` naming a tensor that is missing, does not fit, or belongs to no task.
-    package static func read(folder: String, tasks: [String], _ backbone: Checkpoint) throws -> TaskStreams {
+    package static func read(
+        folder: String, tasks: [String], _ backbone: Checkpoint, where isRead: (String) -> Bool = { _ in true }
+    ) throws -> TaskStreams {
         let file = try SafetensorsFile(path: "\(folder)/\(name)")
         let c = backbone.configuration
         var left = Set(file.entries.map(\.name))
@@ -82,7 +85,15 @@ package enum StreamFile {
             left.remove(name)
             return try file.tensor(name)
         }
-        let streams = try tasks.map { task in
+        /// The names of the tensors that a task may have.
+        func names(_ task: String) -> [String] {
+            c.linearModules.flatMap { ["\(task).\($0).down", "\(task).\($0).up"] }
+                + (0..<c.layers).flatMap { layer in
+                    ["down", "up", "shift"].map { "\(task).layers.\(layer).tokens.\($0)" }
+                }
+        }
+        for task in tasks where !isRead(task) { left.subtract(names(task)) }
+        let streams = try tasks.filter(isRead).map { task in
             var changes: [String: LowRankChange] = [:]
             for module in c.linearModules
             where ["down", "up"].contains(where: { file.entry("\(task).\(module).\($0)") != nil }) {

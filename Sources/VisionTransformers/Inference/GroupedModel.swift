@@ -147,6 +147,9 @@ extension ModelBundle {
         let (groups, heads) = groups(for: names)
         let weights = try groups.map { group in
             let (checkpoint, streams) = group.backbone
+            guard streams == nil || streams?.streams.count == group.tasks.count else {
+                throw ModelError(folder, "was opened for other tasks than those whose streams are to be computed")
+            }
             let quantized = precision == .int8 ? try checkpoint.quantized : nil
             let cache = PackedCache(checkpoint, quantized, streams: streams, cache)
             return TaskGroup(

@@ -67,7 +67,7 @@ struct LoadedBundle {
     ///   - needsDigest: whether its SHA-256 is wanted.
     /// - Throws: `ModelError`, also when it has no tasks.
     init(folder: String, _ settings: ModelSettings, for tasks: [String]? = nil, needsDigest: Bool = false) throws {
-        let bundle = try ModelBundle(folder: folder, preprocessor: settings.preprocessor)
+        let bundle = try ModelBundle(folder: folder, preprocessor: settings.preprocessor, for: tasks)
         guard !bundle.heads.isEmpty else { throw ModelError(folder, "the bundle has no tasks, so it labels nothing") }
         precision = try settings.precision.precision(keepsLabelsInInt8: bundle.keepsLabelsInInt8)
         let computation = needsDigest ? BundleDigest(bundle, precision, settings.cache) : nil

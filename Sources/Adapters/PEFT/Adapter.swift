@@ -168,12 +168,12 @@ extension BaseDifference {
     /// - Throws: `ModelError` about the adapter at `path`.
     func check(_ path: String, _ base: Checkpoint) throws {
         if let weights {
+            let advice =
+                base.origin.map { "the bundle was made over \($0.folder)" } ?? "give the base that it was trained over"
             throw ModelError(
-                path,
-                "was trained over another base (\(weights)); give the base that it was trained over",
-                remedy: AdapterRemedy.allowOtherBase)
+                path, "was trained over another base (\(weights)); \(advice)", remedy: AdapterRemedy.allowOtherBase)
         }
-        guard !isSameBase, let merged = try MergedBase(folder: base.folder) else { return }
+        guard !isSameBase, base.origin == nil, let merged = try MergedBase(folder: base.folder) else { return }
         throw ModelError(
             base.folder,
             "\(merged.description), and nothing tells that \(path) was trained over it"

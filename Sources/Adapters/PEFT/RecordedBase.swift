@@ -96,9 +96,7 @@ struct RecordedBase {
             return difference
         }
         let weights = digests.filter { !$0.name.hasSuffix(".json") }
-        let found = try base.files.map { file in
-            (name: SmallFiles.name(of: file.path), sha256: try SHA256.text(ofFile: file.path))
-        }
+        let found = try base.weightDigests
         guard Set(weights.map(\.sha256)) == Set(found.map(\.sha256)) else {
             func short(_ digest: String) -> String { "\(digest.prefix(12))..." }
             for (name, digest) in weights where !found.contains(where: { $0.sha256 == digest }) {
@@ -118,9 +116,8 @@ struct RecordedBase {
         // Where both records name one place, the base has only moved.
         if name != place { difference.name = BaseName.disagreement(name, base) }
         for (name, digest) in digests where name.hasSuffix(".json") {
-            let path = "\(base.folder)/\(name)"
-            guard access(path, F_OK) == 0 else { continue }
-            if try SHA256.text(ofFile: path) != digest {
+            guard let (path, found) = try base.settingsDigest(name) else { continue }
+            if found != digest {
                 difference.warnings.append(
                     "\(path) is not the one that it was trained with (\(record)); the weights are")
             }
@@ -133,6 +130,29 @@ struct RecordedBase {
                     remedy: AdapterRemedy.resize(resize)))
         }
         return difference
+    }
+}
+
+extension Checkpoint {
+    /// The SHA-256 of each file of the weights, or of those that a base in a bundle was read from.
+    ///
+    /// - Throws: `FileError` when a file cannot be read.
+    fileprivate var weightDigests: [(name: String, sha256: String)] {
+        get throws {
+            if let origin { return origin.digests.filter { !$0.name.hasSuffix(".json") } }
+            return try files.map { (SmallFiles.name(of: $0.path), try SHA256.text(ofFile: $0.path)) }
+        }
+    }
+
+    /// The path and SHA-256 of a file of settings, or nil if there is none of that name.
+    ///
+    /// - Throws: `FileError` when it cannot be read.
+    fileprivate func settingsDigest(_ name: String) throws -> (path: String, sha256: String)? {
+        if let origin {
+            return origin.digests.first { $0.name == name }.map { ("\(origin.folder)/\(name)", $0.sha256) }
+        }
+        let path = "\(folder)/\(name)"
+        return access(path, F_OK) == 0 ? (path, try SHA256.text(ofFile: path)) : nil
     }
 }
 
@@ -163,11 +183,12 @@ enum BaseName {
     static func disagreement(_ recorded: String?, _ base: Checkpoint) -> BaseDifference.Name? {
         guard let recorded, let wanted = significant(recorded) else { return nil }
         let own = base.configurationFile.objectValue?["_name_or_path"]?.stringValue
-        let resolved = realpath(base.folder, nil).map { pointer in
+        let folder = base.origin?.folder ?? base.folder
+        let resolved = realpath(folder, nil).map { pointer in
             defer { free(pointer) }
             return String(cString: pointer)
         }
-        let known = [own, base.folder, resolved].compactMap(\.self).filter { significant($0) != nil }
+        let known = [own, folder, resolved].compactMap(\.self).filter { significant($0) != nil }
         guard let first = known.first, !known.contains(where: { significant($0) == wanted }) else { return nil }
         return .init(recorded: recorded, found: first)
     }

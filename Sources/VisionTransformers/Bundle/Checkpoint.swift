@@ -31,7 +31,22 @@ package final class Checkpoint: ParameterSource {
     package let storedTensors: [StoredTensor]
     /// The files of the weights, shards in the order of the index.
     package let files: [any TensorFile]
+    /// For a base that is kept in a bundle, the files that it was read from when the bundle was made.
+    package let origin: Origin?
     private let locations: [String: (tensor: Int, branch: Int)]
+
+    /// The files that a base was read from before a bundle took it in.
+    package struct Origin: Sendable {
+        /// Their folder.
+        package let folder: String
+        /// SHA-256 by the last part of the file's path.
+        package let digests: [(name: String, sha256: String)]
+
+        /// Files of a folder.
+        package init(folder: String, digests: [(name: String, sha256: String)]) {
+            (self.folder, self.digests) = (folder, digests)
+        }
+    }
 
     /// Opens a checkpoint folder.
     ///
@@ -79,7 +94,33 @@ package final class Checkpoint: ParameterSource {
         }
         storedTensors = stored
         self.locations = locations
+        origin = nil
         try check()
+    }
+
+    /// The base of a bundle's streams: the backbone with other values of some parameters.
+    ///
+    /// - Parameters:
+    ///   - parameters: a file with the other values, by canonical name; nil where all are the backbone's.
+    ///   - origin: what the base was read from, if it is known.
+    /// - Throws: `ModelError` naming a tensor that the backbone does not have, or of another shape.
+    package init(_ backbone: Checkpoint, replacing parameters: SafetensorsFile?, origin: Origin? = nil) throws {
+        (folder, preprocessor, self.origin) = (backbone.folder, backbone.preprocessor, origin)
+        (configurationFile, configuration) = (backbone.configurationFile, backbone.configuration)
+        var (stored, locations) = (backbone.storedTensors, backbone.locations)
+        let shapes = Dictionary(configuration.parameterShapes.map { ($0.name, $0.shape) }) { $1 }
+        for (file, entry) in parameters.map({ file in file.entries.map { (file, $0) } }) ?? [] {
+            guard let shape = shapes[entry.name] else {
+                throw ModelError(file.path, "\"\(entry.name)\" is no parameter of the backbone")
+            }
+            guard shape == entry.shape else {
+                throw ModelError(file.path, "\(entry.name): expected \(shape), found \(entry.shape)")
+            }
+            locations[entry.name] = (stored.count, 0)
+            stored.append(StoredTensor(file: file, entry: entry, name: entry.name, parameters: [entry.name]))
+        }
+        files = backbone.files + (parameters.map { [$0] } ?? [])
+        (storedTensors, self.locations) = (stored, locations)
     }
 
     /// A parameter's elements as 32-bit floats.

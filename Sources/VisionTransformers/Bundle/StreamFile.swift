@@ -116,43 +116,29 @@ package enum StreamFile {
         if let extra = left.min() {
             throw ModelError(file.path, "tensor \"\(extra)\" belongs to no task of bundle.json")
         }
-        let basePath = "\(folder)/\(baseName)"
-        let base = access(basePath, F_OK) == 0 ? try SafetensorsFile(path: basePath) : nil
-        try check(base, of: file, path: basePath)
-        guard let base else { return TaskStreams(base: backbone, streams: streams, files: [file]) }
-        return TaskStreams(base: try StreamBase(backbone, base), streams: streams, files: [file, base])
-    }
-}
-
-/// The base of streams: the parameters in a file, and the rest of those of the backbone beside it.
-struct StreamBase: ParameterSource {
-    private let backbone: Checkpoint
-    private let file: SafetensorsFile
-
-    /// - Throws: `ModelError` naming a tensor that the backbone does not have, or of another shape.
-    init(_ backbone: Checkpoint, _ file: SafetensorsFile) throws {
-        (self.backbone, self.file) = (backbone, file)
-        let shapes = Dictionary(
-            uniqueKeysWithValues: backbone.configuration.parameterShapes.map { ($0.name, $0.shape) })
-        for entry in file.entries {
-            guard let shape = shapes[entry.name] else {
-                throw ModelError(file.path, "\"\(entry.name)\" is no parameter of the backbone")
-            }
-            guard shape == entry.shape else {
-                throw ModelError(file.path, "\(entry.name): expected \(shape), found \(entry.shape)")
-            }
-        }
+        let parameters = try baseFile(folder)
+        try check(parameters, of: file, path: "\(folder)/\(baseName)")
+        return TaskStreams(
+            base: try Checkpoint(backbone, replacing: parameters), streams: streams,
+            files: [file] + (parameters.map { [$0] } ?? []))
     }
 
-    func parameter(_ name: String) throws -> Tensor {
-        guard let entry = file.entry(name) else { return try backbone.parameter(name) }
-        defer { file.file.release(entry.range) }
-        let tensor = try file.tensor(name)
-        try tensor.checkFinite(name, path: file.path)
-        return tensor
+    /// The base of streams: the parameters in the file of the base's parameters, if there is one, and the rest of those
+    /// of the backbone beside it.
+    ///
+    /// - Parameter origin: what the base was read from when the bundle was made.
+    /// - Throws: `FileError`; `ModelError` naming a tensor that the backbone does not have, or of another shape.
+    package static func base(
+        folder: String, _ backbone: Checkpoint, origin: Checkpoint.Origin
+    ) throws -> Checkpoint {
+        try Checkpoint(backbone, replacing: baseFile(folder), origin: origin)
     }
 
-    func release(_ name: String) { if file.entry(name) == nil { backbone.release(name) } }
+    /// The file of the base's parameters beside a backbone, if there is one.
+    private static func baseFile(_ folder: String) throws -> SafetensorsFile? {
+        let path = "\(folder)/\(baseName)"
+        return access(path, F_OK) == 0 ? try SafetensorsFile(path: path) : nil
+    }
 }
 
 extension TaskStreams {

@@ -61,7 +61,7 @@ struct MergeCommand: ParsableCommand {
                 throw ValidationError("--method, --from, --steps, --scale, --set and --seed: the --recipe has them.")
             }
             guard distillation.minutes == nil else { throw ValidationError("--minutes: the --recipe has the steps.") }
-            guard calibration.groupBy == nil || !calibration.holdoutArguments.isEmpty else {
+            guard calibration.images.groupBy == nil || calibration.images.isHoldoutGiven else {
                 throw ValidationError("--group-by: the --recipe says what is held out.")
             }
             guard grouping.groups == nil, !calibration.isUsed, calibration.labelled.isEmpty else {
@@ -97,7 +97,7 @@ struct MergeCommand: ParsableCommand {
                 throw ValidationError("--max-drop compares many merges, which distill would train: give --groups.")
             }
         }
-        guard form.kind != .adapter || (grouping.groups == nil && calibration.maxDrop == nil && !calibration.align)
+        guard form.kind != .adapter || (grouping.groups == nil && calibration.maxDrop == nil && !calibration.images.align)
         else {
             throw ValidationError("--as adapter holds one merged change: it goes without groups and aligned heads.")
         }
@@ -191,7 +191,7 @@ struct MergeCommand: ParsableCommand {
         do {
             var recipe = try input.read(recipe: path)
             try calibration.check(tasks: recipe.adapters)
-            try calibration.move(&recipe)
+            try calibration.images.move(&recipe)
             let (base, adapters) = try recipe.open(
                 preprocessor: input.choice(path), allowsOtherBase: force || input.named.otherBase.isAllowed)
             try ModelBundle.check(base, heads: adapters.map(\.adapter.head))

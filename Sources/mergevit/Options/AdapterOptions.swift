@@ -66,6 +66,27 @@ struct NamedAdapterOptions: ParsableArguments {
         }
     }
 
+    /// Reads the adapters; warns of what a user should know of them.
+    ///
+    /// - Parameter allowsOtherBase: whether adapters of another base are used, with a warning.
+    func open(over base: Checkpoint, _ log: Logger, allowsOtherBase: Bool) throws -> [Adapter] {
+        let sources = sources
+        let opened = try sources.enumerated().map { index, source in
+            try LongWork.report("reading adapters", index, of: sources.count)
+            let adapter = try source.open(over: base, allowsOtherBase: allowsOtherBase)
+            if adapter.hasPlaceholderNames {
+                log.warning(
+                    """
+                    \(source.task): no class names beside \(source.path); they will be LABEL_0, LABEL_1 ... \
+                    (--labels)
+                    """)
+            }
+            return adapter
+        }
+        try warn(of: opened, over: base, log)
+        return opened
+    }
+
     /// Warns of what a user should know of adapters.
     func warn(of adapters: [Adapter], over base: Checkpoint, _ log: Logger) throws {
         for adapter in adapters {
@@ -129,21 +150,11 @@ struct AdapterOptions: ParsableArguments {
         let checkpoint = try Checkpoint(folder: base?.text ?? "", preprocessor: preprocessor.choice)
         try MergedBase.refuse(checkpoint.folder)
         try ModelBundle.check(checkpoint, heads: [])
-        let sources = named.sources
-        let opened = try sources.enumerated().map { index, source in
-            try LongWork.report("reading adapters", index, of: sources.count)
-            let adapter = try source.open(over: checkpoint, allowsOtherBase: force || named.otherBase.isAllowed)
-            if adapter.hasPlaceholderNames {
-                log.warning(
-                    """
-                    \(source.task): no class names beside \(source.path); they will be LABEL_0, LABEL_1 ... \
-                    (--labels)
-                    """)
-            }
-            let weight = weights.first { $0.name == source.task }?.value.value
-            return WeightedAdapter(adapter, weight: weight ?? 1)
+        let adapters = try named.open(
+            over: checkpoint, log, allowsOtherBase: force || named.otherBase.isAllowed)
+        let opened = adapters.map { adapter in
+            WeightedAdapter(adapter, weight: weights.first { $0.name == adapter.task }?.value.value ?? 1)
         }
-        try named.warn(of: opened.map(\.adapter), over: checkpoint, log)
         return (checkpoint, opened)
     }
 

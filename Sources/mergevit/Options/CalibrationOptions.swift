@@ -5,15 +5,7 @@ import Workflows
 
 /// The options about images that a merge is compared with its single adapters on.
 struct CalibrationOptions: ParsableArguments {
-    @Option(
-        name: .customLong("calibration"),
-        help: .init(
-            "[NAME=]DIR",
-            """
-            Unlabelled images of one task, or for all tasks; may be repeated. Without any, drawn or drawn:N draws \
-            \(DrawnPictures.defaultCount) or N pictures from --seed (for a folder called drawn write ./drawn).
-            """))
-    var folderArguments: [TextArgument] = []
+    @OptionGroup var images: CalibrationImageOptions
 
     @Option(
         name: .customLong("labelled"),
@@ -21,31 +13,6 @@ struct CalibrationOptions: ParsableArguments {
             "NAME=DATA",
             "Labelled images of a task to tune by: a folder with a folder per class, or a table; may be repeated."))
     var labelled: [NamedValue] = []
-
-    @Option(
-        help: .init(
-            "PATTERN",
-            """
-            Hold out images together whose path below DIR has the same text in the pattern's one capture group, such \
-            as frames of one object (default: near-duplicates by features).
-            """))
-    var groupBy: GroupPattern?
-
-    @Option(
-        name: .customLong("holdout"),
-        help: .init(
-            "[NAME=]DIR",
-            """
-            Images that no adapter was trained on, of one task or for all: the merge reports its agreement with the \
-            single adapters on them, and uses them for nothing else; may be repeated.
-            """))
-    var holdoutArguments: [TextArgument] = []
-
-    @Flag(help: "Align each head with the merged backbone on the calibration images.")
-    var align = false
-
-    @Option(help: .init("N", "Rank of the alignment (default: full)."))
-    var alignRank: Int?
 
     @Flag(help: "Choose the scale on the calibration images: by labels where they are known, else by agreement.")
     var tune = false
@@ -64,53 +31,33 @@ struct CalibrationOptions: ParsableArguments {
 
     @OptionGroup var threads: ThreadOption
 
-    /// The folders of images.
-    var folders: [String] { folderArguments.map(\.text) }
-
     func validate() throws {
         try NamedValue.check(labelled, option: "--labelled")
-        for folder in folders { _ = try Self.drawnCount(Self.named(folder)?.value.text ?? folder) }
         guard !isUsed || isGiven else {
             throw ValidationError("--align, --tune, --tune-all and --max-drop need --calibration.")
         }
-        guard groupBy == nil || isGiven || !holdoutArguments.isEmpty else {
+        guard images.groupBy == nil || isGiven || images.isHoldoutGiven else {
             throw ValidationError("--group-by needs --calibration or --holdout.")
         }
         guard labelled.isEmpty || isTuned else { throw ValidationError("--labelled needs --tune.") }
         if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
             throw ValidationError("--max-drop must be from 0 to 100, not \(maxDrop).")
         }
-        guard align || alignRank == nil else { throw ValidationError("--align-rank needs --align.") }
-        if let alignRank, alignRank < 1 { throw ValidationError("--align-rank must be at least 1, not \(alignRank).") }
     }
 
     /// Checks that images are given for tasks that there are.
     ///
     /// - Throws: `ValidationError` naming the tasks.
-    func check(tasks: [String]) throws {
-        let named =
-            folders.compactMap(Self.named).map { ("--calibration", $0.name) }
-            + holdoutArguments.compactMap { Self.named($0.text) }.map { ("--holdout", $0.name) }
-        for (option, name) in named + labelled.map({ ("--labelled", $0.name) }) where !tasks.contains(name) {
-            let known = tasks.isEmpty ? "there are none" : "there are \(tasks.joined(separator: ", "))"
-            let hint = option != "--labelled" ? " For a folder with = in its name write ./\(name)=..." : ""
-            throw ValidationError("\(option) \(name)=...: there is no task of that name; \(known).\(hint)")
-        }
-    }
-
-    /// A folder for one task; nil for one for all, whose path may hold a = behind a slash.
-    private static func named(_ folder: String) -> NamedValue? {
-        (try? NamedValue(argument: folder)).flatMap { $0.name.contains("/") ? nil : $0 }
-    }
+    func check(tasks: [String]) throws { try images.check(tasks: tasks, labelled: labelled.map(\.name)) }
 
     /// Whether there is anything to do with calibration images.
-    var isUsed: Bool { align || isTuned || maxDrop != nil }
+    var isUsed: Bool { images.align || isTuned || maxDrop != nil }
 
     /// Whether the scale is to be chosen.
     var isTuned: Bool { tune || tuneAll }
 
     /// Whether any images are given.
-    var isGiven: Bool { !folders.isEmpty || !labelled.isEmpty }
+    var isGiven: Bool { !images.folders.isEmpty || !labelled.isEmpty }
 
     /// What is chosen on the images.
     ///
@@ -127,102 +74,14 @@ struct CalibrationOptions: ParsableArguments {
     ///
     /// - Parameter seed: what pictures are drawn from.
     func settings(tasks: [String], seed: UInt64) throws -> CalibrationSettings {
-        CalibrationSettings(
-            sources: Dictionary(try tasks.map { ($0, try source(of: $0, seed: seed)) }) { $1 },
-            labelled: Dictionary(labelled.map { ($0.name, $0.value.text) }) { $1 },
-            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, pattern: groupBy?.pattern,
+        try images.settings(
+            tasks: tasks, labelled: Dictionary(labelled.map { ($0.name, $0.value.text) }) { $1 }, seed: seed,
             threads: usedThreads)
     }
 
     /// The images that are for nothing but a report, of some tasks; nil if none are given.
-    func holdout(tasks: [String]) -> HoldoutSettings? {
-        guard !holdoutArguments.isEmpty else { return nil }
-        let arguments = holdoutArguments.map(\.text)
-        return HoldoutSettings(
-            folders: Dictionary(tasks.map { ($0, places(of: $0, in: arguments).joined) }) { $1 },
-            pattern: groupBy?.pattern, threads: usedThreads)
-    }
+    func holdout(tasks: [String]) -> HoldoutSettings? { images.holdout(tasks: tasks, threads: usedThreads) }
 
     /// How many images are computed at the same time.
     var usedThreads: Int { threads.count }
-
-    /// Sets where the images of a recipe are now, as far as the options say. Folders for all tasks are not for those
-    /// whose images the recipe draws.
-    func move(_ recipe: inout Recipe) throws {
-        for images in recipe.calibration?.images ?? [] {
-            let places = places(of: images.task)
-            guard try places.joined.allSatisfy({ try Self.drawnCount($0) == nil }) else {
-                throw ValidationError("--calibration drawn: the --recipe says what is drawn.")
-            }
-            let folders = images.areDrawn ? places.own : places.joined
-            if !folders.isEmpty { try recipe.move(calibration: images.task, to: folders) }
-        }
-    }
-
-    /// Where the images of a task are from: its own places and those for all. Drawn pictures for all are only for tasks
-    /// without images of their own.
-    private func source(of task: String, seed: UInt64) throws -> CalibrationUse.Source {
-        let places = places(of: task)
-        let isDrawn = { try Self.drawnCount($0) != nil }
-        let shared = Set(places.own.isEmpty ? [] : try places.shared.filter(isDrawn))
-        let all = places.joined.filter { !shared.contains($0) }
-        let drawn = try all.compactMap(Self.drawnCount)
-        guard let count = drawn.first else { return .folders(all) }
-        guard all.count == 1 else {
-            throw ValidationError(
-                "--calibration drawn: the task \"\(task)\" has other images, too; pictures are drawn for tasks without."
-            )
-        }
-        return .drawn(kind: DrawnPictures.kind, count: count, seed: seed)
-    }
-
-    /// How many pictures a place asks to be drawn; nil if it is a folder.
-    private static func drawnCount(_ place: String) throws -> Int? {
-        let parts = place.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts[0] == "drawn" else { return nil }
-        guard parts.count == 2 else { return DrawnPictures.defaultCount }
-        guard let count = Int(parts[1]), drawnCounts.contains(count) else {
-            throw ValidationError(
-                """
-                --calibration \(place): expected drawn or drawn:N with N from \(drawnCounts.lowerBound) to \
-                \(drawnCounts.upperBound); for a folder of that name write ./\(place)
-                """)
-        }
-        return count
-    }
-
-    /// How many pictures can be drawn.
-    private static let drawnCounts = 10...100_000
-
-    /// The places of a task's images: those given for it, and those for all.
-    private func places(of task: String, in arguments: [String]? = nil) -> Places {
-        let arguments = arguments ?? folders
-        return Places(
-            own: arguments.compactMap(Self.named).filter { $0.name == task }.map(\.value.text),
-            shared: arguments.filter { Self.named($0) == nil },
-            joined: arguments.compactMap { argument in
-                guard let named = Self.named(argument) else { return argument }
-                return named.name == task ? named.value.text : nil
-            })
-    }
-
-    private struct Places {
-        let own: [String]
-        let shared: [String]
-        /// Both, in the order in which they were given.
-        let joined: [String]
-    }
-}
-
-/// A pattern that tells which images belong together.
-struct GroupPattern: CheckedArgument {
-    let pattern: NamePattern
-
-    init(argument: String) throws {
-        do { pattern = try NamePattern(TextArgument(argument: argument).text) } catch let error as NamePatternError {
-            throw ValidationError("\(error)")
-        }
-    }
-
-    static var completion: CompletionKind { .default }
 }

@@ -45,6 +45,14 @@ import Testing
                 + adapters("traffic", "aerial"), at: phase)
     }
 
+    @Test func add() throws {
+        let run = try runMergeVit(
+            ["merge", "-q", "--base", Samples.base, "--method", "base", "--streams", "-o", "b"] + adapters("traffic"),
+            folder: scratch.url)
+        #expect(run.exitCode == 0, "\(run.errors)")
+        try check(["add", "--bundle", "b", "--calibration", "few", "-o", "out"] + adapters("aerial"), at: "fitting")
+    }
+
     @Test func distillBeforeItsFirstStep() throws {
         let (_, run) = try interrupted(
             ["merge", "--base", Samples.base, "--calibration", "few", "--method", "distill", "-o", "out"]

@@ -8,10 +8,11 @@ extension MergeTuner {
     /// - Throws: `ModelError`, `ComputeError`, `CancellationRequested`.
     package func agreements(of group: BundleGroup, heldOut: Bool) throws -> [(task: String, agreement: Agreement)] {
         let shared = try group.streams == nil ? model(group.merged) : nil
-        return try group.merged.adapters.enumerated().compactMap { index, item in
+        return try group.merged.adapters.enumerated().compactMap { position, item in
             let own = item.adapter.head
-            guard let images = images[own.task] else { return nil }
-            return try LongWork.part("measuring agreement", index, of: group.merged.adapters.count) {
+            guard let images = images[own.task], let index = group.heads.firstIndex(where: { $0.task == own.task })
+            else { return nil }
+            return try LongWork.part("measuring agreement", position, of: group.merged.adapters.count) {
                 let indices = heldOut ? images.indices(heldOut: true) : Array(0..<images.count)
                 let model = try shared ?? model(group.merged, stream: group.streams?[index])
                 let merged = try images.features(model, indices)

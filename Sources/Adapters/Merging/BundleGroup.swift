@@ -25,6 +25,17 @@ package struct BundleGroup: Sendable {
         self.init(merged, heads: own.map { [$0] } ?? merged.adapters.map(\.adapter.head), streams: streams)
     }
 
+    /// The group without some of its tasks, which the backbone was made of nevertheless.
+    package func removing(_ tasks: [String]) -> BundleGroup {
+        let left = heads.indices.filter { !tasks.contains(heads[$0].task) }
+        return BundleGroup(merged, heads: left.map { heads[$0] }, streams: streams.map { all in left.map { all[$0] } })
+    }
+
+    /// The group with the tasks of another behind its own; their streams read this backbone's patch tokens.
+    package func adding(_ other: BundleGroup) -> BundleGroup {
+        BundleGroup(merged, heads: heads + other.heads, streams: streams.map { $0 + (other.streams ?? []) })
+    }
+
     /// Splits adapters into groups by their tasks' names.
     ///
     /// - Parameters:

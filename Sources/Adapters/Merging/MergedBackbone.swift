@@ -27,6 +27,8 @@ package struct MergedBackbone: ParameterSource {
     package let plan: MergePlan
     /// The merged deltas by parameter, without `factor`.
     private let unscaled: [String: WeightDelta]
+    /// The backbone that was merged before, if the adapters are those of tasks that are added to it.
+    private let patches: (any ParameterSource)?
 
     /// The scale of the merge; of a distilled one, that of the merge that training started from.
     package var scale: Double { plan.merge.scale }
@@ -34,7 +36,7 @@ package struct MergedBackbone: ParameterSource {
     /// The factor on the deltas. Those of a distilled merge have it in them.
     private var factor: Double { plan.distillation == nil ? plan.merge.scale : 1 }
 
-    /// The merged deltas, by parameter.
+    /// The merged deltas, by parameter; none of a backbone to which tasks are added.
     package var deltas: [String: WeightDelta] { unscaled.mapValues { $0.scaled(by: factor) } }
 
     /// Merges the adapters.
@@ -47,17 +49,7 @@ package struct MergedBackbone: ParameterSource {
         base: Checkpoint, adapters: [WeightedAdapter], merge: ConfiguredMethod,
         inputMoments: (_ task: String, _ modules: Set<String>) throws -> [String: Matrix] = { _, _ in [:] }
     ) throws {
-        var names: Set<String> = []
-        for item in adapters {
-            guard names.insert(item.adapter.task).inserted else {
-                throw ModelError(item.adapter.path, "a second adapter named \"\(item.adapter.task)\"")
-            }
-            guard item.weight.isFinite else {
-                throw ModelError(item.adapter.path, "weight of \(item.adapter.task): not a finite number")
-            }
-            try item.adapter.head.weight.checkFinite("the head's weight", path: item.adapter.path)
-            try item.adapter.head.bias.checkFinite("the head's bias", path: item.adapter.path)
-        }
+        try Self.check(adapters)
         self.base = base
         self.adapters = adapters
         plan = MergePlan(merge: merge)
@@ -70,10 +62,45 @@ package struct MergedBackbone: ParameterSource {
             }
         }
         unscaled = try merge.mergedAtScaleOne(tasks)
+        patches = nil
     }
 
     private init(_ other: MergedBackbone, _ plan: MergePlan, unscaled: [String: WeightDelta]) {
         (base, adapters, self.plan, self.unscaled) = (other.base, other.adapters, plan, unscaled)
+        patches = other.patches
+    }
+
+    /// A backbone that was merged before, to which tasks are added: it computes the patch tokens that their streams
+    /// read, and stays as it is.
+    ///
+    /// - Parameters:
+    ///   - adapters: the adapters of the added tasks.
+    ///   - patches: the backbone.
+    ///   - base: the base of both.
+    ///   - settings: how the tasks get their streams.
+    /// - Throws: as `init(base:adapters:merge:inputMoments:)`.
+    package init(
+        adding adapters: [Adapter], to patches: any ParameterSource, over base: Checkpoint, _ settings: StreamSettings
+    ) throws {
+        let adapters = adapters.map { WeightedAdapter($0) }
+        try Self.check(adapters)
+        (self.base, self.adapters, self.patches, unscaled) = (base, adapters, patches, [:])
+        plan = MergePlan(merge: try ConfiguredMethod(.base), streams: settings)
+    }
+
+    /// Checks that no name appears twice, and that weights and heads are finite.
+    private static func check(_ adapters: [WeightedAdapter]) throws {
+        var names: Set<String> = []
+        for item in adapters {
+            guard names.insert(item.adapter.task).inserted else {
+                throw ModelError(item.adapter.path, "a second adapter named \"\(item.adapter.task)\"")
+            }
+            guard item.weight.isFinite else {
+                throw ModelError(item.adapter.path, "weight of \(item.adapter.task): not a finite number")
+            }
+            try item.adapter.head.weight.checkFinite("the head's weight", path: item.adapter.path)
+            try item.adapter.head.bias.checkFinite("the head's bias", path: item.adapter.path)
+        }
     }
 
     /// This merge after distillation.
@@ -110,6 +137,7 @@ package struct MergedBackbone: ParameterSource {
     ///
     /// - Throws: `ModelError` when there is no such parameter, or the merge gives a value that is not finite.
     package func parameter(_ name: String) throws -> Tensor {
+        if let patches { return try patches.parameter(name) }
         let original = try base.parameter(name)
         guard let delta = unscaled[name]?.scaled(by: factor) else { return original }
         let merged = original.adding(delta)
@@ -120,7 +148,7 @@ package struct MergedBackbone: ParameterSource {
     }
 
     /// Gives the memory behind the base's parameter back to the system.
-    package func release(_ name: String) { base.release(name) }
+    package func release(_ name: String) { (patches ?? base).release(name) }
 
     /// The error of a value that is not finite: of the adapter whose own delta is too large, or else of the merge.
     private func overflow(_ name: String, _ original: Tensor) -> ModelError {

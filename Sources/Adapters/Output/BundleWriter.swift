@@ -40,7 +40,7 @@ package enum BundleWriter {
     /// - Parameters:
     ///   - groups: the backbones with their heads. The first backbone is the one at the bundle's top.
     ///   - order: the order of the tasks in the bundle; that of the groups unless given.
-    ///   - calibration: what was done with calibration images, for the recipe.
+    ///   - recipe: how the bundle was made.
     ///   - folder: where; its parent must exist.
     ///   - replaces: whether a bundle that is there already may be replaced.
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it
@@ -50,11 +50,12 @@ package enum BundleWriter {
     ///   disk refuses; nothing is left behind then.
     @discardableResult
     package static func write(
-        groups: [BundleGroup], order: [String]? = nil, calibration: CalibrationUse? = nil, to folder: String,
+        groups: [BundleGroup], order: [String]? = nil, recipe: Recipe? = nil, to folder: String,
         replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> [Head] {
         guard let base = groups.first?.merged.base else { throw ModelError(folder, "a bundle needs a backbone") }
         let heads = try BundleGroup.heads(of: groups, order: order)
+        let recipe = try recipe ?? Recipe(groups.map(\.merged), order: heads.map(\.task))
         let target = try AtomicFolder(folder, kind, replaces: replaces)
         started { target.discard() }
         do {
@@ -63,7 +64,8 @@ package enum BundleWriter {
                 if let folder { try target.makeFolder(folder) }
                 let prefix = folder.map { "\($0)/" } ?? ""
                 try writeBackbone(group.merged, to: target.path(prefix + "model.safetensors"))
-                try target.write(prefix + "config.json", configuration(of: base).serialized())
+                let configuration = configuration(of: base, hasStreams: group.streams != nil)
+                try target.write(prefix + "config.json", configuration.serialized())
                 if let streams = group.streams {
                     try StreamFile.write(
                         streams, baseParameters: Array(group.merged.deltas.keys),
@@ -73,7 +75,10 @@ package enum BundleWriter {
             }
             try writeHeads(heads, to: target.path(ModelBundle.headsName))
             try target.write(ModelBundle.preprocessingName, base.preprocessorFile().json.serialized())
-            try target.write(ModelBundle.manifestName, manifest(groups, heads, calibration).serialized())
+            let manifest = manifest(
+                heads, groups: groups.map { $0.heads.map(\.task) }, resize: try base.recordedResize(),
+                hasStreams: groups.contains { $0.streams != nil }, recipe: recipe.json)
+            try target.write(ModelBundle.manifestName, manifest.serialized())
             try target.commit()
             return heads
         } catch {
@@ -124,26 +129,32 @@ package enum BundleWriter {
         try writer.finish()
     }
 
-    private static func writeHeads(_ heads: [Head], to path: String) throws {
+    /// Writes the file of heads.
+    static func writeHeads(_ heads: [Head], to path: String) throws {
         try writeSafetensors(
             heads.flatMap { [("\($0.task).weight", $0.weight), ("\($0.task).bias", $0.bias)] }, to: path)
     }
 
-    /// The base's `config.json` as that of a backbone without a head, in 32-bit floats.
-    private static func configuration(of base: Checkpoint) -> JSON {
+    /// The base's `config.json` as that of a backbone without a head, in 32-bit floats. Beside streams it keeps
+    /// `problem_type`, on which heads of tasks that are added later may depend (`AdapterActivation`).
+    private static func configuration(of base: Checkpoint, hasStreams: Bool) -> JSON {
         var object = base.configurationFile.objectValue ?? [:]
-        for key in ["id2label", "label2id", "num_labels", "problem_type"] { object[key] = nil }
+        for key in ["id2label", "label2id", "num_labels"] { object[key] = nil }
+        if !hasStreams { object["problem_type"] = nil }
         object["architectures"] = .array([.string(base.configuration.family.architecture)])
         for key in ["dtype", "torch_dtype"] where object[key] != nil { object[key] = .string("float32") }
         return .object(object)
     }
 
-    private static func manifest(_ groups: [BundleGroup], _ heads: [Head], _ calibration: CalibrationUse?) throws
-        -> JSON
-    {
+    /// A bundle's manifest.
+    ///
+    /// - Parameters:
+    ///   - groups: the tasks of each backbone.
+    ///   - resize: whose resize images get; nil for Pillow's.
+    static func manifest(
+        _ heads: [Head], groups: [[String]], resize: String?, hasStreams: Bool, recipe: JSONObject
+    ) -> JSON {
         let isGrouped = groups.count > 1
-        let hasStreams = groups.contains { $0.streams != nil }
-        let resize = try groups.first?.merged.base.recordedResize()
         var manifest: JSONObject = [
             "format": "mergevit-bundle",
             "format_version": .int(
@@ -152,11 +163,8 @@ package enum BundleWriter {
         ]
         manifest["resize"] = resize.map(JSON.string)
         if hasStreams { manifest["streams"] = .bool(true) }
-        if isGrouped {
-            manifest["groups"] = .array(groups.map { .array($0.heads.map { .string($0.task) }) })
-        }
-        manifest["recipe"] = .object(
-            try Recipe(groups.map(\.merged), order: heads.map(\.task), calibration: calibration).json)
+        if isGrouped { manifest["groups"] = .array(groups.map { .array($0.map(JSON.string)) }) }
+        manifest["recipe"] = .object(recipe)
         return .object(manifest)
     }
 

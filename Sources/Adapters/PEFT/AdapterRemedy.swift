@@ -22,9 +22,14 @@ package enum AdapterRemedy: Remedy {
     case mergeOver(base: String, adapters: [Source])
     /// Merge again, and leave the heads as they were trained.
     case mergeWithoutAlignment
-
     /// Give images of the task, to align its head on.
     case giveImages
+    /// Merge all adapters into a bundle with streams.
+    case mergeWithStreams
+    /// Remove the task of this name from a bundle, or give the new one another name.
+    case removeTask(String, bundle: String)
+    /// Quantize the bundle again after its tasks have changed.
+    case quantizeChanged
 
     /// An adapter of a recipe.
     package struct Source: Hashable, Sendable {

@@ -83,6 +83,14 @@ package struct CalibrationUse: Sendable, Equatable {
     /// The tasks whose heads were left as they were, because alignment made them no better.
     package var unalignedTasks: Set<String> { Set(alignments.filter { !$0.isUsed }.map(\.task)) }
 
+    /// The part of one task.
+    package func of(_ task: String) -> CalibrationUse {
+        var use = withoutAlignments
+        use.images.removeAll { $0.task != task }
+        use.alignments = alignments.filter { $0.task == task }
+        return use
+    }
+
     /// The same before any head was aligned.
     package var withoutAlignments: CalibrationUse {
         CalibrationUse(images: images, align: align, alignRank: alignRank, tune: tune, maxDrop: maxDrop)

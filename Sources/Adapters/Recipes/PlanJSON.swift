@@ -86,7 +86,7 @@ extension MergePlan {
     /// and how tasks get streams.
     var json: JSONObject {
         var object = trained
-        object["streams"] = streams.map { .object(["rank": .int($0.rank)]) }
+        object["streams"] = (streams?.json).map(JSON.object)
         return object
     }
 
@@ -110,9 +110,7 @@ extension MergePlan {
     init(_ object: JSONObject, version: Int, _ fields: RecipeFields) throws {
         try self.init(trained: object, version: version, fields)
         streams = try object["streams"].map { _ in
-            let section = try fields.object(object, "streams", in: "recipe")
-            try fields.check(section, has: ["rank"], in: "streams")
-            return StreamSettings(rank: try fields.count(section, "rank", from: 1, in: "streams"))
+            try StreamSettings(fields.object(object, "streams", in: "recipe"), fields)
         }
     }
 
@@ -135,6 +133,17 @@ extension MergePlan {
                 merge: try ConfiguredMethod(start, version: version, fields),
                 distillation: try DistillationSettings(values, seed: seed))
         } catch let error as ParameterError { throw ModelError(fields.path, "parameters: \(error)") }
+    }
+}
+
+extension StreamSettings {
+    /// The section of a recipe.
+    var json: JSONObject { ["rank": .int(rank)] }
+
+    /// Reads the section of a recipe.
+    init(_ object: JSONObject, _ fields: RecipeFields) throws {
+        try fields.check(object, has: ["rank"], in: "streams")
+        self.init(rank: try fields.count(object, "rank", from: 1, in: "streams"))
     }
 }
 

@@ -42,28 +42,32 @@ extension Recipe {
     package mutating func move(
         adapter name: String, to path: String? = nil, labels: String? = nil, head: String? = nil
     ) throws {
-        guard let index = entries.firstIndex(where: { $0.name == name }) else {
+        if let index = changes.additions.firstIndex(where: { $0.task == name }) {
+            try changes.additions[index].entry.move(to: path, labels: labels, head: head)
+        } else if let index = entries.firstIndex(where: { $0.name == name }) {
+            try entries[index].move(to: path, labels: labels, head: head)
+        } else {
             throw RecipeError.noAdapter(name: name, known: adapters)
         }
-        if let path { entries[index].files.path = try AdapterSource.place(of: path) }
-        if let head {
-            guard entries[index].head != nil else { throw RecipeError.noFile(of: name, kind: "a head") }
-            entries[index].head?.path = head
-        }
-        guard let labels else { return }
-        guard entries[index].labels != nil else { throw RecipeError.noFile(of: name, kind: "class names") }
-        entries[index].labels = labels
     }
 
     /// Sets the folders that the calibration images of a task are in now.
     ///
     /// - Throws: `RecipeError` when the recipe has no such images, or they are drawn.
     package mutating func move(calibration task: String, to folders: [String]) throws {
-        guard let index = calibration?.images.firstIndex(where: { $0.task == task }) else {
-            throw RecipeError.noImages(of: task)
+        func move(_ use: inout CalibrationUse?) throws -> Bool {
+            guard let index = use?.images.firstIndex(where: { $0.task == task }) else { return false }
+            if use?.images[index].areDrawn == true { throw RecipeError.drawnImages(of: task) }
+            use?.images[index].source = .folders(folders)
+            return true
         }
-        if calibration?.images[index].areDrawn == true { throw RecipeError.drawnImages(of: task) }
-        calibration?.images[index].source = .folders(folders)
+        for index in changes.additions.indices where try move(&changes.additions[index].calibration) { return }
+        guard try move(&calibration) else { throw RecipeError.noImages(of: task) }
+    }
+
+    /// The calibration images of all tasks.
+    package var images: [CalibrationUse.Images] {
+        ([calibration] + changes.additions.map(\.calibration)).flatMap { $0?.images ?? [] }
     }
 
     // MARK: Opening
@@ -73,16 +77,18 @@ extension Recipe {
     /// - Parameters:
     ///   - preprocessor: where the base's preprocessing settings come from.
     ///   - allowsOtherBase: whether adapters are read even if they were trained over another base.
+    /// - Returns: the base, the adapters that are merged, and those of tasks that are added.
     /// - Throws: `RecipeError` naming every file that is missing or is another, or one that would be read now and did
     ///   not exist when the recipe was made; errors of `Checkpoint.init` and `Adapter.init`.
     package func open(
         preprocessor: PreprocessorChoice = PreprocessorChoice(), allowsOtherBase: Bool = false
-    ) throws -> (base: Checkpoint, adapters: [WeightedAdapter]) {
+    ) throws -> (base: Checkpoint, adapters: [WeightedAdapter], added: [Adapter]) {
         try verify()
         let base = try Checkpoint(folder: base.path, preprocessor: preprocessor)
         try Self.checkNothingNew(Self.files(of: base), among: self.base.digests.map(\.name))
-        let adapters = try entries.enumerated().map { index, entry in
-            try LongWork.report("reading adapters", index, of: entries.count)
+        let all = entries + changes.additions.map(\.entry)
+        let adapters = try all.enumerated().map { index, entry in
+            try LongWork.report("reading adapters", index, of: all.count)
             let adapter = try Adapter(
                 task: entry.name, path: entry.files.path, labels: entry.labels, headFile: entry.head?.path,
                 activation: entry.activation, base: base, allowsOtherBase: allowsOtherBase)
@@ -90,7 +96,8 @@ extension Recipe {
             try Self.checkNothingNew(adapter.files, among: paths.map(SmallFiles.name))
             return WeightedAdapter(adapter, weight: entry.weight)
         }
-        return (base, adapters)
+        let (merged, added) = (adapters.prefix(entries.count), adapters.dropFirst(entries.count))
+        return (base, Array(merged), added.map(\.adapter))
     }
 
     /// Checks that every file is the one that the recipe was made with.
@@ -111,7 +118,7 @@ extension Recipe {
             } catch { problems.append("\(error)") }
         }
         for digest in base.digests { try check("\(base.path)/\(digest.name)", digest.sha256) }
-        for entry in entries {
+        for entry in entries + changes.additions.map(\.entry) {
             if let head = entry.head { try check(head.path, head.sha256) }
             for digest in entry.files.digests { try check(entry.path(of: digest.name), digest.sha256) }
         }
@@ -124,7 +131,10 @@ extension Recipe {
 }
 
 extension Recipe.AdapterEntry {
-    fileprivate init(_ item: WeightedAdapter) throws {
+    /// An adapter with the SHA-256 of its files.
+    ///
+    /// - Throws: `FileError` when a file cannot be read.
+    init(_ item: WeightedAdapter) throws {
         let adapter = item.adapter
         self.init(
             name: adapter.task, weight: item.weight,
@@ -132,6 +142,18 @@ extension Recipe.AdapterEntry {
             labels: adapter.labels, labelsName: adapter.labels.map(SmallFiles.name),
             activation: adapter.givenActivation,
             head: try adapter.headFile.map { Recipe.HeadFile(path: $0, sha256: try SHA256.text(ofFile: $0)) })
+    }
+
+    /// Sets where the adapter, or the file of its class names or head, is now.
+    fileprivate mutating func move(to path: String?, labels: String?, head: String?) throws {
+        if let path { files.path = try AdapterSource.place(of: path) }
+        if let head {
+            guard self.head != nil else { throw RecipeError.noFile(of: name, kind: "a head") }
+            self.head?.path = head
+        }
+        guard let labels else { return }
+        guard self.labels != nil else { throw RecipeError.noFile(of: name, kind: "class names") }
+        self.labels = labels
     }
 
     /// Where a file of the adapter is: in its folder, or beside it if the adapter is a file itself.

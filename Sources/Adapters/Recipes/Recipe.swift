@@ -58,9 +58,19 @@ package struct Recipe: Sendable, Equatable {
     package let groups: [Group]
     /// The use of calibration images, if any were used.
     package internal(set) var calibration: CalibrationUse?
+    /// What became of the tasks after the merge.
+    package var changes = TaskChanges()
 
-    /// The names of the adapters.
-    package var adapters: [String] { entries.map(\.name) }
+    /// The names of all adapters, merged or added.
+    package var adapters: [String] {
+        let merged = entries.map(\.name)
+        return merged + changes.additions.map(\.task).filter { !merged.contains($0) }
+    }
+
+    /// The tasks in the order of the bundle.
+    package var tasks: [String] {
+        entries.map(\.name).filter { !changes.removed.contains($0) } + changes.additions.map(\.task)
+    }
 
     init(base: Files, entries: [AdapterEntry], groups: [Group], calibration: CalibrationUse?) {
         (self.base, self.entries, self.groups, self.calibration) = (base, entries, groups, calibration)
@@ -68,12 +78,9 @@ package struct Recipe: Sendable, Equatable {
 
     // MARK: JSON
 
-    private static let keys: Set<String> = MergePlan.keys.union([
+    private static let keys: Set<String> = MergePlan.keys.union(TaskChanges.keys).union([
         "format_version", "base", "adapters", "groups", "calibration",
     ])
-    private static let adapterKeys: Set<String> = [
-        "name", "weight", "path", "labels", "activation", "head", "sha256",
-    ]
 
     /// The recipe as a manifest holds it. The names of each group's tasks are in the manifest itself; plans that differ
     /// between groups are listed as `groups`.
@@ -86,13 +93,14 @@ package struct Recipe: Sendable, Equatable {
         object["adapters"] = .array(entries.map { .object($0.json) })
         object["calibration"] = (calibration?.json).map(JSON.object)
         if plans.contains(where: { $0 != plans[0] }) { object["groups"] = .array(plans.map { .object($0.json) }) }
+        changes.write(into: &object)
         return object
     }
 
     /// The recipe in a manifest.
     ///
     /// - Parameters:
-    ///   - groups: the names of the tasks of each group, or nil for one group of all.
+    ///   - groups: the names of the tasks of each group of the bundle, or nil for one group of all.
     ///   - path: the manifest, for errors.
     /// - Throws: `ModelError` naming what is missing, unknown or of the wrong kind.
     package init(json object: JSONObject, groups taskGroups: [[String]]?, path: String) throws {
@@ -104,15 +112,18 @@ package struct Recipe: Sendable, Equatable {
                 path, "recipe: format_version: expected 1 or 2, found \(version.serialized(indented: false))")
         }
         let first = try MergePlan(object, version: version, fields)
-        base = try Files(fields.object(object, "base", in: "recipe"), has: ["path", "sha256"], in: "base", fields)
+        base = try Files(base: object, fields)
         guard let adapters = object["adapters"]?.arrayValue else {
             throw ModelError(path, "recipe: no \"adapters\" array")
         }
         entries = try adapters.map { adapter in
             guard let adapter = adapter.objectValue else { throw ModelError(path, "adapters: expected objects") }
-            return try AdapterEntry(adapter, has: Self.adapterKeys, fields)
+            return try AdapterEntry(adapter, fields)
         }
         let names = entries.map(\.name)
+        changes = try TaskChanges(object, fields)
+        try changes.check(merged: names, path: path)
+        let taskGroups = changes.mergedGroups ?? taskGroups
         do { try BundleGroup.checkGroups(taskGroups ?? [names], of: names) } catch {
             throw ModelError(path, "\(error)")
         }
@@ -177,6 +188,11 @@ package struct Recipe: Sendable, Equatable {
 }
 
 extension Recipe.Files {
+    /// Reads the base of a recipe.
+    init(base recipe: JSONObject, _ fields: RecipeFields) throws {
+        try self.init(fields.object(recipe, "base", in: "recipe"), has: ["path", "sha256"], in: "base", fields)
+    }
+
     fileprivate var json: JSONObject { ["path": .string(path), "sha256": .object(digestsByName)] }
 
     fileprivate var digestsByName: JSONObject {
@@ -202,7 +218,10 @@ extension Recipe.Files {
 }
 
 extension Recipe.AdapterEntry {
-    fileprivate var json: JSONObject {
+    private static let keys: Set<String> = ["name", "weight", "path", "labels", "activation", "head", "sha256"]
+
+    /// An element of a recipe's list.
+    var json: JSONObject {
         var object: JSONObject = ["name": .string(name), "weight": .double(weight), "path": .string(files.path)]
         object["labels"] = labels.map(JSON.string)
         object["activation"] = activation.map { .string($0.rawValue) }
@@ -211,8 +230,9 @@ extension Recipe.AdapterEntry {
         return object
     }
 
-    fileprivate init(_ object: JSONObject, has keys: Set<String>, _ fields: RecipeFields) throws {
-        files = try Recipe.Files(object, has: keys, in: "adapters", fields)
+    /// Reads an element of a recipe's list.
+    init(_ object: JSONObject, _ fields: RecipeFields) throws {
+        files = try Recipe.Files(object, has: Self.keys, in: "adapters", fields)
         name = try fields.text(object, "name", in: "adapters")
         weight = try fields.number(object, "weight", in: "adapters")
         labels = try object["labels"].map { _ in try fields.text(object, "labels", in: "adapters") }

@@ -83,7 +83,7 @@ package struct CalibrationReader {
     }
 
     /// The images of the adapters' tasks, with their records for the recipe.
-    func images(of adapters: [WeightedAdapter], _ settings: CalibrationSettings) throws -> [TaskImages] {
+    private func images(of adapters: [WeightedAdapter], _ settings: CalibrationSettings) throws -> [TaskImages] {
         let tasks = adapters.map(\.adapter.task)
         let sources = tasks.map { settings.labelled[$0].map { .folders([$0]) } ?? settings.sources[$0] ?? .folders([]) }
         let drawn = try pictures(drawnFor: sources)
@@ -180,7 +180,7 @@ package struct CalibrationReader {
     }
 
     /// Warns of tasks with so few held-out images that they hardly tell whether alignment helps.
-    func warnOfFewImages(_ images: [CalibrationImages]) {
+    private func warnOfFewImages(_ images: [CalibrationImages]) {
         let few = images.map { (task: $0.task, count: $0.indices(heldOut: true).count) }
             .filter { $0.count < Self.fewImages }
         guard !few.isEmpty else { return }
@@ -356,6 +356,24 @@ package struct CalibrationReader {
         try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
             threads: threads, choosing: false)
+    }
+
+    /// What tunes merges on the images of the adapters' tasks, and how they are used.
+    ///
+    /// - Parameters:
+    ///   - align: whether heads are aligned.
+    ///   - tune: what chooses the scale, if it is chosen.
+    ///   - maximumDrop: the drop in percent that groups are chosen for, if they are.
+    func tuner(
+        _ adapters: [WeightedAdapter], _ settings: CalibrationSettings, align: Bool,
+        tune: CalibrationUse.Tuning? = nil, maximumDrop: Double? = nil
+    ) throws -> (tuner: MergeTuner, use: CalibrationUse) {
+        let images = try images(of: adapters, settings)
+        let use = CalibrationUse(
+            images: images.map(\.record), align: align, alignRank: settings.alignment?.rank, tune: tune,
+            maxDrop: maximumDrop)
+        if align { warnOfFewImages(images.map(\.images)) }
+        return (try tuner(adapters, images.map(\.images)), use)
     }
 
     /// What tunes merges on the images.

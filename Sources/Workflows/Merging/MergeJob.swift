@@ -86,6 +86,8 @@ package struct MergeJob {
         package let written: Written
         /// The use of calibration images, if any were used.
         package let calibration: CalibrationUse?
+        /// The tasks that a recipe added and removed after the merge.
+        package let changes: TaskChanges
     }
 
     /// What was written.
@@ -113,6 +115,8 @@ package struct MergeJob {
 
     private let base: Checkpoint
     private let adapters: [WeightedAdapter]
+    /// The adapters of the tasks that the recipe adds.
+    private var added: [Adapter] = []
     private let course: Course
     private let output: Output
     /// How a distilled merge is trained.
@@ -133,11 +137,14 @@ package struct MergeJob {
 
     /// The merge of a recipe, from files that `Recipe.open` has verified.
     ///
-    /// - Parameter threads: how many images are computed at the same time.
+    /// - Parameters:
+    ///   - added: the adapters of tasks that the recipe adds.
+    ///   - threads: how many images are computed at the same time.
     package init(
-        again recipe: Recipe, base: Checkpoint, adapters: [WeightedAdapter], threads: Int, output: Output
+        again recipe: Recipe, base: Checkpoint, adapters: [WeightedAdapter], added: [Adapter], threads: Int,
+        output: Output
     ) {
-        (self.base, self.adapters, self.output) = (base, adapters, output)
+        (self.base, self.adapters, self.added, self.output) = (base, adapters, added, output)
         course = .again(recipe, threads: threads)
     }
 
@@ -148,21 +155,38 @@ package struct MergeJob {
     ///   `ModelError` naming what cannot be used. Nothing is left behind but checkpoints.
     package func run(progress: @escaping (MergeEvent) -> Bool) throws -> Outcome {
         do {
+            try checkForm()
             try prepareCheckpoints()
             let observer = try holdoutImages(progress)
             var steps = MergeSteps(self, base: base, images: try images(progress), isAgain: isAgain, progress)
-            let groups = try groups(&steps)
+            var groups = try groups(&steps)
+            var recipe = try Recipe(
+                groups.map(\.merged), order: adapters.map(\.adapter.task), calibration: steps.use)
+            if let removed = changes?.removed {
+                groups = groups.map { $0.removing(removed) }.filter { !$0.heads.isEmpty || removed.isEmpty }
+            }
             try steps.report(groups, holdout: observer)
-            return .finished(try write(groups, steps.use, progress))
+            if let changes = try addTasks(to: &groups, holdout: observer, progress) { recipe.changes = changes }
+            return .finished(try write(groups, recipe, progress))
         } catch let stop as MergeSteps.Stopped { return .stopped(steps: stop.steps, of: stop.total) }
     }
 
     /// The names of the tasks.
-    package var tasks: [String] { adapters.map(\.adapter.task) }
+    package var tasks: [String] {
+        let merged = adapters.map(\.adapter.task)
+        return merged + added.map(\.task).filter { !merged.contains($0) }
+    }
 
     // MARK: Before merging
 
     private var isAgain: Bool { if case .again = course { true } else { false } }
+
+    /// Checks that an adapter can hold what a recipe makes.
+    private func checkForm() throws {
+        guard case .adapter = output.form, case .again(let recipe, _) = course else { return }
+        guard recipe.groups.allSatisfy({ $0.plan.streams == nil }) else { throw MergeJobError.streams }
+        guard recipe.changes.isEmpty else { throw MergeJobError.changedTasks }
+    }
 
     /// How many backbones are distilled.
     private var distilledGroups: Int {
@@ -207,17 +231,16 @@ package struct MergeJob {
         case .new(let plan, let grouping, let tuning, let settings):
             guard let settings else { return nil }
             let reader = try CalibrationReader(base, threads: settings.threads, views: plan.distillation, warn)
-            let images = try reader.images(of: adapters, settings)
             var (align, drop) = (settings.alignment != nil, Double?.none)
             if case .fewest(let maximumDrop) = grouping { (align, drop) = (true, maximumDrop) }
             // An adapter holds the delta alone, so heads that read it otherwise have no place there.
             if plan.distillation != nil, output.form == .bundle { align = true }
-            if plan.streams != nil, adapters.contains(where: { readsMoreThanCLS($0.adapter.head) }) { align = true }
-            let use = CalibrationUse(
-                images: images.map(\.record), align: align, alignRank: settings.alignment?.rank,
-                tune: tuning == .none ? nil : settings.labelled.isEmpty ? .agreement : .labels, maxDrop: drop)
-            if align { reader.warnOfFewImages(images.map(\.images)) }
-            return (try reader.tuner(adapters, images.map(\.images)), use)
+            if plan.streams != nil, adapters.contains(where: { $0.adapter.head.readsMoreThanCLS(of: base) }) {
+                align = true
+            }
+            return try reader.tuner(
+                adapters, settings, align: align,
+                tune: tuning == .none ? nil : settings.labelled.isEmpty ? .agreement : .labels, maximumDrop: drop)
         case .again(let recipe, let threads):
             guard let use = recipe.calibration else { return nil }
             let reader = try CalibrationReader(
@@ -226,14 +249,12 @@ package struct MergeJob {
         }
     }
 
-    /// Whether a head reads more than CLS, which is all that a stream gives: it then has to be aligned.
-    private func readsMoreThanCLS(_ head: Head) -> Bool { head.weight.shape[1] > base.configuration.hiddenSize }
-
     /// What compares the merge with its single adapters on images that are for nothing else, or nil.
     private func holdoutImages(_ progress: @escaping (MergeEvent) -> Bool) throws -> MergeTuner? {
         guard let holdout else { return nil }
         let reader = try CalibrationReader(base, threads: holdout.threads, views: nil) { _ = progress(.warning($0)) }
-        return try reader.observer(adapters, reader.images(holdout, tasks: tasks))
+        return try reader.observer(
+            adapters + added.map { WeightedAdapter($0) }, reader.images(holdout, tasks: tasks))
     }
 
     // MARK: Merging
@@ -256,11 +277,35 @@ package struct MergeJob {
         }
     }
 
-    /// The order of the tasks in what is written, or nil for that of the groups.
-    private var order: [String]? { adapters.isEmpty ? nil : adapters.map(\.adapter.task) }
+    /// The changes of tasks after the merge, by the recipe.
+    private var changes: TaskChanges? { if case .again(let recipe, _) = course { recipe.changes } else { nil } }
+
+    /// Adds the tasks that the recipe adds after the merge.
+    ///
+    /// - Returns: the changes, with the adapters and images as they are found now.
+    private func addTasks(
+        to groups: inout [BundleGroup], holdout: MergeTuner?, _ progress: @escaping (MergeEvent) -> Bool
+    ) throws -> TaskChanges? {
+        guard case .again(let recipe, let threads) = course, !added.isEmpty else { return changes }
+        guard groups.count == 1 else { throw MergeJobError.severalGroups(for: "added tasks") }
+        let reader = try CalibrationReader(base, threads: threads, views: nil) { _ = progress(.warning($0)) }
+        let patches = groups[0].merged
+        return try recipe.changes.replacingAdditions { index, addition in
+            let adapter = added[index]
+            let images = try addition.calibration.map { use in
+                (tuner: try reader.tuner([WeightedAdapter(adapter)], reader.images(again: use)), use: use)
+            }
+            var steps = MergeSteps(nil, base: base, images: images, isAgain: true, progress)
+            let tasks = try MergedBackbone(adding: [adapter], to: patches, over: base, addition.streams)
+            let group = try steps.added(tasks)
+            try steps.report([group], holdout: holdout)
+            groups[0] = groups[0].adding(group)
+            return try .init(adapter, addition.streams, calibration: steps.use)
+        }
+    }
 
     private func write(
-        _ groups: [BundleGroup], _ use: CalibrationUse?, _ progress: (MergeEvent) -> Bool
+        _ groups: [BundleGroup], _ recipe: Recipe, _ progress: (MergeEvent) -> Bool
     ) throws -> Result {
         func started(_ discard: @escaping @Sendable () -> Bool) { _ = progress(.writing(discard: discard)) }
         let written: Written
@@ -268,17 +313,19 @@ package struct MergeJob {
         case .bundle:
             written = .bundle(
                 try BundleWriter.write(
-                    groups: groups, order: order, calibration: use, to: output.path, replaces: output.replaces,
-                    started: started))
+                    groups: groups, order: adapters.isEmpty ? nil : recipe.tasks, recipe: recipe, to: output.path,
+                    replaces: output.replaces, started: started))
         case .adapter(let rank, let names):
-            guard groups.count == 1, let merged = groups.first?.merged else { throw MergeJobError.severalGroups }
+            guard groups.count == 1, let merged = groups.first?.merged else {
+                throw MergeJobError.severalGroups(for: "an adapter")
+            }
             written = .adapter(
                 try AdapterWriter.write(
-                    merged, to: output.path, rank: rank, names: names, calibration: use, replaces: output.replaces,
-                    started: started))
+                    merged, to: output.path, rank: rank, names: names, calibration: recipe.calibration,
+                    replaces: output.replaces, started: started))
         }
         for group in groups.indices { CheckpointFolder.remove(output: checkpointPath(group: group)) }
-        return Result(groups: groups, written: written, calibration: use)
+        return Result(groups: groups, written: written, calibration: recipe.calibration, changes: recipe.changes)
     }
 }
 
@@ -307,15 +354,21 @@ package enum MergeEvent {
 
 /// Why a merge cannot be made.
 package enum MergeJobError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// An adapter cannot hold several groups.
-    case severalGroups
+    /// What cannot be made of several groups.
+    case severalGroups(for: String)
+    /// An adapter cannot hold streams.
+    case streams
+    /// An adapter cannot hold tasks that were added or removed after the merge.
+    case changedTasks
     /// A plan uses images and none are given.
     case noImages(String)
 
     /// What is wrong.
     package var description: String {
         switch self {
-        case .severalGroups: "an adapter holds one merged delta and no groups"
+        case .severalGroups(let output): "\(output): one merged backbone is needed, and there are several groups"
+        case .streams: "an adapter holds one merged delta and no streams"
+        case .changedTasks: "tasks were added or removed after the merge, which an adapter does not hold"
         case .noImages(let method): "\(method) needs calibration images"
         }
     }

@@ -42,7 +42,8 @@ struct MergeSteps {
         let total: Int?
     }
 
-    private let job: MergeJob
+    /// What distillation is a part of; nil where there is none.
+    private let job: MergeJob?
     private let base: Checkpoint
     private let tuner: MergeTuner?
     /// The use of calibration images, with the alignments so far; nil when none are used.
@@ -54,7 +55,7 @@ struct MergeSteps {
     private var reported: Set<String> = []
 
     init(
-        _ job: MergeJob, base: Checkpoint, images: (tuner: MergeTuner, use: CalibrationUse)?, isAgain: Bool,
+        _ job: MergeJob?, base: Checkpoint, images: (tuner: MergeTuner, use: CalibrationUse)?, isAgain: Bool,
         _ progress: @escaping (MergeEvent) -> Bool
     ) {
         (self.job, self.base, self.progress) = (job, base, progress)
@@ -84,11 +85,17 @@ struct MergeSteps {
             align: { try aligned($0, $1) })
     }
 
+    /// The streams and heads of tasks that are added to a backbone, which was merged before.
+    mutating func added(_ tasks: MergedBackbone) throws -> BundleGroup {
+        try Self.inOrder(
+            combine: { tasks }, scale: { $0 }, stream: { try $0.plan.streams.map { try streams(over: tasks, $0) } },
+            align: { try aligned($0, $1) })
+    }
+
     /// The streams of a merge's tasks, with token maps if there are images.
     private func streams(over merged: MergedBackbone, _ settings: StreamSettings) throws -> [TaskStream] {
         guard let tuner else {
-            for adapter in merged.adapters.map(\.adapter)
-            where adapter.head.weight.shape[1] > base.configuration.hiddenSize {
+            for adapter in merged.adapters.map(\.adapter) where adapter.head.readsMoreThanCLS(of: base) {
                 throw ModelError(
                     adapter.path,
                     "the head reads more than CLS, which is all that a stream gives; with images of the task it is "
@@ -161,7 +168,7 @@ struct MergeSteps {
     private func distilled(
         _ start: MergedBackbone, _ settings: DistillationSettings, group: Int
     ) throws -> MergedBackbone {
-        guard let tuner, let use else { throw MergeJobError.noImages(DistillationSettings.name) }
+        guard let tuner, let use, let job else { throw MergeJobError.noImages(DistillationSettings.name) }
         var distillation = Distillation(tuner, settings: settings, output: job.checkpointPath(group: group))
         let run = job.distillationRun
         distillation.length = run.length
@@ -222,4 +229,9 @@ struct MergeSteps {
             }
         }
     }
+}
+
+extension Head {
+    /// Whether the head reads more than CLS, which is all that a stream gives: it then has to be aligned.
+    func readsMoreThanCLS(of base: Checkpoint) -> Bool { weight.shape[1] > base.configuration.hiddenSize }
 }

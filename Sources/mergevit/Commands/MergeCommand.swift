@@ -97,8 +97,8 @@ struct MergeCommand: ParsableCommand {
                 throw ValidationError("--max-drop compares many merges, which distill would train: give --groups.")
             }
         }
-        guard form.kind != .adapter || (grouping.groups == nil && calibration.maxDrop == nil && !calibration.images.align)
-        else {
+        let isGrouped = grouping.groups != nil || calibration.maxDrop != nil
+        guard form.kind != .adapter || !(isGrouped || calibration.images.align) else {
             throw ValidationError("--as adapter holds one merged change: it goes without groups and aligned heads.")
         }
         if plan.streams != nil {
@@ -192,12 +192,13 @@ struct MergeCommand: ParsableCommand {
             var recipe = try input.read(recipe: path)
             try calibration.check(tasks: recipe.adapters)
             try calibration.images.move(&recipe)
-            let (base, adapters) = try recipe.open(
+            let (base, adapters, added) = try recipe.open(
                 preprocessor: input.choice(path), allowsOtherBase: force || input.named.otherBase.isAllowed)
-            try ModelBundle.check(base, heads: adapters.map(\.adapter.head))
-            try input.named.warn(of: adapters.map(\.adapter), over: base, log)
+            let all = adapters.map(\.adapter) + added
+            try ModelBundle.check(base, heads: all.map(\.head))
+            try input.named.warn(of: all, over: base, log)
             return MergeJob(
-                again: recipe, base: base, adapters: adapters, threads: calibration.usedThreads,
+                again: recipe, base: base, adapters: adapters, added: added, threads: calibration.usedThreads,
                 output: MergeJob.Output(output, form: form.form, replaces: force))
         } catch let error as RecipeError { throw ModelError(path, "\(error)") }
     }

@@ -10,9 +10,9 @@ struct MergeVit: ParsableCommand {
         abstract: "One Vision Transformer for several image-classification tasks.",
         version: versionNumber,
         subcommands: [
-            TrainCommand.self, MergeCommand.self, CheckCommand.self, LabelCommand.self, ListCommand.self,
-            GatherCommand.self, EvaluateCommand.self, StudyCommand.self, QuantizeCommand.self, ExportCommand.self,
-            InspectCommand.self,
+            TrainCommand.self, MergeCommand.self, CheckCommand.self, AddCommand.self, RemoveCommand.self,
+            LabelCommand.self, ListCommand.self, GatherCommand.self, EvaluateCommand.self, StudyCommand.self,
+            QuantizeCommand.self, ExportCommand.self, InspectCommand.self,
         ])
 
     /// The version.

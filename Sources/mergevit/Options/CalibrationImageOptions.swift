@@ -96,7 +96,7 @@ struct CalibrationImageOptions: ParsableArguments {
     /// Sets where the images of a recipe are now, as far as the options say. Folders for all tasks are not for those
     /// whose images the recipe draws.
     func move(_ recipe: inout Recipe) throws {
-        for images in recipe.calibration?.images ?? [] {
+        for images in recipe.images {
             let places = places(of: images.task)
             guard try places.joined.allSatisfy({ try Self.drawnCount($0) == nil }) else {
                 throw ValidationError("--calibration drawn: the --recipe says what is drawn.")

@@ -98,6 +98,13 @@ extension AdapterRemedy: HintedRemedy {
         case .mergeOver(let base, let adapters):
             " (its recipe: --base \(base)\(adapters.map { " --adapter \($0.name)=\($0.path)" }.joined()))"
         case .mergeWithoutAlignment: ". Merge without --align to export it"
+        case .mergeWithStreams:
+            "; merge all adapters again: mergevit merge --streams, or --method base --streams for patch tokens that no "
+                + "adapter changes"
+        case .removeTask(let task, let bundle):
+            "; give the new one another name, or remove the old one first: mergevit remove --bundle \(bundle) --task "
+                + "\(task) -o NEW"
+        case .quantizeChanged: ", and run mergevit quantize on the result"
         }
     }
 }

@@ -48,14 +48,28 @@ struct MergeDisplay {
         let method = first.plan.distillation == nil ? first.plan.merge.method.name : DistillationSettings.name
         let written =
             switch result.written {
-            case .bundle(let heads): heads.map(Self.text).joined(separator: ", ")
+            case .bundle(let heads): Self.text(heads)
             case .adapter(let result): Self.text(result)
             }
         say(
             "merged \(count) adapter\(count == 1 ? "" : "s")" + (groups.count > 1 ? " in \(groups.count) groups" : "")
-                + " by \(method) \(plans)\(first.plan.streams == nil ? "" : " with a stream for each") into \(output): "
-                + written)
+                + " by \(method) \(plans)\(first.plan.streams == nil ? "" : " with a stream for each")"
+                + Self.text(result.changes) + " into \(output): " + written)
     }
+
+    /// Says what was written.
+    func say(_ result: TaskAdditionJob.Result, into output: String) {
+        say("added \(Self.text(result.added)), wrote \(result.heads.count) tasks to \(output)")
+    }
+
+    /// What became of tasks after a merge.
+    private static func text(_ changes: TaskChanges) -> String {
+        let parts = [("removed", changes.removed), ("added", changes.additions.map(\.task))].filter { !$0.1.isEmpty }
+        return parts.map { ", \($0.0) \($0.1.joined(separator: ", "))" }.joined()
+    }
+
+    /// Heads with the number of their classes.
+    static func text(_ heads: [Head]) -> String { heads.map(text).joined(separator: ", ") }
 
     private func say(_ text: String) { if !isQuiet { StandardStream.error.write(text + "\n") } }
 

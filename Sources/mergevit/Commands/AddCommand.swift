@@ -1,0 +1,86 @@
+import Adapters
+import ArgumentParser
+import Logging
+import VisionTransformers
+import Workflows
+
+/// `mergevit add`.
+struct AddCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Add tasks to a bundle that has a stream for each task.",
+        discussion: """
+            For bundles of merge --streams. The patch tokens stay as they are, and the stream of a new task is made \
+            over them from its own adapter and, with --calibration, its own unlabelled images; the other tasks' \
+            adapters and images are not needed. Rows of the other tasks keep every bit. Over --method base a task \
+            that is added gets the same stream as one that is merged together with the others.
+
+            The base is in the bundle, and adapters that were trained over another one are refused. With the bundle's \
+            own folder as -o, --force replaces it once the new one is complete.
+
+            Example:
+              mergevit add --bundle birds-and-cars --adapter dogs=adapters/dogs --calibration photos/dogs -o three
+
+            Exit codes: 0 written; 2 wrong usage; 3 the bundle, an adapter, images or the output cannot be used; 130 \
+            or 143 stopped by a signal.
+            """)
+
+    @OptionGroup(title: "Required") var bundle: BundleOption
+    @OptionGroup(title: "Required") var output: OutputFolderOption
+    @OptionGroup(title: "Adapters") var named: NamedAdapterOptions
+
+    @Option(help: .init("N", "Rank of the maps from shared patch tokens to a task's own (default: as in the merge)."))
+    var streamRank: Int?
+
+    @OptionGroup(title: "Calibration") var images: CalibrationImageOptions
+
+    @Option(help: .init("N", "Seed of drawn pictures."))
+    var seed: UInt64 = 0
+
+    @OptionGroup var threads: ThreadOption
+    @OptionGroup var replacing: ReplaceFolderOption
+    @OptionGroup var quiet: QuietOption
+
+    func validate() throws {
+        guard !named.adapters.isEmpty else { throw ValidationError("Give at least one --adapter NAME=DIR.") }
+        try named.checkAdapters()
+        try named.checkNames()
+        try named.checkActivations()
+        try images.check(tasks: named.names)
+        if let streamRank, streamRank < 1 {
+            throw ValidationError("--stream-rank must be at least 1, not \(streamRank).")
+        }
+        guard !images.align || !images.folders.isEmpty else { throw ValidationError("--align needs --calibration.") }
+        guard images.groupBy == nil || !images.folders.isEmpty || images.isHoldoutGiven else {
+            throw ValidationError("--group-by needs --calibration or --holdout.")
+        }
+    }
+
+    func run() throws { try showingStages(isQuiet: quiet.isQuiet) { try add() } }
+
+    private func add() throws {
+        let log = quiet.log
+        let edited = try EditedBundle(bundle.bundle.text)
+        try edited.check(adding: named.names)
+        let base = try edited.base()
+        let adapters = try named.open(over: base, log, allowsOtherBase: named.otherBase.isAllowed)
+        try ModelBundle.check(base, heads: adapters.map(\.head))
+        var job = TaskAdditionJob(
+            bundle: edited, base: base, adapters: adapters, settings: streamRank.map { StreamSettings(rank: $0) },
+            calibration: images.folders.isEmpty
+                ? nil : try images.settings(tasks: named.names, seed: seed, threads: threads.count),
+            output: MergeJob.Output(output.path, form: .bundle, replaces: replacing.force))
+        job.holdout = images.holdout(tasks: named.names, threads: threads.count)
+        var display = MergeDisplay(isQuiet: quiet.isQuiet)
+        let result = try job.run { event in
+            switch event {
+            case .warning(let warning): log.warning("\(description(of: warning))")
+            case .writing(let discard): Interruption.ends(cleanup: discard)
+            default: break
+            }
+            display.show(event)
+            return true
+        }
+        display.say(result, into: output.path)
+    }
+}

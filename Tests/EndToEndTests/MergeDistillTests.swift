@@ -60,6 +60,23 @@ struct DistillScene: StepScene {
         _ = try label(scratch.path("b"), ["images/signs"], folder: scratch.url.path)
     }
 
+    /// With streams the patch tokens are trained that they read, and the streams fitted again.
+    @Test func streamsAreTrainedForAndMadeAgainFromTheRecipe() throws {
+        let arguments = ["--steps", "3", "--set", "batch=1", "--scale", "0.3", "--streams", "--stream-rank", "8"]
+        let run = try scene.run("a", arguments + ["--threads", "1"])
+        #expect(run.exitCode == 0 && run.standardOutput.isEmpty, "\(run.errors)")
+        #expect(run.errors.contains("step 3 of 3: patch tokens 0."))
+        #expect(run.errors.contains("held-out images: ") && run.errors.contains("from the single adapters before"))
+        #expect(run.errors.contains(" steps with a stream for each into a: traffic (43), aerial (7)"))
+        let recipe = try scene.recipe("a")
+        #expect(recipe["method"] == "distill" && recipe["streams"]?.objectValue?["rank"]?.intValue == 8)
+        let again = try runMergeVit(
+            "merge", "-q", "--recipe", "a/bundle.json", "--threads", "2", "-o", "b", folder: scratch.url)
+        #expect(again.exitCode == 0 && again.errors.isEmpty, "\(again.errors)")
+        #expect(try scratch.files("a") == scratch.files("b"))
+        _ = try label(scratch.path("b"), ["images/signs"], folder: scratch.url.path)
+    }
+
     @Test func theStartIsChosenAndAnyMethods() throws {
         try scene.runQuietly(
             "a", ["--steps", "1", "--set", "rank=1", "--from", "ties", "--set", "density=0.4", "--as", "adapter"])
@@ -104,6 +121,7 @@ struct DistillScene: StepScene {
         (["--steps", "3", "--set", "steps=4"], "are the same"),
         (["--threads", "0"], "--threads must be from 1 to 256"),
         (["--method", "sum", "--resume"], "belong to --method distill"),
+        (["--streams", "--set", "kl=2"], "--set kl=...: with --streams distillation compares patch tokens"),
         (["--checkpoint-steps", "0"], "--checkpoint-steps must be at least 1"),
     ])
     func wrongUsageIsNamed(_ arguments: [String], _ reason: String) throws {
@@ -131,6 +149,16 @@ struct DistillScene: StepScene {
         #expect(end.exitCode == 0 && end.errors.hasPrefix("resuming after step "), "\(end.errors)")
         #expect(try scratch.files("a") == scratch.files("whole"))
         #expect(try scratch.entries() == ["a", "images", "whole"])
+    }
+
+    @Test func aKilledMergeWithStreamsGoesOnToTheSameBytes() throws {
+        let arguments = ["--steps", "6", "--set", "batch=1", "--set", "rank=2", "--scale", "0.3", "--streams"]
+        #expect(try scene.run("whole", arguments).exitCode == 0)
+        let run = try scene.interrupted("a", arguments + ["--resume"], by: SIGKILL, after: 2)
+        #expect(run.exitCode == -SIGKILL)
+        let end = try scene.run("a", arguments + ["--resume"])
+        #expect(end.exitCode == 0 && end.errors.contains("resuming after step "), "\(end.errors)")
+        #expect(try scratch.files("a") == scratch.files("whole"))
     }
 
     @Test func aMergeThatIsToldToStopSaysHowToGoOn() throws {

@@ -30,8 +30,9 @@ package struct StreamSettings: Sendable, Equatable {
     package static let defaultRank = 64
 }
 
-/// How a merge is distilled: trained until it answers each task's images as that task's single adapter does. The
-/// training itself is `Distillation` in the module Training.
+/// How a merge is distilled: trained until it answers each task's images as that task's single adapter does. A merge
+/// with streams is trained until the patch tokens that they read are those of the single adapters, as far as token maps
+/// can tell. The training itself is `Distillation` in the module Training.
 package struct DistillationSettings: Sendable, Equatable {
     /// What distillation is called on the command line and in recipes, where it takes the place of a method.
     package static let name = "distill"
@@ -103,6 +104,11 @@ package struct DistillationSettings: Sendable, Equatable {
 
     /// The parameter of the number of steps.
     package static var stepsParameter: MergeParameter { steps.parameter }
+
+    /// The names of the parameters of what compares predictions, which distillation for streams does not.
+    package static var predictionParameters: [String] {
+        [divergenceWeight.parameter.name, temperature.parameter.name]
+    }
 
     /// The same with another number of steps.
     ///

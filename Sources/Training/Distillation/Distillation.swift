@@ -1,7 +1,7 @@
 package import Adapters
 import Files
 import Tensors
-import VisionTransformers
+package import VisionTransformers
 
 /// Trains a merge until it answers each task's unlabelled images as that task's single adapter does.
 ///
@@ -49,43 +49,55 @@ package struct Distillation {
     ///
     /// - Parameters:
     ///   - start: what training begins with.
+    ///   - streams: the streams over it, for which it is then trained, or nil.
     ///   - images: the SHA-256 of each task's images; a checkpoint of a run over others is refused.
     ///   - progress: told of every step; a run that is told to stop leaves a checkpoint.
     /// - Throws: `ModelError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     package func train(
-        _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
+        _ start: MergedBackbone, streams: (settings: StreamSettings, fitted: [TaskStream])? = nil,
+        images: [String: String], progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {
-        do { return try run(start, images: images, progress: progress) } catch is CancellationRequested {
+        do { return try run(start, streams, images: images, progress: progress) } catch is CancellationRequested {
             return .stopped(steps: 0, of: nil)
         }
     }
 
     private func run(
-        _ start: MergedBackbone, images: [String: String], progress: (DistillationEvent) -> Bool
+        _ start: MergedBackbone, _ streams: (settings: StreamSettings, fitted: [TaskStream])?,
+        images: [String: String], progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {
         try CheckpointFolder.create(output: output)
         defer { CheckpointFolder.removeIfEmpty(output: output) }
-        let checkpoints = CheckpointFolder(output: output, binding: try binding(start, images))
+        let checkpoints = CheckpointFolder(output: output, binding: try binding(start, streams?.settings, images))
         let tasks = try start.adapters.enumerated().map { index, item in
             try LongWork.part("measuring adapters", index, of: start.adapters.count) {
                 try DistillationTask(item.adapter, tuner)
             }
         }
-        let trainer = try DistillationTrainer(
-            start, configuration: start.base.configuration, imageSize: tuner.imageSize, tasks: tasks,
-            settings: settings, threads: tuner.threads)
-        let run = try DistillationRun(
-            trainer, tasks: tasks, settings: settings, steps: length == .steps ? settings.steps : nil,
-            threads: tuner.threads)
+        let steps = length == .steps ? settings.steps : nil
+        let (run, deltas): (any DistillationSteps, () -> [String: WeightDelta])
+        if let streams {
+            let tokens = try TokenDistillationRun(
+                start, streams: TaskStreams(base: start.base, streams: streams.fitted),
+                configuration: start.base.configuration, imageSize: tuner.imageSize, tasks: tasks, settings: settings,
+                steps: steps, threads: tuner.threads)
+            (run, deltas) = (tokens, { tokens.deltas })
+        } else {
+            let trainer = try DistillationTrainer(
+                start, configuration: start.base.configuration, imageSize: tuner.imageSize, tasks: tasks,
+                settings: settings, threads: tuner.threads)
+            run = try DistillationRun(trainer, tasks: tasks, settings: settings, steps: steps, threads: tuner.threads)
+            deltas = { trainer.deltas }
+        }
         guard try follow(run, checkpoints, progress) else { return .stopped(steps: run.steps, of: run.totalSteps) }
-        return .finished(start.distilled(try settings.taking(steps: run.steps), adding: trainer.deltas))
+        return .finished(start.distilled(try settings.taking(steps: run.steps), adding: deltas()))
     }
 
     /// Takes a run to its end, with checkpoints on the way and at the end.
     ///
     /// - Returns: whether the end was reached.
     private func follow(
-        _ run: DistillationRun, _ checkpoints: CheckpointFolder, _ progress: (DistillationEvent) -> Bool
+        _ run: any DistillationSteps, _ checkpoints: CheckpointFolder, _ progress: (DistillationEvent) -> Bool
     ) throws -> Bool {
         if resumes, let content = try checkpoints.content() {
             try run.restore(content, checkpoints)
@@ -95,13 +107,13 @@ package struct Distillation {
         let begun = (time: clock.now, steps: run.steps)
         var saved = begun
         while !run.isFinished {
-            let step: DistillationReport
-            do { step = try run.advance() } catch is CancellationRequested {
+            let step: DistillationEvent
+            do { step = try run.next() } catch is CancellationRequested {
                 // Between two rounds of steps; before the first step of this process there is nothing new to keep.
                 if run.steps > begun.steps { try checkpoints.save(run.content, moment: "\(run.steps)") }
                 return false
             }
-            let goesOn = progress(.step(step))
+            let goesOn = progress(step)
             if case .minutes(let minutes) = length, run.totalSteps == nil, run.steps >= DistillationSettings.warmup {
                 let pace = (clock.now - begun.time) / (run.steps - begun.steps)
                 run.settle(steps: Int(min(.seconds(60 * minutes) / pace, Double(DistillationSettings.mostSteps))))
@@ -120,10 +132,13 @@ package struct Distillation {
     }
 
     /// What a checkpoint must agree with.
-    private func binding(_ start: MergedBackbone, _ images: [String: String]) throws -> JSONObject {
+    private func binding(
+        _ start: MergedBackbone, _ streams: StreamSettings?, _ images: [String: String]
+    ) throws -> JSONObject {
         var binding = settings.values.json(DistillationSettings.parameters)
         if length != .steps { binding[DistillationSettings.stepsParameter.name] = nil }
         if case .minutes(let minutes) = length { binding["minutes"] = .double(minutes) }
+        binding["stream_rank"] = streams.map { .int($0.rank) }
         binding["seed"] = .number(String(settings.seed))
         binding["from"] = .object(start.plan.merge.json)
         binding["base_sha256"] = try SHA256.json(ofFiles: Recipe.files(of: start.base))

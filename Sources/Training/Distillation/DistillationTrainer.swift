@@ -14,7 +14,6 @@ final class DistillationTrainer {
     private let backbone: TrainableBackbone
     private let losses: [DistillationLoss]
     private let optimizer: Optimizer
-    private let modules: [TrainedModule]
     private let batch: Int
     private let values: ResultBuffer<DistillationLoss.Value>
 
@@ -29,8 +28,7 @@ final class DistillationTrainer {
         _ start: some ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
         tasks: [DistillationTask], settings: DistillationSettings, threads: Int
     ) throws {
-        let form: TrainedModule.Form = settings.rank.map { .lowRank(rank: $0, scale: 1) } ?? .dense
-        modules = try LoRATargets("all-linear").modules(of: configuration).map { TrainedModule($0, form) }
+        let modules = try LoRATargets("all-linear").modules(of: configuration).map { TrainedModule($0, settings.form) }
         let backbone = try TrainableBackbone(
             start, configuration: configuration, imageSize: imageSize, modules: modules,
             featureParts: configuration.family.featureParts, threads: threads)
@@ -78,23 +76,7 @@ final class DistillationTrainer {
     }
 
     /// What training added to the weights, by parameter.
-    var deltas: [String: WeightDelta] {
-        let tensors = Dictionary(backbone.tensors.map { ($0.name, $0) }) { $1 }
-        func matrix(_ name: String) -> Matrix? {
-            tensors[name].map {
-                Matrix(rows: $0.shape[0], columns: $0.shape[1], values: $0.values.elements.map(Double.init))
-            }
-        }
-        var deltas: [String: WeightDelta] = [:]
-        for module in modules.map(\.name) {
-            if let delta = matrix("\(module).delta") {
-                deltas["\(module).weight"] = WeightDelta(shape: [delta.rows, delta.columns], .dense(delta))
-            } else if let a = matrix("\(module).lora_A.weight"), let b = matrix("\(module).lora_B.weight") {
-                deltas["\(module).weight"] = WeightDelta(shape: [b.rows, a.columns], .lowRank(b: b, a: a, scale: 1))
-            }
-        }
-        return deltas
-    }
+    var deltas: [String: WeightDelta] { WeightDelta.trained(backbone.tensors) }
 
     /// The gradients of the last batch, for tests.
     var lastGradients: [(name: String, tensor: Tensor)] {

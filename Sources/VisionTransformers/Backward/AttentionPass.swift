@@ -79,10 +79,15 @@ final class AttentionPass {
         }
     }
 
-    /// Computes the half for one image.
-    func forward(_ key: UInt64?) throws {
+    /// Computes the tokens that attention reads.
+    func normalize() throws {
         try norm.run()
         activations.normalized1.round(workspace.normalized.base, count: activations.normalized1.count)
+    }
+
+    /// Computes the half for one image.
+    func forward(_ key: UInt64?) throws {
+        try normalize()
         try qkv.forward(key)
         let (t, r) = (block.kernels.tokens, block.kernels.outputs)
         for (head, calls) in heads.enumerated() {
@@ -96,9 +101,14 @@ final class AttentionPass {
         try projection.forward(key)
     }
 
+    /// The tokens that attention reads, (T, D), after `normalize`, and the memory for their gradient.
+    var reading: (tokens: NumberBuffer, gradient: FloatBuffer) { (activations.normalized1, workspace.normalized) }
+
     /// Takes the gradient by the output to that by the input, in the workspace's stream, as far down as modules are
     /// trained.
-    func backward(_ key: UInt64?) throws {
+    ///
+    /// - Parameter add: adds to the gradient by `reading`.
+    func backward(_ key: UInt64?, adding add: () throws -> Void = {}) throws {
         let (t, r, d) = (block.kernels.tokens, block.kernels.outputs, c.hiddenSize)
         workspace.streamOperand.round(workspace.stream.base, count: r * d)
         try projection.backward(key)
@@ -112,10 +122,27 @@ final class AttentionPass {
         }
         try qkv.backward(key)
         guard block.qkv.backward != nil else { return }
+        try add()
         (workspace.stream.base + r * d).update(repeating: 0, count: (t - r) * d)
+        normBackward()
+    }
+
+    /// The same where nothing after the normalization counts.
+    ///
+    /// - Parameter add: adds to the gradient by `reading`.
+    func backward(fromReading add: () throws -> Void) throws {
+        for gradient in [workspace.normalized, workspace.stream] {
+            gradient.base.update(repeating: 0, count: gradient.count)
+        }
+        try add()
+        normBackward()
+    }
+
+    private func normBackward() {
         RowKernels.addLayerNormBackward(
             input: input.base, scale: block.norm1.scale.base, epsilon: c.layerNormEpsilon,
-            gradient: workspace.normalized.base, to: workspace.stream.base, rows: t, columns: d)
+            gradient: workspace.normalized.base, to: workspace.stream.base, rows: block.kernels.tokens,
+            columns: c.hiddenSize)
     }
 
     /// Takes the gradient by a head's probabilities to that by its scores.

@@ -130,16 +130,45 @@ package final class TrainableBackbone {
     package func gradients(
         _ inputs: UnsafePointer<Float>, images: Int, dropout: UInt64?, loss: Loss
     ) throws {
+        try addUp(images) { worker, image in
+            let (pass, key) = (passes[worker], dropout.map { Dropout.key($0, UInt64(image)) })
+            try pass.forward(inputs + image * inputCount, key: key)
+            try loss(worker, image, pass.features.base, pass.featureGradient.base)
+            try pass.backward(key: key)
+        }
+    }
+
+    /// Computes the gradient of one image's loss by the tokens that a block's attention reads, and adds it to
+    /// `gradient`; both are (tokens, D), all tokens. Called as `Loss` is, for every block but the first.
+    typealias TokenLoss = (
+        _ worker: Int, _ image: Int, _ layer: Int, _ tokens: UnsafePointer<Float>,
+        _ gradient: UnsafeMutablePointer<Float>
+    ) throws -> Void
+
+    /// The same for a loss of the tokens that attention reads. Modules of the last block have no gradient, and the
+    /// operands of products are to be f32.
+    ///
+    /// - Parameters:
+    ///   - inputs: (images, inputCount).
+    ///   - loss: computes each image's part.
+    /// - Throws: what `loss` throws; `ComputeError` when a kernel fails.
+    func tokenGradients(_ inputs: UnsafePointer<Float>, images: Int, loss: TokenLoss) throws {
+        try addUp(images) { worker, image in
+            let pass = passes[worker]
+            try pass.forwardTokens(inputs + image * inputCount)
+            try pass.backwardTokens { try loss(worker, image, $0, $1.base, $2.base) }
+        }
+    }
+
+    /// Adds up the gradients of images in lanes, and leaves them in the tensors.
+    ///
+    /// - Parameter body: adds the gradients of an image to those of a worker's pass.
+    private func addUp(_ images: Int, _ body: (_ worker: Int, _ image: Int) throws -> Void) throws {
         let used = min(lanes.count, images)
         try forEach(used) { worker, lane in
             let pass = passes[worker]
             pass.gradients.clear()
-            for image in stride(from: lane, to: images, by: lanes.count) {
-                let key = dropout.map { Dropout.key($0, UInt64(image)) }
-                try pass.forward(inputs + image * inputCount, key: key)
-                try loss(worker, image, pass.features.base, pass.featureGradient.base)
-                try pass.backward(key: key)
-            }
+            for image in stride(from: lane, to: images, by: lanes.count) { try body(worker, image) }
             lanes[lane].base.update(from: pass.gradients.values.base, count: layout.count)
         }
         pool.forEach(plan.modules.count) { _, number in

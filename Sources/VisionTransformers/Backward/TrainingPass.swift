@@ -8,7 +8,7 @@ final class TrainingPass {
     private let patches: FloatBuffer
     /// The residual stream as it enters the first block.
     private let stream: FloatBuffer
-    private let embed: KernelCall
+    private let embedding: KernelCall
     private let blocks: [(attention: AttentionPass, mlp: MLPPass)]
     /// The residual stream after the last block, its first tokens, and the same normalized.
     private let last: FloatBuffer
@@ -32,7 +32,7 @@ final class TrainingPass {
         patches = FloatBuffer(count: plan.patches * c.patchLength)
         let stream = FloatBuffer(count: t * d)
         self.stream = stream
-        embed = try plan.embedding.call(
+        embedding = try plan.embedding.call(
             Operand(patches), Operand(stream, offset: c.family.prefixTokens * d), scratch: workspace.scratch)
         let shared = BlockActivations(c, tokens: t, outputs: t, precision: plan.precision)
         var input = stream
@@ -68,15 +68,62 @@ final class TrainingPass {
     ///   - input: its patches, (patches, channels · height · width).
     ///   - key: the key of the image's dropout, nil for none.
     func forward(_ input: UnsafePointer<Float>, key: UInt64?) throws {
-        patches.base.update(from: input, count: patches.count)
-        stream.base.update(from: plan.initialTokens.base, count: stream.count)
-        try embed.run()
+        try embed(input)
         for block in blocks {
             try block.attention.forward(key)
             try block.mlp.forward(key)
         }
         try finalNorm.run()
         plan.layout.gather(normalized, into: features)
+    }
+
+    private func embed(_ input: UnsafePointer<Float>) throws {
+        patches.base.update(from: input, count: patches.count)
+        stream.base.update(from: plan.initialTokens.base, count: stream.count)
+        try embedding.run()
+    }
+
+    /// Computes the tokens that each block's attention reads, and nothing more of the last block.
+    ///
+    /// - Parameters:
+    ///   - input: an image's patches.
+    ///   - read: receives the tokens of each block but the first, (T, D).
+    func forwardTokens(
+        _ input: UnsafePointer<Float>, read: (_ layer: Int, _ tokens: FloatBuffer) throws -> Void = { _, _ in }
+    ) throws {
+        try embed(input)
+        for (layer, block) in blocks.enumerated() {
+            if layer < blocks.count - 1 {
+                try block.attention.forward(nil)
+            } else {
+                try block.attention.normalize()
+            }
+            // The first block reads the same tokens whatever is trained.
+            if layer > 0, case .f32(let tokens) = block.attention.reading.tokens { try read(layer, tokens) }
+            if layer < blocks.count - 1 { try block.mlp.forward(nil) }
+        }
+    }
+
+    /// Adds the gradients of the last image of `forwardTokens`.
+    ///
+    /// - Parameter loss: adds the gradient by the tokens that a block's attention reads, (T, D).
+    func backwardTokens(
+        loss: (_ layer: Int, _ tokens: FloatBuffer, _ gradient: FloatBuffer) throws -> Void
+    ) throws {
+        for (layer, block) in blocks.enumerated().reversed() {
+            func add() throws {
+                guard layer > 0, case (.f32(let tokens), let gradient) = block.attention.reading else { return }
+                try loss(layer, tokens, gradient)
+            }
+            guard layer < blocks.count - 1 else {
+                try block.attention.backward(fromReading: add)
+                continue
+            }
+            guard plan.lowest <= ModuleSite.depth(layer, .mlpHidden) else { return }
+            try block.mlp.backward(nil)
+            guard plan.lowest <= ModuleSite.depth(layer, .attentionOutput) else { return }
+            try block.attention.backward(nil, adding: add)
+        }
     }
 
     /// Adds the gradients of the last image of `forward`, from `featureGradient`.

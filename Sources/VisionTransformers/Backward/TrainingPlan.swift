@@ -54,11 +54,12 @@ final class TrainingPlan: Sendable {
 
     /// Plans kernels, packs weights, layers in parallel on the pool.
     ///
+    /// - Parameter hasGradients: whether gradients are computed; otherwise the modules are there to be set.
     /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     init(
         _ source: some ParameterSource, _ c: BackboneConfiguration, image: ImageSize,
-        modules: [TrainedModule], featureParts: Int, dropout: Double, precision: OperandType, engine: KernelEngine,
-        pool: WorkerPool
+        modules: [TrainedModule], featureParts: Int, dropout: Double, precision: OperandType,
+        hasGradients: Bool = true, engine: KernelEngine, pool: WorkerPool
     ) throws {
         let grid = c.grid(for: image)
         let (patches, d) = (grid.height * grid.width, c.hiddenSize)
@@ -84,7 +85,7 @@ final class TrainingPlan: Sendable {
                 number: number, rows: site.input == .attentionInput ? tokens : kernels.outputs, kernels: planner)
         }
         self.modules = trained
-        let lowest = trained.map(\.site.depth).min() ?? .max
+        let lowest = hasGradients ? trained.map(\.site.depth).min() ?? .max : .max
         self.lowest = lowest
         let patchKernel = try Kernel.linear(
             engine, rows: patches, inputs: c.patchLength, outputs: d, accumulates: true)

@@ -343,6 +343,9 @@ package enum MergeEvent {
     case distillation(DistillationEvent)
     /// The training of a merge has ended.
     case distillationEnded
+    /// What training gained for streams: the mean divergence of tasks on held-out images, in nats. Where it gained
+    /// nothing, the merge is kept as it was before.
+    case distillationChange(before: Double, after: Double)
     /// A head was aligned, or found to be better as it was.
     case aligned(HeadAlignment.Result)
     /// How well a task agrees with its single adapter.

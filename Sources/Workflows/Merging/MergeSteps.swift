@@ -75,13 +75,19 @@ struct MergeSteps {
     mutating func group(
         _ adapters: [WeightedAdapter], _ plan: MergePlan, _ tuning: MergeJob.Tuning, index: Int
     ) throws -> BundleGroup {
-        try Self.inOrder(
+        var fitted: [TaskStream]?
+        return try Self.inOrder(
             combine: { try combined(adapters, plan.merge, tuning) }, scale: { try scaled($0, tuning) },
             distill: { merged in
-                let merged = try plan.distillation.map { try distilled(merged, $0, group: index) } ?? merged
-                return plan.streams.map(merged.withStreams) ?? merged
+                guard let settings = plan.streams else {
+                    return try plan.distillation.map { try distilled(merged, $0, group: index) } ?? merged
+                }
+                guard let distillation = plan.distillation else { return merged.withStreams(settings) }
+                let trained = try distilled(merged, distillation, settings, group: index)
+                fitted = trained.streams
+                return trained.merged
             },
-            stream: { merged in try merged.plan.streams.map { try streams(over: merged, $0) } },
+            stream: { merged in try fitted ?? merged.plan.streams.map { try streams(over: merged, $0) } },
             align: { try aligned($0, $1) })
     }
 
@@ -90,6 +96,28 @@ struct MergeSteps {
         try Self.inOrder(
             combine: { tasks }, scale: { $0 }, stream: { try $0.plan.streams.map { try streams(over: tasks, $0) } },
             align: { try aligned($0, $1) })
+    }
+
+    /// A merge whose patch tokens are trained for its streams, and the streams, fitted again; or the merge as it was
+    /// if held-out images gain nothing.
+    private func distilled(
+        _ start: MergedBackbone, _ settings: DistillationSettings, _ streamSettings: StreamSettings, group: Int
+    ) throws -> (merged: MergedBackbone, streams: [TaskStream]) {
+        /// The mean divergence of tasks on held-out images, with aligned heads.
+        func divergence(_ merged: MergedBackbone, _ streams: [TaskStream]) throws -> Double {
+            guard let tuner, let use else { throw MergeJobError.noImages(DistillationSettings.name) }
+            let results = try tuner.align(
+                merged, streams: streams, rank: use.alignRank, limit: MergeJob.roughTuningImages)
+            return results.reduce(0) { $0 + $1.agreement.divergence } / Double(max(results.count, 1))
+        }
+        let before = try streams(over: start, streamSettings)
+        let trained = try distilled(start, settings, (streamSettings, before), group: group)
+        let after = try streams(over: trained, streamSettings)
+        let change = (before: try divergence(start, before), after: try divergence(trained, after))
+        let isBetter = change.after < change.before
+        try tell(.distillationChange(before: change.before, after: change.after))
+        let merged = try isBetter ? trained : start.distilled(settings.taking(steps: 0), adding: [:])
+        return (merged.withStreams(streamSettings), isBetter ? after : before)
     }
 
     /// The streams of a merge's tasks, with token maps if there are images.
@@ -165,8 +193,11 @@ struct MergeSteps {
     }
 
     /// A merge after its distillation.
+    ///
+    /// - Parameter streams: the streams that it is trained for, or nil.
     private func distilled(
-        _ start: MergedBackbone, _ settings: DistillationSettings, group: Int
+        _ start: MergedBackbone, _ settings: DistillationSettings,
+        _ streams: (settings: StreamSettings, fitted: [TaskStream])? = nil, group: Int
     ) throws -> MergedBackbone {
         guard let tuner, let use, let job else { throw MergeJobError.noImages(DistillationSettings.name) }
         var distillation = Distillation(tuner, settings: settings, output: job.checkpointPath(group: group))
@@ -177,7 +208,8 @@ struct MergeSteps {
         distillation.checkpointSteps = run.checkpointSteps
         try tell(.distillationBegins)
         let images = Dictionary(use.images.map { ($0.task, $0.binding) }) { $1 }
-        switch try distillation.train(start, images: images, progress: { progress(.distillation($0)) }) {
+        let outcome = try distillation.train(start, streams: streams, images: images) { progress(.distillation($0)) }
+        switch outcome {
         case .stopped(let steps, let total): throw Stopped(steps: steps, total: total)
         case .finished(let merged):
             let steps = merged.plan.distillation?.steps ?? 0

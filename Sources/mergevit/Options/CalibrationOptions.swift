@@ -67,7 +67,9 @@ struct CalibrationOptions: ParsableArguments {
     func tuning(_ plan: MergePlan, _ method: MethodOptions) -> MergeJob.Tuning {
         if tuneAll { return .parameters(except: Set(method.parameters.map(\.name))) }
         if tune { return .scale }
-        return plan.distillation != nil && !method.givesScale ? .roughScale : .none
+        // Streams read what a method that uses images made at its own scale.
+        let isFitted = plan.streams != nil && plan.merge.method.usesImages
+        return plan.distillation != nil && !method.givesScale && !isFitted ? .roughScale : .none
     }
 
     /// The images of some tasks, with what is done with them.

@@ -55,6 +55,12 @@ struct MethodOptions: ParsableArguments {
     /// those of the merge that it starts from.
     func plan() throws -> MergePlan {
         var plan = try mergePlan()
+        if streams, plan.distillation != nil {
+            for name in DistillationSettings.predictionParameters where parameters.value(of: name) != nil {
+                throw ValidationError(
+                    "--set \(name)=...: with --streams distillation compares patch tokens, no predictions.")
+            }
+        }
         if streams { plan.streams = StreamSettings(rank: streamRank ?? StreamSettings.defaultRank) }
         return plan
     }

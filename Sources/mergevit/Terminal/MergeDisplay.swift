@@ -29,6 +29,9 @@ struct MergeDisplay {
         case .distillationBegins: training = DistillationDisplay(isQuiet: isQuiet)
         case .distillation(let event): training?.show(event)
         case .distillationEnded: finish()
+        case .distillationChange(let before, let after):
+            let change = "held-out images: \(thousandths(before)) nats from the single adapters before training"
+            say("\(change), \(thousandths(after)) after\(after < before ? "" : "; training is left out")")
         case .warning, .writing: break
         }
     }
@@ -163,8 +166,28 @@ private struct DistillationDisplay {
         case .resumed(let steps):
             begun = (status.elapsed, steps)
             status.say("resuming after step \(steps)")
-        case .step(let report): show(report)
+        case .step(let report):
+            let count = add(report.distance, report.divergence, report.sameLabel)
+            show(
+                report.step, of: report.steps,
+                [
+                    "features \(thousandths(sums.distance / count)) of their variance away",
+                    "answers \(thousandths(sums.divergence / count)) nats",
+                    "\(tenths(100 * sums.sameLabel / count)) % of labels the same",
+                ])
+        case .tokenStep(let report):
+            let count = add(report.distance)
+            show(report.step, of: report.steps, ["patch tokens \(NumberText.plain(sums.distance / count, 4)) away"])
         }
+    }
+
+    /// Adds up a step's values, and gives the number of steps.
+    private mutating func add(_ distance: Double, _ divergence: Double = 0, _ sameLabel: Double = 0) -> Double {
+        sums.steps += 1
+        sums.distance += distance
+        sums.divergence += divergence
+        sums.sameLabel += sameLabel
+        return Double(sums.steps)
     }
 
     /// Takes the status line away.
@@ -172,25 +195,16 @@ private struct DistillationDisplay {
         status.clear()
     }
 
-    private mutating func show(_ report: DistillationReport) {
+    private mutating func show(_ step: Int, of steps: Int?, _ parts: [String]) {
         // The first step comes after the single adapters have answered for the steps up to the next round.
-        let begun = begun ?? (status.elapsed, report.step)
+        let begun = begun ?? (status.elapsed, step)
         self.begun = begun
-        sums.steps += 1
-        sums.distance += report.distance
-        sums.divergence += report.divergence
-        sums.sameLabel += report.sameLabel
-        let count = Double(sums.steps)
-        var text = StatusText(
-            "step \(report.step)" + (report.steps.map { " of \($0)" } ?? ""),
-            "features \(thousandths(sums.distance / count)) of their variance away",
-            "answers \(thousandths(sums.divergence / count)) nats",
-            "\(tenths(100 * sums.sameLabel / count)) % of labels the same")
-        if let steps = report.steps, steps > report.step, report.step > begun.steps {
-            let pace = (status.elapsed - begun.time) / Double(report.step - begun.steps)
-            text.left = Double(steps - report.step) * pace
+        var text = StatusText(parts: ["step \(step)" + (steps.map { " of \($0)" } ?? "")] + parts)
+        if let steps, steps > step, step > begun.steps {
+            let pace = (status.elapsed - begun.time) / Double(step - begun.steps)
+            text.left = Double(steps - step) * pace
         }
-        let isDue = report.steps.map { $0 == report.step || report.step % max($0 / Self.lines, 1) == 0 } ?? false
+        let isDue = steps.map { $0 == step || step % max($0 / Self.lines, 1) == 0 } ?? false
         guard isDue else { return status.update { text } }
         let left = text.left.map { "; \(clock($0)) left" } ?? ""
         status.say("\(text.parts[0]): \(text.parts.dropFirst().joined(separator: ", "))\(left)")

@@ -11,7 +11,7 @@ SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/
 SHELL = /bin/sh
 
 .PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench \
-	bench-peers merge-table train-samples sample-images install uninstall clean
+	bench-peers merge-table study-backbone train-samples sample-images install uninstall clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -85,6 +85,10 @@ bench-peers: build ## time other software in turn with ours: make bench-peers [R
 merge-table: build ## every merge method on the six sample adapters: make merge-table DATA=... (docs/merging.md)
 	@mkdir -p out
 	scripts/merge-table "$(or $(DATA),../shared/data)" out/merge-table.csv
+
+study-backbone: build ## train and study six tasks over another base: make study-backbone BASE=... DATA=... [OUT=...]
+	@test -n "$(BASE)" -a -n "$(DATA)" || { echo "usage: make study-backbone BASE=... DATA=... [OUT=...]" >&2; exit 2; }
+	scripts/study-backbone "$(BASE)" "$(DATA)" "$(or $(OUT),out/backbone)"
 
 train-samples: build ## train the demo's six adapters: make train-samples DATA=... [OUT=out/adapters] (docs/training.md)
 	@test -n "$(DATA)" || \

@@ -76,8 +76,8 @@ extension StudyJob {
         else { return }
         throw ModelError(
             base.folder,
-            "\(variant.name): heads over this base read the mean of the patch tokens, which a stream does not have; "
-                + "expected \(variant.aligned.name), whose heads are aligned to do without")
+            "\(variant.name): heads over this base read more than the CLS token, which is all that a stream gives; "
+                + "expected \(variant.aligned.name), whose heads are aligned with that alone")
     }
 
     /// The variants of a merge without results, or nil.

@@ -21,7 +21,7 @@ import Testing
         (["label", "--bundle", "b", "--threshold", "1.5", "x"], "--threshold"),
         (["label", "--bundle", "b", "--threshold", "nan", "x"], "--threshold"),
         (["label", "--bundle", "b", "--top-k", "0", "x"], "--top-k"),
-        (["label", "--bundle", "b", "--batch-size", "257", "x"], "--batch-size"),
+        (["label", "--bundle", "b", "--batch-size", "1025", "x"], "--batch-size"),
         (["label", "--bundle", "b", "--threads", "0", "x"], "--threads"),
         (["label", "--bundle", "b", "--max-pixels", "0", "x"], "--max-pixels"),
         (["label", "--bundle", "b", "--alpha", "red", "x"], "red"),

@@ -221,7 +221,8 @@ import Testing
         try refused(
             add,
             "other: was trained over another base (training.json: model.safetensors 000000000000..., here "
-                + "\(digest.prefix(12))...); the bundle was made over base, or --allow-other-base to use it all the same"
+                + "\(digest.prefix(12))...); the bundle was made over base, or --allow-other-base to use it all the "
+                + "same"
         )
         let allowed = try done(add + ["--allow-other-base", "-o", "three"])
         #expect(allowed.contains("other was trained over another base"), "\(allowed)")

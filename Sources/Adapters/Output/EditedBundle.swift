@@ -53,8 +53,8 @@ package struct EditedBundle {
             guard access(path, F_OK) != 0 else {
                 throw ModelError(
                     path,
-                    "records how many labels the bundle's tasks keep in int8, which holds for these tasks alone; change "
-                        + "the tasks of the bundle that was quantized", remedy: AdapterRemedy.quantizeChanged)
+                    "records how many labels the bundle's tasks keep in int8, which holds for these tasks alone; "
+                        + "change the tasks of the bundle that was quantized", remedy: AdapterRemedy.quantizeChanged)
             }
         }
     }

@@ -28,7 +28,7 @@ package struct TokenDistillationReport: Sendable, Equatable {
     package let step: Int
     /// How many steps there will be, once that is known.
     package let steps: Int?
-    /// The mean over tasks, images, blocks, tokens and channels of the squared distance of the patch tokens that streams
-    /// read from those of the single adapters, as it counts for keys and values.
+    /// The mean over tasks, images, blocks, tokens and channels of the squared distance of the patch tokens that
+    /// streams read from those of the single adapters, as it counts for keys and values.
     package let distance: Double
 }

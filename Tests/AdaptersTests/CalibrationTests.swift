@@ -1,3 +1,4 @@
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -171,6 +172,41 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         #expect(
             try best.parameter("layers.0.mlp.fc1.weight")
                 == merge([adapters[0]], scale: 1).parameter("layers.0.mlp.fc1.weight"))
+    }
+
+    /// A pass that measures layers or fits streams gives the single adapter's features, too: no other pass is made.
+    @Test func aPassOverTheSingleAdapterGivesItsFeatures() throws {
+        let expected = try tuner().single("a", .max)
+        let merged = try merge(adapters, scale: 0.5)
+        let passes: [(MergeTuner) throws -> Void] = [
+            { _ = try $0.inputMoments(of: "a", modules: ["layers.0.attention.q_proj"]) },
+            { _ = try StreamFitter($0, StreamSettings(rank: 4)).streams(over: merged) },
+        ]
+        for pass in passes {
+            let prepared = Mutex(0)
+            let images = adapters.map { item in
+                let noise = noiseImages(item.adapter.task, count: 150)
+                return CalibrationImages(task: noise.task, count: noise.count) { index, patches in
+                    prepared.withLock { $0 += 1 }
+                    noise.prepare(index, patches)
+                }
+            }
+            let tuner = try MergeTuner(
+                base: base, adapters: adapters, images: images, imageSize: base.configuration.imageSize, threads: 2)
+            try pass(tuner)
+            let count = prepared.withLock(\.self)
+            #expect(count >= 150)
+            for limit in [Int.max, 20] {
+                let features = try tuner.single("a", limit)
+                let rows = min(limit, 120)
+                #expect(features.fitted.rows == rows && features.heldOut.rows == min(limit, 30))
+                if limit == .max {
+                    #expect(features.fitted.values == expected.fitted.values)
+                    #expect(features.heldOut.values == expected.heldOut.values)
+                }
+            }
+            #expect(prepared.withLock(\.self) == count)
+        }
     }
 
     @Test func aligningBringsAnswersNearer() throws {

@@ -78,6 +78,12 @@ package struct FeatureTable: Sendable {
         (self.rows, self.width, self.values) = (rows, width, values)
     }
 
+    /// A table of some of the rows.
+    func selecting(_ indices: [Int]) -> FeatureTable {
+        FeatureTable(
+            rows: indices.count, width: width, values: indices.flatMap { values[$0 * width..<($0 + 1) * width] })
+    }
+
     /// The logits that a head gives of a row; it reads the first elements of it.
     func logits(_ row: Int, _ head: Head) -> [Double] {
         let columns = head.weight.shape[1]

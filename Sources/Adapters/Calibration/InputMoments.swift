@@ -16,17 +16,21 @@ extension MergeTuner {
         let sums = keys.map { GramMatrix(size: $0.site.columns(base.configuration)) }
         let pool = try WorkerPool(workers: threads)
         let collector = LayerInputCollector(model, keys, images: model.workers)
+        let (width, features) = (model.featureCount, FloatBuffer(count: images.count * model.featureCount))
         // Around the loop, so that the number of BLAS's threads changes once.
         try BLASThreads.single {
             let batches = ImageBatches(images.count, size: model.workers, inputCount: model.inputCount)
             try batches.forEach(reporting: "computing images of \(task)", prepare: images.prepare) { batch, patches in
-                try collector.collect(patches, images: batch.count, pool) { index, values, rows in
+                try collector.collect(
+                    patches, images: batch.count, features: features.base + batch.lowerBound * width, pool
+                ) { index, values, rows in
                     for image in 0..<batch.count {
                         sums[index].add(values + image * rows * sums[index].size, rows: rows)
                     }
                 }
             }
         }
+        keep(FeatureTable(rows: images.count, width: width, values: Array(features.elements)), of: task)
         var moments: [String: Matrix] = [:]
         for (key, sum) in zip(keys, sums) {
             let moment = (1 / Double(max(sum.rows, 1))) * sum.matrix

@@ -7,7 +7,8 @@ package import VisionTransformers
 /// Merges adapters and compares the results with the single adapters on calibration images: measures layer inputs for
 /// methods that use them, chooses the scale, groups tasks, aligns heads.
 ///
-/// The features that the single adapters give are computed once for each task. Labels are read only of tasks whose
+/// The features that the single adapters give are computed once for each task, in a pass that is made for something
+/// else if there is one. Labels are read only of tasks whose
 /// images have classes.
 package final class MergeTuner {
     typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
@@ -20,6 +21,8 @@ package final class MergeTuner {
     /// How many images are computed at the same time.
     package let threads: Int
     private var singles: [String: Features] = [:]
+    /// The single adapters' features of all of a task's images, where a pass over them gave these.
+    private var complete: [String: FeatureTable] = [:]
     private var moments: [String: [String: Matrix]] = [:]
 
     /// A tuner for the tasks of some adapters.
@@ -122,11 +125,22 @@ package final class MergeTuner {
     func single(_ task: String, _ limit: Int) throws -> Features {
         let key = "\(limit) \(task)"
         if let features = singles[key] { return features }
-        let (model, _) = try singleModel(task)
-        let features = try features(model, task, limit)
-        singles[key] = features
-        return features
+        let images = try images(of: task)
+        let indices = [false, true].map { images.indices(heldOut: $0, limit: limit) }
+        let features = try single(task, images: indices)
+        singles[key] = (features[0], features[1])
+        return (features[0], features[1])
     }
+
+    /// The features that the task's single adapter gives of some sets of images.
+    func single(_ task: String, images sets: [[Int]]) throws -> [FeatureTable] {
+        if let table = complete[task] { return sets.map(table.selecting) }
+        let (model, images) = try singleModel(task)
+        return try sets.map { try images.features(model, $0) }
+    }
+
+    /// Keeps the features that a task's single adapter gave of all its images.
+    func keep(_ features: FeatureTable, of task: String) { complete[task] = features }
 
     /// The task's single adapter as a model that gives features, and the task's images.
     ///

@@ -17,30 +17,28 @@ package struct StreamFitter {
     /// - Throws: `ModelError` naming an adapter whose changes are not all of low rank and of linear layers of blocks;
     ///   `FileError`, `ComputeError`.
     package func streams(over merged: MergedBackbone) throws -> [TaskStream] {
-        let adapters = merged.adapters.map(\.adapter)
-        let unfitted = try adapters.map { try TaskStream($0, over: tuner.base) }
-        let patches = try model(merged)
+        let unfitted = try merged.adapters.map { try TaskStream($0.adapter, over: tuner.base) }
+        let patches = try MultitaskModel(
+            merged, configuration: tuner.base.configuration, heads: [], imageSize: tuner.imageSize,
+            threads: tuner.threads, outputs: .allTokens)
         return try unfitted.enumerated().map { index, stream in
             try LongWork.part("fitting streams", index, of: unfitted.count) {
                 TaskStream(
                     task: stream.task, changes: stream.changes,
-                    maps: try maps(of: stream, adapters[index], patches))
+                    maps: try maps(of: stream, patches))
             }
         }
     }
 
-    private func model(_ source: MergedBackbone) throws -> MultitaskModel {
-        try MultitaskModel(
-            source, configuration: tuner.base.configuration, heads: [], imageSize: tuner.imageSize,
-            threads: tuner.threads, outputs: .allTokens)
-    }
-
-    private func maps(of stream: TaskStream, _ adapter: Adapter, _ patches: MultitaskModel) throws -> [TokenMap] {
-        let single = try model(MergedBackbone(adapter, aloneOver: tuner.base))
-        let images = try tuner.images(of: stream.task)
+    private func maps(of stream: TaskStream, _ patches: MultitaskModel) throws -> [TokenMap] {
+        let (single, images) = try tuner.singleModel(stream.task)
         let c = tuner.base.configuration
-        let fitted = try moments(images, heldOut: false, patches, single)
-        let heldOut = try moments(images, heldOut: true, patches, single)
+        let features = FloatBuffer(count: images.count * single.featureCount)
+        let fitted = try moments(images, heldOut: false, patches, single, features)
+        let heldOut = try moments(images, heldOut: true, patches, single, features)
+        tuner.keep(
+            FeatureTable(rows: images.count, width: single.featureCount, values: Array(features.elements)),
+            of: stream.task)
         // The first block reads the same tokens for every task.
         return try (0..<c.layers).map { layer in
             try LongWork.part("solving blocks", layer, of: c.layers) {
@@ -57,8 +55,11 @@ package struct StreamFitter {
     }
 
     /// The moments of what each block's attention reads of patches, shared and by the task's single adapter.
+    ///
+    /// - Parameter features: receives what the single adapter's head reads of these images, in their places.
     private func moments(
-        _ images: CalibrationImages, heldOut: Bool, _ patches: MultitaskModel, _ single: MultitaskModel
+        _ images: CalibrationImages, heldOut: Bool, _ patches: MultitaskModel, _ single: MultitaskModel,
+        _ features: FloatBuffer
     ) throws -> [RegressionMoments.Summary] {
         let c = tuner.base.configuration
         let keys = (0..<c.layers).map { LayerInputCollector.Key(layer: $0, site: .attentionInput) }
@@ -68,13 +69,18 @@ package struct StreamFitter {
         let own = LayerInputCollector(single, keys, images: single.workers)
         let indices = images.indices(heldOut: heldOut)
         let width = c.hiddenSize
+        let read = FloatBuffer(count: single.workers * single.featureCount)
         try BLASThreads.single {
             try ImageBatches(indices.count, size: patches.workers, inputCount: patches.inputCount).forEach(
                 reporting: heldOut ? "computing held-out images" : "computing images",
                 prepare: { images.prepare(indices[$0], $1) }
             ) { batch, inputs in
                 var targets: [UnsafePointer<Float>] = []
-                try own.collect(inputs, images: batch.count, pool) { _, _, _ in }
+                try own.collect(inputs, images: batch.count, features: read.base, pool) { _, _, _ in }
+                for (place, index) in indices[batch].enumerated() {
+                    (features.base + index * single.featureCount).update(
+                        from: read.base + place * single.featureCount, count: single.featureCount)
+                }
                 targets = own.rows
                 try shared.collect(inputs, images: batch.count, pool) { key, values, rows in
                     for image in 0..<batch.count {

@@ -37,14 +37,16 @@ package final class LayerInputCollector {
     ///
     /// - Parameters:
     ///   - patches: (images, inputCount).
+    ///   - features: receives (images, featureCount), the vectors that heads read, or nil.
     ///   - pool: hands over the rows, with single-threaded BLAS.
     ///   - body: receives the index of a key and its rows, (images, rows, channels).
     /// - Throws: as `MultitaskModel.observe`.
     package func collect(
-        _ patches: UnsafePointer<Float>, images: Int, _ pool: WorkerPool,
-        _ body: (_ key: Int, _ values: UnsafePointer<Float>, _ rows: Int) -> Void
+        _ patches: UnsafePointer<Float>, images: Int, features: UnsafeMutablePointer<Float>? = nil,
+        _ pool: WorkerPool, _ body: (_ key: Int, _ values: UnsafePointer<Float>, _ rows: Int) -> Void
     ) throws {
-        try model.observe(patches, images: images) { [indices, inputs] image, layer, site, values, rows, columns in
+        try model.observe(patches, images: images, features: features) {
+            [indices, inputs] image, layer, site, values, rows, columns in
             guard let index = indices[Key(layer: layer, site: site)] else { return }
             (inputs[index].base + image * rows * columns).update(from: values, count: rows * columns)
         }

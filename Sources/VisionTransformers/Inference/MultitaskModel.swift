@@ -142,11 +142,13 @@ package final class MultitaskModel {
     /// - Parameters:
     ///   - inputs: (images, inputCount).
     ///   - images: the number of images.
+    ///   - features: receives (images, featureCount), the vectors that heads read, or nil.
     ///   - observer: called on several threads at once, each with another image of the batch.
     /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel
     ///   fails.
     package func observe(
-        _ inputs: UnsafePointer<Float>, images: Int, _ observer: @escaping LayerObserver
+        _ inputs: UnsafePointer<Float>, images: Int, features: UnsafeMutablePointer<Float>? = nil,
+        _ observer: @escaping LayerObserver
     ) throws {
         try requireAllTokens()
         guard precision == .f32 else {
@@ -156,9 +158,11 @@ package final class MultitaskModel {
         let tokens = hiddenShape[0]
         pool.forEach(images) { worker, image in
             do {
-                try passes[worker].run(inputs + image * inputCount, logits: nil) { layer, site, buffer in
-                    observer(image, layer, site, buffer.base, tokens, site.columns(self.configuration))
-                }
+                try passes[worker].run(
+                    inputs + image * inputCount, logits: nil, features: features.map { $0 + image * featureCount },
+                    observer: { layer, site, buffer in
+                        observer(image, layer, site, buffer.base, tokens, site.columns(self.configuration))
+                    })
             } catch {
                 failure.withLock { $0 = error }
             }

@@ -334,6 +334,7 @@ import Testing
         (["--calibration", "images", "--align-rank", "3"], "--align-rank needs --align"),
         (["--calibration", "images", "--max-drop", "101"], "--max-drop must be from 0 to 100"),
         (["--method", "regmean"], "needs --calibration"),
+        (["--calibration", "images"], "--calibration: nothing uses the images. Add --align, --tune or --streams"),
     ])
     func wrongUsageIsNamed(_ arguments: [String], _ reason: String) throws {
         let run = try merged(arguments + ["-o", "none"])

@@ -144,6 +144,17 @@ import Testing
         #expect(cells(try rows("new")["f32"] ?? []).first?.contains("corn:shirt") == true)
     }
 
+    /// Trained patch tokens are read by an added task as those of any other merge.
+    @Test func tasksAreAddedToADistilledMerge() throws {
+        let distill = ["--method", "distill", "--streams", "--steps", "2", "--calibration", "few", "-q"]
+        try merged("two", ["corn", "aerial"], distill)
+        try done(["add", "-q", "--bundle", "two", "-o", "three"] + adapters("trash"))
+        try expectSame("two", "three", but: ["bundle.json", "heads.safetensors", "streams.safetensors"])
+        try done(["merge", "-q", "--recipe", "three/bundle.json", "-o", "again"])
+        try expectSame("three", "again")
+        expectSame(["corn", "aerial"], in: try rows("two"), try rows("three"))
+    }
+
     @Test func tasksAreRemovedFromBundlesWithoutStreams() throws {
         try merged("one", ["corn", "aerial", "trash"], ["--scale", "0.3"])
         try done(["remove", "-q", "--bundle", "one", "--task", "aerial", "-o", "two"])
@@ -178,6 +189,10 @@ import Testing
             add + adapters("corn"),
             "b: has a task \"corn\" already; give the new one another name, or remove the old one first: mergevit "
                 + "remove --bundle b --task corn -o NEW\n")
+        try refused(
+            ["merge", "--base", "b"] + adapters("trash"),
+            "b: is a merged model with the tasks corn, aerial, which a merge over it would drop; add the new adapters "
+                + "to it: mergevit add --bundle b --adapter NAME=DIR -o NEW\n")
         try merged("plain", ["corn", "aerial"], [])
         try refused(
             ["add", "--bundle", "plain"] + adapters("trash"),
@@ -197,6 +212,10 @@ import Testing
         try scratch.createFolder("nine")
         for index in 0..<9 { try scratch.write("nine/\(index).png", scratch.read("few/\(index).png")) }
         try refused(add + adapters("trash") + ["--calibration", "nine"], "trash: 9 calibration images; at least 10")
+        try refused(
+            ["merge", "-q", "--base", Samples.base, "--align", "--calibration", "trash=few"]
+                + adapters("corn", "trash"),
+            "corn: no calibration images, which every task needs if one has some (--calibration)\n")
     }
 
     @Test func adaptersThatDoNotFitTheBundlesBaseAreRefused() throws {

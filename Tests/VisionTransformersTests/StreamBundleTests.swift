@@ -55,6 +55,10 @@ import Testing
             tensors = try file.entries.map { ($0.name, try file.tensor($0.name)) }
         }
 
+        init(_ path: String, metadata: [String: String], _ tensors: [(name: String, tensor: Tensor)]) {
+            (self.path, self.metadata, self.tensors) = (path, metadata, tensors)
+        }
+
         func write() throws {
             let writer = try SafetensorsWriter(
                 path: path, declarations: tensors.map { .init(name: $0.name, shape: $0.tensor.shape) },
@@ -141,6 +145,16 @@ import Testing
             message { _ = try scene.opened() }
                 == "\(scene.scratch.path)/base.safetensors: expected a file with 2 parameters of the base of "
                 + "streams.safetensors, found none")
+    }
+
+    @Test func streamsThatDoNotSayTheirBaseAreRefused() throws {
+        let scene = try StreamBundle()
+        let file = try File(scene.scratch.path(StreamFile.name))
+        try File(file.path, metadata: ["format": "pt"], file.tensors).write()
+        #expect(
+            message { _ = try scene.opened() }
+                == "\(scene.scratch.path)/streams.safetensors: expected the names of the base's parameters in the "
+                + "metadata under \"base\", found none")
     }
 
     /// A stream gives CLS alone, whatever the family's heads read otherwise.

@@ -45,6 +45,11 @@ package final class MergeTuner {
             let task = item.adapter.task
             let count = try self.images(of: task).count
             guard count >= 2 * ImageGroups.holdOutEvery else {
+                guard count > 0 else {
+                    throw ModelError(
+                        task, "no calibration images, which every task needs if one has some",
+                        remedy: AdapterRemedy.giveImages)
+                }
                 throw ModelError(
                     task, "\(count) calibration images; at least \(2 * ImageGroups.holdOutEvery) are needed")
             }

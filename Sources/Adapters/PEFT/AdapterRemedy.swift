@@ -24,6 +24,8 @@ package enum AdapterRemedy: Remedy {
     case mergeWithoutAlignment
     /// Give images of the task, to align its head on.
     case giveImages
+    /// Add the adapters to this bundle, which has streams.
+    case addToBundle(String)
     /// Merge all adapters into a bundle with streams.
     case mergeWithStreams
     /// Remove the task of this name from a bundle, or give the new one another name.

@@ -35,8 +35,13 @@ package struct MergedBase: Sendable {
     /// The base that it was merged over by its recipe, or nil.
     package var origin: String? { recipe?["base"]?.objectValue?["path"]?.stringValue }
 
-    /// The error of a merge over it: its tasks would be lost. Says how to merge all adapters.
+    /// The error of a merge over it: its tasks would be lost. Says how to add to it or merge all.
     package var refusal: ModelError {
+        if StreamFile.exists(folder: folder) {
+            return ModelError(
+                folder, "\(description), which a merge over it would drop; add the new adapters to it",
+                remedy: AdapterRemedy.addToBundle(folder))
+        }
         let adapters = (recipe?["adapters"]?.arrayValue ?? []).compactMap { item -> AdapterRemedy.Source? in
             guard let name = item.objectValue?["name"]?.stringValue, let path = item.objectValue?["path"]?.stringValue
             else { return nil }

@@ -50,7 +50,11 @@ package enum StreamFile {
 
     /// Checks that the base has all parameters of its own that the streams were made over.
     private static func check(_ base: SafetensorsFile?, of streams: SafetensorsFile, path: String) throws {
-        guard let expected = streams.metadata[baseKey]?.split(separator: "\n").map(String.init) else { return }
+        guard let expected = streams.metadata[baseKey]?.split(separator: "\n").map(String.init) else {
+            throw ModelError(
+                streams.path,
+                "expected the names of the base's parameters in the metadata under \"\(baseKey)\", found none")
+        }
         let found = Set(base?.entries.map(\.name) ?? [])
         guard base != nil || expected.isEmpty else {
             throw ModelError(

@@ -97,6 +97,7 @@ extension AdapterRemedy: HintedRemedy {
         case .giveSavedHead: ", or give the file that has it with --head NAME=FILE"
         case .mergeOver(let base, let adapters):
             " (its recipe: --base \(base)\(adapters.map { " --adapter \($0.name)=\($0.path)" }.joined()))"
+        case .addToBundle(let bundle): ": mergevit add --bundle \(bundle) --adapter NAME=DIR -o NEW"
         case .mergeWithoutAlignment: ". Merge without --align to export it"
         case .mergeWithStreams:
             "; merge all adapters again: mergevit merge --streams, or --method base --streams for patch tokens that no "

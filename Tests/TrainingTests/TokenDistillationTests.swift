@@ -33,10 +33,12 @@ import VisionTransformers
         return TaskStreams(base: scene.base, streams: streams)
     }
 
-    private func run(_ settings: DistillationSettings? = nil, threads: Int = 1) throws -> TokenDistillationRun {
+    private func run(
+        _ settings: DistillationSettings? = nil, divergences: [Double] = [0.3, 0.1], threads: Int = 1
+    ) throws -> TokenDistillationRun {
         let settings = try settings ?? DistillationScene.settings()
         return try TokenDistillationRun(
-            scene.base, streams: streams, configuration: scene.base.configuration,
+            scene.base, streams: streams, divergences: divergences, configuration: scene.base.configuration,
             imageSize: scene.base.configuration.imageSize, tasks: scene.tasks(), settings: settings,
             steps: settings.steps, threads: threads)
     }
@@ -61,6 +63,21 @@ import VisionTransformers
         // The last block's layers compute nothing that streams read.
         let last = "layers.\(scene.base.configuration.layers - 1)."
         #expect(!run.deltas.isEmpty && run.deltas.keys.allSatisfy { !$0.hasPrefix(last) })
+    }
+
+    /// An error counts as much as it changes predictions, so tasks that lose more are trained more.
+    @Test func tasksCountAsMuchAsTheirTokensMatter() throws {
+        typealias Run = TokenDistillationRun
+        #expect(Run.weights([0.75, 0.25], distances: [2, 2]) == [1.5, 0.5])
+        #expect(Run.weights([0.75, 0.75], distances: [1, 3]) == [1.5, 0.5])
+        #expect(Run.weights([1, 0], distances: [1, 1]) == [2, 0.1])
+        for even in [Run.weights([0, 0], distances: [1, 1]), Run.weights([1, 1], distances: [0, .nan])] {
+            #expect(even == [1, 1])
+        }
+        let settings = try DistillationScene.settings(["steps": 2])
+        let (one, other) = (try run(settings), try run(settings, divergences: [0.1, 0.3]))
+        // The first step has no gradient before it, so the distances are the same; the weights trained are not.
+        #expect(try one.advance().distance == other.advance().distance && values(one) != values(other))
     }
 
     @Test(arguments: [nil, 3]) func theSameBitsOnAnyNumberOfThreads(_ rank: Int?) throws {

@@ -38,6 +38,19 @@ package struct Distillation {
     /// Steps between checkpoints, or nil.
     package var checkpointSteps: Int?
 
+    /// Streams over a merge that is trained for them.
+    package struct FittedStreams {
+        let settings: StreamSettings
+        let fitted: [TaskStream]
+        /// Of each task, the divergence of its predictions from the single adapter's, in nats.
+        let divergences: [Double]
+
+        /// Streams in the order of the merge's adapters.
+        package init(_ settings: StreamSettings, _ fitted: [TaskStream], divergences: [Double]) {
+            (self.settings, self.fitted, self.divergences) = (settings, fitted, divergences)
+        }
+    }
+
     private let tuner: MergeTuner
 
     /// A run over a tuner's images, of which those that are held out stay so.
@@ -49,13 +62,14 @@ package struct Distillation {
     ///
     /// - Parameters:
     ///   - start: what training begins with.
-    ///   - streams: the streams over it, for which it is then trained, or nil.
+    ///   - streams: the streams over it, for which it is then trained, with the divergence of each task's predictions
+    ///     from the single adapter's; or nil.
     ///   - images: the SHA-256 of each task's images; a checkpoint of a run over others is refused.
     ///   - progress: told of every step; a run that is told to stop leaves a checkpoint.
     /// - Throws: `ModelError`, `ModelError`, `FileError`, `ComputeError` naming what cannot be used.
     package func train(
-        _ start: MergedBackbone, streams: (settings: StreamSettings, fitted: [TaskStream])? = nil,
-        images: [String: String], progress: (DistillationEvent) -> Bool
+        _ start: MergedBackbone, streams: FittedStreams? = nil, images: [String: String],
+        progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {
         do { return try run(start, streams, images: images, progress: progress) } catch is CancellationRequested {
             return .stopped(steps: 0, of: nil)
@@ -63,8 +77,8 @@ package struct Distillation {
     }
 
     private func run(
-        _ start: MergedBackbone, _ streams: (settings: StreamSettings, fitted: [TaskStream])?,
-        images: [String: String], progress: (DistillationEvent) -> Bool
+        _ start: MergedBackbone, _ streams: FittedStreams?, images: [String: String],
+        progress: (DistillationEvent) -> Bool
     ) throws -> Outcome {
         try CheckpointFolder.create(output: output)
         defer { CheckpointFolder.removeIfEmpty(output: output) }
@@ -79,8 +93,8 @@ package struct Distillation {
         if let streams {
             let tokens = try TokenDistillationRun(
                 start, streams: TaskStreams(base: start.base, streams: streams.fitted),
-                configuration: start.base.configuration, imageSize: tuner.imageSize, tasks: tasks, settings: settings,
-                steps: steps, threads: tuner.threads)
+                divergences: streams.divergences, configuration: start.base.configuration, imageSize: tuner.imageSize,
+                tasks: tasks, settings: settings, steps: steps, threads: tuner.threads)
             (run, deltas) = (tokens, { tokens.deltas })
         } else {
             let trainer = try DistillationTrainer(

@@ -103,17 +103,20 @@ struct MergeSteps {
     private func distilled(
         _ start: MergedBackbone, _ settings: DistillationSettings, _ streamSettings: StreamSettings, group: Int
     ) throws -> (merged: MergedBackbone, streams: [TaskStream]) {
-        /// The mean divergence of tasks on held-out images, with aligned heads.
-        func divergence(_ merged: MergedBackbone, _ streams: [TaskStream]) throws -> Double {
+        /// The divergence of each task on held-out images, with aligned heads.
+        func divergences(_ merged: MergedBackbone, _ streams: [TaskStream]) throws -> [Double] {
             guard let tuner, let use else { throw MergeJobError.noImages(DistillationSettings.name) }
-            let results = try tuner.align(
-                merged, streams: streams, rank: use.alignRank, limit: MergeJob.roughTuningImages)
-            return results.reduce(0) { $0 + $1.agreement.divergence } / Double(max(results.count, 1))
+            return try tuner.align(
+                merged, streams: streams, rank: use.alignRank, limit: MergeJob.roughTuningImages
+            ).map(\.agreement.divergence)
         }
+        func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(values.count, 1)) }
         let before = try streams(over: start, streamSettings)
-        let trained = try distilled(start, settings, (streamSettings, before), group: group)
+        let divergencesBefore = try divergences(start, before)
+        let trained = try distilled(
+            start, settings, .init(streamSettings, before, divergences: divergencesBefore), group: group)
         let after = try streams(over: trained, streamSettings)
-        let change = (before: try divergence(start, before), after: try divergence(trained, after))
+        let change = (before: mean(divergencesBefore), after: mean(try divergences(trained, after)))
         let isBetter = change.after < change.before
         try tell(.distillationChange(before: change.before, after: change.after))
         let merged = try isBetter ? trained : start.distilled(settings.taking(steps: 0), adding: [:])
@@ -197,7 +200,7 @@ struct MergeSteps {
     /// - Parameter streams: the streams that it is trained for, or nil.
     private func distilled(
         _ start: MergedBackbone, _ settings: DistillationSettings,
-        _ streams: (settings: StreamSettings, fitted: [TaskStream])? = nil, group: Int
+        _ streams: Distillation.FittedStreams? = nil, group: Int
     ) throws -> MergedBackbone {
         guard let tuner, let use, let job else { throw MergeJobError.noImages(DistillationSettings.name) }
         var distillation = Distillation(tuner, settings: settings, output: job.checkpointPath(group: group))

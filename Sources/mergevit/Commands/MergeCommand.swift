@@ -85,13 +85,6 @@ struct MergeCommand: ParsableCommand {
         guard !plan.usesImages || calibration.isGiven else {
             throw ValidationError("--method \(method.method) needs --calibration.")
         }
-        guard calibration.images.folders.isEmpty || usesImages(plan) else {
-            throw ValidationError(
-                """
-                --calibration: nothing uses the images. Add --align, --tune or --streams, or give them as --holdout to \
-                see how well the merge agrees with its adapters.
-                """)
-        }
         guard plan.distillation != nil || !distillation.isGiven else {
             throw ValidationError("--minutes, --resume and --checkpoint-steps belong to --method distill.")
         }
@@ -103,6 +96,13 @@ struct MergeCommand: ParsableCommand {
             guard calibration.maxDrop == nil else {
                 throw ValidationError("--max-drop compares many merges, which distill would train: give --groups.")
             }
+        }
+        guard calibration.images.folders.isEmpty || usesImages(plan) else {
+            throw ValidationError(
+                """
+                --calibration: nothing uses the images. Add --align, --tune or --streams, or give them as --holdout to \
+                see how well the merge agrees with its adapters.
+                """)
         }
         let isGrouped = grouping.groups != nil || calibration.maxDrop != nil
         guard form.kind != .adapter || !(isGrouped || calibration.images.align) else {

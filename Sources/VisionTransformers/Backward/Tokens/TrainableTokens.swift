@@ -12,6 +12,8 @@ package final class TrainableTokens {
     package var inputCount: Int { backbone.inputCount }
     /// The trained tensors, zero at first. After changing the values call `refresh`.
     package var tensors: [TrainedTensor] { backbone.tensors }
+    /// How much each task's loss counts; as many as there are tasks.
+    package var weights: [Double]
 
     private let backbone: TrainableBackbone
     private let adapters: AdaptedTokens
@@ -43,6 +45,7 @@ package final class TrainableTokens {
         self.backbone = backbone
         let grid = c.grid(for: imageSize)
         (tasks, width, layers) = (streams.streams.count, c.hiddenSize, c.layers)
+        weights = streams.streams.map { _ in 1 }
         tokens = grid.height * grid.width + c.family.prefixTokens - 1
         let engine = try KernelEngine()
         adapters = try AdaptedTokens(
@@ -58,13 +61,13 @@ package final class TrainableTokens {
     /// - Throws: `ComputeError` when a changed weight cannot be packed.
     package func refresh() throws { try backbone.refresh() }
 
-    /// Computes the gradient of the mean loss of a batch by the trained tensors, and leaves it in them. The targets,
-    /// of all images of the batch, are in memory at once: (images, L - 1, N, D).
+    /// Computes the gradient of the mean weighted loss of a batch by the trained tensors, and leaves it in them. The
+    /// targets, of all images of the batch, are in memory at once: (images, L - 1, N, D).
     ///
     /// - Parameters:
     ///   - inputs: (tasks, batch, `inputCount`).
     ///   - batch: images of each task.
-    /// - Returns: the mean loss of each task over its images, the blocks, and the channels of a token.
+    /// - Returns: the mean loss of each task over its images, the blocks, and the channels of a token; not weighted.
     /// - Throws: `ComputeError` when a kernel fails.
     package func gradients(_ inputs: UnsafePointer<Float>, batch: Int) throws -> [Double] {
         let (count, blocks, images) = (tokens * width, layers - 1, tasks * batch)
@@ -76,12 +79,13 @@ package final class TrainableTokens {
             }
         }
         let values = FloatBuffer([Float](repeating: 0, count: images * blocks))
-        let share = 1 / Double(images * blocks)
+        let shares = weights.map { $0 / Double(images * blocks) }
         try backbone.tokenGradients(inputs, images: images) { [width, losses] worker, image, layer, rows, sum in
             let place = image * blocks + layer - 1
             values.base[place] = Float(
                 try losses[worker].evaluate(
-                    task: image / batch, layer: layer, rows + width, targets.base + place * count, share: share,
+                    task: image / batch, layer: layer, rows + width, targets.base + place * count,
+                    share: shares[image / batch],
                     addingTo: sum + width))
         }
         return (0..<tasks).map { task in

@@ -131,7 +131,7 @@ import Testing
         let named = try runMergeVit(arguments + ["a=b"], folder: scratch.url)
         #expect(named.exitCode == 2 && named.errors.contains("write ./a=..."), "\(named.errors)")
         let folder = try runMergeVit(arguments + ["./a=b"], folder: scratch.url)
-        #expect(folder.exitCode == 3 && folder.errors.contains("corn: 0 calibration images"), "\(folder.errors)")
+        #expect(folder.exitCode == 3 && folder.errors.contains("corn: no calibration images"), "\(folder.errors)")
     }
 
     @Test func withoutAdaptersAMergeHasToBeAskedFor() throws {

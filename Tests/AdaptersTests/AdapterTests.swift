@@ -34,7 +34,7 @@ func largestDifference(_ a: [Double], _ b: [Float]) -> Double {
         let expected = try SafetensorsFile(path: casePath("single_\(name).safetensors"))
         var compared = 0
         for entry in expected.entries where entry.name.hasSuffix(".weight") {
-            let parameter = ParameterNames.canonical(entry.name)
+            let parameter = BackboneFamily.vit.names.canonical(entry.name)
             let delta = try #require(adapter.delta(parameter, of: try base.parameter(parameter)))
             #expect(
                 largestDifference(delta.dense.values, try expected.tensor(entry.name).values) < 1e-5, "\(entry.name)")

@@ -33,7 +33,7 @@ import VisionTransformers
         #expect(expected.entries.count == 6 && merged.deltas.count == 6)
         var largest = 0.0
         for entry in expected.entries {
-            let delta = try #require(merged.deltas[ParameterNames.canonical(entry.name)])
+            let delta = try #require(merged.deltas[BackboneFamily.vit.names.canonical(entry.name)])
             largest = max(largest, largestDifference(delta.dense.values, try expected.tensor(entry.name).values))
         }
         #expect(largest < 1e-5)

@@ -84,7 +84,7 @@ import VisionTransformers
 @Suite struct TransformersClassifierTests {
     private func configuration(_ family: BackboneFamily) throws -> BackboneConfiguration {
         var configuration = try Checkpoint(folder: casePath("base")).configuration
-        configuration.family = family
+        (configuration.family, configuration.prefix) = (family, family.prefix)
         return configuration
     }
 

@@ -51,7 +51,7 @@ struct DistillationScene {
                 let brightness = generator.nextNormal()
                 for index in patches.indices { patches[index] = Float(0.5 * generator.nextNormal() + brightness) }
             },
-            variances: [Double](repeating: 20, count: c.family.featureParts),
+            variances: [Double](repeating: 20, count: c.featureParts),
             outputVariances: activation == .identity ? [2, 0.5, 3] : [],
             teacher: {
                 try MultitaskModel(

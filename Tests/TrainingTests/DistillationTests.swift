@@ -25,7 +25,7 @@ import VisionTransformers
     func theGradientIsThatOfTheLoss(_ loss: (weight: Double, temperature: Double), _ activation: HeadActivation) throws
     {
         let (weight, temperature) = loss
-        let width = scene.base.configuration.hiddenSize * scene.base.configuration.family.featureParts
+        let width = scene.base.configuration.hiddenSize * scene.base.configuration.featureParts
         let settings = try DistillationScene.settings(["kl": .number(weight), "temperature": .number(temperature)])
         let loss = try DistillationLoss(
             scene.task("t", seed: 1, activation: activation), settings: settings, features: width)
@@ -51,7 +51,7 @@ import VisionTransformers
     }
 
     @Test(arguments: HeadActivation.allCases) func theSameFeaturesAreNoLoss(_ activation: HeadActivation) throws {
-        let width = scene.base.configuration.hiddenSize * scene.base.configuration.family.featureParts
+        let width = scene.base.configuration.hiddenSize * scene.base.configuration.featureParts
         let loss = try DistillationLoss(
             scene.task("t", seed: 1, activation: activation), settings: DistillationScene.settings(), features: width)
         let features = noise(width, "own")

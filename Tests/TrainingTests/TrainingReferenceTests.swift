@@ -32,7 +32,7 @@ struct ReferenceRun {
         return Dictionary(
             uniqueKeysWithValues: try file.entries.map { entry in
                 let name = entry.name.replacingOccurrences(of: "base_model.model.", with: "")
-                return (ParameterNames.canonical(name), try file.tensor(entry.name))
+                return (BackboneFamily.vit.names.canonical(name), try file.tensor(entry.name))
             })
     }
 

@@ -32,7 +32,7 @@ struct TrainingDraft {
         let modules = Self.modules(c, form).filter { names?.contains($0.name) ?? true }
         backbone = try TrainableBackbone(
             checkpoint, configuration: c, imageSize: .init(height: 32, width: 32), modules: modules,
-            featureParts: parts ?? c.family.featureParts, dropout: dropout, precision: precision, lanes: lanes,
+            featureParts: parts ?? c.featureParts, dropout: dropout, precision: precision, lanes: lanes,
             threads: threads)
         let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
         let given = ForwardTests.patches(try io.tensor("pixel_values"), c)

@@ -34,7 +34,7 @@ struct CheckpointDraft {
     }
 
     /// The tensors that are not a head's.
-    var backbone: [Stored] { tensors.filter { !ParameterNames.isHead(ParameterNames.canonical($0.name)) } }
+    var backbone: [Stored] { tensors.filter { !ParameterNames.isHead(BackboneFamily.dinov2.names.canonical($0.name)) } }
 
     /// The same with every tensor renamed.
     func renamed(_ rename: (String) -> String) -> CheckpointDraft {

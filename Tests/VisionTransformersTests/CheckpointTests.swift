@@ -21,8 +21,9 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
             var without = draft
             without.tensors.removeAll { $0.name == tensor.name }
             let folder = try without.written()
-            let canonical = ParameterNames.canonical(tensor.name)
-            let named = ParameterNames.branches(of: canonical)?[0] ?? canonical
+            let names = try #require(BackboneFamily.all.first { name.hasPrefix($0.name) }).names
+            let canonical = names.canonical(tensor.name)
+            let named = names.branches(of: canonical)?[0] ?? canonical
             #expect(
                 message { _ = try Checkpoint(folder: folder.path) }
                     == "\(folder.path): tensor for \(named) is missing")
@@ -118,7 +119,11 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
     /// A name of transformers 4 as transformers 5 has it in memory.
     static func modern(_ name: String) -> String {
         var name = name.replacing("encoder.layer.", with: "layers.")
-        for (old, new) in ParameterNames.renamed where !new.hasPrefix("norm") { name = name.replacing(old, with: new) }
+        for family in [BackboneFamily.vit, .dinov2] {
+            for (old, new) in family.names.inBlock where !new.hasPrefix("norm") {
+                name = name.replacing(old, with: new)
+            }
+        }
         return name
     }
 
@@ -126,10 +131,9 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
     func everySchemeOfNamesMeansTheSame(_ name: String) throws {
         let draft = try CheckpointDraft(name)
         let expected = try Checkpoint(folder: caseFolder(name))
-        let head = try expected.head(task: "label")
+        let (head, names) = (try expected.head(task: "label"), expected.names)
         for scheme in [
-            Self.modern, ParameterNames.withoutPrefix, { ParameterNames.withoutPrefix(Self.modern($0)) },
-            ParameterNames.canonical,
+            Self.modern, names.withoutPrefix, { names.withoutPrefix(Self.modern($0)) }, names.canonical,
         ] {
             let folder = try draft.renamed(scheme).written()
             let checkpoint = try Checkpoint(folder: folder.path)

@@ -27,45 +27,45 @@ import Testing
         ("vitality.layernorm.weight", "vitality.layernorm.weight"), ("", ""),
     ])
     func everySchemeComesToOne(_ name: String, _ canonical: String) {
-        #expect(ParameterNames.canonical(name) == canonical)
+        #expect(BackboneFamily.names(of: [name]).canonical(name) == canonical)
     }
 
     @Test(arguments: ["vit", "deit_distilled", "dinov2", "dinov2_swiglu"])
     func canonicalNamesStayAndAreReachedFromEverySpelling(_ name: String) throws {
         let checkpoint = try Checkpoint(folder: caseFolder(name))
-        let configuration = checkpoint.configuration
+        let (configuration, names) = (checkpoint.configuration, checkpoint.names)
         for (parameter, _) in configuration.parameterShapes {
-            #expect(ParameterNames.canonical(parameter) == parameter)
+            #expect(names.canonical(parameter) == parameter)
             guard parameter.hasSuffix(".weight") else { continue }
             let module = String(parameter.dropLast(".weight".count))
-            let spellings = ParameterNames.spellings(of: module, family: configuration.family)
+            let spellings = names.spellings(of: module)
             #expect(spellings.contains(module))
             for spelling in spellings {
-                let back = ParameterNames.canonical(spelling)
-                #expect((ParameterNames.branches(of: back) ?? [back]).contains(module), "\(spelling)")
+                let back = names.canonical(spelling)
+                #expect((names.branches(of: back) ?? [back]).contains(module), "\(spelling)")
             }
         }
         // And the names in the file are among the spellings.
         for stored in checkpoint.storedTensors where stored.entry.name.hasSuffix(".weight") {
             let module = String(stored.entry.name.dropLast(".weight".count))
             for parameter in stored.parameters where !ParameterNames.isHead(parameter) {
-                let spellings = ParameterNames.spellings(
-                    of: String(parameter.dropLast(".weight".count)), family: configuration.family)
+                let spellings = names.spellings(of: String(parameter.dropLast(".weight".count)))
                 #expect(spellings.contains(module), "\(module)")
             }
         }
     }
 
     @Test func partsOfNamesAreRead() {
+        let names = BackboneFamily.dinov2.names
         #expect(ParameterNames.layer(of: "layers.11.norm1.weight") == 11)
         #expect(ParameterNames.layer(of: "layernorm.weight") == nil)
         #expect(ParameterNames.layer(of: "layers.x.norm1") == nil)
         #expect(
-            ParameterNames.branches(of: "layers.1.mlp.weights_in.bias")
+            names.branches(of: "layers.1.mlp.weights_in.bias")
                 == ["layers.1.mlp.gate_proj.bias", "layers.1.mlp.up_proj.bias"])
-        #expect(ParameterNames.branches(of: "layers.1.mlp.fc1.bias") == nil)
+        #expect(names.branches(of: "layers.1.mlp.fc1.bias") == nil)
         #expect(ParameterNames.isHead("classifier.weight") && ParameterNames.isHead("distillation_classifier.bias"))
         #expect(!ParameterNames.isHead("layernorm.weight"))
-        #expect(ParameterNames.isUnused("pooler.dense.weight") && !ParameterNames.isUnused("embeddings.cls_token"))
+        #expect(names.isUnused("pooler.dense.weight") && !names.isUnused("embeddings.cls_token"))
     }
 }

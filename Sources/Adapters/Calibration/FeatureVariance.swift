@@ -1,14 +1,14 @@
 package import VisionTransformers
 
 extension MergeTuner {
-    /// The variance of each part of the features (see `BackboneFamily.featureParts`) that a task's single adapter gives
+    /// The variance of each part of the features (see `FeatureParts`) that a task's single adapter gives
     /// of the task's images, summed over the part's elements.
     ///
     /// - Parameter limit: how many images are looked at, of those that are not held out.
     /// - Throws: `ModelError`, `FileError`, `ComputeError`.
     package func featureVariances(of task: String, limit: Int = 200) throws -> [Double] {
         let table = try single(task, limit).fitted
-        let (rows, parts) = (Double(max(table.rows, 1)), base.configuration.family.featureParts)
+        let (rows, parts) = (Double(max(table.rows, 1)), base.configuration.featureParts)
         return table.values.withUnsafeBufferPointer { values in
             (0..<parts).map { part in
                 (part * table.width / parts..<(part + 1) * table.width / parts).reduce(0) { total, column in

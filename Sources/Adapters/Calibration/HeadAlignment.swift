@@ -6,7 +6,7 @@ package import VisionTransformers
 /// Head alignment: an affine map from the merged backbone's features to those of a task's single adapter, found in
 /// closed form on unlabelled images and folded into the task's head.
 ///
-/// The map reads all parts of the merged features (see `BackboneFamily.featureParts`): the mean of the patch tokens
+/// The map reads all parts of the merged features (see `FeatureParts`): the mean of the patch tokens
 /// knows much of what merging took from the CLS token. With z the standardised merged features and y the single
 /// adapter's, it is the ridge regression argmin Σ ‖y - Mz‖² + λ ‖M - M₀‖², where M₀ keeps the part that the head read
 /// before. λ is the one whose answers are nearest to the single adapter's on images that were held out.

@@ -98,7 +98,7 @@ package enum BundleWriter {
     /// without a head saves them; the base's own head is left out.
     private static func writeBackbone(_ merged: MergedBackbone, to path: String) throws {
         let stored = merged.base.storedTensors.filter { !$0.parameters.contains(where: ParameterNames.isHead) }
-        let names = stored.map { ParameterNames.withoutPrefix($0.name) }
+        let names = stored.map { merged.base.names.withoutPrefix($0.name) }
         let writer = try SafetensorsWriter(
             path: path,
             declarations: zip(stored, names).map { .init(name: $1, shape: $0.entry.shape) })

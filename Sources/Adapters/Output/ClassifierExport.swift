@@ -58,15 +58,14 @@ package enum ClassifierExport {
     private static func writeWeights(
         _ backbone: Checkpoint, _ classifier: TransformersClassifier, to path: String
     ) throws {
-        let family = backbone.configuration.family
-        // Classes with a head have no pooler; DINOv2's alone have a mask token.
+        let naming = backbone.names
         let stored = backbone.storedTensors.filter { tensor in
             tensor.parameters.allSatisfy { name in
                 !ParameterNames.isHead(name)
-                    && (!ParameterNames.isUnused(name) || (family == .dinov2 && name.hasSuffix("mask_token")))
+                    && (!naming.isUnused(name) || naming.isUnused(name, besideHead: true))
             }
         }
-        let names = stored.map { "\(family.rawValue).\(ParameterNames.withoutPrefix($0.entry.name))" }
+        let names = stored.map { "\(naming.prefix)\(naming.withoutPrefix($0.entry.name))" }
         let writer = try SafetensorsWriter(
             path: path,
             declarations: zip(stored, names).map { .init(name: $1, shape: $0.entry.shape) }
@@ -105,7 +104,7 @@ package enum ClassifierExport {
             head.task,
             "the head was aligned with the merged backbone and reads \(head.weight.shape[1]) features, the mean of the "
                 + "patch tokens among them; \(family.classifierArchitecture) reads "
-                + "\(configuration.hiddenSize * family.classifierParts)",
+                + "\(configuration.hiddenSize * configuration.classifierParts)",
             remedy: AdapterRemedy.mergeWithoutAlignment)
     }
 }

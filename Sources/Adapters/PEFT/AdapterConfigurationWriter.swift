@@ -11,16 +11,7 @@ package enum ModuleNames: String, Sendable, CaseIterable {
 
     /// The path of a module in the family's class with a head.
     func path(of module: String, family: BackboneFamily) -> String {
-        guard let layer = ParameterNames.layer(of: module) else { return "\(family.rawValue).\(module)" }
-        let inner = module.dropFirst("layers.\(layer).".count)
-        // DINOv2 kept its encoder in transformers 5, and its MLP has had the new names from the start.
-        let hasEncoder = self == .transformers4 || family == .dinov2
-        let path = "\(family.rawValue).\(hasEncoder ? "encoder.layer" : "layers").\(layer)"
-        guard self == .transformers4, !(family == .dinov2 && inner.hasPrefix("mlp.fc")) else {
-            return "\(path).\(inner)"
-        }
-        if ["mlp.gate_proj", "mlp.up_proj"].contains(inner) { return "\(path).\(ParameterNames.fusedGate)" }
-        return ParameterNames.spellings(of: module, family: family).last ?? "\(path).\(inner)"
+        family.names.path(of: module, isOld: self == .transformers4)
     }
 
     /// Checks that modules have names of their own.

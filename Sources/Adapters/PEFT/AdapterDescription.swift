@@ -16,15 +16,16 @@ package enum AdapterDescription {
         var ranks: Set<Int> = []
         var others: [JSON] = []
         var classes: Int?
+        let names = BackboneFamily.names(of: source.weights.entries.map { FileNames.bare($0.name) })
         for entry in source.weights.entries {
             let name = FileNames.bare(entry.name).replacing(".modules_to_save.default.", with: ".")
             if let range = name.firstRange(of: ".lora_") {
-                modules.insert(ParameterNames.canonical(String(name[..<range.lowerBound])))
+                modules.insert(names.canonical(String(name[..<range.lowerBound])))
                 if name.contains(".lora_A"), let rank = entry.shape.first { ranks.insert(rank) }
-            } else if ParameterNames.isHead(ParameterNames.canonical(name)) || name == "weight" || name == "bias" {
+            } else if ParameterNames.isHead(names.canonical(name)) || name == "weight" || name == "bias" {
                 if entry.shape.count == 2 { classes = entry.shape[0] }
             } else {
-                others.append(.string(ParameterNames.canonical(name)))
+                others.append(.string(names.canonical(name)))
             }
         }
         let labels = try classes.flatMap { try ClassNames.find(labels: nil, folder: source.folder, classes: $0) }

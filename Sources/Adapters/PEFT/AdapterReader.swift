@@ -98,7 +98,7 @@ struct AdapterReader {
         _ member: WritableKeyPath<Parts, Tensor?>, of spelling: Substring, _ key: String,
         _ parts: inout [String: Parts]
     ) throws {
-        let module = HeadNames.module(of: ParameterNames.canonical(String(spelling)))
+        let module = HeadNames.module(of: base.names.canonical(String(spelling)))
         var part = parts[module] ?? Parts(spelling: String(spelling))
         guard part[keyPath: member] == nil, part.spelling == spelling else {
             throw failure("tensor \"\(key)\": a second tensor for \(module)")
@@ -119,7 +119,7 @@ struct AdapterReader {
     /// A tensor that stands for a whole parameter: a head's, a trained bias, or a module in `modules_to_save`.
     private mutating func replace(_ name: String, _ key: String) throws {
         let tensor = try tensor(key)
-        var parameter = ParameterNames.canonical(name.replacing(".base_layer.", with: "."))
+        var parameter = base.names.canonical(name.replacing(".base_layer.", with: "."))
         if let onlyModule, base.shape(parameter) == nil, !ParameterNames.isHead(parameter) {
             parameter = "classifier" + (onlyModule.isEmpty ? ".\(name)" : "\(name.dropFirst(onlyModule.count))")
         }
@@ -175,7 +175,7 @@ struct AdapterReader {
                 throw failure("\(part.spelling).\(name): expected \(shape[0]) elements, found \(tensor.count)")
             }
         }
-        let bias = "\(ParameterNames.branches(of: module)?[0] ?? module).bias"
+        let bias = "\(base.names.branches(of: module)?[0] ?? module).bias"
         guard part.biasB == nil || base.hasParameter(bias) else {
             throw failure("\(part.spelling).lora_B.bias: the base has no bias that it could be added to")
         }
@@ -197,7 +197,7 @@ struct AdapterReader {
             throw failure("\(spelling): \(start.name) needs a scale above 0, found \(update.scale)")
         }
         // A fused weight was taken apart as one.
-        let weights = try (ParameterNames.branches(of: module) ?? [module]).map {
+        let weights = try (base.names.branches(of: module) ?? [module]).map {
             Matrix(weight: try base.parameter("\($0).weight"))
         }
         let part = try start.part(of: .stacked(weights), rank: update.a.shape[0], scale: update.scale)
@@ -206,14 +206,14 @@ struct AdapterReader {
     }
 
     private func baseShape(_ module: String, _ spelling: String) throws -> [Int]? {
-        guard let branches = ParameterNames.branches(of: module) else { return base.shape("\(module).weight") }
+        guard let branches = base.names.branches(of: module) else { return base.shape("\(module).weight") }
         guard let first = base.shape("\(branches[0]).weight") else { return nil }
         return [first[0] * branches.count] + first.dropFirst()
     }
 
     /// Stores an update; that of a fused weight becomes one for each branch, which are its rows.
     private mutating func split(_ module: String, _ update: Adapter.LowRank) throws {
-        let branches = ParameterNames.branches(of: module) ?? [module]
+        let branches = base.names.branches(of: module) ?? [module]
         let rows = update.b.shape[0] / branches.count
         for (index, branch) in branches.enumerated() {
             var part = update

@@ -46,7 +46,7 @@ enum HeadFile {
         var heads: [String: [String: String]] = [:]
         var strangers: [String] = []
         for entry in file.entries where !entry.name.contains("original_module.") {
-            let name = ParameterNames.canonical(
+            let name = base.names.canonical(
                 FileNames.bare(entry.name).replacing("modules_to_save.default.", with: "")
                     .replacing("modules_to_save.", with: ""))
             let first = String(name.prefix { $0 != "." })

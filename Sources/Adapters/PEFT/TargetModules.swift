@@ -94,13 +94,13 @@ struct TargetModules: Sendable, Equatable {
         for module in modules where !adapted.contains(module) {
             if selected == .allLinear, module == ParameterNames.patchProjection { continue }
             if let layers, let layer = ParameterNames.layer(of: module), !layers.contains(layer) { continue }
-            let spellings = ParameterNames.spellings(of: module, family: configuration.family)
+            let spellings = configuration.family.names.spellings(of: module)
             guard spellings.contains(where: selected.contains) else { continue }
             if let excluded, spellings.contains(where: excluded.contains) { continue }
             throw ModelError(path, "target_modules names \(module), for which the file holds no tensors")
         }
         guard case .names(let names) = selected, excluded == nil else { return }
-        let known = adapted.flatMap { ParameterNames.spellings(of: $0, family: configuration.family) }
+        let known = adapted.flatMap { configuration.family.names.spellings(of: $0) }
         for name in names where !known.contains(where: { $0 == name || $0.hasSuffix("." + name) }) {
             throw ModelError(path, "target_modules names \"\(name)\", for which the file holds no tensors")
         }

@@ -19,7 +19,7 @@ package struct FeatureExtractor {
         let configuration = base.configuration
         try self.init(
             base, configuration: configuration, preparer: preparer, threads: threads,
-            width: configuration.hiddenSize * configuration.family.classifierParts,
+            width: configuration.hiddenSize * configuration.classifierParts,
             precision: precision == .bf16 ? .bf16 : .f32)
     }
 

@@ -31,7 +31,7 @@ final class DistillationTrainer {
         let modules = try LoRATargets("all-linear").modules(of: configuration).map { TrainedModule($0, settings.form) }
         let backbone = try TrainableBackbone(
             start, configuration: configuration, imageSize: imageSize, modules: modules,
-            featureParts: configuration.family.featureParts, threads: threads)
+            featureParts: configuration.featureParts, threads: threads)
         self.backbone = backbone
         losses = try tasks.map { try DistillationLoss($0, settings: settings, features: backbone.featureCount) }
         optimizer = Optimizer(backbone.tensors, AdamW(weightDecay: settings.weightDecay))

@@ -63,7 +63,7 @@ package final class AdapterTrainer: HeadedClassifier {
         initial: [String: Tensor] = [:], threads: Int
     ) throws {
         let loss = try ClassificationLoss(labels: labels, classes: classes, labelSmoothing: labelSmoothing)
-        let parts = configuration.family.classifierParts
+        let parts = configuration.classifierParts
         let head = try LinearHead(classes: classes, features: configuration.hiddenSize * parts)
         guard adaptation.rank > 0 else { throw ModelError("rank", "expected at least 1, found \(adaptation.rank)") }
         backbone = try TrainableBackbone(

@@ -14,7 +14,7 @@ package final class TrainableBackbone {
     package let configuration: BackboneConfiguration
     /// Values of one image's input: patches in row-major order, each (channel, row, column).
     package let inputCount: Int
-    /// Values of one image's features: the first parts of what heads may read (see `BackboneFamily.featureParts`).
+    /// Values of one image's features: the first parts of what heads may read (see `FeatureParts`).
     package let featureCount: Int
     /// The trained tensors in the order of the modules, zero at first. After changing the values call `refresh`.
     package let tensors: [TrainedTensor]
@@ -85,10 +85,10 @@ package final class TrainableBackbone {
                 guard scale.isFinite else { throw ModelError(module.name, "scale: expected a number, found \(scale)") }
             }
         }
-        guard (1...c.family.featureParts).contains(featureParts) else {
+        guard (1...c.featureParts).contains(featureParts) else {
             throw ModelError(
-                c.family.rawValue,
-                "expected 1 to \(c.family.featureParts) parts of the features, found \(featureParts)")
+                c.family.name,
+                "expected 1 to \(c.featureParts) parts of the features, found \(featureParts)")
         }
         guard (0..<1).contains(dropout) else {
             throw ModelError("dropout", "expected at least 0 and less than 1, found \(dropout)")

@@ -33,7 +33,7 @@ final class TrainingPass {
         let stream = FloatBuffer(count: t * d)
         self.stream = stream
         embedding = try plan.embedding.call(
-            Operand(patches), Operand(stream, offset: c.family.prefixTokens * d), scratch: workspace.scratch)
+            Operand(patches), Operand(stream, offset: c.prefix.count * d), scratch: workspace.scratch)
         let shared = BlockActivations(c, tokens: t, outputs: t, precision: plan.precision)
         var input = stream
         blocks = try plan.blocks.enumerated().map { layer, block in

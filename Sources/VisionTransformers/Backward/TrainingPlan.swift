@@ -63,13 +63,13 @@ final class TrainingPlan: Sendable {
     ) throws {
         let grid = c.grid(for: image)
         let (patches, d) = (grid.height * grid.width, c.hiddenSize)
-        let tokens = patches + c.family.prefixTokens
+        let tokens = patches + c.prefix.count
         configuration = c
         (self.patches, self.tokens) = (patches, tokens)
         self.dropout = Dropout(probability: dropout)
         self.precision = precision
         layout = FeatureLayout(
-            width: d, prefixTokens: c.family.prefixTokens, patches: patches, featureSize: d * featureParts)
+            width: d, prefixTokens: c.prefix.count, patches: patches, featureSize: d * featureParts)
         func kernels(outputs: Int) throws -> BlockKernels {
             try BlockKernels(engine, c, tokens: tokens, outputs: outputs, precision: precision)
         }

@@ -77,13 +77,14 @@ package final class Checkpoint: ParameterSource {
         var stored: [StoredTensor] = []
         var locations: [String: (tensor: Int, branch: Int)] = [:]
         try FileNames.check(shards.flatMap { $0.entries.map(\.name) }, path: folder)
-        let heads = Checkpoint.headNames(shards.flatMap(\.entries))
+        let names = configuration.family.names
+        let heads = Checkpoint.headNames(shards.flatMap(\.entries), names)
         for (file, entries) in shards {
             for entry in entries {
                 let bare = FileNames.bare(entry.name)
-                let canonical = ParameterNames.canonical(bare)
+                let canonical = names.canonical(bare)
                 let name = heads[canonical] ?? canonical
-                let parameters = ParameterNames.branches(of: name) ?? [name]
+                let parameters = names.branches(of: name) ?? [name]
                 for (branch, parameter) in parameters.enumerated() {
                     guard locations.updateValue((stored.count, branch), forKey: parameter) == nil else {
                         throw ModelError(file.path, "tensor \"\(entry.name)\": a second tensor for \(parameter)")
@@ -148,6 +149,9 @@ package final class Checkpoint: ParameterSource {
         }
     }
 
+    /// The names of parameters in its files.
+    package var names: ParameterNaming { configuration.family.names }
+
     /// Whether a model of the checkpoint's configuration may have a parameter of that name, also in its head, or one
     /// that no prediction depends on.
     package func mayHold(_ name: String) -> Bool { configuration.knows(name) }
@@ -186,7 +190,7 @@ package final class Checkpoint: ParameterSource {
                 let stray = storedTensors.first { $0.parameters.contains { !configuration.knows($0) } }
                 let hint =
                     stray.map {
-                        "; the file has \"\($0.entry.name)\", which is no tensor of a \(configuration.family.rawValue)"
+                        "; the file has \"\($0.entry.name)\", which is no tensor of a \(configuration.family.name)"
                     } ?? ""
                 throw ModelError(folder, "tensor for \(name) is missing\(hint)")
             }
@@ -196,10 +200,10 @@ package final class Checkpoint: ParameterSource {
         }
         for stored in storedTensors {
             for name in stored.parameters where !expected.contains(name) {
-                guard ParameterNames.isHead(name) || ParameterNames.isUnused(name) else {
+                guard ParameterNames.isHead(name) || names.isUnused(name) else {
                     throw ModelError(
                         stored.file.path,
-                        "tensor \"\(stored.entry.name)\" has no place in a \(configuration.family.rawValue) of "
+                        "tensor \"\(stored.entry.name)\" has no place in a \(configuration.family.name) of "
                             + "\(configuration.layers) layers")
                 }
             }
@@ -220,7 +224,7 @@ package final class Checkpoint: ParameterSource {
 extension BackboneConfiguration {
     /// Whether the backbone or a head can have a parameter of a canonical name.
     fileprivate func knows(_ name: String) -> Bool {
-        ParameterNames.isHead(name) || ParameterNames.isUnused(name)
+        ParameterNames.isHead(name) || family.names.isUnused(name)
             || ParameterNames.layer(of: name).map { $0 < layers } ?? parameterShapes.contains { $0.name == name }
     }
 }
@@ -228,8 +232,8 @@ extension BackboneConfiguration {
 extension Checkpoint {
     /// The names of a head that is a linear layer in a `Sequential`, by the canonical ones in the file. None for other
     /// heads, which are an error only when they are needed.
-    private static func headNames(_ entries: [TensorEntry]) -> [String: String] {
-        let shapes = entries.map { (ParameterNames.canonical(FileNames.bare($0.name)), $0.shape) }
+    private static func headNames(_ entries: [TensorEntry], _ names: ParameterNaming) -> [String: String] {
+        let shapes = entries.map { (names.canonical(FileNames.bare($0.name)), $0.shape) }
             .filter { ParameterNames.isHead($0.0) }
         return (try? HeadNames.linear(Dictionary(shapes, uniquingKeysWith: { first, _ in first }), path: "")) ?? [:]
     }

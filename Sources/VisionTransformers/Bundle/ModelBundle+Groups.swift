@@ -96,7 +96,7 @@ extension ModelBundle {
         let (found, expected) = (backbone.configuration, first.configuration)
         guard found != expected else { return }
         let facts: [(String, (BackboneConfiguration) -> String)] = [
-            ("family", \.family.rawValue), ("hidden_size", { "\($0.hiddenSize)" }), ("layers", { "\($0.layers)" }),
+            ("family", \.family.name), ("hidden_size", { "\($0.hiddenSize)" }), ("layers", { "\($0.layers)" }),
             ("attention heads", { "\($0.heads)" }), ("intermediate_size", { "\($0.intermediateSize)" }),
             ("image_size", { "\($0.imageSize)" }), ("patch_size", { "\($0.patchSize)" }),
             ("activation", { "\($0.activation)" }), ("layer_norm_eps", { "\($0.layerNormEpsilon)" }),

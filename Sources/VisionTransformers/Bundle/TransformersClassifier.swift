@@ -19,7 +19,7 @@ package struct TransformersClassifier: Sendable {
     package init?(_ head: Head, configuration: BackboneConfiguration) {
         let (family, width) = (configuration.family, configuration.hiddenSize)
         let columns = head.weight.shape[1]
-        if family == .deit, columns == 2 * width {
+        if configuration.prefix.hasDistillation, columns == 2 * width {
             architecture = "DeiTForImageClassificationWithTeacher"
             parameters = [("cls_classifier", 0), ("distillation_classifier", width)].flatMap { name, start in
                 let values = head.classes.indices.flatMap { row in
@@ -32,7 +32,7 @@ package struct TransformersClassifier: Sendable {
             }
             return
         }
-        let expected = width * family.classifierParts
+        let expected = width * configuration.classifierParts
         guard columns <= expected, columns % width == 0 else { return nil }
         architecture = family.classifierArchitecture
         var weight = head.weight
@@ -46,18 +46,4 @@ package struct TransformersClassifier: Sendable {
         }
         parameters = [("classifier.weight", weight), ("classifier.bias", head.bias)]
     }
-}
-
-extension BackboneFamily {
-    /// The class for image classification in transformers, with one classifier.
-    package var classifierArchitecture: String {
-        switch self {
-        case .vit: "ViTForImageClassification"
-        case .deit: "DeiTForImageClassification"
-        case .dinov2: "Dinov2ForImageClassification"
-        }
-    }
-
-    /// The module of the family's classes in transformers.
-    package var transformersModule: String { "transformers.models.\(rawValue).modeling_\(rawValue)" }
 }

@@ -119,7 +119,7 @@ struct WeightLoader: Sendable {
 
     /// The name of the layer scale that a module's outputs are multiplied by, or nil.
     private func layerScale(of module: String) -> String? {
-        guard configuration.family == .dinov2, let layer = ParameterNames.layer(of: module) else { return nil }
+        guard configuration.family.hasLayerScale, let layer = ParameterNames.layer(of: module) else { return nil }
         if module.hasSuffix(".attention.o_proj") { return "layers.\(layer).layer_scale1.lambda1" }
         let isLast = module.hasSuffix(".mlp.fc2") || module.hasSuffix(".mlp.down_proj")
         return isLast ? "layers.\(layer).layer_scale2.lambda1" : nil
@@ -134,7 +134,7 @@ struct WeightLoader: Sendable {
     /// The tokens before the patch embedding is added, (tokens, D): prefix tokens with their positions, then the
     /// positions of the patches, resampled for the image size where the family does that.
     func initialTokens(for image: ImageSize) throws -> FloatBuffer {
-        let (prefix, d) = (configuration.family.prefixTokens, configuration.hiddenSize)
+        let (prefix, d) = (configuration.prefix.count, configuration.hiddenSize)
         var table = try source.parameter("embeddings.position_embeddings")
         if PositionEmbeddings.areResampled(for: image, configuration) {
             try PositionEmbeddings.check(image, configuration)

@@ -2,36 +2,6 @@ package import Compute
 package import Images
 package import Tensors
 
-/// A family of Vision Transformers, as `model_type` in `config.json` names it.
-package enum BackboneFamily: String, Sendable, CaseIterable {
-    case vit
-    case deit
-    case dinov2
-
-    /// The class that loads the backbone without a head in transformers.
-    package var architecture: String {
-        switch self {
-        case .vit: "ViTModel"
-        case .deit: "DeiTModel"
-        case .dinov2: "Dinov2Model"
-        }
-    }
-
-    /// Tokens before the patches: CLS, and DeiT's distillation token.
-    package var prefixTokens: Int { self == .deit ? 2 : 1 }
-
-    /// The number of parts of the features, the vector that heads read. Each part is as wide as the model: the prefix
-    /// tokens in their order, then the mean of the patch tokens. A head reads as many of the first parts as its weight
-    /// is wide.
-    ///
-    /// ViT's heads read CLS; DeiT's read CLS, or CLS and the distillation token; DINOv2's read CLS and the mean. A head
-    /// that was aligned with a merged backbone may read all parts.
-    package var featureParts: Int { prefixTokens + 1 }
-
-    /// The number of parts that the family's `classifier` in transformers reads.
-    package var classifierParts: Int { self == .dinov2 ? 2 : 1 }
-}
-
 /// The shape of a Vision Transformer without its head, as `config.json` gives it.
 package struct BackboneConfiguration: Sendable, Equatable {
     /// The family.
@@ -56,6 +26,8 @@ package struct BackboneConfiguration: Sendable, Equatable {
     package var patchSize: ImageSize
     /// Whether query, key and value have biases.
     package var hasQKVBias: Bool
+    /// The tokens before those of patches.
+    package var prefix: PrefixTokens
 
     /// Colour channels; images are RGB.
     package static let channels = 3
@@ -71,14 +43,17 @@ package struct BackboneConfiguration: Sendable, Equatable {
     /// The width of one attention head.
     package var headSize: Int { hiddenSize / heads }
 
+    /// The number of parts of the features (see `FeatureParts`).
+    package var featureParts: Int { prefix.count + 1 }
+
+    /// The number of first parts that `classifier` in transformers reads.
+    package var classifierParts: Int { family.features.classifier }
+
     /// The width of the vector that heads may read.
-    package var featureSize: Int { hiddenSize * family.featureParts }
+    package var featureSize: Int { hiddenSize * featureParts }
 
     /// The widths that a head's weight may have.
-    package var headWidths: [Int] { (1...family.featureParts).map { hiddenSize * $0 } }
-
-    /// Whether position embeddings are resampled for images of another size; other families reject such images.
-    package var interpolatesPositions: Bool { family == .dinov2 }
+    package var headWidths: [Int] { (1...featureParts).map { hiddenSize * $0 } }
 
     /// The canonical names of the linear layers of a block's MLP: the first layer, or a gated MLP's gate; a gated MLP's
     /// up branch; and the last layer.
@@ -93,8 +68,8 @@ package struct BackboneConfiguration: Sendable, Equatable {
         let (d, m) = (hiddenSize, intermediateSize)
         let grid = grid(for: imageSize)
         var shapes: [(String, [Int])] = [("embeddings.cls_token", [1, 1, d])]
-        if family == .deit { shapes.append(("embeddings.distillation_token", [1, 1, d])) }
-        shapes.append(("embeddings.position_embeddings", [1, grid.height * grid.width + family.prefixTokens, d]))
+        if prefix.hasDistillation { shapes.append(("embeddings.distillation_token", [1, 1, d])) }
+        shapes.append(("embeddings.position_embeddings", [1, grid.height * grid.width + prefix.count, d]))
         shapes.append(
             ("\(ParameterNames.patchProjection).weight", [d, Self.channels, patchSize.height, patchSize.width]))
         shapes.append(("\(ParameterNames.patchProjection).bias", [d]))
@@ -116,7 +91,7 @@ package struct BackboneConfiguration: Sendable, Equatable {
             linear(mlp.first, m, d)
             if let up = mlp.up { linear(up, m, d) }
             linear(mlp.second, d, m)
-            if family == .dinov2 {
+            if family.hasLayerScale {
                 shapes.append(("\(prefix).layer_scale1.lambda1", [d]))
                 shapes.append(("\(prefix).layer_scale2.lambda1", [d]))
             }
@@ -137,7 +112,7 @@ extension BackboneConfiguration {
     /// - Throws: `ModelError` when the size does not fit the model, or is too large.
     package func checkImageSize(_ size: ImageSize) throws {
         let (grid, path) = (grid(for: size), "preprocessor_config.json")
-        guard interpolatesPositions || size == imageSize else {
+        guard family.interpolatesPositions || size == imageSize else {
             throw ModelError(
                 path, "gives images of \(size), the model's position embeddings are for \(imageSize)")
         }

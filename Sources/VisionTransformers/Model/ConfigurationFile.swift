@@ -10,45 +10,14 @@ extension BackboneConfiguration {
     package init(_ json: JSON, path: String) throws {
         let file = ConfigurationFile(json: json, path: path)
         let type = try file.string("model_type", default: nil)
-        guard let family = BackboneFamily(rawValue: type) else {
-            let families = BackboneFamily.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ModelError(path, "model_type \"\(type)\" is not supported; supported are \(families)")
+        guard let family = BackboneFamily.named(type) else {
+            throw ModelError(
+                path, "model_type \"\(type)\" is not supported; supported are \(BackboneFamily.allNames)")
         }
         if let value = json.objectValue?["quantization_config"], value != .null {
             throw ModelError(path, "quantization_config: quantized checkpoints are not supported")
         }
-        let dinov2 = family == .dinov2
-        let hidden = try file.integer("hidden_size", default: 768)
-        let channels = try file.integer("num_channels", default: 3)
-        guard channels == Self.channels else { throw ModelError(path, "num_channels: expected 3, found \(channels)") }
-        let swiglu = dinov2 ? try file.boolean("use_swiglu_ffn", default: false) : false
-        var intermediate: Int
-        if dinov2 {
-            let ratio = try file.number("mlp_ratio", default: 4)
-            guard ratio > 0, ratio < 1000 else {
-                throw ModelError(path, "mlp_ratio: expected 0 to 1000, found \(ratio)")
-            }
-            intermediate = Int(Double(hidden) * ratio)
-            if swiglu { intermediate = (Int(Double(intermediate) * 2 / 3) + 7) / 8 * 8 }
-        } else {
-            intermediate = try file.integer("intermediate_size", default: 3072)
-        }
-        self.init(
-            family: family, hiddenSize: hidden, layers: try file.integer("num_hidden_layers", default: 12, limit: 1000),
-            heads: try file.integer("num_attention_heads", default: 12), intermediateSize: intermediate,
-            activation: try file.activation("hidden_act"), usesSwiGLU: swiglu,
-            layerNormEpsilon: try file.epsilon("layer_norm_eps", default: dinov2 ? 1e-6 : 1e-12),
-            imageSize: try file.extent("image_size", default: 224),
-            patchSize: try file.extent("patch_size", default: dinov2 ? 14 : 16),
-            hasQKVBias: try file.boolean("qkv_bias", default: true))
-        guard hiddenSize % heads == 0 else {
-            throw ModelError(path, "hidden_size \(hiddenSize) is not a multiple of num_attention_heads \(heads)")
-        }
-        guard intermediateSize > 0 else { throw ModelError(path, "the MLP has no width") }
-        let grid = grid(for: imageSize)
-        guard grid.height > 0, grid.width > 0 else {
-            throw ModelError(path, "image_size \(imageSize) is smaller than patch_size \(patchSize)")
-        }
+        try self.init(family, file)
     }
 
     /// The class names of `id2label`, in the order of their numbers, or nil when there is no such key.
@@ -85,7 +54,7 @@ extension BackboneConfiguration {
 }
 
 /// Typed access to the keys of a `config.json`.
-private struct ConfigurationFile {
+struct ConfigurationFile {
     let json: JSON
     let path: String
 

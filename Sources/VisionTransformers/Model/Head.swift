@@ -7,7 +7,7 @@ package struct Head: Sendable, Equatable {
     package var task: String
     /// The class names in the order of the logits.
     package var classes: [String]
-    /// The weight, (classes, F); it reads the first F elements of the features (see `BackboneFamily.featureParts`).
+    /// The weight, (classes, F); it reads the first F elements of the features (see `FeatureParts`).
     package var weight: Tensor
     /// The bias, (classes).
     package var bias: Tensor
@@ -60,8 +60,8 @@ package struct Head: Sendable, Equatable {
             return (weight, bias)
         }
         let hidden = configuration.hiddenSize
-        if let single = try classifier("classifier", [hidden * configuration.family.classifierParts]) { return single }
-        guard configuration.family == .deit, let first = try classifier("cls_classifier", [hidden]),
+        if let single = try classifier("classifier", [hidden * configuration.classifierParts]) { return single }
+        guard configuration.prefix.hasDistillation, let first = try classifier("cls_classifier", [hidden]),
             let second = try classifier("distillation_classifier", [hidden])
         else { return nil }
         let classes = first.bias.count

@@ -48,7 +48,7 @@ struct ModuleSite: Sendable, Equatable {
         guard let layer = ParameterNames.layer(of: module), let shape, shape.count == 2,
             let inner = module.split(separator: ".", maxSplits: 2).last.map(String.init),
             let input = LayerSite.allCases.first(where: { $0.modules.contains(inner) })
-        else { throw ModelError(module, "not a linear layer in a block of this \(c.family.rawValue)") }
+        else { throw ModelError(module, "not a linear layer in a block of this \(c.family.name)") }
         self.layer = layer
         self.input = input
         position =

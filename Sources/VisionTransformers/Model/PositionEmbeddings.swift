@@ -8,7 +8,7 @@ enum PositionEmbeddings {
     static func areResampled(
         for image: ImageSize, _ configuration: BackboneConfiguration
     ) -> Bool {
-        configuration.interpolatesPositions
+        configuration.family.interpolatesPositions
             && (configuration.grid(for: configuration.imageSize) != configuration.grid(for: image)
                 || image.height != image.width)
     }

@@ -108,7 +108,7 @@ package enum ModelDescription {
 
     private static func describe(_ checkpoint: Checkpoint, in object: inout JSONObject) {
         let c = checkpoint.configuration
-        object["family"] = .string(c.family.rawValue)
+        object["family"] = .string(c.family.name)
         object["layers"] = .int(c.layers)
         object["hidden_size"] = .int(c.hiddenSize)
         object["attention_heads"] = .int(c.heads)

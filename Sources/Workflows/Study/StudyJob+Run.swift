@@ -71,7 +71,7 @@ extension StudyJob {
 
     /// - Throws: `ModelError` naming a variant whose streams lack what the heads over the base read.
     private func checkStreams(over base: Checkpoint) throws(ModelError) {
-        guard base.configuration.family.classifierParts > 1,
+        guard base.configuration.classifierParts > 1,
             let variant = plan.variants.first(where: { $0.streams && !$0.aligns })
         else { return }
         throw ModelError(

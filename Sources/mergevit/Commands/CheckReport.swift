@@ -10,7 +10,7 @@ enum CheckReport {
         var text = ""
         if let base = check.base {
             let configuration = base.configuration
-            text += "base \(base.folder): \(configuration.family.rawValue), \(configuration.layers) layers of width "
+            text += "base \(base.folder): \(configuration.family.name), \(configuration.layers) layers of width "
             text += "\(configuration.hiddenSize)\n"
         }
         if !check.adapters.isEmpty {

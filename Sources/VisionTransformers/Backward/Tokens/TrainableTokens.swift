@@ -46,7 +46,7 @@ package final class TrainableTokens {
         let grid = c.grid(for: imageSize)
         (tasks, width, layers) = (streams.streams.count, c.hiddenSize, c.layers)
         weights = streams.streams.map { _ in 1 }
-        tokens = grid.height * grid.width + c.family.prefixTokens - 1
+        tokens = grid.height * grid.width + c.prefix.count - 1
         let engine = try KernelEngine()
         adapters = try AdaptedTokens(
             streams.base, c, image: imageSize, adapters: streams.streams.map(\.changes), engine: engine,

@@ -21,7 +21,7 @@ final class ForwardPass {
         self.buffers = buffers
         let (stream, c) = (buffers.stream, shape.configuration)
         let embed = try plan.embedding.call(
-            Operand(buffers.patches), Operand(stream, offset: c.family.prefixTokens * c.hiddenSize),
+            Operand(buffers.patches), Operand(stream, offset: c.prefix.count * c.hiddenSize),
             scratch: buffers.scratch)
         embedding = ForwardStep(.embedding) {
             stream.base.update(from: plan.initialTokens.base, count: stream.count)

@@ -64,7 +64,7 @@ struct StreamShape: Sendable {
         _ c: BackboneConfiguration, streams: Int, patches: Int, _ type: OperandType, _ engine: KernelEngine
     ) throws {
         (configuration, self.streams, self.type) = (c, streams, type)
-        context = patches + c.family.prefixTokens - 1
+        context = patches + c.prefix.count - 1
         groupSize = max(4, min(8, Self.usualRows / max(streams, 1)))
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         let layers = [

@@ -8,7 +8,7 @@ package struct ModelOutputs: OptionSet, Sendable {
 
     package init(rawValue: Int) { self.rawValue = rawValue }
 
-    /// All parts of the features (see `BackboneFamily.featureParts`), whatever the heads read.
+    /// All parts of the features (see `FeatureParts`), whatever the heads read.
     package static let features = ModelOutputs(rawValue: 1)
     /// The hidden states of all tokens, and what the layers read. Without it the last block computes only the tokens
     /// that the heads read.
@@ -66,9 +66,9 @@ struct ForwardShape: Sendable {
         patches = grid.height * grid.width
         let headWidth = heads.map { $0.weight.shape[1] }.max() ?? c.hiddenSize
         features = FeatureLayout(
-            width: c.hiddenSize, prefixTokens: c.family.prefixTokens, patches: patches,
+            width: c.hiddenSize, prefixTokens: c.prefix.count, patches: patches,
             featureSize: settings.outputs.contains(.features) ? c.featureSize : headWidth)
-        let all = patches + c.family.prefixTokens
+        let all = patches + c.prefix.count
         endsWithContext = settings.outputs.contains(.streamContext)
         let computesAll = settings.outputs.contains(.allTokens) || endsWithContext
         tokens = BlockTokens(all: all, outputs: computesAll ? all : features.tokens)

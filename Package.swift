@@ -118,7 +118,7 @@ let package = Package(
         .testTarget(
             name: "VisionTransformersTests",
             dependencies: ["VisionTransformers", "Images", "Compute", "Tensors", "Files", "TestSupport"],
-            resources: [.copy("Cases")], swiftSettings: strict),
+            exclude: ["make_cases.py"], resources: [.copy("Cases")], swiftSettings: strict),
         .testTarget(
             name: "AdaptersTests",
             dependencies: ["Adapters", "VisionTransformers", "Images", "Compute", "Tensors", "Files", "TestSupport"],

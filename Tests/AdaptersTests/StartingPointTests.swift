@@ -2,9 +2,9 @@ import Compute
 import Foundation
 import Tensors
 import Testing
-import VisionTransformers
 
 @testable import Adapters
+@testable import VisionTransformers
 
 /// Adapters that PEFT began with a part of the base's weights.
 @Suite struct StartingPointTests {
@@ -84,7 +84,7 @@ import VisionTransformers
 @Suite struct TransformersClassifierTests {
     private func configuration(_ family: BackboneFamily) throws -> BackboneConfiguration {
         var configuration = try Checkpoint(folder: casePath("base")).configuration
-        (configuration.family, configuration.prefix) = (family, family.prefix)
+        (configuration.family, configuration.anatomy) = (family, family.anatomy)
         return configuration
     }
 

@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (#""image_processor_type": "ConvNextImageProcessor""#, "ConvNextImageProcessor"),
+        (#""image_processor_type": "LevitImageProcessor""#, "LevitImageProcessor"),
         (#""crop_pct": 0.875"#, "crop_pct"), (#""do_thumbnail": true"#, "do_thumbnail"),
         (#""do_pad": true"#, "do_pad"), (#""data_format": "channels_last""#, "data_format"),
         (#""num_channels": 1"#, "num_channels"), (#""antialias": false"#, "antialias"),

@@ -72,4 +72,29 @@ import VisionTransformers
         }
         #expect(refused > 100 && read > 10, "\(refused) refused, \(read) read")
     }
+
+    /// The same for each family's configuration, and timm's preprocessing, which is in it.
+    @Test(arguments: [
+        "dinov2_registers", "dinov3_gated", "siglip", "clip", "vit_mae", "ijepa", "beit", "timm_dinov3", "timm_deit3",
+    ])
+    func absurdConfigurationsOfFamiliesAreErrorsOrUnderstood(_ name: String) throws {
+        let folder = "\(Samples.folder)/../Tests/VisionTransformersTests/Cases/\(name)"
+        let file = try SafetensorsFile(path: "\(folder)/model.safetensors")
+        let tensors = Dictionary(uniqueKeysWithValues: file.entries.map { ($0.name, $0.shape) })
+        var (refused, read) = (0, 0)
+        for mutation in try HostileJSONTests.mutations(of: JSON(contentsOf: "\(folder)/config.json")) {
+            do {
+                let configuration = try BackboneConfiguration(mutation, path: "x", tensors: tensors)
+                _ = configuration.parameterShapes.count
+                if mutation.objectValue?[Preprocessing.timmKey] != nil {
+                    _ = try Preprocessing(json: mutation, path: "x")
+                }
+                read += 1
+            } catch {
+                #expect("\(error)".hasPrefix("x: "), "the file is named: \(error)")
+                refused += 1
+            }
+        }
+        #expect(refused > 100 && read > 10, "\(refused) refused, \(read) read")
+    }
 }

@@ -24,7 +24,7 @@ import VisionTransformers
 
     private func failure(_ targets: String, layers: String? = nil, gated: Bool = false) -> String? {
         do {
-            _ = try LoRATargets(targets, layers: layers).modules(of: configuration { $0.usesSwiGLU = gated })
+            _ = try LoRATargets(targets, layers: layers).modules(of: configuration { $0.isGated = gated })
             return nil
         } catch { return "\(error)" }
     }
@@ -41,7 +41,7 @@ import VisionTransformers
     }
 
     @Test func gatedMLPsHaveTheirOwnNames() throws {
-        let gated = try configuration { $0.usesSwiGLU = true }
+        let gated = try configuration { $0.isGated = true }
         #expect(try LoRATargets("mlp").modules(of: gated).count == 3 * 3)
         #expect(
             failure("fc1", gated: true)

@@ -17,7 +17,7 @@ struct TrainingDraft {
     /// All modules of all blocks, or those that are named.
     static func modules(_ c: BackboneConfiguration, _ form: TrainedModule.Form) -> [TrainedModule] {
         c.parameterShapes.compactMap { name, shape in
-            guard ParameterNames.layer(of: name) != nil, shape.count == 2 else { return nil }
+            guard ParameterNames.layer(of: name) != nil, shape.count == 2, name.hasSuffix(".weight") else { return nil }
             return TrainedModule(String(name.dropLast(".weight".count)), form)
         }
     }

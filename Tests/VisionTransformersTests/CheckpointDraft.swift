@@ -33,8 +33,8 @@ struct CheckpointDraft {
         tensors = file.entries.map { Stored($0.name, shape: $0.shape, bytes: Array(file.bytes(of: $0))) }
     }
 
-    /// The tensors that are not a head's.
-    var backbone: [Stored] { tensors.filter { !ParameterNames.isHead(BackboneFamily.dinov2.names.canonical($0.name)) } }
+    /// The tensors that are not a head's, of ViT and the families that were made after it.
+    var backbone: [Stored] { tensors.filter { !ParameterNames.isHead(BackboneFamily.vit.names.canonical($0.name)) } }
 
     /// The same with every tensor renamed.
     func renamed(_ rename: (String) -> String) -> CheckpointDraft {

@@ -14,14 +14,28 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
 }
 
 @Suite struct CheckpointRefusalTests {
-    @Test(arguments: ["vit", "deit_distilled", "dinov2", "dinov2_swiglu"])
-    func everyTensorOfTheBackboneIsNeeded(_ name: String) throws {
+    private static let families = [
+        "vit", "deit_distilled", "dinov2", "dinov2_swiglu", "dinov2_registers", "dinov3", "siglip", "clip", "ijepa",
+        "beit", "data2vec",
+    ]
+
+    /// The tensors of a case that its computation depends on.
+    private func needed(_ name: String, _ draft: CheckpointDraft) throws -> [CheckpointDraft.Stored] {
+        let names = try Checkpoint(folder: caseFolder(name)).names
+        return draft.tensors.filter { tensor in
+            let canonical = names.canonical(tensor.name)
+            return !ParameterNames.isHead(canonical) && !names.isUnused(canonical)
+                && !names.isIgnored(names.withoutPrefix(tensor.name))
+        }
+    }
+
+    @Test(arguments: families) func everyTensorOfTheBackboneIsNeeded(_ name: String) throws {
         let draft = try CheckpointDraft(name)
-        for tensor in draft.backbone where !tensor.name.hasSuffix("mask_token") {
+        let names = try Checkpoint(folder: caseFolder(name)).names
+        for tensor in try needed(name, draft) {
             var without = draft
             without.tensors.removeAll { $0.name == tensor.name }
             let folder = try without.written()
-            let names = try #require(BackboneFamily.all.first { name.hasPrefix($0.name) }).names
             let canonical = names.canonical(tensor.name)
             let named = names.branches(of: canonical)?[0] ?? canonical
             #expect(
@@ -30,11 +44,10 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
         }
     }
 
-    @Test(arguments: ["vit", "dinov2_swiglu"]) func everyTensorHasOneShape(_ name: String) throws {
+    @Test(arguments: families) func everyTensorHasOneShape(_ name: String) throws {
         let draft = try CheckpointDraft(name)
-        for (index, tensor) in draft.tensors.enumerated()
-        where draft.backbone.contains(where: { $0.name == tensor.name }) {
-            guard !tensor.name.hasSuffix("mask_token") else { continue }
+        let needed = Set(try needed(name, draft).map(\.name))
+        for (index, tensor) in draft.tensors.enumerated() where needed.contains(tensor.name) {
             var changed = draft
             let shape = [tensor.shape[0] + 2] + tensor.shape.dropFirst()
             changed.tensors[index] = .init(tensor.name, shape: shape)
@@ -45,6 +58,21 @@ func sameParameters(_ one: Checkpoint, _ other: Checkpoint) throws -> Bool {
             changed.tensors[index] = .init(tensor.name, shape: [1] + tensor.shape, bytes: tensor.bytes)
             let other = try changed.written()
             #expect(throws: ModelError.self, "\(tensor.name)") { try Checkpoint(folder: other.path) }
+        }
+    }
+
+    @Test(arguments: families) func noTensorIsThereTwice(_ name: String) throws {
+        let draft = try CheckpointDraft(name)
+        let prefix = try Checkpoint(folder: caseFolder(name)).names.prefix
+        for tensor in try needed(name, draft).prefix(6) {
+            var doubled = draft
+            let hasPrefix = tensor.name.hasPrefix(prefix)
+            let other = hasPrefix ? String(tensor.name.dropFirst(prefix.count)) : prefix + tensor.name
+            guard other != tensor.name else { continue }
+            doubled.tensors.append(.init(other, shape: tensor.shape, bytes: tensor.bytes))
+            let folder = try doubled.written()
+            let said = message { _ = try Checkpoint(folder: folder.path) }
+            #expect(said.contains("a second tensor for"), "\(tensor.name): \(said)")
         }
     }
 

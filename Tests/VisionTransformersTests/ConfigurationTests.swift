@@ -29,7 +29,7 @@ import Testing
         ("image_size", #"["32", 32]"#), ("patch_size", "{}"), ("patch_size", "0"), ("patch_size", "33"),
         ("layer_norm_eps", #""small""#), ("layer_norm_eps", "-1e-6"), ("layer_norm_eps", "1e300"),
         ("layer_norm_eps", "1e999"), ("qkv_bias", "1"), ("qkv_bias", #""true""#), ("hidden_act", #""tanh""#),
-        ("hidden_act", "7"), ("model_type", #""swin""#), ("model_type", #""dinov2_with_registers""#),
+        ("hidden_act", "7"), ("model_type", #""swin""#), ("model_type", #""convnext""#),
         ("model_type", "7"), ("model_type", "null"),
         ("quantization_config", #"{"bits": 4}"#), ("quantization_config", "true"), ("id2label", "[]"),
         ("id2label", "{}"), ("id2label", #"{"0": "a", "2": "b"}"#), ("id2label", #"{"0": "a", "-1": "b"}"#),
@@ -76,10 +76,11 @@ import Testing
         let vit = try BackboneConfiguration(.object(["model_type": "vit"]), path: "config.json")
         #expect(vit.hiddenSize == 768 && vit.layers == 12 && vit.heads == 12 && vit.intermediateSize == 3072)
         #expect(vit.imageSize == .init(height: 224, width: 224) && vit.patchSize == .init(height: 16, width: 16))
-        #expect(vit.layerNormEpsilon == 1e-12 && vit.hasQKVBias && "\(vit.activation)" == "gelu")
+        #expect(vit.layerNormEpsilon == 1e-12 && "\(vit.activation)" == "gelu")
+        #expect(vit.anatomy.biases == AttentionBiases())
         let dinov2 = try BackboneConfiguration(.object(["model_type": "dinov2"]), path: "config.json")
         #expect(dinov2.intermediateSize == 3072 && dinov2.patchSize == .init(height: 14, width: 14))
-        #expect(dinov2.layerNormEpsilon == 1e-6 && !dinov2.usesSwiGLU)
+        #expect(dinov2.layerNormEpsilon == 1e-6 && !dinov2.isGated)
     }
 
     @Test func theGatedWidthIsTwoThirdsRoundedUpToEight() throws {

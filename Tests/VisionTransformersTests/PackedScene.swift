@@ -15,7 +15,8 @@ final class PackedScene: @unchecked Sendable {
 
     init(_ name: String = "vit") throws {
         scratch = try TemporaryFolder()
-        for file in ["config.json", "preprocessor_config.json", "model.safetensors"] {
+        for file in ["config.json", "preprocessor_config.json", "model.safetensors"]
+        where FileManager.default.fileExists(atPath: "\(caseFolder(name))/\(file)") {
             try FileManager.default.copyItem(
                 atPath: "\(caseFolder(name))/\(file)", toPath: "\(scratch.path)/\(file)")
         }

@@ -17,10 +17,18 @@ import Testing
         return Tensor(shape: [1, prefix + side * side, width], values: values)
     }
 
-    @Test func theSameGridIsTheSameTable() {
+    func resampled(_ table: Tensor, prefix: Int, height: Int, width: Int, antialiased: Bool = false) -> Tensor {
+        let channels = table.shape[2]
+        let values = PositionEmbeddings.resampled(
+            table.values, width: channels, prefix: prefix, grid: .init(height: height, width: width),
+            isAntialiased: antialiased)
+        return Tensor(shape: [1, values.count / channels, channels], values: values)
+    }
+
+    @Test(arguments: [false, true]) func theSameGridIsTheSameTable(_ antialiased: Bool) {
         for side in [1, 2, 7] {
             let table = table(side: side, prefix: 2)
-            let same = PositionEmbeddings.resampled(table, prefix: 2, grid: .init(height: side, width: side))
+            let same = resampled(table, prefix: 2, height: side, width: side, antialiased: antialiased)
             #expect(same == table)
         }
     }
@@ -29,25 +37,26 @@ import Testing
     func aConstantStaysConstantAndPrefixTokensStay(_ height: Int, _ width: Int) {
         var table = table(side: 7)
         for index in 3..<table.count { table.values[index] = 0.625 }
-        let result = PositionEmbeddings.resampled(table, prefix: 1, grid: .init(height: height, width: width))
-        #expect(result.shape == [1, 1 + height * width, 3])
-        #expect(result.values[..<3] == table.values[..<3])
-        #expect(result.values[3...].allSatisfy { abs($0 - 0.625) < 1e-6 })
+        for antialiased in [false, true] {
+            let result = resampled(table, prefix: 1, height: height, width: width, antialiased: antialiased)
+            #expect(result.shape == [1, 1 + height * width, 3])
+            #expect(result.values[..<3] == table.values[..<3])
+            #expect(result.values[3...].allSatisfy { abs($0 - 0.625) < 1e-6 })
+        }
     }
 
     @Test func resamplingCommutesWithTurningTheGrid() {
         let (side, height, width) = (5, 8, 3)
         let table = table(side: side, prefix: 0, width: 1)
-        let straight = PositionEmbeddings.resampled(table, prefix: 0, grid: .init(height: height, width: width))
+        let straight = resampled(table, prefix: 0, height: height, width: width)
         func turned(_ values: [Float], _ height: Int, _ width: Int) -> [Float] {
             (0..<width).flatMap { x in (0..<height).map { y in values[y * width + x] } }
         }
-        let transposed = PositionEmbeddings.resampled(
-            Tensor(shape: table.shape, values: turned(table.values, side, side)), prefix: 0,
-            grid: .init(height: width, width: height))
-        let reversed = PositionEmbeddings.resampled(
-            Tensor(shape: table.shape, values: table.values.reversed()), prefix: 0,
-            grid: .init(height: height, width: width))
+        let transposed = resampled(
+            Tensor(shape: table.shape, values: turned(table.values, side, side)), prefix: 0, height: width,
+            width: height)
+        let reversed = resampled(
+            Tensor(shape: table.shape, values: table.values.reversed()), prefix: 0, height: height, width: width)
         func near(_ a: [Float], _ b: [Float]) -> Bool { zip(a, b).allSatisfy { abs($0 - $1) < 1e-6 } }
         #expect(near(transposed.values, turned(straight.values, height, width)))
         #expect(near(reversed.values, straight.values.reversed()))
@@ -55,14 +64,13 @@ import Testing
 
     @Test func everyTableIsTheSumOfItsParts() {
         let (one, other) = (table(side: 4), table(side: 4, prefix: 1))
-        let grid = ImageSize(height: 6, width: 5)
         let sum = Tensor(shape: one.shape, values: zip(one.values, other.values.reversed()).map(+))
         let reversed = Tensor(shape: one.shape, values: other.values.reversed())
         let parts = zip(
-            PositionEmbeddings.resampled(one, prefix: 1, grid: grid).values,
-            PositionEmbeddings.resampled(reversed, prefix: 1, grid: grid).values
+            resampled(one, prefix: 1, height: 6, width: 5).values,
+            resampled(reversed, prefix: 1, height: 6, width: 5).values
         ).map(+)
-        let whole = PositionEmbeddings.resampled(sum, prefix: 1, grid: grid).values
+        let whole = resampled(sum, prefix: 1, height: 6, width: 5).values
         #expect(zip(whole, parts).allSatisfy { abs($0 - $1) < 1e-6 })
     }
 

@@ -69,8 +69,9 @@ struct ReferenceStreams {
     }
 
     private func activated(_ x: Double) -> Double {
-        if c.usesSwiGLU { return x / (1 + exp(-x)) }
+        if c.isGated { return x / (1 + exp(-x)) }
         switch c.activation {
+        case Activation.swish(let alpha): return x / (1 + exp(-Double(alpha) * x))
         case Activation.geluTanh: return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
         default: return 0.5 * x * (1 + erf(x / 2.0.squareRoot()))
         }
@@ -81,6 +82,7 @@ struct ReferenceStreams {
         let d = c.hiddenSize
         let tokens = try loader.initialTokens(for: ImageSize(height: 32, width: 32))
         var token = withExtendedLifetime(tokens) { tokens.elements.prefix(d).map(Double.init) }
+        if c.anatomy.hasPreNorm { token = normalized(token, try loader.norm(ParameterNames.preNorm)) }
         for layer in 0..<c.layers {
             let (attention, mlp) = (try loader.attention(layer), try loader.mlp(layer))
             func part(_ x: Row, _ number: Int, _ name: String) throws -> Row {

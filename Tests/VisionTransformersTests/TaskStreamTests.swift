@@ -34,7 +34,19 @@ struct MergedSource: ParameterSource {
 @Suite struct TaskStreamTests {
     static let families = [
         "vit", "vit_noqkvbias", "vit_gelu_tanh", "deit", "deit_distilled", "dinov2", "dinov2_swiglu",
+        "dinov2_registers", "vit_msn", "vit_mae", "timm_augreg", "timm_deit3", "timm_clip", "timm_dinov2_registers",
     ]
+    private static let refused = [
+        ("siglip", "has no CLS token"), ("ijepa", "has no CLS token"), ("clip", "has classifiers that read the mean"),
+        ("dinov3", "rotates keys"), ("beit_cls", "adds a bias by position"),
+        ("timm_eva_large", "has classifiers that read the mean"),
+    ]
+
+    @Test(arguments: refused) func familiesWithoutStreamsAreNamed(_ name: String, _ reason: String) throws {
+        let c = try Checkpoint(folder: caseFolder(name)).configuration
+        let said = message { try c.checkStreams(path: "base") }
+        #expect(said.hasPrefix("base: a \(c.family.name) \(reason)"), "\(said)")
+    }
     private static let size = ImageSize(height: 32, width: 32)
 
     /// A stream with changes of every linear layer, of several ranks.

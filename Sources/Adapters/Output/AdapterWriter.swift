@@ -56,8 +56,6 @@ package enum AdapterWriter {
         started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> Result {
         let modules = try LoRAExport.all(of: merged, rank: rank)
-        let family = merged.base.configuration.family
-        try names.check(modules.map(\.module), family: family, path: folder)
         let heads = merged.adapters.map(\.adapter.head)
         for head in heads { try ModelBundle.checkTaskName(head.task, path: folder) }
         let own = heads.first.flatMap { head in

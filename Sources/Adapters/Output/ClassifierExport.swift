@@ -33,9 +33,9 @@ package enum ClassifierExport {
                     + "of \"\(task)\" itself gives nearly the same predictions in transformers and PEFT")
         }
         let (head, backbone) = (bundle.heads[index], group.backbone)
-        guard let classifier = TransformersClassifier(head, configuration: backbone.configuration) else {
-            throw refusal(head, backbone)
-        }
+        guard backbone.configuration.family.classifierArchitecture != nil,
+            let classifier = TransformersClassifier(head, configuration: backbone.configuration)
+        else { throw refusal(head, backbone) }
         try writeWeights(backbone, classifier, to: folder.path("model.safetensors"))
         try folder.write("config.json", configuration(backbone, head, classifier).serialized())
         try folder.write(ModelBundle.preprocessingName, bundle.backbone.preprocessorFile().json.serialized())
@@ -89,6 +89,7 @@ package enum ClassifierExport {
         var object = backbone.configurationFile.objectValue ?? [:]
         object["num_labels"] = nil
         object["architectures"] = .array([.string(classifier.architecture)])
+        backbone.configuration.family.describe(head.classes, in: &object)
         for key in ["dtype", "torch_dtype"] where object[key] != nil { object[key] = .string("float32") }
         let classes = head.classes.enumerated()
         object["id2label"] = .object(classes.reduce(into: JSONObject()) { $0["\($1.offset)"] = .string($1.element) })
@@ -99,11 +100,14 @@ package enum ClassifierExport {
 
     private static func refusal(_ head: Head, _ backbone: Checkpoint) -> ModelError {
         let configuration = backbone.configuration
-        let family = configuration.family
+        guard let classifier = configuration.family.classifierArchitecture else {
+            return ModelError(
+                head.task, "transformers has no class that classifies images with a \(configuration.family.name)")
+        }
         return ModelError(
             head.task,
             "the head was aligned with the merged backbone and reads \(head.weight.shape[1]) features, the mean of the "
-                + "patch tokens among them; \(family.classifierArchitecture) reads "
+                + "patch tokens among them; \(classifier) reads "
                 + "\(configuration.hiddenSize * configuration.classifierParts)",
             remedy: AdapterRemedy.mergeWithoutAlignment)
     }

@@ -104,7 +104,11 @@ package struct Adapter: Sendable {
         let found = try AdapterActivation.find(
             given: activation, labels: labels, folder: folder, base: base, outputs: outputs)
         self.headFile = headFile
-        notes = linear.notes(base: base) + ClassNames.notes(names?.names ?? [])
+        notes =
+            linear.notes(base: base) + ClassNames.notes(names?.names ?? [])
+            + (reader.ignored.map {
+                ["the tensor \"\($0)\" and others of its part are left out: classifiers do not use that part"]
+            } ?? [])
         self.task = task
         self.path = source.place
         self.labels = labels

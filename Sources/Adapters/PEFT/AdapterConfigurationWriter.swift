@@ -9,18 +9,14 @@ package enum ModuleNames: String, Sendable, CaseIterable {
     /// Those of transformers 4.
     case transformers4
 
-    /// The path of a module in the family's class with a head.
-    func path(of module: String, family: BackboneFamily) -> String {
-        family.names.path(of: module, isOld: self == .transformers4)
+    /// The path of a module in the class with a head.
+    func path(of module: String, in base: Checkpoint) -> String {
+        base.names.path(of: module, isOld: self == .transformers4)
     }
 
-    /// Checks that modules have names of their own.
-    ///
-    /// - Throws: `ModelError` about `path` when they have not.
-    func check(_ modules: [String], family: BackboneFamily, path: String) throws {
-        guard Set(modules.map { self.path(of: $0, family: family) }).count == modules.count else {
-            throw ModelError(path, "transformers 4 has the branches of a gated MLP in one module; use the names of 5")
-        }
+    /// The modules that a module is one with, in the order of their rows, or nil if it is one by itself.
+    func branches(of module: String, in base: Checkpoint) -> [String]? {
+        base.names.joined(module, isOld: self == .transformers4)
     }
 }
 
@@ -42,25 +38,30 @@ struct AdapterConfigurationWriter {
     /// The configuration.
     ///
     /// - Parameters:
-    ///   - modules: the adapted modules by canonical name, with their ranks.
-    ///   - scaling: how B·A is scaled; with an α of its own all ranks are the same.
+    ///   - modules: the adapted modules by their paths, with rank and α of each.
+    ///   - scaling: how B·A is scaled.
     ///   - head: the head that is in the file, if one is.
     func json(
-        _ modules: [(module: String, rank: Int)], scaling: AdapterScaling, head: TransformersClassifier?
+        _ modules: [(path: String, rank: Int, alpha: Double)], scaling: AdapterScaling, head: TransformersClassifier?
     ) -> JSON {
         let family = base.configuration.family
-        let ranks = modules.map { (path: names.path(of: $0.module, family: family), rank: $0.rank) }
-        let counts = Dictionary(ranks.map { ($0.rank, 1) }, uniquingKeysWith: +)
+        let counts = Dictionary(modules.map { ($0.rank, 1) }, uniquingKeysWith: +)
         let common = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
-        let pattern = ranks.filter { $0.rank != common }.reduce(into: JSONObject()) { $0[$1.path] = .int($1.rank) }
-        let alpha = scaling.alpha.map { alpha in
-            alpha.rounded() == alpha && abs(alpha) < 1e9 ? JSON.int(Int(alpha)) : JSON.double(alpha)
+        let commonAlpha = modules.first { $0.rank == common }?.alpha ?? scaling.alpha ?? Double(common)
+        func number(_ alpha: Double) -> JSON {
+            alpha.rounded() == alpha && abs(alpha) < 1e9 ? .int(Int(alpha)) : .double(alpha)
+        }
+        var (ranks, alphas) = (JSONObject(), JSONObject())
+        for module in modules {
+            if module.rank != common { ranks[module.path] = .int(module.rank) }
+            if module.alpha != commonAlpha { alphas[module.path] = number(module.alpha) }
         }
         // With the class that PEFT loads the base by, and without keys at their defaults that older versions do not
         // know.
         var object: JSONObject = [
             "auto_mapping": .object([
-                "base_model_class": .string(head?.architecture ?? family.classifierArchitecture),
+                "base_model_class": .string(
+                    head?.architecture ?? family.classifierArchitecture ?? family.architecture),
                 "parent_library": .string(family.transformersModule),
             ]),
             "base_model_name_or_path": .string(base.folder),
@@ -68,30 +69,27 @@ struct AdapterConfigurationWriter {
             "fan_in_fan_out": .bool(false),
             "inference_mode": .bool(true),
             "init_lora_weights": .bool(true),
-            "lora_alpha": alpha ?? .int(common),
+            "lora_alpha": number(commonAlpha),
             "lora_dropout": .double(scaling.dropout),
             "modules_to_save": head.map { .array($0.modules.map(JSON.string)) } ?? .null,
             "peft_type": "LORA",
             "r": .int(common),
-            "target_modules": .array(targets(Set(ranks.map(\.path))).map(JSON.string)),
+            "target_modules": .array(targets(Set(modules.map(\.path))).map(JSON.string)),
             "task_type": .null,
         ]
-        if !pattern.keys.isEmpty {
-            object["alpha_pattern"] = .object(pattern)
-            object["rank_pattern"] = .object(pattern)
-        }
+        if !alphas.keys.isEmpty { object["alpha_pattern"] = .object(alphas) }
+        if !ranks.keys.isEmpty { object["rank_pattern"] = .object(ranks) }
         if scaling.isRankStabilized { object["use_rslora"] = .bool(true) }
         return .object(object)
     }
 
     /// Names that select these modules and no others: the last part of the path where that does, else the whole path.
     private func targets(_ adapted: Set<String>) -> [String] {
-        let family = base.configuration.family
         let all =
-            ["classifier"]
+            [base.names.head]
             + base.configuration.parameterShapes.compactMap { name, shape in
                 shape.count > 1 && name.hasSuffix(".weight")
-                    ? names.path(of: String(name.dropLast(".weight".count)), family: family) : nil
+                    ? names.path(of: String(name.dropLast(".weight".count)), in: base) : nil
             }
         let targets = adapted.map { path in
             let last = path.split(separator: ".").last.map(String.init) ?? path

@@ -10,6 +10,8 @@ struct AdapterReader {
     private(set) var replaced: [String: Tensor] = [:]
     /// The modules whose starting point is not certain (see `StartingPoint.Part`).
     private(set) var ambiguous: [String] = []
+    /// The first tensor of a part of the model that classifiers do not use.
+    private(set) var ignored: String?
     private var headParameters: [String: Tensor] = [:]
     /// The only module of a file without a configuration, which is a head whatever its name.
     private let onlyModule: String?
@@ -77,6 +79,10 @@ struct AdapterReader {
         var name = FileNames.bare(key)
         // PEFT keeps the head that was there before training beside the trained one when every bias is saved.
         if name.contains(".original_module.") { return }
+        guard !base.names.isIgnored(base.names.withoutPrefix(name)) else {
+            ignored = ignored ?? name
+            return
+        }
         name = name.replacing(".modules_to_save.default.", with: ".").replacing(".modules_to_save.", with: ".")
         for (infix, member) in [
             (".lora_A", \Parts.a), (".lora_B", \Parts.b), (".lora_magnitude_vector", \Parts.magnitude),
@@ -260,7 +266,8 @@ extension AdapterReader {
     func head(given: String? = nil, task: String = "") throws -> AdapterHead {
         let names =
             try given == nil ? HeadNames.linear(headParameters.mapValues(\.shape), path: source.weights.path) : [:]
-        let own = Dictionary(uniqueKeysWithValues: headParameters.map { (names[$0.key] ?? $0.key, $0.value) })
+        var own = Dictionary(uniqueKeysWithValues: headParameters.map { (names[$0.key] ?? $0.key, $0.value) })
+        try addOther(to: &own)
         let hasOwn = own.keys.contains { $0.hasSuffix(".weight") }
         if let given {
             let linear = try HeadFile.linear(given, task: task, base: base)
@@ -301,6 +308,16 @@ extension AdapterReader {
         }
         return AdapterHead(
             weight: head.weight, bias: head.bias, origin: .base, classes: try base.hasClassNames ? head.classes : nil)
+    }
+
+    /// Adds the base's classifier over the other of two tokens where an adapter has trained one of them alone.
+    private func addOther(to head: inout [String: Tensor]) throws {
+        let roots = ["cls_classifier", "distillation_classifier"]
+        let missing = roots.filter { head["\($0).weight"] == nil }
+        guard missing.count == 1 else { return }
+        for name in ["\(missing[0]).weight", "\(missing[0]).bias"] where base.hasParameter(name) {
+            head[name] = try base.parameter(name)
+        }
     }
 
     private func noHead(_ reason: String) -> ModelError {

@@ -94,14 +94,18 @@ struct TargetModules: Sendable, Equatable {
         for module in modules where !adapted.contains(module) {
             if selected == .allLinear, module == ParameterNames.patchProjection { continue }
             if let layers, let layer = ParameterNames.layer(of: module), !layers.contains(layer) { continue }
-            let spellings = configuration.family.names.spellings(of: module)
+            let spellings = configuration.names.spellings(of: module)
             guard spellings.contains(where: selected.contains) else { continue }
             if let excluded, spellings.contains(where: excluded.contains) { continue }
             throw ModelError(path, "target_modules names \(module), for which the file holds no tensors")
         }
         guard case .names(let names) = selected, excluded == nil else { return }
-        let known = adapted.flatMap { configuration.family.names.spellings(of: $0) }
-        for name in names where !known.contains(where: { $0 == name || $0.hasSuffix("." + name) }) {
+        let known = adapted.flatMap { configuration.names.spellings(of: $0) }
+        let naming = configuration.names
+        for name in names
+        where !known.contains(where: { $0 == name || $0.hasSuffix("." + name) })
+            && !naming.isIgnored(naming.withoutPrefix(name))
+        {
             throw ModelError(path, "target_modules names \"\(name)\", for which the file holds no tensors")
         }
     }

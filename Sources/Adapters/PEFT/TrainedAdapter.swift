@@ -54,12 +54,9 @@ package struct TrainedAdapter: Sendable {
 
     /// Checks that the adapter could be written, before it is trained.
     ///
-    /// - Throws: `ModelError` when something is there already, or the modules have no names of their own.
-    package static func check(
-        _ folder: String, modules: [String], base: Checkpoint, names: ModuleNames, replaces: Bool
-    ) throws {
+    /// - Throws: `ModelError` when something is there already.
+    package static func check(_ folder: String, replaces: Bool) throws {
         try AtomicFolder.check(folder, kind, replaces: replaces)
-        try names.check(modules, family: base.configuration.family, path: folder)
     }
 
     /// Writes a PEFT folder with `labels.json` and `training.json`, or, without updates, a folder of

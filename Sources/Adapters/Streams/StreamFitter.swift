@@ -101,6 +101,7 @@ extension TaskStream {
     /// - Throws: `ModelError` naming a change that a stream cannot make.
     package init(_ adapter: Adapter, over base: Checkpoint) throws {
         let c = base.configuration
+        try c.checkStreams(path: base.folder)
         var changes: [String: LowRankChange] = [:]
         for (name, delta) in try adapter.deltas(of: base, weight: 1).deltas where !delta.isZero {
             let module = String(name.dropLast(".weight".count))

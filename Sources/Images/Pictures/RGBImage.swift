@@ -6,23 +6,34 @@ package struct RGBImage: Sendable, Equatable {
     package let height: Int
     /// The samples: rows from the top, pixels from the left, red, green, blue; `width * height * 3` bytes.
     package let pixels: [UInt8]
+    /// What is left of each sample beyond the whole number, in 65536ths; empty for whole numbers.
+    let fractions: [UInt16]
 
     /// The picture's extents.
     package var size: ImageSize { ImageSize(height: height, width: width) }
 
     /// A picture from its samples. The caller guarantees positive extents and `width * height * 3` samples.
     package init(width: Int, height: Int, pixels: [UInt8]) {
+        self.init(width: width, height: height, pixels: pixels, fractions: [])
+    }
+
+    init(width: Int, height: Int, pixels: [UInt8], fractions: [UInt16]) {
         precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "samples differ from the extents")
-        self.width = width
-        self.height = height
-        self.pixels = pixels
+        precondition(fractions.isEmpty || fractions.count == pixels.count, "fractions differ from the samples")
+        (self.width, self.height, self.pixels, self.fractions) = (width, height, pixels, fractions)
     }
 
     /// The picture with left and right exchanged.
     package func mirrored() -> RGBImage {
+        RGBImage(width: width, height: height, pixels: mirrored(pixels), fractions: mirrored(fractions))
+    }
+
+    private func mirrored<Sample>(_ samples: [Sample]) -> [Sample] {
         let (width, height) = (width, height)
-        let mirrored = [UInt8](unsafeUninitializedCapacity: pixels.count) { buffer, initialized in
-            pixels.withUnsafeBufferPointer { source in
+        return [Sample](unsafeUninitializedCapacity: samples.count) { buffer, initialized in
+            initialized = samples.count
+            guard !samples.isEmpty else { return }
+            samples.withUnsafeBufferPointer { source in
                 for y in 0..<height {
                     for x in 0..<width {
                         let (from, to) = ((y * width + x) * 3, (y * width + width - 1 - x) * 3)
@@ -30,20 +41,22 @@ package struct RGBImage: Sendable, Equatable {
                     }
                 }
             }
-            initialized = pixels.count
         }
-        return RGBImage(width: width, height: height, pixels: mirrored)
     }
 
     /// A part of the picture. The caller guarantees that the ranges are within it.
     func cropped(rows: Range<Int>, columns: Range<Int>) -> RGBImage {
-        var result: [UInt8] = []
-        result.reserveCapacity(rows.count * columns.count * 3)
-        for y in rows {
-            let start = (y * width + columns.lowerBound) * 3
-            result += pixels[start..<start + columns.count * 3]
+        func part<Sample>(_ samples: [Sample]) -> [Sample] {
+            guard !samples.isEmpty else { return [] }
+            var result: [Sample] = []
+            result.reserveCapacity(rows.count * columns.count * 3)
+            for y in rows {
+                let start = (y * width + columns.lowerBound) * 3
+                result += samples[start..<start + columns.count * 3]
+            }
+            return result
         }
-        return RGBImage(width: columns.count, height: rows.count, pixels: result)
+        return RGBImage(width: columns.count, height: rows.count, pixels: part(pixels), fractions: part(fractions))
     }
 }
 

@@ -3,13 +3,15 @@ package import Tensors
 extension Preprocessing {
     /// The values of a picture returned by `apply(_:original:)`, as the input of a model: shape (1, 3, height, width).
     package func pixelValues(of image: RGBImage) -> Tensor {
-        let table = PixelValueTable(self).values
+        let table = PixelValueTable(self)
         let plane = image.width * image.height
         let values = [Float](unsafeUninitializedCapacity: plane * 3) { buffer, initialized in
             image.pixels.withUnsafeBufferPointer { pixels in
                 for channel in 0..<3 {
                     for index in 0..<plane {
-                        buffer[channel * plane + index] = table[channel * 256 + Int(pixels[index * 3 + channel])]
+                        buffer[channel * plane + index] =
+                            table.values[channel * 256 + Int(pixels[index * 3 + channel])]
+                            + table.fraction(of: image, index * 3 + channel)
                     }
                 }
             }
@@ -25,6 +27,8 @@ extension Preprocessing {
 package struct PixelValueTable: Sendable {
     /// 256 values per channel.
     let values: [Float]
+    /// What 1/65536 of a sample adds to the value, by channel.
+    private let steps: [Float]
 
     /// The values of some settings.
     package init(_ settings: Preprocessing) {
@@ -35,6 +39,14 @@ package struct PixelValueTable: Sendable {
             }
             return Float(value)
         }
+        steps = (0..<3).map { channel in
+            Float((settings.rescaleFactor ?? 1) / 65536 / (settings.normalization?.deviation[channel] ?? 1))
+        }
+    }
+
+    /// What a sample's fraction adds to its value.
+    func fraction(of image: RGBImage, _ sample: Int) -> Float {
+        image.fractions.isEmpty ? 0 : Float(image.fractions[sample]) * steps[sample % 3]
     }
 
     /// Writes the values of a picture returned by `Preprocessing.apply(_:original:)`, one row per patch.
@@ -68,6 +80,10 @@ package struct PixelValueTable: Sendable {
                         for y in 0..<patchHeight {
                             let row = samples + corner + y * image.width * 3 + channel
                             for x in 0..<patchWidth { target[x] = values[Int(row[3 * x])] }
+                            if !image.fractions.isEmpty {
+                                let first = row - samples
+                                for x in 0..<patchWidth { target[x] += fraction(of: image, first + 3 * x) }
+                            }
                             target += patchWidth
                         }
                     }

@@ -18,6 +18,15 @@ extension Preprocessing {
         guard let object = json.objectValue else {
             throw ImageError(kind: .settings, reason: "expected an object, found \(json.kind)", path: path)
         }
+        if let timm = object[Preprocessing.timmKey], timm != .null {
+            try self.init(timm: timm, path: path)
+            self.resize = resize
+            guard resize.supports(filter) else {
+                throw ImageError(
+                    kind: .settings, reason: "interpolation: \(resize) has no filter \(filter)", path: path)
+            }
+            return
+        }
         let settings = Settings(object: object, path: path)
         try settings.refuseUnknownKeys()
         let namedProcessor = try settings.processor()
@@ -33,6 +42,7 @@ extension Preprocessing {
         if try settings.flag("do_resize") ?? true {
             try require("size", for: "do_resize")
             target = try settings.target(processor) ?? target
+            if processor == .convNext { try settings.applyCropShare(to: &self) }
             filter = try settings.filter() ?? filter
             guard resize.supports(filter) else {
                 throw settings.failure("resample: \(resize) has no filter \(filter.rawValue) (\(filter))")
@@ -55,6 +65,10 @@ extension Preprocessing {
             rescaleFactor = try settings.factor() ?? rescaleFactor
         } else {
             rescaleFactor = nil
+        }
+        if resizesInFloats, target != nil, filter != .bilinear || rescaleFactor == nil {
+            throw settings.failure(
+                "resample, do_rescale: expected 2 and true, as other resizes in floats are not supported")
         }
         if try settings.flag("do_normalize") ?? true {
             try require("image_mean", for: "do_normalize")
@@ -94,7 +108,7 @@ private struct Settings {
     private static let ignoredKeys: Set<String> = [
         "_valid_processor_keys", "_processor_class", "processor_class", "auto_map", "do_convert_rgb", "device",
         "disable_grouping", "return_tensors", "image_seq_length", "pad_size", "transformers_version",
-        "input_data_format",
+        "input_data_format", "do_reduce_labels", "reduce_labels",
     ]
 
     func refuseUnknownKeys() throws(ImageError) {
@@ -111,6 +125,10 @@ private struct Settings {
                 throw failure("antialias: expected true")
             // Any other step that is off; no supported processor has more steps that are on by default.
             case _ where value(key) == .bool(false): continue
+            // Read by `applyCropShare`.
+            case "crop_pct":
+                guard try processor() != .convNext else { continue }
+                throw failure("key \"crop_pct\" is not supported")
             case "do_pad", "use_square_size":
                 _ = try flag(key)
                 throw failure("\(key) is not supported")
@@ -185,6 +203,27 @@ private struct Settings {
         return numbers
     }
 
+    /// ConvNeXt's resize: below 384 pixels by the shorter side to more than the size, of which the centre is taken;
+    /// else both sides to the size.
+    func applyCropShare(to preprocessing: inout Preprocessing) throws(ImageError) {
+        guard case .shortestEdge(let edge) = preprocessing.target else {
+            throw failure("size: expected shortest_edge")
+        }
+        let share = value("crop_pct").map { $0.doubleValue ?? 0 } ?? 224.0 / 256
+        guard share > 0, share <= 1, Double(edge) / share <= Double(Preprocessing.maximumSide) else {
+            throw failure(
+                "crop_pct: expected a number above 0, at most 1, that gives at most "
+                    + "\(Preprocessing.maximumSide) pixels")
+        }
+        let square = ImageSize(height: edge, width: edge)
+        guard edge < 384 else {
+            preprocessing.target = .exact(square)
+            return
+        }
+        preprocessing.target = .shortestEdge(Int(Double(edge) / share))
+        preprocessing.crop = square
+    }
+
     func target(_ processor: Processor) throws(ImageError) -> Preprocessing.Target? {
         try size("size", isSquare: try flag("default_to_square") ?? processor.isSizeSquare)
     }
@@ -237,6 +276,9 @@ enum Processor: String, CaseIterable {
     case bit = "Bit"
     case clip = "CLIP"
     case siglip = "Siglip"
+    case beit = "Beit"
+    case convNext = "ConvNext"
+    case dinov3 = "DINOv3ViT"
 
     /// The processor of a class name such as `ViTImageProcessor`, `ViTImageProcessorFast` or `ViTFeatureExtractor`.
     init?(className: String) {
@@ -266,12 +308,22 @@ enum Processor: String, CaseIterable {
             return Preprocessing(
                 target: .shortestEdge(224), filter: .bicubic, crop: square, rescaleFactor: 1 / 255,
                 normalization: clip)
-        case .siglip:
+        case .dinov3:
+            var settings = Preprocessing(
+                target: .exact(square), filter: .bilinear, crop: nil, rescaleFactor: 1 / 255,
+                normalization: Preprocessing.Normalization(
+                    mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225]))
+            settings.resizesInFloats = true
+            return settings
+        case .convNext:
+            return Preprocessing(
+                target: .shortestEdge(384), filter: .bicubic, crop: nil, rescaleFactor: 1 / 255, normalization: half)
+        case .siglip, .beit:
             return Preprocessing(
                 target: .exact(square), filter: .bicubic, crop: nil, rescaleFactor: 1 / 255, normalization: half)
         }
     }
 
     /// Whether a `size` that is one number means a square, rather than the shorter side.
-    var isSizeSquare: Bool { self == .vit || self == .deit }
+    var isSizeSquare: Bool { self == .vit || self == .deit || self == .beit || self == .dinov3 }
 }

@@ -12,6 +12,14 @@ package struct Preprocessing: Sendable, Equatable {
         case shortestEdge(Int)
     }
 
+    /// How half a pixel before a centre crop is rounded.
+    package enum CropRounding: Sendable, Equatable {
+        /// Down, as in transformers.
+        case down
+        /// To the even number, as in timm.
+        case toEven
+    }
+
     /// The mean and standard deviation of each channel, in units of the rescaled samples.
     package struct Normalization: Sendable, Equatable {
         /// The mean of red, green and blue.
@@ -33,8 +41,12 @@ package struct Preprocessing: Sendable, Equatable {
     package var filter: ResampleFilter
     /// The library whose resize is reproduced; it supports `filter`.
     package var resize = ResizeBackend.pillow
+    /// Whether the resize gives fractions of samples, as DINOv3's: bilinear, and not rounded to 8 bits.
+    package var resizesInFloats = false
     /// The size of the centre crop; nil for no crop. A smaller picture gets black borders.
     package var crop: ImageSize?
+    /// Where the centre crop begins if as many pixels cannot go on either side.
+    package var cropRounding = CropRounding.down
     /// The factor for every 8-bit sample; nil for values from 0 to 255.
     package var rescaleFactor: Double?
     /// The normalisation of each channel; nil for none.
@@ -96,12 +108,12 @@ package struct Preprocessing: Sendable, Equatable {
     ) throws(ImageError) -> RGBImage {
         var reader = try PictureReader(bytes)
         try reader.start(options, least: leastSize(options))
-        guard !reader.isWhole, isWithinLimit(reader.original) else {
+        guard !reader.isWhole, !resizesInFloats, isWithinLimit(reader.original) else {
             let picture = try reader.readAll()
             return try apply(picture, original: reader.original)
         }
         let orientation = reader.orientation
-        let frame = Frame(resized: resizedSize(of: reader.original), crop: crop, resize)
+        let frame = Frame(resized: resizedSize(of: reader.original), self)
         var rows = RowResize(
             reader.size.turned(from: orientation), to: frame.resized, filter: filter, backend: resize,
             rows: frame.rows.range, columns: frame.columns.range, orientation: orientation)
@@ -122,12 +134,16 @@ package struct Preprocessing: Sendable, Equatable {
     ///   `maximumSide`.
     package func apply(_ image: RGBImage, original: ImageSize? = nil) throws(ImageError) -> RGBImage {
         let original = original ?? image.size
-        let frame = Frame(resized: resizedSize(of: original), crop: crop, resize)
+        let frame = Frame(resized: resizedSize(of: original), self)
         guard isWithinLimit(original) else {
             throw ImageError(
                 kind: .tooLarge,
                 reason: "\(original.width) x \(original.height) pixels would be resized to \(frame.resized.width) x "
                     + "\(frame.resized.height), a side over \(longestSide)")
+        }
+        guard !resizesInFloats else {
+            let resized = image.resizedInFloats(to: frame.resized)
+            return frame.filled(by: resized.cropped(rows: frame.rows.range, columns: frame.columns.range))
         }
         return frame.filled(
             by: image.resized(
@@ -158,7 +174,8 @@ package struct Preprocessing: Sendable, Equatable {
     package func apply(_ image: RGBImage, rows: Range<Int>, columns: Range<Int>, size: ImageSize) -> RGBImage {
         let isWhole = rows.count == image.height && columns.count == image.width
         let region = isWhole ? image : image.cropped(rows: rows, columns: columns)
-        return region.resized(to: size, filter: filter, backend: resize)
+        return resizesInFloats
+            ? region.resizedInFloats(to: size) : region.resized(to: size, filter: filter, backend: resize)
     }
 
     /// Whether no side of the resized picture is too long.
@@ -194,11 +211,11 @@ package struct Preprocessing: Sendable, Equatable {
         let columns: Window
         private let crop: ImageSize
 
-        init(resized: ImageSize, crop: ImageSize?, _ backend: ResizeBackend) {
+        init(resized: ImageSize, _ settings: Preprocessing) {
             self.resized = resized
-            self.crop = crop ?? resized
-            rows = Window(extent: resized.height, crop: self.crop.height, backend)
-            columns = Window(extent: resized.width, crop: self.crop.width, backend)
+            crop = settings.crop ?? resized
+            rows = Window(extent: resized.height, crop: crop.height, settings)
+            columns = Window(extent: resized.width, crop: crop.width, settings)
         }
 
         /// The part with black borders, if it is smaller than the crop.
@@ -212,8 +229,10 @@ package struct Preprocessing: Sendable, Equatable {
         let range: Range<Int>
         let padding: Int
 
-        init(extent: Int, crop: Int, _ backend: ResizeBackend) {
-            let start = max(extent - crop, 0) / 2
+        init(extent: Int, crop: Int, _ settings: Preprocessing) {
+            let backend = settings.resize
+            let rest = max(extent - crop, 0)
+            let start = rest / 2 + (settings.cropRounding == .toEven && rest % 4 == 3 ? 1 : 0)
             range = start..<start + min(extent, crop)
             padding = max(crop - extent + (backend == .pillow ? 1 : 0), 0) / 2
         }
@@ -224,11 +243,15 @@ extension RGBImage {
     /// The picture with black borders, with a size that is not smaller.
     fileprivate func padded(to size: ImageSize, top: Int, left: Int) -> RGBImage {
         if size.height == height, size.width == width { return self }
-        var result = [UInt8](repeating: 0, count: size.width * size.height * 3)
-        for y in 0..<height {
-            let start = ((y + top) * size.width + left) * 3
-            result.replaceSubrange(start..<start + width * 3, with: pixels[y * width * 3..<(y + 1) * width * 3])
+        func padded<Sample: FixedWidthInteger>(_ samples: [Sample]) -> [Sample] {
+            guard !samples.isEmpty else { return [] }
+            var result = [Sample](repeating: 0, count: size.width * size.height * 3)
+            for y in 0..<height {
+                let start = ((y + top) * size.width + left) * 3
+                result.replaceSubrange(start..<start + width * 3, with: samples[y * width * 3..<(y + 1) * width * 3])
+            }
+            return result
         }
-        return RGBImage(width: size.width, height: size.height, pixels: result)
+        return RGBImage(width: size.width, height: size.height, pixels: padded(pixels), fractions: padded(fractions))
     }
 }

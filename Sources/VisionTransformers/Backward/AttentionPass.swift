@@ -5,6 +5,7 @@ import Tensors
 final class AttentionPass {
     private let c: BackboneConfiguration
     private let block: TrainingPlan.Block
+    private let rotary: Rotary?
     private let input: FloatBuffer
     private let output: FloatBuffer
     private let activations: BlockActivations
@@ -25,7 +26,7 @@ final class AttentionPass {
         let c = plan.configuration
         let kernels = block.kernels
         (self.c, self.block, self.input, self.output, self.activations) = (c, block, input, output, activations)
-        workspace = w
+        (workspace, rotary) = (w, plan.rotary)
         let (d, scratch) = (c.hiddenSize, w.scratch)
         norm = try block.norm1.call(
             kernels.norm1, input, plan.precision == .f32 ? activations.normalized1 : .f32(w.normalized),
@@ -89,9 +90,14 @@ final class AttentionPass {
     func forward(_ key: UInt64?) throws {
         try normalize()
         try qkv.forward(key)
+        rotary?.apply(to: activations.qkv, row: c.prefix.count, stride: 3 * c.hiddenSize, heads: 2 * c.heads)
         let (t, r) = (block.kernels.tokens, block.kernels.outputs)
         for (head, calls) in heads.enumerated() {
             try calls.scores.run()
+            if let bias = block.scoreBias {
+                let count = bias.count / c.heads
+                RowKernels.add(bias.base + head * count, to: workspace.scores.base, count: count)
+            }
             Softmax.apply(
                 workspace.scores, into: activations.probabilities, at: head * r * t, rows: r, columns: t,
                 resultStride: t)
@@ -120,6 +126,8 @@ final class AttentionPass {
             softmaxBackward(head)
             for call in calls.afterSoftmax { try call.run() }
         }
+        rotary?.apply(
+            to: workspace.qkv, row: c.prefix.count, stride: 3 * c.hiddenSize, heads: 2 * c.heads, isInverse: true)
         try qkv.backward(key)
         guard block.qkv.backward != nil else { return }
         try add()

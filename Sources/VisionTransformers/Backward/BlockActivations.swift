@@ -38,8 +38,8 @@ struct BlockActivations {
         normalized2 = buffer(r * d)
         preactivation = buffer(r * m)
         activated = buffer(r * m)
-        up = buffer(c.usesSwiGLU ? r * m : 0)
-        hidden = c.usesSwiGLU ? buffer(r * m) : activated
+        up = buffer(c.isGated ? r * m : 0)
+        hidden = c.isGated ? buffer(r * m) : activated
     }
 }
 
@@ -86,7 +86,7 @@ struct Workspace {
         scores = FloatBuffer(count: t * Softmax.stride(t))
         scoresOperand = operand(scores)
         hidden = buffer(t * m)
-        up = buffer(c.usesSwiGLU ? t * m : 0)
+        up = buffer(c.isGated ? t * m : 0)
         let ranks = plan.modules.map { if case .lowRank(_, let factors) = $0.form { factors.a.shape[0] } else { 0 } }
         inner = buffer(t * (ranks.max() ?? 0))
         dropped = FloatBuffer(count: plan.dropout.probability > 0 ? t * max(d, m) : 0)

@@ -52,7 +52,7 @@ struct BlockKernels: Sendable {
     ) throws {
         (tokens, outputs) = (t, r)
         let (d, m, h) = (c.hiddenSize, c.intermediateSize, c.headSize)
-        let activation = c.usesSwiGLU ? Activation.swish(alpha: 1) : c.activation
+        let activation = c.activation
         func linear(
             _ rows: Int, _ from: Int, _ to: Int, _ result: OperandType, hasBias: Bool = true, adds: Bool = false
         ) throws -> Kernel {

@@ -13,7 +13,11 @@ final class TrainingPass {
     /// The residual stream after the last block, its first tokens, and the same normalized.
     private let last: FloatBuffer
     private let normalized: FloatBuffer
-    private let finalNorm: KernelCall
+    /// The final normalization of tokens, or of the pooled ones; nil where there is none.
+    private let tokenNorm, featureNorm: KernelCall?
+    /// The mean of tokens before it is normalized, in families that pool first.
+    private let pooled: FloatBuffer
+    private let preNorm: KernelCall?
     private let workspace: Workspace
     /// The features, after `forward`.
     let features: FloatBuffer
@@ -56,9 +60,18 @@ final class TrainingPass {
         }
         last = input
         normalized = FloatBuffer(count: plan.layout.tokens * d)
-        finalNorm = try plan.finalNorm.call(
-            plan.finalNormKernel, last, .f32(normalized), scratch: workspace.scratch)
         features = FloatBuffer(count: plan.layout.featureSize)
+        pooled = c.anatomy.finalNorm == .features ? FloatBuffer(count: plan.layout.featureSize) : features
+        preNorm = try plan.preNorm?.call(
+            plan.preNormKernel, stream, .f32(workspace.normalized), scratch: workspace.scratch)
+        tokenNorm =
+            c.anatomy.finalNorm == .tokens
+            ? try plan.finalNorm?.call(
+                plan.finalNormKernel, last, .f32(normalized), scratch: workspace.scratch) : nil
+        featureNorm =
+            c.anatomy.finalNorm == .features
+            ? try plan.finalNorm?.call(
+                plan.featureNormKernel, pooled, .f32(features), scratch: workspace.scratch) : nil
         featureGradient = FloatBuffer(count: plan.layout.featureSize)
     }
 
@@ -73,14 +86,18 @@ final class TrainingPass {
             try block.attention.forward(key)
             try block.mlp.forward(key)
         }
-        try finalNorm.run()
-        plan.layout.gather(normalized, into: features)
+        try tokenNorm?.run()
+        plan.layout.gather(tokenNorm == nil ? last : normalized, into: pooled)
+        try featureNorm?.run()
     }
 
     private func embed(_ input: UnsafePointer<Float>) throws {
         patches.base.update(from: input, count: patches.count)
         stream.base.update(from: plan.initialTokens.base, count: stream.count)
         try embedding.run()
+        guard let preNorm else { return }
+        try preNorm.run()
+        stream.base.update(from: workspace.normalized.base, count: stream.count)
     }
 
     /// Computes the tokens that each block's attention reads, and nothing more of the last block.
@@ -131,11 +148,23 @@ final class TrainingPass {
     /// - Parameter key: as in `forward`.
     func backward(key: UInt64?) throws {
         let (c, rows) = (plan.configuration, plan.layout.tokens)
-        plan.layout.scatter(featureGradient, into: workspace.normalized)
-        workspace.stream.base.update(repeating: 0, count: rows * c.hiddenSize)
-        RowKernels.addLayerNormBackward(
-            input: last.base, scale: plan.finalNorm.scale.base, epsilon: c.layerNormEpsilon,
-            gradient: workspace.normalized.base, to: workspace.stream.base, rows: rows, columns: c.hiddenSize)
+        func normBackward(
+            _ norm: LayerNorm, _ input: FloatBuffer, _ gradient: FloatBuffer, _ result: FloatBuffer, rows: Int
+        ) {
+            result.base.update(repeating: 0, count: rows * c.hiddenSize)
+            RowKernels.addLayerNormBackward(
+                input: input.base, scale: norm.scale.base, epsilon: c.layerNormEpsilon, gradient: gradient.base,
+                to: result.base, rows: rows, columns: c.hiddenSize)
+        }
+        switch (c.anatomy.finalNorm, plan.finalNorm) {
+        case (.tokens, let norm?):
+            plan.layout.scatter(featureGradient, into: workspace.normalized)
+            normBackward(norm, last, workspace.normalized, workspace.stream, rows: rows)
+        case (.features, let norm?):
+            normBackward(norm, pooled, featureGradient, workspace.normalized, rows: 1)
+            plan.layout.scatter(workspace.normalized, into: workspace.stream)
+        default: plan.layout.scatter(featureGradient, into: workspace.stream)
+        }
         for (layer, block) in blocks.enumerated().reversed() {
             guard plan.lowest <= ModuleSite.depth(layer, .mlpHidden) else { return }
             try block.mlp.backward(key)

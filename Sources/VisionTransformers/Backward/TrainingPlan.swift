@@ -28,6 +28,8 @@ final class TrainingPlan: Sendable {
         /// The MLP's first layer, or a gated MLP's gate.
         let first: Layer
         let second: Layer
+        /// What is added to the scores, (heads, R, stride), or nil.
+        let scoreBias: FloatBuffer?
 
         var layers: [Layer] { [qkv, attentionOutput, first, second] + (up.map { [$0] } ?? []) }
     }
@@ -42,9 +44,13 @@ final class TrainingPlan: Sendable {
     /// (tokens, D): the tokens before the patch embedding is added.
     let initialTokens: FloatBuffer
     let embedding: PackedLinear
+    /// How queries and keys are rotated, in families that do that.
+    let rotary: Rotary?
     let blocks: [Block]
-    let finalNorm: LayerNorm
-    let finalNormKernel: Kernel
+    /// The normalization before the first block, if there is one, and the final one.
+    let preNorm, finalNorm: LayerNorm?
+    /// Of all tokens, of those that are read, and of the features.
+    let preNormKernel, finalNormKernel, featureNormKernel: Kernel
     /// In the order in which they were given.
     let modules: [ModulePlan]
     /// The depth (see `ModuleSite`) of the first trained module; nothing below it is computed backward.
@@ -68,8 +74,7 @@ final class TrainingPlan: Sendable {
         (self.patches, self.tokens) = (patches, tokens)
         self.dropout = Dropout(probability: dropout)
         self.precision = precision
-        layout = FeatureLayout(
-            width: d, prefixTokens: c.prefix.count, patches: patches, featureSize: d * featureParts)
+        layout = FeatureLayout(c, patches: patches, featureSize: d * featureParts)
         func kernels(outputs: Int) throws -> BlockKernels {
             try BlockKernels(engine, c, tokens: tokens, outputs: outputs, precision: precision)
         }
@@ -89,10 +94,13 @@ final class TrainingPlan: Sendable {
         self.lowest = lowest
         let patchKernel = try Kernel.linear(
             engine, rows: patches, inputs: c.patchLength, outputs: d, accumulates: true)
-        embedding = try PackedLinear(loader.linear(ParameterNames.patchProjection), patchKernel)
+        embedding = try PackedLinear(loader.patchEmbedding(), patchKernel)
         initialTokens = try loader.initialTokens(for: image)
-        finalNorm = try loader.norm("layernorm")
-        finalNormKernel = last.norm2
+        rotary = c.rotary(for: image)
+        preNorm = c.anatomy.hasPreNorm ? try loader.norm(ParameterNames.preNorm) : nil
+        finalNorm = c.anatomy.finalNorm == .none ? nil : try loader.norm("layernorm")
+        (preNormKernel, finalNormKernel) = (all.norm1, last.norm2)
+        featureNormKernel = try Kernel.layerNorm(engine, rows: 1, columns: d, epsilon: c.layerNormEpsilon)
         let counter = LongWork.Counter("preparing layers", of: c.layers)
         blocks = try pool.map(c.layers) { layer in
             try counter.check()
@@ -128,7 +136,10 @@ struct TrainingBlockLoader {
             },
             first: try self.layer(
                 loader.linear(mlp.first), .mlpInput, position: 0, kernels.first, kernels.firstBackward),
-            second: try self.layer(loader.linear(mlp.second), .mlpHidden, kernels.second, kernels.secondBackward))
+            second: try self.layer(loader.linear(mlp.second), .mlpHidden, kernels.second, kernels.secondBackward),
+            scoreBias: loader.configuration.anatomy.hasScoreBias
+                ? FloatBuffer(
+                    try loader.scoreBias(layer, rows: kernels.outputs, stride: Softmax.stride(kernels.tokens))) : nil)
     }
 
     /// A layer; `position` tells a gated MLP's branches apart.

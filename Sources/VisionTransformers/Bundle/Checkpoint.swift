@@ -71,17 +71,24 @@ package final class Checkpoint: ParameterSource {
             throw ModelPath.error(folder, expected: expected)
         }
         configurationFile = try JSON(contentsOf: path)
-        configuration = try BackboneConfiguration(configurationFile, path: path)
+        // A wrong configuration is named before the weights are looked for, unless it takes these to understand it.
+        if !BackboneConfiguration.isTimm(configurationFile) {
+            _ = try BackboneConfiguration(configurationFile, path: path)
+        }
         let shards = try Checkpoint.open(folder)
         files = shards.map(\.file)
+        let shapes = shards.flatMap(\.entries).map { (FileNames.bare($0.name), $0.shape) }
+        configuration = try BackboneConfiguration(
+            configurationFile, path: path, tensors: Dictionary(shapes) { first, _ in first })
         var stored: [StoredTensor] = []
         var locations: [String: (tensor: Int, branch: Int)] = [:]
         try FileNames.check(shards.flatMap { $0.entries.map(\.name) }, path: folder)
-        let names = configuration.family.names
+        let names = configuration.names
         let heads = Checkpoint.headNames(shards.flatMap(\.entries), names)
         for (file, entries) in shards {
             for entry in entries {
                 let bare = FileNames.bare(entry.name)
+                guard !names.isIgnored(names.withoutPrefix(bare)) else { continue }
                 let canonical = names.canonical(bare)
                 let name = heads[canonical] ?? canonical
                 let parameters = names.branches(of: name) ?? [name]
@@ -150,7 +157,7 @@ package final class Checkpoint: ParameterSource {
     }
 
     /// The names of parameters in its files.
-    package var names: ParameterNaming { configuration.family.names }
+    package var names: ParameterNaming { configuration.names }
 
     /// Whether a model of the checkpoint's configuration may have a parameter of that name, also in its head, or one
     /// that no prediction depends on.

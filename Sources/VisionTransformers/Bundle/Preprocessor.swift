@@ -95,6 +95,7 @@ package struct PreprocessorFile: Sendable {
         let nested = access(processor, F_OK) == 0 ? try nested(processor) : nil
         guard access(plain, F_OK) == 0 else {
             if let nested { return nested }
+            if let timm = try timm(folder) { return timm }
             throw ModelError(
                 plain,
                 """
@@ -109,6 +110,16 @@ package struct PreprocessorFile: Sendable {
                 remedy: ModelRemedy.givePreprocessorFile)
         }
         return file
+    }
+
+    /// The settings in the configuration of a timm model, if it is one.
+    private static func timm(_ folder: String) throws -> PreprocessorFile? {
+        let path = "\(folder)/config.json"
+        guard access(path, F_OK) == 0, let settings = try JSON(contentsOf: path).objectValue?[Preprocessing.timmKey]
+        else { return nil }
+        return PreprocessorFile(
+            .object(["image_processor_type": .string(Preprocessing.timmProcessor), Preprocessing.timmKey: settings]),
+            path)
     }
 
     /// Reads a file of settings, or of a processor that has them nested.

@@ -1,6 +1,7 @@
 package import Tensors
 
-/// A head as parameters of transformers' class for image classification with a family's backbone.
+/// A head as parameters of transformers' class for image classification with a family's backbone, or of the class
+/// without a head where there is no other.
 package struct TransformersClassifier: Sendable {
     /// The class: `ViTForImageClassification` and the like.
     package let architecture: String
@@ -19,22 +20,34 @@ package struct TransformersClassifier: Sendable {
     package init?(_ head: Head, configuration: BackboneConfiguration) {
         let (family, width) = (configuration.family, configuration.hiddenSize)
         let columns = head.weight.shape[1]
-        if configuration.prefix.hasDistillation, columns == 2 * width {
-            architecture = "DeiTForImageClassificationWithTeacher"
-            parameters = [("cls_classifier", 0), ("distillation_classifier", width)].flatMap { name, start in
-                let values = head.classes.indices.flatMap { row in
-                    head.weight.values[row * columns + start..<row * columns + start + width].map { $0 * 2 }
-                }
-                return [
-                    ("\(name).weight", Tensor(shape: [head.classes.count, width], values: values)),
-                    ("\(name).bias", head.bias),
-                ]
+        // timm's class always has both, of which the second may read nothing.
+        let isTimm = family == .timm && columns == width
+        if configuration.prefix.hasDistillation, columns == 2 * width || isTimm {
+            architecture =
+                family == .deit
+                ? "DeiTForImageClassificationWithTeacher" : family.classifierArchitecture ?? family.architecture
+            let roots = ["cls_classifier", "distillation_classifier"].map { root in
+                configuration.names.outside.first { $0.new == root }?.old ?? root
             }
+            let classes = head.classes.count
+            var parameters: [(name: String, tensor: Tensor)] = []
+            for (part, name) in roots.enumerated() {
+                var weight = Tensor(shape: [classes, width])
+                for row in 0..<classes where (part + 1) * width <= columns {
+                    let start = row * columns + part * width
+                    weight.values.replaceSubrange(
+                        row * width..<(row + 1) * width, with: head.weight.values[start..<start + width].map { $0 * 2 })
+                }
+                let factor: Float = isTimm ? (part == 0 ? 2 : 0) : 1
+                let bias = Tensor(shape: [classes], values: head.bias.values.map { $0 * factor })
+                parameters += [("\(name).weight", weight), ("\(name).bias", bias)]
+            }
+            self.parameters = parameters
             return
         }
         let expected = width * configuration.classifierParts
         guard columns <= expected, columns % width == 0 else { return nil }
-        architecture = family.classifierArchitecture
+        architecture = family.classifierArchitecture ?? family.architecture
         var weight = head.weight
         if columns < expected {
             weight = Tensor(shape: [head.classes.count, expected])
@@ -44,6 +57,7 @@ package struct TransformersClassifier: Sendable {
                     with: head.weight.values[row * columns..<(row + 1) * columns])
             }
         }
-        parameters = [("classifier.weight", weight), ("classifier.bias", head.bias)]
+        let root = configuration.names.head
+        parameters = [("\(root).weight", weight), ("\(root).bias", head.bias)]
     }
 }

@@ -50,7 +50,7 @@ package struct QuantizedWeights: Sendable {
         try check(name, weights.checksum)
         return QuantizedMLP(
             norm: try norm(name), first: try self.layer("\(name).first", inputs: d, outputs: m),
-            up: configuration.usesSwiGLU ? try self.layer("\(name).up", inputs: d, outputs: m) : nil,
+            up: configuration.isGated ? try self.layer("\(name).up", inputs: d, outputs: m) : nil,
             factor: try numbers("\(name).factor", m),
             second: try self.layer("\(name).second", inputs: m, outputs: d))
     }

@@ -71,6 +71,19 @@ struct WeightLoader: Sendable {
         LayerNorm(scale: FloatBuffer(try values("\(name).weight")), shift: FloatBuffer(try values("\(name).bias")))
     }
 
+    /// A bias of zeros where a layer has none.
+    private func bias(_ name: String, count: Int, exists: Bool = true) throws -> [Float] {
+        exists ? try values("\(name).bias") : [Float](repeating: 0, count: count)
+    }
+
+    /// The patch embedding as a linear layer.
+    func patchEmbedding() throws -> LinearWeights {
+        let name = ParameterNames.patchProjection
+        return LinearWeights(
+            weight: try values("\(name).weight"),
+            bias: try bias(name, count: configuration.hiddenSize, exists: configuration.anatomy.hasPatchBias))
+    }
+
     /// A linear layer by its canonical name, with its layer scale λ folded in: λ(Wx + b) = (λW)x + λb.
     func linear(_ name: String) throws -> LinearWeights {
         var layer = LinearWeights(weight: try values("\(name).weight"), bias: try values("\(name).bias"))
@@ -89,10 +102,11 @@ struct WeightLoader: Sendable {
         let d = configuration.hiddenSize
         var result = LinearWeights(weight: [], bias: [])
         result.weight.reserveCapacity(3 * d * d)
-        for (projection, factor) in [("q_proj", queryScale), ("k_proj", 1), ("v_proj", 1)] {
+        let parts = [("q_proj", queryScale), ("k_proj", 1), ("v_proj", 1)]
+        for ((projection, factor), hasBias) in zip(parts, configuration.anatomy.biases.inOrder) {
             let name = "layers.\(layer).attention.\(projection)"
             let weight = try values("\(name).weight")
-            let bias = configuration.hasQKVBias ? try values("\(name).bias") : [Float](repeating: 0, count: d)
+            let bias = try bias(name, count: d, exists: hasBias)
             result.weight += factor == 1 ? weight : weight.map { $0 * factor }
             result.bias += factor == 1 ? bias : bias.map { $0 * factor }
         }
@@ -119,7 +133,7 @@ struct WeightLoader: Sendable {
 
     /// The name of the layer scale that a module's outputs are multiplied by, or nil.
     private func layerScale(of module: String) -> String? {
-        guard configuration.family.hasLayerScale, let layer = ParameterNames.layer(of: module) else { return nil }
+        guard configuration.anatomy.hasLayerScale, let layer = ParameterNames.layer(of: module) else { return nil }
         if module.hasSuffix(".attention.o_proj") { return "layers.\(layer).layer_scale1.lambda1" }
         let isLast = module.hasSuffix(".mlp.fc2") || module.hasSuffix(".mlp.down_proj")
         return isLast ? "layers.\(layer).layer_scale2.lambda1" : nil
@@ -134,17 +148,73 @@ struct WeightLoader: Sendable {
     /// The tokens before the patch embedding is added, (tokens, D): prefix tokens with their positions, then the
     /// positions of the patches, resampled for the image size where the family does that.
     func initialTokens(for image: ImageSize) throws -> FloatBuffer {
-        let (prefix, d) = (configuration.prefix.count, configuration.hiddenSize)
-        var table = try source.parameter("embeddings.position_embeddings")
-        if PositionEmbeddings.areResampled(for: image, configuration) {
+        let (prefix, d, grid) = (configuration.prefix, configuration.hiddenSize, configuration.grid(for: image))
+        var tokens: [Float] = []
+        if prefix.hasCLS { tokens += try values("embeddings.cls_token") }
+        if prefix.hasDistillation { tokens += try values("embeddings.distillation_token") }
+        if prefix.registers > 0 { tokens += try values("embeddings.register_tokens") }
+        tokens += [Float](repeating: 0, count: grid.height * grid.width * d)
+        guard case .table(let resampling, let coversPrefix) = configuration.anatomy.positions else {
+            return FloatBuffer(tokens)
+        }
+        let covered = coversPrefix ? prefix.read : 0
+        var table = try source.parameter("embeddings.position_embeddings").values
+        if let resampling, PositionEmbeddings.areResampled(for: image, configuration) {
             try PositionEmbeddings.check(image, configuration)
-            table = PositionEmbeddings.resampled(table, prefix: prefix, grid: configuration.grid(for: image))
+            table = PositionEmbeddings.resampled(
+                table, width: d, prefix: covered, grid: grid, isAntialiased: resampling == .antialiasedBicubic)
         }
-        let names = ["embeddings.cls_token", "embeddings.distillation_token"]
-        for (token, name) in names.prefix(prefix).enumerated() {
-            let values = try values(name)
-            for channel in 0..<d { table.values[token * d + channel] += values[channel] }
+        // Registers have no positions.
+        for index in 0..<covered * d { tokens[index] += table[index] }
+        let (start, first) = (prefix.count * d, covered * d)
+        for index in start..<tokens.count { tokens[index] += table[first + index - start] }
+        return FloatBuffer(tokens)
+    }
+
+    /// The first token as it enters the first block, (D).
+    func initialCLS(for image: ImageSize) throws -> FloatBuffer {
+        let tokens = try initialTokens(for: image)
+        let cls = withExtendedLifetime(tokens) { Array(tokens.elements.prefix(configuration.hiddenSize)) }
+        guard configuration.anatomy.hasPreNorm else { return FloatBuffer(cls) }
+        let (scale, shift) = try (
+            values("\(ParameterNames.preNorm).weight"), values("\(ParameterNames.preNorm).bias")
+        )
+        let mean = cls.reduce(0) { $0 + Double($1) } / Double(cls.count)
+        let variance = cls.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(cls.count)
+        let deviation = (variance + Double(configuration.layerNormEpsilon)).squareRoot()
+        return FloatBuffer(
+            cls.indices.map { Float((Double(cls[$0]) - mean) / deviation) * scale[$0] + shift[$0] })
+    }
+
+    /// What is added to the scores of a block, (heads, tokens, stride): for each pair of patches the table's value at
+    /// their offset, and for CLS the three last ones.
+    ///
+    /// - Parameters:
+    ///   - rows: how many of the first queries are wanted.
+    ///   - stride: the distance between rows.
+    func scoreBias(_ layer: Int, rows: Int, stride: Int) throws -> [Float] {
+        let (c, grid) = (configuration, configuration.grid(for: configuration.imageSize))
+        let table = try values("layers.\(layer).\(ParameterNames.scoreBias)")
+        let (heads, count) = (c.heads, grid.height * grid.width + 1)
+        let offsets = (2 * grid.height - 1) * (2 * grid.width - 1)
+        func row(_ query: Int, _ key: Int) -> Int {
+            switch (query, key) {
+            case (0, 0): return offsets + 2
+            case (0, _): return offsets
+            case (_, 0): return offsets + 1
+            default:
+                let (y, x) = ((query - 1) / grid.width, (query - 1) % grid.width)
+                let (y1, x1) = ((key - 1) / grid.width, (key - 1) % grid.width)
+                return (y - y1 + grid.height - 1) * (2 * grid.width - 1) + x - x1 + grid.width - 1
+            }
         }
-        return FloatBuffer(table.values)
+        var bias = [Float](repeating: 0, count: heads * rows * stride)
+        for query in 0..<rows {
+            for key in 0..<count {
+                let source = row(query, key) * heads
+                for head in 0..<heads { bias[(head * rows + query) * stride + key] = table[source + head] }
+            }
+        }
+        return bias
     }
 }

@@ -14,20 +14,20 @@ package struct BackboneConfiguration: Sendable, Equatable {
     package var heads: Int
     /// The width of the MLP, M; with SwiGLU, of each of its two branches.
     package var intermediateSize: Int
-    /// The MLP's activation; ignored with SwiGLU, which uses SiLU.
+    /// The MLP's activation.
     package var activation: Activation
-    /// Whether the MLP is gated: down(silu(gate(x)) · up(x)).
-    package var usesSwiGLU: Bool
+    /// Whether the MLP is gated: down(activation(gate(x)) · up(x)).
+    package var isGated: Bool
     /// The epsilon of layer normalization.
     package var layerNormEpsilon: Float
     /// The image size that the position embeddings are for, in pixels.
     package var imageSize: ImageSize
     /// The size of a patch in pixels.
     package var patchSize: ImageSize
-    /// Whether query, key and value have biases.
-    package var hasQKVBias: Bool
-    /// The tokens before those of patches.
-    package var prefix: PrefixTokens
+    /// What it is made of.
+    package var anatomy: Anatomy
+    /// What its files call its parameters.
+    package var names: ParameterNaming
 
     /// Colour channels; images are RGB.
     package static let channels = 3
@@ -43,11 +43,14 @@ package struct BackboneConfiguration: Sendable, Equatable {
     /// The width of one attention head.
     package var headSize: Int { hiddenSize / heads }
 
+    /// The tokens before those of patches.
+    package var prefix: PrefixTokens { anatomy.prefix }
+
     /// The number of parts of the features (see `FeatureParts`).
-    package var featureParts: Int { prefix.count + 1 }
+    package var featureParts: Int { (anatomy.features.hasTokens ? prefix.read : 0) + 1 }
 
     /// The number of first parts that `classifier` in transformers reads.
-    package var classifierParts: Int { family.features.classifier }
+    package var classifierParts: Int { anatomy.features.classifier }
 
     /// The width of the vector that heads may read.
     package var featureSize: Int { hiddenSize * featureParts }
@@ -59,45 +62,63 @@ package struct BackboneConfiguration: Sendable, Equatable {
     /// up branch; and the last layer.
     func mlpNames(_ layer: Int) -> (first: String, up: String?, second: String) {
         let name = "layers.\(layer).mlp"
-        return usesSwiGLU
+        return isGated
             ? ("\(name).gate_proj", "\(name).up_proj", "\(name).down_proj") : ("\(name).fc1", nil, "\(name).fc2")
     }
 
     /// The parameters of the backbone with their shapes, by this project's names (see `ParameterNames`).
     package var parameterShapes: [(name: String, shape: [Int])] {
-        let (d, m) = (hiddenSize, intermediateSize)
-        let grid = grid(for: imageSize)
-        var shapes: [(String, [Int])] = [("embeddings.cls_token", [1, 1, d])]
+        embeddingShapes + (0..<layers).flatMap(blockShapes)
+            + (anatomy.finalNorm == .none ? [] : normShapes("layernorm"))
+    }
+
+    private typealias Shapes = [(name: String, shape: [Int])]
+
+    private var embeddingShapes: Shapes {
+        let (d, outer) = (hiddenSize, names.hasFlatEmbeddings ? [] : [1])
+        var shapes: Shapes = []
+        if prefix.hasCLS { shapes.append(("embeddings.cls_token", outer + outer + [d])) }
         if prefix.hasDistillation { shapes.append(("embeddings.distillation_token", [1, 1, d])) }
-        shapes.append(("embeddings.position_embeddings", [1, grid.height * grid.width + prefix.count, d]))
-        shapes.append(
-            ("\(ParameterNames.patchProjection).weight", [d, Self.channels, patchSize.height, patchSize.width]))
-        shapes.append(("\(ParameterNames.patchProjection).bias", [d]))
+        if prefix.registers > 0 { shapes.append(("embeddings.register_tokens", [1, prefix.registers, d])) }
+        if case .table(_, let coversPrefix) = anatomy.positions {
+            let grid = grid(for: imageSize)
+            let rows = grid.height * grid.width + (coversPrefix ? prefix.read : 0)
+            shapes.append(("embeddings.position_embeddings", outer + [rows, d]))
+        }
+        let patch = ParameterNames.patchProjection
+        shapes.append(("\(patch).weight", [d, Self.channels, patchSize.height, patchSize.width]))
+        if anatomy.hasPatchBias { shapes.append(("\(patch).bias", [d])) }
+        return shapes + (anatomy.hasPreNorm ? normShapes(ParameterNames.preNorm) : [])
+    }
+
+    private func normShapes(_ name: String) -> Shapes {
+        [("\(name).weight", [hiddenSize]), ("\(name).bias", [hiddenSize])]
+    }
+
+    private func blockShapes(_ layer: Int) -> Shapes {
+        let (d, m, prefix) = (hiddenSize, intermediateSize, "layers.\(layer)")
+        var shapes = normShapes("\(prefix).norm1") + normShapes("\(prefix).norm2")
         func linear(_ name: String, _ outputs: Int, _ inputs: Int, bias: Bool = true) {
             shapes.append(("\(name).weight", [outputs, inputs]))
             if bias { shapes.append(("\(name).bias", [outputs])) }
         }
-        for layer in 0..<layers {
-            let prefix = "layers.\(layer)"
-            for norm in ["norm1", "norm2"] {
-                shapes.append(("\(prefix).\(norm).weight", [d]))
-                shapes.append(("\(prefix).\(norm).bias", [d]))
-            }
-            for projection in ["q_proj", "k_proj", "v_proj"] {
-                linear("\(prefix).attention.\(projection)", d, d, bias: hasQKVBias)
-            }
-            linear("\(prefix).attention.o_proj", d, d)
-            let mlp = mlpNames(layer)
-            linear(mlp.first, m, d)
-            if let up = mlp.up { linear(up, m, d) }
-            linear(mlp.second, d, m)
-            if family.hasLayerScale {
-                shapes.append(("\(prefix).layer_scale1.lambda1", [d]))
-                shapes.append(("\(prefix).layer_scale2.lambda1", [d]))
-            }
+        for (projection, bias) in zip(["q_proj", "k_proj", "v_proj"], anatomy.biases.inOrder) {
+            linear("\(prefix).attention.\(projection)", d, d, bias: bias)
         }
-        shapes.append(("layernorm.weight", [d]))
-        shapes.append(("layernorm.bias", [d]))
+        linear("\(prefix).attention.o_proj", d, d)
+        let mlp = mlpNames(layer)
+        linear(mlp.first, m, d)
+        if let up = mlp.up { linear(up, m, d) }
+        linear(mlp.second, d, m)
+        if anatomy.hasLayerScale {
+            shapes.append(("\(prefix).layer_scale1.lambda1", [d]))
+            shapes.append(("\(prefix).layer_scale2.lambda1", [d]))
+        }
+        if anatomy.hasScoreBias {
+            let grid = grid(for: imageSize)
+            let rows = (2 * grid.height - 1) * (2 * grid.width - 1) + 3
+            shapes.append(("\(prefix).\(ParameterNames.scoreBias)", [rows, heads]))
+        }
         return shapes
     }
 }
@@ -112,7 +133,7 @@ extension BackboneConfiguration {
     /// - Throws: `ModelError` when the size does not fit the model, or is too large.
     package func checkImageSize(_ size: ImageSize) throws {
         let (grid, path) = (grid(for: size), "preprocessor_config.json")
-        guard family.interpolatesPositions || size == imageSize else {
+        guard anatomy.positions.isFlexible || size == imageSize else {
             throw ModelError(
                 path, "gives images of \(size), the model's position embeddings are for \(imageSize)")
         }

@@ -6,13 +6,22 @@ import Tensors
 extension BackboneConfiguration {
     /// Reads the backbone's shape from a Hugging Face `config.json`; defaults are those of transformers.
     ///
+    /// - Parameter tensors: the shapes of the checkpoint's tensors by name, without prefixes of all names; models of
+    ///   timm are described by them.
     /// - Throws: `ModelError` naming the key, what was expected and what was found.
-    package init(_ json: JSON, path: String) throws {
-        let file = ConfigurationFile(json: json, path: path)
-        let type = try file.string("model_type", default: nil)
+    package init(_ json: JSON, path: String, tensors: [String: [Int]] = [:]) throws {
+        let file = ConfigurationFile(json: json, path: path, tensors: tensors)
+        let type = Self.isTimm(json) ? BackboneFamily.timm.name : try file.string("model_type", default: nil)
         guard let family = BackboneFamily.named(type) else {
+            let plain = "a plain Vision Transformer"
+            let others = [
+                "swin", "swinv2", "convnext", "convnextv2", "hiera", "levit", "pvt", "efficientnet", "resnet",
+            ]
             throw ModelError(
-                path, "model_type \"\(type)\" is not supported; supported are \(BackboneFamily.allNames)")
+                path,
+                "model_type \"\(type)\" is not supported"
+                    + (others.contains(type) ? ": it is not \(plain)" : "")
+                    + "; supported are \(BackboneFamily.allNames)")
         }
         if let value = json.objectValue?["quantization_config"], value != .null {
             throw ModelError(path, "quantization_config: quantized checkpoints are not supported")
@@ -20,12 +29,20 @@ extension BackboneConfiguration {
         try self.init(family, file)
     }
 
+    /// Whether a `config.json` is that of a model of timm: it names an architecture, and no type or that of the class
+    /// that wraps such models in transformers.
+    static func isTimm(_ json: JSON) -> Bool {
+        guard let object = json.objectValue, object["architecture"]?.stringValue != nil else { return false }
+        let type = object["model_type"] ?? .null
+        return type == .null || type.stringValue == BackboneFamily.timm.name
+    }
+
     /// The class names of `id2label`, in the order of their numbers, or nil when there is no such key.
     ///
     /// - Throws: `ModelError` unless the numbers run from 0 without a gap. A name may appear twice, as "crane" does in
     ///   ImageNet.
     package static func classNames(_ json: JSON, path: String) throws -> [String]? {
-        guard let value = json.objectValue?["id2label"], value != .null else { return nil }
+        guard let value = json.objectValue?["id2label"], value != .null else { return try timmNames(json, path: path) }
         guard let members = value.objectValue?.members, !members.isEmpty else {
             throw ModelError(path, "id2label: expected an object with names, found \(value.kind)")
         }
@@ -40,6 +57,17 @@ extension BackboneConfiguration {
             names[index] = name
         }
         return names.compactMap(\.self)
+    }
+
+    /// The class names of a model of timm: `label_names`.
+    private static func timmNames(_ json: JSON, path: String) throws -> [String]? {
+        guard json.objectValue?[Preprocessing.timmKey] != nil, let value = json.objectValue?["label_names"],
+            value != .null
+        else { return nil }
+        guard let names = value.arrayValue?.compactMap(className), names.count == value.arrayValue?.count,
+            !names.isEmpty
+        else { throw ModelError(path, "label_names: expected an array of names, found \(value.kind)") }
+        return names
     }
 
     /// A class name from a JSON value, as Python prints it: transformers takes numbers and Booleans as names, too.
@@ -57,6 +85,8 @@ extension BackboneConfiguration {
 struct ConfigurationFile {
     let json: JSON
     let path: String
+    /// The shapes of the checkpoint's tensors by name, where they are known.
+    let tensors: [String: [Int]]
 
     /// The largest extent accepted, which keeps products of extents from overflowing.
     static let limit = 1 << 20
@@ -78,10 +108,19 @@ struct ConfigurationFile {
         return string
     }
 
-    func integer(_ key: String, default missing: Int, limit: Int = Self.limit) throws -> Int {
+    /// The object under a key, which is all that is then read.
+    func section(_ key: String) throws -> ConfigurationFile {
+        guard let value = try value(key) else { throw ModelError(path, "no \"\(key)\"") }
+        guard value.objectValue != nil else {
+            throw ModelError(path, "\(key): expected an object, found \(value.kind)")
+        }
+        return ConfigurationFile(json: value, path: path, tensors: tensors)
+    }
+
+    func integer(_ key: String, default missing: Int, least: Int = 1, limit: Int = Self.limit) throws -> Int {
         guard let value = try value(key) else { return missing }
-        guard let integer = value.intValue, (1...limit).contains(integer) else {
-            throw ModelError(path, "\(key): expected a whole number from 1 to \(limit), found \(value.shown)")
+        guard let integer = value.intValue, (least...limit).contains(integer) else {
+            throw ModelError(path, "\(key): expected a whole number from \(least) to \(limit), found \(value.shown)")
         }
         return integer
     }
@@ -121,8 +160,11 @@ struct ConfigurationFile {
         return .init(height: sides[0], width: sides[1])
     }
 
-    func activation(_ key: String) throws -> Activation {
-        let name = try string(key, default: "gelu")
+    func activation(_ key: String, default missing: String) throws -> Activation {
+        try activation(named: string(key, default: missing), key)
+    }
+
+    func activation(named name: String, _ key: String) throws -> Activation {
         switch name {
         case "gelu", "gelu_python": return .gelu
         case "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new": return .geluTanh

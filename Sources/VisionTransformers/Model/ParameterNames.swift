@@ -4,6 +4,13 @@ package enum ParameterNames {
     /// The patch embedding's convolution.
     package static let patchProjection = "embeddings.patch_embeddings.projection"
 
+    /// The layer normalization before the first block, where there is one.
+    static let preNorm = "embeddings.norm"
+
+    /// In a block, the bias of scores by the relative position of patches: a row for each offset and a column for each
+    /// head; the last three rows are those from CLS to patches, from patches to CLS, and from CLS to itself.
+    static let scoreBias = "attention.position_bias"
+
     /// What comes before the number of a block.
     static let blocks = "layers."
 

@@ -53,6 +53,7 @@ package struct TaskStream: Sendable {
     /// - Throws: `ModelError` about `path` naming a module that the backbone does not have, or a tensor whose shape
     ///   does not fit.
     package func check(_ configuration: BackboneConfiguration, path: String) throws {
+        try configuration.checkStreams(path: path)
         let d = configuration.hiddenSize
         func check(_ change: LowRankChange, _ name: String, inputs: Int, outputs: Int) throws {
             let rank = change.rank
@@ -114,10 +115,31 @@ extension BackboneConfiguration {
         guard let layer = ParameterNames.layer(of: module), layer < layers else { return nil }
         switch module.dropFirst("layers.\(layer).".count) {
         case "attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.o_proj": return (d, d)
-        case "mlp.fc1" where !usesSwiGLU, "mlp.gate_proj" where usesSwiGLU, "mlp.up_proj" where usesSwiGLU:
+        case "mlp.fc1" where !isGated, "mlp.gate_proj" where isGated, "mlp.up_proj" where isGated:
             return (d, m)
-        case "mlp.fc2" where !usesSwiGLU, "mlp.down_proj" where usesSwiGLU: return (m, d)
+        case "mlp.fc2" where !isGated, "mlp.down_proj" where isGated: return (m, d)
         default: return nil
+        }
+    }
+}
+
+extension BackboneConfiguration {
+    /// Checks that a CLS token of each task can be computed over shared patch tokens.
+    ///
+    /// - Throws: `ModelError` about `path` saying what about the family forbids it.
+    package func checkStreams(path: String) throws {
+        let reason: String? =
+            if !anatomy.prefix.hasCLS {
+                "has no CLS token, which a stream is"
+            } else if !anatomy.features.hasTokens {
+                "has classifiers that read the mean of the patch tokens, which all tasks would share"
+            } else if anatomy.positions.isRotary {
+                "rotates keys by their positions, so that scores cannot be computed from tokens"
+            } else if anatomy.hasScoreBias {
+                "adds a bias by position to scores, which streams do not have"
+            } else { nil }
+        if let reason {
+            throw ModelError(path, "a \(family.name) \(reason); merge without streams")
         }
     }
 }

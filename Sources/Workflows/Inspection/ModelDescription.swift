@@ -28,7 +28,10 @@ package enum ModelDescription {
         let checkpoint = try Checkpoint(folder: path)
         var object: JSONObject = ["kind": "checkpoint", "path": .string(path)]
         describe(checkpoint, in: &object)
-        if !checkpoint.preprocessorPaths.isEmpty { object["preprocessing"] = describe(try checkpoint.preprocessing()) }
+        let isTimm = checkpoint.configurationFile.objectValue?[Preprocessing.timmKey] != nil
+        if isTimm || !checkpoint.preprocessorPaths.isEmpty {
+            object["preprocessing"] = describe(try checkpoint.preprocessing())
+        }
         if let head = try checkpoint.head(task: ModelBundle.plainTask) { object["tasks"] = describe([head]) }
         object["sha256"] = try SHA256.json(ofFiles: ["\(path)/config.json"] + checkpoint.files.map(\.path))
         return .object(object)

@@ -24,8 +24,7 @@ extension TrainingJob {
         try checkBase(checkpoint)
         let configuration = checkpoint.configuration
         let adaptation = try lora?.adaptation(of: configuration)
-        try TrainedAdapter.check(
-            output, modules: adaptation?.modules ?? [], base: checkpoint, names: names, replaces: replaces)
+        try TrainedAdapter.check(output, replaces: replaces)
         if !resumes, CheckpointFolder.isThere(output: output) {
             guard replaces else { throw UnfinishedRun(path: CheckpointFolder.path(output: output)) }
             CheckpointFolder.remove(output: output)

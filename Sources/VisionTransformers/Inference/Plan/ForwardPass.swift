@@ -23,13 +23,31 @@ final class ForwardPass {
         let embed = try plan.embedding.call(
             Operand(buffers.patches), Operand(stream, offset: c.prefix.count * c.hiddenSize),
             scratch: buffers.scratch)
+        let preNorm = try plan.preNorm.map { try plan.preNormKernel.step($0, buffers, .f32(buffers.final)) }
         embedding = ForwardStep(.embedding) {
             stream.base.update(from: plan.initialTokens.base, count: stream.count)
             try embed.run()
+            guard let preNorm else { return }
+            try preNorm.run()
+            stream.base.update(from: buffers.final.base, count: stream.count)
         }
         blocks = try plan.blocks.map { try $0.flatMap { try $0.steps(buffers) } }
-        finalNorm = try plan.finalNormKernel.step(plan.finalNorm, buffers, .f32(buffers.final))
-        features = ForwardStep(.heads) { shape.features.gather(buffers.final, into: buffers.features) }
+        let (final, count) = (buffers.final, shape.tokens.outputs * c.hiddenSize)
+        var (tokenNorm, featureNorm): (ForwardStep?, KernelCall?)
+        if let norm = plan.finalNorm {
+            switch c.anatomy.finalNorm {
+            case .tokens: tokenNorm = try plan.finalNormKernel.step(norm, buffers, .f32(final))
+            case .features:
+                featureNorm = try norm.call(
+                    plan.featureNormKernel, buffers.features, .f32(buffers.features), scratch: buffers.scratch)
+            case .none: break
+            }
+        }
+        finalNorm = tokenNorm ?? ForwardStep(.normalization) { final.base.update(from: stream.base, count: count) }
+        features = ForwardStep(.heads) { [featureNorm] in
+            shape.features.gather(final, into: buffers.features)
+            try featureNorm?.run()
+        }
         contextNorms =
             try streams.map { streams in
                 try streams.contextNorms.map { try streams.contextNormKernel.step($0, buffers, buffers.normalized) }

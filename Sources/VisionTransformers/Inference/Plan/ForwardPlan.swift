@@ -92,9 +92,14 @@ final class ForwardPlan: Sendable {
     let embedding: PackedLinear
     /// The sublayers of each block, in their order.
     let blocks: [[any Sublayer]]
-    let finalNorm: LayerNorm
-    /// The final layer normalization, of the tokens that are read.
+    /// The normalization before the first block, if there is one, and the final one.
+    let preNorm, finalNorm: LayerNorm?
+    /// Of all tokens.
+    let preNormKernel: LayerNormKernel
+    /// Of the tokens that are read.
     let finalNormKernel: LayerNormKernel
+    /// Of the features.
+    let featureNormKernel: Kernel
     /// All heads as one layer, or nil when there is none.
     let heads: PackedLinear?
     /// The largest scratch memory that any kernel needs, in elements.
@@ -125,8 +130,9 @@ final class ForwardPlan: Sendable {
             writer = layout.flatMap { weights.cache?.write([(plan.packed, $0)]) }
         }
         (embedding, initialTokens, blocks) = (plan.embedding, plan.initialTokens, plan.blocks)
-        finalNorm = plan.finalNorm
-        finalNormKernel = kernels.finalNorm
+        (preNorm, finalNorm) = (plan.preNorm, plan.finalNorm)
+        (preNormKernel, finalNormKernel) = (kernels.preNorm, kernels.finalNorm)
+        featureNormKernel = kernels.featureNorm
         self.heads = try PackedLinear(heads, featureSize: shape.features.featureSize, engine)
         scratchCount = max(kernels.scratchCount, self.heads?.kernel.scratchCount ?? 0)
     }
@@ -139,8 +145,13 @@ final class ForwardPlan: Sendable {
         let (c, tokens) = (shape.configuration, shape.tokens)
         let (t, d, m) = (Double(tokens.all), Double(c.hiddenSize), Double(c.intermediateSize))
         let attention = 2 * t * (4 * d * d + 2 * t * d)
-        let last = shape.poolsTokens ? PooledTokenAttentionKernels.operations(c, tokens) : attention
-        let mlp = 2 * (c.usesSwiGLU ? 3 : 2) * d * m
+        let r = Double(tokens.outputs)
+        let last =
+            !shape.poolsTokens
+            ? attention
+            : c.anatomy.positions.isRotary
+                ? 2 * (3 * t * d * d + r * d * d + 2 * r * t * d) : PooledTokenAttentionKernels.operations(c, tokens)
+        let mlp = 2 * (c.isGated ? 3 : 2) * d * m
         let ends = 2 * Double(shape.patches * c.patchLength * c.hiddenSize + shape.classes * shape.features.featureSize)
         guard !shape.endsWithContext else { return (attention + t * mlp) * Double(shape.layers) + ends }
         return (attention + t * mlp) * Double(c.layers - 1) + last + Double(tokens.outputs) * mlp + ends
@@ -151,7 +162,7 @@ final class ForwardPlan: Sendable {
 private struct PlanWeights {
     let embedding: PackedLinear
     let initialTokens: FloatBuffer
-    let finalNorm: LayerNorm
+    let preNorm, finalNorm: LayerNorm?
     /// The sublayers of each block, in their order.
     let blocks: [[any Sublayer]]
     /// The same weights by name.
@@ -168,7 +179,9 @@ private struct PlanWeights {
         self.packed = packed
         embedding = try packed.linear(ParameterNames.patchProjection, kernels.embedding)
         initialTokens = try packed.buffer(Self.initialTokensName, count: shape.tokens.all * width)
-        finalNorm = try packed.norm(Self.finalNormName, width: width)
+        let anatomy = shape.configuration.anatomy
+        preNorm = anatomy.hasPreNorm ? try packed.norm(ParameterNames.preNorm, width: width) : nil
+        finalNorm = anatomy.finalNorm == .none ? nil : try packed.norm(Self.finalNormName, width: width)
         blocks = try kernels.blocks.enumerated().map { layer, sublayers in
             let weights = BlockWeights(packed, layer: layer)
             return try sublayers.map { try $0.sublayer(weights) }
@@ -182,9 +195,11 @@ private struct PlanWeights {
         _ loader: WeightLoader, _ quantized: QuantizedWeights?, _ kernels: PlanKernels, _ shape: ForwardShape,
         _ pool: WorkerPool
     ) throws {
-        embedding = try PackedLinear(loader.linear(ParameterNames.patchProjection), kernels.embedding)
+        embedding = try PackedLinear(loader.patchEmbedding(), kernels.embedding)
         initialTokens = try loader.initialTokens(for: shape.imageSize)
-        finalNorm = try loader.norm(Self.finalNormName)
+        let anatomy = shape.configuration.anatomy
+        preNorm = anatomy.hasPreNorm ? try loader.norm(ParameterNames.preNorm) : nil
+        finalNorm = anatomy.finalNorm == .none ? nil : try loader.norm(Self.finalNormName)
         let counter = LongWork.Counter("preparing layers", of: kernels.blocks.count)
         let parts = try pool.map(kernels.blocks.count) { layer in
             try counter.check()
@@ -197,7 +212,8 @@ private struct PlanWeights {
         var packed = PackedWeights()
         packed.add(ParameterNames.patchProjection, embedding)
         packed.add(Self.initialTokensName, initialTokens)
-        packed.add(Self.finalNormName, finalNorm)
+        if let preNorm { packed.add(ParameterNames.preNorm, preNorm) }
+        if let finalNorm { packed.add(Self.finalNormName, finalNorm) }
         for part in parts { packed.add(part.packed) }
         self.packed = packed
     }

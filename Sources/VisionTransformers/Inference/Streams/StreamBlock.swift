@@ -35,7 +35,7 @@ struct StreamBlock: Sendable {
         values = try (0..<c.heads).map { try weights.linear("value.\($0)", part(2, $0), kernels.value) }
         output = try weights.linear("output", attention?.output, kernels.output)
         first = try weights.linear("first", mlp?.first, kernels.first)
-        up = c.usesSwiGLU ? try weights.linear("up", mlp?.up, kernels.first) : nil
+        up = c.isGated ? try weights.linear("up", mlp?.up, kernels.first) : nil
         second = try weights.linear("second", mlp?.second, kernels.second)
     }
 

@@ -71,7 +71,7 @@ struct StreamBuffers {
         probabilities = type == .f32 ? .f32(scores) : NumberBuffer(type, count: scores.count)
         own = FloatBuffer(count: c.heads)
         hidden = RoundedBuffer(type, count: r * m)
-        up = FloatBuffer(count: c.usesSwiGLU ? r * m : 0)
+        up = FloatBuffer(count: c.isGated ? r * m : 0)
         changes = NumberBuffer(type, count: c.heads * rank)
         headChanges = RoundedBuffer(type, count: c.heads * rank)
         features = FloatBuffer(count: r * d)

@@ -47,7 +47,7 @@ struct StreamKernels: Sendable {
         output = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, accumulates: true, operands: type)
         first = try Kernel.linear(engine, rows: r, inputs: d, outputs: m, operands: type)
         activation = try Kernel.activation(
-            engine, c.usesSwiGLU ? .swish(alpha: 1) : c.activation, rows: shape.rows, columns: m)
+            engine, c.activation, rows: shape.rows, columns: m)
         second = try Kernel.linear(engine, rows: r, inputs: m, outputs: d, accumulates: true, operands: type)
     }
 

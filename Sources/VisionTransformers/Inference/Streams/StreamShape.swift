@@ -92,7 +92,7 @@ struct StreamShape: Sendable {
     func operations(_ all: [TaskStream]) -> Double {
         let c = configuration
         let (d, m, h, n) = (Double(c.hiddenSize), Double(c.intermediateSize), Double(c.heads), Double(context))
-        let block = 4 * d * d + 2 * h * n * d + (c.usesSwiGLU ? 3 : 2) * d * m
+        let block = 4 * d * d + 2 * h * n * d + (c.isGated ? 3 : 2) * d * m
         let changes = all.reduce(0.0) { sum, stream in
             let maps = stream.maps.reduce(0.0) { $0 + 4 * h * d * Double($1.change.rank) }
             return sum

@@ -108,8 +108,7 @@ struct StreamBaseWeights {
         _ pool: WorkerPool
     ) throws {
         let c = kernels.shape.configuration
-        let tokens = try loader.initialTokens(for: imageSize)
-        cls = withExtendedLifetime(tokens) { FloatBuffer(tokens.elements.prefix(c.hiddenSize)) }
+        cls = try loader.initialCLS(for: imageSize)
         finalNorm = try loader.norm(Self.finalNormName)
         let parts = try pool.map(c.layers) { layer in
             try counter.check()

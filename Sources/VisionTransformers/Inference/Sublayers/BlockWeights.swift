@@ -84,6 +84,14 @@ final class BlockWeights {
         return layer
     }
 
+    /// What is added to the scores of the tokens that are read, (heads, R, stride), in families that add something.
+    func scoreBias(_ c: BackboneConfiguration, _ tokens: BlockTokens) throws -> FloatBuffer? {
+        guard c.anatomy.hasScoreBias else { return nil }
+        let (rows, stride) = (tokens.outputs, Softmax.stride(tokens.all))
+        return try vector(
+            "scores", load { try $0.scoreBias(layer, rows: rows, stride: stride) }, count: c.heads * rows * stride)
+    }
+
     /// A vector of `count` numbers.
     func vector(_ part: String, _ loaded: [Float]?, count: Int) throws -> FloatBuffer {
         guard let loaded else { return try packed.buffer(name(part), count: count) }

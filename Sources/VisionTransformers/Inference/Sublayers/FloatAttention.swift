@@ -1,23 +1,27 @@
 import Compute
 import Tensors
 
-/// The kernels of attention in f32 or bf16, for blocks of which all tokens are read.
+/// The kernels of attention in f32 or bf16 that computes keys and values of all tokens.
 struct FloatAttentionKernels: SublayerKernels {
+    let configuration: BackboneConfiguration
+    let tokens: BlockTokens
     let norm: LayerNormKernel
-    let width: Int
     /// Queries, keys and values.
     let qkv: Kernel
     let heads: AttentionHeadKernels
     let output: Kernel
 
-    init(_ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ type: OperandType) throws {
+    init(
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ rotary: Rotary?,
+        _ type: OperandType
+    ) throws {
         let d = c.hiddenSize
-        width = d
-        norm = try LayerNormKernel(engine, c, rows: tokens, type)
-        qkv = try Kernel.linear(engine, rows: tokens, inputs: d, outputs: 3 * d, operands: type, result: type)
-        heads = try AttentionHeadKernels(engine, c, tokens: tokens, type)
+        (configuration, self.tokens) = (c, tokens)
+        norm = try LayerNormKernel(engine, c, rows: tokens.all, type)
+        qkv = try Kernel.linear(engine, rows: tokens.all, inputs: d, outputs: 3 * d, operands: type, result: type)
+        heads = try AttentionHeadKernels(engine, c, tokens, rotary, type)
         output = try Kernel.linear(
-            engine, rows: tokens, inputs: d, outputs: d, accumulates: true, operands: type, result: .f32)
+            engine, rows: tokens.outputs, inputs: d, outputs: d, accumulates: true, operands: type, result: .f32)
     }
 
     var linearKernels: [Kernel] { [qkv, output] }
@@ -33,55 +37,69 @@ struct FloatAttention: Sublayer {
     /// Query, key and value as one layer; the query is already divided by the root of the head size.
     private let qkv: PackedLinear
     private let output: PackedLinear
+    private let scoreBias: FloatBuffer?
 
     init(_ kernels: FloatAttentionKernels, _ weights: BlockWeights) throws {
         let block = "layers.\(weights.layer)"
         self.kernels = kernels
-        norm = try weights.norm("norm1", weights.load { try $0.norm("\(block).norm1") }, width: kernels.width)
+        norm = try weights.norm(
+            "norm1", weights.load { try $0.norm("\(block).norm1") }, width: kernels.configuration.hiddenSize)
         qkv = try weights.linear("qkv", weights.load { try $0.attentionInput(weights.layer) }, kernels.qkv)
         output = try weights.linear(
             "output", weights.load { try $0.linear("\(block).attention.o_proj") }, kernels.output)
+        scoreBias = try weights.scoreBias(kernels.configuration, kernels.tokens)
     }
 
     func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {
         let input = try kernels.norm.step(norm, b, b.normalized).showing(.attentionInput, b.normalized)
         let project = try qkv.call(Operand(b.normalized), Operand(b.qkv), scratch: b.scratch)
         let add = try output.call(Operand(b.normalized), Operand(b.stream), scratch: b.scratch)
-        return [input, ForwardStep(.linear, project)] + (try kernels.heads.steps(b)) + [ForwardStep(.linear, add)]
+        let heads = try kernels.heads.steps(b, scoreBias)
+        return [input, ForwardStep(.linear, project)] + heads + [ForwardStep(.linear, add)]
     }
 }
 
 /// What attention computes between its linear layers, one head at a time, so that the scores of a head stay in the
 /// cache; the same in int8, in whose attention only linear layers are in eight bits.
 struct AttentionHeadKernels: Sendable {
-    private let tokens: Int
+    private let tokens: BlockTokens
+    private let prefix: Int
     private let heads: Int
     private let headSize: Int
-    /// q kᵀ, (T, T).
+    private let rotary: Rotary?
+    /// q kᵀ, (R, T).
     private let scores: Kernel
-    /// p v, (T, head size).
+    /// p v, (R, head size).
     private let mix: Kernel
 
-    init(_ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ type: OperandType) throws {
-        self.tokens = tokens
+    init(
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ rotary: Rotary?,
+        _ type: OperandType
+    ) throws {
+        (self.tokens, prefix, self.rotary) = (tokens, c.prefix.count, rotary)
         (heads, headSize) = (c.heads, c.headSize)
-        let (d, stride) = (c.hiddenSize, Softmax.stride(tokens))
+        let (d, stride) = (c.hiddenSize, Softmax.stride(tokens.all))
         // Whole vectors of scores take less time than all but a few of them.
         scores = try Kernel.product(
-            engine, m: tokens, k: c.headSize, n: stride, sourceStride: 3 * d, otherStride: 3 * d,
+            engine, m: tokens.outputs, k: c.headSize, n: stride, sourceStride: 3 * d, otherStride: 3 * d,
             transposed: true, outputStride: stride, operands: type)
         mix = try Kernel.product(
-            engine, m: tokens, k: tokens, n: c.headSize, sourceStride: stride, otherStride: 3 * d,
+            engine, m: tokens.outputs, k: tokens.all, n: c.headSize, sourceStride: stride, otherStride: 3 * d,
             transposed: false, outputStride: d, operands: type, result: type)
     }
 
     var kernels: [Kernel] { [scores, mix] }
 
     /// Binds all heads to buffers: from `qkv` to `normalized`.
-    func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {
+    ///
+    /// - Parameter bias: what is added to the scores, (heads, R, stride), or nil.
+    func steps(_ b: ForwardBuffers, _ bias: FloatBuffer?) throws -> [ForwardStep] {
         let d = heads * headSize
         let (scoresBuffer, probabilities, tokens) = (b.scores, b.probabilities, tokens)
-        return try (0..<heads).flatMap { head in
+        let rotation = rotary.map { [prefix, heads, qkv = b.qkv] rotary in
+            ForwardStep(.attention) { rotary.apply(to: qkv, row: prefix, stride: 3 * d, heads: 2 * heads) }
+        }
+        let steps: [ForwardStep] = try (0..<heads).flatMap { head in
             let column = head * headSize
             let scores = try KernelCall(
                 scores, source: Operand(b.qkv, offset: column), weights: Operand(b.qkv, offset: d + column),
@@ -89,8 +107,10 @@ struct AttentionHeadKernels: Sendable {
             let mix = try KernelCall(
                 mix, source: Operand(b.probabilities), weights: Operand(b.qkv, offset: 2 * d + column),
                 destination: Operand(b.normalized, offset: column), scratch: b.scratch)
+            let count = tokens.outputs * Softmax.stride(tokens.all)
             let softmax = ForwardStep(.attention) {
-                Softmax.apply(scoresBuffer, into: probabilities, rows: tokens, columns: tokens)
+                if let bias { RowKernels.add(bias.base + head * count, to: scoresBuffer.base, count: count) }
+                Softmax.apply(scoresBuffer, into: probabilities, rows: tokens.outputs, columns: tokens.all)
             }
             let last = ForwardStep(.attention, mix)
             return [
@@ -98,5 +118,6 @@ struct AttentionHeadKernels: Sendable {
                 head == heads - 1 ? last.showing(.attentionOutput, b.normalized) : last,
             ]
         }
+        return (rotation.map { [$0] } ?? []) + steps
     }
 }

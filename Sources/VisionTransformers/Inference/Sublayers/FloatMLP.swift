@@ -22,8 +22,8 @@ struct FloatMLPKernels: SublayerKernels {
         }
         configuration = c
         norm = try LayerNormKernel(engine, c, rows: r, type)
-        up = c.usesSwiGLU ? try linear() : nil
-        first = try linear(activation: c.usesSwiGLU ? .swish(alpha: 1) : c.activation, multiplies: c.usesSwiGLU)
+        up = c.isGated ? try linear() : nil
+        first = try linear(activation: c.activation, multiplies: c.isGated)
         second = try Kernel.linear(
             engine, rows: r, inputs: m, outputs: d, accumulates: true, operands: type, result: .f32)
     }

@@ -48,7 +48,7 @@ struct ForwardBuffers {
         scores = FloatBuffer(count: rows * stride)
         probabilities = type == .f32 ? .f32(scores) : NumberBuffer(type, count: rows * stride)
         hidden = NumberBuffer(type, count: max(t * (isInt8 ? max(m, 3 * d) : m), 2 * rows * d))
-        up = NumberBuffer(type, count: c.usesSwiGLU ? t * m : 0)
+        up = NumberBuffer(type, count: c.isGated ? t * m : 0)
         if case .f32(let memory) = normalized { final = memory } else { final = FloatBuffer(count: t * d) }
         features = FloatBuffer(count: shape.features.featureSize)
         logits = FloatBuffer(count: shape.classes)

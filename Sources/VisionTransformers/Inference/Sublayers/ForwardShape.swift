@@ -66,8 +66,7 @@ struct ForwardShape: Sendable {
         patches = grid.height * grid.width
         let headWidth = heads.map { $0.weight.shape[1] }.max() ?? c.hiddenSize
         features = FeatureLayout(
-            width: c.hiddenSize, prefixTokens: c.prefix.count, patches: patches,
-            featureSize: settings.outputs.contains(.features) ? c.featureSize : headWidth)
+            c, patches: patches, featureSize: settings.outputs.contains(.features) ? c.featureSize : headWidth)
         let all = patches + c.prefix.count
         endsWithContext = settings.outputs.contains(.streamContext)
         let computesAll = settings.outputs.contains(.allTokens) || endsWithContext
@@ -78,6 +77,18 @@ struct ForwardShape: Sendable {
     /// The blocks that are computed.
     var layers: Int { endsWithContext ? configuration.layers - 1 : configuration.layers }
 
+    /// How queries and keys are rotated, in families that do that.
+    var rotary: Rotary? { configuration.rotary(for: imageSize) }
+
     /// Whether the last block computes fewer tokens than the others.
     var poolsTokens: Bool { tokens.outputs < tokens.all }
+}
+
+extension BackboneConfiguration {
+    /// How queries and keys of images of a size are rotated, in families that do that.
+    func rotary(for image: ImageSize) -> Rotary? {
+        guard case .rotary(let base) = anatomy.positions else { return nil }
+        let grid = grid(for: image)
+        return Rotary(height: grid.height, width: grid.width, headSize: headSize, base: base)
+    }
 }

@@ -10,12 +10,14 @@ struct Int8AttentionKernels: SublayerKernels {
     let heads: AttentionHeadKernels
     let output: Kernel
 
-    init(_ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ type: OperandType) throws {
+    init(
+        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ rotary: Rotary?, _ type: OperandType
+    ) throws {
         let d = c.hiddenSize
         configuration = c
         self.tokens = tokens
         qkv = try Kernel.products(engine, rows: tokens, inputs: d, outputs: 3 * d, result: type)
-        heads = try AttentionHeadKernels(engine, c, tokens: tokens, type)
+        heads = try AttentionHeadKernels(engine, c, BlockTokens(all: tokens, outputs: tokens), rotary, type)
         output = try Kernel.products(engine, rows: tokens, inputs: d, outputs: d, result: .f32)
     }
 
@@ -31,6 +33,7 @@ struct Int8Attention: Sublayer {
     private let norm: LayerNorm
     private let qkv: PackedInt8Linear
     private let output: PackedInt8Linear
+    private let scoreBias: FloatBuffer?
 
     init(_ kernels: Int8AttentionKernels, _ weights: BlockWeights) throws {
         let quantized = try weights.loadQuantizedAttention()
@@ -38,6 +41,8 @@ struct Int8Attention: Sublayer {
         norm = try weights.norm("norm1", quantized?.norm, width: kernels.configuration.hiddenSize)
         qkv = try weights.int8("qkv", quantized?.input, kernels.qkv)
         output = try weights.int8("output", quantized?.output, kernels.output)
+        scoreBias = try weights.scoreBias(
+            kernels.configuration, BlockTokens(all: kernels.tokens, outputs: kernels.tokens))
     }
 
     func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {
@@ -50,7 +55,7 @@ struct Int8Attention: Sublayer {
             ForwardStep(.quantization) {
                 Int8.dequantize(products, of: int8.narrow, into: Operand(b.qkv), rows: tokens, stride: 3 * d)
             },
-        ] + (try kernels.heads.steps(b)) + [
+        ] + (try kernels.heads.steps(b, scoreBias)) + [
             ForwardStep(.quantization) { Int8.quantize(attended, into: int8.narrow, rows: tokens, columns: d) }
         ] + (try output.addingSteps(int8.narrow, count: tokens, b, int8))
     }

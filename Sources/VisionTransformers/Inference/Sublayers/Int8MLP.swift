@@ -39,7 +39,7 @@ struct Int8MLP: Sublayer {
         let quantized = try weights.loadQuantizedMLP()
         self.kernels = kernels
         norm = try weights.norm("norm2", quantized?.norm, width: c.hiddenSize)
-        up = c.usesSwiGLU ? try weights.int8("up", quantized?.up, kernels.first) : nil
+        up = c.isGated ? try weights.int8("up", quantized?.up, kernels.first) : nil
         first = try weights.int8("first", quantized?.first, kernels.first)
         factor = try weights.vector("factor", quantized?.factor, count: c.intermediateSize)
         second = try weights.int8("second", quantized?.second, kernels.second)
@@ -57,7 +57,7 @@ struct Int8MLP: Sublayer {
 
     private func activation(rows: Int, _ b: ForwardBuffers, _ int8: Int8Buffers) -> ForwardStep {
         let c = kernels.configuration
-        let (activation, factor) = (c.usesSwiGLU ? .swish(alpha: 1) : c.activation, factor)
+        let (activation, factor) = (c.activation, factor)
         let first = Int8.Products(b.hidden, first.scaling)
         let up = up.map { Int8.Products(b.up, $0.scaling) }
         return ForwardStep(.quantization) {

@@ -65,6 +65,7 @@ struct PooledTokenAttention: Sublayer {
     /// Of each head.
     private let keys, values: [PackedLinear]
     private let output: PackedLinear
+    private let scoreBias: FloatBuffer?
 
     init(_ kernels: PooledTokenAttentionKernels, _ weights: BlockWeights) throws {
         let (d, size) = (kernels.configuration.hiddenSize, kernels.configuration.headSize)
@@ -81,6 +82,7 @@ struct PooledTokenAttention: Sublayer {
         keys = try heads.map { try weights.linear("key.\($0)", part(1, $0)?.transposed, kernels.key) }
         values = try heads.map { try weights.linear("value.\($0)", part(2, $0), kernels.value) }
         output = try weights.linear("output", plain?.output, kernels.output)
+        scoreBias = try weights.scoreBias(kernels.configuration, kernels.tokens)
     }
 
     func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {
@@ -108,9 +110,10 @@ struct PooledTokenAttention: Sublayer {
         let add = try output.call(values, Operand(b.stream), scratch: b.scratch)
         return [
             try kernels.norm.step(norm, b, b.normalized), ForwardStep(.linear, queries),
-            ForwardStep(.attention) {
+            ForwardStep(.attention) { [scoreBias] in
                 for call in keyCalls { try call.run() }
                 try score.run()
+                if let scoreBias { RowKernels.add(scoreBias.base, to: scores.base, count: scoreBias.count) }
                 Softmax.apply(scores, into: probabilities, rows: rows, columns: tokens)
                 try mix.run()
                 for call in valueCalls { try call.run() }

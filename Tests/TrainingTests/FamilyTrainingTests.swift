@@ -25,7 +25,7 @@ private struct RandomSource: ParameterSource {
     func release(_ name: String) {}
 }
 
-@Suite struct FamilyTests {
+@Suite struct FamilyTrainingTests {
     /// The width of the classifier of each family, and what an adapter of all its modules adapts.
     @Test(arguments: [("vit", "", 16, 6), ("deit", "", 16, 6), ("dinov2", ", \"use_swiglu_ffn\": true", 32, 7)])
     func trainsAClassifierThatReadersTake(family: String, more: String, width: Int, modules: Int) throws {

@@ -22,13 +22,14 @@ deps: ## install the system libraries (apt-get), or say which are missing
 build: deps ## build the command: .build/release/mergevit
 	$(SWIFT) build $(RELEASE) --product mergevit
 
-demo: build ## merge the six sample adapters and label the sample pictures
+demo: build ## merge the six sample adapters, label the sample pictures and show them on a page
 	@mkdir -p $(DEMO)
 	$(BIN) merge --base samples/base $(foreach task,$(TASKS),--adapter $(task)=samples/adapters/$(task)) \
 		--scale 0.3 --force -o $(DEMO)/bundle
-	$(BIN) label --bundle $(DEMO)/bundle samples/images -o $(DEMO)/labels.csv
+	$(BIN) label --bundle $(DEMO)/bundle samples/images -o $(DEMO)/labels.csv --gallery $(DEMO)/gallery.html
 	@scripts/show-table $(DEMO)/labels.csv
 	@echo "All rows: $(DEMO)/labels.csv. The merged model: $(DEMO)/bundle."
+	@echo "The pictures by task and class: $(CURDIR)/$(DEMO)/gallery.html"
 
 label: build ## label a folder with the demo's model: make label DIR=... [OUT=...] [BUNDLE=...]
 	@test -n "$(DIR)" || { echo "usage: make label DIR=... [OUT=...] [BUNDLE=...]" >&2; exit 2; }

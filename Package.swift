@@ -70,7 +70,8 @@ let package = Package(
             name: "Evaluation", dependencies: ["Datasets", "VisionTransformers", "Tensors", "Files"],
             swiftSettings: strict),
         .target(
-            name: "Reports", dependencies: ["Evaluation", "VisionTransformers", "Images", "Files"],
+            name: "Reports",
+            dependencies: ["Evaluation", "Labelling", "VisionTransformers", "Images", "Compute", "Files"],
             swiftSettings: strict),
         .target(
             name: "Training",

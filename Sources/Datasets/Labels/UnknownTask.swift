@@ -5,11 +5,17 @@ package struct UnknownTask: Error, Equatable, Sendable, CustomStringConvertible 
     /// The tasks of the model or file.
     package let tasks: [String]
 
+    private let place: String
+
     /// The error for one name.
-    package init(_ name: String, tasks: [String]) { (self.name, self.tasks) = (name, tasks) }
+    ///
+    /// - Parameter place: what has the tasks.
+    package init(_ name: String, tasks: [String], in place: String = "the model") {
+        (self.name, self.tasks, self.place) = (name, tasks, place)
+    }
 
     /// The name and the existing tasks, in a sentence.
     package var description: String {
-        "the model has no task \"\(name)\"; its tasks are: \(tasks.joined(separator: ", "))"
+        "\(place) has no task \"\(name)\"; its tasks are: \(tasks.joined(separator: ", "))"
     }
 }

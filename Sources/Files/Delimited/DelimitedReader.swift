@@ -6,7 +6,8 @@
 /// too.
 package struct DelimitedReader {
     private let bytes: [UInt8]
-    private let delimiter: UInt8
+    /// What separates cells.
+    let delimiter: UInt8
     private var position = 0
     private var line = 1
 
@@ -29,6 +30,14 @@ package struct DelimitedReader {
                 return !isQuoted && separators.contains(byte)
             } ?? UInt8(ascii: ",")
     }
+
+    /// A reader of one row of a table whose delimiter is known, such as a record of a `RecordFile`.
+    package init(row bytes: [UInt8], delimiter: UInt8, line: Int) {
+        (self.bytes, self.delimiter, self.line) = (bytes, delimiter, line)
+    }
+
+    /// Whether nothing is left.
+    var isAtEnd: Bool { position == bytes.count }
 
     /// The next row and the number of its first line; nil at the end.
     ///

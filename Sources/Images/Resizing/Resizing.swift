@@ -34,10 +34,42 @@ extension RGBImage {
 
     /// The picture shrunk so that its longer side has at most `side` pixels; a smaller one is not changed.
     package func fitted(to side: Int) -> RGBImage {
+        resized(to: size.fitted(to: side), filter: .bilinear)
+    }
+
+    /// Decodes a picture and shrinks it so that its longer side has at most `side` pixels.
+    ///
+    /// A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that is large enough, and rows are resized as they are
+    /// decoded, so that memory does not hold the whole picture, unless the file does not store its rows in order.
+    ///
+    /// - Throws: `ImageError` as `init(decoding:options:)` does.
+    package static func thumbnail(
+        decoding bytes: UnsafeRawBufferPointer, side: Int, options: DecodingOptions = DecodingOptions()
+    ) throws(ImageError) -> RGBImage {
+        var reader = try PictureReader(bytes)
+        try reader.start(options) { $0.fitted(to: side) }
+        guard !reader.isWhole else { return try reader.readAll().fitted(to: side) }
+        let orientation = reader.orientation
+        let size = reader.original.fitted(to: side)
+        var rows = RowResize(
+            reader.size.turned(from: orientation), to: size, filter: .bilinear, rows: 0..<size.height,
+            columns: 0..<size.width, orientation: orientation)
+        var y = 0
+        try reader.readEachRow { row in
+            rows.add(row, at: y)
+            y += 1
+        }
+        return rows.finish()
+    }
+}
+
+extension ImageSize {
+    /// The size of a picture that is shrunk so that its longer side has at most `side` pixels.
+    fileprivate func fitted(to side: Int) -> ImageSize {
         let longer = max(width, height)
         guard longer > side else { return self }
         func scaled(_ extent: Int) -> Int { max(1, (extent * side + longer / 2) / longer) }
-        return resized(to: ImageSize(height: scaled(height), width: scaled(width)), filter: .bilinear)
+        return ImageSize(height: scaled(height), width: scaled(width))
     }
 }
 

@@ -90,10 +90,10 @@ struct JSONLineRows: RowEncoder {
 }
 
 /// JSON strings from bytes that need not be UTF-8.
-enum JSONText {
+package enum JSONText {
     /// Appends a string literal. A byte that is not part of well-formed UTF-8 becomes the lone surrogate U+DC00 + byte,
     /// which Python reads back as the file's name (PEP 383, "surrogateescape").
-    static func append(_ text: [UInt8], to bytes: inout [UInt8]) {
+    package static func append(_ text: [UInt8], to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
         var index = 0
         while index < text.count {

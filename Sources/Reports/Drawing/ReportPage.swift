@@ -19,6 +19,15 @@ enum ReportPage {
             })
     }
 
+    /// What comes before and after the content of a page that is written piece by piece.
+    static func frame(title: String) -> (opening: String, closing: String) {
+        let mark = "</main>"
+        let text = text(title: title) { .empty }
+        // The title is escaped, so there is one such end.
+        let parts = text.split(separator: mark, maxSplits: 1, omittingEmptySubsequences: false)
+        return (String(parts[0]), mark + (parts.count > 1 ? parts[1] : ""))
+    }
+
     /// Links to the sections of a page.
     static func navigation(_ sections: [(identifier: String, title: String)]) -> HTML {
         .element("nav", ["aria-label": "Sections"]) {

@@ -63,16 +63,24 @@ enum ReportStyle {
         figure { margin: 0; }
         figcaption { font-size: .84rem; line-height: 1.4; max-width: 34rem; margin-top: .5rem; }
         figure + p { margin-top: .8rem; }
-        .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.1rem 1.1rem; }
-        .mistakes figure { min-width: 0; }
-        .mistakes img, .absent {
+        .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1.1rem 1.1rem; }
+        .pictures figure { min-width: 0; }
+        .pictures img, .absent {
           display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--soft); border-radius: \
         6px;
           margin-bottom: .4rem;
         }
         .absent { display: grid; place-items: center; color: var(--muted); font-size: .84rem; }
-        .mistakes figcaption { overflow-wrap: anywhere; }
-        .mistakes strong { color: var(--ink); font-weight: 600; }
+        .pictures figcaption { overflow-wrap: anywhere; }
+        .pictures strong { color: var(--ink); font-weight: 600; }
+        .pictures a { color: inherit; text-decoration: none; }
+        .pictures a:hover { text-decoration: underline; }
+        .absent { padding: .5rem; text-align: center; overflow-wrap: anywhere; overflow: hidden; }
+        .classes { display: flex; flex-wrap: wrap; gap: .15rem .9rem; margin: .8rem 0 0; padding: 0; list-style: none; \
+        font-size: .92rem; }
+        h3 small { font-weight: 400; margin-left: .35rem; }
+        h4 { font-size: .84rem; line-height: 1.3; margin: 1rem 0 .4rem; font-weight: 600; color: var(--muted); }
+        .top { font-size: .84rem; }
         .tree { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .2rem 1rem; margin: 0; \
         font-size: .92rem; }
         .tree dt { color: var(--muted); overflow-wrap: anywhere; }
@@ -87,7 +95,7 @@ enum ReportStyle {
           .scroll { margin: 0 -1rem; padding: 0 1rem .5rem; }
           h1 { font-size: 1.5rem; }
           .facts { grid-template-columns: repeat(2, 1fr); gap: .8rem 1rem; }
-          .mistakes { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); }
+          .pictures { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); }
           .compact, .compact tbody th { font-size: .84rem; }
           .compact th, .compact td { padding-right: .5rem; }
           .tree { grid-template-columns: 1fr; gap: 0; }
@@ -109,7 +117,7 @@ enum ReportStyle {
           .facts { grid-template-columns: repeat(6, 1fr); gap: .8rem; }
           section { border-top: 0; break-before: page; margin-top: 0; padding-top: 0; }
           section.first { break-before: auto; }
-          figure, tr, .facts, .mistakes figure { break-inside: avoid; }
+          figure, tr, .facts, .pictures figure { break-inside: avoid; }
           h2, h3 { break-after: avoid; }
           a { color: inherit; text-decoration: none; }
         }

@@ -28,7 +28,7 @@ struct MistakeGallery {
 
     /// The pictures with their true and predicted labels.
     var html: HTML {
-        .element("div", ["class": "mistakes"]) {
+        .element("div", ["class": "pictures"]) {
             for item in items {
                 HTML.element("figure") {
                     if let address = thumbnail.address(of: item.path) {
@@ -63,11 +63,16 @@ struct Thumbnail {
     init(decoding: DecodingOptions) { self.decoding = decoding }
 
     /// The thumbnail of a file as a `data:` URL of a JPEG; nil when the file cannot be read.
-    func address(of path: BytePath) -> String? {
+    func address(of path: BytePath) -> String? { try? loaded(path) }
+
+    /// The thumbnail of a file as a `data:` URL of a JPEG.
+    ///
+    /// - Throws: why the file cannot be read or decoded, without its name.
+    func loaded(_ path: BytePath) throws -> String {
         var reader = FileReader(limit: Self.largestFile)
-        var address: String?
-        try? reader.read(path) { content in
-            let picture = try RGBImage(decoding: content, options: decoding).fitted(to: Self.side)
+        var address = ""
+        try reader.read(path) { content in
+            let picture = try RGBImage.thumbnail(decoding: content, side: Self.side, options: decoding)
             address = "data:image/jpeg;base64," + Self.base64(try picture.encodedAsJPEG(quality: Self.quality))
         }
         return address

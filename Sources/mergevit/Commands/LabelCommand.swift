@@ -62,6 +62,7 @@ struct LabelCommand: ParsableCommand {
         if let ending = rows.unknownEnding(output.path) {
             log.warning("the ending .\(ending) says nothing about the format; writing CSV (--format chooses)")
         }
+        try gallery?.check()
         var display: ProgressDisplay?
         defer { display?.finish() }
         let outcome = try job.run(isStopped: { request.number != nil }) { event in
@@ -77,7 +78,19 @@ struct LabelCommand: ParsableCommand {
                 }
             }
         }
+        if let gallery, !outcome.result.isStopped, outcome.result.done > 0 {
+            if let text = try gallery.run(quiet).shortfall { log.warning("\(text)") }
+        }
         try finish(outcome, request, log)
+    }
+
+    /// The page to write after the rows.
+    private var gallery: GalleryWriting? {
+        guard let labels = output.path, let page = output.gallery else { return nil }
+        var gallery = GalleryWriting(labels: labels, output: page.path, settings: .init())
+        gallery.separator = rows.labelSeparator?.text ?? gallery.separator
+        (gallery.threads, gallery.replaces) = (engine.threads.count, output.file.replacing.force)
+        return gallery
     }
 
     private var job: LabellingJob {

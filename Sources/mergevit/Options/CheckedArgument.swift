@@ -164,6 +164,12 @@ extension Option {
     }
 }
 
+extension Argument where Value: CheckedArgument {
+    init(help: ArgumentHelp) {
+        self.init(help: help, completion: Value.completion, transform: { try Value(argument: $0) })
+    }
+}
+
 extension Argument {
     init<Checked: CheckedArgument>(help: ArgumentHelp) where Value == Checked? {
         self.init(help: help, completion: Checked.completion, transform: { try Checked(argument: $0) })

@@ -54,11 +54,21 @@ struct LabelOutputOptions: ParsableArguments {
     @Option(help: .init("WHEN", "Flush rows to the disk at least every second, at the end, or never."))
     var fsync = SyncPolicy.second
 
+    @Option(help: .init("PAGE", "Also write a page with thumbnails by task and class, as mergevit gallery does."))
+    var gallery: PathArgument?
+
     /// The file's path; nil for stdout.
     var path: BytePath? { file.output?.path }
 
     func validate() throws {
         guard file.output != nil || !restart else { throw ValidationError("--restart needs -o.") }
+        guard file.output != nil || gallery == nil else { throw ValidationError("--gallery needs -o.") }
+        if let output = path, let gallery {
+            let folder = try BytePath.currentFolder()
+            guard output.normalized(in: folder) != gallery.path.normalized(in: folder) else {
+                throw ValidationError("-o and --gallery name the same file.")
+            }
+        }
     }
 }
 

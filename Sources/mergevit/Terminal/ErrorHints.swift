@@ -124,6 +124,14 @@ extension TableRemedy: HintedRemedy {
     }
 }
 
+extension LabelFileRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .giveRoot: " (--root DIR names the folder that paths start at)"
+        }
+    }
+}
+
 extension PredictionsRemedy: HintedRemedy {
     var hint: String {
         switch self {

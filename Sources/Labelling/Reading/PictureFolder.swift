@@ -1,0 +1,72 @@
+package import Files
+
+/// The folder at which the relative paths of a file of labels start.
+///
+/// That is the current folder, as for `label` itself; or the file's own, if none of the pictures is in the current
+/// folder but some are there.
+package struct PictureFolder: Sendable, Equatable {
+    /// Nil for the current folder.
+    package let folder: BytePath?
+    /// Says that the paths start at the file's folder.
+    package let note: Warning?
+
+    /// Finds the folder.
+    ///
+    /// - Parameters:
+    ///   - given: the folder, if it is known.
+    ///   - pictures: some of the pictures, as the file names them.
+    ///   - mayBeGone: whether it is no error that none of them is there.
+    /// - Throws: `FileError` when there are pictures and none of them is a file.
+    package init(
+        of labels: BytePath, given: BytePath?, pictures: [BytePath], mayBeGone: Bool = false
+    ) throws(FileError) {
+        let own = labels.bytes.contains(slash) ? labels.parent : nil
+        var candidates: [BytePath?] = [given]
+        if given == nil, own != nil { candidates.append(own) }
+        let found = candidates.firstIndex { folder in
+            pictures.contains { picture in
+                let path = Self.path(picture, in: folder)
+                return Self.isFile(path) || Self.isInArchive(path)
+            }
+        }
+        guard found != nil || pictures.isEmpty || mayBeGone else {
+            let others = pictures.count > 2 ? " and \(pictures.count - 2) more" : ""
+            throw FileError(
+                path: labels,
+                reason: "none of its pictures is there: "
+                    + pictures.prefix(2).map(\.description).joined(separator: ", ") + others
+                    + (candidates.count > 1 ? "; looked in the current folder and in \(labels.parent)" : ""),
+                remedy: LabelFileRemedy.giveRoot)
+        }
+        folder = candidates[found ?? 0]
+        note =
+            found == 1 ? "\(labels): its paths are taken from its own folder; none is in the current folder" : nil
+    }
+
+    /// The path of a picture.
+    package func path(_ picture: BytePath) -> BytePath { Self.path(picture, in: folder) }
+
+    /// Whether a path is that of a member of an archive: a folder of it is a file.
+    package static func isInArchive(_ path: BytePath) -> Bool {
+        var (folder, count) = (path.parent, path.bytes.count)
+        while folder.bytes.count < count, folder.bytes.contains(where: { $0 != slash }) {
+            if isFile(folder) { return true }
+            (folder, count) = (folder.parent, folder.bytes.count)
+        }
+        return false
+    }
+
+    private static func isFile(_ path: BytePath) -> Bool {
+        if case .success(let status) = FileStatus.of(path) { status.isRegular } else { false }
+    }
+
+    private static func path(_ picture: BytePath, in folder: BytePath?) -> BytePath {
+        picture.bytes.first == slash ? picture : folder?.appending(picture.bytes) ?? picture
+    }
+}
+
+/// What can be done about a file of labels that cannot be used.
+package enum LabelFileRemedy: Remedy {
+    /// Give the folder of the relative paths.
+    case giveRoot
+}

@@ -31,6 +31,15 @@ package struct BundleGroup: Sendable {
         return BundleGroup(merged, heads: left.map { heads[$0] }, streams: streams.map { all in left.map { all[$0] } })
     }
 
+    /// The group with other names of some of its tasks.
+    ///
+    /// - Parameter names: the new names, by the old ones.
+    package func renaming(_ names: [String: String]) -> BundleGroup {
+        BundleGroup(
+            merged, heads: heads.map { $0.named(names[$0.task] ?? $0.task) },
+            streams: streams?.map { $0.named(names[$0.task] ?? $0.task) })
+    }
+
     /// The group with the tasks of another behind its own; their streams read this backbone's patch tokens.
     package func adding(_ other: BundleGroup) -> BundleGroup {
         BundleGroup(merged, heads: heads + other.heads, streams: streams.map { $0 + (other.streams ?? []) })

@@ -65,6 +65,13 @@ package struct MergedBackbone: ParameterSource {
         patches = nil
     }
 
+    /// The base with one adapter, as it was trained.
+    ///
+    /// - Throws: as `init(base:adapters:merge:inputMoments:)`.
+    package init(alone adapter: Adapter, over base: Checkpoint) throws {
+        try self.init(base: base, adapters: [WeightedAdapter(adapter)], merge: ConfiguredMethod(.taskArithmetic))
+    }
+
     private init(_ other: MergedBackbone, _ plan: MergePlan, unscaled: [String: WeightDelta]) {
         (base, adapters, self.plan, self.unscaled) = (other.base, other.adapters, plan, unscaled)
         patches = other.patches

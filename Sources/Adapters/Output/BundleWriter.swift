@@ -63,9 +63,7 @@ package enum BundleWriter {
                 let folder = ModelBundle.groupFolder(index)
                 if let folder { try target.makeFolder(folder) }
                 let prefix = folder.map { "\($0)/" } ?? ""
-                try writeBackbone(group.merged, to: target.path(prefix + "model.safetensors"))
-                let configuration = configuration(of: base, hasStreams: group.streams != nil)
-                try target.write(prefix + "config.json", configuration.serialized())
+                try writeBackbone(group.merged, hasStreams: group.streams != nil, prefix, to: target)
                 if let streams = group.streams {
                     try StreamFile.write(
                         streams, baseParameters: Array(group.merged.deltas.keys),
@@ -92,6 +90,15 @@ package enum BundleWriter {
     /// - Throws: `ModelError` when something is there that may not be replaced.
     package static func check(_ folder: String, replaces: Bool) throws {
         try AtomicFolder.check(folder, kind, replaces: replaces)
+    }
+
+    /// Writes the files of a backbone into a bundle, under a prefix of their names.
+    static func writeBackbone(
+        _ merged: MergedBackbone, hasStreams: Bool, _ prefix: String, to target: AtomicFolder
+    ) throws {
+        try writeBackbone(merged, to: target.path(prefix + "model.safetensors"))
+        try target.write(
+            prefix + "config.json", configuration(of: merged.base, hasStreams: hasStreams).serialized())
     }
 
     /// The backbone's tensors under the names of the base's file without the model's prefix, as transformers' class

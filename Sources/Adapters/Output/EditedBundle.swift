@@ -10,12 +10,18 @@ package import VisionTransformers
 package struct EditedBundle {
     /// A backbone of the bundle with its tasks.
     private struct Group {
-        let backbone: Checkpoint
+        /// The backbone that is copied, or the merge that is written.
+        let backbone: Backbone
         /// By task; nil where heads read the backbone's own tokens.
         var streams: [String: TaskStream]?
         /// The parameters of the base beside it.
         let baseParameters: [String]
         var tasks: [String]
+    }
+
+    private enum Backbone {
+        case copied(Checkpoint)
+        case written(MergedBackbone)
     }
 
     private let bundle: ModelBundle
@@ -43,12 +49,12 @@ package struct EditedBundle {
         let tasks = heads.map(\.task)
         groups = zip(bundle.groups, bundle.streams).map { group, streams in
             Group(
-                backbone: group.backbone,
+                backbone: .copied(group.backbone),
                 streams: streams.map { Dictionary($0.streams.map { ($0.task, $0) }) { $1 } },
                 baseParameters: streams?.ownBaseParameters.map(\.name) ?? [],
                 tasks: group.tasks.map { tasks[$0] })
         }
-        for group in groups {
+        for group in bundle.groups {
             let path = "\(group.backbone.folder)/\(QuantizedWeights.fileName)"
             guard access(path, F_OK) != 0 else {
                 throw ModelError(
@@ -64,23 +70,54 @@ package struct EditedBundle {
 
     // MARK: Adding
 
-    /// The base that streams are computed by.
+    /// Whether its tasks have streams, so that a new one gets one, too.
+    package var hasStreams: Bool { groups.first?.streams != nil }
+
+    /// How many backbones it has.
+    package var backbones: Int { groups.count }
+
+    /// The base that streams are computed by, which a bundle with streams has in it.
     ///
     /// - Throws: `ModelError` when the bundle has no streams, or several backbones.
     package func base() throws -> Checkpoint {
-        guard let group = groups.first, group.streams != nil else {
+        guard hasStreams, bundle.groups.count == 1 else {
             throw ModelError(
                 bundle.folder,
-                "has no streams: its tasks share the tokens of one merge, so that a new task would change all of them",
-                remedy: AdapterRemedy.mergeWithStreams)
+                hasStreams
+                    ? "has \(groups.count) backbones, and it is not known which of them a new task is to read; merge "
+                        + "all adapters again, in groups"
+                    : "has no streams", remedy: hasStreams ? nil : AdapterRemedy.mergeWithStreams)
         }
-        guard groups.count == 1 else {
-            throw ModelError(
-                bundle.folder,
-                "has \(groups.count) backbones, and it is not known which of them a new task is to read; merge all "
-                    + "adapters again, in groups")
+        return try StreamFile.base(folder: bundle.folder, bundle.backbone, origin: origin)
+    }
+
+    /// The base that the bundle was merged over, for a backbone beside its own.
+    ///
+    /// - Parameter folder: where it is now; nil for where it was.
+    /// - Throws: `ModelError` naming every file that is another than that of the merge; errors of `Checkpoint.init`.
+    package func mergedBase(at folder: String?) throws -> Checkpoint {
+        let folder = folder ?? origin.folder
+        for (name, expected) in origin.digests {
+            let path = "\(folder)/\(name)"
+            guard let found = try? SHA256.text(ofFile: path) else {
+                throw ModelError(
+                    path, "cannot be read, and the bundle was merged over it", remedy: AdapterRemedy.giveMergedBase)
+            }
+            guard found == expected else {
+                throw ModelError(
+                    path, "not the file that the bundle was merged over: expected SHA-256 \(expected), found \(found)",
+                    remedy: AdapterRemedy.giveMergedBase)
+            }
         }
-        return try StreamFile.base(folder: bundle.folder, group.backbone, origin: origin)
+        return try Checkpoint(folder: folder)
+    }
+
+    /// How to merge an adapter together with those of the merge; nil when their files are not at their places any more,
+    /// or are others.
+    package func remedy(mergingAlso added: [Adapter]) throws -> AdapterRemedy? {
+        guard let recipe = try? Recipe(contentsOf: "\(bundle.folder)/\(ModelBundle.manifestName)") else { return nil }
+        do { try recipe.verify() } catch let error as CancellationRequested { throw error } catch { return nil }
+        return recipe.remedy(mergingAlso: added.map { .init(name: $0.task, path: $0.path) })
     }
 
     /// The backbone that computes the patch tokens of new tasks.
@@ -102,7 +139,7 @@ package struct EditedBundle {
         }
     }
 
-    /// Adds tasks behind those that there are.
+    /// Adds tasks with streams behind those that there are.
     ///
     /// - Parameters:
     ///   - added: their adapters, heads and streams over the bundle's patch tokens.
@@ -110,14 +147,47 @@ package struct EditedBundle {
     /// - Throws: as `check(adding:)`; `FileError` when a file of an adapter cannot be read.
     package mutating func add(_ added: BundleGroup, calibration: CalibrationUse?) throws {
         try check(adding: added.heads.map(\.task))
+        let settings = added.merged.plan.streams ?? StreamSettings()
         for (item, head) in zip(added.merged.adapters, added.heads) {
-            let settings = added.merged.plan.streams ?? StreamSettings()
-            changes.additions.append(
-                try .init(item.adapter, settings, calibration: calibration?.of(head.task)))
-            heads.append(head)
+            try record(item.adapter, .stream(settings), head, calibration: calibration?.of(head.task))
             groups[0].tasks.append(head.task)
         }
         for stream in added.streams ?? [] { groups[0].streams?[stream.task] = stream }
+    }
+
+    /// Adds a head that was trained over the bundle's first backbone.
+    ///
+    /// - Throws: as `check(adding:)`; `ModelError` when the bundle's first backbone is not that of the merge any more;
+    ///   `FileError` when a file cannot be read.
+    package mutating func add(head adapter: Adapter) throws {
+        try check(adding: [adapter.task])
+        guard !changes.isFirstGroupGone else {
+            throw ModelError(
+                bundle.folder,
+                "has lost all tasks of the merge's first backbone, which alone heads can be added to; merge again")
+        }
+        try record(adapter, .merge, adapter.head)
+        groups[0].tasks.append(adapter.task)
+    }
+
+    /// Adds an adapter with a backbone of its own.
+    ///
+    /// - Parameter base: the base of the merge.
+    /// - Throws: as `check(adding:)`; `ModelError` when the adapter cannot be merged; `FileError`.
+    package mutating func add(_ adapter: Adapter, over base: Checkpoint) throws {
+        try check(adding: [adapter.task])
+        try record(adapter, .own, adapter.head)
+        groups.append(
+            Group(
+                backbone: .written(try MergedBackbone(alone: adapter, over: base)), streams: nil, baseParameters: [],
+                tasks: [adapter.task]))
+    }
+
+    private mutating func record(
+        _ adapter: Adapter, _ form: TaskChanges.Form, _ head: Head, calibration: CalibrationUse? = nil
+    ) throws {
+        changes.add(try .init(adapter, form, calibration: calibration), groups: groups.map(\.tasks))
+        heads.append(head)
     }
 
     // MARK: Removing
@@ -139,6 +209,29 @@ package struct EditedBundle {
             }
         }
         groups.removeAll(where: \.tasks.isEmpty)
+    }
+
+    // MARK: Renaming
+
+    /// Renames tasks, all at once.
+    ///
+    /// - Parameter names: the new names, by the old ones, which exist.
+    /// - Throws: `ModelError` when a name cannot be a task's, or two tasks would have it.
+    package mutating func rename(_ names: [String: String]) throws {
+        func name(_ task: String) -> String { names[task] ?? task }
+        for new in names.values { try ModelBundle.checkTaskName(new, path: bundle.folder) }
+        var seen: Set<String> = []
+        for task in tasks where !seen.insert(name(task)).inserted {
+            throw ModelError(bundle.folder, "would have two tasks \"\(name(task))\"")
+        }
+        changes.rename(names, groups: groups.map(\.tasks))
+        heads = heads.map { $0.named(name($0.task)) }
+        for index in groups.indices {
+            groups[index].tasks = groups[index].tasks.map(name)
+            groups[index].streams = groups[index].streams.map { streams in
+                Dictionary(streams.values.map { (name($0.task), $0.named(name($0.task))) }) { $1 }
+            }
+        }
     }
 
     // MARK: Writing
@@ -176,15 +269,19 @@ package struct EditedBundle {
         }
     }
 
-    /// Copies a backbone, and writes its tasks' streams.
+    /// Copies or writes a backbone, and writes its tasks' streams.
     private func write(_ group: Group, _ index: Int, to target: AtomicFolder) throws {
         let subfolder = ModelBundle.groupFolder(index)
         if let subfolder { try target.makeFolder(subfolder) }
         let prefix = subfolder.map { "\($0)/" } ?? ""
-        let names = Self.backboneFiles(group.backbone)
-        for (place, name) in names.enumerated() {
-            try LongWork.report("copying files", place, of: names.count)
-            try target.copy("\(group.backbone.folder)/\(name)", as: prefix + name)
+        switch group.backbone {
+        case .copied(let backbone):
+            let names = Self.backboneFiles(backbone)
+            for (place, name) in names.enumerated() {
+                try LongWork.report("copying files", place, of: names.count)
+                try target.copy("\(backbone.folder)/\(name)", as: prefix + name)
+            }
+        case .written(let merged): try BundleWriter.writeBackbone(merged, hasStreams: false, prefix, to: target)
         }
         guard let streams = group.streams else { return }
         try StreamFile.write(

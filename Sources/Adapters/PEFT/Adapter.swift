@@ -69,6 +69,11 @@ package struct Adapter: Sendable {
         return names
     }
 
+    /// Whether a folder or file holds a head and no adapter.
+    ///
+    /// - Throws: `ModelError` or `FileError` when it cannot be read.
+    package static func isHeadAlone(_ path: String) throws -> Bool { try AdapterSource(path).configuration == nil }
+
     /// Reads a PEFT folder, a folder with only a head, or a file with only a head.
     ///
     /// - Parameters:

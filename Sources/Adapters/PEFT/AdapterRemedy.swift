@@ -32,6 +32,10 @@ package enum AdapterRemedy: Remedy {
     case removeTask(String, bundle: String)
     /// Quantize the bundle again after its tasks have changed.
     case quantizeChanged
+    /// Give the folder in which the base of the merge is now.
+    case giveMergedBase
+    /// Merge these adapters together.
+    case mergeTogether(base: String, adapters: [Source], method: String, scale: Double)
 
     /// An adapter of a recipe.
     package struct Source: Hashable, Sendable {

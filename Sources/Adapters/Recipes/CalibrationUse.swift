@@ -14,7 +14,7 @@ package struct CalibrationUse: Sendable, Equatable {
     /// A task's images.
     package struct Images: Sendable, Equatable {
         /// The task.
-        package let task: String
+        package internal(set) var task: String
         /// Where they are from.
         package internal(set) var source: Source
         /// How many could be used.
@@ -47,7 +47,7 @@ package struct CalibrationUse: Sendable, Equatable {
 
     /// How well a task's head was aligned.
     struct Alignment: Sendable, Equatable {
-        let task: String
+        var task: String
         /// The images that were used.
         let images: Int
         /// The ridge that was chosen.
@@ -89,6 +89,12 @@ package struct CalibrationUse: Sendable, Equatable {
         use.images.removeAll { $0.task != task }
         use.alignments = alignments.filter { $0.task == task }
         return use
+    }
+
+    /// The part of one task under another name.
+    mutating func rename(_ task: String, to name: String) {
+        for index in images.indices where images[index].task == task { images[index].task = name }
+        for index in alignments.indices where alignments[index].task == task { alignments[index].task = name }
     }
 
     /// The same before any head was aligned.

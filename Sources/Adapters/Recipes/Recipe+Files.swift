@@ -87,17 +87,31 @@ extension Recipe {
         let base = try Checkpoint(folder: base.path, preprocessor: preprocessor)
         try Self.checkNothingNew(Self.files(of: base), among: self.base.digests.map(\.name))
         let all = entries + changes.additions.map(\.entry)
+        // Heads that were trained over the merge, which is no file yet.
+        let headsOverMerge = Set(
+            changes.additions.indices.filter { changes.additions[$0].form == .merge }.map { $0 + entries.count })
         let adapters = try all.enumerated().map { index, entry in
             try LongWork.report("reading adapters", index, of: all.count)
             let adapter = try Adapter(
                 task: entry.name, path: entry.files.path, labels: entry.labels, headFile: entry.head?.path,
-                activation: entry.activation, base: base, allowsOtherBase: allowsOtherBase)
+                activation: entry.activation, base: base,
+                allowsOtherBase: allowsOtherBase || headsOverMerge.contains(index))
             let paths = entry.files.digests.map { entry.path(of: $0.name) }
             try Self.checkNothingNew(adapter.files, among: paths.map(SmallFiles.name))
             return WeightedAdapter(adapter, weight: entry.weight)
         }
         let (merged, added) = (adapters.prefix(entries.count), adapters.dropFirst(entries.count))
         return (base, Array(merged), added.map(\.adapter))
+    }
+
+    /// How to merge the adapters of the recipe together with others.
+    func remedy(mergingAlso added: [AdapterRemedy.Source]) -> AdapterRemedy {
+        let merged = entries.filter { !changes.removed.contains($0.name) }
+            .map { AdapterRemedy.Source(name: changes.renamed[$0.name] ?? $0.name, path: $0.files.path) }
+        let sources = merged + changes.additions.map { .init(name: $0.task, path: $0.entry.files.path) }
+        let merge = groups[0].plan.merge
+        return .mergeTogether(
+            base: base.path, adapters: sources + added, method: merge.method.name, scale: merge.scale)
     }
 
     /// Checks that every file is the one that the recipe was made with.

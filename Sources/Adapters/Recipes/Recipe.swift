@@ -29,7 +29,7 @@ package struct Recipe: Sendable, Equatable {
 
     /// An adapter of the merge.
     struct AdapterEntry: Sendable, Equatable {
-        let name: String
+        var name: String
         let weight: Double
         var files: Files
         /// The file of class names, if the user named one.
@@ -68,9 +68,7 @@ package struct Recipe: Sendable, Equatable {
     }
 
     /// The tasks in the order of the bundle.
-    package var tasks: [String] {
-        entries.map(\.name).filter { !changes.removed.contains($0) } + changes.additions.map(\.task)
-    }
+    package var tasks: [String] { changes.tasks(merged: entries.map(\.name)) }
 
     init(base: Files, entries: [AdapterEntry], groups: [Group], calibration: CalibrationUse?) {
         (self.base, self.entries, self.groups, self.calibration) = (base, entries, groups, calibration)

@@ -3,15 +3,26 @@ import VisionTransformers
 
 /// What became of a bundle's tasks after its merge, as its recipe records it.
 ///
-/// Tasks are added one by one over the same patch tokens and do not depend on each other, so their order says only
-/// where they are among the tasks. A task that was added and removed again leaves nothing; one of the merge that was
-/// removed still says what the patch tokens were made of.
+/// Tasks are added one by one and do not depend on each other, so their order says only where they are among the tasks.
+/// A task that was added and removed again leaves nothing; one of the merge that was removed still says what its
+/// backbone was made of. Tasks of the merge keep the names that they were merged by, on which random numbers depend:
+/// `renamed` has their names now. A task that was added is recorded under its name now.
 package struct TaskChanges: Sendable, Equatable {
-    /// A task that was added to a bundle with streams.
+    /// What the head of an added task reads.
+    package enum Form: Sendable, Equatable {
+        /// A stream of its own over the patch tokens of the merge.
+        case stream(StreamSettings)
+        /// What the merge's first backbone gives, over which it was trained.
+        case merge
+        /// A backbone of its own: the base with its adapter.
+        case own
+    }
+
+    /// A task that was added.
     package struct Addition: Sendable, Equatable {
         var entry: Recipe.AdapterEntry
-        /// How its stream was made.
-        package let streams: StreamSettings
+        /// What its head reads.
+        package let form: Form
         /// The use of calibration images, if any were used.
         package internal(set) var calibration: CalibrationUse?
 
@@ -21,8 +32,14 @@ package struct TaskChanges: Sendable, Equatable {
         /// A task with the SHA-256 of its adapter's files.
         ///
         /// - Throws: `FileError` when a file cannot be read.
-        package init(_ adapter: Adapter, _ streams: StreamSettings, calibration: CalibrationUse?) throws {
-            (entry, self.streams, self.calibration) = (try .init(WeightedAdapter(adapter)), streams, calibration)
+        package init(_ adapter: Adapter, _ form: Form, calibration: CalibrationUse?) throws {
+            (entry, self.form, self.calibration) = (try .init(WeightedAdapter(adapter)), form, calibration)
+        }
+
+        fileprivate mutating func rename(_ name: String) {
+            let old = task
+            calibration?.rename(old, to: name)
+            entry.name = name
         }
     }
 
@@ -30,14 +47,32 @@ package struct TaskChanges: Sendable, Equatable {
     package internal(set) var additions: [Addition] = []
     /// The tasks of the merge that were removed, in order.
     package private(set) var removed: [String] = []
-    /// The tasks of each group as they were merged, if there are several and tasks were removed; else nil.
+    /// The names now of tasks of the merge, by those that they were merged by.
+    package private(set) var renamed: [String: String] = [:]
+    /// The tasks of each group as they were merged, where those of the bundle do not say; else nil.
     private(set) var mergedGroups: [[String]]?
 
     /// No changes.
     init() {}
 
     /// Whether there are any.
-    package var isEmpty: Bool { additions.isEmpty && removed.isEmpty }
+    package var isEmpty: Bool { additions.isEmpty && removed.isEmpty && renamed.isEmpty }
+
+    /// Whether no task of the merge's first group is left, so that the bundle's first backbone is another.
+    var isFirstGroupGone: Bool {
+        guard let first = mergedGroups?.first, !additions.contains(where: { $0.form == .merge }) else { return false }
+        return first.allSatisfy(removed.contains)
+    }
+
+    // MARK: Changing
+
+    /// Adds a task.
+    ///
+    /// - Parameter groups: the tasks of each group of the bundle before it.
+    mutating func add(_ addition: Addition, groups: [[String]]) {
+        if groups.count > 1 || addition.form == .own { keep(groups) }
+        additions.append(addition)
+    }
 
     /// Removes a task.
     ///
@@ -46,9 +81,34 @@ package struct TaskChanges: Sendable, Equatable {
         if let index = additions.firstIndex(where: { $0.task == task }) {
             additions.remove(at: index)
         } else {
-            if groups.count > 1, mergedGroups == nil { mergedGroups = groups }
-            removed.append(task)
+            if groups.count > 1 { keep(groups) }
+            let merged = mergedName(of: task)
+            renamed[merged] = nil
+            removed.append(merged)
         }
+        if isEmpty { mergedGroups = nil }
+    }
+
+    /// Renames tasks, all at once.
+    ///
+    /// - Parameters:
+    ///   - names: the new names, by the old ones.
+    ///   - groups: the tasks of each group of the bundle before it.
+    mutating func rename(_ names: [String: String], groups: [[String]]) {
+        if groups.count > 1 { keep(groups) }
+        let added = Set(additions.map(\.task))
+        for index in additions.indices { names[additions[index].task].map { additions[index].rename($0) } }
+        let merged = names.filter { !added.contains($0.key) }.map { (mergedName(of: $0.key), $0.value) }
+        for (name, new) in merged { renamed[name] = new == name ? nil : new }
+        if isEmpty { mergedGroups = nil }
+    }
+
+    /// The name that a task of the merge was merged by.
+    private func mergedName(of task: String) -> String { renamed.first { $0.value == task }?.key ?? task }
+
+    /// Records the groups of a bundle that has not been changed before.
+    private mutating func keep(_ groups: [[String]]) {
+        if mergedGroups == nil { mergedGroups = groups }
     }
 
     /// The changes with other records of the added tasks, made one after the other.
@@ -58,11 +118,16 @@ package struct TaskChanges: Sendable, Equatable {
         return changes
     }
 
+    /// The tasks of the bundle, in order, given those of the merge.
+    func tasks(merged: [String]) -> [String] {
+        merged.filter { !removed.contains($0) }.map { renamed[$0] ?? $0 } + additions.map(\.task)
+    }
+
     // MARK: JSON
 
-    static let keys: Set<String> = ["additions", "removed", "merged_groups"]
+    static let keys: Set<String> = ["additions", "removed", "renamed", "merged_groups"]
     private static let additionKeys: Set<String> = [
-        "name", "path", "labels", "activation", "head", "sha256", "streams", "calibration",
+        "name", "path", "labels", "activation", "head", "sha256", "streams", "reads", "calibration",
     ]
 
     /// Writes the changes into a recipe, in place of those that are there.
@@ -70,6 +135,10 @@ package struct TaskChanges: Sendable, Equatable {
         for key in Self.keys { recipe[key] = nil }
         if !additions.isEmpty { recipe["additions"] = .array(additions.map { .object($0.json) }) }
         if !removed.isEmpty { recipe["removed"] = .array(removed.map(JSON.string)) }
+        if !renamed.isEmpty {
+            recipe["renamed"] = .object(
+                renamed.sorted { $0.key < $1.key }.reduce(into: JSONObject()) { $0[$1.key] = .string($1.value) })
+        }
         recipe["merged_groups"] = mergedGroups.map { .array($0.map { .array($0.map(JSON.string)) }) }
     }
 
@@ -89,6 +158,14 @@ package struct TaskChanges: Sendable, Equatable {
             return try Addition(item, fields)
         }
         removed = try recipe["removed"].map { try names($0, "removed") } ?? []
+        for (name, new) in try recipe["renamed"].map({ _ in try fields.object(recipe, "renamed", in: "recipe") })?
+            .members ?? []
+        {
+            guard let new = new.stringValue else {
+                throw ModelError(fields.path, "renamed: \(name): expected the name of a task")
+            }
+            renamed[name] = new
+        }
         mergedGroups = try recipe["merged_groups"].map { value in
             try value.elements("merged_groups", fields).map { try names($0, "merged_groups") }
         }
@@ -101,9 +178,13 @@ package struct TaskChanges: Sendable, Equatable {
         if let unknown = removed.first(where: { !tasks.contains($0) }) {
             throw ModelError(path, "removed: \"\(unknown)\" is no task of the merge")
         }
-        var names = Set(tasks.filter { !removed.contains($0) })
-        for addition in additions where !names.insert(addition.task).inserted {
-            throw ModelError(path, "additions: a second task \"\(addition.task)\"")
+        for name in renamed.keys.sorted() where !tasks.contains(name) || removed.contains(name) {
+            throw ModelError(path, "renamed: \"\(name)\" is no task of the merge, or was removed")
+        }
+        var names: Set<String> = []
+        for (index, task) in self.tasks(merged: tasks).enumerated() where !names.insert(task).inserted {
+            let section = index < tasks.count - removed.count ? "renamed" : "additions"
+            throw ModelError(path, "\(section): a second task \"\(task)\"")
         }
     }
 }
@@ -111,9 +192,13 @@ package struct TaskChanges: Sendable, Equatable {
 extension TaskChanges.Addition {
     fileprivate var json: JSONObject {
         var object = entry.json
-        // A stream has its adapter as it is.
+        // An adapter of its own is merged with no other.
         object["weight"] = nil
-        object["streams"] = .object(streams.json)
+        switch form {
+        case .stream(let settings): object["streams"] = .object(settings.json)
+        case .merge: object["reads"] = "merge"
+        case .own: object["reads"] = "own"
+        }
         object["calibration"] = (calibration?.json).map(JSON.object)
         return object
     }
@@ -121,9 +206,16 @@ extension TaskChanges.Addition {
     fileprivate init(_ object: JSONObject, _ fields: RecipeFields) throws {
         var adapter = object
         adapter["weight"] = .double(1)
-        for key in ["streams", "calibration"] { adapter[key] = nil }
+        for key in ["streams", "reads", "calibration"] { adapter[key] = nil }
         entry = try Recipe.AdapterEntry(adapter, fields)
-        streams = try StreamSettings(fields.object(object, "streams", in: "additions"), fields)
+        switch try object["reads"].map({ _ in try fields.text(object, "reads", in: "additions") }) {
+        case nil: form = .stream(try StreamSettings(fields.object(object, "streams", in: "additions"), fields))
+        case "merge" where object["streams"] == nil: form = .merge
+        case "own" where object["streams"] == nil: form = .own
+        case let other?:
+            throw ModelError(
+                fields.path, "additions: reads: expected \"merge\" or \"own\", without streams, found \"\(other)\"")
+        }
         calibration = try object["calibration"].map { _ in
             try CalibrationUse(fields.object(object, "calibration", in: "additions"), fields)
         }

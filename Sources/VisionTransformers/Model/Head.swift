@@ -35,6 +35,13 @@ package struct Head: Sendable, Equatable {
         self.activation = activation
     }
 
+    /// The same head of a task with another name.
+    package func named(_ task: String) -> Head {
+        var head = self
+        head.task = task
+        return head
+    }
+
     /// Names for classes without one, as Hugging Face gives them: LABEL_0, LABEL_1 ...
     package static func placeholderNames(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }
 

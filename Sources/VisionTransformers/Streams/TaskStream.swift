@@ -48,6 +48,9 @@ package struct TaskStream: Sendable {
         (self.task, self.changes, self.maps) = (task, changes, maps)
     }
 
+    /// The same stream of a task with another name.
+    package func named(_ task: String) -> TaskStream { TaskStream(task: task, changes: changes, maps: maps) }
+
     /// Checks the stream against a backbone.
     ///
     /// - Throws: `ModelError` about `path` naming a module that the backbone does not have, or a tensor whose shape

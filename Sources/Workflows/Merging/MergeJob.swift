@@ -162,11 +162,14 @@ package struct MergeJob {
             var groups = try groups(&steps)
             var recipe = try Recipe(
                 groups.map(\.merged), order: adapters.map(\.adapter.task), calibration: steps.use)
-            if let removed = changes?.removed {
-                groups = groups.map { $0.removing(removed) }.filter { !$0.heads.isEmpty || removed.isEmpty }
-            }
+            if let changes { groups = groups.map { $0.removing(changes.removed) } }
             try steps.report(groups, holdout: observer)
-            if let changes = try addTasks(to: &groups, holdout: observer, progress) { recipe.changes = changes }
+            if let changes {
+                groups = groups.map { $0.renaming(changes.renamed) }
+                recipe.changes = try addTasks(changes, to: &groups, holdout: observer, progress)
+                // A backbone that no task reads any more.
+                groups.removeAll { $0.heads.isEmpty && !changes.removed.isEmpty }
+            }
             return .finished(try write(groups, recipe, progress))
         } catch let stop as MergeSteps.Stopped { return .stopped(steps: stop.steps, of: stop.total) }
     }
@@ -284,23 +287,30 @@ package struct MergeJob {
     ///
     /// - Returns: the changes, with the adapters and images as they are found now.
     private func addTasks(
-        to groups: inout [BundleGroup], holdout: MergeTuner?, _ progress: @escaping (MergeEvent) -> Bool
-    ) throws -> TaskChanges? {
-        guard case .again(let recipe, let threads) = course, !added.isEmpty else { return changes }
-        guard groups.count == 1 else { throw MergeJobError.severalGroups(for: "added tasks") }
+        _ changes: TaskChanges, to groups: inout [BundleGroup], holdout: MergeTuner?,
+        _ progress: @escaping (MergeEvent) -> Bool
+    ) throws -> TaskChanges {
+        guard case .again(_, let threads) = course, !added.isEmpty else { return changes }
         let reader = try CalibrationReader(base, threads: threads, views: nil) { _ = progress(.warning($0)) }
-        let patches = groups[0].merged
-        return try recipe.changes.replacingAdditions { index, addition in
+        let merged = groups[0].merged
+        return try changes.replacingAdditions { index, addition in
             let adapter = added[index]
-            let images = try addition.calibration.map { use in
-                (tuner: try reader.tuner([WeightedAdapter(adapter)], reader.images(again: use)), use: use)
+            switch addition.form {
+            case .merge: groups[0] = groups[0].adding(BundleGroup(merged, heads: [adapter.head]))
+            case .own: groups.append(try BundleGroup(MergedBackbone(alone: adapter, over: base)))
+            case .stream(let settings):
+                guard groups.count == 1 else { throw MergeJobError.severalGroups(for: "tasks added with streams") }
+                let images = try addition.calibration.map { use in
+                    (tuner: try reader.tuner([WeightedAdapter(adapter)], reader.images(again: use)), use: use)
+                }
+                var steps = MergeSteps(nil, base: base, images: images, isAgain: true, progress)
+                let tasks = try MergedBackbone(adding: [adapter], to: merged, over: base, settings)
+                let group = try steps.added(tasks)
+                try steps.report([group], holdout: holdout)
+                groups[0] = groups[0].adding(group)
+                return try .init(adapter, addition.form, calibration: steps.use)
             }
-            var steps = MergeSteps(nil, base: base, images: images, isAgain: true, progress)
-            let tasks = try MergedBackbone(adding: [adapter], to: patches, over: base, addition.streams)
-            let group = try steps.added(tasks)
-            try steps.report([group], holdout: holdout)
-            groups[0] = groups[0].adding(group)
-            return try .init(adapter, addition.streams, calibration: steps.use)
+            return try .init(adapter, addition.form, calibration: nil)
         }
     }
 

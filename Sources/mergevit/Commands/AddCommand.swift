@@ -8,15 +8,19 @@ import Workflows
 struct AddCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
-        abstract: "Add tasks to a bundle that has a stream for each task.",
+        abstract: "Add tasks to a bundle; the others' predictions keep every bit.",
         discussion: """
-            For bundles of merge --streams. The patch tokens stay as they are, and the stream of a new task is made \
-            over them from its own adapter and, with --calibration, its own unlabelled images; the other tasks' \
-            adapters and images are not needed. Rows of the other tasks keep every bit. Over --method base a task \
-            that is added gets the same stream as one that is merged together with the others.
+            Bundles of merge --streams: the patch tokens stay as they are, and the stream of a new task is made over \
+            them from its own adapter and, with --calibration, its own unlabelled images; the other tasks' adapters \
+            and images are not needed. Over --method base a task that is added gets the same stream as one that is \
+            merged together with the others. The base is in the bundle.
 
-            The base is in the bundle, and adapters that were trained over another one are refused. With the bundle's \
-            own folder as -o, --force replaces it once the new one is complete.
+            Other bundles: a head alone that was trained over the bundle (train --head-only --base BUNDLE) reads its \
+            backbone. An adapter joins with a backbone of its own, made of the base that the bundle was merged over, \
+            and predicts exactly what it does by itself; every backbone is a pass over each image.
+
+            Adapters that were trained over another base are refused. With the bundle's own folder as -o, --force \
+            replaces it once the new one is complete.
 
             Example:
               mergevit add --bundle birds-and-cars --adapter dogs=adapters/dogs --calibration photos/dogs -o three
@@ -28,6 +32,11 @@ struct AddCommand: ParsableCommand {
     @OptionGroup(title: "Required") var bundle: BundleOption
     @OptionGroup(title: "Required") var output: OutputFolderOption
     @OptionGroup(title: "Adapters") var named: NamedAdapterOptions
+
+    @Option(
+        help: .init(
+            "DIR", "Bundles without streams: where the base of the merge is now (default: where it was)."))
+    var base: TextArgument?
 
     @Option(help: .init("N", "Rank of the maps from shared patch tokens to a task's own (default: as in the merge)."))
     var streamRank: Int?
@@ -56,12 +65,17 @@ struct AddCommand: ParsableCommand {
         }
     }
 
-    func run() throws { try showingStages(isQuiet: quiet.isQuiet) { try add() } }
+    func run() throws {
+        try showingStages(isQuiet: quiet.isQuiet) {
+            let edited = try EditedBundle(bundle.bundle.text)
+            try edited.check(adding: named.names)
+            try edited.hasStreams ? addStreams(to: edited) : join(edited)
+        }
+    }
 
-    private func add() throws {
+    private func addStreams(to edited: EditedBundle) throws {
+        guard self.base == nil else { throw ValidationError("--base: a bundle with streams has the base in it.") }
         let log = quiet.log
-        let edited = try EditedBundle(bundle.bundle.text)
-        try edited.check(adding: named.names)
         let base = try edited.base()
         let adapters = try named.open(over: base, log, allowsOtherBase: named.otherBase.isAllowed)
         try ModelBundle.check(base, heads: adapters.map(\.head))
@@ -82,5 +96,33 @@ struct AddCommand: ParsableCommand {
             return true
         }
         display.say(result, into: output.path)
+    }
+
+    /// Adds tasks to a bundle without streams.
+    private func join(_ edited: EditedBundle) throws {
+        guard streamRank == nil, images.folders.isEmpty, !images.isHoldoutGiven else {
+            throw ValidationError(
+                """
+                --stream-rank, --calibration and --holdout: the bundle has no streams; a head reads its backbone, and \
+                an adapter gets one of its own, both as they were trained.
+                """)
+        }
+        let merged = try Checkpoint(folder: bundle.bundle.text)
+        var base: Checkpoint?
+        var items: [TaskJoiningJob.Item] = []
+        let adapters = try named.open(quiet.log, allowsOtherBase: named.otherBase.isAllowed) { source in
+            guard try !Adapter.isHeadAlone(source.path) else { return merged }
+            if base == nil { base = try edited.mergedBase(at: self.base?.text) }
+            return base ?? merged
+        }
+        for adapter in adapters {
+            let isHead = try Adapter.isHeadAlone(adapter.path)
+            items.append(try isHead ? .head(adapter) : .adapter(adapter, base: base ?? merged))
+        }
+        try ModelBundle.check(merged, heads: adapters.map(\.head))
+        let job = TaskJoiningJob(
+            bundle: edited, items: items, output: output.path, replaces: replacing.force)
+        let result = try job.run { discard in Interruption.ends(cleanup: discard) }
+        MergeDisplay(isQuiet: quiet.isQuiet).say(result, into: output.path)
     }
 }

@@ -11,7 +11,7 @@ struct MergeVit: ParsableCommand {
         version: versionNumber,
         subcommands: [
             TrainCommand.self, MergeCommand.self, CheckCommand.self, AddCommand.self, RemoveCommand.self,
-            LabelCommand.self, ListCommand.self, GatherCommand.self, GalleryCommand.self,
+            RenameCommand.self, LabelCommand.self, ListCommand.self, GatherCommand.self, GalleryCommand.self,
             EvaluateCommand.self, StudyCommand.self, QuantizeCommand.self, ExportCommand.self, InspectCommand.self,
         ])
 

@@ -70,9 +70,17 @@ struct NamedAdapterOptions: ParsableArguments {
     ///
     /// - Parameter allowsOtherBase: whether adapters of another base are used, with a warning.
     func open(over base: Checkpoint, _ log: Logger, allowsOtherBase: Bool) throws -> [Adapter] {
+        try open(log, allowsOtherBase: allowsOtherBase) { _ in base }
+    }
+
+    /// The same, with a base for each.
+    func open(
+        _ log: Logger, allowsOtherBase: Bool, over base: (NamedAdapter) throws -> Checkpoint
+    ) throws -> [Adapter] {
         let sources = sources
-        let opened = try sources.enumerated().map { index, source in
+        return try sources.enumerated().map { index, source in
             try LongWork.report("reading adapters", index, of: sources.count)
+            let base = try base(source)
             let adapter = try source.open(over: base, allowsOtherBase: allowsOtherBase)
             if adapter.hasPlaceholderNames {
                 log.warning(
@@ -81,10 +89,9 @@ struct NamedAdapterOptions: ParsableArguments {
                     (--labels)
                     """)
             }
+            try warn(of: [adapter], over: base, log)
             return adapter
         }
-        try warn(of: opened, over: base, log)
-        return opened
     }
 
     /// Warns of what a user should know of adapters.

@@ -97,6 +97,10 @@ extension AdapterRemedy: HintedRemedy {
         case .giveSavedHead: ", or give the file that has it with --head NAME=FILE"
         case .mergeOver(let base, let adapters):
             " (its recipe: --base \(base)\(adapters.map { " --adapter \($0.name)=\($0.path)" }.joined()))"
+        case .giveMergedBase: "; --base DIR says where it is now"
+        case .mergeTogether(let base, let adapters, let method, let scale):
+            ": mergevit merge --base \(base)\(adapters.map { " --adapter \($0.name)=\($0.path)" }.joined()) --method "
+                + "\(method) --scale \(scale) -o NEW"
         case .addToBundle(let bundle): ": mergevit add --bundle \(bundle) --adapter NAME=DIR -o NEW"
         case .mergeWithoutAlignment: ". Merge without --align to export it"
         case .mergeWithStreams:

@@ -65,9 +65,19 @@ struct MergeDisplay {
         say("added \(Self.text(result.added)), wrote \(result.heads.count) tasks to \(output)")
     }
 
+    /// Says what was written.
+    func say(_ result: TaskJoiningJob.Result, into output: String) {
+        let backbones = result.backbones == 1 ? "" : ", which has \(result.backbones) backbones"
+        say("added \(Self.text(result.added)), wrote \(result.heads.count) tasks to \(output)\(backbones)")
+        guard let remedy = result.remedy else { return }
+        say("every backbone is a pass over each image; one merge of all adapters is one pass\(remedy.hint)")
+    }
+
     /// What became of tasks after a merge.
     private static func text(_ changes: TaskChanges) -> String {
-        let parts = [("removed", changes.removed), ("added", changes.additions.map(\.task))].filter { !$0.1.isEmpty }
+        let renamed = changes.renamed.sorted { $0.key < $1.key }.map { "\($0.key) to \($0.value)" }
+        let parts = [("removed", changes.removed), ("renamed", renamed), ("added", changes.additions.map(\.task))]
+            .filter { !$0.1.isEmpty }
         return parts.map { ", \($0.0) \($0.1.joined(separator: ", "))" }.joined()
     }
 

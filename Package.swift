@@ -129,7 +129,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "LabellingTests",
-            dependencies: ["Labelling", "Datasets", "VisionTransformers", "Files", "TestSupport"],
+            dependencies: ["Labelling", "Datasets", "VisionTransformers", "Tensors", "Files", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "EvaluationTests",

@@ -44,7 +44,7 @@ import Testing
         #expect(last.errors.hasPrefix("mergevit: error: 6 of 60 inputs have no label"), "\(last.errors)")
         #expect(last.errors.split(separator: "\n").count == 1, "\(last.errors)")
         #expect(try scratch.read("out.csv") == whole)
-        #expect(try scratch.entries() == ["list", "out.csv"])
+        #expect(try scratch.entries() == [".out.csv.reuse", "list", "out.csv"])
     }
 
     @Test(

@@ -24,19 +24,19 @@ import Testing
         let toFile = try run([picture, "-o", "out.csv"])
         #expect(toFile.exitCode == 0 && toFile.standardOutput.isEmpty && toFile.errors.isEmpty)
         #expect(try scratch.read("out.csv") == expected.standardOutput)
-        #expect(try scratch.entries() == ["out.csv"])
+        #expect(try scratch.entries() == [".out.csv.reuse", "out.csv"])
         // Over an old one, and when some inputs fail.
         let some = try run([picture, "/dev/null", "-o", "out.csv"])
         #expect(some.exitCode == 1)
         let failures = try run(["/dev/null"]).output.split(separator: "\n").dropFirst().joined() + "\n"
         #expect(try scratch.read("out.csv") == expected.standardOutput + Array(failures.utf8))
-        #expect(try scratch.entries() == ["out.csv"])
+        #expect(try scratch.entries() == [".out.csv.reuse", "out.csv"])
         // One that somebody has changed, or something else wrote, only when told so.
         for old in [expected.standardOutput + [0x0A], Array("old".utf8)] {
             try scratch.write("out.csv", old)
             let refused = try run([picture, "-o", "out.csv"])
             #expect(refused.exitCode == 3 && refused.errors.hasSuffix("; --force replaces it\n"), "\(refused.errors)")
-            #expect(try scratch.read("out.csv") == old && scratch.entries() == ["out.csv"])
+            #expect(try scratch.read("out.csv") == old && scratch.entries() == [".out.csv.reuse", "out.csv"])
             #expect(try run([picture, "-o", "out.csv", "--force"]).exitCode == 0)
             #expect(try scratch.read("out.csv") == expected.standardOutput)
         }
@@ -124,12 +124,12 @@ import Testing
         #expect(scratch.content("out.csv") == "old")
         process.send(SIGTERM)
         #expect(try process.finish().exitCode == 143)
-        #expect(try scratch.entries() == [".out.csv.journal", ".out.csv.partial", "out.csv"])
+        #expect(try scratch.entries() == [".out.csv.journal", ".out.csv.partial", ".out.csv.reuse.partial", "out.csv"])
         #expect(scratch.content("out.csv") == "old")
         let last = try run([picture, "--files-from", "-", "-o", "out.csv", "--force"])
         #expect(last.exitCode == 0)
         #expect(try scratch.read("out.csv") == run([picture]).standardOutput)
-        #expect(try scratch.entries() == ["out.csv"])
+        #expect(try scratch.entries() == [".out.csv.reuse", "out.csv"])
     }
 }
 

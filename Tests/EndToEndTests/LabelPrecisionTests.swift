@@ -85,6 +85,43 @@ import Testing
         #expect(try label(bundle, ["--precision", "int8"]).standardOutput != int8.standardOutput)
     }
 
+    @Test func autoSaysWhatItTookAndInspectWhatWasFound() throws {
+        let (path, isTaken) = try quantized()
+        let picture = Samples.image("signs/stop.png")
+        func notice(_ bundle: String, _ isa: String? = nil) throws -> String {
+            let run = try runMergeVit(
+                ["label", "--bundle", bundle, "--precision", "auto", picture], folder: scratch.url,
+                environment: isa.map { ["ONEDNN_MAX_CPU_ISA": $0] } ?? [:])
+            #expect(run.exitCode == 0, "\(run.errors)")
+            return String(run.errors.prefix { $0 != "\n" })
+        }
+        #expect(
+            try notice(path, "AVX2")
+                == "mergevit: --precision auto is f32: the processor has no instructions for bf16; it has none for int8"
+        )
+        let report = try runMergeVit("inspect", "--json", path)
+        let described = try JSON(parsing: report.standardOutput).objectValue
+        let found = try #require(described?["int8"]?.objectValue)
+        #expect(found["auto_takes_int8"] == .bool(isTaken) && found["quantized_groups"] == .int(1))
+        #expect(described?["sha256"]?.objectValue?["int8.safetensors"] != nil)
+        let plain = try runMergeVit("inspect", "--json", Samples.six())
+        #expect(try JSON(parsing: plain.standardOutput).objectValue?["int8"] == nil)
+        guard Self.hasAll else { return }
+        let shares = found["same_labels_as_f32"]?.objectValue
+        #expect(shares?.keys == Samples.tasks && found["compared_images"]?.intValue ?? 0 > 0)
+        #expect(try runMergeVit("inspect", path).output.contains("\nint8:\n  quantized_groups: 1\n"))
+        let bf16 = "mergevit: --precision auto is bf16: the processor has instructions for it; "
+        #expect(try notice(Samples.six()) == bf16 + "the bundle is not quantized to int8")
+        let said = try notice(path)
+        #expect(
+            said.hasPrefix((isTaken ? "mergevit: --precision auto is int8: " : bf16) + "quantize found ")
+                && said.hasSuffix(" % of the labels as in f32; 99.00 % are required"), "\(said)")
+        let evaluated = try runMergeVit(
+            "evaluate", "--bundle", path, "--precision", "auto", "--data",
+            "aerial=\(Samples.folder)/labels-aerial.csv")
+        #expect(evaluated.errors.hasPrefix(said))
+    }
+
     @Test func whatCannotBeMeasuredIsNamed() throws {
         try FileManager.default.createDirectory(atPath: scratch.path("none"), withIntermediateDirectories: true)
         let target = scratch.path("out")

@@ -151,7 +151,7 @@ import VisionTransformers
             """
         #expect(try size() == wide)
         #expect(try size { ($0.scores, $0.allScores) = (.logit, true) } == wide)
-        #expect(try size { ($0.scores, $0.guardsFormulas) = (.none, true) } == wide)
+        #expect(try size { ($0.scores, $0.guardsFormulas) = (.none, true) } == "\u{FEFF}" + wide)
         let long = """
             path,status,task,rank,label,score
             0,ok,size,1,width,0.1

@@ -23,15 +23,18 @@ import Testing
 
     /// Writes the rows and the manifest of a part, or of all.
     func write(
-        _ shard: Shard?, to name: String, settings: JSONObject = ["a": .int(1)], options: RowOptions = RowOptions()
+        _ shard: Shard?, to name: String, settings: JSONObject = ["a": .int(1)], options: RowOptions = RowOptions(),
+        keepsRecord: Bool = false
     ) throws {
         let file = try #require(try ResumableFile.open(folder[name], sync: .never))
-        _ = try file.begin(settings, restart: false)
         let survey = try shard.map { try #require(try InputSurvey(source, shard: $0)) }
         var part = source
         part.part = survey?.part
         let rows = try RowWriter(tasks: classifier.tasks, options: options)
         let header = rows.header.count
+        let companions = try RowCompanions(beside: file, settings: settings, headerBytes: header, features: nil)
+        _ = try file.begin(settings, restart: false, companions: keepsRecord ? companions : RowCompanions())
+        if !keepsRecord { companions.all.forEach { $0.remove() } }
         let result = try LabellingPipeline(
             preparer: FakePreparer(), classifier: classifier, options: LabellingOptions(batchSize: 4, threads: 2)
         ).run(part, rows: rows, output: file)

@@ -26,6 +26,9 @@ package final class FakeClassifier: MultitaskClassifying {
     package let tasks = [
         TaskLabels(name: "a", classes: ["0", "1", "2"]), TaskLabels(name: "b", classes: ["no", "yes"]),
     ]
+    package let featureColumns = [
+        FeatureColumns(tasks: ["a"], columns: 0..<2), FeatureColumns(tasks: ["b"], columns: 2..<3),
+    ]
     package var batches: [Int] = []
     /// The batch that fails, if one is to.
     package var failure: Int?
@@ -33,15 +36,15 @@ package final class FakeClassifier: MultitaskClassifying {
     package init() {}
 
     package func logits(
-        _ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>
-    )
-        throws
-    {
+        _ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>,
+        features: UnsafeMutablePointer<Float>?
+    ) throws {
         batches.append(images)
         if batches.count == failure { throw FakePreparer.Refusal(description: "out of order") }
         precondition(inputs.count == images * 3 && output.count == images * 5)
         for image in 0..<images {
             let value = inputs[image * 3 + 2]
+            for column in 0..<3 { features?[image * 3 + column] = value + Float(column) / 4 }
             for (index, logit) in [sin(value), cos(value), value / 100, value, -value].enumerated() {
                 output[image * 5 + index] = value == 13 ? .nan : logit
             }

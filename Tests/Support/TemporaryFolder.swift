@@ -65,6 +65,15 @@ package final class TemporaryFolder {
         guard mkfifo(path(name), 0o600) == 0 else { throw failure("make", Array(name.utf8)) }
     }
 
+    /// Makes a file seem to have been changed so many seconds ago.
+    package func age(_ name: String, seconds: Int = 3600) throws {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var times = [timespec(tv_sec: now.tv_sec - seconds, tv_nsec: 0)]
+        times.append(times[0])
+        guard utimensat(AT_FDCWD, path(name), times, 0) == 0 else { throw failure("age", Array(name.utf8)) }
+    }
+
     /// Removes a file or folder.
     package func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: path(name)) }
 

@@ -18,7 +18,9 @@ package struct ArchiveMember: Sendable, Equatable {
 /// An archive open for reading.
 final class OpenArchive: Sendable {
     let descriptor: Int32
-    let size: Int
+    /// What the system said of it when it was opened.
+    let status: FileStatus
+    var size: Int { status.size }
 
     /// Opens an archive.
     ///
@@ -26,9 +28,8 @@ final class OpenArchive: Sendable {
     init(_ path: BytePath) throws {
         descriptor = try FileReader.open(path)
         do {
-            let status = try FileStatus.of(descriptor: descriptor).get()
+            status = try FileStatus.of(descriptor: descriptor).get()
             guard status.isRegular else { throw FileReader.Failure(description: "not a regular file") }
-            size = status.size
         } catch {
             close(descriptor)
             throw error

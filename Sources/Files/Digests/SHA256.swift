@@ -13,10 +13,22 @@ package struct SHA256: Sendable {
         mv_sha256_add(&state, address, bytes.count)
     }
 
-    /// The digest of all bytes so far, as 64 hexadecimal digits.
-    package var text: String {
+    /// The first 128 bits of the digest of all bytes so far, as two big-endian numbers.
+    package var prefix: (UInt64, UInt64) {
+        let digest = bytes
+        func number(_ range: Range<Int>) -> UInt64 { digest[range].reduce(0) { $0 << 8 | UInt64($1) } }
+        return (number(0..<8), number(8..<16))
+    }
+
+    private var bytes: [UInt8] {
         var digest = [UInt8](repeating: 0, count: Int(MV_SHA256_BYTES))
         withUnsafePointer(to: state) { mv_sha256_result($0, &digest) }
+        return digest
+    }
+
+    /// The digest of all bytes so far, as 64 hexadecimal digits.
+    package var text: String {
+        let digest = bytes
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }

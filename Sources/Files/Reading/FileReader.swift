@@ -24,6 +24,9 @@ package struct FileReader: ~Copyable {
     /// A buffer that grew beyond this for one file is given back after it.
     private static let keptCapacity = 16 << 20
 
+    /// What the system said of the last file when it was opened; nil if it was not opened.
+    package private(set) var status: FileStatus?
+
     private let limit: Int
     private var base: UnsafeMutableRawPointer?
     private var capacity = 0
@@ -40,6 +43,7 @@ package struct FileReader: ~Copyable {
         _ path: BytePath, watchedBy activity: ReadActivity? = nil, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
         activity?.touch()
+        status = nil
         let count: Int
         do {
             defer { activity?.end() }
@@ -83,6 +87,7 @@ package struct FileReader: ~Copyable {
         defer { close(descriptor) }
         // It may be another file by now than the one that was looked at before it was opened.
         let status = try FileStatus.of(descriptor: descriptor).get()
+        self.status = status
         guard status.isRegular else { throw Failure(description: "not a regular file") }
         guard status.size <= limit else { throw tooLarge }
         try reserve(min(status.size, limit) + 1)
@@ -138,7 +143,7 @@ package final class ReadActivity: Sendable {
     package init() {}
 
     /// Reading begins or has got on.
-    func touch() { last.store(ReadActivity.now, ordering: .relaxed) }
+    package func touch() { last.store(ReadActivity.now, ordering: .relaxed) }
 
     /// Reading has come to its end.
     package func end() { last.store(0, ordering: .relaxed) }

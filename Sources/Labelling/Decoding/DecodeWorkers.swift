@@ -14,17 +14,31 @@ final class DecodeWorkers: Sendable {
         let ring: PrefetchRing
         let preparer: any ImagePreparing
         let maximumFileBytes: Int
+        let identifying: Identifying
         /// Held while `active` is used.
         let count = Monitor(conditions: 1)
         /// Running threads that have not been abandoned.
         var active = 0
 
-        init(lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int) {
+        init(
+            lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int,
+            identifying: Identifying
+        ) {
+            self.identifying = identifying
             self.lister = lister
             self.ring = ring
             self.preparer = preparer
             self.maximumFileBytes = maximumFileBytes
         }
+    }
+
+    /// What the threads find out about files besides their images.
+    enum Identifying: Sendable {
+        case nothing
+        /// What each file was when it was read.
+        case files
+        /// The same, but files whose rows an earlier run has are not read. Gives the number of the row, or nil.
+        case reusing(_ find: @Sendable (InputIdentity) -> Int?)
     }
 
     private let work: Work
@@ -33,9 +47,12 @@ final class DecodeWorkers: Sendable {
     ///
     /// - Throws: `LabellingError.system` when not even one thread can be started.
     init(
-        count: Int, lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int
+        count: Int, lister: InputLister, ring: PrefetchRing, preparer: any ImagePreparing, maximumFileBytes: Int,
+        identifying: Identifying
     ) throws(LabellingError) {
-        work = Work(lister: lister, ring: ring, preparer: preparer, maximumFileBytes: maximumFileBytes)
+        work = Work(
+            lister: lister, ring: ring, preparer: preparer, maximumFileBytes: maximumFileBytes,
+            identifying: identifying)
         for index in 0..<count where !DecodeWorkers.start(work) {
             guard index > 0 else { throw .system("the system cannot start a thread") }
             break
@@ -76,7 +93,7 @@ final class DecodeWorkers: Sendable {
     private static func run(_ work: Work) -> Bool {
         var reader = FileReader(limit: work.maximumFileBytes)
         while let (slot, input) = nextInput(work) {
-            guard work.ring.finish(slot, failure: prepare(slot, input, &reader, work.preparer)) else { return false }
+            guard work.ring.finish(slot, failure: prepare(slot, input, &reader, work)) else { return false }
         }
         return true
     }
@@ -99,14 +116,32 @@ final class DecodeWorkers: Sendable {
         }
     }
 
-    /// Reads and prepares one input; returns the problem if that fails.
+    /// Reads and prepares one input, unless an earlier run has its row; returns the problem if that fails.
     private static func prepare(
-        _ slot: PrefetchRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ preparer: any ImagePreparing
+        _ slot: PrefetchRing.Slot, _ input: ListedInput, _ reader: inout FileReader, _ work: Work
     ) -> InputFailure? {
+        if case .reusing(let find) = work.identifying {
+            slot.activity.touch()
+            let status = input == .file ? try? FileStatus.of(BytePath(slot.path)).get() : nil
+            let identity = InputIdentity(input, path: slot.path, status: status)
+            slot.activity.end()
+            if let row = find(identity) {
+                (slot.identity, slot.reusedRow) = (identity, row)
+                return nil
+            }
+        }
+        var status: FileStatus?
+        defer {
+            if case .nothing = work.identifying {
+            } else {
+                slot.identity = InputIdentity(input, path: slot.path, status: status)
+            }
+        }
         do {
             try reader.read(input, at: BytePath(slot.path), watchedBy: slot.activity) {
-                try preparer.prepare($0, into: slot.values)
+                try work.preparer.prepare($0, into: slot.values)
             }
+            status = reader.status
             return nil
         } catch {
             return InputFailure(error)

@@ -14,6 +14,12 @@ package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible
     case labelSeparator(String, class: String, task: String)
     /// A shard or a manifest is asked for, and the rows do not go to a regular file.
     case needsFile
+    /// The rows of a finished run cannot be taken for this run.
+    case reuse(path: BytePath, reason: String)
+    /// Features are asked for, and they or the rows do not go to a regular file.
+    case featuresNeedFile
+    /// A feature is not finite as a 16-bit float.
+    case feature(path: BytePath, column: Int, value: Float)
     /// The model failed, with its error in words.
     case model(String)
     /// The system refuses a resource that the run needs.
@@ -27,6 +33,10 @@ package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible
         case .labelSeparator(let separator, let name, let task):
             "class \"\(name)\" of task \"\(task)\" is empty or contains the label separator \"\(separator)\""
         case .needsFile: "a shard and a manifest need an output that is a regular file"
+        case .reuse(let path, let reason): "cannot take rows of \(path): \(reason)"
+        case .featuresNeedFile: "features need regular files, for themselves and for the rows"
+        case .feature(let path, let column, let value):
+            "\(path): feature \(column) is \(value), which is not finite as a 16-bit float"
         case .options(let reason), .shards(let reason), .system(let reason): reason
         case .model(let reason): "the model failed: \(reason)"
         }

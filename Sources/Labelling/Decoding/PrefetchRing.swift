@@ -1,3 +1,4 @@
+import Datasets
 import Files
 
 /// The bounded queue between the decode workers and the engine: a ring of slots that are filled and emptied in the
@@ -18,6 +19,12 @@ final class PrefetchRing: @unchecked Sendable {
         let values: UnsafeMutableBufferPointer<Float>
         /// Why there is no image.
         var failure: InputFailure?
+        /// What the input was when it was read, if that is wanted.
+        var identity: InputIdentity?
+        /// The number of its row in an earlier run, if that row is taken and the file is not read.
+        var reusedRow: Int?
+        /// Whether it has a prepared image.
+        var hasImage: Bool { failure == nil && reusedRow == nil }
         /// The progress of reading the input's file.
         let activity = ReadActivity()
         fileprivate var isDone = false
@@ -82,6 +89,8 @@ final class PrefetchRing: @unchecked Sendable {
     func claim(_ slot: Slot) {
         monitor.locked {
             slot.failure = nil
+            slot.identity = nil
+            slot.reusedRow = nil
             slot.isDone = false
             slot.suspicion = nil
             claimed += 1
@@ -128,8 +137,8 @@ final class PrefetchRing: @unchecked Sendable {
     /// Waits for the next slots in order, up to `images` images.
     ///
     /// Fewer are returned where waiting would stall: at the end, when the ring is full, while the list of inputs is
-    /// silent, and for the first image, so that the first row comes early. Failed inputs at the front are returned at
-    /// once.
+    /// silent, and for the first image, so that the first row comes early. Inputs without an image at the front are
+    /// returned at once.
     ///
     /// - Parameters:
     ///   - isStopped: polled; ends the wait.
@@ -227,8 +236,8 @@ final class PrefetchRing: @unchecked Sendable {
         var images = 0
         while taken + run < claimed {
             let slot = slots[(taken + run) % slots.count]
-            guard slot.isDone, slot.failure != nil || images < limit else { break }
-            if slot.failure == nil { images += 1 }
+            guard slot.isDone, !slot.hasImage || images < limit else { break }
+            if slot.hasImage { images += 1 }
             run += 1
         }
         return (run, images)

@@ -20,11 +20,14 @@ final class CheckpointWriter: @unchecked Sendable {
         let bytes: Int
         let rows: SHA256
         let point: RunPoint
+        /// The digests of the entries in companions, by their keys.
+        var entries: [(key: String, digest: SHA256)] = []
 
         var checkpoint: RunCheckpoint {
             RunCheckpoint(
                 bytes: bytes, inputs: point.inputs, failed: point.failed, belowThreshold: point.belowThreshold,
-                rows: rows.text, paths: point.paths.text, failures: point.failures)
+                rows: rows.text, paths: point.paths.text, failures: point.failures,
+                entries: Dictionary(entries.map { ($0.key, $0.digest.text) }) { $1 })
         }
     }
 
@@ -32,6 +35,7 @@ final class CheckpointWriter: @unchecked Sendable {
     private let rows: Int32
     private let name: BytePath
     private let policy: SyncPolicy
+    private let companions: [EntryFile]
     // Guarded by the monitor:
     private var latest: Progress?
     private var failure: OutputError?
@@ -45,8 +49,12 @@ final class CheckpointWriter: @unchecked Sendable {
     /// - Parameters:
     ///   - rows: the descriptor of the file of rows.
     ///   - name: the output's name, for errors.
+    ///   - companions: files that are synced with the rows.
     /// - Throws: `OutputError.cannotWrite` when no thread can be started.
-    init(rows: Int32, name: BytePath, policy: SyncPolicy, journal: consuming Journal) throws(OutputError) {
+    init(
+        rows: Int32, name: BytePath, policy: SyncPolicy, companions: [EntryFile], journal: consuming Journal
+    ) throws(OutputError) {
+        self.companions = companions
         self.rows = rows
         self.name = name
         self.policy = policy
@@ -100,6 +108,7 @@ final class CheckpointWriter: @unchecked Sendable {
         guard policy != .second || fdatasync(rows) == 0 else {
             throw .cannotWrite(path: name, reason: systemReason(errno))
         }
+        if policy == .second { for file in companions { try file.synchronize() } }
         try journal.append(progress.checkpoint)
     }
 }

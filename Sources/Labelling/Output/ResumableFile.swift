@@ -28,6 +28,7 @@ package final class ResumableFile: RowOutput {
         var inputs = 0
         var paths = InputDigest()
         var writer: CheckpointWriter?
+        var companions = RowCompanions()
     }
 
     /// Where a run begins.
@@ -74,19 +75,25 @@ package final class ResumableFile: RowOutput {
     /// - Parameters:
     ///   - settings: everything that the rows depend on except the inputs.
     ///   - restart: whether to drop the rows of an earlier run.
+    ///   - companions: files that are written, resumed and committed with the rows.
     /// - Throws: `LabellingError.resume` when the earlier run had other settings; `OutputError.cannotWrite` when the
     ///   disk refuses.
-    package func begin(_ settings: JSONObject, restart: Bool) throws -> Beginning {
-        let (beginning, checkpoints) = try restart ? (.fresh, []) : survey(settings)
+    package func begin(
+        _ settings: JSONObject, restart: Bool, companions: RowCompanions = RowCompanions()
+    ) throws -> Beginning {
+        let (beginning, checkpoints) = try restart ? (.fresh, []) : survey(settings, companions.all)
+        for file in companions.all { try file.begin(keeping: checkpoints.last?.inputs ?? 0) }
         let journal = try Journal(
             replacing: journal, name: name, settings: settings, checkpoints: checkpoints, syncs: policy == .second)
         let end = checkpoints.last?.bytes ?? 0
         guard ftruncate(descriptor, off_t(end)) == 0, lseek(descriptor, off_t(end), SEEK_SET) == off_t(end) else {
             throw OutputError.cannotWrite(path: name, reason: systemReason(errno))
         }
-        let writer = try CheckpointWriter(rows: descriptor, name: name, policy: policy, journal: journal)
+        let writer = try CheckpointWriter(
+            rows: descriptor, name: name, policy: policy, companions: companions.all, journal: journal)
         state.withLock { state in
             state.writer = writer
+            state.companions = companions
             guard let last = checkpoints.last else {
                 state.rows = SHA256()
                 return
@@ -100,6 +107,12 @@ package final class ResumableFile: RowOutput {
 
     /// The last checkpoint of the earlier run that this one resumes.
     package var start: RunCheckpoint? { state.withLock(\.start) }
+
+    /// The files that are written with the rows.
+    package var companions: RowCompanions { state.withLock(\.companions) }
+
+    /// The target of the file's name, at the end of any links.
+    package var place: BytePath { target }
 
     /// Writes bytes of rows.
     ///
@@ -118,7 +131,8 @@ package final class ResumableFile: RowOutput {
     package func note(_ point: RunPoint) throws(OutputError) {
         try state.withLock { state throws(OutputError) in
             (state.inputs, state.paths) = (point.inputs, point.paths)
-            try state.writer?.note(.init(bytes: state.bytes, rows: state.rows, point: point))
+            let entries = state.companions.all.map { ($0.key, $0.digest) }
+            try state.writer?.note(.init(bytes: state.bytes, rows: state.rows, point: point, entries: entries))
         }
     }
 
@@ -136,13 +150,21 @@ package final class ResumableFile: RowOutput {
     package func commit() throws(OutputError) {
         guard let writer = takeWriter() else { return }
         try writer.finish()
-        WrittenMark.set(written.rows, on: descriptor)
+        let (rows, companions) = (written.rows, companions)
+        for file in companions.all { try file.seal(rows: rows, syncs: policy != .never) }
+        if let features = companions.features?.file {
+            try features.mark()
+            try features.rename()
+        }
+        WrittenMark.set(rows, on: descriptor)
         guard policy == .never || fsync(descriptor) == 0 else {
             throw .cannotWrite(path: name, reason: systemReason(errno))
         }
         if let code = FileWriting.rename(partial, to: target, syncs: false) {
             throw .cannotWrite(path: name, reason: systemReason(code))
         }
+        // If the run ends here, `ReusableRows` finds the record under its partial name.
+        try companions.files?.rename()
         _ = journal.withCString { unlink($0) }
         if policy != .never { FileWriting.synchronize(folder: target.parent) }
         state.withLock { $0.inputs = 0 }
@@ -163,6 +185,7 @@ package final class ResumableFile: RowOutput {
         try? writer.finish()
         if inputs == 0 {
             _ = ftruncate(descriptor, 0)
+            for file in companions.all { file.remove() }
             removeIfEmpty()
         }
         return inputs
@@ -189,9 +212,11 @@ package final class ResumableFile: RowOutput {
 extension ResumableFile {
     /// Compares the journal with the settings.
     ///
-    /// - Returns: the beginning, and the checkpoints whose rows are intact; `state` has the digest of the rows at the
-    ///   last.
-    private func survey(_ settings: JSONObject) throws -> (Beginning, [RunCheckpoint]) {
+    /// - Returns: the beginning, and the checkpoints whose rows, and entries in companions, are intact; `state` has the
+    ///   digest of the rows at the last.
+    private func survey(
+        _ settings: JSONObject, _ companions: [EntryFile]
+    ) throws -> (Beginning, [RunCheckpoint]) {
         guard case .success(let status) = FileStatus.of(descriptor: descriptor), status.size > 0 else {
             return (.fresh, [])
         }
@@ -201,26 +226,35 @@ extension ResumableFile {
             }
             return (.startsOver, [])
         }
-        let checkpoints = try verified(content.checkpoints)
-        guard let last = checkpoints.last else { return (.fresh, []) }
         guard content.settings == settings else {
+            guard let last = try verified(content.checkpoints, []).last else { return (.fresh, []) }
             let reason = settingsDifference(content.settings, settings)
             throw LabellingError.resume(
                 partial: partial, reason: "it holds the rows of \(last.inputs) inputs with other settings: \(reason)")
         }
+        let checkpoints = try verified(content.checkpoints, companions)
+        guard let last = checkpoints.last else { return (.fresh, []) }
         return (.resumes(inputs: last.inputs), checkpoints)
     }
 
-    /// The checkpoints whose rows are in the file unchanged.
-    private func verified(_ checkpoints: [RunCheckpoint]) throws(OutputError) -> [RunCheckpoint] {
+    /// The checkpoints whose rows and entries are in the files unchanged.
+    private func verified(
+        _ checkpoints: [RunCheckpoint], _ companions: [EntryFile]
+    ) throws(OutputError) -> [RunCheckpoint] {
         var digest = SHA256()
         var position = 0
         var count = 0
         for checkpoint in checkpoints {
             var next = digest
-            guard checkpoint.bytes >= position, try add(position..<checkpoint.bytes, to: &next),
+            guard checkpoint.bytes >= position,
+                try FileWriting.add(position..<checkpoint.bytes, of: descriptor, to: &next, name: name),
                 next.text == checkpoint.rows
             else { break }
+            var isWhole = true
+            for file in companions where isWhole {
+                isWhole = try file.hasEntries(checkpoint.inputs, digest: checkpoint.entries[file.key] ?? "")
+            }
+            guard isWhole else { break }
             digest = next
             position = checkpoint.bytes
             count += 1
@@ -229,24 +263,8 @@ extension ResumableFile {
         return Array(checkpoints.prefix(count))
     }
 
-    /// Adds a range of the file of rows to a digest; returns false when the file ends within it.
-    private func add(_ range: Range<Int>, to digest: inout SHA256) throws(OutputError) -> Bool {
-        var block = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
-        var position = range.lowerBound
-        while position < range.upperBound {
-            let size = min(block.count, range.upperBound - position)
-            let count = block.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, size, off_t(position)) }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }
-            if count == 0 { return false }
-            block.withUnsafeBytes { digest.add(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-            position += count
-        }
-        return true
-    }
-
     /// Opens a file and locks it until it is closed.
-    private static func lock(_ path: BytePath, name: BytePath) throws(OutputError) -> Int32 {
+    static func lock(_ path: BytePath, name: BytePath) throws(OutputError) -> Int32 {
         while true {
             let descriptor = path.withCString { Glibc.open($0, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
             guard descriptor >= 0 else { throw .cannotWrite(path: name, reason: systemReason(errno)) }

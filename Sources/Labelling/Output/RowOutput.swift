@@ -5,6 +5,9 @@ package protocol RowOutput: Sendable {
     /// The last checkpoint of the earlier run whose rows the output already holds; nil for an empty output.
     var start: RunCheckpoint? { get }
 
+    /// The files that are written with the rows.
+    var companions: RowCompanions { get }
+
     /// Writes bytes of rows.
     ///
     /// - Throws: `OutputError.closed` when the reader of a pipe has gone, else `OutputError.cannotWrite`.
@@ -31,6 +34,9 @@ extension RowOutput {
 extension OutputFile: RowOutput {
     /// Nil: a plain file is always written from its beginning.
     package var start: RunCheckpoint? { nil }
+
+    /// None.
+    package var companions: RowCompanions { RowCompanions() }
 
     /// Does nothing.
     package func note(_ point: RunPoint) {}

@@ -31,6 +31,8 @@ package struct RunCheckpoint: Sendable, Equatable {
     package let paths: String
     /// The failed inputs by kind; empty where an older version wrote the journal.
     package internal(set) var failures = FailureCounts()
+    /// The SHA-256 of the entries in each companion of the rows up to here, by their keys.
+    package internal(set) var entries: [String: String] = [:]
 
     /// The members of the checkpoint's line.
     var object: JSONObject {
@@ -38,6 +40,7 @@ package struct RunCheckpoint: Sendable, Equatable {
             "inputs": .int(inputs), "failed": .int(failed), "below_threshold": .int(belowThreshold),
             "bytes": .int(bytes), "rows_sha256": .string(rows), "paths_sha256": .string(paths),
         ]
+        for (key, digest) in entries.sorted(by: { $0.key < $1.key }) { object["\(key)_sha256"] = .string(digest) }
         guard failed > 0 else { return object }
         object["failures"] = failures.json
         return object
@@ -54,6 +57,7 @@ extension RunCheckpoint {
         self.init(
             bytes: bytes, inputs: inputs, failed: failed, belowThreshold: belowThreshold, rows: rows, paths: paths)
         failures = FailureCounts(object["failures"]?.objectValue ?? [:])
+        for key in RowCompanions.keys { entries[key] = object["\(key)_sha256"]?.stringValue }
     }
 }
 

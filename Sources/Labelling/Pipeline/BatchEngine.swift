@@ -1,16 +1,37 @@
+import Datasets
+
 /// A model that computes the logits of all its tasks in one pass. It is called from one thread only.
 package protocol MultitaskClassifying {
     /// The tasks, in the order of their logits.
     var tasks: [TaskLabels] { get }
+
+    /// Which columns of the features the heads of which tasks read, in the order of the columns.
+    var featureColumns: [FeatureColumns] { get }
+
+    /// Makes the model ready, if it is not yet. Called before `logits`.
+    ///
+    /// - Throws: any error; it ends the run.
+    func prepare() throws
 
     /// Computes the logits of a batch.
     ///
     /// - Parameters:
     ///   - inputs: the prepared images, one after the other.
     ///   - output: the logits, of shape (images, classes of all tasks), the tasks in their order.
+    ///   - features: receives the features that the heads read, of shape (images, feature columns), or nil.
     /// - Throws: any error; it ends the run.
-    func logits(_ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>)
-        throws
+    func logits(
+        _ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>,
+        features: UnsafeMutablePointer<Float>?
+    ) throws
+}
+
+extension MultitaskClassifying {
+    /// None: most classifiers are not asked for features.
+    package var featureColumns: [FeatureColumns] { [] }
+
+    /// Does nothing: most classifiers are ready from the beginning.
+    package func prepare() {}
 }
 
 /// Takes batches from the ring, runs the model on them, and passes its predictions on.
@@ -24,15 +45,22 @@ struct BatchEngine: ~Copyable {
     private let classes: Int
     private let inputs: UnsafeMutableBufferPointer<Float>
     private let logits: UnsafeMutableBufferPointer<Float>
+    /// The features of the batch, (images, `featureCount`); empty unless the sink takes them.
+    private let features: UnsafeMutableBufferPointer<Float>
+    private let featureCount: Int
     /// The paths of the batch; the storage is reused for every batch.
     private var paths: [[UInt8]] = []
     /// For each input of the batch, the reason why it has no image.
     private var failures: [InputFailure?] = []
+    /// For each input of the batch, what it was when it was read.
+    private var identities: [InputIdentity?] = []
+    /// For each input of the batch, its row of an earlier run.
+    private var reusedRows: [Int?] = []
     var progress: LabellingProgress
 
     init(
         ring: PrefetchRing, workers: DecodeWorkers, classifier: any MultitaskClassifying, batchSize: Int,
-        valuesPerImage: Int, progress: LabellingProgress
+        valuesPerImage: Int, takesFeatures: Bool, progress: LabellingProgress
     ) {
         self.ring = ring
         self.workers = workers
@@ -45,11 +73,15 @@ struct BatchEngine: ~Copyable {
         inputs.initialize(repeating: 0)
         logits = .allocate(capacity: batchSize * classes)
         logits.initialize(repeating: 0)
+        featureCount = takesFeatures ? classifier.featureColumns.last?.columns.upperBound ?? 0 : 0
+        features = .allocate(capacity: batchSize * featureCount)
+        features.initialize(repeating: 0)
     }
 
     deinit {
         inputs.deallocate()
         logits.deallocate()
+        features.deallocate()
     }
 
     /// Runs one batch; returns false when there is none left or the run is to stop.
@@ -61,22 +93,36 @@ struct BatchEngine: ~Copyable {
         let images = gather(slots)
         ring.release(slots.count)
         if images > 0 {
+            try classifier.prepare()
             do {
                 try classifier.logits(
                     UnsafeBufferPointer(rebasing: inputs[..<(images * valuesPerImage)]), images: images,
-                    into: UnsafeMutableBufferPointer(rebasing: logits[..<(images * classes)]))
+                    into: UnsafeMutableBufferPointer(rebasing: logits[..<(images * classes)]),
+                    features: featureCount > 0 ? features.baseAddress : nil)
             } catch {
                 throw LabellingError.model("\(error)")
             }
         }
         var image = 0
         for index in slots.indices {
+            sink.take(identities[index])
+            if let row = reusedRows[index] {
+                let outcome = try sink.appendReused(row, path: paths[index])
+                if outcome == .belowThreshold { progress.belowThreshold += 1 }
+                progress.reused += 1
+                continue
+            }
             if let failure = failures[index] {
                 sink.appendFailure(path: paths[index], reason: failure.reason)
                 count(failure, paths[index])
                 continue
             }
             let imageLogits = UnsafeBufferPointer(rebasing: logits[(image * classes)..<((image + 1) * classes)])
+            if featureCount > 0 {
+                sink.take(
+                    features: UnsafeBufferPointer(
+                        rebasing: features[(image * featureCount)..<((image + 1) * featureCount)]))
+            }
             switch sink.append(path: paths[index], logits: imageLogits) {
             case .accepted: break
             case .belowThreshold: progress.belowThreshold += 1
@@ -104,10 +150,14 @@ struct BatchEngine: ~Copyable {
             if index == paths.count {
                 paths.append([])
                 failures.append(nil)
+                identities.append(nil)
+                reusedRows.append(nil)
             }
             swap(&paths[index], &slot.path)
             failures[index] = slot.failure
-            guard slot.failure == nil else { continue }
+            identities[index] = slot.identity
+            reusedRows[index] = slot.reusedRow
+            guard slot.hasImage else { continue }
             _ = UnsafeMutableBufferPointer(rebasing: inputs[(images * valuesPerImage)...]).update(from: slot.values)
             images += 1
         }

@@ -25,6 +25,8 @@ package struct LabellingProgress: Sendable, Equatable {
     package internal(set) var done = 0
     /// The inputs among them that have their row from the earlier run.
     package internal(set) var resumed = 0
+    /// Inputs whose row was taken from another, finished run.
+    package internal(set) var reused = 0
     /// Inputs whose row gives the reason why they have no labels.
     package internal(set) var failed = 0
     /// The failed inputs by kind, and the first of them.

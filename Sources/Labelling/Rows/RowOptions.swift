@@ -38,7 +38,8 @@ package struct RowOptions: Sendable, Equatable {
     package var thresholds: [String: Double] = [:]
     /// The separator of the labels of a task with a sigmoid in one cell.
     package var labelSeparator = MultiLabelImages.usualSeparator
-    /// Whether paths and labels that a spreadsheet would take for formulas are escaped.
+    /// Whether the table is for spreadsheets: with a byte order mark, and with an apostrophe before paths and labels
+    /// that they would take for formulas.
     package var guardsFormulas = false
     /// The folder that relative paths are joined to; nil to leave paths as they are.
     package var currentFolder: BytePath?

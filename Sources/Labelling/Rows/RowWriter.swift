@@ -60,15 +60,16 @@ package final class RowWriter {
         self.tasks = tasks
     }
 
-    /// The header of the file: the column names, or nothing for JSON Lines.
+    /// The header of the file: the column names, or nothing for JSON Lines. For spreadsheets, a byte order mark comes
+    /// first: Excel takes a table without one for text in the system's code page.
     package var header: [UInt8] {
-        var header: [UInt8] = []
+        var header: [UInt8] = options.guardsFormulas ? [0xEF, 0xBB, 0xBF] : []
         encoder.appendHeader(to: &header)
         return header
     }
 
     /// Appends the header of the file.
-    func appendHeader() { encoder.appendHeader(to: &bytes) }
+    func appendHeader() { bytes += header }
 
     /// Appends the row of an input without labels.
     package func appendFailure(path: [UInt8], reason: String) {
@@ -100,6 +101,9 @@ package final class RowWriter {
         encoder.append(path: writtenPath(path), status: status, predictions: predictions, to: &bytes)
         return below.isEmpty ? .accepted : .belowThreshold
     }
+
+    /// Appends the row, or rows, that an earlier run has written for an input.
+    func append(_ row: UnsafeRawBufferPointer) { bytes.append(contentsOf: row) }
 
     /// Writes the rows in the buffer to the output.
     ///

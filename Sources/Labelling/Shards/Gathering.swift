@@ -73,6 +73,39 @@ package struct GatheredShards: Sendable {
         return .shards(text)
     }
 
+    /// Writes the record of all parts' files beside their gathered rows, so that `ReusableRows` can read them.
+    ///
+    /// - Parameter manifest: that of the gathered rows.
+    /// - Returns: nil, or the reason why there is none: a part without a record.
+    /// - Throws: `LabellingError.reuse` when a record is damaged; `OutputError.cannotWrite`.
+    package func writeRecord(beside rows: BytePath, _ manifest: RunManifest) throws -> String? {
+        var records: [(file: MappedFile, record: ReuseRecord)] = []
+        for part in parts {
+            do throws(LabellingError) {
+                records.append(try ReuseRecord.find(part.path, rows: part.manifest.rows.digest))
+            } catch { return "\(error)" }
+        }
+        let output = try OutputFile.replacing(ReuseRecord.path(of: rows.resolved))
+        try output.write(ReuseRecord.magic)
+        var digest = SHA256()
+        for (part, (file, record)) in zip(parts, records) {
+            let entries = UnsafeRawBufferPointer(rebasing: file.bytes[record.entryRange])
+            var own = SHA256()
+            own.add(entries)
+            guard own.text == record.entries else {
+                throw LabellingError.reuse(path: part.path, reason: "\(file.path) is damaged")
+            }
+            try output.write(entries)
+            digest.add(entries)
+        }
+        let record = ReuseRecord(
+            settings: manifest.settings, inputs: manifest.part.count, headerBytes: manifest.rows.headerBytes,
+            rows: manifest.rows.digest, entries: digest.text)
+        try output.write(record.trailer)
+        try output.commit()
+        return nil
+    }
+
     /// Writes the rows of all parts one after the other, and checks every file against its manifest.
     ///
     /// Memory does not grow with the files. The caller commits or discards the output.

@@ -16,6 +16,10 @@ extension ModelBundle {
         return groupFolder(number - 1) == name
     }
 
+    /// The heads of a model for the named tasks, in the order of its logits: those of all tasks of every group that has
+    /// one of them, of a group with task streams of the named ones alone.
+    package func heads(for names: [String]?) -> [Head] { groups(for: names).heads }
+
     /// The groups of the named tasks, with their heads in the bundle's order: of a group with task streams those of
     /// the named tasks, of another all, as they read the same features.
     func groups(

@@ -19,6 +19,11 @@ package final class GroupedModel {
     package let inputCount: Int
     /// Logits of one image: all heads' classes in order.
     package let classCount: Int
+    /// Values of one image's features: those of each group, one after the other. A group with task streams has D for
+    /// each of its tasks in turn, another the vector that the widest of its heads reads.
+    package let featureCount: Int
+    /// The heads that read the same columns of the features, in the order of the columns.
+    package let featureColumns: [(heads: [Int], columns: Range<Int>)]
     /// Values of one image's hidden state in one group: tokens x D.
     package let hiddenShape: [Int]
     /// How many backbones there are.
@@ -33,6 +38,8 @@ package final class GroupedModel {
     /// For each worker, the logits of a unit of images in one group.
     private let groupLogits: FloatBuffer
     private let largestUnitCount: Int
+    /// For each worker, the features of a unit of images in one group.
+    private let groupFeatures: [FloatBuffer]
 
     /// Plans the backbones for images of one size.
     ///
@@ -76,8 +83,20 @@ package final class GroupedModel {
         self.heads = heads
         inputCount = firstModel.inputCount
         classCount = counts.reduce(0, +)
+        var columns: [(heads: [Int], columns: Range<Int>)] = []
+        for (group, model) in zip(groups, models) {
+            let parts = model.hasStreams ? group.tasks.map { [$0] } : [group.tasks]
+            for part in parts {
+                let first = columns.last?.columns.upperBound ?? 0
+                columns.append((part, first..<first + model.featureCount / parts.count))
+            }
+        }
+        featureColumns = columns
+        featureCount = columns.last?.columns.upperBound ?? 0
         hiddenShape = firstModel.hiddenShape
         largestUnitCount = models.map { $0.classCount * $0.groupSize }.max() ?? 0
+        let largestFeatureCount = models.map { $0.featureCount * $0.groupSize }.max() ?? 0
+        groupFeatures = (0..<pool.workers).map { _ in FloatBuffer(count: largestFeatureCount) }
         groupLogits = FloatBuffer(count: pool.workers * largestUnitCount)
     }
 
@@ -95,11 +114,12 @@ package final class GroupedModel {
     ///   - images: the number of images.
     ///   - logits: receives (images, classCount), or nil.
     ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, or nil.
+    ///   - features: receives (images, featureCount), or nil.
     /// - Throws: `ModelError` for hidden states of a model that was not planned for them; `ComputeError` when a kernel
     ///   fails.
     package func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
-        hidden: UnsafeMutablePointer<Float>? = nil
+        hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
     ) throws {
         if hidden != nil { try models.first?.requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
@@ -108,14 +128,24 @@ package final class GroupedModel {
         pool.forEach(units.count) { worker, item in
             let (group, range) = units[item]
             let output = groupLogits.base + worker * largestUnitCount
+            let unitFeatures = features == nil ? nil : groupFeatures[worker].base
             do {
                 try models[group].run(
                     inputs + range.lowerBound * inputCount, images: range.count, worker: worker,
                     logits: logits.map { _ in output },
-                    hidden: hidden.map { $0 + (group * images + range.lowerBound) * hiddenCount })
+                    hidden: hidden.map { $0 + (group * images + range.lowerBound) * hiddenCount },
+                    features: unitFeatures)
             } catch {
                 failure.withLock { $0 = error }
                 return
+            }
+            if let features, let unitFeatures {
+                let count = models[group].featureCount
+                let first = models[..<group].reduce(0) { $0 + $1.featureCount }
+                for (position, image) in range.enumerated() {
+                    (features + image * featureCount + first).update(
+                        from: unitFeatures + position * count, count: count)
+                }
             }
             guard let logits else { return }
             for (position, image) in range.enumerated() {
@@ -162,11 +192,16 @@ extension ModelBundle {
             precision: precision)
     }
 
+    /// Each group's blocks in eight bits; nil for those of a group that is not quantized.
+    ///
+    /// - Throws: `FileError` when a file that `quantize` left is damaged.
+    package var quantizedWeights: [QuantizedWeights?] { get throws { try groups.map { try $0.backbone.quantized } } }
+
     /// Whether `quantize` has quantized every backbone, and found that int8 keeps its labels.
     ///
     /// - Throws: `FileError` when the file that it left is damaged.
     package var keepsLabelsInInt8: Bool {
-        get throws { try groups.allSatisfy { try $0.backbone.quantized?.agreement?.isSufficient ?? false } }
+        get throws { try quantizedWeights.allSatisfy { $0?.agreement?.isSufficient ?? false } }
     }
 }
 

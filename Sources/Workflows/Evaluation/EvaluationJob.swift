@@ -25,6 +25,8 @@ package struct EvaluationJob {
         case warning(Warning)
         /// An adapter is used over another base than it was trained over.
         case otherBase(String)
+        /// Which precision `auto` took, and why.
+        case precision(String)
         /// A model is ready; it predicts the images of a source.
         case began(InputSource)
         /// A batch is done.
@@ -146,6 +148,7 @@ package struct EvaluationJob {
         }
         let tasks = try data.evaluationTasks(of: labels)
         let loaded = try LoadedBundle(folder: bundle, model, for: data.names)
+        if let reason = loaded.precisionReason { report(.precision(reason)) }
         return try predictions(to: tasks, loaded.preparer, loaded.classifier, rows)
     }
 
@@ -167,13 +170,13 @@ package struct EvaluationJob {
     private func description(ofBundle folder: String) throws -> JSON {
         var object = try ModelDescription.of(folder).objectValue ?? [:]
         object["tasks"] = nil
-        object["precision"] = try precisionDescription(ModelBundle(folder: folder).keepsLabelsInInt8)
+        object["precision"] = try precisionDescription(Int8Finding(ModelBundle(folder: folder)))
         return .object(object)
     }
 
     /// The precision that is computed in, or nil for f32.
-    private func precisionDescription(_ keepsLabelsInInt8: @autoclosure () throws -> Bool) rethrows -> JSON? {
-        let precision = try model.precision.precision(keepsLabelsInInt8: try keepsLabelsInInt8())
+    private func precisionDescription(_ int8: @autoclosure () throws -> Int8Finding) rethrows -> JSON? {
+        let precision = try model.precision.precision(int8: try int8())
         return precision == .f32 ? nil : .string(precision.rawValue)
     }
 
@@ -211,7 +214,7 @@ package struct EvaluationJob {
                 [TaskGroup(backbone: BackboneWeights(alone), tasks: [0])], configuration: base.configuration,
                 heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: model.threads,
-                precision: model.precision.precision(keepsLabelsInInt8: false))
+                precision: model.precision.precision(int8: .notABundle))
             tasks += measured(try predictions(to: [task], preparer, BundleClassifier(network), rows))
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]
             description["class_names"] = nil
@@ -223,7 +226,7 @@ package struct EvaluationJob {
             "base": .object(["path": .string(folder), "sha256": try SHA256.json(ofFiles: files)]),
             "adapters": .array(descriptions),
         ]
-        description["precision"] = precisionDescription(false)
+        description["precision"] = precisionDescription(.notABundle)
         return (tasks, .object(description))
     }
 

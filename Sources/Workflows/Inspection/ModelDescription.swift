@@ -46,10 +46,30 @@ package enum ModelDescription {
         if bundle.groups.count > 1 { object["groups"] = try describe(bundle.groups, of: bundle) }
         let streams = bundle.streams.compactMap(\.self)
         if !streams.isEmpty { object["streams"] = describe(streams, of: bundle) }
+        object["int8"] = try describeInt8(of: bundle)
         object["recipe"] = bundle.manifest?.objectValue?["recipe"] ?? .null
         object["sha256"] = try SHA256.json(
             ofFiles: (["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
-                + streamFiles(in: path)).map { "\(path)/\($0)" })
+                + besideWeights(in: path)).map { "\(path)/\($0)" })
+        return .object(object)
+    }
+
+    /// What `quantize` has left in a bundle; nil if that is nothing.
+    private static func describeInt8(of bundle: ModelBundle) throws -> JSON? {
+        let quantized = try bundle.quantizedWeights
+        guard quantized.contains(where: { $0 != nil }) else { return nil }
+        var object: JSONObject = [
+            "quantized_groups": .int(quantized.count { $0 != nil }),
+            "auto_takes_int8": .bool(try bundle.keepsLabelsInInt8),
+        ]
+        let agreements = quantized.compactMap { $0?.agreement }
+        guard !agreements.isEmpty else { return .object(object) }
+        object["compared_images"] = .int(agreements.map(\.images).max() ?? 0)
+        let tasks = agreements.flatMap(\.tasks)
+        object["same_labels_as_f32"] = .object(
+            bundle.heads.reduce(into: JSONObject()) { shares, head in
+                shares[head.task] = tasks.first { $0.task == head.task }.map { .double($0.share) }
+            })
         return .object(object)
     }
 
@@ -61,14 +81,16 @@ package enum ModelDescription {
                     "tasks": .array(group.tasks.map { .string(bundle.heads[$0].task) }),
                     "sha256": try SHA256.json(
                         ofFiles: ["\(group.backbone.folder)/config.json"] + group.backbone.files.map(\.path)
-                            + streamFiles(in: group.backbone.folder).map { "\(group.backbone.folder)/\($0)" }),
+                            + besideWeights(in: group.backbone.folder).map {
+                                "\(group.backbone.folder)/\($0)"
+                            }),
                 ])
             })
     }
 
-    /// The names of the files of task streams beside a backbone.
-    private static func streamFiles(in folder: String) -> [String] {
-        [StreamFile.name, StreamFile.baseName].filter { access("\(folder)/\($0)", F_OK) == 0 }
+    /// The names of the files of task streams and of int8 beside a backbone.
+    private static func besideWeights(in folder: String) -> [String] {
+        [StreamFile.name, StreamFile.baseName, QuantizedWeights.fileName].filter { access("\(folder)/\($0)", F_OK) == 0 }
     }
 
     /// What each stream takes beside what all share, over all groups.

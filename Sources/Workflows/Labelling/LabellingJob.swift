@@ -1,5 +1,6 @@
 package import Datasets
 package import Files
+import Glibc
 package import Labelling
 import Tensors
 import VisionTransformers
@@ -28,6 +29,10 @@ package struct LabellingJob {
     package var shard: Shard?
     /// Whether a manifest is written beside the rows, as for every shard.
     package var writesManifest = false
+    /// The rows of a finished run that are taken for files that have not changed.
+    package var reused: BytePath?
+    /// The file of the features that heads read; nil for none.
+    package var features: FeatureOptions?
     /// Whether it is no error that there are no inputs.
     package var allowsEmpty = false
     /// The version of this program, for the manifest.
@@ -48,6 +53,8 @@ package struct LabellingJob {
         case notice(String)
         /// Something that is likely not what the user wants.
         case warning(String)
+        /// Which precision `auto` took, and why.
+        case precision(String)
         /// The model is ready; the inputs, of a shard its own, are being labelled.
         case began(InputSource)
         /// A batch has its rows.
@@ -73,45 +80,75 @@ package struct LabellingJob {
     ///   used; `CancellationRequested` when it was stopped before the first input.
     package func run(isStopped: () -> Bool, report: (Event) -> Void) throws -> Outcome {
         // Inputs and output first: a mistake there should be reported before the model is read.
-        let source = source.excluding(output.map { [$0, RunManifest.path(of: $0)] } ?? [])
+        let written = output.map { [$0, RunManifest.path(of: $0)] } ?? []
+        let source = source.excluding(written + (reused.map { [$0] } ?? []) + (features.map { [$0.path] } ?? []))
+        let reused = reused(report)
+        try features?.check(force: replaces)
         try source.checkPaths()
         if !allowsEmpty, try source.isEmpty() { throw source.emptyError }
         if let output, let file = try ResumableFile.open(output, sync: sync, force: replaces) {
-            return try run(source, to: file, isStopped, report)
+            return try run(source, to: file, reusing: reused, isStopped, report)
         }
         guard !writesManifest else { throw LabellingError.needsFile }
+        guard features == nil else { throw LabellingError.featuresNeedFile }
         let file =
             if let output { try OutputFile.replacing(output, force: replaces) } else { OutputFile.standardOutput() }
-        let model = try LoadedBundle(folder: bundle, model, for: rows.tasks)
-        let result = try label(source, to: file, with: model, isStopped, report)
+        let model = try load(reusing: reused)
+        let rows = try reused.map { try ReusableRows($0, settings: settings(of: model).json) }
+        let result = try label(source, to: file, with: model, reusing: rows, isStopped, report)
         if !result.isStopped { try checkNotEmpty(source, result, report) }
         return Outcome(result: result, canResume: false)
     }
 
+    /// The rows to take, if there are any. They may be those that the run replaces; then there are none the first time.
+    private func reused(_ report: (Event) -> Void) -> BytePath? {
+        guard let reused, reused == output, case .failure(let error) = FileStatus.of(reused), error.code == ENOENT
+        else { return self.reused }
+        report(.notice("\(reused) does not exist yet, so there are no rows to take"))
+        return nil
+    }
+
+    private func load(reusing reused: BytePath?, needsDigest: Bool = false) throws -> LoadedBundle {
+        try LoadedBundle(
+            folder: bundle, model, for: rows.tasks, needsDigest: needsDigest || reused != nil, isLazy: reused != nil)
+    }
+
+    private func settings(of model: LoadedBundle) -> RowSettings {
+        RowSettings(
+            version: version, rows: rows, decoding: self.model.decoding, bundle: model.digest ?? "",
+            precision: model.precision, resize: model.resize)
+    }
+
     /// Labels into a file, after what an earlier run has left of it.
     private func run(
-        _ source: InputSource, to file: ResumableFile, _ isStopped: () -> Bool, _ report: (Event) -> Void
+        _ source: InputSource, to file: ResumableFile, reusing reused: BytePath?, _ isStopped: () -> Bool,
+        _ report: (Event) -> Void
     ) throws -> Outcome {
         do {
-            let model = try LoadedBundle(folder: bundle, model, for: rows.tasks, needsDigest: true)
-            let settings = RowSettings(
-                version: version, rows: rows, decoding: self.model.decoding, bundle: model.digest ?? "",
-                precision: model.precision, resize: model.resize)
+            let model = try load(reusing: reused, needsDigest: true)
+            let settings = settings(of: model)
+            let header = try RowWriter(tasks: model.classifier.tasks, options: rows).header
+            let reusable = try reused.map { try ReusableRows($0, settings: settings.json) }
             guard let range = try LabellingRange(source, shard: shard, isStopped: isStopped) else {
                 throw CancellationRequested()
             }
-            switch try file.begin(range.binding(settings), restart: restarts) {
+            let companions = try RowCompanions(
+                beside: file, settings: settings.json, headerBytes: header.count,
+                features: features.map {
+                    try FeatureFile($0, columns: model.classifier.featureColumns, model: model.digest ?? "")
+                })
+            let binding = range.binding(settings, features)
+            switch try file.begin(binding, restart: restarts, companions: companions) {
             case .fresh: break
             case .resumes(let inputs):
                 report(.notice("resuming after \(inputs) inputs, whose rows are in \(file.partial)"))
             case .startsOver: report(.warning("\(file.partial): its journal is damaged; starting over"))
             }
-            let result = try label(range.source, to: file, with: model, isStopped, report)
+            let result = try label(range.source, to: file, with: model, reusing: reusable, isStopped, report)
             if !result.isStopped {
                 try checkNotEmpty(source, result, report)
                 if writesManifest {
-                    let writer = try RowWriter(tasks: model.classifier.tasks, options: rows)
-                    try range.manifest(settings, file, header: writer.header, result).write(beside: file.name)
+                    try range.manifest(settings, file, header: header, result).write(beside: file.name)
                 }
                 try file.commit()
             }
@@ -124,10 +161,11 @@ package struct LabellingJob {
     }
 
     private func label(
-        _ source: InputSource, to file: some RowOutput, with model: LoadedBundle, _ isStopped: () -> Bool,
-        _ report: (Event) -> Void
+        _ source: InputSource, to file: some RowOutput, with model: LoadedBundle, reusing reused: ReusableRows?,
+        _ isStopped: () -> Bool, _ report: (Event) -> Void
     ) throws -> LabellingProgress {
         let writer = try RowWriter(tasks: model.classifier.tasks, options: rows)
+        if let reason = model.precisionReason { report(.precision(reason)) }
         for task in model.classifier.tasks where task.activation == .softmax && task.classes.count == 1 {
             report(
                 .warning(
@@ -139,7 +177,9 @@ package struct LabellingJob {
         report(.began(source))
         let pipeline = LabellingPipeline(preparer: model.preparer, classifier: model.classifier, options: options)
         let result = try pipeline.run(
-            source, rows: writer, output: file, progress: { report(.progress($0)) }, isStopped: isStopped)
+            source, rows: writer, output: file, reuse: reused, progress: { report(.progress($0)) },
+            isStopped: isStopped)
+        try reused?.checkUnchanged()
         if !result.isStopped, result.loops > 0 {
             report(.warning("left out \(result.loops) folder link(s) that lead back to a folder above them"))
         }

@@ -24,9 +24,13 @@ struct LabellingRange {
         self.source = part
     }
 
-    /// Everything that the rows' file depends on; for a shard, also which part of which inputs it is.
-    func binding(_ settings: RowSettings) -> JSONObject {
+    /// Everything that the files of a run depend on; for a shard, also which part of which inputs it is.
+    func binding(_ settings: RowSettings, _ features: FeatureOptions?) -> JSONObject {
         var binding = settings.json
+        if let features {
+            binding["--features"] = .string("\(features.path)")
+            binding["--features-type"] = .string(features.number.rawValue)
+        }
         guard let shard, let survey else { return binding }
         binding["--shard"] = .string("\(shard)")
         binding["inputs"] = .string("\(survey.part.lowerBound + 1) to \(survey.part.upperBound) of \(survey.inputs)")

@@ -36,16 +36,76 @@ package enum PrecisionOption: String, CaseIterable, Sendable {
 
     /// The precision that it stands for on this processor.
     ///
-    /// - Parameter keepsLabelsInInt8: whether quantization was found to keep the model's labels in int8, without which
-    ///   `auto` does not take it.
-    func precision(keepsLabelsInInt8: @autoclosure () throws -> Bool) rethrows -> ComputePrecision {
+    /// - Parameter int8: what quantization found of the model's labels in int8, without which `auto` does not take it.
+    func precision(int8: @autoclosure () throws -> Int8Finding) rethrows -> ComputePrecision {
+        try choice(int8: int8()).precision
+    }
+
+    /// The same, and for `auto` the reason in words.
+    func choice(int8: @autoclosure () throws -> Int8Finding) rethrows -> (precision: ComputePrecision, reason: String?)
+    {
         switch self {
-        case .f32: .f32
-        case .bf16: .bf16
-        case .int8: .int8
+        case .f32: return (.f32, nil)
+        case .bf16: return (.bf16, nil)
+        case .int8: return (.int8, nil)
         case .auto:
-            try ComputePrecision.allCases.last { try $0.isSupported && ($0 != .int8 || keepsLabelsInInt8()) } ?? .f32
+            let finding = ComputePrecision.int8.isSupported ? try int8() : .notSupported
+            if finding.isSufficient { return (.int8, "int8: \(finding)") }
+            guard ComputePrecision.bf16.isSupported else {
+                return (.f32, "f32: the processor has no instructions for bf16; \(finding)")
+            }
+            return (.bf16, "bf16: the processor has instructions for it; \(finding)")
         }
+    }
+}
+
+/// What is known of a model's labels in int8.
+enum Int8Finding: CustomStringConvertible {
+    /// The processor has no instructions for int8.
+    case notSupported
+    /// The model cannot be quantized, as it has no bundle.
+    case notABundle
+    /// A backbone of the model is not quantized.
+    case notQuantized
+    /// The labels were not compared.
+    case notCompared
+    /// The smallest share of labels that a backbone keeps.
+    case share(Double)
+
+    /// What quantization found for a bundle.
+    ///
+    /// - Throws: `FileError` when a file that it left is damaged.
+    init(_ bundle: ModelBundle) throws {
+        let quantized = try bundle.quantizedWeights
+        guard quantized.allSatisfy({ $0 != nil }) else {
+            self = .notQuantized
+            return
+        }
+        let shares = quantized.compactMap { $0?.agreement?.mean }
+        self = shares.count < quantized.count ? .notCompared : .share(shares.min() ?? 0)
+    }
+
+    /// Whether `auto` takes int8.
+    var isSufficient: Bool {
+        if case .share(let share) = self { share >= Int8Agreement.requiredShare } else { false }
+    }
+
+    /// What was found, in words.
+    var description: String {
+        let required = "\(percent(Int8Agreement.requiredShare)) are required"
+        return switch self {
+        case .notSupported: "it has none for int8"
+        case .notABundle: "only bundles are quantized to int8"
+        case .notQuantized: "the bundle is not quantized to int8"
+        case .notCompared: "quantize did not compare the labels of int8 with those of f32"
+        case .share(let share): "quantize found \(percent(share)) of the labels as in f32; \(required)"
+        }
+    }
+
+    private func percent(_ share: Double) -> String {
+        // Rounded down: what is not enough must not look as if it were.
+        let hundredths = Int(share * 10_000)
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) %"
     }
 }
 
@@ -57,6 +117,8 @@ struct LoadedBundle {
     let digest: String?
     /// The number format that the network multiplies in.
     let precision: ComputePrecision
+    /// Which precision `auto` took, and why; nil if one was named.
+    let precisionReason: String?
     /// The library whose resize is computed.
     let resize: ResizeBackend
 
@@ -65,14 +127,20 @@ struct LoadedBundle {
     /// - Parameters:
     ///   - tasks: the tasks that are asked for; backbones that none of them reads are left out. Nil for all.
     ///   - needsDigest: whether its SHA-256 is wanted.
+    ///   - isLazy: whether the network is read only when the first image comes.
     /// - Throws: `ModelError`, also when it has no tasks.
-    init(folder: String, _ settings: ModelSettings, for tasks: [String]? = nil, needsDigest: Bool = false) throws {
+    init(
+        folder: String, _ settings: ModelSettings, for tasks: [String]? = nil, needsDigest: Bool = false,
+        isLazy: Bool = false
+    ) throws {
         let bundle = try ModelBundle(folder: folder, preprocessor: settings.preprocessor, for: tasks)
         guard !bundle.heads.isEmpty else { throw ModelError(folder, "the bundle has no tasks, so it labels nothing") }
-        precision = try settings.precision.precision(keepsLabelsInInt8: bundle.keepsLabelsInInt8)
+        (precision, precisionReason) = try settings.precision.choice(int8: Int8Finding(bundle))
         let computation = needsDigest ? BundleDigest(bundle, precision, settings.cache) : nil
-        classifier = BundleClassifier(
-            try bundle.model(threads: settings.threads, for: tasks, precision: precision, cache: settings.cache))
+        let load = { [precision] in
+            try bundle.model(threads: settings.threads, for: tasks, precision: precision, cache: settings.cache)
+        }
+        classifier = isLazy ? BundleClassifier(bundle.heads(for: tasks), load: load) : BundleClassifier(try load())
         preparer = PatchPreparer(bundle, decoding: settings.decoding)
         resize = bundle.preprocessing.resize
         digest = try computation?.value()

@@ -76,6 +76,7 @@ struct EvaluateCommand: ParsableCommand {
             switch event {
             case .warning(let warning): log.warning("\(description(of: warning))")
             case .otherBase(let text): adapters.warnOfOtherBase(text, log)
+            case .precision(let reason): log.notice("--precision auto is \(reason)")
             case .began(let source): display = ProgressDisplay(source, isShown: !quiet.isQuiet)
             case .progress(let progress): display?.update(progress)
             case .ended(let progress):

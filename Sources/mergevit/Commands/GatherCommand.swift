@@ -50,6 +50,9 @@ struct GatherCommand: ParsableCommand {
             manifest = try showingStages(isQuiet: quiet.isQuiet) { try gathered.write(to: file) }
             try manifest.write(beside: path)
             try file.commit()
+            if let reason = try gathered.writeRecord(beside: path, manifest) {
+                quiet.log.notice("label --reuse cannot use \(path): \(reason)")
+            }
         } catch {
             file.discard()
             throw error

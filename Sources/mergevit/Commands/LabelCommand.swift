@@ -69,6 +69,7 @@ struct LabelCommand: ParsableCommand {
             switch event {
             case .notice(let text): log.notice("\(text)")
             case .warning(let text): log.warning("\(text)")
+            case .precision(let reason): log.notice("--precision auto is \(reason)")
             case .began(let source): display = ProgressDisplay(source, isShown: showsProgress)
             case .progress(let progress): display?.update(progress)
             case .ended(let result):
@@ -103,6 +104,8 @@ struct LabelCommand: ParsableCommand {
             job.sync = output.fsync
             job.replaces = output.file.replacing.force
             job.restarts = output.restart
+            job.reused = output.reuse?.path
+            job.features = output.featureOptions
             job.shard = sharding.part
             job.writesManifest = sharding.writesManifest
             job.allowsEmpty = input.all.allowEmpty

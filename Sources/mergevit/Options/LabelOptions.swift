@@ -51,6 +51,22 @@ struct LabelOutputOptions: ParsableArguments {
     @Flag(help: "Discard the rows of an interrupted run instead of resuming it.")
     var restart = false
 
+    @Option(
+        help: .init(
+            "OLD",
+            """
+            Take the rows of files with the path, size and modification time that they had when OLD was written by \
+            the same model and options, and label only the others. OLD may be FILE.
+            """))
+    var reuse: PathArgument?
+
+    @Option(
+        help: .init("FILE", "Also write the vectors that the heads read, a matrix in .safetensors or .npy."))
+    var features: PathArgument?
+
+    @Option(help: .init("TYPE", "Type of the numbers of --features: f32 or f16."))
+    var featuresType = FeatureOptions.Number.f32
+
     @Option(help: .init("WHEN", "Flush rows to the disk at least every second, at the end, or never."))
     var fsync = SyncPolicy.second
 
@@ -60,6 +76,9 @@ struct LabelOutputOptions: ParsableArguments {
     /// The file's path; nil for stdout.
     var path: BytePath? { file.output?.path }
 
+    /// The file of features, if one is wanted.
+    var featureOptions: FeatureOptions? { features.flatMap { FeatureOptions($0.path, number: featuresType) } }
+
     func validate() throws {
         guard file.output != nil || !restart else { throw ValidationError("--restart needs -o.") }
         guard file.output != nil || gallery == nil else { throw ValidationError("--gallery needs -o.") }
@@ -67,6 +86,16 @@ struct LabelOutputOptions: ParsableArguments {
             let folder = try BytePath.currentFolder()
             guard output.normalized(in: folder) != gallery.path.normalized(in: folder) else {
                 throw ValidationError("-o and --gallery name the same file.")
+            }
+        }
+        if let features {
+            guard featureOptions != nil else {
+                throw ValidationError("--features \(features.path): expected a name that ends in .safetensors or .npy.")
+            }
+            guard file.output != nil else { throw ValidationError("--features needs -o.") }
+            guard reuse == nil else {
+                throw ValidationError(
+                    "--features needs a pass for every image, and --reuse saves passes: give one of them.")
             }
         }
     }
@@ -105,7 +134,11 @@ struct RowFormatOptions: ParsableArguments {
     @Option(help: .init("TEXT", "Separator of a sigmoid task's labels in wide csv and tsv (default: |)."))
     var labelSeparator: TextArgument?
 
-    @Flag(help: "Put an apostrophe before paths and labels that a spreadsheet would take for formulas.")
+    @Flag(
+        help: """
+            Write a table for spreadsheets: with a byte order mark, and with an apostrophe before paths and labels \
+            that they would take for formulas.
+            """)
     var csvSafe = false
 
     @Flag(help: "Write absolute paths.")
@@ -238,4 +271,5 @@ extension RowOptions.Format: ExpressibleByArgument {}
 extension RowOptions.Layout: ExpressibleByArgument {}
 extension RowOptions.Scores: ExpressibleByArgument {}
 extension Shard.Balance: ExpressibleByArgument {}
+extension FeatureOptions.Number: ExpressibleByArgument {}
 extension SyncPolicy: ExpressibleByArgument {}

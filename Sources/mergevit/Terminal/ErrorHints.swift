@@ -34,6 +34,9 @@ enum ErrorHints {
         case let error as any ErrorWithRemedy: hint(for: error.remedy)
         case OutputError.exists, OutputError.notOurs: "; --force replaces it"
         case LabellingError.resume: "; --restart drops it"
+        case LabellingError.reuse: "; omit --reuse to label all files again"
+        case LabellingError.featuresNeedFile: " (--features, -o)"
+        case LabellingError.feature: "; --features-type f32 can hold it"
         case LabellingError.manifest: "; it is written beside the rows by label --shard"
         case LabellingError.labelSeparator:
             ": choose another by --label-separator, or --layout long or --format jsonl"

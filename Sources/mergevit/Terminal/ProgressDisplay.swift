@@ -38,6 +38,7 @@ struct ProgressDisplay {
         let seconds = status.elapsed
         var text = "\(verb) \(result.done - result.failed) of \(result.done) image\(result.done == 1 ? "" : "s")"
         if result.resumed > 0 { text += ", \(result.resumed) of them earlier," }
+        if result.reused > 0 { text += ", \(result.reused) of them unchanged," }
         text += " in \(tenths(seconds)) s (\(rate(result.done - result.resumed, seconds)) images/s)"
         if result.failed > 0 { text += "; \(result.failed) failed" }
         if result.belowThreshold > 0 { text += "; \(result.belowThreshold) below the threshold" }

@@ -52,6 +52,53 @@ import Testing
         #expect(table(try scratch.read("report/predictions.csv")).count == Samples.imageCount)
     }
 
+    /// The bundle's recipe names the adapters, whose accuracies are those of `--base --adapter`.
+    @Test func whatMergingCostsIsMeasuredAgainstOwnAdapters() throws {
+        let data = ["traffic", "corn"].flatMap { ["--data", "\($0)=\(Self.labels($0))"] }
+        let run = try evaluate(["--bundle", try Samples.six(), "--own"] + data + ["-o", "report"])
+        _ = try evaluate(["--bundle", try Samples.six()] + data + ["-o", "plain"])
+        let own = try #require(try metrics("report")["own"]?.objectValue)
+        let merged = try tasks("plain")
+        let compared = try #require(own["tasks"]?.arrayValue).compactMap(\.objectValue)
+        #expect(compared.map { $0["name"]?.stringValue } == ["traffic", "corn"])
+        for task in compared {
+            let name = try #require(task["name"]?.stringValue)
+            #expect(value(task, "own_top1") == 1, "the samples' adapters know their pictures")
+            #expect(value(task, "merged_top1") == value(merged[name], "top1"))
+            let kept = try #require(task["kept"]?.doubleValue)
+            #expect(kept == value(task, "merged_top1"))
+            #expect(abs(try #require(value(task, "difference")) - (kept - 1)) < 1e-12)
+            let wrong = Int(((1 - kept) * Double(task["images"]?.intValue ?? 0)).rounded())
+            #expect(task["only_own_right"]?.intValue == wrong && task["only_merged_right"]?.intValue == 0)
+            #expect(task["mcnemar"]?.objectValue?["p_value"]?.doubleValue == min(1, pow(0.5, Double(wrong - 1))))
+        }
+        #expect(run.output.contains("task     images    own  merged   kept  difference"), "\(run.output)")
+        #expect(run.output.contains("mean kept: "))
+        #expect(run.errors.split(separator: "\n").count { $0.hasPrefix("evaluated ") } == 3)
+        let page = try #require(scratch.content("report/report.html"))
+        #expect(page.contains("<h2>What merging costs</h2>") && page.contains("Own adapters"))
+        let rows = table(try scratch.read("report/metrics.csv"))
+        #expect(rows.contains { $0["task"] == "corn" && $0["metric"] == "own_top1" && $0["value"] == "1.0" })
+        #expect(try metrics("plain")["own"] == nil)
+    }
+
+    @Test func ownAdaptersThatAreNotThereAreNamed() throws {
+        let bundle = try Samples.six()
+        let data = ["--data", "corn=\(Self.labels("corn"))"]
+        let other = try evaluate(
+            ["--bundle", bundle, "--own", "--adapter", "corn=\(Samples.adapter("trash"))"] + data, expecting: 3)
+        #expect(other.errors.contains("not the file that was merged"))
+        let gone = try evaluate(["--bundle", bundle, "--own", "--base", "nowhere"] + data, expecting: 3)
+        #expect(gone.errors.contains("nowhere/model.safetensors: No such file or directory"))
+        let unknown = try evaluate(
+            ["--bundle", bundle, "--own", "--adapter", "x=\(Samples.adapter("corn"))"] + data, expecting: 2)
+        #expect(unknown.errors.contains("the recipe has no such adapter"))
+        let alone = try evaluate(["--own", "--predictions", "rows"] + data, expecting: 2)
+        #expect(alone.errors.contains("--own needs --bundle, without --predictions or --compare."))
+        let plain = try evaluate(["--bundle", Samples.base, "--own", "--data", "label=x"], expecting: 3)
+        #expect(plain.errors.contains("bundle.json"))
+    }
+
     @Test func aHeadAloneIsEvaluatedToo() throws {
         let labels = "\(Samples.adapter("corn"))/labels.json"
         _ = try evaluate([

@@ -15,10 +15,11 @@ import Testing
         let run = try scene.run("a", TrainingScene.short + ["--log", "log"])
         #expect(run.exitCode == 0 && run.standardOutput.isEmpty)
         let lines = run.errors.split(separator: "\n")
-        #expect(lines.count == 5 && lines[0].hasPrefix("epoch 1: loss "))
+        #expect(lines.count == 6 && lines[1].hasPrefix("epoch 1: loss "))
+        #expect(lines[0] == "training on 24 images of 2 classes: across 12, down 12; 8 for validation")
         #expect(
-            lines[4].hasPrefix("trained stripes into a: epoch ")
-                && lines[4].hasSuffix("% of the validation images right"))
+            lines[5].hasPrefix("trained stripes into a: epoch ")
+                && lines[5].contains("% of the validation images right, balanced accuracy "))
         #expect(
             try scratch.entries("a")
                 == ["adapter_config.json", "adapter_model.safetensors", "labels.json", "training.json"])
@@ -33,6 +34,37 @@ import Testing
         let events = try scratch.read("log").split(separator: 0x0A).map { try JSON(parsing: Array($0)) }
         let kinds = events.compactMap { $0.objectValue?["event"]?.stringValue }
         #expect(kinds == (0..<4).flatMap { _ in ["step", "step", "step", "epoch"] })
+    }
+
+    /// Of a class with few images the accuracy says nothing; its recall does.
+    @Test func aRareClassCannotHide() throws {
+        // Stripes that run down are rare, also among the validation images.
+        for index in 2..<12 { try scratch.remove("d/train/down/\(index).png") }
+        for index in 1..<4 { try scratch.remove("d/val/down/\(index).png") }
+        let unbalanced = "classes are unbalanced, from across (12) to down (2) images"
+        let plain = try scene.run("a", TrainingScene.short)
+        #expect(plain.exitCode == 0 && plain.errors.contains("mergevit: warning: d: the " + unbalanced))
+        #expect(plain.errors.contains("training on 14 images of 2 classes: across 12, down 2; 5 for validation\n"))
+        let balanced = try scene.run("b", TrainingScene.short + ["--balance"])
+        #expect(balanced.exitCode == 0 && !balanced.errors.contains(unbalanced))
+        for (name, key) in [("a", "val_accuracy"), ("b", "val_balanced_accuracy")] {
+            let record = try scene.record(name)
+            let curve = try #require(record["curve"]?.arrayValue).compactMap(\.objectValue)
+            let best = try #require(curve.first { $0["epoch"] == record["best_epoch"] })
+            #expect(curve.compactMap { $0[key]?.doubleValue }.max() == best[key]?.doubleValue)
+            for epoch in curve {
+                // Four pictures of one class, and one of the other.
+                let accuracy = try #require(epoch["val_accuracy"]?.doubleValue)
+                let mean = try #require(epoch["val_balanced_accuracy"]?.doubleValue)
+                let least = try #require(epoch["val_least_class"]?.arrayValue).compactMap(\.intValue)
+                let down = (5 * accuracy - 8 * mean) / -3
+                #expect(abs(down - down.rounded()) < 1e-9 && (0...1).contains(down.rounded()), "\(accuracy), \(mean)")
+                #expect(least.count == 3 && (least[2] == 1 || least[2] == 4))
+            }
+        }
+        let text = plain.errors.split(separator: "\n").last ?? ""
+        let kept = try #require(try scene.record("a")["curve"]?.arrayValue?.last?.objectValue?["val_accuracy"])
+        if text.contains("balanced accuracy 50.0 %") { #expect(text.hasSuffix(", least of down: 0 of 1"), "\(kept)") }
     }
 
     @Test func theSameSeedGivesTheSameBytesOnAnyNumberOfThreads() throws {

@@ -114,11 +114,37 @@ extension Recipe {
             base: base.path, adapters: sources + added, method: merge.method.name, scale: merge.scale)
     }
 
+    /// The adapters of some tasks, each to be used alone, and the folder of their base. Their files are verified.
+    ///
+    /// - Throws: `RecipeError` when the recipe has no adapter of a task, or naming every file that is missing or is
+    ///   another.
+    package func ownAdapters(of tasks: [String]) throws -> (base: String, adapters: [NamedAdapter]) {
+        let merged = entries.filter { !changes.removed.contains($0.name) }
+        let adapters = try tasks.map { task in
+            guard
+                let entry = changes.additions.first(where: { $0.task == task })?.entry
+                    ?? merged.first(where: { (changes.renamed[$0.name] ?? $0.name) == task })
+            else { throw RecipeError.noAdapter(name: task, known: self.adapters) }
+            return entry
+        }
+        try verify(adapters)
+        return (
+            base.path,
+            zip(tasks, adapters).map { task, entry in
+                NamedAdapter(
+                    task: task, path: entry.files.path, labels: entry.labels, headFile: entry.head?.path,
+                    activation: entry.activation)
+            }
+        )
+    }
+
     /// Checks that every file is the one that the recipe was made with.
     ///
     /// - Throws: `RecipeError.otherFiles` naming every file that is another, with the checksum that was expected and
     ///   that was found, and every file that is missing.
-    package func verify() throws {
+    package func verify() throws { try verify(entries + changes.additions.map(\.entry)) }
+
+    private func verify(_ adapters: [AdapterEntry]) throws {
         var problems: [String] = []
         func check(_ path: String, _ expected: String) throws(CancellationRequested) {
             do {
@@ -132,7 +158,7 @@ extension Recipe {
             } catch { problems.append("\(error)") }
         }
         for digest in base.digests { try check("\(base.path)/\(digest.name)", digest.sha256) }
-        for entry in entries + changes.additions.map(\.entry) {
+        for entry in adapters {
             if let head = entry.head { try check(head.path, head.sha256) }
             for digest in entry.files.digests { try check(entry.path(of: digest.name), digest.sha256) }
         }

@@ -175,10 +175,17 @@ extension TaskComparison {
             "a": side(0), "b": side(1), "both_right": .int(bothRight), "only_a_right": .int(test.onlyFirst),
             "only_b_right": .int(test.onlySecond), "both_wrong": .int(bothWrong),
             "different_labels": .int(disagreements), "gain_of_b": gain.map(\.json) ?? .null,
-            "mcnemar": .object([
-                "test": .string(test.form.rawValue), "statistic": test.statistic.map(JSON.double) ?? .null,
-                "p_value": .double(test.pValue),
-            ]),
+            "mcnemar": test.json,
+        ])
+    }
+}
+
+extension McNemar {
+    /// The test as `metrics.json` has it.
+    var json: JSON {
+        .object([
+            "test": .string(form.rawValue), "statistic": statistic.map(JSON.double) ?? .null,
+            "p_value": .double(pValue),
         ])
     }
 }

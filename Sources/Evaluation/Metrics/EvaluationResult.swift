@@ -5,6 +5,8 @@ import Tensors
 package struct EvaluationResult: Sendable {
     /// The tasks in the requested order.
     package let tasks: [TaskEvaluation]
+    /// The same images by each task's own adapter, if they were measured.
+    package let own: OwnComparison?
     /// How the intervals of means were computed.
     package let bootstrap: BootstrapOptions
     /// The command's version.
@@ -17,8 +19,10 @@ package struct EvaluationResult: Sendable {
     /// The `format` value of `metrics.json`.
     package static let format = "mergevit-evaluation"
 
-    package init(tasks: [TaskEvaluation], bootstrap: BootstrapOptions, version: String, model: JSON) {
-        self.tasks = tasks
+    package init(
+        tasks: [TaskEvaluation], own: OwnComparison? = nil, bootstrap: BootstrapOptions, version: String, model: JSON
+    ) {
+        (self.tasks, self.own) = (tasks, own)
         self.bootstrap = bootstrap
         self.version = version
         self.model = model
@@ -37,7 +41,7 @@ package struct EvaluationResult: Sendable {
 extension EvaluationResult {
     /// `metrics.json`. It holds no times, so the same images and model give the same bytes.
     package var json: JSON {
-        .object([
+        var object: JSONObject = [
             "format": .string(Self.format), "format_version": .int(Self.formatVersion), "version": .string(version),
             "settings": .object([
                 "confidence": .double(ConfidenceInterval.level), "bootstrap_resamples": .int(bootstrap.resamples),
@@ -47,7 +51,9 @@ extension EvaluationResult {
             "mean_top1": meanAccuracy.map(JSON.double) ?? .null,
             "images": .int(tasks.reduce(0) { $0 + $1.task.items.count }), "failed": .int(failures),
             "tasks": .array(tasks.map(\.json)), "model": model,
-        ])
+        ]
+        if let own { object["own"] = own.json }
+        return .object(object)
     }
 }
 
@@ -80,6 +86,7 @@ extension EvaluationResult {
             add("failed", count: evaluated.predictions.failures.count)
             add("unknown_images", count: task.unknownImages)
             for (name, estimate) in evaluated.estimates { add(name, estimate) }
+            for (name, estimate) in own?.estimates(of: task.name) ?? [] { add(name, estimate) }
             switch evaluated.result {
             case nil: break
             case .classes(let metrics):

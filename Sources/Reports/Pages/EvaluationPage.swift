@@ -32,7 +32,8 @@ package struct EvaluationPage {
                 HTML.element("h1") { "Evaluation" }
                 HTML.element("p", ["class": "lede"]) { subtitle }
                 ReportPage.navigation(
-                    [("tasks", "All tasks")] + sections + [("provenance", "Provenance")])
+                    [("tasks", "All tasks")] + (evaluation.own == nil ? [] : [("own", "What merging costs")])
+                        + sections + [("provenance", "Provenance")])
             }
             ReportPage.section("tasks", "All tasks", isFirst: true) {
                 if !rows(.softmax).isEmpty { overview(rows(.softmax)) }
@@ -40,12 +41,55 @@ package struct EvaluationPage {
                 if !rows(.identity).isEmpty { valueOverview(rows(.identity)) }
                 HTML.element("p", ["class": "muted"]) { "Small: 95 % intervals. \(method)" }
             }
+            if let own = evaluation.own { section(own) }
             for (task, section) in zip(tasks, sections) {
                 TaskSection(evaluation: task, identifier: section.0, thumbnail: thumbnail).html
             }
             ReportPage.provenance(
                 command: command, version: evaluation.version,
-                facts: [("Model", evaluation.model)], tasks: tasks.map(\.task))
+                facts: [("Model", evaluation.model)] + (evaluation.own.map { [("Own adapters", $0.adapters)] } ?? []),
+                tasks: tasks.map(\.task))
+        }
+    }
+
+    /// Each task's own adapter against the merge.
+    private func section(_ own: OwnComparison) -> HTML {
+        ReportPage.section("own", "What merging costs") {
+            if own.tasks.count > 1, let mean = own.meanKept {
+                HTML.element("p", ["class": "lede"]) {
+                    "The merge keeps \(NumberText.percent(mean)) of its adapters' accuracy, as a mean over the tasks."
+                }
+            }
+            ReportPage.table(
+                "own",
+                columns: [
+                    "task", "own adapter, %", "merged, %", "kept, %", "difference", "p", "only own right",
+                    "only merged right", "images",
+                ], text: [0]
+            ) {
+                for compared in own.tasks {
+                    HTML.element("tr") {
+                        HTML.element("th", ["scope": "row", "class": "text"]) { compared.task.name }
+                        cell(compared.metrics[0]?.top1, percent)
+                        cell(compared.metrics[1]?.top1, percent)
+                        cell(compared.kept.map { Estimate($0, nil) }, percent)
+                        cell(compared.gain, percent)
+                        HTML.element("td") {
+                            NumberText.pValue(compared.test.pValue).replacing("p = ", with: "")
+                                .replacing("p ", with: "")
+                            HTML.element("small") { compared.test.form == .exact ? "exact" : "chi-square" }
+                        }
+                        for count in [compared.test.onlyFirst, compared.test.onlySecond, compared.images] {
+                            HTML.element("td") { NumberText.count(count) }
+                        }
+                    }
+                }
+            }
+            HTML.element("p", ["class": "muted"]) {
+                "Each adapter alone over the base, against the merge, on the images that both answered. Difference: "
+                    + "merged minus own, in points, with Bonett and Price's interval. p: McNemar's test of whether "
+                    + "both are right equally often."
+            }
         }
     }
 

@@ -172,6 +172,35 @@ extension TrainingData {
     package func shown(by target: Int) -> [Int] { labels?.sets[target] ?? [target] }
 }
 
+/// The numbers of training images of each class, or with each label.
+package struct ClassCounts: Sendable, Equatable {
+    /// The classes in the order of the logits.
+    package let classes: [String]
+    /// The number of images of each.
+    package let images: [Int]
+
+    /// A ratio of the largest to the smallest class beyond which classes are called unbalanced.
+    package static let balancedRatio = 5.0
+
+    /// Counts the training images of some data, before they are read.
+    package init(_ data: TrainingData) {
+        var images = [Int](repeating: 0, count: data.classes.count)
+        for item in data.training { for index in data.shown(by: item.class) { images[index] += 1 } }
+        (classes, self.images) = (data.classes, images)
+    }
+
+    /// The indices of the classes, those with the most images first.
+    package var order: [Int] { images.indices.sorted { (images[$1], $0) < (images[$0], $1) } }
+
+    /// The largest and the smallest class, if the first has more than `balancedRatio` times the images of the second.
+    package var unbalanced: (largest: Int, smallest: Int)? {
+        guard let largest = order.first, let smallest = order.last,
+            Double(images[largest]) > Self.balancedRatio * Double(images[smallest])
+        else { return nil }
+        return (largest, smallest)
+    }
+}
+
 /// What can be done about data or settings that a model cannot be trained with.
 package enum TrainingRemedy: Remedy {
     /// Do not ask for a share of validation images.

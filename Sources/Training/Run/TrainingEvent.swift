@@ -58,14 +58,35 @@ package struct EpochRecord: Sendable, Equatable {
     package let validationAccuracy: Double?
     /// The mean average precision of the validation images, where images may show several labels.
     package var validationMeanAveragePrecision: Double?
+    /// The mean over the classes of the share of their validation images with a correct prediction, where an image
+    /// shows one class.
+    package var validationBalancedAccuracy: Double?
+    /// The class with the smallest such share, and of those with the most images; nil as above.
+    package var leastRecalled: ClassRecall?
 
-    /// The criterion: the mean average precision where images may show several labels, else the accuracy.
-    private var score: Double? { validationMeanAveragePrecision ?? validationAccuracy }
+    /// How many validation images of a class have a correct prediction.
+    package struct ClassRecall: Sendable, Equatable {
+        /// The class, as an index in the head.
+        package let index: Int
+        /// Images of the class with a correct prediction.
+        package let correct: Int
+        /// Images of the class.
+        package let images: Int
+    }
+
+    /// The criterion: the mean average precision where images may show several labels, else the accuracy, balanced if
+    /// the classes are.
+    private func score(isBalanced: Bool) -> Double? {
+        validationMeanAveragePrecision ?? (isBalanced ? validationBalancedAccuracy : nil) ?? validationAccuracy
+    }
 
     /// Whether this epoch is better than another: a higher validation score, or the same score and a lower loss.
     /// Without validation images, the later epoch is better.
-    package func isBetter(than other: EpochRecord) -> Bool {
-        guard let score, let loss = validationLoss, let otherScore = other.score, let otherLoss = other.validationLoss
+    ///
+    /// - Parameter isBalanced: whether every class counts the same.
+    package func isBetter(than other: EpochRecord, isBalanced: Bool = false) -> Bool {
+        guard let score = score(isBalanced: isBalanced), let loss = validationLoss,
+            let otherScore = other.score(isBalanced: isBalanced), let otherLoss = other.validationLoss
         else { return epoch > other.epoch }
         return score > otherScore || (score == otherScore && loss < otherLoss)
     }
@@ -78,6 +99,8 @@ package struct EpochRecord: Sendable, Equatable {
         object["val_loss"] = validationLoss.map(JSON.double)
         object["val_accuracy"] = validationAccuracy.map(JSON.double)
         object["val_map"] = validationMeanAveragePrecision.map(JSON.double)
+        object["val_balanced_accuracy"] = validationBalancedAccuracy.map(JSON.double)
+        object["val_least_class"] = leastRecalled.map { .array([$0.index, $0.correct, $0.images].map(JSON.int)) }
         return .object(object)
     }
 }
@@ -93,6 +116,9 @@ extension EpochRecord {
             epoch: epoch, steps: steps, loss: loss, accuracy: accuracy,
             validationLoss: json.objectValue?["val_loss"]?.doubleValue,
             validationAccuracy: json.objectValue?["val_accuracy"]?.doubleValue,
-            validationMeanAveragePrecision: json.objectValue?["val_map"]?.doubleValue)
+            validationMeanAveragePrecision: json.objectValue?["val_map"]?.doubleValue,
+            validationBalancedAccuracy: json.objectValue?["val_balanced_accuracy"]?.doubleValue)
+        let least = json.objectValue?["val_least_class"]?.arrayValue?.compactMap(\.intValue) ?? []
+        if least.count == 3 { leastRecalled = ClassRecall(index: least[0], correct: least[1], images: least[2]) }
     }
 }

@@ -70,8 +70,13 @@ package final class TrainingRun {
     package var records: [EpochRecord] { state.records }
     /// The best epoch; the first of equal ones.
     package var bestRecord: EpochRecord? {
-        state.records.reduce(nil) { best, record in best.map { record.isBetter(than: $0) ? record : $0 } ?? record }
+        state.records.reduce(nil) { best, record in best.map { isBetter(record, $0) ? record : $0 } ?? record }
     }
+
+    private func isBetter(_ record: EpochRecord, _ other: EpochRecord) -> Bool {
+        record.isBetter(than: other, isBalanced: settings.balances)
+    }
+
     /// The epoch whose parameters are kept.
     package var keptRecord: EpochRecord? { state.kept }
     /// The parameters after that epoch, or the current ones before the first epoch is finished.
@@ -137,8 +142,9 @@ package final class TrainingRun {
         let record = EpochRecord(
             epoch: state.records.count + 1, steps: state.steps, loss: state.lossSum / Double(max(state.seen, 1)),
             accuracy: Double(state.correct) / Double(max(state.seen, 1)), validationLoss: judged?.loss,
-            validationAccuracy: judged?.accuracy, validationMeanAveragePrecision: judged?.meanAveragePrecision)
-        let isBest = bestRecord.map(record.isBetter) ?? true
+            validationAccuracy: judged?.accuracy, validationMeanAveragePrecision: judged?.meanAveragePrecision,
+            validationBalancedAccuracy: judged?.recalls.balancedAccuracy, leastRecalled: judged?.recalls.least)
+        let isBest = bestRecord.map { isBetter(record, $0) } ?? true
         state.records.append(record)
         (state.lossSum, state.correct, state.seen) = (0, 0, 0)
         if isBest || settings.keeps == .last { (state.kept, kept) = (record, classifier.parameters) }
@@ -155,11 +161,11 @@ package final class TrainingRun {
         }
     }
 
-    /// The mean cross entropy of examples, the share of correct predictions, and, where images may show several labels,
-    /// the mean average precision (0 if no image shows a label).
+    /// The mean cross entropy of examples, the share of correct predictions, also by class, and, where images may show
+    /// several labels, the mean average precision (0 if no image shows a label).
     private func judge(
         _ examples: any Examples
-    ) throws -> (loss: Double, accuracy: Double, meanAveragePrecision: Double?) {
+    ) throws -> (loss: Double, accuracy: Double, meanAveragePrecision: Double?, recalls: ClassRecalls) {
         let (images, classes) = (examples.classes.count, classifier.classCount)
         let logits = FloatBuffer(count: settings.batchSize * classes)
         let entropy = try ClassificationLoss(
@@ -167,6 +173,7 @@ package final class TrainingRun {
         var scores: [[Double]] = []
         let unused = FloatBuffer(count: classes)
         var (loss, correct) = (0.0, 0)
+        var recalls = ClassRecalls(classes: labels == nil ? classes : 0)
         for start in stride(from: 0, to: images, by: settings.batchSize) {
             try LongWork.report("validating epoch \(state.records.count + 1)", start, of: images)
             let batch = Array(start..<min(start + settings.batchSize, images))[...]
@@ -175,7 +182,9 @@ package final class TrainingRun {
             for (place, example) in batch.enumerated() {
                 let (row, target) = (logits.base + place * classes, examples.classes[example])
                 loss += entropy.evaluate(row, classes: classes, target: target, weight: 1, gradient: unused.base)
-                if entropy.isRight(row, classes: classes, target: target) { correct += 1 }
+                let isRight = entropy.isRight(row, classes: classes, target: target)
+                if isRight { correct += 1 }
+                if labels == nil { recalls.add(target, isRight: isRight) }
                 if labels != nil { scores.append((0..<classes).map { Double(row[$0]) }) }
             }
         }
@@ -183,6 +192,33 @@ package final class TrainingRun {
         let precision = labels.map { labels in
             meanAveragePrecision(scores: scores, labels: examples.classes.map { labels.sets[$0] }) ?? 0
         }
-        return (loss / Double(images), Double(correct) / Double(images), precision)
+        return (loss / Double(images), Double(correct) / Double(images), precision, recalls)
+    }
+}
+
+/// How many images of each class have a correct prediction; of no class where images may show several labels.
+private struct ClassRecalls {
+    private var counts: [(correct: Int, images: Int)]
+
+    init(classes: Int) { counts = Array(repeating: (0, 0), count: classes) }
+
+    mutating func add(_ index: Int, isRight: Bool) {
+        counts[index].images += 1
+        if isRight { counts[index].correct += 1 }
+    }
+
+    private var shares: [Double] {
+        counts.filter { $0.images > 0 }.map { Double($0.correct) / Double($0.images) }
+    }
+
+    /// The mean share over the classes that have images.
+    var balancedAccuracy: Double? { shares.isEmpty ? nil : shares.reduce(0, +) / Double(shares.count) }
+
+    /// The class with the smallest share, of those that with the most images, of those the first.
+    var least: EpochRecord.ClassRecall? {
+        counts.enumerated().filter { $1.images > 0 }.min { a, b in
+            let (left, right) = (a.element.correct * b.element.images, b.element.correct * a.element.images)
+            return left == right ? a.element.images > b.element.images : left < right
+        }.map { EpochRecord.ClassRecall(index: $0.offset, correct: $0.element.correct, images: $0.element.images) }
     }
 }

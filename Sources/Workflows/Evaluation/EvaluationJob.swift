@@ -71,7 +71,8 @@ package struct EvaluationJob {
             tasks = try measured(predictions(of: folder, rows: rows))
             description = try self.description(ofBundle: folder)
         case .adapters(let adapters, let base, let allowsOtherBase):
-            (tasks, description) = try self.adapters(adapters, base, allowsOtherBase, rows)
+            let (results, object) = try self.adapters(adapters, base, allowsOtherBase, rows)
+            (tasks, description) = (measured(results), object)
         case .predictions(let path, let activations):
             tasks = try predictions(path, activations, rows)
             description = .object([
@@ -80,6 +81,37 @@ package struct EvaluationJob {
             ])
         }
         return EvaluationResult(tasks: tasks, bootstrap: bootstrap, version: version, model: description)
+    }
+
+    /// Measures a bundle, and each task's own adapter alone over the base on the same images: what merging costs.
+    ///
+    /// - Parameters:
+    ///   - recipe: the bundle's recipe, with the files that have moved where they are now.
+    ///   - rows: where every prediction of the bundle is written, if anywhere.
+    package func evaluation(ofBundle folder: String, withOwn recipe: Recipe, rows: PredictionRows?) throws
+        -> EvaluationResult
+    {
+        // Files and heads first: a mistake there should be reported before a model runs.
+        let heads = try ModelBundle(folder: folder).heads
+        for task in data.names {
+            guard let head = heads.first(where: { $0.task == task }) else {
+                throw UnknownTask(task, tasks: heads.map(\.task))
+            }
+            try head.activation.requireSoftmax(task: task, for: "a comparison with its own adapter")
+        }
+        let (base, adapters) = try recipe.ownAdapters(of: data.names)
+        let merged = try predictions(of: folder, rows: rows)
+        let (own, description) = try self.adapters(adapters, base, false, nil)
+        let comparisons = try zip(own, merged).map { own, merged in
+            guard let reindexed = own.predictions.reindexed(from: own.task.classes, to: merged.task.classes) else {
+                throw ModelError(
+                    folder, "the classes of \(merged.task.name) are not those that its own adapter has")
+            }
+            return TaskComparison(merged.task, reindexed, merged.predictions, bootstrap: bootstrap)
+        }
+        return EvaluationResult(
+            tasks: measured(merged), own: OwnComparison(tasks: comparisons, adapters: description),
+            bootstrap: bootstrap, version: version, model: try self.description(ofBundle: folder))
     }
 
     /// Measures two bundles on the same images.
@@ -184,7 +216,7 @@ package struct EvaluationJob {
 
     private func adapters(
         _ adapters: [NamedAdapter], _ folder: String, _ allowsOtherBase: Bool, _ rows: PredictionRows?
-    ) throws -> (tasks: [TaskEvaluation], description: JSON) {
+    ) throws -> (results: [TaskResult], description: JSON) {
         let base = try Checkpoint(folder: folder, preprocessor: model.preprocessor)
         let preprocessing = try base.preprocessing()
         let preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: model.decoding)
@@ -200,7 +232,7 @@ package struct EvaluationJob {
                 let head = try adapter(task).head
                 return TaskLabels(name: task, classes: head.classes, activation: head.activation)
             })
-        var tasks: [TaskEvaluation] = []
+        var results: [TaskResult] = []
         var descriptions: [JSON] = []
         for task in evaluated {
             let adapter = try adapter(task.name)
@@ -215,7 +247,7 @@ package struct EvaluationJob {
                 heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: model.threads,
                 precision: model.precision.precision(int8: .notABundle))
-            tasks += measured(try predictions(to: [task], preparer, BundleClassifier(network), rows))
+            results += try predictions(to: [task], preparer, BundleClassifier(network), rows)
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]
             description["class_names"] = nil
             descriptions.append(.object(description))
@@ -227,7 +259,7 @@ package struct EvaluationJob {
             "adapters": .array(descriptions),
         ]
         description["precision"] = precisionDescription(.notABundle)
-        return (tasks, .object(description))
+        return (results, .object(description))
     }
 
     // MARK: Predictions written earlier

@@ -90,7 +90,8 @@ package enum ModelDescription {
 
     /// The names of the files of task streams and of int8 beside a backbone.
     private static func besideWeights(in folder: String) -> [String] {
-        [StreamFile.name, StreamFile.baseName, QuantizedWeights.fileName].filter { access("\(folder)/\($0)", F_OK) == 0 }
+        let names = [StreamFile.name, StreamFile.baseName, QuantizedWeights.fileName]
+        return names.filter { access("\(folder)/\($0)", F_OK) == 0 }
     }
 
     /// What each stream takes beside what all share, over all groups.

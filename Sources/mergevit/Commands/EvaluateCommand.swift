@@ -4,6 +4,7 @@ import Files
 import Logging
 import Reports
 import Tensors
+import VisionTransformers
 import Workflows
 
 /// `mergevit evaluate`.
@@ -16,8 +17,9 @@ struct EvaluateCommand: ParsableCommand {
             (--predictions), or two models against each other (--compare). Classes are matched by name. Prints \
             accuracies; -o writes a full report.
 
-            Example:
+            Examples:
               mergevit evaluate --bundle model --data birds=photos/birds/test -o report
+              mergevit evaluate --bundle model --own --data birds=photos/birds/test
 
             Exit codes: 0 measured; 1 more images failed than --max-failed allows; 2 wrong usage; 3 the model, the \
             data or the report cannot be used; 4 an accuracy is below --min-accuracy or --min-map, whether or not \
@@ -34,7 +36,7 @@ struct EvaluateCommand: ParsableCommand {
 
     func validate() throws {
         try subject.check(adapters)
-        if subject.base != nil {
+        if subject.base != nil, !subject.own {
             let (tasks, names) = (Set(data.tasks), Set(adapters.names))
             guard tasks == names else {
                 let lone = tasks.symmetricDifference(names).sorted().joined(separator: ", ")
@@ -88,15 +90,19 @@ struct EvaluateCommand: ParsableCommand {
         }
         switch try subject.subject(adapters) {
         case .pair(let first, let second): return try compare(job, first, second, folder, log)
-        case .model(let model): return try evaluate(job, model, folder, log)
+        case .model(let model):
+            return try evaluate(folder, log) { try job.evaluation(of: model, rows: $0) }
+        case .withOwn(let bundle):
+            let recipe = try adapters.recipe("\(bundle)/\(ModelBundle.manifestName)", base: subject.base)
+            return try evaluate(folder, log) { try job.evaluation(ofBundle: bundle, withOwn: recipe, rows: $0) }
         }
     }
 
     private func evaluate(
-        _ job: EvaluationJob, _ subject: EvaluationJob.Subject, _ folder: ReportFolder?, _ log: Logger
+        _ folder: ReportFolder?, _ log: Logger, _ measure: (PredictionRows?) throws -> EvaluationResult
     ) throws -> Int32 {
         let rowFile = try folder?.open("predictions.csv")
-        let evaluation = try job.evaluation(of: subject, rows: rowFile.map(PredictionRows.init))
+        let evaluation = try measure(rowFile.map(PredictionRows.init))
         if let folder {
             let page = EvaluationPage(evaluation, command: RawArguments.commandLine, decoding: engine.decoding.options)
             try rowFile?.commit()

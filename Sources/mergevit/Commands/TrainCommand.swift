@@ -80,8 +80,13 @@ struct TrainCommand: ParsableCommand {
         Interruption.asks(request, advice: Self.advice)
         let journal = try log.map { try TrainLog($0.path, appends: checkpoints.resume) }
         if let warning = input.warning(of: job.data) { warnings.warning("\(warning)") }
+        let counts = ClassCounts(job.data)
+        if job.data.labels == nil, !job.settings.balances, let warning = TrainDisplay.warning(counts) {
+            warnings.warning("\(job.data.source): \(warning)")
+        }
         var display = TrainDisplay(
-            warnings, isQuiet: quiet.isQuiet, isHeadOnly: adapter.headOnly, isMultiLabel: job.data.labels != nil)
+            warnings, isQuiet: quiet.isQuiet, isHeadOnly: adapter.headOnly, isMultiLabel: job.data.labels != nil,
+            counts: TrainDisplay.text(counts, of: job.data))
         let outcome = try showingStages(isQuiet: quiet.isQuiet, isStopped: { request.number != nil }) {
             try job.run { event in
                 display.show(event)
@@ -93,7 +98,10 @@ struct TrainCommand: ParsableCommand {
         if let failure = journal?.failure { throw failure }
         switch outcome {
         case .finished(let kept, let epochs, let skipped):
-            quiet.say(TrainDisplay.summary(task, output.path, kept: kept, epochs: epochs, skipped: skipped))
+            quiet.say(
+                TrainDisplay.summary(
+                    task, output.path, kept: kept, epochs: epochs, skipped: skipped,
+                    classes: job.data.labels == nil ? job.data.classes : []))
         case .stopped(let steps, let total):
             throw Interruption.stopped(
                 by: request, steps > 0 ? "after step \(steps) of \(total)" : "before the first step",

@@ -94,6 +94,22 @@ struct NamedAdapterOptions: ParsableArguments {
         }
     }
 
+    /// The recipe in a file, with the files that have moved where they are now.
+    func recipe(_ path: String, base: TextArgument?) throws -> Recipe {
+        var recipe = try Recipe(contentsOf: path)
+        for (option, values) in [("--adapter", adapters), ("--labels", labels), ("--head", heads)] {
+            for value in values where !recipe.adapters.contains(value.name) {
+                let names = recipe.adapters.joined(separator: ", ")
+                throw ValidationError("\(option) \(value.name)=...: the recipe has no such adapter; it has \(names).")
+            }
+        }
+        if let base { recipe.move(base: base.text) }
+        for adapter in adapters { try recipe.move(adapter: adapter.name, to: adapter.value.text) }
+        for file in heads { try recipe.move(adapter: file.name, head: file.value.text) }
+        for file in labels { try recipe.move(adapter: file.name, labels: file.value.text) }
+        return recipe
+    }
+
     /// Warns of what a user should know of adapters.
     func warn(of adapters: [Adapter], over base: Checkpoint, _ log: Logger) throws {
         for adapter in adapters {
@@ -174,18 +190,5 @@ struct AdapterOptions: ParsableArguments {
     }
 
     /// The recipe in a file, with the files that have moved where they are now.
-    func read(recipe path: String) throws -> Recipe {
-        var recipe = try Recipe(contentsOf: path)
-        for (option, values) in [("--adapter", named.adapters), ("--labels", named.labels), ("--head", named.heads)] {
-            for value in values where !recipe.adapters.contains(value.name) {
-                let names = recipe.adapters.joined(separator: ", ")
-                throw ValidationError("\(option) \(value.name)=...: the recipe has no such adapter; it has \(names).")
-            }
-        }
-        if let base { recipe.move(base: base.text) }
-        for adapter in named.adapters { try recipe.move(adapter: adapter.name, to: adapter.value.text) }
-        for file in named.heads { try recipe.move(adapter: file.name, head: file.value.text) }
-        for file in named.labels { try recipe.move(adapter: file.name, labels: file.value.text) }
-        return recipe
-    }
+    func read(recipe path: String) throws -> Recipe { try named.recipe(path, base: base) }
 }

@@ -11,6 +11,13 @@ struct SubjectOptions: ParsableArguments {
     @Option(help: .init("DIR", "Hugging Face folder of the base model; evaluates each --adapter over it alone."))
     var base: TextArgument?
 
+    @Flag(
+        help: """
+            With --bundle: also evaluate each task's own adapter, alone, and say what merging costs. The bundle's \
+            recipe has the adapters; --base, --adapter, --labels and --head say where files that have moved are now.
+            """)
+    var own = false
+
     @Option(help: .init("FILE", "A CSV or TSV that label wrote; no model is run."))
     var predictions: TextArgument?
 
@@ -21,11 +28,15 @@ struct SubjectOptions: ParsableArguments {
     /// What is evaluated.
     enum Subject {
         case model(EvaluationJob.Subject)
+        /// A bundle, and the adapters of its recipe.
+        case withOwn(String)
         case pair(String, String)
     }
 
     /// What is evaluated.
     func subject(_ adapters: NamedAdapterOptions) throws -> Subject {
+        if own, let bundle, predictions == nil, compare.isEmpty { return .withOwn(bundle.text) }
+        guard !own else { throw ValidationError("--own needs --bundle, without --predictions or --compare.") }
         let given = [bundle != nil, base != nil, predictions != nil, !compare.isEmpty].count { $0 }
         guard given == 1 else {
             throw ValidationError(
@@ -53,6 +64,12 @@ struct SubjectOptions: ParsableArguments {
     /// Checks what the options mean together.
     func check(_ adapters: NamedAdapterOptions) throws {
         _ = try subject(adapters)
+        if own {
+            guard adapters.activations.isEmpty, !adapters.otherBase.isAllowed else {
+                throw ValidationError("--own: the recipe has the activations and the base; omit --activation and such.")
+            }
+            return try adapters.checkAdapters()
+        }
         guard (base != nil) == !adapters.adapters.isEmpty else {
             throw ValidationError("--base and --adapter go together.")
         }

@@ -200,8 +200,8 @@ struct TrainRunOptions: ParsableArguments {
 
     @Flag(
         help: """
-            Weight the loss so that every class counts the same, however many images it has; with --multi-label, so \
-            that the presence of a label counts as much as its absence.
+            Weight the loss so that every class counts the same, however many images it has, and choose the epoch by \
+            balanced accuracy; with --multi-label, the presence of a label counts as much as its absence.
             """)
     var balance = false
 

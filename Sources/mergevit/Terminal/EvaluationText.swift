@@ -16,7 +16,29 @@ enum EvaluationText {
         if evaluation.tasks.count(where: { $0.metrics != nil }) > 1, let mean = evaluation.meanAccuracy {
             text += "mean top-1: \(percent(mean))\n"
         }
+        if let own = evaluation.own { text += "\n" + table(own) }
         return text
+    }
+
+    /// What merging costs, a line for each task.
+    private static func table(_ own: OwnComparison) -> String {
+        var rows = [
+            ["task", "images", "own", "merged", "kept", "difference", "95 % interval", "only own", "only merged", "p"]
+        ]
+        for compared in own.tasks {
+            let test = compared.test
+            rows.append([
+                compared.task.name, "\(compared.images)", percent(compared.metrics[0]?.top1.value),
+                percent(compared.metrics[1]?.top1.value), percent(compared.kept), percent(compared.gain?.value),
+                range(compared.gain), "\(test.onlyFirst)", "\(test.onlySecond)", pValue(test),
+            ])
+        }
+        let mean = own.meanKept.map { "mean kept: \(percent($0))\n" } ?? ""
+        return TextTable.aligned(rows, left: [0]) + (own.tasks.count > 1 ? mean : "")
+    }
+
+    private static func pValue(_ test: McNemar) -> String {
+        test.pValue < 0.0001 ? "<0.0001" : NumberText.plain(test.pValue, 4)
     }
 
     /// Tasks whose images show one class, numbers in percent but for the log loss.
@@ -75,7 +97,7 @@ enum EvaluationText {
                 compared.task.name, "\(compared.images)", percent(compared.metrics[0]?.top1.value),
                 percent(compared.metrics[1]?.top1.value), percent(compared.gain?.value), range(compared.gain),
                 "\(test.onlyFirst)", "\(test.onlySecond)",
-                test.pValue < 0.0001 ? "<0.0001" : NumberText.plain(test.pValue, 4), test.form.rawValue,
+                pValue(test), test.form.rawValue,
             ])
         }
         return TextTable.aligned(rows, left: [0, 9])

@@ -10,6 +10,8 @@ import Workflows
 struct MergeDisplay {
     private let isQuiet: Bool
     private var training: DistillationDisplay?
+    /// The last report of each task, on images of `--holdout` if there are any.
+    private var agreements: [String: AgreementReport] = [:]
 
     init(isQuiet: Bool) { self.isQuiet = isQuiet }
 
@@ -25,7 +27,11 @@ struct MergeDisplay {
         case .grouped(let count, let drop):
             say("\(count) group\(count == 1 ? "" : "s") for at most \(drop) % of other labels")
         case .aligned(let result): say(Self.text(result))
-        case .agreement(let report): say(Self.text(report))
+        case .agreement(let report):
+            say(Self.text(report))
+            if report.images == .holdout || agreements[report.task]?.images != .holdout {
+                agreements[report.task] = report
+            }
         case .distillationBegins: training = DistillationDisplay(isQuiet: isQuiet)
         case .distillation(let event): training?.show(event)
         case .distillationEnded: finish()
@@ -54,6 +60,7 @@ struct MergeDisplay {
             case .bundle(let heads): Self.text(heads)
             case .adapter(let result): Self.text(result)
             }
+        sayWhatIsKept()
         say(
             "merged \(count) adapter\(count == 1 ? "" : "s")" + (groups.count > 1 ? " in \(groups.count) groups" : "")
                 + " by \(method) \(plans)\(first.plan.streams == nil ? "" : " with a stream for each")"
@@ -72,6 +79,22 @@ struct MergeDisplay {
         guard let remedy = result.remedy else { return }
         say("every backbone is a pass over each image; one merge of all adapters is one pass\(remedy.hint)")
     }
+
+    /// Says what merging costs: the labels that are still those of the single adapters, over all tasks.
+    private func sayWhatIsKept() {
+        let reports = agreements.values.filter { !$0.isRegression }
+        guard reports.count > 1, let least = reports.min(by: { Self.isLess($0, $1) }) else { return }
+        let mean = reports.map(\.sameLabel.value).reduce(0, +) / Double(reports.count)
+        say(
+            "the merge keeps \(Self.percent(mean)) of its single adapters' labels, as a mean over \(reports.count) "
+                + "tasks; least: \(least.task), \(Self.percent(least.sameLabel.value))")
+    }
+
+    private static func isLess(_ a: AgreementReport, _ b: AgreementReport) -> Bool {
+        (a.sameLabel.value, a.task) < (b.sameLabel.value, b.task)
+    }
+
+    private static func percent(_ share: Double) -> String { "\((100 * share).rounded(to: 10)) %" }
 
     /// What became of tasks after a merge.
     private static func text(_ changes: TaskChanges) -> String {

@@ -12,6 +12,8 @@ struct TrainDisplay {
     private let isHeadOnly: Bool
     private let right: String
     private var skipped = 0
+    /// The number of images of each class, as long as it is not said.
+    private var counts: String?
     /// The stage of reading or of features: when it began, and how many were done.
     private var stage: (total: Int, begun: Double, done: Int)?
     /// When the steps of this process began, and how many had been taken before.
@@ -25,7 +27,9 @@ struct TrainDisplay {
     /// - Parameters:
     ///   - isHeadOnly: whether a head alone is trained.
     ///   - isMultiLabel: whether images have several labels.
-    init(_ log: Logger, isQuiet: Bool, isHeadOnly: Bool, isMultiLabel: Bool = false) {
+    ///   - counts: the number of images of each class, to be said before the first step.
+    init(_ log: Logger, isQuiet: Bool, isHeadOnly: Bool, isMultiLabel: Bool = false, counts: String? = nil) {
+        self.counts = counts
         status = StatusLine(log, isQuiet: isQuiet)
         self.isHeadOnly = isHeadOnly
         right = isMultiLabel ? "exact match" : "accuracy"
@@ -35,12 +39,16 @@ struct TrainDisplay {
     mutating func show(_ event: TrainingEvent) {
         switch event {
         case .reading(let done, let total): show("reading images", done, of: total)
-        case .features(let done, let total): show("computing features", done, of: total)
+        case .features(let done, let total):
+            sayCounts()
+            show("computing features", done, of: total)
         case .skipped(let path, let reason):
             skipped += 1
             if skipped <= Self.named { status.warn("left out \(path): \(reason)") }
         case .resumed(let steps): status.say("resuming after step \(steps)")
-        case .step(let report): show(report)
+        case .step(let report):
+            sayCounts()
+            show(report)
         case .epoch(let record, let isBest): show(record, isBest)
         }
     }
@@ -53,14 +61,51 @@ struct TrainDisplay {
         skipped = 0
     }
 
+    private mutating func sayCounts() {
+        if let counts { status.say(counts) }
+        counts = nil
+    }
+
+    /// Classes that are named with their numbers of images, at each end of the order.
+    private static let namedClasses = 5
+
+    /// The numbers of images: "training on 223 images of 3 classes: roses 180, daisy 36, tulips 7; 25 for validation".
+    static func text(_ counts: ClassCounts, of data: TrainingData) -> String {
+        let (order, what) = (counts.order, data.labels == nil ? "classes" : "labels")
+        let all = order.map { "\(counts.classes[$0]) \(counts.images[$0])" }
+        let (first, last) = (all.prefix(namedClasses), all.suffix(namedClasses))
+        let named = all.count > 2 * namedClasses ? first + ["..."] + last : all[...]
+        let validation = data.validation.isEmpty ? "none" : "\(data.validation.count)"
+        return "training on \(data.training.count) images of \(all.count) \(what): "
+            + "\(named.joined(separator: ", ")); \(validation) for validation"
+    }
+
+    /// A warning of classes that have much fewer images than others; nil if there are none.
+    static func warning(_ counts: ClassCounts) -> String? {
+        guard let (largest, smallest) = counts.unbalanced else { return nil }
+        func name(_ index: Int) -> String { "\(counts.classes[index]) (\(counts.images[index]))" }
+        return "the classes are unbalanced, from \(name(largest)) to \(name(smallest)) images, so the accuracy says "
+            + "little of the rare ones; --balance makes every class count the same, also when the best epoch is chosen"
+    }
+
     /// The sentence at the end.
-    static func summary(_ task: String, _ output: String, kept: EpochRecord?, epochs: Int, skipped: Int) -> String {
+    ///
+    /// - Parameter classes: the names of the classes, if the one that is recognized least is to be named.
+    static func summary(
+        _ task: String, _ output: String, kept: EpochRecord?, epochs: Int, skipped: Int, classes: [String] = []
+    ) -> String {
         var text = "trained \(task) into \(output)"
         if let kept {
             let accuracy =
                 kept.validationMeanAveragePrecision.map { "mAP \(tenths(100 * $0)) % on the validation images" }
                 ?? kept.validationAccuracy.map { "\(tenths(100 * $0)) % of the validation images right" }
             text += ": epoch \(kept.epoch) of \(epochs)" + (accuracy.map { ", \($0)" } ?? "")
+            if let balanced = kept.validationBalancedAccuracy, kept.validationMeanAveragePrecision == nil {
+                text += ", balanced accuracy \(tenths(100 * balanced)) %"
+            }
+            if let least = kept.leastRecalled, least.correct < least.images, classes.indices.contains(least.index) {
+                text += ", least of \(classes[least.index]): \(least.correct) of \(least.images)"
+            }
         }
         if skipped > 0 { text += "; \(skipped) image\(skipped == 1 ? "" : "s") left out" }
         return text
@@ -105,6 +150,11 @@ struct TrainDisplay {
         if let loss = record.validationLoss, let accuracy = record.validationAccuracy {
             let precision = record.validationMeanAveragePrecision.map { "mAP \(tenths(100 * $0)) %" }
             text += "; validation \(thousandths(loss)), \(precision ?? "\(tenths(100 * accuracy)) %")"
+            if let balanced = record.validationBalancedAccuracy, precision == nil,
+                tenths(100 * balanced) != tenths(100 * accuracy)
+            {
+                text += " (balanced \(tenths(100 * balanced)) %)"
+            }
             if isBest { text += ", the best so far" }
         }
         if let last, !isHeadOnly {

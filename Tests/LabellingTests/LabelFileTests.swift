@@ -83,6 +83,34 @@ import Testing
         #expect(plain.tasks.map(\.isValues) == [false, true] && labels[0].answers[0].labels.first?.name == "7")
     }
 
+    /// What `label` writes with fits, and the task that fits most.
+    @Test func fitsOfEveryKindOfTask() throws {
+        let (file, wide) = try rows(
+            """
+            path,status,best_task,a,a_score,a_fit,age,age_fit,size:w,size:h,size_fit
+            1.jpg,ok,a,x,0.9,0.5,41.0,0.4,1.0,2.0,0.3
+            2.jpg,below fit: a age size; below threshold: b,,,0.9,0.01,,0.02,,,0.03
+
+            """)
+        #expect(file.tasks.map(\.name) == ["a", "age", "size"] && file.tasks.map(\.isValues) == [false, true, true])
+        #expect(file.ignoredColumns.isEmpty && wide[0].answers.map(\.fit) == [0.5, 0.4, 0.3])
+        #expect(wide[1].answers.map(\.withheld) == ["below fit", "below fit", "below fit"])
+        #expect(wide[1].answers.map(\.labels.isEmpty) == [true, true, true] && wide[1].answers[2].fit == 0.03)
+        let (_, lines) = try rows(
+            #"""
+            {"path":"1.jpg","status":"ok","best_task":"a","tasks":{"a":{"label":"x","score":0.9,"fit":0.5},\#
+            "age":{"fit":0.4,"values":{"age":41.0}},"size":{"fit":0.3,"values":{"w":1.0,"h":2.0}}}}
+            {"path":"2.jpg","status":"below fit: a age size","best_task":null,"tasks":{\#
+            "a":{"label":null,"score":0.9,"fit":0.01},"age":{"fit":0.02,"values":{"age":null}},\#
+            "size":{"fit":0.03,"values":{"w":null,"h":null}}}}
+
+            """#)
+        #expect(lines.map(\.answers) == wide.map(\.answers))
+        // Without scores.
+        let (plain, labels) = try rows("path,status,a,a_fit\n1.jpg,ok,x,0.5\n")
+        #expect(plain.tasks.map(\.isValues) == [false] && labels[0].answers[0].labels.first?.name == "x")
+    }
+
     @Test func longTablesAndJSONLinesSayTheSame() throws {
         let (long, ranks) = try rows(
             """

@@ -72,7 +72,8 @@ package struct LabelledImages: Sendable, Equatable {
     }
 
     /// Reads `FOLDER/<class>/...`: every folder is a class, and all files below it are its images, except those with an
-    /// `IgnoredName`. The class has the folder's name without surrounding white space.
+    /// `IgnoredName`. The class has the folder's name without surrounding white space, or the name that the file of
+    /// `ClassFolders` gives.
     ///
     /// - Parameter endings: the file extensions of images, in lower case; nil for all files.
     /// - Throws: `FileError` when a folder cannot be listed or is empty, a file is outside the class folders, or the
@@ -86,11 +87,13 @@ package struct LabelledImages: Sendable, Equatable {
             throw failure("expected a folder for each class, found \(LabelledImages.some(strays)) beside them")
         }
         guard !contents.folders.isEmpty else { throw failure("expected a folder for each class, found none") }
+        let names = try ClassFolders.classes(in: folder)
         var classes: [String] = []
         var items: [Item] = []
         for name in contents.folders.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
             let path = folder.appending(name)
-            guard let text = String(validating: name, as: UTF8.self).map(ClassName.trimmed) else {
+            let folderName = String(validating: name, as: UTF8.self)
+            guard let text = folderName.map({ names[$0] ?? ClassName.trimmed($0) }) else {
                 throw FileError(path: path, reason: "a class is named by its folder, whose name must be UTF-8")
             }
             guard !text.isEmpty, !classes.contains(text) else {

@@ -71,8 +71,11 @@ extension LabelFile {
             return .init(name: label, score: object["score"]?.doubleValue)
         }
         if let values = members["values"]?.objectValue {
-            answer.labels = values.members.map { .init(name: $0.key, score: $0.value.doubleValue) }
+            answer.withheld = status.reason(name)
+            answer.labels = values.members.filter { $0.value != .null }
+                .map { .init(name: $0.key, score: $0.value.doubleValue) }
         } else if let labels = members["labels"]?.arrayValue {
+            answer.withheld = status.reason(name)
             for json in labels { answer.labels.append(try label(json)) }
             answer.score = answer.labels.first?.score
         } else {

@@ -167,7 +167,8 @@ extension LabelFile {
                 if columns.tasks[index].isIgnored { continue }
             }
             if columns.tasks[index].isValues {
-                var answer = LabelAnswer(task: index)
+                var answer = LabelAnswer(task: index, withheld: status.reason(column.name))
+                answer.fit = try fit(column, texts, line)
                 for output in column.outputs {
                     guard let value = try number(texts[output.column], line, output.name) else { continue }
                     answer.labels.append(.init(name: output.name, score: value))
@@ -180,11 +181,16 @@ extension LabelFile {
         return row
     }
 
+    private func fit(_ column: WideColumns.Task, _ texts: [String], _ line: Int) throws(FileError) -> Double? {
+        guard let place = column.fit else { return nil }
+        return try number(texts[place], line, "the fit of \(column.name)")
+    }
+
     private func labels(
         _ task: Int, _ column: WideColumns.Task, _ texts: [String], _ status: RowStatus, _ line: Int
     ) throws(FileError) -> LabelAnswer {
         var answer = LabelAnswer(task: task)
-        answer.fit = try column.fit.map { (place) throws(FileError) in try number(texts[place], line, "fit") } ?? nil
+        answer.fit = try fit(column, texts, line)
         let (label, score) = (texts[column.label], column.score.map { texts[$0] } ?? "")
         let scores = score.split(separator: separator, omittingEmptySubsequences: false).map(String.init)
         if label.isEmpty {
@@ -238,18 +244,21 @@ struct WideColumns {
     init(_ header: [String], path: Int, status: Int) {
         (self.path, self.status, count) = (path, status, header.count)
         let index = Dictionary(uniqueKeysWithValues: header.enumerated().map { ($1, $0) })
-        let scored = { (name: String) in index["\(name)_score"] != nil || index["\(name)_fit"] != nil }
-        hasScores = header.contains(where: scored)
+        hasScores = header.contains { index["\($0)_score"] != nil }
         var outputs: [String: Int] = [:]
+        let owners = Set(header.compactMap { name in name.firstIndex(of: ":").map { String(name[..<$0]) } })
         for (place, name) in header.enumerated() where place != path && place != status && !name.isEmpty {
-            if let owner = Self.owner(of: name, index) {
+            let isScored = index["\(name)_score"] != nil
+            // The task that fits most is that of `best_task`.
+            if name == "best_task", !isScored, index["best_task_fit"] == nil { continue }
+            if let owner = Self.owner(of: name, index, owners) {
                 guard let mark = name.firstIndex(of: ":"), index[owner] == nil else { continue }
                 let output = (name: String(name[name.index(after: mark)...]), column: place)
                 if let task = outputs[owner] {
                     tasks[task].outputs.append(output)
                 } else {
                     outputs[owner] = tasks.count
-                    tasks.append(Task(name: owner, outputs: [output], isValues: true))
+                    tasks.append(Task(name: owner, fit: index["\(owner)_fit"], outputs: [output], isValues: true))
                 }
                 continue
             }
@@ -257,7 +266,7 @@ struct WideColumns {
             tasks.append(
                 Task(
                     name: name, label: place, score: index["\(name)_score"], fit: index["\(name)_fit"],
-                    outputs: [(name, place)], isValues: !scored(name)))
+                    outputs: [(name, place)], isValues: !isScored))
         }
     }
 
@@ -273,7 +282,7 @@ struct WideColumns {
         tasks[index].isSettled = true
         // Values always have a point or an exponent; classes may have names such as 7.
         let isNumber = Double(cell) != nil && cell.contains { $0 == "." || $0 == "e" }
-        if !isNumber, hasScores || tasks[index].outputs.count > 1 {
+        if !isNumber, tasks[index].fit == nil, hasScores || tasks[index].outputs.count > 1 {
             tasks[index].isIgnored = true
         } else {
             tasks[index].isValues = isNumber
@@ -283,10 +292,10 @@ struct WideColumns {
 
     /// The task that a column is about: `<task>_score`, `<task>_fit`, `<task>_2`, `<task>_2_score` or
     /// `<task>:<class>`; nil for a column of labels.
-    private static func owner(of name: String, _ index: [String: Int]) -> String? {
+    private static func owner(of name: String, _ index: [String: Int], _ owners: Set<String>) -> String? {
         for suffix in ["_score", "_fit"] where name.hasSuffix(suffix) {
             let task = String(name.dropLast(suffix.count))
-            if index[task] != nil { return task }
+            if index[task] != nil || owners.contains(task) { return task }
         }
         // A further rank has no fit of its own.
         guard index["\(name)_fit"] == nil else { return nil }

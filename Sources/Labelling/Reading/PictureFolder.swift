@@ -15,10 +15,11 @@ package struct PictureFolder: Sendable, Equatable {
     /// - Parameters:
     ///   - given: the folder, if it is known.
     ///   - pictures: some of the pictures, as the file names them.
-    ///   - mayBeGone: whether it is no error that none of them is there.
+    ///   - isKnown: whether a path is one of a picture that was there.
     /// - Throws: `FileError` when there are pictures and none of them is a file.
     package init(
-        of labels: BytePath, given: BytePath?, pictures: [BytePath], mayBeGone: Bool = false
+        of labels: BytePath, given: BytePath?, pictures: [BytePath],
+        isKnown: (BytePath) -> Bool = { _ in false }
     ) throws(FileError) {
         let own = labels.bytes.contains(slash) ? labels.parent : nil
         var candidates: [BytePath?] = [given]
@@ -26,10 +27,10 @@ package struct PictureFolder: Sendable, Equatable {
         let found = candidates.firstIndex { folder in
             pictures.contains { picture in
                 let path = Self.path(picture, in: folder)
-                return Self.isFile(path) || Self.isInArchive(path)
+                return Self.isFile(path) || Self.isInArchive(path) || isKnown(path)
             }
         }
-        guard found != nil || pictures.isEmpty || mayBeGone else {
+        guard found != nil || pictures.isEmpty else {
             let others = pictures.count > 2 ? " and \(pictures.count - 2) more" : ""
             throw FileError(
                 path: labels,

@@ -13,6 +13,7 @@ enum Fuzz {
         "zip": { fuzzZip($0, $1) },
         "pickle": { fuzzPickle($0, $1) },
         "csv": { fuzzCSV($0, $1) },
+        "labels": { fuzzLabels($0, $1) },
         "tar": { fuzzTar($0, $1) },
     ]
 

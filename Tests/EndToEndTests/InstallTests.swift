@@ -9,7 +9,7 @@ import Testing
 
     private static let commands = [
         "train", "merge", "check", "add", "remove", "rename", "label", "list", "gather", "gallery", "sort", "evaluate",
-        "study", "quantize", "export", "inspect",
+        "study", "quantize", "fit", "export", "inspect",
     ]
 
     /// Runs a target of the Makefile with the tested binary, which it does not build.

@@ -54,9 +54,26 @@ package struct CalibrationImages: Sendable {
     ///
     /// - Throws: `ComputeError` when a kernel fails.
     func features(_ model: MultitaskModel, _ indices: [Int]) throws -> FeatureTable {
-        let width = model.featureCount
+        try table(model, indices, width: model.featureCount) {
+            try model.computeFeatures(of: indices.count, into: $0, fill: $1)
+        }
+    }
+
+    /// The summaries that a model makes of some of the images, (images, summaryCount).
+    ///
+    /// - Throws: `ComputeError` when a kernel fails.
+    func summaries(_ model: MultitaskModel, _ indices: [Int]) throws -> FeatureTable {
+        try table(model, indices, width: model.summaryCount) {
+            try model.computeSummaries(of: indices.count, into: $0, fill: $1)
+        }
+    }
+
+    private func table(
+        _ model: MultitaskModel, _ indices: [Int], width: Int,
+        compute: (UnsafeMutablePointer<Float>, ImageBatches.Fill) throws -> Void
+    ) throws -> FeatureTable {
         let values = FloatBuffer(count: indices.count * width)
-        try model.computeFeatures(of: indices.count, into: values.base) { images, patches in
+        try compute(values.base) { images, patches in
             try LongWork.report("computing images of \(task)", images.lowerBound, of: indices.count)
             for (place, index) in indices[images].enumerated() {
                 let start = patches + place * model.inputCount

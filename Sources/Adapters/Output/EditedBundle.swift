@@ -17,6 +17,8 @@ package struct EditedBundle {
         /// The parameters of the base beside it.
         let baseParameters: [String]
         var tasks: [String]
+        /// How well images fit its tasks, if that was measured.
+        var fit: GroupFit?
     }
 
     private enum Backbone {
@@ -54,6 +56,7 @@ package struct EditedBundle {
                 baseParameters: streams?.ownBaseParameters.map(\.name) ?? [],
                 tasks: group.tasks.map { tasks[$0] })
         }
+        for (index, fit) in (bundle.fits?.groups ?? []).enumerated() { groups[index].fit = fit }
         for group in bundle.groups {
             let path = "\(group.backbone.folder)/\(QuantizedWeights.fileName)"
             guard access(path, F_OK) != 0 else {
@@ -206,6 +209,7 @@ package struct EditedBundle {
             for index in groups.indices {
                 groups[index].tasks.removeAll { $0 == task }
                 groups[index].streams?[task] = nil
+                groups[index].fit?.tasks[task] = nil
             }
         }
         groups.removeAll(where: \.tasks.isEmpty)
@@ -231,6 +235,11 @@ package struct EditedBundle {
             groups[index].streams = groups[index].streams.map { streams in
                 Dictionary(streams.values.map { (name($0.task), $0.named(name($0.task))) }) { $1 }
             }
+            groups[index].fit = groups[index].fit.map { fit in
+                GroupFit(
+                    background: fit.background,
+                    tasks: Dictionary(fit.tasks.values.map { (name($0.task), $0.named(name($0.task))) }) { $1 })
+            }
         }
     }
 
@@ -255,6 +264,8 @@ package struct EditedBundle {
             for (index, group) in groups.enumerated() { try write(group, index, to: target) }
             try copySharedFiles(to: target)
             try BundleWriter.writeHeads(heads, to: target.path(ModelBundle.headsName))
+            let fits = FitFile(groups: groups.map(\.fit))
+            if !fits.isEmpty { try fits.write(to: target.path(FitFile.name), tasks: groups.map(\.tasks)) }
             var recipe = recipe
             changes.write(into: &recipe)
             let manifest = BundleWriter.manifest(
@@ -298,7 +309,8 @@ package struct EditedBundle {
     /// Copies the files at the bundle's top that are no backbone's and are not written anew.
     private func copySharedFiles(to target: AtomicFolder) throws {
         let others = Set(
-            Self.backboneFiles(bundle.backbone) + [ModelBundle.manifestName, ModelBundle.headsName, StreamFile.name])
+            Self.backboneFiles(bundle.backbone)
+                + [ModelBundle.manifestName, ModelBundle.headsName, StreamFile.name, FitFile.name])
         for name in try SmallFiles.names(in: bundle.folder).sorted() where !others.contains(name) {
             guard !SmallFiles.isFolder("\(bundle.folder)/\(name)") else { continue }
             try target.copy("\(bundle.folder)/\(name)", as: name)

@@ -87,6 +87,7 @@ extension EvaluationResult {
             add("unknown_images", count: task.unknownImages)
             for (name, estimate) in evaluated.estimates { add(name, estimate) }
             for (name, estimate) in own?.estimates(of: task.name) ?? [] { add(name, estimate) }
+            for (name, value) in evaluated.fit?.values ?? [] { add("fit_\(name)", value.map { Estimate($0, nil) }) }
             switch evaluated.result {
             case nil: break
             case .classes(let metrics):

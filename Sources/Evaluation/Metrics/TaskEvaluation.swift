@@ -20,6 +20,9 @@ package struct TaskEvaluation: Sendable {
         case values(RegressionMetrics)
     }
 
+    /// How well the task's fit tells its images from others; nil without one.
+    package let fit: FitMetrics?
+
     /// Computes a task's metrics.
     ///
     /// - Parameter minimum: the required accuracy, or where images show several labels the required mean average
@@ -31,6 +34,12 @@ package struct TaskEvaluation: Sendable {
         self.task = task
         self.predictions = predictions
         self.minimum = minimum
+        let fitted = predictions.fits.indices.filter { predictions.fits[$0] != nil }
+        let isClass = !predictions.classes.isEmpty
+        fit = FitMetrics(
+            fitted.compactMap { predictions.fits[$0] },
+            areRight: isClass ? fitted.map { predictions.classes[$0].map(\.isRight) ?? false } : nil,
+            others: predictions.fitsOfOthers)
         let (name, classes) = (task.name, task.classes.count)
         result =
             switch task.truths {
@@ -129,6 +138,7 @@ extension TaskEvaluation {
             object["is_good_enough"] = .bool(isGoodEnough)
         case .identity: break
         }
+        if let fit { object["fit"] = fit.json }
         object["missing"] = .array(predictions.missing.map(JSON.string))
         switch result {
         case nil: break

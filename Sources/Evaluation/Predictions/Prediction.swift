@@ -106,6 +106,10 @@ package struct TaskPredictions: Sendable, Equatable {
     package var labels: [LabelPrediction?] = []
     /// The same where images show values.
     package var values: [ValuePrediction?] = []
+    /// How well each item fits the task, 0 to 1, nil for an image without a prediction; empty without fits.
+    package var fits: [Double?] = []
+    /// How well images of the other tasks fit this one.
+    package var fitsOfOthers: [Double] = []
     /// The minimum probability of a label; nil where the predictions already say which labels.
     package var threshold: Double?
     /// The images without a prediction, in the same order.

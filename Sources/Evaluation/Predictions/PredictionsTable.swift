@@ -25,6 +25,9 @@ package struct PredictionsReading: Sendable {
     /// Whether a task is to be read.
     package func reads(_ task: String) -> Bool { tasks?.contains(task) ?? true }
 
+    /// Whether a task is named among those to be read.
+    func names(_ task: String) -> Bool { tasks?.contains(task) ?? false }
+
     /// The activation of a task's head.
     package func activation(of task: String) -> HeadActivation { activations[task] ?? .softmax }
 
@@ -117,7 +120,9 @@ struct PredictionsTable {
         }
         var rows = DelimitedReader(content)
         content = []
-        let header = try rows.next(path)?.cells.map { String(decoding: $0, as: UTF8.self) } ?? []
+        let all = try rows.next(path)?.cells.map { String(decoding: $0, as: UTF8.self) } ?? []
+        let kept = Self.columnsOfPredictions(all, reading)
+        let header = kept.map { all[$0] }
         guard header.starts(with: ["path", "status"]) else {
             throw FileError(
                 path: path,
@@ -133,21 +138,35 @@ struct PredictionsTable {
         tasks = columns.map {
             Task(name: $0.task, activation: reading.activation(of: $0.task), classes: $0.classes)
         }
-        while let row = try rows.next(path) {
-            guard row.cells.count == header.count else {
-                throw fault(row.line, "expected \(header.count) cells, found \(row.cells.count)")
+        while let found = try rows.next(path) {
+            guard found.cells.count == all.count else {
+                throw fault(found.line, "expected \(all.count) cells, found \(found.cells.count)")
             }
+            let row = (cells: kept.map { found.cells[$0] }, line: found.line)
             let image = BytePath(row.cells[0]).normalized(in: folder)
             let status = String(decoding: row.cells[1], as: UTF8.self)
             if let reason = PredictionsTable.reason(status) {
                 failures[image] = reason
-            } else if status != "ok", !status.hasPrefix("below threshold:") {
+            } else if status != "ok", !status.hasPrefix("below threshold:"), !status.hasPrefix("below fit:") {
                 throw fault(row.line, "status \"\(status)\" is not one that label writes")
             } else if isLong {
                 try addPrediction(row, image)
             } else {
                 try addImage(row, image, columns)
             }
+        }
+    }
+
+    /// The columns but those that say how well images fit: `best_task`, and `<task>_fit` or in a long table `fit`.
+    private static func columnsOfPredictions(_ header: [String], _ reading: PredictionsReading) -> [Int] {
+        let isLong = header.contains("rank") && header.contains("task")
+        let known = Set(header + header.compactMap { $0.split(separator: ":").first.map(String.init) })
+        return header.indices.filter { index in
+            let name = header[index]
+            if reading.names(name) || known.contains("\(name)_score") { return true }
+            if isLong { return !(name == "best_task" && index == 2 || name == "fit" && index > 4) }
+            if name == "best_task", index == 2 { return false }
+            return !(name.hasSuffix("_fit") && known.contains(String(name.dropLast("_fit".count))))
         }
     }
 
@@ -208,6 +227,11 @@ struct PredictionsTable {
         _ row: (cells: [[UInt8]], line: Int), _ image: BytePath, _ columns: [Columns]
     ) throws(FileError) {
         for (task, columns) in columns.enumerated() where reading.reads(columns.task) {
+            // Values that were withheld because the task does not apply.
+            let values = tasks[task].activation == .identity ? columns.labels + columns.everyScore : []
+            if !values.isEmpty, values.allSatisfy({ row.cells[$0].isEmpty }), row.cells[1] != Array("ok".utf8) {
+                continue
+            }
             let entry =
                 switch tasks[task].activation {
                 case .softmax: try rankedEntry(row, columns)
@@ -333,6 +357,10 @@ struct PredictionsTable {
             throw fault(
                 row.line, "expected a task and a rank, found \"\(name)\" and \"\(rank)\"",
                 name.isEmpty || !rank.isEmpty ? nil : .allowNoLabel(task: name))
+        }
+        // Values that were withheld because the task does not apply.
+        if activation == .identity, row.cells.count > 5, row.cells[5].isEmpty, row.cells[1] != Array("ok".utf8) {
+            return
         }
         let score = row.cells.count > 5 ? try number(row, 5) : nil
         var entry = tasks[task].entries[image] ?? Entry()

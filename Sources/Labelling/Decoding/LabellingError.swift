@@ -12,6 +12,8 @@ package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible
     case options(String)
     /// The name of a class is empty or contains the separator of the labels in a cell.
     case labelSeparator(String, class: String, task: String)
+    /// Fits are asked for, and a task, or no task at all, has one.
+    case noFit(task: String?)
     /// A shard or a manifest is asked for, and the rows do not go to a regular file.
     case needsFile
     /// The rows of a finished run cannot be taken for this run.
@@ -32,6 +34,8 @@ package enum LabellingError: Error, Equatable, Sendable, CustomStringConvertible
         case .manifest(let path, let reason): "\(path): \(reason)"
         case .labelSeparator(let separator, let name, let task):
             "class \"\(name)\" of task \"\(task)\" is empty or contains the label separator \"\(separator)\""
+        case .noFit(let task):
+            task.map { "task \"\($0)\" has no fit" } ?? "no task that is written has a fit"
         case .needsFile: "a shard and a manifest need an output that is a regular file"
         case .reuse(let path, let reason): "cannot take rows of \(path): \(reason)"
         case .featuresNeedFile: "features need regular files, for themselves and for the rows"

@@ -13,11 +13,12 @@ package protocol MultitaskClassifying {
     /// - Throws: any error; it ends the run.
     func prepare() throws
 
-    /// Computes the logits of a batch.
+    /// Computes the logits of a batch, and how well its images fit the tasks.
     ///
     /// - Parameters:
     ///   - inputs: the prepared images, one after the other.
-    ///   - output: the logits, of shape (images, classes of all tasks), the tasks in their order.
+    ///   - output: the outputs, of shape (images, `tasks.outputCount`): the logits of the tasks in their order, then
+    ///     the fit of each task that has one, 0 to 1.
     ///   - features: receives the features that the heads read, of shape (images, feature columns), or nil.
     /// - Throws: any error; it ends the run.
     func logits(
@@ -41,8 +42,8 @@ struct BatchEngine: ~Copyable {
     private let classifier: any MultitaskClassifying
     private let batchSize: Int
     private let valuesPerImage: Int
-    /// The number of classes of all tasks.
-    private let classes: Int
+    /// The number of outputs for an image.
+    private let outputs: Int
     private let inputs: UnsafeMutableBufferPointer<Float>
     private let logits: UnsafeMutableBufferPointer<Float>
     /// The features of the batch, (images, `featureCount`); empty unless the sink takes them.
@@ -68,10 +69,10 @@ struct BatchEngine: ~Copyable {
         self.classifier = classifier
         self.batchSize = batchSize
         self.valuesPerImage = valuesPerImage
-        classes = classifier.tasks.reduce(0) { $0 + $1.classes.count }
+        outputs = classifier.tasks.outputCount
         inputs = .allocate(capacity: batchSize * valuesPerImage)
         inputs.initialize(repeating: 0)
-        logits = .allocate(capacity: batchSize * classes)
+        logits = .allocate(capacity: batchSize * outputs)
         logits.initialize(repeating: 0)
         featureCount = takesFeatures ? classifier.featureColumns.last?.columns.upperBound ?? 0 : 0
         features = .allocate(capacity: batchSize * featureCount)
@@ -97,7 +98,7 @@ struct BatchEngine: ~Copyable {
             do {
                 try classifier.logits(
                     UnsafeBufferPointer(rebasing: inputs[..<(images * valuesPerImage)]), images: images,
-                    into: UnsafeMutableBufferPointer(rebasing: logits[..<(images * classes)]),
+                    into: UnsafeMutableBufferPointer(rebasing: logits[..<(images * outputs)]),
                     features: featureCount > 0 ? features.baseAddress : nil)
             } catch {
                 throw LabellingError.model("\(error)")
@@ -117,12 +118,12 @@ struct BatchEngine: ~Copyable {
                 count(failure, paths[index])
                 continue
             }
-            let imageLogits = UnsafeBufferPointer(rebasing: logits[(image * classes)..<((image + 1) * classes)])
             if featureCount > 0 {
                 sink.take(
                     features: UnsafeBufferPointer(
                         rebasing: features[(image * featureCount)..<((image + 1) * featureCount)]))
             }
+            let imageLogits = UnsafeBufferPointer(rebasing: logits[(image * outputs)..<((image + 1) * outputs)])
             switch sink.append(path: paths[index], logits: imageLogits) {
             case .accepted: break
             case .belowThreshold: progress.belowThreshold += 1

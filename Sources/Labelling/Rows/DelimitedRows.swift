@@ -8,14 +8,19 @@ struct WideRows: RowEncoder {
     let topK: Int
     let hasScores: Bool
     let allScores: Bool
+    let hasBestTask: Bool
     let separator: LabelSeparator
 
     /// The column names, which the row writer checks to be different.
-    var columns: [[UInt8]] { [Array("path".utf8), Array("status".utf8)] + tasks.flatMap(columns) }
+    var columns: [[UInt8]] {
+        ([["path", "status"], hasBestTask ? ["best_task"] : []].joined().map { Array($0.utf8) })
+            + tasks.flatMap(columns)
+    }
 
     private func columns(of task: SelectedTask) -> [[UInt8]] {
+        let fit = task.fit == nil ? [] : [task.name + Array("_fit".utf8)]
         guard task.activation != .identity else {
-            return task.classes.count == 1 ? [task.name] : task.classes.map(task.column)
+            return (task.classes.count == 1 ? [task.name] : task.classes.map(task.column)) + fit
         }
         var columns: [[UInt8]] = []
         for rank in 1...(task.activation == .softmax ? topK : 1) {
@@ -23,6 +28,7 @@ struct WideRows: RowEncoder {
             columns.append(column)
             if hasScores { columns.append(column + Array("_score".utf8)) }
         }
+        columns += fit
         if allScores { columns += task.classes.map(task.column) }
         return columns
     }
@@ -33,16 +39,23 @@ struct WideRows: RowEncoder {
         cells.append(path, to: &bytes)
         bytes.append(cells.delimiter)
         cells.append(status, to: &bytes)
+        if hasBestTask { bytes.append(cells.delimiter) }
         for task in tasks {
             bytes.append(contentsOf: repeatElement(cells.delimiter, count: columns(of: task).count))
         }
         bytes.append(0x0A)
     }
 
-    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8]) {
+    func append(
+        path: [UInt8], status: [UInt8], best: [UInt8]?, predictions: [RankedClasses], to bytes: inout [UInt8]
+    ) {
         cells.append(path, to: &bytes)
         bytes.append(cells.delimiter)
         cells.append(status, to: &bytes)
+        if hasBestTask {
+            bytes.append(cells.delimiter)
+            cells.append(best ?? [], to: &bytes)
+        }
         for (task, prediction) in zip(tasks, predictions) {
             switch task.activation {
             case .softmax: appendRanks(task, prediction, to: &bytes)
@@ -50,10 +63,12 @@ struct WideRows: RowEncoder {
             case .identity:
                 for value in prediction.scores {
                     bytes.append(cells.delimiter)
-                    ValueFormatter.append(value, to: &bytes)
+                    if !prediction.isBelowFit { ValueFormatter.append(value, to: &bytes) }
                 }
+                if task.fit != nil { cells.appendFit(prediction.fit, to: &bytes) }
                 continue
             }
+            if task.fit != nil { cells.appendFit(prediction.fit, to: &bytes) }
             guard allScores else { continue }
             for score in prediction.scores {
                 bytes.append(cells.delimiter)
@@ -67,7 +82,7 @@ struct WideRows: RowEncoder {
         for rank in 0..<topK {
             let index = rank < prediction.ranks.count ? prediction.ranks[rank] : nil
             bytes.append(cells.delimiter)
-            if let index, !prediction.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
+            if let index, !prediction.isWithheld { cells.append(task.classes[index], to: &bytes) }
             guard hasScores else { continue }
             bytes.append(cells.delimiter)
             if let index { ScoreFormatter.append(prediction.scores[index], to: &bytes) }
@@ -77,6 +92,10 @@ struct WideRows: RowEncoder {
     /// Appends the labels of a task with a sigmoid in one cell, and their scores in another.
     private func appendSet(_ task: SelectedTask, _ prediction: RankedClasses, to bytes: inout [UInt8]) {
         bytes.append(cells.delimiter)
+        guard !prediction.isBelowFit else {
+            if hasScores { bytes.append(cells.delimiter) }
+            return
+        }
         cells.append(separator.join(prediction.ranks) { task.classes[$0][...] }, to: &bytes)
         guard hasScores else { return }
         bytes.append(cells.delimiter)
@@ -96,56 +115,79 @@ struct LongRows: RowEncoder {
     let tasks: [SelectedTask]
     let hasScores: Bool
     let allScores: Bool
+    let hasBestTask: Bool
 
     /// Whether there is a column for scores, which always holds the outputs of heads without activation.
     private var hasScoreColumn: Bool { hasScores || tasks.contains { $0.activation == .identity } }
 
+    /// Whether there is a column for fits.
+    private var hasFitColumn: Bool { tasks.contains { $0.fit != nil } }
+
     func appendHeader(to bytes: inout [UInt8]) {
-        let columns = ["path", "status", "task", "rank", "label"] + (hasScoreColumn ? ["score"] : [])
+        let columns =
+            ["path", "status"] + (hasBestTask ? ["best_task"] : []) + ["task", "rank", "label"]
+            + (hasScoreColumn ? ["score"] : []) + (hasFitColumn ? ["fit"] : [])
         cells.appendLine(columns.map { Array($0.utf8) }, to: &bytes)
     }
 
     func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8]) {
-        appendStart(path, status, [], to: &bytes)
-        appendEnd(to: &bytes)
+        appendStart(path, status, nil, [], to: &bytes)
+        appendEnd(nil, to: &bytes)
     }
 
-    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8]) {
+    func append(
+        path: [UInt8], status: [UInt8], best: [UInt8]?, predictions: [RankedClasses], to bytes: inout [UInt8]
+    ) {
         for (task, prediction) in zip(tasks, predictions) {
-            if prediction.ranks.isEmpty {
+            let isEmpty = prediction.ranks.isEmpty || prediction.isBelowFit && task.activation == .sigmoid && !allScores
+            if isEmpty {
                 // A task without labels still has its row.
-                appendStart(path, status, task.name, to: &bytes)
-                appendEnd(to: &bytes)
+                appendStart(path, status, best, task.name, to: &bytes)
+                appendEnd(prediction.fit, to: &bytes)
+                continue
             }
             for (rank, index) in prediction.ranks.enumerated() {
-                appendStart(path, status, task.name, to: &bytes)
+                appendStart(path, status, best, task.name, to: &bytes)
                 bytes.append(contentsOf: String(rank + 1).utf8)
                 bytes.append(cells.delimiter)
                 // Where every class has a row, the label says whose score this is.
-                if allScores || !prediction.isBelowThreshold { cells.append(task.classes[index], to: &bytes) }
+                let isNamed = allScores || task.activation == .identity || !prediction.isWithheld
+                if isNamed { cells.append(task.classes[index], to: &bytes) }
                 if hasScoreColumn { bytes.append(cells.delimiter) }
                 if task.activation == .identity {
-                    ValueFormatter.append(prediction.scores[index], to: &bytes)
+                    if !prediction.isBelowFit { ValueFormatter.append(prediction.scores[index], to: &bytes) }
                 } else if hasScores {
                     ScoreFormatter.append(prediction.scores[index], to: &bytes)
                 }
+                if hasFitColumn { cells.appendFit(prediction.fit, to: &bytes) }
                 bytes.append(0x0A)
             }
         }
     }
 
     /// Appends the cells before the rank.
-    private func appendStart(_ path: [UInt8], _ status: [UInt8], _ task: [UInt8], to bytes: inout [UInt8]) {
-        for cell in [path, status, task] {
+    private func appendStart(
+        _ path: [UInt8], _ status: [UInt8], _ best: [UInt8]?, _ task: [UInt8], to bytes: inout [UInt8]
+    ) {
+        for cell in [path, status] + (hasBestTask ? [best ?? []] : []) + [task] {
             cells.append(cell, to: &bytes)
             bytes.append(cells.delimiter)
         }
     }
 
-    /// Appends empty cells from the rank on.
-    private func appendEnd(to bytes: inout [UInt8]) {
+    /// Appends empty cells from the rank on, and the fit.
+    private func appendEnd(_ fit: Float?, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: repeatElement(cells.delimiter, count: hasScoreColumn ? 2 : 1))
+        if hasFitColumn { cells.appendFit(fit, to: &bytes) }
         bytes.append(0x0A)
+    }
+}
+
+extension DelimitedCells {
+    /// Appends the cell of a fit, empty for one that is not known.
+    fileprivate func appendFit(_ fit: Float?, to bytes: inout [UInt8]) {
+        bytes.append(delimiter)
+        if let fit { ScoreFormatter.append(Double(fit), to: &bytes) }
     }
 }
 

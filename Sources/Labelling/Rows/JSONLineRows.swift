@@ -7,24 +7,35 @@ struct JSONLineRows: RowEncoder {
     let topK: Int
     let hasScores: Bool
     let allScores: Bool
+    let hasBestTask: Bool
 
     func appendHeader(to bytes: inout [UInt8]) {}
 
     func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8]) {
-        append(path: path, status: status, predictions: [], to: &bytes)
+        append(path: path, status: status, best: nil, predictions: [], to: &bytes)
     }
 
-    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8]) {
+    func append(
+        path: [UInt8], status: [UInt8], best: [UInt8]?, predictions: [RankedClasses], to bytes: inout [UInt8]
+    ) {
         bytes.append(contentsOf: #"{"path":"#.utf8)
         JSONText.append(path, to: &bytes)
         bytes.append(contentsOf: #","status":"#.utf8)
         JSONText.append(status, to: &bytes)
+        if hasBestTask {
+            bytes.append(contentsOf: #","best_task":"#.utf8)
+            if let best { JSONText.append(best, to: &bytes) } else { bytes.append(contentsOf: "null".utf8) }
+        }
         bytes.append(contentsOf: #","tasks":{"#.utf8)
         for (index, (task, prediction)) in zip(tasks, predictions).enumerated() {
             if index > 0 { bytes.append(comma) }
             JSONText.append(task.name, to: &bytes)
             bytes.append(contentsOf: ":{".utf8)
             append(task, prediction, to: &bytes)
+            if let fit = prediction.fit {
+                bytes.append(contentsOf: #","fit":"#.utf8)
+                ScoreFormatter.append(Double(fit), to: &bytes)
+            }
             bytes.append(UInt8(ascii: "}"))
         }
         bytes.append(contentsOf: "}}\n".utf8)
@@ -38,9 +49,12 @@ struct JSONLineRows: RowEncoder {
         case .softmax:
             if let best = prediction.ranks.first { append(best, task, prediction, to: &bytes) }
             if topK > 1 { appendList(prediction.ranks.prefix(topK), ",\"top\":[", task, prediction, to: &bytes) }
-        case .sigmoid: appendList(prediction.ranks[...], "\"labels\":[", task, prediction, to: &bytes)
+        case .sigmoid:
+            appendList(prediction.isBelowFit ? [] : prediction.ranks[...], "\"labels\":[", task, prediction, to: &bytes)
         case .identity:
-            return appendObject("\"values\":{", task, prediction, to: &bytes) { ValueFormatter.append($0, to: &$1) }
+            return appendObject("\"values\":{", task, prediction, to: &bytes) {
+                if prediction.isBelowFit { $1 += "null".utf8 } else { ValueFormatter.append($0, to: &$1) }
+            }
         }
         if allScores {
             appendObject(",\"scores\":{", task, prediction, to: &bytes) { ScoreFormatter.append($0, to: &$1) }
@@ -49,7 +63,7 @@ struct JSONLineRows: RowEncoder {
 
     private func append(_ index: Int, _ task: SelectedTask, _ prediction: RankedClasses, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: #""label":"#.utf8)
-        if prediction.isBelowThreshold {
+        if prediction.isWithheld {
             bytes.append(contentsOf: "null".utf8)
         } else {
             JSONText.append(task.classes[index], to: &bytes)

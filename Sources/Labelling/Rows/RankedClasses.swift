@@ -13,6 +13,21 @@ package struct RankedClasses {
     package private(set) var scores: [Double] = []
     /// Whether the best class's probability is below the threshold.
     private(set) var isBelowThreshold = false
+    /// How well the image fits the task, 0 to 1; nil if that is not known.
+    private(set) var fit: Float?
+    /// Whether the fit is below the smallest that labels are written with.
+    private(set) var isBelowFit = false
+
+    /// Whether the label is not written.
+    var isWithheld: Bool { isBelowThreshold || isBelowFit }
+
+    /// Sets how well the image fits the task.
+    ///
+    /// - Parameter minimum: the smallest fit that labels are written with; nil for any.
+    mutating func setFit(_ fit: Float?, minimum: Double?) {
+        self.fit = fit
+        isBelowFit = if let fit, let minimum { Double(fit) < minimum } else { false }
+    }
 
     /// Ranks and scores a task's logits.
     ///

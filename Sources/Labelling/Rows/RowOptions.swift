@@ -36,6 +36,12 @@ package struct RowOptions: Sendable, Equatable {
     package var threshold: Double?
     /// The thresholds of single tasks, by name.
     package var thresholds: [String: Double] = [:]
+    /// The smallest fit with which a task's labels are written; nil for any.
+    package var minimumFit: Double?
+    /// The smallest fits of single tasks, by name.
+    package var minimumFits: [String: Double] = [:]
+    /// Whether the task that fits most is written.
+    package var writesBestTask = false
     /// The separator of the labels of a task with a sigmoid in one cell.
     package var labelSeparator = MultiLabelImages.usualSeparator
     /// Whether the table is for spreadsheets: with a byte order mark, and with an apostrophe before paths and labels
@@ -58,8 +64,12 @@ struct SelectedTask {
     let activation: HeadActivation
     /// The least probability of a label; nil for none.
     let threshold: Double?
-    /// The range of the task's logits among those of all tasks.
+    /// The range of the task's logits among the model's outputs.
     let logits: Range<Int>
+    /// The place of the task's fit among the model's outputs, if it has one.
+    let fit: Int?
+    /// The smallest fit with which labels are written; nil for any.
+    let minimumFit: Double?
 
     /// The column of one class or output.
     func column(_ name: [UInt8]) -> [UInt8] { self.name + [UInt8(ascii: ":")] + name }
@@ -73,11 +83,27 @@ package struct TaskLabels: Sendable, Equatable {
     package let classes: [String]
     /// The function that turns the logits into scores.
     package let activation: HeadActivation
+    /// Whether the model says how well images fit the task.
+    package let hasFit: Bool
 
     /// A task and its classes.
-    package init(name: String, classes: [String], activation: HeadActivation = .softmax) {
+    package init(name: String, classes: [String], activation: HeadActivation = .softmax, hasFit: Bool = false) {
         self.name = name
         self.classes = classes
         self.activation = activation
+        self.hasFit = hasFit
+    }
+}
+
+extension [TaskLabels] {
+    /// The number of logits of all tasks.
+    package var logitCount: Int { reduce(0) { $0 + $1.classes.count } }
+    /// The number of outputs for an image: the logits of all tasks, then a value for each task that has a fit.
+    package var outputCount: Int { logitCount + count(where: \.hasFit) }
+
+    /// The place of a task's fit among the outputs, if it has one.
+    package func fitPlace(of task: String) -> Int? {
+        guard let index = firstIndex(where: { $0.name == task }), self[index].hasFit else { return nil }
+        return logitCount + self[..<index].count(where: \.hasFit)
     }
 }

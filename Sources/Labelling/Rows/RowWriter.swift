@@ -9,7 +9,10 @@ protocol RowEncoder {
     /// Appends the row of an input without labels.
     func appendFailure(path: [UInt8], status: [UInt8], to bytes: inout [UInt8])
     /// Appends the row, or rows, of a labelled input.
-    func append(path: [UInt8], status: [UInt8], predictions: [RankedClasses], to bytes: inout [UInt8])
+    ///
+    /// - Parameter best: the name of the task that fits most, if any fits.
+    func append(
+        path: [UInt8], status: [UInt8], best: [UInt8]?, predictions: [RankedClasses], to bytes: inout [UInt8])
 }
 
 /// Formats logits and failures as rows, in a buffer that is flushed to the output between whole rows.
@@ -41,18 +44,22 @@ package final class RowWriter {
         switch (options.format, options.layout) {
         case (.jsonl, _):
             encoder = JSONLineRows(
-                tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores)
+                tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores,
+                hasBestTask: options.writesBestTask)
             for task in tasks where options.allScores || task.activation == .identity {
                 try RowWriter.check(task.classes, "classes")
             }
         case (_, .wide):
             let rows = WideRows(
                 cells: cells, tasks: tasks, topK: options.topK, hasScores: hasScores, allScores: options.allScores,
+                hasBestTask: options.writesBestTask,
                 separator: try LabelSeparator(options.labelSeparator, for: tasks))
             try RowWriter.check(rows.columns, "columns")
             encoder = rows
         case (_, .long):
-            encoder = LongRows(cells: cells, tasks: tasks, hasScores: hasScores, allScores: options.allScores)
+            encoder = LongRows(
+                cells: cells, tasks: tasks, hasScores: hasScores, allScores: options.allScores,
+                hasBestTask: options.writesBestTask)
         }
         ranksAll = options.allScores && options.layout == .long && options.format != .jsonl
         predictions = tasks.map { _ in RankedClasses() }
@@ -76,14 +83,15 @@ package final class RowWriter {
         encoder.appendFailure(path: writtenPath(path), status: Array("error: \(reason)".utf8), to: &bytes)
     }
 
-    /// Appends the row, or rows, of an image from the logits of all the model's tasks. Logits that are not finite give
-    /// a row without labels.
+    /// Appends the row, or rows, of an image from the model's outputs: the logits of all its tasks, then their fits.
+    /// Logits that are not finite give a row without labels.
     package func append(path: [UInt8], logits: UnsafeBufferPointer<Float>) -> PredictionOutcome {
         for task in tasks where !logits[task.logits].allSatisfy(\.isFinite) {
             appendFailure(path: path, reason: InputFailure.notFinite.reason)
             return .failed(.notFinite)
         }
-        var below: [UInt8] = []
+        var (below, unfit): ([UInt8], [UInt8]) = ([], [])
+        var best: (index: Int, fit: Float)?
         for (index, task) in tasks.enumerated() {
             let taskLogits = UnsafeBufferPointer(rebasing: logits[task.logits])
             switch task.activation {
@@ -95,10 +103,21 @@ package final class RowWriter {
                 predictions[index].pick(taskLogits, scores: options.scores, threshold: ranksAll ? nil : task.threshold)
             case .identity: predictions[index].take(taskLogits)
             }
+            let fit = task.fit.map { logits[$0] }
+            predictions[index].setFit(fit, minimum: task.minimumFit)
+            if predictions[index].isBelowFit {
+                unfit += [UInt8(ascii: " ")] + task.name
+                continue
+            }
             if predictions[index].isBelowThreshold { below += [UInt8(ascii: " ")] + task.name }
+            if let fit, fit > best?.fit ?? 0 { best = (index, fit) }
         }
-        let status = below.isEmpty ? Array("ok".utf8) : Array("below threshold:".utf8) + below
-        encoder.append(path: writtenPath(path), status: status, predictions: predictions, to: &bytes)
+        var status: [UInt8] = unfit.isEmpty ? [] : Array("below fit:".utf8) + unfit
+        if !below.isEmpty { status += (status.isEmpty ? "below threshold:" : "; below threshold:").utf8 + below }
+        if status.isEmpty { status = Array("ok".utf8) }
+        encoder.append(
+            path: writtenPath(path), status: status, best: best.map { tasks[$0.index].name }, predictions: predictions,
+            to: &bytes)
         return below.isEmpty ? .accepted : .belowThreshold
     }
 
@@ -126,7 +145,8 @@ package final class RowWriter {
 
     private static func select(_ all: [TaskLabels], _ options: RowOptions) throws -> [SelectedTask] {
         let names = options.tasks
-        for name in (names ?? []) + options.thresholds.keys.sorted() where !all.contains(where: { $0.name == name }) {
+        let named = (names ?? []) + options.thresholds.keys.sorted() + options.minimumFits.keys.sorted()
+        for name in named where !all.contains(where: { $0.name == name }) {
             throw UnknownTask(name, tasks: all.map(\.name))
         }
         var selected: [SelectedTask] = []
@@ -143,7 +163,8 @@ package final class RowWriter {
                     activation: task.activation,
                     threshold: task.activation == .identity
                         ? nil : options.thresholds[task.name] ?? options.threshold ?? defaultThreshold,
-                    logits: logits))
+                    logits: logits, fit: all.fitPlace(of: task.name),
+                    minimumFit: options.minimumFits[task.name] ?? options.minimumFit))
         }
         guard !selected.isEmpty else { throw LabellingError.options("there is no task to write") }
         try check(selected.map(\.name), "tasks")
@@ -163,6 +184,15 @@ package final class RowWriter {
         }
         if options.threshold != nil, tasks.allSatisfy({ $0.activation == .identity }) {
             throw LabellingError.options("a threshold, but no task gives probabilities: their heads have no activation")
+        }
+        for name in options.minimumFits.keys.sorted() {
+            guard let task = tasks.first(where: { $0.name == Array(name.utf8) }) else {
+                throw LabellingError.options("a smallest fit for task \"\(name)\", which is not written")
+            }
+            guard task.fit != nil else { throw LabellingError.noFit(task: name) }
+        }
+        if options.minimumFit != nil || options.writesBestTask, tasks.allSatisfy({ $0.fit == nil }) {
+            throw LabellingError.noFit(task: nil)
         }
         if options.topK > 1, !tasks.contains(where: { $0.activation == .softmax }) {
             throw LabellingError.options(

@@ -36,7 +36,21 @@ struct TaskSection {
                 outputs(metrics)
                 largestErrors(metrics)
             }
+            if let fit = evaluation.fit { facts(fit) }
             failures
+        }
+    }
+
+    private func facts(_ fit: FitMetrics) -> HTML {
+        func share(_ value: Double?) -> String { value.map { NumberText.percent($0) } ?? "–" }
+        let level = NumberText.fixed(FitMetrics.level, 2)
+        return .element("dl", ["class": "facts"]) {
+            ReportPage.fact(
+                "AUROC of the fit", fit.auroc.map { NumberText.fixed($0, 3) } ?? "–",
+                "against \(NumberText.count(fit.others, "image")) of other tasks")
+            ReportPage.fact("Images kept", share(fit.coverage), "with a fit of at least \(level)")
+            ReportPage.fact("Other tasks’ images kept", share(fit.othersKept), "with a fit of at least \(level)")
+            ReportPage.fact("Top-1 accuracy of the kept", share(fit.accuracyKept), nil)
         }
     }
 

@@ -44,6 +44,25 @@ extension ModelBundle {
         )
     }
 
+    /// The named tasks that have a fit.
+    package func fittedTasks(for names: [String]?) -> Set<String> {
+        Set(Head.tasks(names, of: heads).filter { fits?.fit($0) != nil })
+    }
+
+    /// The fits of the named tasks, for groups with some tasks each.
+    func fits(of groups: [[String]], for names: [String]?) -> [GroupFit?] {
+        guard let fits else { return [] }
+        let wanted = Head.tasks(names, of: heads)
+        return groups.map { tasks in
+            let group = fits.groups.lazy.compactMap(\.self).first { group in
+                tasks.contains { group.tasks[$0] != nil }
+            }
+            return group.map { group in
+                GroupFit(background: group.background, tasks: group.tasks.filter { wanted.contains($0.key) })
+            }
+        }
+    }
+
     /// Opens the backbones of all groups in the manifest at `path`; the first is open already.
     static func groups(_ manifest: JSON, _ path: String, folder: String, first: Checkpoint, heads: [Head]) throws
         -> [TaskGroup<Checkpoint>]

@@ -20,6 +20,8 @@ package struct ModelBundle: Sendable {
     package let heads: [Head]
     /// The task streams of each group, or nil where its heads read the backbone's own tokens.
     package let streams: [TaskStreams?]
+    /// How well images fit tasks, or nil if that was not measured.
+    package let fits: FitFile?
     /// `bundle.json`, or nil for a plain checkpoint.
     package let manifest: JSON?
 
@@ -61,6 +63,10 @@ package struct ModelBundle: Sendable {
             heads = try Self.heads(manifest, manifestPath, folder: folder, backbone.configuration)
             groups = try Self.groups(manifest, manifestPath, folder: folder, first: backbone, heads: heads)
             streams = try Self.streams(manifest, manifestPath, groups, heads, for: names)
+            let tasks = heads.map(\.task)
+            fits = try FitFile(
+                folder: folder, tasks: groups.map { $0.tasks.map { tasks[$0] } },
+                summaryCount: backbone.configuration.summaryCount)
         } else {
             guard let head = try backbone.head(task: Self.plainTask) else {
                 throw ModelError(folder, "neither a bundle (no bundle.json) nor a checkpoint with a classifier")
@@ -68,6 +74,7 @@ package struct ModelBundle: Sendable {
             heads = [head]
             groups = [TaskGroup(backbone: backbone, tasks: [0])]
             streams = [nil]
+            fits = nil
         }
     }
 

@@ -24,6 +24,8 @@ package final class GroupedModel {
     package let featureCount: Int
     /// The heads that read the same columns of the features, in the order of the columns.
     package let featureColumns: [(heads: [Int], columns: Range<Int>)]
+    /// The tasks that have a fit, in the order of their values.
+    package let fittedTasks: [String]
     /// Values of one image's hidden state in one group: tokens x D.
     package let hiddenShape: [Int]
     /// How many backbones there are.
@@ -40,6 +42,10 @@ package final class GroupedModel {
     private let largestUnitCount: Int
     /// For each worker, the features of a unit of images in one group.
     private let groupFeatures: [FloatBuffer]
+    /// What computes the fits of each group's tasks; nil for a group without any.
+    private let scorers: [FitScorer?]
+    /// For each worker, the summaries of a unit of images, and memory for one more.
+    private let summaries: [FloatBuffer], summaryScratch: [FloatBuffer]
 
     /// Plans the backbones for images of one size.
     ///
@@ -51,12 +57,13 @@ package final class GroupedModel {
     ///   - threads: how many images are computed at the same time.
     ///   - outputs: `.allTokens` if `run` is to give hidden states.
     ///   - precision: in which numbers they multiply.
+    ///   - fits: the fits of each group's tasks, in the order of the groups; empty for none.
     /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `FileError`,
     ///   `ComputeError`.
     package init(
         _ groups: [TaskGroup<BackboneWeights>], configuration: BackboneConfiguration, heads: [Head],
         imageSize: ImageSize, threads: Int, outputs: ModelOutputs = [],
-        precision: ComputePrecision = .f32
+        precision: ComputePrecision = .f32, fits: [GroupFit?] = []
     ) throws {
         guard let first = groups.first, groups.flatMap(\.tasks).sorted() == Array(heads.indices) else {
             throw ModelError(
@@ -98,6 +105,17 @@ package final class GroupedModel {
         let largestFeatureCount = models.map { $0.featureCount * $0.groupSize }.max() ?? 0
         groupFeatures = (0..<pool.workers).map { _ in FloatBuffer(count: largestFeatureCount) }
         groupLogits = FloatBuffer(count: pool.workers * largestUnitCount)
+        let fittedTasks = heads.map(\.task).filter { task in fits.contains { $0?.tasks[task] != nil } }
+        self.fittedTasks = fittedTasks
+        let places = Dictionary(uniqueKeysWithValues: fittedTasks.enumerated().map { ($1, $0) })
+        scorers = groups.enumerated().map { index, group in
+            FitScorer(
+                index < fits.count ? fits[index] : nil, tasks: group.tasks.map { heads[$0].task }, places: places)
+        }
+        let unit = models.map(\.groupSize).max() ?? 1
+        let workers = fittedTasks.isEmpty ? 0 : pool.workers
+        summaries = (0..<workers).map { _ in FloatBuffer(count: unit * configuration.summaryCount) }
+        summaryScratch = (0..<workers).map { _ in FloatBuffer(count: configuration.summaryCount) }
     }
 
     /// The units of a batch: for each group, the images that one thread computes at once.
@@ -115,11 +133,13 @@ package final class GroupedModel {
     ///   - logits: receives (images, classCount), or nil.
     ///   - hidden: receives (groups, images, tokens, D) after the final layer normalization, or nil.
     ///   - features: receives (images, featureCount), or nil.
+    ///   - fits: receives (images, fittedTasks), how well each image fits each task (see `TaskFit`), or nil.
     /// - Throws: `ModelError` for hidden states of a model that was not planned for them; `ComputeError` when a kernel
     ///   fails.
     package func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
-        hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
+        hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil,
+        fits: UnsafeMutablePointer<Float>? = nil
     ) throws {
         if hidden != nil { try models.first?.requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
@@ -129,12 +149,13 @@ package final class GroupedModel {
             let (group, range) = units[item]
             let output = groupLogits.base + worker * largestUnitCount
             let unitFeatures = features == nil ? nil : groupFeatures[worker].base
+            let scorer = fits == nil ? nil : scorers[group]
             do {
                 try models[group].run(
                     inputs + range.lowerBound * inputCount, images: range.count, worker: worker,
                     logits: logits.map { _ in output },
                     hidden: hidden.map { $0 + (group * images + range.lowerBound) * hiddenCount },
-                    features: unitFeatures)
+                    features: unitFeatures, summaries: scorer.map { _ in summaries[worker].base })
             } catch {
                 failure.withLock { $0 = error }
                 return
@@ -145,6 +166,13 @@ package final class GroupedModel {
                 for (position, image) in range.enumerated() {
                     (features + image * featureCount + first).update(
                         from: unitFeatures + position * count, count: count)
+                }
+            }
+            if let scorer, let fits {
+                for (position, image) in range.enumerated() {
+                    scorer.write(
+                        summaries[worker].base + position * scorer.summaryCount,
+                        into: fits + image * fittedTasks.count, scratch: summaryScratch[worker])
                 }
             }
             guard let logits else { return }
@@ -189,7 +217,8 @@ extension ModelBundle {
         return try GroupedModel(
             weights, configuration: backbone.configuration, heads: heads,
             imageSize: backbone.configuration.inputSize(preprocessing), threads: threads, outputs: outputs,
-            precision: precision)
+            precision: precision,
+            fits: fits(of: groups.map { $0.tasks.map { heads[$0].task } }, for: names))
     }
 
     /// Each group's blocks in eight bits; nil for those of a group that is not quantized.

@@ -52,6 +52,24 @@ package struct ImageBatches {
 }
 
 extension MultitaskModel {
+    /// Computes the summaries of any number of images (see `TokenSummary`).
+    ///
+    /// - Parameters:
+    ///   - count: the number of images.
+    ///   - summaries: receives (count, summaryCount).
+    ///   - fill: writes the patches of some images.
+    /// - Throws: what `fill` throws; `ComputeError` when a kernel fails.
+    package func computeSummaries(
+        of count: Int, into summaries: UnsafeMutablePointer<Float>, fill: ImageBatches.Fill
+    ) throws {
+        try ImageBatches(count, size: Self.featureBatch, inputCount: inputCount).forEach(fill: fill) {
+            images, patches in
+            try run(
+                patches, images: images.count, logits: nil,
+                summaries: summaries + images.lowerBound * summaryCount)
+        }
+    }
+
     /// The number of images whose features are computed at a time. The features do not depend on it.
     private static let featureBatch = 64
 

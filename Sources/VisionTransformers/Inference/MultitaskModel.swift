@@ -22,6 +22,8 @@ package final class MultitaskModel {
 
     /// Values of one image's features.
     package let featureCount: Int
+    /// Values of one image's summary (see `TokenSummary`).
+    package var summaryCount: Int { configuration.summaryCount }
 
     /// In which numbers it multiplies.
     package let precision: ComputePrecision
@@ -106,11 +108,13 @@ package final class MultitaskModel {
     ///   - logits: receives (images, classCount), or nil.
     ///   - hidden: receives (images, tokens, D) after the final layer normalization, or nil.
     ///   - features: receives (images, featureCount), the vectors that heads read, or nil.
+    ///   - summaries: receives (images, summaryCount), what fits know of the images, or nil.
     /// - Throws: `ModelError` for hidden states of a model that was not planned for them; `ComputeError` when a kernel
     ///   fails.
     package func run(
         _ inputs: UnsafePointer<Float>, images: Int, logits: UnsafeMutablePointer<Float>?,
-        hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil
+        hidden: UnsafeMutablePointer<Float>? = nil, features: UnsafeMutablePointer<Float>? = nil,
+        summaries: UnsafeMutablePointer<Float>? = nil
     ) throws {
         if hidden != nil { try requireAllTokens() }
         let failure = Mutex<(any Error)?>(nil)
@@ -123,7 +127,8 @@ package final class MultitaskModel {
                     inputs + image * inputCount, images: units[unit].count, worker: worker,
                     logits: logits.map { $0 + image * classCount },
                     hidden: hidden.map { $0 + image * hiddenCount },
-                    features: features.map { $0 + image * featureCount })
+                    features: features.map { $0 + image * featureCount },
+                    summaries: summaries.map { $0 + image * summaryCount })
             } catch {
                 failure.withLock { $0 = error }
             }
@@ -211,13 +216,17 @@ package final class MultitaskModel {
     /// Computes a unit of a batch as one of the pool's workers (see `units`).
     func run(
         _ inputs: UnsafePointer<Float>, images: Int, worker: Int, logits: UnsafeMutablePointer<Float>?,
-        hidden: UnsafeMutablePointer<Float>?, features: UnsafeMutablePointer<Float>? = nil
+        hidden: UnsafeMutablePointer<Float>?, features: UnsafeMutablePointer<Float>? = nil,
+        summaries: UnsafeMutablePointer<Float>? = nil
     ) throws {
         let pass = passes[worker]
         guard hasStreams else {
-            return try pass.run(inputs, logits: logits, hidden: hidden, features: features)
+            return try pass.run(inputs, logits: logits, hidden: hidden, features: features, summary: summaries)
         }
-        for image in 0..<images { try pass.record(inputs + image * inputCount, as: image) }
+        for image in 0..<images {
+            try pass.record(
+                inputs + image * inputCount, as: image, summary: summaries.map { $0 + image * summaryCount })
+        }
         try pass.runStreams(images: images, logits: logits, features: features)
     }
 

@@ -49,6 +49,8 @@ package enum ModelRemedy: Remedy {
     case correctPreprocessor
     /// Quantize the bundle again.
     case quantize
+    /// Make the bundle's fits again.
+    case fit
 }
 
 extension Tensor {

@@ -64,6 +64,8 @@ private final class EvaluationSink: PredictionSink {
     private let rows: PredictionRows?
     /// The range of each task's logits in those of all tasks of the model.
     private let ranges: [Range<Int>]
+    /// The place of each task's fit among the outputs, if it has one.
+    private let fits: [Int?]
     private var next = 0
     private var ranked = RankedClasses()
 
@@ -82,9 +84,13 @@ private final class EvaluationSink: PredictionSink {
             ranges.append(found.logits)
         }
         self.ranges = ranges
+        fits = plan.tasks.map { tasks.fitPlace(of: $0.name) }
         self.plan = plan
         self.rows = rows
         predictions = zip(plan.tasks, plan.thresholds).map { TaskPredictions(to: $0, threshold: $1) }
+        for (index, place) in fits.enumerated() where place != nil {
+            predictions[index].fits = Array(repeating: nil, count: plan.tasks[index].items.count)
+        }
     }
 
     func appendFailure(path: [UInt8], reason: String) {
@@ -104,6 +110,10 @@ private final class EvaluationSink: PredictionSink {
                 outcome = .failed(.notFinite)
                 continue
             }
+            if let place = fits[use.task] { predictions[use.task].fits[use.item] = Double(logits[place]) }
+        }
+        for (task, place) in fits.enumerated() where !plan.uses[next].contains(where: { $0.task == task }) {
+            if let place { predictions[task].fitsOfOthers.append(Double(logits[place])) }
         }
         return outcome
     }

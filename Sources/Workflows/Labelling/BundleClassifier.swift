@@ -12,16 +12,21 @@ package final class BundleClassifier: MultitaskClassifying {
 
     /// Wraps a model.
     package convenience init(_ model: GroupedModel) {
-        self.init(model.heads) { model }
+        self.init(model.heads, fitted: Set(model.fittedTasks)) { model }
         self.model = model
     }
 
     /// Wraps a model that is loaded when the first image comes.
     ///
-    /// - Parameter heads: the heads of the model, in the order of its logits.
-    package init(_ heads: [Head], load: @escaping () throws -> GroupedModel) {
+    /// - Parameters:
+    ///   - heads: the heads of the model, in the order of its logits.
+    ///   - fitted: the tasks that have a fit.
+    package init(_ heads: [Head], fitted: Set<String> = [], load: @escaping () throws -> GroupedModel) {
         self.load = load
-        tasks = heads.map { TaskLabels(name: $0.task, classes: $0.classes, activation: $0.activation) }
+        tasks = heads.map {
+            TaskLabels(
+                name: $0.task, classes: $0.classes, activation: $0.activation, hasFit: fitted.contains($0.task))
+        }
     }
 
     /// Which columns of the features the heads of which tasks read; none before the model is loaded.
@@ -36,14 +41,23 @@ package final class BundleClassifier: MultitaskClassifying {
     /// - Throws: `ModelError`, `FileError`, `ComputeError` as the bundle does.
     package func prepare() throws { if model == nil { model = try load() } }
 
-    /// Computes logits of shape (images, classes of all tasks).
+    /// Computes the outputs, of shape (images, `tasks.outputCount`).
     ///
     /// - Throws: `ComputeError` when a kernel fails.
     package func logits(
         _ inputs: UnsafeBufferPointer<Float>, images: Int, into output: UnsafeMutableBufferPointer<Float>,
         features: UnsafeMutablePointer<Float>?
     ) throws {
-        guard let source = inputs.baseAddress else { return }
-        try model?.run(source, images: images, logits: output.baseAddress, features: features)
+        guard let model, let source = inputs.baseAddress, let target = output.baseAddress else { return }
+        let fits = model.fittedTasks.count
+        guard fits > 0 else { return try model.run(source, images: images, logits: target, features: features) }
+        // The model writes logits and fits each side by side, the outputs have both of an image together.
+        let (classes, count) = (model.classCount, model.classCount + model.fittedTasks.count)
+        let (logits, values) = (FloatBuffer(count: images * classes), FloatBuffer(count: images * fits))
+        try model.run(source, images: images, logits: logits.base, features: features, fits: values.base)
+        for image in 0..<images {
+            (target + image * count).update(from: logits.base + image * classes, count: classes)
+            (target + image * count + classes).update(from: values.base + image * fits, count: fits)
+        }
     }
 }

@@ -28,7 +28,9 @@ final class BundleDigest: @unchecked Sendable {
             return names.map { "\(checkpoint.folder)/\($0)" }.filter { access($0, F_OK) == 0 }
         }
         backbone = bundle.backbone
-        let described = bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName]
+        let described =
+            (bundle.manifest == nil ? [] : [ModelBundle.manifestName, ModelBundle.headsName])
+            + (bundle.fits == nil ? [] : [FitFile.name])
         paths =
             described.map { "\(bundle.folder)/\($0)" }
             + checkpoints.flatMap { ["\($0.folder)/config.json"] + $0.files.map(\.path) } + others.joined()

@@ -174,6 +174,20 @@ package struct LabellingJob {
                     "activation": "sigmoid" in bundle.json
                     """))
         }
+        for task in model.classifier.tasks where rows.tasks?.contains(task.name) ?? true {
+            guard let minimum = rows.minimumFits[task.name] ?? rows.minimumFit, minimum > 0 else { continue }
+            guard let fit = model.fits?.fit(task.name) else {
+                report(.warning("\(task.name) has no fit, so that its labels are always written"))
+                continue
+            }
+            guard Double(fit.smallestValue) >= minimum else { continue }
+            report(
+                .warning(
+                    """
+                    \(task.name): its fit has \(fit.heldOut.count) held-out images, so that no image gets less than \
+                    \(fit.smallestValue), and labels are always written
+                    """))
+        }
         report(.began(source))
         let pipeline = LabellingPipeline(preparer: model.preparer, classifier: model.classifier, options: options)
         let result = try pipeline.run(

@@ -119,6 +119,8 @@ struct LoadedBundle {
     let precision: ComputePrecision
     /// Which precision `auto` took, and why; nil if one was named.
     let precisionReason: String?
+    /// How well images fit tasks, or nil if that was not measured.
+    let fits: FitFile?
     /// The library whose resize is computed.
     let resize: ResizeBackend
 
@@ -140,9 +142,13 @@ struct LoadedBundle {
         let load = { [precision] in
             try bundle.model(threads: settings.threads, for: tasks, precision: precision, cache: settings.cache)
         }
-        classifier = isLazy ? BundleClassifier(bundle.heads(for: tasks), load: load) : BundleClassifier(try load())
+        classifier =
+            isLazy
+            ? BundleClassifier(bundle.heads(for: tasks), fitted: bundle.fittedTasks(for: tasks), load: load)
+            : BundleClassifier(try load())
         preparer = PatchPreparer(bundle, decoding: settings.decoding)
         resize = bundle.preprocessing.resize
+        fits = bundle.fits
         digest = try computation?.value()
     }
 }

@@ -26,8 +26,23 @@ struct RowSettings {
         return .array([all] + single.map { .object([$0.key: .double($0.value)]) })
     }
 
+    /// The smallest fit, or those of single tasks with it; nil for none.
+    private var minimumFit: JSON? {
+        guard rows.minimumFit != nil || !rows.minimumFits.isEmpty else { return nil }
+        let single = rows.minimumFits.sorted { $0.key < $1.key }
+        return .array(
+            [rows.minimumFit.map(JSON.double) ?? .null] + single.map { .object([$0.key: .double($0.value)]) })
+    }
+
     /// The settings by name, as the journal keeps them.
     var json: JSONObject {
+        var json = settings
+        json["--min-fit"] = minimumFit
+        if rows.writesBestTask { json["--best-task"] = .bool(true) }
+        return json
+    }
+
+    private var settings: JSONObject {
         [
             "version": .string(version),
             "model (SHA-256)": .string(bundle),

@@ -125,6 +125,21 @@ package struct CalibrationReader {
         }
     }
 
+    /// The unlabelled images of some tasks: of a folder that is divided into splits the training images.
+    ///
+    /// - Throws: `ModelError` for a task whose folders have no images.
+    func images(_ tasks: [(name: String, folders: [String])], _ pattern: NamePattern?) throws -> [CalibrationImages] {
+        try tasks.enumerated().map { index, task in
+            try LongWork.part("reading tasks", index, of: tasks.count) {
+                let reading = try images(task.name, folders: task.folders)
+                guard reading.images.count > 0 else {
+                    throw ModelError(task.folders.joined(separator: ", "), "no images of \(task.name)")
+                }
+                return reading.images.grouped(as: try groups(reading, pattern))
+            }
+        }
+    }
+
     /// Which images of a task are alike.
     ///
     /// - Parameter choosing: whether some of the images are to be held out, which takes several groups.

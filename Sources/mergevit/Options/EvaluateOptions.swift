@@ -135,7 +135,7 @@ struct LabelledDataOptions: ParsableArguments {
             try Named.check(values, option: option)
             for minimum in values { try checkTask(minimum.name, option) }
         }
-        try ThresholdArgument.check(thresholds)
+        try ThresholdArgument.check(thresholds, "--threshold")
         for case let task? in thresholds.map(\.task) { try checkTask(task, "--threshold") }
     }
 

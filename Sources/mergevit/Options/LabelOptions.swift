@@ -131,6 +131,19 @@ struct RowFormatOptions: ParsableArguments {
             """))
     var thresholds: [ThresholdArgument] = []
 
+    @Option(
+        name: .customLong("min-fit"),
+        help: .init(
+            "[TASK=]P",
+            """
+            Smallest fit with which labels are written (0 to 1), for all tasks or for one; may be repeated. With 0.05 \
+            95 % of the images to which a task applies keep their label. Needs mergevit fit.
+            """))
+    var minimumFits: [ThresholdArgument] = []
+
+    @Flag(help: "Write the task that fits each image most. Needs mergevit fit.")
+    var bestTask = false
+
     @Option(help: .init("TEXT", "Separator of a sigmoid task's labels in wide csv and tsv (default: |)."))
     var labelSeparator: TextArgument?
 
@@ -157,6 +170,9 @@ struct RowFormatOptions: ParsableArguments {
         options.tasks = taskNames
         options.threshold = thresholds.first { $0.task == nil }?.value
         for threshold in thresholds { if let task = threshold.task { options.thresholds[task] = threshold.value } }
+        options.minimumFit = minimumFits.first { $0.task == nil }?.value
+        for minimum in minimumFits { if let task = minimum.task { options.minimumFits[task] = minimum.value } }
+        options.writesBestTask = bestTask
         options.labelSeparator = labelSeparator?.text ?? MultiLabelImages.usualSeparator
         options.guardsFormulas = csvSafe
         options.currentFolder = absolute ? try BytePath.currentFolder() : nil
@@ -169,7 +185,8 @@ struct RowFormatOptions: ParsableArguments {
 
     func validate() throws {
         try check("--top-k", topK, in: 1...1000)
-        try ThresholdArgument.check(thresholds)
+        try ThresholdArgument.check(thresholds, "--threshold")
+        try ThresholdArgument.check(minimumFits, "--min-fit")
         guard labelSeparator == nil || (format != .jsonl && layout == .wide) else {
             throw ValidationError("--label-separator applies to the wide layout of csv and tsv.")
         }
@@ -259,10 +276,10 @@ struct ThresholdArgument: CheckedArgument {
     static var completion: CompletionKind { .default }
 
     /// Checks that no threshold is given twice.
-    static func check(_ thresholds: [ThresholdArgument]) throws {
+    static func check(_ thresholds: [ThresholdArgument], _ option: String) throws {
         var checked: Set<String?> = []
         for threshold in thresholds where !checked.insert(threshold.task).inserted {
-            throw ValidationError("--threshold\(threshold.task.map { " \($0)=..." } ?? "") is given twice.")
+            throw ValidationError("\(option)\(threshold.task.map { " \($0)=..." } ?? "") is given twice.")
         }
     }
 }

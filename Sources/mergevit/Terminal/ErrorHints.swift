@@ -40,6 +40,7 @@ enum ErrorHints {
         case LabellingError.manifest: "; it is written beside the rows by label --shard"
         case LabellingError.labelSeparator:
             ": choose another by --label-separator, or --layout long or --format jsonl"
+        case LabellingError.noFit: "; make one from images of the task: mergevit fit --bundle BUNDLE --images TASK=DIR"
         case LabellingError.needsFile: "; name it with -o, or omit --shard and --manifest"
         case EvaluationSettingsError.noAccuracy(let task, .sigmoid):
             "; --min-map \(task)=... sets a smallest mean average precision"
@@ -83,6 +84,7 @@ extension ModelRemedy: HintedRemedy {
         case .givePreprocessorFile: "; give --preprocessor FILE"
         case .correctPreprocessor: "; --preprocessor takes a file, or \(PreprocessorChoice.Preset.names)"
         case .quantize: "; run mergevit quantize again"
+        case .fit: "; delete it and run mergevit fit again"
         }
     }
 }

@@ -12,7 +12,7 @@ enum EvaluationText {
             let tasks = evaluation.tasks.filter { $0.task.activation == activation }
             return tasks.isEmpty ? nil : table(tasks)
         }
-        var text = tables.joined(separator: "\n")
+        var text = (tables + [fitTable(evaluation.tasks)].compactMap(\.self)).joined(separator: "\n")
         if evaluation.tasks.count(where: { $0.metrics != nil }) > 1, let mean = evaluation.meanAccuracy {
             text += "mean top-1: \(percent(mean))\n"
         }
@@ -54,6 +54,20 @@ enum EvaluationText {
                         task.classes.count > 5 ? metrics?.top5?.value : nil, metrics?.macroF1.value,
                         metrics?.balancedAccuracy.value, metrics?.calibrationError?.value,
                     ].map(percent) + [metrics?.logLoss.map { NumberText.plain($0.value, 3) } ?? "-"])
+        }
+        return TextTable.aligned(rows, left: [0])
+    }
+
+    /// How well fits tell a task's images from those of the others, in percent but for AUROC; nil without fits.
+    private static func fitTable(_ tasks: [TaskEvaluation]) -> String? {
+        let fits = tasks.compactMap { evaluated in evaluated.fit.map { (evaluated.task.name, $0) } }
+        guard !fits.isEmpty else { return nil }
+        var rows = [["fit", "images", "others", "AUROC", "kept", "others kept", "top-1 of kept"]]
+        for (name, fit) in fits {
+            rows.append([
+                name, "\(fit.images)", "\(fit.others)", fit.auroc.map { NumberText.plain($0, 3) } ?? "-",
+                percent(fit.coverage), percent(fit.othersKept), percent(fit.accuracyKept),
+            ])
         }
         return TextTable.aligned(rows, left: [0])
     }

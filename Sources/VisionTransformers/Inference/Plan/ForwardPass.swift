@@ -14,11 +14,13 @@ final class ForwardPass {
     /// What streams read of each block, if there are any.
     private let contextNorms: [ForwardStep]
     private let streams: StreamPass?
+    private let summary: TokenSummary
 
     init(_ plan: ForwardPlan, streams: StreamPlan? = nil) throws {
         self.plan = plan
         let (shape, buffers) = (plan.shape, ForwardBuffers(plan.shape, scratchCount: plan.scratchCount))
         self.buffers = buffers
+        summary = TokenSummary(shape.configuration, patches: shape.patches)
         let (stream, c) = (buffers.stream, shape.configuration)
         let embed = try plan.embedding.call(
             Operand(buffers.patches), Operand(stream, offset: c.prefix.count * c.hiddenSize),
@@ -68,12 +70,14 @@ final class ForwardPass {
     ///   - hiddenResult: receives the tokens after the final layer normalization, (tokens, D), if the plan computes
     ///     them.
     ///   - featuresResult: receives the features, or nil.
+    ///   - summaryResult: receives the summary of what the last block reads (see `TokenSummary`), or nil.
     ///   - observer: receives the inputs of the layers, or nil.
     ///   - around: runs each step, to measure it, or nil.
     func run(
         _ input: UnsafePointer<Float>, logits result: UnsafeMutablePointer<Float>?,
         hidden hiddenResult: UnsafeMutablePointer<Float>? = nil,
         features featuresResult: UnsafeMutablePointer<Float>? = nil,
+        summary summaryResult: UnsafeMutablePointer<Float>? = nil,
         observer: ((_ layer: Int, _ site: LayerSite, _ inputs: FloatBuffer) -> Void)? = nil,
         around: ((ForwardStage, () throws -> Void) throws -> Void)? = nil
     ) throws {
@@ -83,6 +87,7 @@ final class ForwardPass {
         buffers.patches.set(input)
         try run(embedding)
         for (layer, steps) in blocks.enumerated() {
+            if let summaryResult, layer == blocks.count - 1 { summary.write(buffers.stream, into: summaryResult) }
             for step in steps {
                 try run(step)
                 if let observer, let input = step.layerInput { observer(layer, input.site, input.buffer) }
@@ -104,8 +109,9 @@ final class ForwardPass {
     /// - Parameters:
     ///   - input: its patches.
     ///   - position: its position in the group.
+    ///   - summaryResult: receives the summary of what the last block reads, or nil.
     func record(
-        _ input: UnsafePointer<Float>, as position: Int,
+        _ input: UnsafePointer<Float>, as position: Int, summary summaryResult: UnsafeMutablePointer<Float>? = nil,
         around: ((ForwardStage, () throws -> Void) throws -> Void)? = nil
     ) throws {
         guard let streams else { return }
@@ -123,6 +129,7 @@ final class ForwardPass {
             guard layer < blocks.count else { continue }
             for step in blocks[layer] { try run(step) }
         }
+        if let summaryResult { summary.write(buffers.stream, into: summaryResult) }
     }
 
     /// Computes the streams of the images that are recorded; see `StreamPass.run`.

@@ -8,8 +8,8 @@ import Testing
     init() throws { scratch = try TemporaryFolder() }
 
     private static let commands = [
-        "train", "merge", "check", "add", "remove", "rename", "label", "list", "gather", "gallery", "sort", "evaluate",
-        "study", "quantize", "fit", "export", "inspect",
+        "train", "merge", "check", "add", "remove", "rename", "label", "list", "gather", "gallery", "sort", "fit",
+        "evaluate", "study", "quantize", "export", "inspect",
     ]
 
     /// Runs a target of the Makefile with the tested binary, which it does not build.

@@ -12,9 +12,8 @@ struct MergeVit: ParsableCommand {
         subcommands: [
             TrainCommand.self, MergeCommand.self, CheckCommand.self, AddCommand.self, RemoveCommand.self,
             RenameCommand.self, LabelCommand.self, ListCommand.self, GatherCommand.self, GalleryCommand.self,
-            SortCommand.self, EvaluateCommand.self, StudyCommand.self, QuantizeCommand.self, FitCommand.self,
-            ExportCommand.self,
-            InspectCommand.self,
+            SortCommand.self, FitCommand.self, EvaluateCommand.self, StudyCommand.self, QuantizeCommand.self,
+            ExportCommand.self, InspectCommand.self,
         ])
 
     /// The version.

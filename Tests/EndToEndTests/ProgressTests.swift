@@ -63,17 +63,21 @@ import Testing
     @Test(arguments: [80, 40]) func train(_ columns: Int) throws {
         let scene = try TrainingScene()
         let arguments = ["train", "--base", Samples.base, "--task", "stripes", "--data", scene.scratch.path("d")]
+        let images = "training on 24 images of 2 classes: across 12, down 12; 8 for validation"
         try check(
             columns, arguments + TrainingScene.short + ["-o", "out"],
             phases: [
                 "reading images: 0 of 32", "preparing layers: ", "step 1 of 12, epoch 1 of 4",
                 "validating epoch 1: 0 of 8",
             ],
-            kept: ["epoch 1: loss ", "epoch 2: loss ", "epoch 3: loss ", "epoch 4: loss ", "trained stripes into out"])
+            kept: [
+                images, "epoch 1: loss ", "epoch 2: loss ", "epoch 3: loss ", "epoch 4: loss ",
+                "trained stripes into out",
+            ])
         try check(
             columns, arguments + ["--head-only", "--epochs", "40", "-o", "head"],
             phases: ["reading images: 0 of 32", "computing features: 0 of 56"],
-            kept: ["epoch 4: loss ", "epoch 8: loss ", "epoch 40: loss ", "trained stripes into head"])
+            kept: [images, "epoch 4: loss ", "epoch 8: loss ", "epoch 40: loss ", "trained stripes into head"])
     }
 
     @Test(arguments: [80, 40]) func label(_ columns: Int) throws {

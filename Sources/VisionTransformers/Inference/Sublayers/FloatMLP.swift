@@ -7,12 +7,9 @@ struct FloatMLPKernels: SublayerKernels {
     let norm: LayerNormKernel
     /// A gated MLP's up branch.
     let up: Kernel?
-    /// The first layer with the activation; in a gated MLP the gate, whose result the up branch multiplies; in f32
-    /// by our own loop, as the library is slower where there is no AVX-512.
+    /// The first layer with the activation; in a gated MLP the gate, whose result is multiplied by the up branch.
     let first: Kernel
     let second: Kernel
-    /// Elements of the first layer's result.
-    let hiddenCount: Int
 
     init(
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ type: OperandType
@@ -26,8 +23,7 @@ struct FloatMLPKernels: SublayerKernels {
         configuration = c
         norm = try LayerNormKernel(engine, c, rows: r, type)
         up = c.isGated ? try linear() : nil
-        first = try linear(activation: c.activation, multiplies: c.isGated && type != .f32)
-        hiddenCount = r * m
+        first = try linear(activation: c.activation, multiplies: c.isGated)
         second = try Kernel.linear(
             engine, rows: r, inputs: m, outputs: d, accumulates: true, operands: type, result: .f32)
     }
@@ -72,18 +68,9 @@ struct FloatMLP: Sublayer {
         }
         var steps = [try kernels.norm.step(norm, b, b.normalized).showing(.mlpInput, b.normalized)]
         if let up { steps.append(try step(up, b.normalized, Operand(b.up))) }
-        if case (.f32(let gate), .f32(let other)) = (b.hidden, b.up), up != nil {
-            steps.append(try step(first, b.normalized, Operand(b.hidden)))
-            let count = kernels.hiddenCount
-            let multiply = ForwardStep(.linear) {
-                RowKernels.multiply(gate.base, other.base, into: gate.base, count: count)
-            }
-            steps.append(multiply.showing(.mlpHidden, b.hidden))
-        } else {
-            steps.append(
-                try step(first, b.normalized, Operand(b.hidden), multiplier: up == nil ? nil : b.up)
-                    .showing(.mlpHidden, b.hidden))
-        }
+        steps.append(
+            try step(first, b.normalized, Operand(b.hidden), multiplier: up == nil ? nil : b.up)
+                .showing(.mlpHidden, b.hidden))
         steps.append(try step(second, b.hidden, Operand(b.stream)))
         return steps
     }

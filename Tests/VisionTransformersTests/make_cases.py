@@ -84,6 +84,8 @@ def case(name, model, settings=None, targets=("q_proj", "v_proj"), head="classif
             r=4, lora_alpha=8, target_modules=targets if isinstance(targets, str) else list(targets),
             modules_to_save=[head]))
         randomize(adapted, ("lora_", "modules_to_save"))
+        # PEFT would write the folder that the model was loaded from.
+        adapted.peft_config["default"].base_model_name_or_path = None
         adapted.save_pretrained(f"{folder}/adapter")
         os.path.exists(f"{folder}/adapter/README.md") and os.remove(f"{folder}/adapter/README.md")
     io = {}

@@ -32,7 +32,7 @@ import Testing
         let result: LabellingProgress
     }
 
-    /// One run, which stops after so many batches.
+    /// One run, which stops after the given number of batches.
     @discardableResult
     func run(
         _ source: InputSource? = nil, batches: Int = .max, settings: JSONObject = ["a": .int(1)], restart: Bool = false,

@@ -65,7 +65,7 @@ package final class TemporaryFolder {
         guard mkfifo(path(name), 0o600) == 0 else { throw failure("make", Array(name.utf8)) }
     }
 
-    /// Makes a file seem to have been changed so many seconds ago.
+    /// Makes a file seem to have been changed the given number of seconds ago.
     package func age(_ name: String, seconds: Int = 3600) throws {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)

@@ -87,7 +87,7 @@ extension Recipe {
         let base = try Checkpoint(folder: base.path, preprocessor: preprocessor)
         try Self.checkNothingNew(Self.files(of: base), among: self.base.digests.map(\.name))
         let all = entries + changes.additions.map(\.entry)
-        // Heads that were trained over the merge, which is no file yet.
+        // Heads that were trained over the merge, which has not been written yet.
         let headsOverMerge = Set(
             changes.additions.indices.filter { changes.additions[$0].form == .merge }.map { $0 + entries.count })
         let adapters = try all.enumerated().map { index, entry in

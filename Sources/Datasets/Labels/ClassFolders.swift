@@ -49,7 +49,7 @@ package struct ClassFolders: Sendable, Equatable {
 
     /// Reads the file of a folder.
     ///
-    /// - Returns: the class of each folder that is in the file; none if there is no file.
+    /// - Returns: the class of each folder in the file; empty if the file does not exist.
     /// - Throws: `FileError` when the file is not as `write` writes it.
     package static func classes(in folder: BytePath) throws(FileError) -> [String: String] {
         let path = folder.appending(Array(fileName.utf8))

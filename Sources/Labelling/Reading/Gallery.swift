@@ -142,7 +142,7 @@ package struct GallerySelection {
 
     /// Considers a row of a file.
     ///
-    /// - Throws: `FileError` when a task has so many labels that they are no classes.
+    /// - Throws: `FileError` when a task has more labels than there can be classes.
     package mutating func add(_ row: LabelRow, of file: LabelFile, path: BytePath) throws(FileError) {
         // A long table has several rows of one picture.
         if row.path != last { pictures += 1 }

@@ -63,7 +63,9 @@ package struct FitJob {
         let temporary = "\(self.bundle)/.\(FitFile.name).partial-\(getpid())"
         do {
             try file.write(to: temporary, tasks: Self.tasks(of: bundle))
-            guard rename(temporary, path) == 0 else { throw FileError(path: path) }
+            if let code = FileWriting.rename(BytePath(temporary), to: BytePath(path), syncs: true) {
+                throw FileError(path: path, reason: systemReason(code))
+            }
         } catch {
             unlink(temporary)
             throw error

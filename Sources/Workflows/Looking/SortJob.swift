@@ -81,10 +81,12 @@ package struct SortJob {
         var taken = Set(entries.map { SortPlan.folded($0.place.lastComponent) })
         taken.formUnion(SortedPlaces(output).names.map(SortPlan.folded))
         var (counts, batch): ([String: Int], [SortLog.Entry]) = ([:], [])
+        // Moves that could not be finished, reported above; each picture comes once, so none is added meanwhile.
+        let failed = Set(outcome.failures.map(\.path))
         for (index, item) in plan.items.enumerated() {
             if let entry = logged[item.source] {
                 if mode == .move, FilePlacing.isThere(item.source) {
-                    if !isFailed(item.source, outcome) {
+                    if !failed.contains(item.source) {
                         outcome.failures.append(
                             (item.source, "was moved to \(entry.place) before, and is there again"))
                     }
@@ -94,7 +96,7 @@ package struct SortJob {
                 }
                 continue
             }
-            guard let folder = folders.names[item.className], !isFailed(item.source, outcome) else { continue }
+            guard let folder = folders.names[item.className], !failed.contains(item.source) else { continue }
             if let reason = problem(item.source) {
                 outcome.failures.append((item.source, reason))
                 continue
@@ -113,10 +115,6 @@ package struct SortJob {
         try perform(batch, log, &outcome, &counts)
         outcome.classes = counts.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
             .map { ($0.key, $0.value) }
-    }
-
-    private func isFailed(_ source: BytePath, _ outcome: Outcome) -> Bool {
-        outcome.failures.contains { $0.path == source }
     }
 
     /// Why a picture cannot be sorted; nil if it can.

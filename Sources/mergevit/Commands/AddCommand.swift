@@ -60,7 +60,7 @@ struct AddCommand: ParsableCommand {
             throw ValidationError("--stream-rank must be at least 1, not \(streamRank).")
         }
         guard !images.align || !images.folders.isEmpty else { throw ValidationError("--align needs --calibration.") }
-        guard images.groupBy == nil || !images.folders.isEmpty || images.isHoldoutGiven else {
+        guard images.holding.groupBy == nil || !images.folders.isEmpty || images.isHoldoutGiven else {
             throw ValidationError("--group-by needs --calibration or --holdout.")
         }
     }
@@ -109,15 +109,18 @@ struct AddCommand: ParsableCommand {
         }
         let merged = try Checkpoint(folder: bundle.bundle.text)
         var base: Checkpoint?
-        var items: [TaskJoiningJob.Item] = []
+        var heads: Set<String> = []
         let adapters = try named.open(quiet.log, allowsOtherBase: named.otherBase.isAllowed) { source in
-            guard try !Adapter.isHeadAlone(source.path) else { return merged }
+            guard try !Adapter.isHeadAlone(source.path) else {
+                heads.insert(source.task)
+                return merged
+            }
             if base == nil { base = try edited.mergedBase(at: self.base?.text) }
             return base ?? merged
         }
-        for adapter in adapters {
-            let isHead = try Adapter.isHeadAlone(adapter.path)
-            items.append(try isHead ? .head(adapter) : .adapter(adapter, base: base ?? merged))
+        let items = adapters.map { adapter in
+            heads.contains(adapter.task)
+                ? TaskJoiningJob.Item.head(adapter) : .adapter(adapter, base: base ?? merged)
         }
         try ModelBundle.check(merged, heads: adapters.map(\.head))
         let job = TaskJoiningJob(

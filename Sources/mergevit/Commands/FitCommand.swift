@@ -28,14 +28,7 @@ struct FitCommand: ParsableCommand {
     @OptionGroup(title: "Required") var bundle: BundleOption
     @OptionGroup(title: "Required") var images: FitImageOptions
 
-    @Option(
-        help: .init(
-            "PATTERN",
-            """
-            Hold out images together whose path below DIR has the same text in the pattern's one capture group, such \
-            as frames of one object (default: near-duplicates by features).
-            """))
-    var groupBy: GroupPattern?
+    @OptionGroup var holding: GroupByOption
 
     @OptionGroup var threads: ThreadOption
     @OptionGroup var quiet: QuietOption
@@ -56,7 +49,7 @@ struct FitCommand: ParsableCommand {
         let log = quiet.log
         let folders = Dictionary(grouping: images.images, by: \.name).mapValues { $0.map(\.value.text) }
         let job = FitJob(
-            bundle: bundle.bundle.text, folders: folders, pattern: groupBy?.pattern, threads: threads.count)
+            bundle: bundle.bundle.text, folders: folders, pattern: holding.groupBy?.pattern, threads: threads.count)
         let outcome = try showingStages(isQuiet: quiet.isQuiet) {
             try job.run { log.warning("\(description(of: $0))") }
         }

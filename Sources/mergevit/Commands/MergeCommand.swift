@@ -61,7 +61,7 @@ struct MergeCommand: ParsableCommand {
                 throw ValidationError("--method, --from, --steps, --scale, --set and --seed: the --recipe has them.")
             }
             guard distillation.minutes == nil else { throw ValidationError("--minutes: the --recipe has the steps.") }
-            guard calibration.images.groupBy == nil || calibration.images.isHoldoutGiven else {
+            guard calibration.images.holding.groupBy == nil || calibration.images.isHoldoutGiven else {
                 throw ValidationError("--group-by: the --recipe says what is held out.")
             }
             guard grouping.groups == nil, !calibration.isUsed, calibration.labelled.isEmpty else {
@@ -196,7 +196,7 @@ struct MergeCommand: ParsableCommand {
     /// The merge of a recipe.
     private func job(again path: String, _ log: Logger) throws -> MergeJob {
         do {
-            var recipe = try input.read(recipe: path)
+            var recipe = try input.named.recipe(path, base: input.base)
             try calibration.check(tasks: recipe.adapters)
             try calibration.images.move(&recipe)
             let (base, adapters, added) = try recipe.open(

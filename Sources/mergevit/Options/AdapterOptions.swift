@@ -188,7 +188,4 @@ struct AdapterOptions: ParsableArguments {
         if choice.resize == nil { choice.resize = try ModelBundle.resize(JSON(contentsOf: recipe), path: recipe) }
         return choice
     }
-
-    /// The recipe in a file, with the files that have moved where they are now.
-    func read(recipe path: String) throws -> Recipe { try named.recipe(path, base: base) }
 }

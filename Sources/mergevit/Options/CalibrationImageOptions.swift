@@ -15,14 +15,7 @@ struct CalibrationImageOptions: ParsableArguments {
             """))
     var folderArguments: [TextArgument] = []
 
-    @Option(
-        help: .init(
-            "PATTERN",
-            """
-            Hold out images together whose path below DIR has the same text in the pattern's one capture group, such \
-            as frames of one object (default: near-duplicates by features).
-            """))
-    var groupBy: GroupPattern?
+    @OptionGroup var holding: GroupByOption
 
     @Option(
         name: .customLong("holdout"),
@@ -75,7 +68,7 @@ struct CalibrationImageOptions: ParsableArguments {
     ) throws -> CalibrationSettings {
         CalibrationSettings(
             sources: Dictionary(try tasks.map { ($0, try source(of: $0, seed: seed)) }) { $1 }, labelled: labelled,
-            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, pattern: groupBy?.pattern,
+            alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, pattern: holding.groupBy?.pattern,
             threads: threads)
     }
 
@@ -85,7 +78,7 @@ struct CalibrationImageOptions: ParsableArguments {
         let arguments = holdoutArguments.map(\.text)
         return HoldoutSettings(
             folders: Dictionary(tasks.map { ($0, places(of: $0, in: arguments).joined) }) { $1 },
-            pattern: groupBy?.pattern, threads: threads)
+            pattern: holding.groupBy?.pattern, threads: threads)
     }
 
     /// A folder for one task; nil for one for all, whose path may hold a = behind a slash.
@@ -172,4 +165,16 @@ struct GroupPattern: CheckedArgument {
     }
 
     static var completion: CompletionKind { .default }
+}
+
+/// `--group-by`: which images are held out together.
+struct GroupByOption: ParsableArguments {
+    @Option(
+        help: .init(
+            "PATTERN",
+            """
+            Hold out images together whose path below DIR has the same text in the pattern's one capture group, such \
+            as frames of one object (default: near-duplicates by features).
+            """))
+    var groupBy: GroupPattern?
 }

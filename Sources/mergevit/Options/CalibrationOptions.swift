@@ -36,7 +36,7 @@ struct CalibrationOptions: ParsableArguments {
         guard !isUsed || isGiven else {
             throw ValidationError("--align, --tune, --tune-all and --max-drop need --calibration.")
         }
-        guard images.groupBy == nil || isGiven || images.isHoldoutGiven else {
+        guard images.holding.groupBy == nil || isGiven || images.isHoldoutGiven else {
             throw ValidationError("--group-by needs --calibration or --holdout.")
         }
         guard labelled.isEmpty || isTuned else { throw ValidationError("--labelled needs --tune.") }

@@ -80,7 +80,9 @@ struct StreamBenchmark {
         for (name, text) in EngineTables.models.prefix(2) {
             let configuration = try BackboneConfiguration(JSON(parsing: Array(text.utf8)), path: name)
             for precision in ComputePrecision.allCases where precision.isSupported {
-                for (count, batch, threads) in [(6, 8, cores), (6, 4, 1), (6, 1, 1), (32, 8, cores)] {
+                for (count, batch, threads) in [
+                    (6, 8 * cores, cores), (6, 8, 1), (6, 1, 1), (32, 8 * cores, cores),
+                ] {
                     let benchmark = StreamBenchmark(configuration, precision: precision, threads: threads)
                     let ratios = try benchmark.ratios(streams: count, batch: batch, turns: 5)
                     print(

@@ -50,32 +50,19 @@ struct StreamBlock: Sendable {
 
     /// Binds the block, with what each stream changes in it, to one thread's buffers.
     func bind(_ streams: [StreamChanges], _ b: StreamBuffers) throws -> Bound {
-        let c = kernels.shape.configuration
-        let (d, size) = (c.hiddenSize, c.headSize)
-        var before = try normalize(norm1, b)
-        before += try layer(query, b.normalized.operands, b.query.floats, inputs: d, outputs: d, streams, b) {
-            $0.query
-        }
-        before.append { b.query.round() }
-        for (head, key) in keys.enumerated() {
-            before += try kernels.calls(
-                key, (b.query.operands, head * size, d), (b.keyed.floats, head * d, c.heads * d), scratch: b.scratch)
-        }
-        let images = try (0..<kernels.shape.groupSize).map { image in
-            try streams.indices.flatMap { try attention(image: image, stream: $0, of: streams, b) }
-        }
-        var after: [() throws -> Void] = []
-        for (head, value) in values.enumerated() {
-            after += try kernels.calls(
-                value, (b.mixed.operands, head * d, c.heads * d), (b.attended.floats, head * size, d),
-                scratch: b.scratch)
-        }
-        for row in 0..<kernels.shape.groupSize * streams.count {
-            if let change = streams[row % streams.count].value { after.append(try valueChange(change, row: row, b)) }
-        }
-        after.append { b.attended.round() }
-        after += try layer(output, b.attended.operands, b.tokens, inputs: d, outputs: d, streams, b) { $0.output }
-        return Bound(before: before, images: images, after: after + (try mlp(streams, b)))
+        let before = try normalize(norm1, b) + keyed(streams, b)
+        let images = try (0..<kernels.shape.groupSize).map { try attention(image: $0, b) }
+        let after = try attended(streams, b) + mlp(streams, b)
+        return Bound(before: before, images: images, after: after)
+    }
+
+    /// Where a stream's rows begin.
+    private func row(_ stream: Int) -> Int { stream * kernels.shape.groupSize }
+
+    /// A step for each row of a stream.
+    private func eachRow(of stream: Int, _ body: @escaping (_ row: Int) -> Void) -> () -> Void {
+        let rows = row(stream)..<row(stream + 1)
+        return { for row in rows { body(row) } }
     }
 
     private func normalize(_ norm: LayerNorm, _ b: StreamBuffers) throws -> [() throws -> Void] {
@@ -89,97 +76,147 @@ struct StreamBlock: Sendable {
         _ streams: [StreamChanges], _ b: StreamBuffers, _ change: (StreamChanges) -> LowRankLayers?
     ) throws -> [() throws -> Void] {
         var steps = try kernels.calls(layer, (source, 0, inputs), (destination, 0, outputs), scratch: b.scratch)
-        for row in 0..<kernels.shape.groupSize * streams.count {
-            guard let change = change(streams[row % streams.count]) else { continue }
+        for (stream, changes) in streams.enumerated() {
+            guard let change = change(changes) else { continue }
             steps += try change.calls(
-                Operand(source, offset: row * inputs), Operand(destination, offset: row * outputs), b)
+                source, at: row(stream) * inputs, addedTo: destination, at: row(stream) * outputs, b)
         }
         return steps
     }
 
-    /// The attention of one image's stream, from `keyed` to `mixed`.
-    private func attention(
-        image: Int, stream: Int, of streams: [StreamChanges], _ b: StreamBuffers
-    ) throws -> [() throws -> Void] {
-        let (shape, c, changes) = (kernels.shape, kernels.shape.configuration, streams[stream])
+    /// What scores multiply tokens by, from `normalized` to `keyed`, and the scores of each row's own token.
+    private func keyed(_ streams: [StreamChanges], _ b: StreamBuffers) throws -> [() throws -> Void] {
+        let c = kernels.shape.configuration
+        let (d, heads, size) = (c.hiddenSize, c.heads, c.headSize)
+        var steps = try layer(
+            query, b.normalized.operands, b.query.floats, inputs: d, outputs: d, streams, b
+        ) { $0.query }
+        steps.append { b.query.round() }
+        for (head, key) in keys.enumerated() {
+            steps += try kernels.calls(
+                key, (b.query.operands, head * size, d), (b.keyed.floats, head * d, heads * d), scratch: b.scratch)
+        }
+        for (stream, changes) in streams.enumerated() {
+            if let change = changes.key {
+                steps.append(
+                    eachRow(of: stream) { [groupSize = kernels.shape.groupSize] row in
+                        HeadKernels.down(
+                            b.query.floats.base + row * d, change.up,
+                            into: b.headChanges.floats.base + row % groupSize * heads * change.rank, heads: heads,
+                            size: size, rank: change.rank)
+                    })
+                steps.append { b.headChanges.round() }
+                steps += try change.down.calls(
+                    b.headChanges.operands, at: 0, .f32(b.keyed.floats), at: row(stream) * heads * d,
+                    scratch: b.scratch)
+            }
+            // The stream's own token is read as it is, and the context plus `shift`: the same as the own one less it.
+            let shift = changes.shift
+            steps.append(
+                eachRow(of: stream) { row in
+                    for number in row * heads..<(row + 1) * heads {
+                        let keyed = b.keyed.floats.base + number * d
+                        b.own.base[number] =
+                            RowKernels.dot(keyed, b.normalized.floats.base + row * d, count: d)
+                            - RowKernels.dot(keyed, shift.base, count: d)
+                    }
+                })
+            guard let map = changes.scoreMap else { continue }
+            let rows = row(stream) * heads * d..<row(stream + 1) * heads * d
+            steps.append { b.keyed.round(rows) }
+            steps += try map.calls(b.keyed, at: rows.lowerBound, b)
+        }
+        return steps
+    }
+
+    /// The attention of one image's streams, from `keyed` to `mixed`.
+    private func attention(image: Int, _ b: StreamBuffers) throws -> [() throws -> Void] {
+        let (shape, c) = (kernels.shape, kernels.shape.configuration)
         let (d, heads, stride, tokens) = (c.hiddenSize, c.heads, shape.scoreStride, shape.context)
-        let row = image * streams.count + stream
-        let range = row * heads * d..<(row + 1) * heads * d
-        var steps: [() throws -> Void] = []
-        if let change = changes.key { steps.append(try keyChange(change, row: row, b)) }
-        // The stream's own token is read as it is, and the context plus `shift`: the same as the own one less it.
-        let shift = changes.shift
-        let normalized = b.normalized.floats.base + row * d
-        steps.append {
-            for head in 0..<heads {
-                let keyed = b.keyed.floats.base + range.lowerBound + head * d
-                b.own.base[head] =
-                    RowKernels.dot(keyed, normalized, count: d) - RowKernels.dot(keyed, shift.base, count: d)
-            }
-        }
-        steps.append { b.keyed.round(range) }
-        if let map = changes.scoreMap {
-            steps += try map.calls(b.keyed, at: range.lowerBound, b)
-            steps.append { b.keyed.round(range) }
-        }
+        /// The streams' heads among those of the image, and among all.
+        let places = (0..<shape.streams).map { (part: $0 * heads, all: (row($0) + image) * heads) }
         let context = Operand(b.context, offset: StreamBuffers.contextOffset(image: image, layer: layer, shape))
-        let score = try KernelCall(
-            kernels.scores, source: Operand(b.keyed.operands, offset: range.lowerBound), weights: context,
-            destination: Operand(b.scores), scratch: b.scratch)
-        let mix = try KernelCall(
-            kernels.mix, source: Operand(b.probabilities), weights: context,
-            destination: Operand(b.mixed.floats, offset: range.lowerBound), scratch: b.scratch)
-        steps.append(score.run)
-        steps.append {
-            for head in 0..<heads { b.scores.base[head * stride + tokens] = b.own.base[head] }
-            Softmax.apply(b.scores, into: b.probabilities, rows: heads, columns: tokens + 1)
-            for head in 0..<heads { b.own.base[head] = b.probabilities.element(head * stride + tokens) }
-        }
-        steps.append(mix.run)
-        if let map = changes.valueMap {
-            steps.append { b.mixed.round(range) }
-            steps += try map.calls(b.mixed, at: range.lowerBound, b)
-        }
-        steps.append {
-            for head in 0..<heads {
-                let (mixed, own) = (b.mixed.floats.base + range.lowerBound + head * d, b.own.base[head])
-                RowKernels.add(normalized, times: own, to: mixed, count: d)
-                RowKernels.add(shift.base, times: 1 - own, to: mixed, count: d)
+        var steps: [() throws -> Void] = [
+            {
+                for (part, all) in places {
+                    b.gathered.set(b.keyed.floats.base + all * d, count: heads * d, at: part * d)
+                }
             }
-            b.mixed.round(range)
+        ]
+        for stream in Swift.stride(from: 0, to: shape.streams, by: shape.callStreams) {
+            steps.append(
+                try KernelCall(
+                    kernels.scores, source: Operand(b.gathered, offset: stream * heads * d), weights: context,
+                    destination: Operand(b.scores, offset: stream * heads * stride), scratch: b.scratch
+                ).run)
+        }
+        steps.append {
+            for (part, all) in places {
+                for head in 0..<heads { b.scores.base[(part + head) * stride + tokens] = b.own.base[all + head] }
+            }
+            Softmax.apply(b.scores, into: b.probabilities, rows: shape.streams * heads, columns: tokens + 1)
+            for (part, all) in places {
+                for head in 0..<heads {
+                    b.own.base[all + head] = b.probabilities.element((part + head) * stride + tokens)
+                }
+            }
+        }
+        for stream in Swift.stride(from: 0, to: shape.streams, by: shape.callStreams) {
+            steps.append(
+                try KernelCall(
+                    kernels.mix, source: Operand(b.probabilities, offset: stream * heads * stride), weights: context,
+                    destination: Operand(b.imageMixed, offset: stream * heads * d), scratch: b.scratch
+                ).run)
+        }
+        steps.append {
+            for (part, all) in places {
+                (b.mixed.floats.base + all * d).update(from: b.imageMixed.base + part * d, count: heads * d)
+            }
         }
         return steps
     }
 
-    private func keyChange(
-        _ change: (up: FloatBuffer, down: PackedLinear, rank: Int), row: Int, _ b: StreamBuffers
-    ) throws -> () throws -> Void {
+    /// The values of what was mixed, from `mixed` to `tokens`.
+    private func attended(_ streams: [StreamChanges], _ b: StreamBuffers) throws -> [() throws -> Void] {
         let c = kernels.shape.configuration
-        let (heads, size, d) = (c.heads, c.headSize, c.hiddenSize)
-        let add = try change.down.call(
-            Operand(b.headChanges.operands), Operand(b.keyed.floats, offset: row * heads * d), scratch: b.scratch)
-        return {
-            HeadKernels.down(
-                b.query.floats.base + row * d, change.up, into: b.headChanges.floats.base, heads: heads, size: size,
-                rank: change.rank)
-            b.headChanges.round(0..<heads * change.rank)
-            try add.run()
+        let (d, heads, size) = (c.hiddenSize, c.heads, c.headSize)
+        var steps: [() throws -> Void] = []
+        for (stream, changes) in streams.enumerated() {
+            let rows = row(stream) * heads * d..<row(stream + 1) * heads * d
+            if let map = changes.valueMap {
+                steps.append { b.mixed.round(rows) }
+                steps += try map.calls(b.mixed, at: rows.lowerBound, b)
+            }
+            let shift = changes.shift
+            steps.append(
+                eachRow(of: stream) { row in
+                    for number in row * heads..<(row + 1) * heads {
+                        let (mixed, own) = (b.mixed.floats.base + number * d, b.own.base[number])
+                        RowKernels.add(b.normalized.floats.base + row * d, times: own, to: mixed, count: d)
+                        RowKernels.add(shift.base, times: 1 - own, to: mixed, count: d)
+                    }
+                })
+            steps.append { b.mixed.round(rows) }
         }
-    }
-
-    private func valueChange(
-        _ change: (down: PackedLinear, up: FloatBuffer, rank: Int), row: Int, _ b: StreamBuffers
-    ) throws -> () throws -> Void {
-        let c = kernels.shape.configuration
-        let (heads, size, d) = (c.heads, c.headSize, c.hiddenSize)
-        let down = try change.down.call(
-            Operand(b.mixed.operands, offset: row * heads * d), Operand(b.headChanges.floats), scratch: b.scratch)
-        return {
-            try down.run()
-            HeadKernels.up(
-                b.headChanges.floats.base, change.up, to: b.attended.floats.base + row * d, heads: heads, size: size,
-                rank: change.rank)
+        for (head, value) in values.enumerated() {
+            steps += try kernels.calls(
+                value, (b.mixed.operands, head * d, heads * d), (b.attended.floats, head * size, d),
+                scratch: b.scratch)
         }
+        for (stream, changes) in streams.enumerated() {
+            guard let change = changes.value else { continue }
+            steps += try change.down.calls(
+                b.mixed.operands, at: row(stream) * heads * d, .f32(b.headChanges.floats), at: 0, scratch: b.scratch)
+            steps.append(
+                eachRow(of: stream) { [groupSize = kernels.shape.groupSize] row in
+                    HeadKernels.up(
+                        b.headChanges.floats.base + row % groupSize * heads * change.rank, change.up,
+                        to: b.attended.floats.base + row * d, heads: heads, size: size, rank: change.rank)
+                })
+        }
+        steps.append { b.attended.round() }
+        return steps
+            + (try layer(output, b.attended.operands, b.tokens, inputs: d, outputs: d, streams, b) { $0.output })
     }
 
     private func mlp(_ streams: [StreamChanges], _ b: StreamBuffers) throws -> [() throws -> Void] {

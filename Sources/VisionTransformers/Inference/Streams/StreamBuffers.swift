@@ -36,21 +36,23 @@ struct StreamBuffers {
     let tokens: FloatBuffer
     let normalized, query, attended: RoundedBuffer
     /// (R, H, D).
-    let keyed: RoundedBuffer
-    /// Of all images, (R, H, D).
-    let mixed: RoundedBuffer
-    /// Of one row, (H, stride).
+    let keyed, mixed: RoundedBuffer
+    /// The rows of `keyed` of one image's streams, (S, H, D).
+    let gathered: NumberBuffer
+    /// The tokens that are mixed for one image's streams, (S, H, D).
+    let imageMixed: FloatBuffer
+    /// Of one image, (S, H, stride).
     let scores: FloatBuffer
     let probabilities: NumberBuffer
-    /// The scores of a row's own token, and then its probabilities, (H).
+    /// The scores of each row's own token, and then its probabilities, (R, H).
     let own: FloatBuffer
     /// (R, M).
     let hidden: RoundedBuffer
     /// A gated MLP's up branch, (R, M).
     let up: FloatBuffer
-    /// Between the two layers of a change.
+    /// Between the two layers of a change, (B, r) or (B, H, r).
     let changes: NumberBuffer
-    /// The same of one row's heads in floats, (H, r).
+    /// The same of heads in floats, (B, H, r).
     let headChanges: RoundedBuffer
     /// (R, D).
     let features: FloatBuffer
@@ -67,16 +69,27 @@ struct StreamBuffers {
         )
         keyed = RoundedBuffer(type, count: r * c.heads * d)
         mixed = RoundedBuffer(type, count: r * c.heads * d)
-        scores = FloatBuffer(count: c.heads * shape.scoreStride)
+        gathered = NumberBuffer(type, count: shape.streams * c.heads * d)
+        imageMixed = FloatBuffer(count: shape.streams * c.heads * d)
+        scores = FloatBuffer(count: shape.streams * c.heads * shape.scoreStride)
         probabilities = type == .f32 ? .f32(scores) : NumberBuffer(type, count: scores.count)
-        own = FloatBuffer(count: c.heads)
+        own = FloatBuffer(count: r * c.heads)
         hidden = RoundedBuffer(type, count: r * m)
         up = FloatBuffer(count: c.isGated ? r * m : 0)
-        changes = NumberBuffer(type, count: c.heads * rank)
-        headChanges = RoundedBuffer(type, count: c.heads * rank)
+        changes = NumberBuffer(type, count: shape.groupSize * c.heads * rank)
+        headChanges = RoundedBuffer(type, count: shape.groupSize * c.heads * rank)
         features = FloatBuffer(count: r * d)
         for buffer in [normalized, query, attended, keyed, mixed, hidden] { buffer.clear() }
         scratch = FloatBuffer(count: scratchCount)
+    }
+
+    /// Clears what the rows of absent images mix: they are computed in vain.
+    func clearMixed(from image: Int, _ shape: StreamShape) {
+        let width = shape.configuration.heads * shape.configuration.hiddenSize
+        for stream in 0..<shape.streams {
+            (mixed.floats.base + (stream * shape.groupSize + image) * width)
+                .update(repeating: 0, count: (shape.groupSize - image) * width)
+        }
     }
 
     /// Where the context of an image's block begins.

@@ -3,19 +3,19 @@ import Tensors
 
 /// The kernels of a low-rank change: down to the rank, and up from it, added to what is there.
 struct ChangeKernels: Sendable {
-    let down, up: Kernel
+    let down, up: ChangeKernel
 }
 
 /// The kernels of what one stream changes in one block; nil where it changes nothing.
 struct StreamChangeKernels: Sendable {
-    /// Of layers, for one row.
+    /// Of layers, for a row of each image.
     let query, output, first, up, second: ChangeKernels?
-    /// Of the token map, for one row's heads.
+    /// Of the token map, for the heads of those rows.
     let map: ChangeKernels?
-    /// Up from the rank of a change of keys, for one row's heads.
-    let key: Kernel?
-    /// Down to the rank of a change of values, for one row's heads.
-    let value: Kernel?
+    /// Up from the rank of a change of keys, for the same heads.
+    let key: ChangeKernel?
+    /// Down to the rank of a change of values, for the same heads.
+    let value: ChangeKernel?
     let shape: StreamShape
     /// The ranks, for the description of packed weights.
     let description: String
@@ -57,8 +57,8 @@ struct StreamChangeKernels: Sendable {
 
     /// The kernels whose weights are packed.
     var linearKernels: [Kernel] {
-        [query, output, first, up, second, map].compactMap(\.self).flatMap { [$0.down, $0.up] }
-            + [key, value].compactMap(\.self)
+        [query, output, first, up, second, map].compactMap(\.self).flatMap { [$0.down.kernel, $0.up.kernel] }
+            + [key, value].compactMap(\.self).map(\.kernel)
     }
 
     /// The largest scratch memory of a kernel, in elements.
@@ -67,16 +67,15 @@ struct StreamChangeKernels: Sendable {
 
 /// What one stream changes in one block.
 struct StreamChanges: Sendable {
-    /// Of layers, for one row.
     let query, output, first, up, second: LowRankLayers?
     /// The token map on the side of the scores and of the values; nil where it is the identity's linear part.
     let scoreMap, valueMap: LowRankLayers?
     /// (D).
     let shift: FloatBuffer
     /// A change of keys: `up` (D, r) of all heads, and the rest as a change of tokens.
-    let key: (up: FloatBuffer, down: PackedLinear, rank: Int)?
+    let key: (up: FloatBuffer, down: ChangeLayer, rank: Int)?
     /// A change of values: tokens to the rank, and `up` (D, r) of all heads.
-    let value: (down: PackedLinear, up: FloatBuffer, rank: Int)?
+    let value: (down: ChangeLayer, up: FloatBuffer, rank: Int)?
 
     /// Packs the changes of a stream, or takes those that are packed.
     ///
@@ -84,15 +83,17 @@ struct StreamChanges: Sendable {
     init(_ kernels: StreamChangeKernels, _ stream: TaskStream, _ weights: BlockWeights) throws {
         let (c, layer) = (kernels.shape.configuration, weights.layer)
         let d = c.hiddenSize
+        func changeLayer(_ part: String, _ weight: [Float]?, _ kernel: ChangeKernel) throws -> ChangeLayer {
+            let weight = weight.map { LinearWeights(weight: $0, bias: []) }
+            return ChangeLayer(layer: try weights.linear(part, weight, kernel.kernel), kernel: kernel)
+        }
         func layers(
             _ part: String, _ kernels: ChangeKernels, _ change: @autoclosure () throws -> (down: [Float], up: [Float])
         ) throws -> LowRankLayers {
             let loaded = try weights.load { _ in try change() }
             return LowRankLayers(
-                down: try weights.linear(
-                    "\(part).down", loaded.map { LinearWeights(weight: $0.down, bias: []) }, kernels.down),
-                up: try weights.linear(
-                    "\(part).up", loaded.map { LinearWeights(weight: $0.up, bias: []) }, kernels.up))
+                down: try changeLayer("\(part).down", loaded?.down, kernels.down),
+                up: try changeLayer("\(part).up", loaded?.up, kernels.up))
         }
         /// The change of a module whose outputs are multiplied by factors (see `WeightLoader.outputFactors`).
         func change(_ module: String, _ part: String, _ kernels: ChangeKernels?) throws -> LowRankLayers? {
@@ -131,20 +132,18 @@ struct StreamChanges: Sendable {
                 ))
         }
         if let kernel = kernels.key, let change = stream.changes["\(attention).k_proj"] {
-            let down = weights.load { _ in
-                LinearWeights(weight: change.down.values.transposed(rows: change.rank, columns: d), bias: [])
-            }
+            let down = weights.load { _ in change.down.values.transposed(rows: change.rank, columns: d) }
             key = (
                 try weights.vector("key.up", weights.load { _ in change.up.values }, count: d * change.rank),
-                try weights.linear("key.down", down, kernel), change.rank
+                try changeLayer("key.down", down, kernel), change.rank
             )
         } else {
             key = nil
         }
         if let kernel = kernels.value, let change = stream.changes["\(attention).v_proj"] {
-            let down = weights.load { _ in LinearWeights(weight: change.down.values, bias: []) }
+            let down = weights.load { _ in change.down.values }
             value = (
-                try weights.linear("value.down", down, kernel),
+                try changeLayer("value.down", down, kernel),
                 try weights.vector("value.up", weights.load { _ in change.up.values }, count: d * change.rank),
                 change.rank
             )
@@ -154,23 +153,44 @@ struct StreamChanges: Sendable {
     }
 }
 
-/// A low-rank change that is added to what its last layer writes: `y += (x · downᵀ) · upᵀ`, for one row, or for one
-/// row's heads.
-struct LowRankLayers: Sendable {
-    let down, up: PackedLinear
+/// A layer of a change with its weights.
+struct ChangeLayer: Sendable {
+    let layer: PackedLinear
+    let kernel: ChangeKernel
 
-    /// Binds the change to what it reads and what it is added to.
-    func calls(_ source: Operand, _ destination: Operand, _ buffers: StreamBuffers) throws -> [() throws -> Void] {
-        let first = try down.call(source, Operand(buffers.changes), scratch: buffers.scratch)
-        let second = try up.call(Operand(buffers.changes), destination, scratch: buffers.scratch)
-        return [first.run, second.run]
+    /// Binds the layer to the rows of all images of a group, which are dense.
+    func calls(
+        _ source: NumberBuffer, at sourceOffset: Int, _ destination: NumberBuffer, at offset: Int,
+        scratch: FloatBuffer
+    ) throws -> [() throws -> Void] {
+        try stride(from: 0, to: kernel.rows, by: kernel.callRows).map { row in
+            let call = try layer.call(
+                Operand(source, offset: sourceOffset + row * kernel.inputs),
+                Operand(destination, offset: offset + row * kernel.outputs), scratch: scratch)
+            return call.run
+        }
+    }
+}
+
+/// A low-rank change that is added to what its last layer writes: `y += (x · downᵀ) · upᵀ`, for the rows of one stream
+/// of all images, or for their heads.
+struct LowRankLayers: Sendable {
+    let down, up: ChangeLayer
+
+    /// Binds the change to the first row that it reads, and the first that it is added to.
+    func calls(
+        _ source: NumberBuffer, at sourceOffset: Int, addedTo destination: FloatBuffer, at offset: Int,
+        _ b: StreamBuffers
+    ) throws -> [() throws -> Void] {
+        try down.calls(source, at: sourceOffset, b.changes, at: 0, scratch: b.scratch)
+            + up.calls(b.changes, at: 0, .f32(destination), at: offset, scratch: b.scratch)
     }
 
     /// Binds it to the heads' tokens that begin at an offset, as operands and as the floats that it is added to.
     func calls(
-        _ tokens: RoundedBuffer, at offset: Int, _ buffers: StreamBuffers
+        _ tokens: RoundedBuffer, at offset: Int, _ b: StreamBuffers
     ) throws -> [() throws -> Void] {
-        try calls(Operand(tokens.operands, offset: offset), Operand(tokens.floats, offset: offset), buffers)
+        try calls(tokens.operands, at: offset, addedTo: tokens.floats, at: offset, b)
     }
 }
 

@@ -11,9 +11,9 @@ struct StreamKernels: Sendable {
     let query: Kernel
     /// A head's queries to the vectors that its scores multiply tokens by.
     let key: Kernel
-    /// The scores of a row with the context of its image, (H, stride).
+    /// The scores of some streams with the context of their image, (streams, H, stride).
     let scores: Kernel
-    /// A row's mixed tokens, (H, D).
+    /// The same streams' mixed tokens, (streams, H, D).
     let mix: Kernel
     /// A head's mixed tokens to its values.
     let value: Kernel
@@ -29,19 +29,18 @@ struct StreamKernels: Sendable {
         let (c, r, type) = (shape.configuration, shape.callRows, shape.type)
         let (d, m, stride) = (c.hiddenSize, c.intermediateSize, shape.scoreStride)
         self.shape = shape
-        changes = PlannedChanges(engine, shape.type)
+        changes = PlannedChanges(engine, shape.type, groupSize: shape.groupSize)
         norm = try Kernel.layerNorm(engine, rows: shape.rows, columns: d, epsilon: c.layerNormEpsilon)
         query = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, operands: type)
         key = try Kernel.linear(
             engine, rows: r, inputs: c.headSize, outputs: d, sourceStride: d, outputStride: c.heads * d,
             hasBias: false, operands: type)
         scores = try Kernel.product(
-            engine, m: c.heads, k: d, n: stride, sourceStride: d, otherStride: d, transposed: true,
-            outputStride: stride,
-            operands: type)
+            engine, m: shape.callStreams * c.heads, k: d, n: stride, sourceStride: d, otherStride: d, transposed: true,
+            outputStride: stride, operands: type)
         mix = try Kernel.product(
-            engine, m: c.heads, k: shape.context, n: d, sourceStride: stride, otherStride: d, transposed: false,
-            outputStride: d, operands: type)
+            engine, m: shape.callStreams * c.heads, k: shape.context, n: d, sourceStride: stride, otherStride: d,
+            transposed: false, outputStride: d, operands: type)
         value = try Kernel.linear(
             engine, rows: r, inputs: d, outputs: c.headSize, sourceStride: c.heads * d, outputStride: d, operands: type)
         output = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, accumulates: true, operands: type)
@@ -68,13 +67,13 @@ struct StreamKernels: Sendable {
         }
     }
 
-    /// `rows` rows of inputs to the rank of a change.
-    func down(rows: Int, inputs: Int, rank: Int, result: OperandType) throws -> Kernel {
+    /// `rows` rows of each image's inputs to the rank of a change.
+    func down(rows: Int, inputs: Int, rank: Int, result: OperandType) throws -> ChangeKernel {
         try changes.kernel(.init(rows: rows, inputs: inputs, outputs: rank, result: result, accumulates: false))
     }
 
     /// The same rows from the rank, added to the outputs.
-    func up(rows: Int, rank: Int, outputs: Int) throws -> Kernel {
+    func up(rows: Int, rank: Int, outputs: Int) throws -> ChangeKernel {
         try changes.kernel(.init(rows: rows, inputs: rank, outputs: outputs, result: .f32, accumulates: true))
     }
 
@@ -84,28 +83,49 @@ struct StreamKernels: Sendable {
     var otherKernels: [Kernel] { [norm, scores, mix, activation] }
 }
 
+/// A layer of a change, for some rows of each image of a group.
+struct ChangeKernel: Sendable {
+    let kernel: Kernel
+    /// The rows that a call computes: those of all images, or of one.
+    let callRows: Int
+    /// The rows of all images.
+    let rows: Int
+    let inputs, outputs: Int
+}
+
 /// The kernels of changes, each planned once for all streams and blocks that have its shape.
 private final class PlannedChanges: Sendable {
     struct Shape: Hashable {
-        let rows, inputs, outputs: Int
+        /// Of one image.
+        let rows: Int
+        let inputs, outputs: Int
         let result: OperandType
         let accumulates: Bool
     }
 
     private let engine: KernelEngine
     private let type: OperandType
-    private let planned = Mutex<[Shape: Kernel]>([:])
+    private let groupSize: Int
+    private let planned = Mutex<[Shape: ChangeKernel]>([:])
 
-    init(_ engine: KernelEngine, _ type: OperandType) { (self.engine, self.type) = (engine, type) }
+    init(_ engine: KernelEngine, _ type: OperandType, groupSize: Int) {
+        (self.engine, self.type, self.groupSize) = (engine, type, groupSize)
+    }
 
-    func kernel(_ shape: Shape) throws -> Kernel {
+    func kernel(_ shape: Shape) throws -> ChangeKernel {
         try planned.withLock { planned in
             if let kernel = planned[shape] { return kernel }
+            let all = shape.rows * groupSize
+            let isJoined = try Kernel.computesRowsAlike(
+                engine, rows: all, asOf: all, inputs: shape.inputs, outputs: shape.outputs, operands: type)
+            let callRows = isJoined ? all : shape.rows
             let kernel = try Kernel.linear(
-                engine, rows: shape.rows, inputs: shape.inputs, outputs: shape.outputs, hasBias: false,
+                engine, rows: callRows, inputs: shape.inputs, outputs: shape.outputs, hasBias: false,
                 accumulates: shape.accumulates, operands: type, result: shape.result)
-            planned[shape] = kernel
-            return kernel
+            let result = ChangeKernel(
+                kernel: kernel, callRows: callRows, rows: all, inputs: shape.inputs, outputs: shape.outputs)
+            planned[shape] = result
+            return result
         }
     }
 }

@@ -100,7 +100,7 @@ final class StreamPass {
         heads = try (0..<plan.shape.groupSize).map { image in
             try plan.heads.enumerated().map { stream, head in
                 try head.call(
-                    Operand(buffers.features, offset: (image * plan.shape.streams + stream) * d),
+                    Operand(buffers.features, offset: (stream * plan.shape.groupSize + image) * d),
                     Operand(logits, offset: image * plan.classes + plan.offsets[stream]), scratch: buffers.scratch)
             }
         }
@@ -126,17 +126,21 @@ final class StreamPass {
     ) throws {
         let (shape, d) = (plan.shape, plan.shape.configuration.hiddenSize)
         for row in 0..<shape.rows { (buffers.tokens.base + row * d).update(from: plan.cls.base, count: d) }
-        // Rows of absent images are computed in vain, of zeros.
-        let rows = images * shape.streams * shape.configuration.heads * d..<buffers.mixed.floats.count
-        (buffers.mixed.floats.base + rows.lowerBound).update(repeating: 0, count: rows.count)
-        buffers.mixed.operands.clear(rows)
         for block in blocks {
             for step in block.before { try step() }
             for image in block.images.prefix(images) { for step in image { try step() } }
+            buffers.clearMixed(from: images, shape)
             for step in block.after { try step() }
         }
         try finalNorm.run()
-        features?.update(from: buffers.features.base, count: images * shape.streams * d)
+        if let features {
+            for image in 0..<images {
+                for stream in 0..<shape.streams {
+                    let row = buffers.features.base + (stream * shape.groupSize + image) * d
+                    (features + (image * shape.streams + stream) * d).update(from: row, count: d)
+                }
+            }
+        }
         guard let result else { return }
         for image in heads.prefix(images) { for head in image { try head.run() } }
         result.update(from: logits.base, count: images * plan.classes)

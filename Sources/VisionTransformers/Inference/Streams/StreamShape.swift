@@ -2,7 +2,7 @@ import Compute
 import Tensors
 
 // The pass over task streams on a page, for a group of B images of which the shared pass has recorded the tokens that
-// streams read. S streams, one row for each image and stream, image by image, filled up to R rows. N context tokens:
+// streams read. S streams, one row for each stream and image, stream by stream, filled up to R rows. N context tokens:
 // all but CLS. D, H and M as in `ForwardPlan`. Weights are the base's; `changes` are those of a row's own task.
 //
 //     tokens      (R, D)      = CLS embedding
@@ -14,10 +14,11 @@ import Tensors
 //         keyed       (R, H, D)   = query · key + changes           what scores multiply tokens by
 //         own         (R, H)      = keyed · (normalized - shift)    the score of the stream's own token
 //         keyed                  += (keyed · up) · down             the token map on the side of the scores
-//         of each row, with the context of its image:
-//         scores      (H, N+1)    = keyed · contextᵀ, own
+//         of each image, with the rows of all its streams and its context:
+//         gathered    (S, H, D)   = keyed
+//         scores      (S, H, N+1) = gathered · contextᵀ, own
 //         probabilities           = softmax(scores)
-//         mixed       (H, D)      = probabilities[..<N] · context
+//         mixed       (R, H, D)   = probabilities[..<N] · context
 //         mixed                  += (mixed · downᵀ) · upᵀ           the token map on the side of the values
 //         mixed                  += probabilities[N] · (normalized - shift) + shift
 //         in each head:
@@ -35,9 +36,10 @@ import Tensors
 // context tokens are computed for any stream; exact up to rounding. In bf16 and int8 the operands of products are bf16,
 // and everything that is added up is f32.
 //
-// A row's result has the same bits whatever other rows there are: in any batch, and beside any other streams. Layers of
-// the base are computed for a fixed number of rows at a time, changes and attention for one row. So a task that is
-// added to a bundle changes no other task's predictions.
+// A row's result has the same bits whatever other rows there are: in any batch, and beside any other streams. Changes
+// are computed for the B rows of one stream at a time, the base's layers for all rows, and attention for all streams of
+// an image, if the library then computes each row as it does in calls of a fixed number of rows; else in such calls.
+// So a task that is added to a bundle changes no other task's predictions.
 
 /// The sizes of a pass over task streams.
 struct StreamShape: Sendable {
@@ -48,14 +50,28 @@ struct StreamShape: Sendable {
     let streams: Int
     /// The number of tokens that streams read, N.
     let context: Int
-    /// How many images are computed at once, B, so that weights are read once for all of them.
+    /// How many images are computed at once, B, so that weights are read once for all of them. The same for any number
+    /// of streams.
     let groupSize: Int
     /// How many rows a layer of the base computes at a time.
     let callRows: Int
+    /// How many streams of an image attend to its context at a time: all or one.
+    let callStreams: Int
 
     /// The rows that are computed at a time unless the library's results depend on a row's position among them, or are
-    /// the same for more.
+    /// the same for more, or fewer.
     private static let usualRows = 24
+    /// Rows are filled up to a multiple of this.
+    private static let rowMultiple = 8
+    /// A thread's memory for the context of a group, in bytes, unless that of one image is larger.
+    private static let maximumContextSize = 256 << 20
+
+    /// How many images a group has: products of bf16 are so fast that weights have to be read for more rows at once.
+    private static func groupSize(_ type: OperandType, contextSize: Int) -> Int {
+        var size = type == .f32 ? 4 : 8
+        while size > 1, size * contextSize > maximumContextSize { size /= 2 }
+        return size
+    }
 
     /// The sizes for some streams.
     ///
@@ -65,7 +81,9 @@ struct StreamShape: Sendable {
     ) throws {
         (configuration, self.streams, self.type) = (c, streams, type)
         context = patches + c.prefix.count - 1
-        groupSize = max(4, min(8, Self.usualRows / max(streams, 1)))
+        let contextStride = Softmax.stride(context + 1)
+        groupSize = Self.groupSize(
+            type, contextSize: c.layers * contextStride * c.hiddenSize * (type == .f32 ? 4 : 2))
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         let layers = [
             (d, d, d, d), (c.headSize, d, d, c.heads * d), (d, c.headSize, c.heads * d, d), (d, m, d, m), (m, d, m, d),
@@ -77,8 +95,17 @@ struct StreamShape: Sendable {
                     sourceStride: sourceStride, outputStride: outputStride, operands: type)
             }
         }
-        let all = (groupSize * streams + Self.usualRows - 1) / Self.usualRows * Self.usualRows
-        callRows = try !isAlike(Self.usualRows) ? 1 : all > Self.usualRows && isAlike(all) ? all : Self.usualRows
+        let all = (groupSize * streams + Self.rowMultiple - 1) / Self.rowMultiple * Self.rowMultiple
+        callRows = try !isAlike(Self.usualRows) ? 1 : isAlike(all) ? all : Self.usualRows
+        let isJoined =
+            try streams > 1
+            && Kernel.multipliesRowsAlike(
+                engine, rows: streams * c.heads, asOf: c.heads, inputs: d, outputs: contextStride, transposed: true,
+                sourceStride: d, operands: type)
+            && Kernel.multipliesRowsAlike(
+                engine, rows: streams * c.heads, asOf: c.heads, inputs: context, outputs: d, transposed: false,
+                sourceStride: contextStride, operands: type)
+        callStreams = isJoined ? streams : 1
     }
 
     /// Rows of a group, R: those of its images and streams, filled up to whole calls.

@@ -16,10 +16,10 @@ void mv_heads_down(const float *restrict x, const float *restrict b, float *rest
 MV_CLONES
 void mv_heads_up(const float *restrict z, const float *restrict b, float *restrict y, size_t heads, size_t size,
                  size_t rank) {
-    for (size_t h = 0; h < heads; h++, z += rank)
-        for (size_t i = 0; i < size; i++, y++, b += rank) {
-            float sum = 0;
-            for (size_t k = 0; k < rank; k++) sum += z[k] * b[k];
-            *y += sum;
+    size_t width = heads * size;
+    for (size_t h = 0; h < heads; h++, z += rank, y += size)
+        for (size_t k = 0; k < rank; k++) {
+            const float *row = b + k * width + h * size;
+            for (size_t i = 0; i < size; i++) y[i] += z[k] * row[i];
         }
 }

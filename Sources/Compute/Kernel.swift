@@ -13,12 +13,14 @@ package final class Kernel: @unchecked Sendable {
         var result = ElementType.float32
     }
 
+    /// The rows that a linear layer or a product computes, else 0.
+    package let rows: Int
     let handle: OpaquePointer
     let storage: Storage
     private let engine: KernelEngine
 
     init(
-        _ engine: KernelEngine, _ operation: String, _ storage: Storage = Storage(),
+        _ engine: KernelEngine, _ operation: String, _ storage: Storage = Storage(), rows: Int = 0,
         create: (inout OpaquePointer?) -> Int32
     ) throws(ComputeError) {
         var created: OpaquePointer?
@@ -26,6 +28,7 @@ package final class Kernel: @unchecked Sendable {
         guard let created else { throw ComputeError(operation: operation, reason: "no kernel") }
         handle = created
         self.storage = storage
+        self.rows = rows
         self.engine = engine
     }
 
@@ -61,7 +64,8 @@ package final class Kernel: @unchecked Sendable {
             engine, "plan a linear layer \(rows) x \(inputs) -> \(outputs), \(operands) to \(result)",
             Storage(
                 source: operands.element, weights: nil, multiplier: multiplies ? result.element : nil,
-                result: result.element)
+                result: result.element),
+            rows: rows
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -83,7 +87,7 @@ package final class Kernel: @unchecked Sendable {
         (spec.packed, spec.has_bias) = (1, 1)
         return try Kernel(
             engine, "plan products \(rows) x \(inputs) -> \(outputs), int8 to \(result)",
-            Storage(source: .uint8, weights: nil, result: result.element)
+            Storage(source: .uint8, weights: nil, result: result.element), rows: rows
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }
@@ -112,7 +116,7 @@ package final class Kernel: @unchecked Sendable {
         (spec.weights_k_stride, spec.weights_n_stride) = transposed ? (1, Int64(otherStride)) : (Int64(otherStride), 1)
         return try Kernel(
             engine, "plan a product \(m) x \(k) x \(n), \(operands) to \(result)",
-            Storage(source: operands.element, weights: operands.element, result: result.element)
+            Storage(source: operands.element, weights: operands.element, result: result.element), rows: m
         ) {
             mv_matmul_create(&$0, engine.handle, &spec)
         }

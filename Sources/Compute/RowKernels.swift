@@ -88,12 +88,13 @@ package func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     return mv_checksum(base, bytes.count)
 }
 
-/// Low-rank changes of what each attention head reads or gives: b has the rows of all heads, (heads · size, rank).
+/// Low-rank changes of what each attention head reads or gives.
 package enum HeadKernels {
     /// Takes a head's part of a row to the rank: `z[h] = b[h]ᵀ x[h]`.
     ///
     /// - Parameters:
     ///   - x: (heads · size).
+    ///   - b: the rows of all heads, (heads · size, rank).
     ///   - z: (heads, rank).
     package static func down(
         _ x: UnsafePointer<Float>, _ b: FloatBuffer, into z: UnsafeMutablePointer<Float>, heads: Int, size: Int,
@@ -102,10 +103,11 @@ package enum HeadKernels {
         mv_heads_down(x, b.base, z, heads, size, rank)
     }
 
-    /// Takes each head's rank to its part of a row: `y[h] += b[h] z[h]`.
+    /// Takes each head's rank to its part of a row: `y[h] += b[h]ᵀ z[h]`.
     ///
     /// - Parameters:
     ///   - z: (heads, rank).
+    ///   - b: the columns of all heads, (rank, heads · size).
     ///   - y: (heads · size).
     package static func up(
         _ z: UnsafePointer<Float>, _ b: FloatBuffer, to y: UnsafeMutablePointer<Float>, heads: Int, size: Int, rank: Int

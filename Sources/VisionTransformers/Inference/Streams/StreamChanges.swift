@@ -74,7 +74,7 @@ struct StreamChanges: Sendable {
     let shift: FloatBuffer
     /// A change of keys: `up` (D, r) of all heads, and the rest as a change of tokens.
     let key: (up: FloatBuffer, down: ChangeLayer, rank: Int)?
-    /// A change of values: tokens to the rank, and `up` (D, r) of all heads.
+    /// A change of values: tokens to the rank, and `up` (r, D) of all heads.
     let value: (down: ChangeLayer, up: FloatBuffer, rank: Int)?
 
     /// Packs the changes of a stream, or takes those that are packed.
@@ -142,9 +142,10 @@ struct StreamChanges: Sendable {
         }
         if let kernel = kernels.value, let change = stream.changes["\(attention).v_proj"] {
             let down = weights.load { _ in change.down.values }
+            let up = weights.load { _ in change.up.values.transposed(rows: d, columns: change.rank) }
             value = (
                 try changeLayer("value.down", down, kernel),
-                try weights.vector("value.up", weights.load { _ in change.up.values }, count: d * change.rank),
+                try weights.vector("value.up.transposed", up, count: d * change.rank),
                 change.rank
             )
         } else {

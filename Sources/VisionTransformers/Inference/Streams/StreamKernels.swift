@@ -26,31 +26,33 @@ struct StreamKernels: Sendable {
     private let changes: PlannedChanges
 
     init(_ engine: KernelEngine, _ shape: StreamShape) throws {
-        let (c, r, type) = (shape.configuration, shape.callRows, shape.type)
+        let (c, type) = (shape.configuration, shape.type)
         let (d, m, stride) = (c.hiddenSize, c.intermediateSize, shape.scoreStride)
         self.shape = shape
         changes = PlannedChanges(engine, shape.type, groupSize: shape.groupSize)
         norm = try Kernel.layerNorm(engine, rows: shape.rows, columns: d, epsilon: c.layerNormEpsilon)
-        query = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, operands: type)
-        key = try Kernel.linear(
-            engine, rows: r, inputs: c.headSize, outputs: d, sourceStride: d, outputStride: c.heads * d,
-            hasBias: false, operands: type)
+        func linear(_ layer: StreamLayer, hasBias: Bool = true, accumulates: Bool = false) throws -> Kernel {
+            try Kernel.linear(
+                engine, rows: shape.callRows(layer, engine), inputs: layer.inputs, outputs: layer.outputs,
+                sourceStride: layer.sourceStride, outputStride: layer.outputStride, hasBias: hasBias,
+                accumulates: accumulates, operands: type)
+        }
+        query = try linear(.query(c))
+        key = try linear(.key(c), hasBias: false)
         scores = try Kernel.product(
             engine, m: shape.callStreams * c.heads, k: d, n: stride, sourceStride: d, otherStride: d, transposed: true,
             outputStride: stride, operands: type)
         mix = try Kernel.product(
             engine, m: shape.callStreams * c.heads, k: shape.context, n: d, sourceStride: stride, otherStride: d,
             transposed: false, outputStride: d, operands: type)
-        value = try Kernel.linear(
-            engine, rows: r, inputs: d, outputs: c.headSize, sourceStride: c.heads * d, outputStride: d, operands: type)
-        output = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, accumulates: true, operands: type)
-        first = try Kernel.linear(engine, rows: r, inputs: d, outputs: m, operands: type)
-        activation = try Kernel.activation(
-            engine, c.activation, rows: shape.rows, columns: m)
-        second = try Kernel.linear(engine, rows: r, inputs: m, outputs: d, accumulates: true, operands: type)
+        value = try linear(.value(c))
+        output = try linear(.query(c), accumulates: true)
+        first = try linear(.first(c))
+        activation = try Kernel.activation(engine, c.activation, rows: shape.rows, columns: m)
+        second = try linear(.second(c), accumulates: true)
     }
 
-    /// Binds a layer of the base to all rows, `callRows` at a time.
+    /// Binds a layer of the base to all rows, as many at a time as its kernel computes.
     ///
     /// - Parameters:
     ///   - source: where the first row is read, and the distance to the next.
@@ -59,7 +61,7 @@ struct StreamKernels: Sendable {
         _ layer: PackedLinear, _ source: (buffer: NumberBuffer, offset: Int, stride: Int),
         _ destination: (buffer: FloatBuffer, offset: Int, stride: Int), scratch: FloatBuffer
     ) throws -> [() throws -> Void] {
-        try stride(from: 0, to: shape.rows, by: shape.callRows).map { row in
+        try stride(from: 0, to: shape.rows, by: layer.kernel.rows).map { row in
             let call = try layer.call(
                 Operand(source.buffer, offset: source.offset + row * source.stride),
                 Operand(destination.buffer, offset: destination.offset + row * destination.stride), scratch: scratch)

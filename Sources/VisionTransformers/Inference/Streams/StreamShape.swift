@@ -53,14 +53,14 @@ struct StreamShape: Sendable {
     /// How many images are computed at once, B, so that weights are read once for all of them. The same for any number
     /// of streams.
     let groupSize: Int
-    /// How many rows a layer of the base computes at a time.
-    let callRows: Int
+    /// The rows of a group, R: those of its images and streams, filled up to whole calls of the base's layers.
+    let rows: Int
     /// How many streams of an image attend to its context at a time: all or one.
     let callStreams: Int
 
-    /// The rows that are computed at a time unless the library's results depend on a row's position among them, or are
-    /// the same for more, or fewer.
-    private static let usualRows = 24
+    /// The rows that a layer of the base computes at a time unless the library's results depend on a row's position
+    /// among them, or are the same for another number: those of six streams.
+    private static func usualRows(_ type: OperandType) -> Int { type == .f32 ? 24 : 48 }
     /// Rows are filled up to a multiple of this.
     private static let rowMultiple = 8
     /// A thread's memory for the context of a group, in bytes, unless that of one image is larger.
@@ -84,19 +84,11 @@ struct StreamShape: Sendable {
         let contextStride = Softmax.stride(context + 1)
         groupSize = Self.groupSize(
             type, contextSize: c.layers * contextStride * c.hiddenSize * (type == .f32 ? 4 : 2))
-        let (d, m) = (c.hiddenSize, c.intermediateSize)
-        let layers = [
-            (d, d, d, d), (c.headSize, d, d, c.heads * d), (d, c.headSize, c.heads * d, d), (d, m, d, m), (m, d, m, d),
-        ]
-        func isAlike(_ rows: Int) throws -> Bool {
-            try layers.allSatisfy { inputs, outputs, sourceStride, outputStride in
-                try Kernel.computesRowsAlike(
-                    engine, rows: rows, asOf: Self.usualRows, inputs: inputs, outputs: outputs,
-                    sourceStride: sourceStride, outputStride: outputStride, operands: type)
-            }
-        }
-        let all = (groupSize * streams + Self.rowMultiple - 1) / Self.rowMultiple * Self.rowMultiple
-        callRows = try !isAlike(Self.usualRows) ? 1 : isAlike(all) ? all : Self.usualRows
+        let few = (groupSize * streams + Self.rowMultiple - 1) / Self.rowMultiple * Self.rowMultiple
+        let usual = Self.usualRows(type)
+        let isFilled = try StreamLayer.all(c).allSatisfy { try $0.computesAlike(engine, rows: few, asOf: usual, type) }
+        rows = isFilled ? few : (groupSize * streams + usual - 1) / usual * usual
+        let d = c.hiddenSize
         let isJoined =
             try streams > 1
             && Kernel.multipliesRowsAlike(
@@ -108,8 +100,13 @@ struct StreamShape: Sendable {
         callStreams = isJoined ? streams : 1
     }
 
-    /// Rows of a group, R: those of its images and streams, filled up to whole calls.
-    var rows: Int { (groupSize * streams + callRows - 1) / callRows * callRows }
+    /// How many rows a layer of the base computes at a time: all, or as many as give the same results for any number.
+    func callRows(_ layer: StreamLayer, _ engine: KernelEngine) throws -> Int {
+        let usual = Self.usualRows(type)
+        if try layer.computesAlike(engine, rows: rows, asOf: usual, type) { return rows }
+        return try rows.isMultiple(of: usual) && layer.computesAlike(engine, rows: usual, asOf: usual, type) ? usual : 1
+    }
+
     /// The distance between rows of scores: N + 1 rounded up to whole vectors.
     var scoreStride: Int { Softmax.stride(context + 1) }
     /// Elements of one block's context, with rows of zeros up to the stride of scores.
@@ -128,5 +125,44 @@ struct StreamShape: Sendable {
                 }
         }
         return 2 * (Double(streams * c.layers) * block + changes)
+    }
+}
+
+/// A linear layer of the base, as the rows of streams pass it.
+struct StreamLayer {
+    let inputs, outputs: Int
+    /// The distances between rows.
+    let sourceStride, outputStride: Int
+
+    static func query(_ c: BackboneConfiguration) -> StreamLayer { dense(c.hiddenSize, c.hiddenSize) }
+    static func key(_ c: BackboneConfiguration) -> StreamLayer {
+        StreamLayer(
+            inputs: c.headSize, outputs: c.hiddenSize, sourceStride: c.hiddenSize,
+            outputStride: c.heads * c.hiddenSize)
+    }
+    static func value(_ c: BackboneConfiguration) -> StreamLayer {
+        StreamLayer(
+            inputs: c.hiddenSize, outputs: c.headSize, sourceStride: c.heads * c.hiddenSize,
+            outputStride: c.hiddenSize)
+    }
+    static func first(_ c: BackboneConfiguration) -> StreamLayer { dense(c.hiddenSize, c.intermediateSize) }
+    static func second(_ c: BackboneConfiguration) -> StreamLayer { dense(c.intermediateSize, c.hiddenSize) }
+
+    private static func dense(_ inputs: Int, _ outputs: Int) -> StreamLayer {
+        StreamLayer(inputs: inputs, outputs: outputs, sourceStride: inputs, outputStride: outputs)
+    }
+
+    /// All kinds; the output's is the query's.
+    fileprivate static func all(_ c: BackboneConfiguration) -> [StreamLayer] {
+        [query(c), key(c), value(c), first(c), second(c)]
+    }
+
+    /// Whether rows are computed as in calls of another number of rows.
+    fileprivate func computesAlike(
+        _ engine: KernelEngine, rows: Int, asOf others: Int, _ type: OperandType
+    ) throws -> Bool {
+        try Kernel.computesRowsAlike(
+            engine, rows: rows, asOf: others, inputs: inputs, outputs: outputs, sourceStride: sourceStride,
+            outputStride: outputStride, operands: type)
     }
 }

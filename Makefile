@@ -43,8 +43,9 @@ evaluate: build ## a metrics file for each task: make evaluate BUNDLE=... DATA=.
 study: build ## what merging does to the six sample tasks: make study DATA=... [OUT=out/study] (docs/study.md)
 	@test -n "$(DATA)" || { echo "usage: make study DATA=... [OUT=...]" >&2; exit 2; }
 	@mkdir -p out
-	$(BIN) study --base samples/base -o "$(or $(OUT),out/study)" $(foreach task,$(TASKS),--task \
-		"$(task)=$(DATA)/$(task),samples/adapters/$(task),samples/heads/$(task).safetensors")
+	$(BIN) study --base samples/base -o "$(or $(OUT),out/study)" $(foreach task,$(TASKS),--data \
+		"$(task)=$(DATA)/$(task)" --adapter $(task)=samples/adapters/$(task) \
+		--head-alone $(task)=samples/heads/$(task).safetensors)
 
 test: build ## build and run every test; those of the command run what `make build` made
 	$(SWIFT) build --build-tests

@@ -10,7 +10,7 @@ extension TaskChangeTests {
         for name in ["a", "b"] { try scratch.copy(Samples.image("signs"), to: "data/train/\(name)") }
         try done(
             [
-                "train", "-q", "--head-only", "--base", "plain", "--task", "kind", "--data", "data", "--epochs", "2",
+                "train", "-q", "--head-only", "--base", "plain", "--data", "kind=data", "--epochs", "2",
                 "-o", "kind",
             ])
         try done(["add", "-q", "--bundle", "plain", "--adapter", "kind=kind", "-o", "three"])
@@ -24,7 +24,7 @@ extension TaskChangeTests {
         // A head over the unadapted base is another thing.
         try done(
             [
-                "train", "-q", "--head-only", "--base", Samples.base, "--task", "kind", "--data", "data", "--epochs",
+                "train", "-q", "--head-only", "--base", Samples.base, "--data", "kind=data", "--epochs",
                 "2", "-o", "over-base",
             ])
         try refused(

@@ -37,11 +37,21 @@ struct QuantizeCommand: ParsableCommand {
     /// The folders of images.
     struct CalibrationFolderOption: ParsableArguments {
         @Option(
-            parsing: .upToNextOption, help: .init("DIR", "Folders of images, each searched with all below it."))
-        var calibration: [TextArgument]
+            name: .customLong("calibration"),
+            help: .init(
+                "[TASK=]DIR", "Images of one task, or of any, searched with all folders below; may be repeated."))
+        var arguments: [TextArgument] = []
+
+        /// The folders, with the task that each is of.
+        var folders: [QuantizationJob.Folder] {
+            arguments.map { argument in
+                let named = CalibrationImageOptions.named(argument.text)
+                return .init(named?.value.text ?? argument.text, task: named?.name)
+            }
+        }
 
         func validate() throws {
-            guard !calibration.isEmpty else { throw ValidationError("Give at least one folder to --calibration.") }
+            guard !arguments.isEmpty else { throw ValidationError("Give at least one --calibration [TASK=]DIR.") }
         }
     }
 
@@ -50,7 +60,7 @@ struct QuantizeCommand: ParsableCommand {
     func run() throws {
         let log = quiet.log
         let job = QuantizationJob(
-            bundle: bundle.bundle.text, folders: calibration.calibration.map(\.text), images: images,
+            bundle: bundle.bundle.text, folders: calibration.folders, images: images,
             output: output.path, replaces: replacing.force, threads: threads.count)
         let outcome = try showingStages(isQuiet: quiet.isQuiet) {
             try job.run(

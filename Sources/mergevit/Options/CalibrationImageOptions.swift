@@ -8,7 +8,7 @@ struct CalibrationImageOptions: ParsableArguments {
     @Option(
         name: .customLong("calibration"),
         help: .init(
-            "[NAME=]DIR",
+            "[TASK=]DIR",
             """
             Unlabelled images of one task, or for all tasks; may be repeated. Without any, drawn or drawn:N draws \
             \(DrawnPictures.defaultCount) or N pictures from --seed (for a folder called drawn write ./drawn).
@@ -20,7 +20,7 @@ struct CalibrationImageOptions: ParsableArguments {
     @Option(
         name: .customLong("holdout"),
         help: .init(
-            "[NAME=]DIR",
+            "[TASK=]DIR",
             """
             Images that no adapter was trained on, of one task or for all: agreement with the single adapters is \
             reported on them, and they are used for nothing else; may be repeated.
@@ -82,7 +82,7 @@ struct CalibrationImageOptions: ParsableArguments {
     }
 
     /// A folder for one task; nil for one for all, whose path may hold a = behind a slash.
-    private static func named(_ folder: String) -> NamedValue? {
+    static func named(_ folder: String) -> NamedValue? {
         (try? NamedValue(argument: folder)).flatMap { $0.name.contains("/") ? nil : $0 }
     }
 

@@ -41,6 +41,7 @@ struct AddCommand: ParsableCommand {
     @Option(help: .init("N", "Rank of the maps from shared patch tokens to a task's own (default: as in the merge)."))
     var streamRank: Int?
 
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Calibration") var images: CalibrationImageOptions
 
     @Option(help: .init("N", "Seed of drawn pictures."))

@@ -33,6 +33,7 @@ struct MergeCommand: ParsableCommand {
 
     @OptionGroup(title: "Required") var target: OutputFolderOption
     @OptionGroup(title: "Base and adapters") var input: AdapterOptions
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Method") var method: MethodOptions
     @OptionGroup(title: "Calibration") var calibration: CalibrationOptions
     @OptionGroup(title: "Calibration") var grouping: GroupOptions

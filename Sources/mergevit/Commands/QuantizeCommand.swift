@@ -27,6 +27,7 @@ struct QuantizeCommand: ParsableCommand {
 
     @OptionGroup(title: "Required") var output: OutputFolderOption
 
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @Option(help: .init("N", "Number of images to round for, spread evenly over each folder, 1 to 10000."))
     var images = 128
 

@@ -29,6 +29,7 @@ struct StudyCommand: ParsableCommand {
     @OptionGroup(title: "Required") var base: BaseOption
     @OptionGroup(title: "Required") var tasks: StudyTaskOptions
     @OptionGroup(title: "Required") var output: OutputFolderOption
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Merges") var plan: StudyPlanOptions
     @OptionGroup(title: "Measurement") var options: StudyRunOptions
     @OptionGroup var threads: ThreadOption

@@ -31,6 +31,7 @@ struct TrainCommand: ParsableCommand {
     @OptionGroup(title: "Required") var base: BaseOption
     @OptionGroup(title: "Required") var required: RequiredOptions
     @OptionGroup(title: "Required") var output: OutputFolderOption
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Data") var input: TrainDataOptions
     @OptionGroup(title: "Adapter") var adapter: TrainAdapterOptions
     @OptionGroup(title: "Training") var options: TrainRunOptions

@@ -89,6 +89,14 @@ extension ModelRemedy: HintedRemedy {
     }
 }
 
+extension ProjectRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .ignoreProject: "; --no-project goes without it"
+        }
+    }
+}
+
 extension AdapterRemedy: HintedRemedy {
     var hint: String {
         switch self {

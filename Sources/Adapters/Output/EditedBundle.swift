@@ -112,7 +112,9 @@ package struct EditedBundle {
                     remedy: AdapterRemedy.giveMergedBase)
             }
         }
-        return try Checkpoint(folder: folder)
+        // With the digests just compared, so that reading adapters does not compute them again.
+        return try Checkpoint(
+            Checkpoint(folder: folder), replacing: nil, origin: .init(folder: folder, digests: origin.digests))
     }
 
     /// How to merge an adapter together with those of the merge; nil when their files are not at their places any more,

@@ -50,11 +50,15 @@ import Testing
         #expect(try added(["train", "--tasks", "corn"]) == ["--base=b", "--data=corn=d/corn", "--output=a/corn"])
         #expect(try added(["train", "--tasks", "flowers", "-o", "x"]) == ["--base=b", "--data=flowers=d/flowers"])
         #expect(try added(["check"] + two) == ["--base=b"] + adapters + trash)
-        #expect(try added(["merge", "-o", "x"] + two) == ["--base=b"] + adapters + trash)
-        #expect(
-            try added(["merge", "--tune"] + two)
-                == ["--base=b"] + adapters + trash + images + ["--calibration=all=x/y"])
-        #expect(try added(["add", "--bundle", "none"] + two).starts(with: adapters + trash + images))
+        let merged = ["--base=b"] + adapters + trash
+        for option in ["--no-fit", "--as=adapter"] { #expect(try added(["merge", option] + two) == merged) }
+        for options in [[], ["--no-fit", "--tune"], ["--no-fit", "--method", "regmean"]] {
+            #expect(try added(["merge"] + options + two) == merged + images + ["--calibration=all=x/y"])
+        }
+        #expect(try added(["add", "--bundle", "none"] + two) == adapters + trash + images.prefix(2))
+        try scratch.write("streams/bundle.json", "{\"tasks\": [], \"streams\": true}")
+        let all = adapters + trash + images + ["--calibration=all=x/y"]
+        #expect(try added(["add", "--bundle", scratch.path("streams")] + two) == all)
         #expect(
             try added(["fit", "--bundle", "none"])
                 == ["--images=corn=u/1", "--images=corn=u/2", "--images=trash=d/trash", "--images=flowers=d/flowers"])
@@ -76,12 +80,13 @@ import Testing
 
     @Test func whatIsGivenIsNotAddedTo() throws {
         #expect(try added(["check", "--base", "c"] + two) == adapters + trash)
-        #expect(try added(["merge", "--adapter", "corn=x", "-o", "o"]) == ["--base=b"])
+        #expect(try added(["merge", "--adapter", "corn=x", "--no-fit"]) == ["--base=b"])
         #expect(
             try added(["merge", "--adapter=corn=x", "--align"])
                 == ["--base=b", "--calibration=corn=u/1", "--calibration=corn=u/2", "--calibration=all=x/y"])
         #expect(try added(["merge", "--tune", "--calibration", "z"] + two) == ["--base=b"] + adapters + trash)
-        #expect(try added(["merge", "--labels", "trash=m"] + two) == ["--base=b"] + adapters + [trash[0], trash[2]])
+        let merge = ["merge", "--no-fit", "--labels", "trash=m"] + two
+        #expect(try added(merge) == ["--base=b"] + adapters + [trash[0], trash[2]])
         #expect(try added(["merge", "--recipe", "r"]).isEmpty)
         #expect(try added(["merge", "--base-alone"]) == ["--base=b"])
         #expect(try added(["train", "--data", "other=x"]) == ["--base=b"])

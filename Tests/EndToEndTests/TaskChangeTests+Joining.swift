@@ -67,10 +67,13 @@ extension TaskChangeTests {
 
     @Test func whatABundleWithoutStreamsCannotUseIsRefused() throws {
         try merged("plain", ["corn", "aerial"], [])
-        for option in [["--calibration", "few"], ["--stream-rank", "4"], ["--holdout", "few"]] {
+        for option in [
+            ["--calibration", "drawn:20"], ["--calibration", "few", "--no-fit"], ["--calibration", "few", "--align"],
+            ["--stream-rank", "4"], ["--holdout", "few"],
+        ] {
             try refused(
                 ["add", "--bundle", "plain"] + option + adapters(["trash"]), code: 2,
-                "--stream-rank, --calibration and --holdout: the bundle has no streams; ")
+                "--stream-rank, --align, --holdout, and --calibration but for fits: the bundle has no streams; ")
         }
         try merged("streams", ["corn", "aerial"], ["--streams", "--method", "base"])
         try refused(

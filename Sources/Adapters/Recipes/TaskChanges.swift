@@ -232,7 +232,7 @@ extension TaskChanges.Addition {
 
 extension JSON {
     /// The elements of a list in a recipe.
-    fileprivate func elements(_ section: String, _ fields: RecipeFields) throws -> [JSON] {
+    func elements(_ section: String, _ fields: RecipeFields) throws -> [JSON] {
         guard let arrayValue else { throw ModelError(fields.path, "\(section): expected a list") }
         return arrayValue
     }

@@ -21,8 +21,7 @@ package struct CalibrationReader {
     private let preprocessing: Preprocessing
     private let preparer: PatchPreparer
     private let threads: Int
-    /// The model that tells near-duplicates, once it is planned.
-    private let baseModel = Lazily<MultitaskModel>()
+    private let similar: SimilarImages
     /// How images change from pass to pass over them, if they do, and what that is drawn from.
     private let views: (augmentation: Augmentation, seed: UInt64)?
 
@@ -33,6 +32,8 @@ package struct CalibrationReader {
         views = settings.map { (Augmentation($0), $0.seed) }
         preprocessing = try base.preprocessing()
         preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
+        similar = SimilarImages(
+            by: base, configuration: base.configuration, imageSize: preparer.imageSize, threads: threads, warn)
     }
 
     /// The images of the adapters' tasks, with their records for the recipe.
@@ -110,21 +111,7 @@ package struct CalibrationReader {
             }
             return groups
         }
-        let model = try baseModel.value {
-            try MultitaskModel(
-                base, configuration: base.configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
-                outputs: .features)
-        }
-        let groups = try images.nearDuplicates(by: model)
-        guard choosing, groups.count < ImageGroups.holdOutEvery, images.count >= 2 * ImageGroups.holdOutEvery else {
-            return groups
-        }
-        warn(
-            """
-            \(images.task): its \(images.count) images are near-duplicates of one another, so every \
-            \(ImageGroups.holdOutEvery)th is held out alone: agreement on held-out images is that on fitted ones
-            """)
-        return images.groups
+        return try similar.groups(of: images, choosing: choosing)
     }
 
     /// The images that a recipe tells of, from where they are now.
@@ -339,9 +326,33 @@ package struct CalibrationReader {
         let images = try images(of: adapters, settings)
         let use = CalibrationUse(
             images: images.map(\.record), align: align, alignRank: settings.alignment?.rank, tune: tune,
-            maxDrop: maximumDrop)
+            maxDrop: maximumDrop, fitted: fitted(images.map(\.record), settings))
         if align { warnOfFewImages(images.map(\.images)) }
         return (try tuner(adapters, images.map(\.images)), use)
+    }
+
+    /// The images of some adapters' tasks that are for nothing but fits, and how they are used.
+    func images(
+        for adapters: [Adapter], _ settings: CalibrationSettings
+    ) throws -> (images: [CalibrationImages], use: CalibrationUse) {
+        let given = adapters.filter { settings.sources[$0.task] != .folders([]) }
+        let images = try images(of: given.map { WeightedAdapter($0) }, settings)
+        let records = images.map(\.record)
+        return (images.map(\.images), CalibrationUse(images: records, align: false, fitted: fitted(records, settings)))
+    }
+
+    /// The tasks that the images make a fit of: those that have images of their own.
+    private func fitted(_ images: [CalibrationUse.Images], _ settings: CalibrationSettings) -> [String] {
+        guard settings.makesFits else { return [] }
+        let (fitted, others) = images.reduce(into: ([String](), [String]())) { result, item in
+            let isShared = images.contains { $0.task != item.task && $0.sha256 == item.sha256 }
+            if item.areDrawn || isShared { result.1.append(item.task) } else { result.0.append(item.task) }
+        }
+        if !others.isEmpty {
+            let names = others.joined(separator: ", ")
+            warn("no fit of \(names): the images are drawn, or those of another task as well")
+        }
+        return fitted
     }
 
     /// What tunes merges on the images.
@@ -349,17 +360,5 @@ package struct CalibrationReader {
         try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
             threads: threads)
-    }
-}
-
-/// A value that is made when it is first asked for.
-private final class Lazily<Value> {
-    private var made: Value?
-
-    func value(_ make: () throws -> Value) rethrows -> Value {
-        if let made { return made }
-        let value = try make()
-        made = value
-        return value
     }
 }

@@ -20,6 +20,8 @@ package struct CalibrationSettings: Sendable {
     package var alignment: Alignment?
     /// What tells which images are fitted or held out together; nil for near-duplicates by their features.
     package var pattern: NamePattern?
+    /// Whether the images make fits of the tasks, by which `label` tells how well an image fits each.
+    package var makesFits = false
     /// How many images are computed at the same time.
     package var threads: Int
 

@@ -33,6 +33,20 @@ struct CalibrationImageOptions: ParsableArguments {
     @Option(help: .init("N", "Rank of the alignment (default: full)."))
     var alignRank: Int?
 
+    @Flag(
+        name: .customLong("no-fit"),
+        help: "Do not measure on the calibration images how well images fit each task (see fit).")
+    var withoutFits = false
+
+    /// Whether the images make fits of tasks. Drawn ones make none, nor do images that are those of several tasks.
+    func makesFits(tasks: Int) throws -> Bool {
+        guard !withoutFits else { return false }
+        return try folders.contains { folder in
+            let named = Self.named(folder)
+            return try (named != nil || tasks == 1) && Self.drawnCount(named?.value.text ?? folder) == nil
+        }
+    }
+
     /// The folders of images.
     var folders: [String] { folderArguments.map(\.text) }
 
@@ -66,10 +80,12 @@ struct CalibrationImageOptions: ParsableArguments {
     func settings(
         tasks: [String], labelled: [String: String] = [:], seed: UInt64, threads: Int
     ) throws -> CalibrationSettings {
-        CalibrationSettings(
+        var settings = CalibrationSettings(
             sources: Dictionary(try tasks.map { ($0, try source(of: $0, seed: seed)) }) { $1 }, labelled: labelled,
             alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, pattern: holding.groupBy?.pattern,
             threads: threads)
+        settings.makesFits = try makesFits(tasks: tasks.count)
+        return settings
     }
 
     /// The images that are for nothing but a report, of some tasks; nil if none are given.

@@ -87,7 +87,7 @@ struct ProjectArguments {
             guard !given.has("--base-alone") else { break }
             try addAdapters()
             if mergeUsesImages { try addCalibration() }
-        case "add": try addAdapters(); try addCalibration()
+        case "add": try addAdapters(); try addCalibration(labelled: hasStreams)
         case "fit":
             try addRequired("--images", "calibration or data") { task in
                 let folders = task.calibration.filter { !Self.isDrawn($0) }
@@ -159,14 +159,16 @@ struct ProjectArguments {
     }
 
     /// The unlabelled images of the tasks, or else their labelled ones, and those for all tasks.
-    private mutating func addCalibration(drawn: Bool = true) throws {
+    private mutating func addCalibration(drawn: Bool = true, labelled: Bool = true) throws {
         guard !given.has("--calibration") else { return }
         for task in tasks {
             let images = task.calibration.filter { drawn || !Self.isDrawn($0) }
-            for place in images.isEmpty ? [task.data].compactMap(\.self) : images {
+            for place in images.isEmpty && labelled ? [task.data].compactMap(\.self) : images {
                 added.append(("--calibration", "\(task.name)=\(place)"))
             }
         }
+        // A bundle without streams has a use for the images of the tasks alone.
+        guard command != "add" || labelled else { return }
         for place in project.calibration where drawn || !Self.isDrawn(place) {
             // What has a = before its first slash would name a task.
             added.append(("--calibration", place.prefix { $0 != "/" }.contains("=") ? "./\(place)" : place))
@@ -211,13 +213,24 @@ struct ProjectArguments {
         }
     }
 
-    /// Whether a merge has a use for calibration images.
+    /// Whether a merge has a use for calibration images: an option that takes some, or fits of tasks that have images
+    /// for that.
     private var mergeUsesImages: Bool {
+        let images = tasks.flatMap(\.calibration) + project.calibration
+        if images.contains(where: { !Self.isDrawn($0) }), !given.has("--no-fit"), given.value(of: "--as") != "adapter" {
+            return true
+        }
         if given.has("--align", "--tune", "--tune-all", "--max-drop", "--streams") { return true }
         let methods = [given.value(of: "--method"), given.value(of: "--from")].compactMap(\.self)
         return methods.contains { name in
             name == DistillationSettings.name || MergeMethod.all.contains { $0.name == name && $0.usesImages }
         }
+    }
+
+    /// Whether the tasks of the bundle that is added to have streams, which are fitted on images.
+    private var hasStreams: Bool {
+        guard let bundle = given.value(of: "--bundle") else { return false }
+        return (try? JSON(contentsOf: "\(bundle)/bundle.json"))?.objectValue?["streams"]?.boolValue ?? false
     }
 
     private static func isDrawn(_ place: String) -> Bool { place == "drawn" || place.hasPrefix("drawn:") }

@@ -174,5 +174,10 @@ import Testing
         #expect(check.exitCode == 0, "\(check.errors)")
         let measured = try runMergeVit(["evaluate"] + project + ["--tasks", "corn"], folder: scratch.url)
         #expect(measured.exitCode == 0 && measured.output.contains("corn"), "\(measured.errors)")
+        // The data are tables, whose images quantize takes as merge does.
+        let options = ["--bundle", try Samples.six(), "--tasks", "corn,trash", "--images", "4", "-o", "int8"]
+        let rounded = try runMergeVit(["quantize"] + project + options, folder: scratch.url)
+        #expect(rounded.exitCode == 0 && rounded.errors.contains("rounded for 4 images"), "\(rounded.errors)")
+        #expect(!rounded.errors.contains("left out"))
     }
 }

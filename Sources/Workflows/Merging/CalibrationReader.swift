@@ -243,8 +243,8 @@ package struct CalibrationReader {
         }
         let labelled = try folders.map { folder in
             let path = BytePath(folder)
-            let isRead = classes != nil || LabelledTable.isTable(path) && InputReading.isTable(path)
-            return isRead ? try LabelledImages(path, for: split, LabelledReading(task: task)) : nil
+            guard classes != nil else { return try Self.table(path, task, split) }
+            return try LabelledImages(path, for: split, LabelledReading(task: task))
         }
         for note in labelled.compactMap(\.?.notes).joined() where classes != nil { warn(note.about(task)) }
         let paths: [BytePath] = zip(folders, labelled).flatMap { (folder, images) -> [BytePath] in
@@ -279,6 +279,12 @@ package struct CalibrationReader {
             guard let label = known[path] else { throw ModelError(path.description, "has no label") }
             return label
         }
+    }
+
+    /// The images that a table names; nil for what is no table.
+    static func table(_ path: BytePath, _ task: String, _ split: DataSplit = .training) throws -> LabelledImages? {
+        guard LabelledTable.isTable(path), InputReading.isTable(path) else { return nil }
+        return try LabelledImages(path, for: split, LabelledReading(task: task))
     }
 
     /// The folder whose images may be used: of one that is divided into splits, that of the training images.

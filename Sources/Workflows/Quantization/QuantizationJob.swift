@@ -20,7 +20,8 @@ package struct QuantizationJob {
     /// How many images are computed at the same time.
     package let threads: Int
 
-    /// A folder of images, searched with all below it; of one that is divided into splits the training images.
+    /// A folder of images, searched with all below it, or a table that names them; of one that is divided into splits
+    /// the training images.
     package struct Folder: Sendable {
         /// Its path.
         package let path: String
@@ -91,11 +92,13 @@ package struct QuantizationJob {
     /// As many pictures of each folder as of the others, spread evenly over it, and more between them.
     private func pictures(_ preparer: PatchPreparer, _ warn: (Warning) -> Void) throws -> Pictures {
         var result = Pictures()
-        let folders = try folders.map { try CalibrationReader.trainingFolder($0.path, warn) }
-        for (index, folder) in folders.enumerated() {
+        let places = try folders.map { try CalibrationReader.trainingFolder($0.path, warn) }
+        for (index, folder) in places.enumerated() {
             let share = max(images * (index + 1) / folders.count - images * index / folders.count, 1)
+            let task = folders[index].task ?? ""
+            let paths = try CalibrationReader.table(BytePath(folder), task)?.items.map(\.path) ?? [BytePath(folder)]
             let prepared = try LongWork.part("reading folders", index, of: folders.count) {
-                try PreparedImages([BytePath(folder)], preparer: preparer, spread: (1 + Self.others) * share)
+                try PreparedImages(paths, preparer: preparer, spread: (1 + Self.others) * share)
             }
             if let first = prepared.skipped.first {
                 warn("\(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)")

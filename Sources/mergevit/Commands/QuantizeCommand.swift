@@ -40,7 +40,8 @@ struct QuantizeCommand: ParsableCommand {
         @Option(
             name: .customLong("calibration"),
             help: .init(
-                "[TASK=]DIR", "Images of one task, or of any, searched with all folders below; may be repeated."))
+                "[TASK=]DIR", "Images of one task, or of any: a folder with all below it, or a table; may be repeated.")
+        )
         var arguments: [TextArgument] = []
 
         /// The folders, with the task that each is of.

@@ -24,8 +24,7 @@ build: deps ## build the command: .build/release/mergevit
 
 demo: build ## merge the six sample adapters, label the sample pictures and show them on a page
 	@mkdir -p $(DEMO)
-	$(BIN) merge --base samples/base $(foreach task,$(TASKS),--adapter $(task)=samples/adapters/$(task)) \
-		--scale 0.3 --force -o $(DEMO)/bundle
+	$(BIN) merge --project samples/mergevit.json --scale 0.3 --force -o $(DEMO)/bundle
 	$(BIN) label --bundle $(DEMO)/bundle samples/images -o $(DEMO)/labels.csv --gallery $(DEMO)/gallery.html
 	@scripts/show-table $(DEMO)/labels.csv
 	@echo "All rows: $(DEMO)/labels.csv. The merged model: $(DEMO)/bundle."
@@ -43,8 +42,8 @@ evaluate: build ## a metrics file for each task: make evaluate BUNDLE=... DATA=.
 study: build ## what merging does to the six sample tasks: make study DATA=... [OUT=out/study] (docs/study.md)
 	@test -n "$(DATA)" || { echo "usage: make study DATA=... [OUT=...]" >&2; exit 2; }
 	@mkdir -p out
-	$(BIN) study --base samples/base -o "$(or $(OUT),out/study)" $(foreach task,$(TASKS),--task \
-		"$(task)=$(DATA)/$(task),samples/adapters/$(task),samples/heads/$(task).safetensors")
+	$(BIN) study --project samples/mergevit.json -o "$(or $(OUT),out/study)" \
+		$(foreach task,$(TASKS),--data "$(task)=$(DATA)/$(task)")
 
 test: build ## build and run every test; those of the command run what `make build` made
 	$(SWIFT) build --build-tests

@@ -66,6 +66,16 @@ import Testing
         #expect(one.mergedGroups == nil)
     }
 
+    @Test func theGroupOfAMergeIsKeptAsItWasMerged() throws {
+        var all = try changes()
+        all.rename(["corn": "maize"], groups: [merged])
+        all.remove("trash", groups: [["maize", "aerial", "trash"]])
+        all.add(try added("flowers", #""reads": "merge""#), groups: [["maize", "aerial"]])
+        all.add(try added("plants", #""reads": "own""#), groups: [["maize", "aerial", "flowers"]])
+        #expect(all.mergedGroups == [["corn", "aerial", "trash"]])
+        #expect(all.tasks(merged: merged) == ["maize", "aerial", "flowers", "plants"])
+    }
+
     @Test func additionsThatAreRemovedLeaveNothing() throws {
         for form in [#""reads": "merge""#, #""reads": "own""#, #""streams": {"rank": 4}"#] {
             var all = try changes()

@@ -96,14 +96,22 @@ import Testing
         #expect(reason("b") == nil && reason("b/deer") == nil && reason("none") == nil)
     }
 
-    @Test func aFolderOfSplitsIsNotMeasuredOnAsAWhole() throws {
-        #expect(try look(["train/a", "valid/a", "Test/a"]) == "train, valid and Test")
+    @Test func ofAFolderOfSplitsTheTestImagesAreMeasuredOn() throws {
+        #expect(try look(["train/a", "valid/b", "Test/c"]) == "train, valid and Test")
+        let test = try LabelledImages(measuredOn: folder["d"])
+        #expect(test.classes == ["c"] && test.source == folder["d/Test"])
+        #expect(
+            test.notes.map(\.text) == [
+                "\(folder["d"]) is divided into train, valid and Test; only the images of \(folder["d/Test"]) are "
+                    + "measured on"
+            ])
+        #expect(try LabelledImages(measuredOn: folder["d/Test"]).notes.isEmpty)
+        for name in ["v/train/a/1", "v/dev/b/1", "t/train/a/1"] { try folder.write(name) }
+        #expect(try LabelledImages(measuredOn: folder["v"]).classes == ["b"])
         #expect(
             throws: FileError(
-                path: folder["d"],
-                reason: "is divided into train, valid and Test: did you mean \(folder["d/Test"])?")
-        ) { try LabelledImages(measuredOn: folder["d"]) }
-        #expect(try LabelledImages(measuredOn: folder["d/Test"]).classes == ["a"])
+                path: folder["t"], reason: "is divided into train, and has no test images: expected a folder test")
+        ) { try LabelledImages(measuredOn: folder["t"]) }
         let splits = try #require(try SplitFolder(folder["d"]))
         #expect(try splits.required(.validation) == folder["d/valid"])
         try folder.write("e/test/a/1")

@@ -60,7 +60,7 @@ import Testing
         #expect(try completed("label", "--", "a").paths == "files")
         #expect(try completed("merge", "--adapter", "birds=").paths == "files")
         #expect(try completed("merge", "--calibration", "").paths == "folders")
-        #expect(try completed("study", "--task", "a=data,ad") == ("files", "a=data,", []))
+        #expect(try completed("study", "--data", "a=da") == ("files", "a=", []))
         #expect(try completed("merge", "--adapter", "birds=ad").prefix == "birds=")
         #expect(try completed("merge", "--adapter", "bi").paths == "none")
         #expect(try completed("merge", "--labels", "birds=").paths == "files")
@@ -117,8 +117,10 @@ import Testing
         #expect(
             try bash("mergevit label --bundle ", words: ["mergevit", "label", "--bundle", ""]) == ["compopt plusdirs"])
         #expect(
-            try bash("mergevit study --task a=b,lab", words: ["mergevit", "study", "--task", "a", "=", "b,lab"])
-                == ["compopt default", "compopt filenames", "compopt nospace", "b,labels.txt"])
+            try bash(
+                "mergevit study --head-alone a=lab",
+                words: ["mergevit", "study", "--head-alone", "a", "=", "lab"])
+                == ["compopt default"])
         #expect(
             try bash(
                 "mergevit merge --labels birds=", words: ["mergevit", "merge", "--labels", "birds", "="])

@@ -31,7 +31,7 @@ import Testing
         let base = "\(Self.cases)/\(name)"
         try writeData()
         #expect(try done(["inspect", base]).output.contains("family"))
-        let train = ["train", "-q", "--base", base, "--task", "kind", "--data", "data", "--batch-size", "4"]
+        let train = ["train", "-q", "--base", base, "--data", "kind=data", "--batch-size", "4"]
         _ = try done(train + ["--epochs", "1", "--rank", "2", "--targets", "query,value,mlp", "-o", "adapter"])
         _ = try done(train + ["--epochs", "2", "--head-only", "-o", "head"])
         let merge = ["merge", "-q", "--base", base, "--adapter", "kind=adapter", "--adapter", "other=adapter"]

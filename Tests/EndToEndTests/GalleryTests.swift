@@ -19,6 +19,26 @@ import Testing
         return (text, reader.images, reader.headings)
     }
 
+    /// Rows of members of an archive are read, but the pictures are only named, with what to do.
+    @Test func membersOfArchivesAreNamed() throws {
+        try scratch.copy(Samples.image("leaves"), to: "leaves")
+        let tar = try runProgram("/usr/bin/env", ["tar", "-cf", "all.tar", "leaves"], folder: scratch.url)
+        try #require(tar.exitCode == 0, "\(tar.errors)")
+        let label = try runMergeVit(
+            "label", "-q", "--bundle", try Samples.six(), "all.tar", "-o", "labels.csv", folder: scratch.url)
+        try #require(label.exitCode == 0, "\(label.errors)")
+        let advice = "it is in the archive all.tar; unpack that and label the folder"
+        let run = try runMergeVit("gallery", "labels.csv", "-o", "page.html", folder: scratch.url)
+        #expect(run.exitCode == 1 && run.errors.contains(advice), "\(run.errors)")
+        let page = try page()
+        #expect(page.images == 0 && page.text.contains(advice))
+        let sort = try runMergeVit(
+            "sort", "labels.csv", "--by", "corn", "--copy", "-o", "sorted", folder: scratch.url)
+        #expect(
+            sort.exitCode == 1 && sort.errors.contains("archive \(scratch.path("all.tar")); unpack"), "\(sort.errors)")
+        #expect(try scratch.entries("sorted").allSatisfy { $0.hasPrefix(".") })
+    }
+
     @Test func aPageOfTheSamples() throws {
         try scratch.write("labels.csv", Samples.csv())
         let run = try runMergeVit(

@@ -67,6 +67,28 @@ import Testing
                 == base["sha256"]?.objectValue?["model.safetensors"])
     }
 
+    @Test func bundlesAreDescribedWithTheirFits() throws {
+        try scratch.copy(Samples.folder + "/images", to: "images")
+        let merge = try runMergeVit(
+            "merge", "-q", "--base", Samples.base, "--adapter", "corn=\(Samples.adapter("corn"))", "--adapter",
+            "trash=\(Samples.adapter("trash"))", "--calibration", "trash=images", "--calibration", "corn=drawn:20",
+            "-o",
+            "b", folder: scratch.url)
+        try #require(merge.exitCode == 0, "\(merge.errors)")
+        let object = try described("b")
+        let fits = try #require(object["fits"]?.objectValue)
+        let tasks = try #require(fits["tasks"]?.arrayValue).compactMap(\.objectValue)
+        #expect(tasks.map { $0["name"]?.stringValue } == ["trash"])
+        let heldOut = try #require(tasks.first?["held_out_images"]?.intValue)
+        #expect(heldOut > 0 && heldOut < Samples.imageCount / 2)
+        // What is said to be there is the file but for its header.
+        let bytes = try #require(tasks.first?["bytes"]?.intValue) + #require(fits["background_bytes"]?.intValue)
+        let file = try scratch.read("b/fit.safetensors")
+        let header = file.prefix(8).enumerated().reduce(0) { $0 + Int($1.element) << (8 * $1.offset) }
+        #expect(file.count == 8 + header + bytes)
+        #expect(object["sha256"]?.objectValue?["fit.safetensors"]?.stringValue?.count == 64)
+    }
+
     @Test func safetensorsFilesAreListed() throws {
         let object = try described(Samples.head("corn"))
         #expect(object["kind"] == "safetensors")

@@ -65,7 +65,7 @@ import Testing
     @Test func trainBeforeItsFirstStep() throws {
         try scratch.write("many/go/0.png", readBytes(Samples.image("signs/stop.png")))
         let (_, run) = try interrupted(
-            ["train", "--base", Samples.base, "--data", "many", "--val-fraction", "0", "--task", "t", "-o", "out"],
+            ["train", "--base", Samples.base, "--data", "t=many", "--val-fraction", "0", "-o", "out"],
             at: "reading images")
         #expect(run.exitCode == 130)
         #expect(run.errors.hasSuffix("stopped by SIGINT before the first step; nothing was written\r\n"))

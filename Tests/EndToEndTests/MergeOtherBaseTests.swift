@@ -254,7 +254,7 @@ import Testing
     @Test func overABundleAHeadAloneIsTrained() throws {
         let scene = try TrainingScene()
         try scene.scratch.copy(Samples.only("corn"), to: "bundle")
-        let train = ["train", "--base", "bundle", "--task", "stripes", "--data", "d", "-o", "out", "--epochs", "1"]
+        let train = ["train", "--base", "bundle", "--data", "stripes=d", "-o", "out", "--epochs", "1"]
         let adapter = try runMergeVit(train, folder: scene.scratch.url)
         #expect(adapter.exitCode == 3)
         #expect(adapter.errors.contains("bundle: is a merged model with the task corn, and an adapter over it"))
@@ -268,7 +268,7 @@ import Testing
         let other = try runMergeVit(evaluate + [Samples.base], folder: scene.scratch.url)
         #expect(other.exitCode == 3 && other.errors.contains("out: was trained over another base"), "\(other.errors)")
         let study = try runMergeVit(
-            "study", "--base", "bundle", "--task", "a=d", "--task", "b=d", "-o", "study", folder: scene.scratch.url)
+            "study", "--base", "bundle", "--data", "a=d", "--data", "b=d", "-o", "study", folder: scene.scratch.url)
         #expect(study.exitCode == 3 && study.errors.contains("is a merged model with the task corn"), "\(study.errors)")
     }
 }

@@ -51,7 +51,7 @@ import Testing
         #expect(label.exitCode == 3 && label.errors == "mergevit: error: \(message)\n", "\(label.errors)")
         let scene = try TrainingScene()
         let train = try runMergeVit(
-            "train", "--base", scratch.path("base"), "--task", "s", "--data", "d", "-o", "out",
+            "train", "--base", scratch.path("base"), "--data", "s=d", "-o", "out",
             folder: scene.scratch.url)
         #expect(train.exitCode == 3 && train.errors == "mergevit: error: \(message)\n", "\(train.errors)")
     }

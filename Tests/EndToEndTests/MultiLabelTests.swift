@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    private static let data = ["--multi-label", "--data", "m/train.csv", "--val-data", "m/val.csv"]
+    private static let data = ["--multi-label", "--data", "stripes=m/train.csv", "--val-data", "m/val.csv"]
     private static let headAlone = data + ["--head-only", "--epochs", "40", "--batch-size", "8"]
 
     private func evaluate(_ arguments: [String], expecting exitCode: Int32 = 0) throws -> Finished {
@@ -145,7 +145,8 @@ import Testing
     @Test func aStudyRefusesItBeforeAnythingIsTrained() throws {
         try scene.runQuietly("h", Self.headAlone + ["--epochs", "1"])
         let run = try runMergeVit(
-            "study", "--base", Samples.base, "--task", "down=d", "--task", "tags=d,,h", "-o", "s", folder: scratch.url)
+            "study", "--base", Samples.base, "--data", "down=d", "--data", "tags=d", "--head-alone", "tags=h",
+            "-o", "s", folder: scratch.url)
         #expect(run.exitCode == 3)
         #expect(
             run.errors
@@ -173,12 +174,12 @@ import Testing
         let table = "path,label\n" + (0..<24).map { "train-\($0).png,\($0 % 2 == 0 ? "bright" : "")\n" }.joined()
         try scratch.write("m/one.csv", Array(table.utf8))
         try scene.runQuietly(
-            "h", ["--multi-label", "--data", "m/one.csv", "--head-only", "--epochs", "40", "--batch-size", "8"])
+            "h", ["--multi-label", "--data", "stripes=m/one.csv", "--head-only", "--epochs", "40", "--batch-size", "8"])
         _ = try evaluate(["--bundle", try merged("h"), "--data", "tags=m/one.csv", "-o", "report"])
         #expect(try value(task("report"), "map") > 0.95)
         let all = table.replacingOccurrences(of: ",\n", with: ",bright\n")
         try scratch.write("m/all.csv", Array(all.utf8))
-        let run = try scene.run("a", ["--multi-label", "--data", "m/all.csv"])
+        let run = try scene.run("a", ["--multi-label", "--data", "stripes=m/all.csv"])
         #expect(run.exitCode == 3 && run.errors.contains("every image has the only label, \"bright\""))
     }
 
@@ -190,17 +191,17 @@ import Testing
             ("gone", "gone.png,bright\n", "1 of 1 files are not there"),
         ] {
             try scratch.write("m/\(name).csv", "path,label\n\(rows)")
-            let run = try scene.run("a", ["--multi-label", "--data", "m/\(name).csv"])
+            let run = try scene.run("a", ["--multi-label", "--data", "stripes=m/\(name).csv"])
             #expect(run.exitCode == 3 && run.errors.contains("m/\(name).csv: \(reason)"), "\(run.errors)")
         }
         let folder = try scene.run("a", ["--multi-label"])
         #expect(folder.exitCode == 3 && folder.errors.contains("d: is a folder"))
         try scratch.write("m/new.csv", "path,label\nval-0.png,bright|new\n")
-        let new = try scene.run("a", ["--multi-label", "--data", "m/train.csv", "--val-data", "m/new.csv"])
+        let new = try scene.run("a", ["--multi-label", "--data", "stripes=m/train.csv", "--val-data", "m/new.csv"])
         #expect(new.exitCode == 3 && new.errors.contains("m/new.csv: labels without training images: new"))
         try scratch.write("m/every.csv", "path,label\ntrain-0.png,bright\ntrain-1.png,bright|striped\n")
         let every = try scene.run(
-            "a", ["--multi-label", "--data", "m/every.csv", "--balance", "--val-fraction", "0"])
+            "a", ["--multi-label", "--data", "stripes=m/every.csv", "--balance", "--val-fraction", "0"])
         #expect(
             every.exitCode == 3 && every.errors.contains("every training image has the label \"bright\"")
                 && every.errors.hasSuffix("; omit --balance\n"))
@@ -211,11 +212,11 @@ import Testing
     }
 
     @Test func labelsThatHoldTheSeparatorAreWarnedOf() throws {
-        let run = try scene.run("a", ["--data", "m/joined.csv"])
+        let run = try scene.run("a", ["--data", "stripes=m/joined.csv"])
         #expect(run.exitCode == 3)
         let rows = (0..<8).map { "train-\($0).png,bright|\($0 % 2 == 0 ? "striped" : "plain")\n" }.joined()
         try scratch.write("m/joined.csv", "path,label\n\(rows)")
-        let warned = try scene.run("a", ["--data", "m/joined.csv", "--head-only", "--epochs", "1"])
+        let warned = try scene.run("a", ["--data", "stripes=m/joined.csv", "--head-only", "--epochs", "1"])
         #expect(warned.exitCode == 0)
         #expect(warned.errors.contains("8 of 8 labels contain \"|\" and are taken as one class each; --multi-label"))
     }

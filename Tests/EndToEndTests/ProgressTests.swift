@@ -62,7 +62,7 @@ import Testing
 
     @Test(arguments: [80, 40]) func train(_ columns: Int) throws {
         let scene = try TrainingScene()
-        let arguments = ["train", "--base", Samples.base, "--task", "stripes", "--data", scene.scratch.path("d")]
+        let arguments = ["train", "--base", Samples.base, "--data", "stripes=\(scene.scratch.path("d"))"]
         let images = "training on 24 images of 2 classes: across 12, down 12; 8 for validation"
         try check(
             columns, arguments + TrainingScene.short + ["-o", "out"],
@@ -109,9 +109,7 @@ import Testing
         try check(
             columns,
             ["study", "--base", Samples.base, "-o", "study", "--bootstrap", "20", "--methods", "sum,sum+tune"]
-                + ["corn", "aerial"].flatMap {
-                    ["--task", "\($0)=data/\($0),\(Samples.adapter($0)),\(Samples.head($0))"]
-                },
+                + ["corn", "aerial"].flatMap(Samples.studyTask),
             phases: ["reading images: 0 of ", "head-only: corn+aerial", "single: corn", "sum: corn+aerial"],
             kept: ["1 of 6: head-only: corn ", "5 of 6: sum: corn ", "6 of 6: sum+tune at scale "])
     }

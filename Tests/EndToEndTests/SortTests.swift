@@ -194,7 +194,7 @@ import Testing
         )
         #expect(evaluation.exitCode == 0, "\(evaluation.errors)")
         let training = try runMergeVit(
-            "train", "-q", "--base", Samples.base, "--data", "out", "--task", "corn", "--head-only", "--epochs", "1",
+            "train", "-q", "--base", Samples.base, "--data", "corn=out", "--head-only", "--epochs", "1",
             "-o", "head", folder: scratch.url)
         #expect(training.exitCode == 0, "\(training.errors)")
     }

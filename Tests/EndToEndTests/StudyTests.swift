@@ -17,7 +17,7 @@ import Testing
 
     private func arguments(_ options: [String], output: String = "study") -> [String] {
         ["study", "--base", Samples.base, "-o", output, "--bootstrap", "20"]
-            + tasks.flatMap { ["--task", "\($0)=data/\($0),\(Samples.adapter($0)),\(Samples.head($0))"] } + options
+            + tasks.flatMap(Samples.studyTask) + options
     }
 
     private func study(_ options: [String], expecting exitCode: Int32 = 0) throws -> Finished {
@@ -136,11 +136,9 @@ import Testing
     @Test func adaptersAndHeadsThatAreMissingAreTrained() throws {
         let scene = try TrainingScene()
         let arguments = [
-            "study", "--base", Samples.base, "--task", "stripes=d", "--task",
-            "corn=\(scratch.path("data/corn")),"
-                + "\(Samples.adapter("corn")),\(Samples.head("corn"))", "-o", "study", "--methods", "sum", "--epochs",
-            "2",
-            "--head-epochs", "3",
+            "study", "--base", Samples.base, "--data", "stripes=d", "--data", "corn=\(scratch.path("data/corn"))",
+            "--adapter", "corn=\(Samples.adapter("corn"))", "--head-alone", "corn=\(Samples.head("corn"))", "-o",
+            "study", "--methods", "sum", "--epochs", "2", "--head-epochs", "3",
         ]
         let run = try runMergeVit(arguments, folder: scene.scratch.url)
         try #require(run.exitCode == 0, "\(run.errors)")
@@ -163,8 +161,9 @@ import Testing
         (["--methods", "sums"], "\"sums\" is not known"),
         (["--methods", "sum+fast"], "expected METHOD, with any of +tune, +streams"),
         (["--sizes", "3"], "3 is not from 1 to 2"), (["--sizes", "2,x"], "\"x\" is not a whole number"),
-        (["--task", "corn=x"], "--task corn=... is given twice"), (["--task", "a,b=x"], "task name"),
-        (["--task", "a=x,y,z,w"], "a=x,y,z,w"),
+        (["--data", "corn=x"], "--data corn=... is given twice"), (["--data", "a,b=x"], "task name"),
+        (["--head-alone", "maize=x"], "there is no --data of that name; there are corn, aerial"),
+        (["--adapter", "corn=x"], "--adapter corn=... is given twice"),
         (["--calibration-images", "5"], "--calibration-images must be from 10"),
         (["--threads", "0"], "--threads must be from 1"),
     ]) func commandLinesThatMakeNoSenseAreExitCodeTwo(_ options: [String], _ message: String) throws {
@@ -174,22 +173,16 @@ import Testing
     }
 
     @Test func whatCannotBeUsedIsNamed() throws {
-        let base = [
-            "study", "--base", Samples.base, "-o", "study", "--task",
-            "aerial=data/aerial,\(Samples.adapter("aerial")),"
-                + Samples.head("aerial"),
-        ]
-        for (task, message) in [
-            ("corn=gone,\(Samples.adapter("corn")),\(Samples.head("corn"))", "gone: No such file or directory"),
-            ("corn=data/corn,\(Samples.adapter("flowers")),\(Samples.head("flowers"))", "none of its classes"),
-            (
-                "corn=data/corn,\(Samples.adapter("corn")),\(Samples.head("trash"))",
-                "6 classes; the adapter of corn has 4"
-            ),
-            ("corn=data/corn,\(Samples.adapter("corn")),\(Samples.adapter("corn"))", "expected a head alone"),
-            ("corn=data/corn,\(Samples.head("corn")),\(Samples.head("corn"))", "has no class names"),
+        let base = ["study", "--base", Samples.base, "-o", "study"] + Samples.studyTask("aerial")
+        for (data, adapter, head, message) in [
+            ("gone", Samples.adapter("corn"), Samples.head("corn"), "gone: No such file or directory"),
+            ("data/corn", Samples.adapter("flowers"), Samples.head("flowers"), "none of its classes"),
+            ("data/corn", Samples.adapter("corn"), Samples.head("trash"), "6 classes; the adapter of corn has 4"),
+            ("data/corn", Samples.adapter("corn"), Samples.adapter("corn"), "expected a head alone"),
+            ("data/corn", Samples.head("corn"), Samples.head("corn"), "has no class names"),
         ] {
-            let run = try runMergeVit(base + ["--task", task], folder: scratch.url)
+            let task = ["--data", "corn=\(data)", "--adapter", "corn=\(adapter)", "--head-alone", "corn=\(head)"]
+            let run = try runMergeVit(base + task, folder: scratch.url)
             #expect(run.exitCode == 3 && run.errors.contains(message), "\(run.errors)")
             try scratch.remove("study")
         }
@@ -197,6 +190,16 @@ import Testing
         let images = try study(["--methods", "sum+tune"], expecting: 3)
         #expect(images.errors.contains("has no folder train beside it"))
         #expect(try study(["--methods", "sum"]).exitCode == 0)
+    }
+}
+
+extension Samples {
+    /// The options that give `study` a task with the data of `writeStudyData`, its sample adapter and head alone.
+    static func studyTask(_ name: String) -> [String] {
+        [
+            "--data", "\(name)=data/\(name)", "--adapter", "\(name)=\(adapter(name))", "--head-alone",
+            "\(name)=\(head(name))",
+        ]
     }
 }
 

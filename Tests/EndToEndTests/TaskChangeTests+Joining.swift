@@ -10,7 +10,7 @@ extension TaskChangeTests {
         for name in ["a", "b"] { try scratch.copy(Samples.image("signs"), to: "data/train/\(name)") }
         try done(
             [
-                "train", "-q", "--head-only", "--base", "plain", "--task", "kind", "--data", "data", "--epochs", "2",
+                "train", "-q", "--head-only", "--base", "plain", "--data", "kind=data", "--epochs", "2",
                 "-o", "kind",
             ])
         try done(["add", "-q", "--bundle", "plain", "--adapter", "kind=kind", "-o", "three"])
@@ -24,7 +24,7 @@ extension TaskChangeTests {
         // A head over the unadapted base is another thing.
         try done(
             [
-                "train", "-q", "--head-only", "--base", Samples.base, "--task", "kind", "--data", "data", "--epochs",
+                "train", "-q", "--head-only", "--base", Samples.base, "--data", "kind=data", "--epochs",
                 "2", "-o", "over-base",
             ])
         try refused(
@@ -67,10 +67,13 @@ extension TaskChangeTests {
 
     @Test func whatABundleWithoutStreamsCannotUseIsRefused() throws {
         try merged("plain", ["corn", "aerial"], [])
-        for option in [["--calibration", "few"], ["--stream-rank", "4"], ["--holdout", "few"]] {
+        for option in [
+            ["--calibration", "drawn:20"], ["--calibration", "few", "--no-fit"], ["--calibration", "few", "--align"],
+            ["--stream-rank", "4"], ["--holdout", "few"],
+        ] {
             try refused(
                 ["add", "--bundle", "plain"] + option + adapters(["trash"]), code: 2,
-                "--stream-rank, --calibration and --holdout: the bundle has no streams; ")
+                "--stream-rank, --align, --holdout, and --calibration but for fits: the bundle has no streams; ")
         }
         try merged("streams", ["corn", "aerial"], ["--streams", "--method", "base"])
         try refused(

@@ -109,9 +109,9 @@ import Testing
         var rows = "path\tlabel\n"
         for index in 0..<12 { rows += "d/train/down/\(index).png\tdown\nd/train/across/\(index).png\tacross\n" }
         try scratch.write("t.tsv", Array(rows.utf8))
-        try scene.runQuietly("t", ["--data", "t.tsv", "--val-data", "d/val", "--epochs", "1"])
+        try scene.runQuietly("t", ["--data", "stripes=t.tsv", "--val-data", "d/val", "--epochs", "1"])
         #expect(try scene.record("t")["data"]?.objectValue?["validation_images"] == .int(8))
-        try scene.runQuietly("f", ["--data", "d/train", "--val-fraction", "0.25", "--epochs", "1"])
+        try scene.runQuietly("f", ["--data", "stripes=d/train", "--val-fraction", "0.25", "--epochs", "1"])
         let data = try #require(try scene.record("f")["data"]?.objectValue)
         #expect(data["training_images"] == .int(18) && data["validation_images"] == .int(6))
     }
@@ -199,7 +199,7 @@ import Testing
         #expect(strict.exitCode == 3 && strict.errors.hasPrefix("mergevit: error: d/train/down/bad.png: "))
         try scratch.write("x/train/a/1.png", [1])
         try scratch.write("x/train/b/1.png", TrainingScene.stripes(true, 1))
-        let none = try scene.run("c", ["--data", "x", "--val-fraction", "0"])
+        let none = try scene.run("c", ["--data", "stripes=x", "--val-fraction", "0"])
         #expect(none.exitCode == 3 && none.errors.hasSuffix("x: no training image of \"a\" can be used\n"))
         #expect(try scratch.entries() == ["a", "d", "x"])
     }
@@ -218,7 +218,7 @@ import Testing
             ("t.csv", "t.csv: 1 of 2 files are not there: x (--root DIR names the folder that paths start at)"),
             ("gone", "gone: No such file or directory"),
         ] {
-            let run = try scene.run("a", ["--data", data])
+            let run = try scene.run("a", ["--data", "stripes=\(data)"])
             #expect(run.exitCode == 3 && run.errors == "mergevit: error: \(reason)\n")
         }
         #expect(!(try scratch.entries().contains(".a.training")))
@@ -251,8 +251,8 @@ import Testing
             try scratch.write(
                 "out/t.\(format)", Array(("\u{FEFF}" + corrected.joined(separator: "\r\n") + "\r\n").utf8))
             let data = "out/t.\(format)"
-            try scene.runQuietly("back-\(format)", ["--data", data] + quick)
-            let loud = try scene.run("loud-\(format)", ["--data", data, "--head-only", "--epochs", "1"])
+            try scene.runQuietly("back-\(format)", ["--data", "stripes=\(data)"] + quick)
+            let loud = try scene.run("loud-\(format)", ["--data", "stripes=\(data)", "--head-only", "--epochs", "1"])
             #expect(loud.errors.hasPrefix("mergevit: warning: \(data): left out rows: 1 with an error\n"))
             #expect(loud.errors.contains("mergevit: warning: \(data): its paths are taken from the current folder\n"))
             let measured = try runMergeVit(
@@ -290,7 +290,7 @@ import Testing
         ["--val-fraction", "1"], ["--val-fraction", "0.1", "--val-data", "d/val"], ["--warmup", "2"],
         ["--early-stop", "2", "--keep", "last"], ["--label-smoothing", "-0.1"], ["--dropout", "1"],
         ["--crop-area", "0"], ["--threads", "0"],
-        ["--schedule", "linear"], ["--task", "a/b"], ["--precision", "f16"],
+        ["--schedule", "linear"], ["--data", "a/b=d"], ["--data", "d"], ["--precision", "f16"],
     ])
     func optionsThatMakeNoSenseAreUsageErrors(_ arguments: [String]) throws {
         let run = try scene.run("a", arguments)

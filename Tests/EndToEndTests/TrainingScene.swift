@@ -34,8 +34,8 @@ struct TrainingScene: StepScene {
     static let short = ["--epochs", "4", "--batch-size", "8"]
 
     static func command(_ output: String, _ arguments: [String]) -> [String] {
-        ["train", "--base", Samples.base, "--task", "stripes", "-o", output]
-            + (arguments.contains("--data") ? [] : ["--data", "d"]) + arguments
+        ["train", "--base", Samples.base, "-o", output]
+            + (arguments.contains("--data") ? [] : ["--data", "stripes=d"]) + arguments
     }
 
     /// What `training.json` of a folder says.

@@ -13,13 +13,16 @@ package struct TaskFitter {
     /// A fitter for the tasks of one backbone.
     ///
     /// - Parameters:
-    ///   - backbone: its weights; with task streams that which computes the patch tokens.
+    ///   - backbone: its weights; with task streams those that compute the patch tokens.
+    ///   - configuration: the backbone's.
     ///   - imageSize: the size of preprocessed images.
     ///   - threads: how many images are computed at the same time.
     /// - Throws: `ModelError`, `FileError`, `ComputeError`.
-    package init(_ backbone: Checkpoint, imageSize: ImageSize, threads: Int) throws {
+    package init(
+        _ backbone: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize, threads: Int
+    ) throws {
         model = try MultitaskModel(
-            backbone, configuration: backbone.configuration, heads: [], imageSize: imageSize, threads: threads)
+            backbone, configuration: configuration, heads: [], imageSize: imageSize, threads: threads)
     }
 
     /// Fewer images of a task than these tell nothing of it.

@@ -26,7 +26,7 @@ package enum BundleWriter {
     ///   - started: is given what removes the unfinished folder, to be called when the process is told to end; it
     ///     returns whether the folder was unfinished.
     /// - Returns: the heads that were written.
-    /// - Throws: as `write(groups:order:to:replaces:started:)`.
+    /// - Throws: as `write(groups:fits:order:recipe:to:replaces:started:)`.
     @discardableResult
     package static func write(
         _ merged: MergedBackbone, to folder: String, replaces: Bool,
@@ -39,6 +39,7 @@ package enum BundleWriter {
     ///
     /// - Parameters:
     ///   - groups: the backbones with their heads. The first backbone is the one at the bundle's top.
+    ///   - fits: how well images fit the tasks of each group, if that was measured.
     ///   - order: the order of the tasks in the bundle; that of the groups unless given.
     ///   - recipe: how the bundle was made.
     ///   - folder: where; its parent must exist.
@@ -50,8 +51,8 @@ package enum BundleWriter {
     ///   disk refuses; nothing is left behind then.
     @discardableResult
     package static func write(
-        groups: [BundleGroup], order: [String]? = nil, recipe: Recipe? = nil, to folder: String,
-        replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
+        groups: [BundleGroup], fits: [GroupFit?] = [], order: [String]? = nil, recipe: Recipe? = nil,
+        to folder: String, replaces: Bool, started: (@escaping @Sendable () -> Bool) -> Void = { _ in }
     ) throws -> [Head] {
         guard let base = groups.first?.merged.base else { throw ModelError(folder, "a bundle needs a backbone") }
         let heads = try BundleGroup.heads(of: groups, order: order)
@@ -72,6 +73,10 @@ package enum BundleWriter {
                 }
             }
             try writeHeads(heads, to: target.path(ModelBundle.headsName))
+            let fitFile = FitFile(groups: fits)
+            if !fitFile.isEmpty {
+                try fitFile.write(to: target.path(FitFile.name), tasks: groups.map { $0.heads.map(\.task) })
+            }
             try target.write(ModelBundle.preprocessingName, base.preprocessorFile().json.serialized())
             let manifest = manifest(
                 heads, groups: groups.map { $0.heads.map(\.task) }, resize: try base.recordedResize(),

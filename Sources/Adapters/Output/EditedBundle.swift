@@ -112,7 +112,9 @@ package struct EditedBundle {
                     remedy: AdapterRemedy.giveMergedBase)
             }
         }
-        return try Checkpoint(folder: folder)
+        // With the digests just compared, so that reading adapters does not compute them again.
+        return try Checkpoint(
+            Checkpoint(folder: folder), replacing: nil, origin: .init(folder: folder, digests: origin.digests))
     }
 
     /// How to merge an adapter together with those of the merge; nil when their files are not at their places any more,
@@ -147,8 +149,9 @@ package struct EditedBundle {
     /// - Parameters:
     ///   - added: their adapters, heads and streams over the bundle's patch tokens.
     ///   - calibration: the use of calibration images, if any were used.
+    ///   - fit: the fits of tasks that have one.
     /// - Throws: as `check(adding:)`; `FileError` when a file of an adapter cannot be read.
-    package mutating func add(_ added: BundleGroup, calibration: CalibrationUse?) throws {
+    package mutating func add(_ added: BundleGroup, calibration: CalibrationUse?, fit: GroupFit?) throws {
         try check(adding: added.heads.map(\.task))
         let settings = added.merged.plan.streams ?? StreamSettings()
         for (item, head) in zip(added.merged.adapters, added.heads) {
@@ -156,34 +159,56 @@ package struct EditedBundle {
             groups[0].tasks.append(head.task)
         }
         for stream in added.streams ?? [] { groups[0].streams?[stream.task] = stream }
+        addFit(fit, to: 0)
+    }
+
+    /// What the fits of the first backbone's tasks are compared with; nil if none has a fit.
+    package var background: SummaryDistribution? { groups[0].fit?.background }
+
+    private mutating func addFit(_ fit: GroupFit?, to group: Int) {
+        guard let fit else { return }
+        let kept = groups[group].fit
+        groups[group].fit = GroupFit(
+            background: kept?.background ?? fit.background, tasks: (kept?.tasks ?? [:]).merging(fit.tasks) { $1 })
     }
 
     /// Adds a head that was trained over the bundle's first backbone.
     ///
+    /// - Parameters:
+    ///   - calibration: the use of images, if there are any.
+    ///   - fit: the fit of the task, if it has one.
     /// - Throws: as `check(adding:)`; `ModelError` when the bundle's first backbone is not that of the merge any more;
     ///   `FileError` when a file cannot be read.
-    package mutating func add(head adapter: Adapter) throws {
+    package mutating func add(head adapter: Adapter, calibration: CalibrationUse?, fit: GroupFit?) throws {
         try check(adding: [adapter.task])
         guard !changes.isFirstGroupGone else {
             throw ModelError(
                 bundle.folder,
                 "has lost all tasks of the merge's first backbone, which alone heads can be added to; merge again")
         }
-        try record(adapter, .merge, adapter.head)
+        try record(adapter, .merge, adapter.head, calibration: calibration)
         groups[0].tasks.append(adapter.task)
+        addFit(fit, to: 0)
     }
 
     /// Adds an adapter with a backbone of its own.
     ///
-    /// - Parameter base: the base of the merge.
+    /// - Parameters:
+    ///   - base: the base of the merge.
+    ///   - calibration: the use of images, if there are any.
+    ///   - fit: makes the fit of the task by its backbone, or gives nil.
     /// - Throws: as `check(adding:)`; `ModelError` when the adapter cannot be merged; `FileError`.
-    package mutating func add(_ adapter: Adapter, over base: Checkpoint) throws {
+    package mutating func add(
+        _ adapter: Adapter, over base: Checkpoint, calibration: CalibrationUse?,
+        fit: (MergedBackbone) throws -> GroupFit?
+    ) throws {
         try check(adding: [adapter.task])
-        try record(adapter, .own, adapter.head)
+        try record(adapter, .own, adapter.head, calibration: calibration)
+        let backbone = try MergedBackbone(alone: adapter, over: base)
         groups.append(
             Group(
-                backbone: .written(try MergedBackbone(alone: adapter, over: base)), streams: nil, baseParameters: [],
-                tasks: [adapter.task]))
+                backbone: .written(backbone), streams: nil, baseParameters: [], tasks: [adapter.task],
+                fit: try fit(backbone)))
     }
 
     private mutating func record(

@@ -72,12 +72,18 @@ package struct CalibrationUse: Sendable, Equatable {
     package let tune: Tuning?
     /// The drop in percent that the groups were chosen for, if they were.
     package let maxDrop: Double?
+    /// The tasks of which the images made a fit, in order.
+    package var fitted: [String]
     /// How well each task was aligned, in the order of alignment.
     private(set) var alignments: [Alignment] = []
 
     /// A use of images without alignments.
-    package init(images: [Images], align: Bool, alignRank: Int?, tune: Tuning?, maxDrop: Double?) {
+    package init(
+        images: [Images], align: Bool, alignRank: Int? = nil, tune: Tuning? = nil, maxDrop: Double? = nil,
+        fitted: [String] = []
+    ) {
         (self.images, self.align, self.alignRank, self.tune, self.maxDrop) = (images, align, alignRank, tune, maxDrop)
+        self.fitted = fitted
     }
 
     /// The tasks whose heads were left as they were, because alignment made them no better.
@@ -87,6 +93,7 @@ package struct CalibrationUse: Sendable, Equatable {
     package func of(_ task: String) -> CalibrationUse {
         var use = withoutAlignments
         use.images.removeAll { $0.task != task }
+        use.fitted.removeAll { $0 != task }
         use.alignments = alignments.filter { $0.task == task }
         return use
     }
@@ -95,11 +102,13 @@ package struct CalibrationUse: Sendable, Equatable {
     mutating func rename(_ task: String, to name: String) {
         for index in images.indices where images[index].task == task { images[index].task = name }
         for index in alignments.indices where alignments[index].task == task { alignments[index].task = name }
+        fitted = fitted.map { $0 == task ? name : $0 }
     }
 
     /// The same before any head was aligned.
     package var withoutAlignments: CalibrationUse {
-        CalibrationUse(images: images, align: align, alignRank: alignRank, tune: tune, maxDrop: maxDrop)
+        CalibrationUse(
+            images: images, align: align, alignRank: alignRank, tune: tune, maxDrop: maxDrop, fitted: fitted)
     }
 
     /// Adds how well tasks were aligned.
@@ -121,6 +130,7 @@ package struct CalibrationUse: Sendable, Equatable {
         object["align_rank"] = alignRank.map(JSON.int)
         object["tune"] = tune.map { .string($0.rawValue) }
         object["max_drop"] = maxDrop.map(JSON.double)
+        if !fitted.isEmpty { object["fits"] = .array(fitted.map(JSON.string)) }
         guard align else { return object }
         var tasks = JSONObject()
         for alignment in alignments {
@@ -139,7 +149,8 @@ package struct CalibrationUse: Sendable, Equatable {
     /// Reads the section of a recipe.
     init(_ object: JSONObject, _ fields: RecipeFields) throws {
         let section = "calibration"
-        try fields.check(object, has: ["images", "align", "align_rank", "tune", "max_drop", "tasks"], in: section)
+        let keys: Set<String> = ["images", "align", "align_rank", "tune", "max_drop", "fits", "tasks"]
+        try fields.check(object, has: keys, in: section)
         guard let images = object["images"]?.arrayValue, object["align"] != nil else {
             throw ModelError(
                 fields.path,
@@ -163,6 +174,13 @@ package struct CalibrationUse: Sendable, Equatable {
             return tuning
         }
         maxDrop = try object["max_drop"].map { _ in try fields.number(object, "max_drop", in: section) }
+        let known = self.images.map(\.task)
+        fitted = try (object["fits"] ?? .array([])).elements("\(section): fits", fields).map { name in
+            guard let name = name.stringValue, known.contains(name) else {
+                throw ModelError(fields.path, "\(section): fits: expected tasks that have images")
+            }
+            return name
+        }
         alignments = try (object["tasks"]?.objectValue?.members ?? []).map { name, value in
             let section = "\(section): tasks: \(name)"
             guard let task = value.objectValue else { throw ModelError(fields.path, "\(section): expected an object") }

@@ -106,9 +106,14 @@ package struct TaskChanges: Sendable, Equatable {
     /// The name that a task of the merge was merged by.
     private func mergedName(of task: String) -> String { renamed.first { $0.value == task }?.key ?? task }
 
-    /// Records the groups of a bundle that has not been changed before.
+    /// Records the groups of the merge, before they are more than those that it made. Of a single group its tasks may
+    /// have been removed, renamed and added to already.
     private mutating func keep(_ groups: [[String]]) {
-        if mergedGroups == nil { mergedGroups = groups }
+        guard mergedGroups == nil else { return }
+        let added = Set(additions.map(\.task))
+        var merged = groups.map { $0.filter { !added.contains($0) }.map(mergedName(of:)) }
+        if merged.count == 1 { merged[0] += removed }
+        mergedGroups = merged
     }
 
     /// The changes with other records of the added tasks, made one after the other.
@@ -227,7 +232,7 @@ extension TaskChanges.Addition {
 
 extension JSON {
     /// The elements of a list in a recipe.
-    fileprivate func elements(_ section: String, _ fields: RecipeFields) throws -> [JSON] {
+    func elements(_ section: String, _ fields: RecipeFields) throws -> [JSON] {
         guard let arrayValue else { throw ModelError(fields.path, "\(section): expected a list") }
         return arrayValue
     }

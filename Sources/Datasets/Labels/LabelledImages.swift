@@ -49,15 +49,21 @@ package struct LabelledImages: Sendable, Equatable {
         }
     }
 
-    /// Reads the images on which a model is measured: as `init(_:for:_:)` does, but never those of several splits.
+    /// Reads the images on which a model is measured, as `init(_:for:_:)` does. Of a folder that is divided into splits
+    /// they are the test images, or without any the validation images.
     ///
-    /// - Throws: `FileError` also for a folder that is divided into splits, suggesting one of them.
+    /// - Throws: `FileError` also for a folder that has neither.
     package init(
         measuredOn path: BytePath, _ reading: LabelledReading = LabelledReading()
     ) throws(FileError) {
         if let splits = try SplitFolder(path, classesAreKnown: true) {
-            let suggestion = splits.folder(.test) ?? splits.folder(.validation) ?? splits.folder(.training)
-            throw FileError(path: path, reason: "is divided into \(splits): did you mean \(suggestion ?? path)?")
+            let hasTest = splits.folder(.test) != nil || splits.folder(.validation) == nil
+            let part = try splits.required(hasTest ? .test : .validation)
+            let images = try LabelledImages(folder: part, endings: reading.endings)
+            self.init(
+                source: part, classes: images.classes, items: images.items,
+                notes: images.notes + ["\(path) is divided into \(splits); only the images of \(part) are measured on"])
+            return
         }
         guard case .success(let status) = FileStatus.of(path), !status.isFolder else {
             self = try .init(path, for: .test, reading)

@@ -27,7 +27,7 @@ package struct PictureFolder: Sendable, Equatable {
         let found = candidates.firstIndex { folder in
             pictures.contains { picture in
                 let path = Self.path(picture, in: folder)
-                return Self.isFile(path) || Self.isInArchive(path) || isKnown(path)
+                return Self.isFile(path) || Self.archive(of: path) != nil || isKnown(path)
             }
         }
         guard found != nil || pictures.isEmpty else {
@@ -47,14 +47,19 @@ package struct PictureFolder: Sendable, Equatable {
     /// The path of a picture.
     package func path(_ picture: BytePath) -> BytePath { Self.path(picture, in: folder) }
 
-    /// Whether a path is that of a member of an archive: a folder of it is a file.
-    package static func isInArchive(_ path: BytePath) -> Bool {
+    /// The archive that a path leads into, if one of its folders is a file.
+    private static func archive(of path: BytePath) -> BytePath? {
         var (folder, count) = (path.parent, path.bytes.count)
         while folder.bytes.count < count, folder.bytes.contains(where: { $0 != slash }) {
-            if isFile(folder) { return true }
+            if isFile(folder) { return folder }
             (folder, count) = (folder.parent, folder.bytes.count)
         }
-        return false
+        return nil
+    }
+
+    /// Why a picture cannot be used, if it is a member of an archive, which only labelling reads.
+    package static func archiveReason(_ path: BytePath) -> String? {
+        archive(of: path).map { "it is in the archive \($0); unpack that and label the folder" }
     }
 
     private static func isFile(_ path: BytePath) -> Bool {

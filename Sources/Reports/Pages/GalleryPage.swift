@@ -198,7 +198,7 @@ package struct GalleryPage {
         let name = BytePath(tile.path.lastComponent).description
         var reason: String?
         if case .failure(let error) = loaded {
-            reason = PictureFolder.isInArchive(tile.path) ? "it is in an archive" : "\(error)"
+            reason = PictureFolder.archiveReason(tile.path) ?? "\(error)"
         }
         if let reason { writer.note(tile.path, reason) } else { writer.outcome.shown += 1 }
         return HTML.element("figure") {

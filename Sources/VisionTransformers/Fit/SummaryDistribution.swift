@@ -18,6 +18,9 @@ package struct SummaryDistribution: Sendable {
     /// The number of principal directions, r.
     package var rank: Int { factors.count }
 
+    /// How many bytes its numbers take in a file.
+    package var byteCount: Int { 4 * (mean.count + directions.count + variances.count) }
+
     /// A distribution.
     ///
     /// - Parameters:

@@ -16,6 +16,9 @@ package struct TaskFit: Sendable {
         (self.task, self.distribution, self.heldOut) = (task, distribution, heldOut.sorted())
     }
 
+    /// How many bytes its numbers take in a file.
+    package var byteCount: Int { distribution.byteCount + 4 * heldOut.count }
+
     /// The same fit of a task with another name.
     package func named(_ task: String) -> TaskFit {
         TaskFit(task: task, distribution: distribution, heldOut: heldOut)

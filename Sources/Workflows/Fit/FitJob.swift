@@ -94,7 +94,9 @@ package struct FitJob {
             let own = images.filter { tasks.contains($0.task) }
             guard !own.isEmpty else { continue }
             let kept = file.groups[index]?.tasks.filter { name, _ in !own.contains { $0.task == name } } ?? [:]
-            let fitter = try TaskFitter(bundle.groups[index].backbone, imageSize: imageSize, threads: threads)
+            let fitter = try TaskFitter(
+                bundle.groups[index].backbone, configuration: bundle.backbone.configuration, imageSize: imageSize,
+                threads: threads)
             var group = try fitter.fit(own, background: kept.isEmpty ? nil : file.groups[index]?.background)
             group.tasks.merge(kept) { $1 }
             file.groups[index] = group

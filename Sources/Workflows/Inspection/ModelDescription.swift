@@ -46,12 +46,28 @@ package enum ModelDescription {
         if bundle.groups.count > 1 { object["groups"] = try describe(bundle.groups, of: bundle) }
         let streams = bundle.streams.compactMap(\.self)
         if !streams.isEmpty { object["streams"] = describe(streams, of: bundle) }
+        object["fits"] = bundle.fits.map { describe($0, of: bundle) }
         object["int8"] = try describeInt8(of: bundle)
         object["recipe"] = bundle.manifest?.objectValue?["recipe"] ?? .null
         object["sha256"] = try SHA256.json(
             ofFiles: (["config.json", "model.safetensors", ModelBundle.headsName, ModelBundle.preprocessingName]
                 + besideWeights(in: path)).map { "\(path)/\($0)" })
         return .object(object)
+    }
+
+    /// The fits of tasks: on how many held-out images they rest, and what they take in the file.
+    private static func describe(_ fits: FitFile, of bundle: ModelBundle) -> JSON {
+        .object([
+            "background_bytes": .int(fits.groups.reduce(0) { $0 + ($1?.background.byteCount ?? 0) }),
+            "tasks": .array(
+                bundle.heads.compactMap { head in
+                    guard let fit = fits.fit(head.task) else { return nil }
+                    return .object([
+                        "name": .string(fit.task), "held_out_images": .int(fit.heldOut.count),
+                        "bytes": .int(fit.byteCount),
+                    ])
+                }),
+        ])
     }
 
     /// What `quantize` has left in a bundle; nil if that is nothing.
@@ -88,9 +104,9 @@ package enum ModelDescription {
             })
     }
 
-    /// The names of the files of task streams and of int8 beside a backbone.
+    /// The names of the files of task streams, of int8 and of fits beside a backbone.
     private static func besideWeights(in folder: String) -> [String] {
-        let names = [StreamFile.name, StreamFile.baseName, QuantizedWeights.fileName]
+        let names = [StreamFile.name, StreamFile.baseName, QuantizedWeights.fileName, FitFile.name]
         return names.filter { access("\(folder)/\($0)", F_OK) == 0 }
     }
 

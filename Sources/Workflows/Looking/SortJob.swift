@@ -121,7 +121,7 @@ package struct SortJob {
     private func problem(_ source: BytePath) -> String? {
         switch FileStatus.of(source) {
         case .failure(let error):
-            return PictureFolder.isInArchive(source) ? "it is in an archive" : "\(error)"
+            return PictureFolder.archiveReason(source) ?? "\(error)"
         case .success(let status):
             guard status.isRegular else { return "not a regular file" }
             var link = stat()

@@ -1,56 +1,9 @@
-package import Adapters
+import Adapters
 import Datasets
 import Files
 import Images
 import Training
 import VisionTransformers
-
-/// The calibration images of a merge, and how its heads are aligned on them.
-package struct CalibrationSettings: Sendable {
-    /// How heads are aligned.
-    package struct Alignment: Sendable, Equatable {
-        /// The rank of the alignment, nil for full.
-        package let rank: Int?
-
-        /// An alignment.
-        package init(rank: Int?) { self.rank = rank }
-    }
-
-    /// Where the unlabelled images of each task are from: folders, tables that name them, or a seed that draws them.
-    package var sources: [String: CalibrationUse.Source]
-    /// The folders of class folders, or tables, of tasks that are tuned by their labels, by task.
-    package var labelled: [String: String]
-    /// How heads are aligned; nil if they are not.
-    package var alignment: Alignment?
-    /// What tells which images are fitted or held out together; nil for near-duplicates by their features.
-    package var pattern: NamePattern?
-    /// How many images are computed at the same time.
-    package var threads: Int
-
-    /// Images.
-    package init(
-        sources: [String: CalibrationUse.Source], labelled: [String: String] = [:], alignment: Alignment? = nil,
-        pattern: NamePattern? = nil, threads: Int
-    ) {
-        (self.sources, self.labelled, self.alignment) = (sources, labelled, alignment)
-        (self.pattern, self.threads) = (pattern, threads)
-    }
-}
-
-/// Images that are used for nothing but a report of how well a merge agrees with its single adapters.
-package struct HoldoutSettings: Sendable {
-    /// The folders, or tables that name files, of each task that has some.
-    package var folders: [String: [String]]
-    /// What tells which images are alike; nil for near-duplicates by their features.
-    package var pattern: NamePattern?
-    /// How many images are computed at the same time.
-    package var threads: Int
-
-    /// Images.
-    package init(folders: [String: [String]], pattern: NamePattern?, threads: Int) {
-        (self.folders, self.pattern, self.threads) = (folders, pattern, threads)
-    }
-}
 
 /// Reads calibration images as the base's preprocessing makes them.
 package struct CalibrationReader {
@@ -68,8 +21,7 @@ package struct CalibrationReader {
     private let preprocessing: Preprocessing
     private let preparer: PatchPreparer
     private let threads: Int
-    /// The model that tells near-duplicates, once it is planned.
-    private let baseModel = Lazily<MultitaskModel>()
+    private let similar: SimilarImages
     /// How images change from pass to pass over them, if they do, and what that is drawn from.
     private let views: (augmentation: Augmentation, seed: UInt64)?
 
@@ -80,6 +32,8 @@ package struct CalibrationReader {
         views = settings.map { (Augmentation($0), $0.seed) }
         preprocessing = try base.preprocessing()
         preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
+        similar = SimilarImages(
+            by: base, configuration: base.configuration, imageSize: preparer.imageSize, threads: threads, warn)
     }
 
     /// The images of the adapters' tasks, with their records for the recipe.
@@ -157,21 +111,7 @@ package struct CalibrationReader {
             }
             return groups
         }
-        let model = try baseModel.value {
-            try MultitaskModel(
-                base, configuration: base.configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
-                outputs: .features)
-        }
-        let groups = try images.nearDuplicates(by: model)
-        guard choosing, groups.count < ImageGroups.holdOutEvery, images.count >= 2 * ImageGroups.holdOutEvery else {
-            return groups
-        }
-        warn(
-            """
-            \(images.task): its \(images.count) images are near-duplicates of one another, so every \
-            \(ImageGroups.holdOutEvery)th is held out alone: agreement on held-out images is that on fitted ones
-            """)
-        return images.groups
+        return try similar.groups(of: images, choosing: choosing)
     }
 
     /// The images that a recipe tells of, from where they are now.
@@ -303,8 +243,8 @@ package struct CalibrationReader {
         }
         let labelled = try folders.map { folder in
             let path = BytePath(folder)
-            let isRead = classes != nil || LabelledTable.isTable(path) && InputReading.isTable(path)
-            return isRead ? try LabelledImages(path, for: split, LabelledReading(task: task)) : nil
+            guard classes != nil else { return try Self.table(path, task, split) }
+            return try LabelledImages(path, for: split, LabelledReading(task: task))
         }
         for note in labelled.compactMap(\.?.notes).joined() where classes != nil { warn(note.about(task)) }
         let paths: [BytePath] = zip(folders, labelled).flatMap { (folder, images) -> [BytePath] in
@@ -339,6 +279,12 @@ package struct CalibrationReader {
             guard let label = known[path] else { throw ModelError(path.description, "has no label") }
             return label
         }
+    }
+
+    /// The images that a table names; nil for what is no table.
+    static func table(_ path: BytePath, _ task: String, _ split: DataSplit = .training) throws -> LabelledImages? {
+        guard LabelledTable.isTable(path), InputReading.isTable(path) else { return nil }
+        return try LabelledImages(path, for: split, LabelledReading(task: task))
     }
 
     /// The folder whose images may be used: of one that is divided into splits, that of the training images.
@@ -386,9 +332,33 @@ package struct CalibrationReader {
         let images = try images(of: adapters, settings)
         let use = CalibrationUse(
             images: images.map(\.record), align: align, alignRank: settings.alignment?.rank, tune: tune,
-            maxDrop: maximumDrop)
+            maxDrop: maximumDrop, fitted: fitted(images.map(\.record), settings))
         if align { warnOfFewImages(images.map(\.images)) }
         return (try tuner(adapters, images.map(\.images)), use)
+    }
+
+    /// The images of some adapters' tasks that are for nothing but fits, and how they are used.
+    func images(
+        for adapters: [Adapter], _ settings: CalibrationSettings
+    ) throws -> (images: [CalibrationImages], use: CalibrationUse) {
+        let given = adapters.filter { settings.sources[$0.task] != .folders([]) }
+        let images = try images(of: given.map { WeightedAdapter($0) }, settings)
+        let records = images.map(\.record)
+        return (images.map(\.images), CalibrationUse(images: records, align: false, fitted: fitted(records, settings)))
+    }
+
+    /// The tasks that the images make a fit of: those that have images of their own.
+    private func fitted(_ images: [CalibrationUse.Images], _ settings: CalibrationSettings) -> [String] {
+        guard settings.makesFits else { return [] }
+        let (fitted, others) = images.reduce(into: ([String](), [String]())) { result, item in
+            let isShared = images.contains { $0.task != item.task && $0.sha256 == item.sha256 }
+            if item.areDrawn || isShared { result.1.append(item.task) } else { result.0.append(item.task) }
+        }
+        if !others.isEmpty {
+            let names = others.joined(separator: ", ")
+            warn("no fit of \(names): the images are drawn, or those of another task as well")
+        }
+        return fitted
     }
 
     /// What tunes merges on the images.
@@ -396,17 +366,5 @@ package struct CalibrationReader {
         try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
             threads: threads)
-    }
-}
-
-/// A value that is made when it is first asked for.
-private final class Lazily<Value> {
-    private var made: Value?
-
-    func value(_ make: () throws -> Value) rethrows -> Value {
-        if let made { return made }
-        let value = try make()
-        made = value
-        return value
     }
 }

@@ -1,5 +1,5 @@
 package import Adapters
-package import Files
+import Files
 import Tensors
 package import Training
 package import VisionTransformers
@@ -88,6 +88,8 @@ package struct MergeJob {
         package let calibration: CalibrationUse?
         /// The tasks that a recipe added and removed after the merge.
         package let changes: TaskChanges
+        /// The tasks that have a fit.
+        package let fitted: [String]
     }
 
     /// What was written.
@@ -113,10 +115,10 @@ package struct MergeJob {
     /// How many do for the merge that distillation starts from.
     package static let roughTuningImages = 200
 
-    private let base: Checkpoint
+    let base: Checkpoint
     private let adapters: [WeightedAdapter]
     /// The adapters of the tasks that the recipe adds.
-    private var added: [Adapter] = []
+    private(set) var added: [Adapter] = []
     private let course: Course
     private let output: Output
     /// How a distilled merge is trained.
@@ -158,19 +160,23 @@ package struct MergeJob {
             try checkForm()
             try prepareCheckpoints()
             let observer = try holdoutImages(progress)
-            var steps = MergeSteps(self, base: base, images: try images(progress), isAgain: isAgain, progress)
+            let images = try images(progress)
+            var steps = MergeSteps(self, base: base, images: images, isAgain: isAgain, progress)
             var groups = try groups(&steps)
+            var fits = try fits(of: groups, images, progress)
             var recipe = try Recipe(
                 groups.map(\.merged), order: adapters.map(\.adapter.task), calibration: steps.use)
             if let changes { groups = groups.map { $0.removing(changes.removed) } }
             try steps.report(groups, holdout: observer)
             if let changes {
                 groups = groups.map { $0.renaming(changes.renamed) }
-                recipe.changes = try addTasks(changes, to: &groups, holdout: observer, progress)
-                // A backbone that no task reads any more.
-                groups.removeAll { $0.heads.isEmpty && !changes.removed.isEmpty }
+                fits = fits.map { $0?.changed(removing: changes.removed, renaming: changes.renamed) }
+                recipe.changes = try addTasks(changes, to: &groups, &fits, holdout: observer, progress)
+                // Backbones that no task reads any more.
+                let left = groups.indices.filter { !groups[$0].heads.isEmpty || changes.removed.isEmpty }
+                (groups, fits) = (left.map { groups[$0] }, left.map { fits[$0] })
             }
-            return .finished(try write(groups, recipe, progress))
+            return .finished(try write(groups, fits, recipe, progress))
         } catch let stop as MergeSteps.Stopped { return .stopped(steps: stop.steps, of: stop.total) }
     }
 
@@ -252,6 +258,19 @@ package struct MergeJob {
         }
     }
 
+    /// The fits of each group, as far as the merge makes any.
+    private func fits(
+        of groups: [BundleGroup], _ images: (tuner: MergeTuner, use: CalibrationUse)?,
+        _ progress: @escaping (MergeEvent) -> Bool
+    ) throws -> [GroupFit?] {
+        guard output.form == .bundle, let (tuner, use) = images, !use.fitted.isEmpty else {
+            return groups.map { _ in nil }
+        }
+        return try MergeFits(use.fitted.map(tuner.images(of:)), base: base, threads: tuner.threads) {
+            _ = progress(.warning($0))
+        }.fits(of: groups)
+    }
+
     /// What compares the merge with its single adapters on images that are for nothing else, or nil.
     private func holdoutImages(_ progress: @escaping (MergeEvent) -> Bool) throws -> MergeTuner? {
         guard let holdout else { return nil }
@@ -280,42 +299,14 @@ package struct MergeJob {
         }
     }
 
+    /// How many images the merge of a recipe computes at the same time; nil for a new merge.
+    var recipeThreads: Int? { if case .again(_, let threads) = course { threads } else { nil } }
+
     /// The changes of tasks after the merge, by the recipe.
     private var changes: TaskChanges? { if case .again(let recipe, _) = course { recipe.changes } else { nil } }
 
-    /// Adds the tasks that the recipe adds after the merge.
-    ///
-    /// - Returns: the changes, with the adapters and images as they are found now.
-    private func addTasks(
-        _ changes: TaskChanges, to groups: inout [BundleGroup], holdout: MergeTuner?,
-        _ progress: @escaping (MergeEvent) -> Bool
-    ) throws -> TaskChanges {
-        guard case .again(_, let threads) = course, !added.isEmpty else { return changes }
-        let reader = try CalibrationReader(base, threads: threads, views: nil) { _ = progress(.warning($0)) }
-        let merged = groups[0].merged
-        return try changes.replacingAdditions { index, addition in
-            let adapter = added[index]
-            switch addition.form {
-            case .merge: groups[0] = groups[0].adding(BundleGroup(merged, heads: [adapter.head]))
-            case .own: groups.append(try BundleGroup(MergedBackbone(alone: adapter, over: base)))
-            case .stream(let settings):
-                guard groups.count == 1 else { throw MergeJobError.severalGroups(for: "tasks added with streams") }
-                let images = try addition.calibration.map { use in
-                    (tuner: try reader.tuner([WeightedAdapter(adapter)], reader.images(again: use)), use: use)
-                }
-                var steps = MergeSteps(nil, base: base, images: images, isAgain: true, progress)
-                let tasks = try MergedBackbone(adding: [adapter], to: merged, over: base, settings)
-                let group = try steps.added(tasks)
-                try steps.report([group], holdout: holdout)
-                groups[0] = groups[0].adding(group)
-                return try .init(adapter, addition.form, calibration: steps.use)
-            }
-            return try .init(adapter, addition.form, calibration: nil)
-        }
-    }
-
     private func write(
-        _ groups: [BundleGroup], _ recipe: Recipe, _ progress: (MergeEvent) -> Bool
+        _ groups: [BundleGroup], _ fits: [GroupFit?], _ recipe: Recipe, _ progress: (MergeEvent) -> Bool
     ) throws -> Result {
         func started(_ discard: @escaping @Sendable () -> Bool) { _ = progress(.writing(discard: discard)) }
         let written: Written
@@ -323,8 +314,8 @@ package struct MergeJob {
         case .bundle:
             written = .bundle(
                 try BundleWriter.write(
-                    groups: groups, order: adapters.isEmpty ? nil : recipe.tasks, recipe: recipe, to: output.path,
-                    replaces: output.replaces, started: started))
+                    groups: groups, fits: fits, order: adapters.isEmpty ? nil : recipe.tasks, recipe: recipe,
+                    to: output.path, replaces: output.replaces, started: started))
         case .adapter(let rank, let names):
             guard groups.count == 1, let merged = groups.first?.merged else {
                 throw MergeJobError.severalGroups(for: "an adapter")
@@ -335,54 +326,9 @@ package struct MergeJob {
                     replaces: output.replaces, started: started))
         }
         for group in groups.indices { CheckpointFolder.remove(output: checkpointPath(group: group)) }
-        return Result(groups: groups, written: written, calibration: recipe.calibration, changes: recipe.changes)
-    }
-}
-
-/// An event of a merge.
-package enum MergeEvent {
-    /// Something that a user should know.
-    case warning(Warning)
-    /// The parameters of a merge were chosen on images.
-    case tuned(tasks: [String], merge: ConfiguredMethod, parameters: [MergeParameter], loss: Double)
-    /// The fewest groups were found.
-    case grouped(count: Int, maximumDrop: Double)
-    /// The training of a merge begins; from here on a stop leaves a checkpoint.
-    case distillationBegins
-    /// The training goes on.
-    case distillation(DistillationEvent)
-    /// The training of a merge has ended.
-    case distillationEnded
-    /// What training gained for streams: the mean divergence of tasks on held-out images, in nats. Where it gained
-    /// nothing, the merge is kept as it was before.
-    case distillationChange(before: Double, after: Double)
-    /// A head was aligned, or found to be better as it was.
-    case aligned(HeadAlignment.Result)
-    /// How well a task agrees with its single adapter.
-    case agreement(AgreementReport)
-    /// The output is being written. `discard` removes the unfinished folder, if the process is told to end, and gives
-    /// whether it was unfinished.
-    case writing(discard: @Sendable () -> Bool)
-}
-
-/// Why a merge cannot be made.
-package enum MergeJobError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What cannot be made of several groups.
-    case severalGroups(for: String)
-    /// An adapter cannot hold streams.
-    case streams
-    /// An adapter cannot hold tasks that were added or removed after the merge.
-    case changedTasks
-    /// A plan uses images and none are given.
-    case noImages(String)
-
-    /// What is wrong.
-    package var description: String {
-        switch self {
-        case .severalGroups(let output): "\(output): one merged backbone is needed, and there are several groups"
-        case .streams: "an adapter holds one merged delta and no streams"
-        case .changedTasks: "tasks were added or removed after the merge, which an adapter does not hold"
-        case .noImages(let method): "\(method) needs calibration images"
-        }
+        let fitted = fits.compactMap(\.self).flatMap(\.tasks.keys)
+        return Result(
+            groups: groups, written: written, calibration: recipe.calibration, changes: recipe.changes,
+            fitted: groups.flatMap { $0.heads.map(\.task) }.filter(fitted.contains))
     }
 }

@@ -9,8 +9,8 @@ package import VisionTransformers
 package struct QuantizationJob {
     /// The bundle's folder.
     package let bundle: String
-    /// Folders of images, each searched with all below it.
-    package let folders: [String]
+    /// Folders of images.
+    package let folders: [Folder]
     /// How many images are rounded for.
     package let images: Int
     /// The folder to write.
@@ -20,8 +20,20 @@ package struct QuantizationJob {
     /// How many images are computed at the same time.
     package let threads: Int
 
+    /// A folder of images, searched with all below it, or a table that names them; of one that is divided into splits
+    /// the training images.
+    package struct Folder: Sendable {
+        /// Its path.
+        package let path: String
+        /// The task whose images it holds; nil for any.
+        package let task: String?
+
+        /// A folder.
+        package init(_ path: String, task: String? = nil) { (self.path, self.task) = (path, task) }
+    }
+
     /// Rounds a bundle for images.
-    package init(bundle: String, folders: [String], images: Int, output: String, replaces: Bool, threads: Int) {
+    package init(bundle: String, folders: [Folder], images: Int, output: String, replaces: Bool, threads: Int) {
         (self.bundle, self.folders, self.images) = (bundle, folders, images)
         (self.output, self.replaces, self.threads) = (output, replaces, threads)
     }
@@ -59,6 +71,10 @@ package struct QuantizationJob {
         begin { folder.discard() }
         do {
             let bundle = try ModelBundle(folder: bundle)
+            let tasks = bundle.heads.map(\.task)
+            if let unknown = folders.compactMap(\.task).first(where: { !tasks.contains($0) }) {
+                throw UnknownTask(unknown, tasks: tasks)
+            }
             try ModelBundle.check(bundle.backbone, heads: bundle.heads)
             let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
             let pictures = try pictures(preparer, warn)
@@ -76,11 +92,13 @@ package struct QuantizationJob {
     /// As many pictures of each folder as of the others, spread evenly over it, and more between them.
     private func pictures(_ preparer: PatchPreparer, _ warn: (Warning) -> Void) throws -> Pictures {
         var result = Pictures()
-        let folders = try folders.map { try CalibrationReader.trainingFolder($0, warn) }
-        for (index, folder) in folders.enumerated() {
+        let places = try folders.map { try CalibrationReader.trainingFolder($0.path, warn) }
+        for (index, folder) in places.enumerated() {
             let share = max(images * (index + 1) / folders.count - images * index / folders.count, 1)
+            let task = folders[index].task ?? ""
+            let paths = try CalibrationReader.table(BytePath(folder), task)?.items.map(\.path) ?? [BytePath(folder)]
             let prepared = try LongWork.part("reading folders", index, of: folders.count) {
-                try PreparedImages([BytePath(folder)], preparer: preparer, spread: (1 + Self.others) * share)
+                try PreparedImages(paths, preparer: preparer, spread: (1 + Self.others) * share)
             }
             if let first = prepared.skipped.first {
                 warn("\(prepared.skipped.count) calibration files left out, the first \(first.path): \(first.reason)")

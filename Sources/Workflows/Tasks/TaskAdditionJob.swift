@@ -11,6 +11,8 @@ package struct TaskAdditionJob {
         package let added: [Head]
         /// The heads of all tasks, in the order of the bundle.
         package let heads: [Head]
+        /// The added tasks that have a fit.
+        package let fitted: [String]
     }
 
     private let bundle: EditedBundle
@@ -62,11 +64,42 @@ package struct TaskAdditionJob {
         var steps = MergeSteps(nil, base: base, images: images, isAgain: false, progress)
         let group = try steps.added(MergedBackbone(adding: adapters, to: bundle.patches, over: base, settings))
         try steps.report([group], holdout: observer)
+        var use = steps.use
+        let fit = try images.flatMap { try self.fit(&use, $0.tuner) { _ = progress(.warning($0)) } }
         var edited = bundle
-        try edited.add(group, calibration: steps.use)
+        try edited.add(group, calibration: use, fit: fit)
         let heads = try edited.write(to: output.path, replaces: output.replaces) { discard in
             _ = progress(.writing(discard: discard))
         }
-        return Result(added: group.heads, heads: heads)
+        return Result(added: group.heads, heads: heads, fitted: use?.fitted ?? [])
     }
+
+    /// The fits of the added tasks, if the others have some, with which they are compared; else no task has one.
+    private func fit(
+        _ use: inout CalibrationUse?, _ tuner: MergeTuner, _ warn: @escaping (Warning) -> Void
+    ) throws -> GroupFit? {
+        guard let fitted = use?.fitted, !fitted.isEmpty else { return nil }
+        guard let background = bundle.background else {
+            use?.fitted = []
+            warn(.withoutOtherFits(fitted))
+            return nil
+        }
+        return try MergeFits(fitted.map(tuner.images(of:)), base: base, threads: tuner.threads, warn)
+            .fits(addedTo: bundle.patches, background: background, regrouping: true)
+    }
+}
+
+extension Warning {
+    /// Says that added tasks get no fit, as the bundle's other tasks have none.
+    static func withoutOtherFits(_ tasks: [String]) -> Warning {
+        Warning(
+            "no fit of \(tasks.joined(separator: ", ")): the bundle's other tasks have none to compare it with",
+            remedy: FitRemedy.fitTogether)
+    }
+}
+
+/// What can be done about a task without a fit.
+package enum FitRemedy: Remedy {
+    /// Fit all tasks together.
+    case fitTogether
 }

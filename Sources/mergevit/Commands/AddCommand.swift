@@ -19,6 +19,9 @@ struct AddCommand: ParsableCommand {
             backbone. An adapter joins with a backbone of its own, made of the base that the bundle was merged over, \
             and predicts exactly what it does by itself; every backbone is a pass over each image.
 
+            With --calibration, label tells how well an image fits the new tasks, too, as after fit; of tasks that \
+            share a backbone only if the others have fits.
+
             Adapters that were trained over another base are refused. With the bundle's own folder as -o, --force \
             replaces it once the new one is complete.
 
@@ -41,6 +44,7 @@ struct AddCommand: ParsableCommand {
     @Option(help: .init("N", "Rank of the maps from shared patch tokens to a task's own (default: as in the merge)."))
     var streamRank: Int?
 
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Calibration") var images: CalibrationImageOptions
 
     @Option(help: .init("N", "Seed of drawn pictures."))
@@ -100,17 +104,19 @@ struct AddCommand: ParsableCommand {
 
     /// Adds tasks to a bundle without streams.
     private func join(_ edited: EditedBundle) throws {
-        guard streamRank == nil, images.folders.isEmpty, !images.isHoldoutGiven else {
+        let makesFits = try images.makesFits(tasks: named.names.count)
+        guard streamRank == nil, images.folders.isEmpty || makesFits, !images.isHoldoutGiven, !images.align else {
             throw ValidationError(
                 """
-                --stream-rank, --calibration and --holdout: the bundle has no streams; a head reads its backbone, and \
-                an adapter gets one of its own, both as they were trained.
+                --stream-rank, --align, --holdout, and --calibration but for fits: the bundle has no streams; a head \
+                reads its backbone, and an adapter gets one of its own, both as they were trained.
                 """)
         }
+        let log = quiet.log
         let merged = try Checkpoint(folder: bundle.bundle.text)
         var base: Checkpoint?
         var heads: Set<String> = []
-        let adapters = try named.open(quiet.log, allowsOtherBase: named.otherBase.isAllowed) { source in
+        let adapters = try named.open(log, allowsOtherBase: named.otherBase.isAllowed) { source in
             guard try !Adapter.isHeadAlone(source.path) else {
                 heads.insert(source.task)
                 return merged
@@ -124,8 +130,13 @@ struct AddCommand: ParsableCommand {
         }
         try ModelBundle.check(merged, heads: adapters.map(\.head))
         let job = TaskJoiningJob(
-            bundle: edited, items: items, output: output.path, replaces: replacing.force)
-        let result = try job.run { discard in Interruption.ends(cleanup: discard) }
+            bundle: edited, items: items,
+            calibration: makesFits
+                ? try images.settings(tasks: named.names, seed: seed, threads: threads.count) : nil,
+            output: output.path, replaces: replacing.force)
+        let result = try job.run(
+            started: { discard in Interruption.ends(cleanup: discard) },
+            warn: { log.warning("\(description(of: $0))") })
         MergeDisplay(isQuiet: quiet.isQuiet).say(result, into: output.path)
     }
 }

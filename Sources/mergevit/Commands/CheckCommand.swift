@@ -25,6 +25,7 @@ struct CheckCommand: ParsableCommand {
 
     @OptionGroup(title: "Required") var base: BaseOption
     @OptionGroup(title: "Adapters") var named: NamedAdapterOptions
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Preprocessing") var preprocessor: PreprocessorOptions
 
     @Flag(help: "Print everything as JSON.")

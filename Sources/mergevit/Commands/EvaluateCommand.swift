@@ -29,6 +29,7 @@ struct EvaluateCommand: ParsableCommand {
     @OptionGroup(title: "Subject, one of these") var subject: SubjectOptions
     @OptionGroup(title: "Adapters") var adapters: NamedAdapterOptions
     @OptionGroup(title: "Data") var data: LabelledDataOptions
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Report") var report: ReportOptions
     @OptionGroup(title: "Model") var engine: EngineOptions
     @OptionGroup var tolerance: FailureOptions

@@ -28,6 +28,7 @@ struct FitCommand: ParsableCommand {
     @OptionGroup(title: "Required") var bundle: BundleOption
     @OptionGroup(title: "Required") var images: FitImageOptions
 
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup var holding: GroupByOption
 
     @OptionGroup var threads: ThreadOption

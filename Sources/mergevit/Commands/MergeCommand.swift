@@ -16,7 +16,8 @@ struct MergeCommand: ParsableCommand {
             head and class names; the backbone is the base plus the merged deltas.
 
             With unlabelled images (--calibration), heads are aligned with the merged backbone (--align), the scale is \
-            chosen (--tune), and tasks that interfere get separate backbones (--max-drop). --method distill trains the \
+            chosen (--tune), tasks that interfere get separate backbones (--max-drop), and label tells how well an \
+            image fits each task, as after fit. --method distill trains the \
             merge until it predicts what the single adapters predict, and aligns its heads; --resume continues an \
             interrupted run, and the result is byte-identical to an uninterrupted one.
 
@@ -33,6 +34,7 @@ struct MergeCommand: ParsableCommand {
 
     @OptionGroup(title: "Required") var target: OutputFolderOption
     @OptionGroup(title: "Base and adapters") var input: AdapterOptions
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Method") var method: MethodOptions
     @OptionGroup(title: "Calibration") var calibration: CalibrationOptions
     @OptionGroup(title: "Calibration") var grouping: GroupOptions
@@ -63,6 +65,9 @@ struct MergeCommand: ParsableCommand {
             guard distillation.minutes == nil else { throw ValidationError("--minutes: the --recipe has the steps.") }
             guard calibration.images.holding.groupBy == nil || calibration.images.isHoldoutGiven else {
                 throw ValidationError("--group-by: the --recipe says what is held out.")
+            }
+            guard !calibration.images.withoutFits else {
+                throw ValidationError("--no-fit: the --recipe says of which tasks fits are made.")
             }
             guard grouping.groups == nil, !calibration.isUsed, calibration.labelled.isEmpty else {
                 throw ValidationError(
@@ -97,11 +102,12 @@ struct MergeCommand: ParsableCommand {
                 throw ValidationError("--max-drop compares many merges, which distill would train: give --groups.")
             }
         }
-        guard calibration.images.folders.isEmpty || usesImages(plan) else {
+        guard try calibration.images.folders.isEmpty || usesImages(plan) else {
             throw ValidationError(
                 """
-                --calibration: nothing uses the images. Add --align, --tune or --streams, or give them as --holdout to \
-                see how well the merge agrees with its adapters.
+                --calibration: nothing uses the images. Add --align, --tune or --streams, give each task its own for \
+                fits (NAME=DIR, without --no-fit and --as adapter), or give them as --holdout to see how well the \
+                merge agrees with its adapters.
                 """)
         }
         let isGrouped = grouping.groups != nil || calibration.maxDrop != nil
@@ -184,13 +190,29 @@ struct MergeCommand: ParsableCommand {
             }
         return MergeJob(
             base: base, adapters: adapters, plan: plan, grouping: grouping, tuning: calibration.tuning(plan, method),
-            calibration: usesImages(plan) ? try calibration.settings(tasks: names, seed: method.seed) : nil,
+            calibration: try calibrationSettings(plan, names),
             output: MergeJob.Output(output, form: form.form, replaces: force))
     }
 
     /// Whether a merge uses the images that are given.
-    private func usesImages(_ plan: MergePlan) -> Bool {
-        calibration.isUsed || plan.usesImages || (plan.streams != nil && calibration.isGiven)
+    private func usesImages(_ plan: MergePlan) throws -> Bool {
+        if calibration.isUsed || plan.usesImages { return true }
+        return try (plan.streams != nil && calibration.isGiven) || makesFits
+    }
+
+    /// Whether the images make fits, which an adapter does not hold.
+    private var makesFits: Bool {
+        get throws {
+            try form.kind == .bundle && calibration.images.makesFits(tasks: input.named.adapters.count)
+        }
+    }
+
+    /// The images that a merge uses.
+    private func calibrationSettings(_ plan: MergePlan, _ tasks: [String]) throws -> CalibrationSettings? {
+        guard try usesImages(plan) else { return nil }
+        var settings = try calibration.settings(tasks: tasks, seed: method.seed)
+        settings.makesFits = try makesFits
+        return settings
     }
 
     /// The merge of a recipe.

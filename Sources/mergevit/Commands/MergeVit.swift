@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Glibc
+import Logging
 
 /// The command.
 @main
@@ -33,6 +34,14 @@ struct MergeVit: ParsableCommand {
         throw ValidationError("Unknown subcommand '\(name)'.\(Suggestion.sentence(for: name, among: names))")
     }
 
+    /// The arguments with what a project file says; tells which file it is.
+    private static func withProject(_ arguments: [String]) throws -> [String] {
+        let (arguments, notice) = try ProjectArguments.expanded(arguments)
+        let isQuiet = GivenOptions(arguments).has("-q", "--quiet")
+        if let notice { Warnings.logger(quiet: isQuiet).notice("\(notice)") }
+        return arguments
+    }
+
     /// Runs the command; its exit code.
     private static func run() -> Int32 {
         StandardStream.keepPlaces()
@@ -52,7 +61,7 @@ struct MergeVit: ParsableCommand {
         do {
             if let mistake = HelpFlag.mistake(in: arguments) { throw ValidationError(mistake) }
             try checkSubcommand(arguments)
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(withProject(arguments))
             try command.run()
             StatusOutput.standardError.clear()
             return Exit.allWell

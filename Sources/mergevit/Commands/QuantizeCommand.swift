@@ -27,6 +27,7 @@ struct QuantizeCommand: ParsableCommand {
 
     @OptionGroup(title: "Required") var output: OutputFolderOption
 
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @Option(help: .init("N", "Number of images to round for, spread evenly over each folder, 1 to 10000."))
     var images = 128
 
@@ -37,11 +38,22 @@ struct QuantizeCommand: ParsableCommand {
     /// The folders of images.
     struct CalibrationFolderOption: ParsableArguments {
         @Option(
-            parsing: .upToNextOption, help: .init("DIR", "Folders of images, each searched with all below it."))
-        var calibration: [TextArgument]
+            name: .customLong("calibration"),
+            help: .init(
+                "[TASK=]DIR", "Images of one task, or of any: a folder with all below it, or a table; may be repeated.")
+        )
+        var arguments: [TextArgument] = []
+
+        /// The folders, with the task that each is of.
+        var folders: [QuantizationJob.Folder] {
+            arguments.map { argument in
+                let named = CalibrationImageOptions.named(argument.text)
+                return .init(named?.value.text ?? argument.text, task: named?.name)
+            }
+        }
 
         func validate() throws {
-            guard !calibration.isEmpty else { throw ValidationError("Give at least one folder to --calibration.") }
+            guard !arguments.isEmpty else { throw ValidationError("Give at least one --calibration [TASK=]DIR.") }
         }
     }
 
@@ -50,7 +62,7 @@ struct QuantizeCommand: ParsableCommand {
     func run() throws {
         let log = quiet.log
         let job = QuantizationJob(
-            bundle: bundle.bundle.text, folders: calibration.calibration.map(\.text), images: images,
+            bundle: bundle.bundle.text, folders: calibration.folders, images: images,
             output: output.path, replaces: replacing.force, threads: threads.count)
         let outcome = try showingStages(isQuiet: quiet.isQuiet) {
             try job.run(

@@ -20,7 +20,7 @@ struct StudyCommand: ParsableCommand {
             resumes an interrupted study, and the result is byte-identical to an uninterrupted one.
 
             Example:
-              mergevit study --base vit-base --task birds=photos/birds --task cars=photos/cars -o study
+              mergevit study --base vit-base --data birds=photos/birds --data cars=photos/cars -o study
 
             Exit codes: 0 measured; 1 some images could not be used; 2 wrong usage; 3 the base, the data or the folder \
             cannot be used; 130 or 143 stopped by a signal.
@@ -29,6 +29,7 @@ struct StudyCommand: ParsableCommand {
     @OptionGroup(title: "Required") var base: BaseOption
     @OptionGroup(title: "Required") var tasks: StudyTaskOptions
     @OptionGroup(title: "Required") var output: OutputFolderOption
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Merges") var plan: StudyPlanOptions
     @OptionGroup(title: "Measurement") var options: StudyRunOptions
     @OptionGroup var threads: ThreadOption

@@ -22,7 +22,7 @@ struct TrainCommand: ParsableCommand {
             gives the same bytes for any --threads. --force also discards an interrupted run.
 
             Example:
-              mergevit train --base vit-base --task birds --data photos/birds -o adapters/birds
+              mergevit train --base vit-base --data birds=photos/birds -o adapters/birds
 
             Exit codes: 0 written; 2 wrong usage; 3 the base, the data or the output cannot be used; 130 or 143 \
             stopped by a signal.
@@ -31,6 +31,7 @@ struct TrainCommand: ParsableCommand {
     @OptionGroup(title: "Required") var base: BaseOption
     @OptionGroup(title: "Required") var required: RequiredOptions
     @OptionGroup(title: "Required") var output: OutputFolderOption
+    @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup(title: "Data") var input: TrainDataOptions
     @OptionGroup(title: "Adapter") var adapter: TrainAdapterOptions
     @OptionGroup(title: "Training") var options: TrainRunOptions
@@ -46,23 +47,20 @@ struct TrainCommand: ParsableCommand {
 
     /// What is trained on what.
     struct RequiredOptions: ParsableArguments {
-        @Option(help: .init("NAME", "Name of the task."))
-        var task: TextArgument
-
         @Option(
             help: .init(
-                "DATA",
+                "TASK=DATA",
                 """
-                Labelled images: DIR/{train,val}/<class>/..., DIR/<class>/..., or a CSV or TSV with the columns path \
-                and label, or one that label wrote.
+                The task and its labelled images: DIR/{train,val}/<class>/..., DIR/<class>/..., or a CSV or TSV with \
+                the columns path and label, or one that label wrote.
                 """))
-        var data: PathArgument
+        var data: Named<PathArgument>
     }
 
-    private var task: String { required.task.text }
+    private var task: String { required.data.name }
 
     func validate() throws {
-        do { try ModelBundle.checkTaskName(task, path: "--task") } catch { throw ValidationError("\(error)") }
+        do { try ModelBundle.checkTaskName(task, path: "--data") } catch { throw ValidationError("\(error)") }
         guard !adapter.headOnly || !input.asksForCrops else {
             throw ValidationError(
                 "--head-only computes features once, so images cannot be cropped: --augment flip or none.")
@@ -114,7 +112,7 @@ struct TrainCommand: ParsableCommand {
 
     private func job() throws -> TrainingJob {
         var job = TrainingJob(
-            base: base.base.text, data: try input.list(required.data.path, task, seed: options.seed), task: task,
+            base: base.base.text, data: try input.list(required.data.value.path, task, seed: options.seed), task: task,
             output: output.path, lora: try adapter.lora)
         job.precision = adapter.precision ?? .f32
         options.apply(to: &job)

@@ -8,7 +8,7 @@ struct CalibrationImageOptions: ParsableArguments {
     @Option(
         name: .customLong("calibration"),
         help: .init(
-            "[NAME=]DIR",
+            "[TASK=]DIR",
             """
             Unlabelled images of one task, or for all tasks; may be repeated. Without any, drawn or drawn:N draws \
             \(DrawnPictures.defaultCount) or N pictures from --seed (for a folder called drawn write ./drawn).
@@ -20,7 +20,7 @@ struct CalibrationImageOptions: ParsableArguments {
     @Option(
         name: .customLong("holdout"),
         help: .init(
-            "[NAME=]DIR",
+            "[TASK=]DIR",
             """
             Images that no adapter was trained on, of one task or for all: agreement with the single adapters is \
             reported on them, and they are used for nothing else; may be repeated.
@@ -32,6 +32,20 @@ struct CalibrationImageOptions: ParsableArguments {
 
     @Option(help: .init("N", "Rank of the alignment (default: full)."))
     var alignRank: Int?
+
+    @Flag(
+        name: .customLong("no-fit"),
+        help: "Do not measure on the calibration images how well images fit each task (see fit).")
+    var withoutFits = false
+
+    /// Whether the images make fits of tasks. Drawn ones make none, nor do images that are those of several tasks.
+    func makesFits(tasks: Int) throws -> Bool {
+        guard !withoutFits else { return false }
+        return try folders.contains { folder in
+            let named = Self.named(folder)
+            return try (named != nil || tasks == 1) && Self.drawnCount(named?.value.text ?? folder) == nil
+        }
+    }
 
     /// The folders of images.
     var folders: [String] { folderArguments.map(\.text) }
@@ -66,10 +80,12 @@ struct CalibrationImageOptions: ParsableArguments {
     func settings(
         tasks: [String], labelled: [String: String] = [:], seed: UInt64, threads: Int
     ) throws -> CalibrationSettings {
-        CalibrationSettings(
+        var settings = CalibrationSettings(
             sources: Dictionary(try tasks.map { ($0, try source(of: $0, seed: seed)) }) { $1 }, labelled: labelled,
             alignment: align ? CalibrationSettings.Alignment(rank: alignRank) : nil, pattern: holding.groupBy?.pattern,
             threads: threads)
+        settings.makesFits = try makesFits(tasks: tasks.count)
+        return settings
     }
 
     /// The images that are for nothing but a report, of some tasks; nil if none are given.
@@ -82,7 +98,7 @@ struct CalibrationImageOptions: ParsableArguments {
     }
 
     /// A folder for one task; nil for one for all, whose path may hold a = behind a slash.
-    private static func named(_ folder: String) -> NamedValue? {
+    static func named(_ folder: String) -> NamedValue? {
         (try? NamedValue(argument: folder)).flatMap { $0.name.contains("/") ? nil : $0 }
     }
 

@@ -10,7 +10,7 @@ struct CalibrationOptions: ParsableArguments {
     @Option(
         name: .customLong("labelled"),
         help: .init(
-            "NAME=DATA",
+            "TASK=DATA",
             "Labelled images of a task to tune by: a folder with a folder per class, or a table; may be repeated."))
     var labelled: [NamedValue] = []
 

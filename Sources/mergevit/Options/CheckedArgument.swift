@@ -96,8 +96,10 @@ struct Named<Value: CheckedArgument>: CheckedArgument {
 typealias NamedValue = Named<TextArgument>
 
 extension Named {
-    /// Checks that no name is given twice, and that all are among the adapters' names if those are given.
-    static func check(_ values: [Self], option: String, among names: [String]? = nil) throws {
+    /// Checks that no name is given twice, and that all are among those of another option if those are given.
+    static func check(
+        _ values: [Self], option: String, among names: [String]? = nil, of other: String = "--adapter"
+    ) throws {
         var checked: Set<String> = []
         for value in values {
             guard checked.insert(value.name).inserted else {
@@ -105,7 +107,7 @@ extension Named {
             }
             if let names, !names.contains(value.name) {
                 throw ValidationError(
-                    "\(option) \(value.name)=...: there is no --adapter of that name"
+                    "\(option) \(value.name)=...: there is no \(other) of that name"
                         + (names.isEmpty ? "." : "; there are \(names.joined(separator: ", "))."))
             }
         }

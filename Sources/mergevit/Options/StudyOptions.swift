@@ -1,54 +1,41 @@
 import ArgumentParser
-import Files
 import Training
 import VisionTransformers
 import Workflows
 
-/// A task of a study: `NAME=DATA[,ADAPTER[,HEAD]]`.
-struct StudyTaskArgument: CheckedArgument {
-    let task: StudyJob.Task
-
-    init(argument: String) throws {
-        let named = try Named<PathArgument>(argument: argument)
-        let parts = named.value.path.bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-            .map(Array.init)
-        guard parts.count <= 3, let data = parts.first, !data.isEmpty else {
-            throw ValidationError("expected NAME=DATA[,ADAPTER[,HEAD]]")
-        }
-        func folder(_ index: Int) throws -> String? {
-            guard parts.indices.contains(index), !parts[index].isEmpty else { return nil }
-            return try TextArgument(argument: RawArguments.text(of: parts[index])).text
-        }
-        task = StudyJob.Task(name: named.name, data: BytePath(data), adapter: try folder(1), head: try folder(2))
-    }
-
-    static var completion: CompletionKind { .directory }
-}
-
 /// The tasks of a study.
 struct StudyTaskOptions: ParsableArguments {
     @Option(
-        name: .customLong("task"),
-        help: .init(
-            "NAME=DATA[,ADAPTER[,HEAD]]",
-            """
-            A task: its images, its adapter, and a head trained over the unchanged base; what is not given is trained. \
-            Repeat for each task, at least two.
-            """))
-    var arguments: [StudyTaskArgument] = []
+        name: .customLong("data"),
+        help: .init("TASK=DATA", "A task's labelled images, as for train; repeat for each task, at least two."))
+    var data: [Named<PathArgument>] = []
+
+    @Option(name: .customLong("adapter"), help: .init("TASK=DIR", "A task's adapter (default: it is trained)."))
+    var adapters: [NamedValue] = []
+
+    @Option(
+        name: .customLong("head-alone"),
+        help: .init("TASK=FILE", "A task's head that was trained over the unchanged base (default: it is trained)."))
+    var heads: [NamedValue] = []
 
     /// The tasks.
-    var tasks: [StudyJob.Task] { arguments.map(\.task) }
+    var tasks: [StudyJob.Task] {
+        data.map { task in
+            StudyJob.Task(
+                name: task.name, data: task.value.path, adapter: adapters.value(of: task.name),
+                head: heads.value(of: task.name))
+        }
+    }
 
     func validate() throws {
-        guard tasks.count >= 2 else { throw ValidationError("Give at least two --task NAME=DATA[,ADAPTER[,HEAD]].") }
-        var checked: Set<String> = []
-        for task in tasks {
-            do { try ModelBundle.checkTaskName(task.name, path: "--task") } catch { throw ValidationError("\(error)") }
-            guard checked.insert(task.name).inserted else {
-                throw ValidationError("--task \(task.name)=... is given twice.")
-            }
+        guard data.count >= 2 else { throw ValidationError("Give at least two --data TASK=DATA.") }
+        try Named.check(data, option: "--data")
+        let names = data.map(\.name)
+        for name in names {
+            do { try ModelBundle.checkTaskName(name, path: "--data") } catch { throw ValidationError("\(error)") }
         }
+        try Named.check(adapters, option: "--adapter", among: names, of: "--data")
+        try Named.check(heads, option: "--head-alone", among: names, of: "--data")
     }
 }
 

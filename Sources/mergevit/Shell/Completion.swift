@@ -122,7 +122,7 @@ struct CommandLineCompleter {
         }
     }
 
-    /// What a value can be goes by its placeholder: `DIR`, `METHOD`, `[NAME=]DIR`, `NAME=DATA[,ADAPTER[,HEAD]]`.
+    /// What a value can be goes by its placeholder: `DIR`, `METHOD`, `[TASK=]DIR`.
     private func completion(of value: String, for argument: CommandDescription.Argument) -> Completion {
         let (placeholder, sign) = (argument.placeholder, argument.placeholder.firstIndex(of: "="))
         guard let sign else {
@@ -149,8 +149,7 @@ struct CommandLineCompleter {
         }
         // Behind a name, a table or a file of weights is possible as well as a folder.
         if completion.paths == .folders { completion.paths = .files }
-        let end = shape.contains(",") ? value.lastIndex(of: ",") : nil
-        completion.prefix = String(value[...max(end ?? given, given)])
+        completion.prefix = String(value[...given])
         return completion
     }
 
@@ -180,7 +179,7 @@ struct CommandLineCompleter {
     /// The tasks of the command line: those of its bundle, and those that its adapters and data are named after.
     private var tasks: [String] {
         var tasks = value(of: "--bundle").map(sources.tasks) ?? []
-        for (option, value) in given where ["--adapter", "--data", "--task"].contains(where: option.names.contains) {
+        for (option, value) in given where ["--adapter", "--data"].contains(where: option.names.contains) {
             guard let sign = value.firstIndex(of: "="), !tasks.contains(String(value[..<sign])) else { continue }
             tasks.append(String(value[..<sign]))
         }

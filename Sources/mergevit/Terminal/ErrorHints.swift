@@ -89,6 +89,22 @@ extension ModelRemedy: HintedRemedy {
     }
 }
 
+extension FitRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .fitTogether: "; mergevit fit makes those of all tasks together"
+        }
+    }
+}
+
+extension ProjectRemedy: HintedRemedy {
+    var hint: String {
+        switch self {
+        case .ignoreProject: "; --no-project goes without it"
+        }
+    }
+}
+
 extension AdapterRemedy: HintedRemedy {
     var hint: String {
         switch self {

@@ -65,17 +65,25 @@ struct MergeDisplay {
             "merged \(count) adapter\(count == 1 ? "" : "s")" + (groups.count > 1 ? " in \(groups.count) groups" : "")
                 + " by \(method) \(plans)\(first.plan.streams == nil ? "" : " with a stream for each")"
                 + Self.text(result.changes) + " into \(output): " + written)
+        sayFits(result.fitted)
+    }
+
+    /// Says which tasks have a fit, if any.
+    private func sayFits(_ tasks: [String]) {
+        if !tasks.isEmpty { say("with the fits of \(tasks.joined(separator: ", ")), for label --min-fit") }
     }
 
     /// Says what was written.
     func say(_ result: TaskAdditionJob.Result, into output: String) {
         say("added \(Self.text(result.added)), wrote \(result.heads.count) tasks to \(output)")
+        sayFits(result.fitted)
     }
 
     /// Says what was written.
     func say(_ result: TaskJoiningJob.Result, into output: String) {
         let backbones = result.backbones == 1 ? "" : ", which has \(result.backbones) backbones"
         say("added \(Self.text(result.added)), wrote \(result.heads.count) tasks to \(output)\(backbones)")
+        sayFits(result.fitted)
         guard let remedy = result.remedy else { return }
         say("every backbone is a pass over each image; one merge of all adapters is one pass\(remedy.hint)")
     }

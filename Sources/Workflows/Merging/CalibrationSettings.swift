@@ -1,0 +1,51 @@
+package import Adapters
+import VisionTransformers
+
+/// The calibration images of a merge, and how its heads are aligned on them.
+package struct CalibrationSettings: Sendable {
+    /// How heads are aligned.
+    package struct Alignment: Sendable, Equatable {
+        /// The rank of the alignment, nil for full.
+        package let rank: Int?
+
+        /// An alignment.
+        package init(rank: Int?) { self.rank = rank }
+    }
+
+    /// Where the unlabelled images of each task are from: folders, tables that name them, or a seed that draws them.
+    package var sources: [String: CalibrationUse.Source]
+    /// The folders of class folders, or tables, of tasks that are tuned by their labels, by task.
+    package var labelled: [String: String]
+    /// How heads are aligned; nil if they are not.
+    package var alignment: Alignment?
+    /// What tells which images are fitted or held out together; nil for near-duplicates by their features.
+    package var pattern: NamePattern?
+    /// Whether the images make fits of the tasks, by which `label` tells how well an image fits each.
+    package var makesFits = false
+    /// How many images are computed at the same time.
+    package var threads: Int
+
+    /// Images.
+    package init(
+        sources: [String: CalibrationUse.Source], labelled: [String: String] = [:], alignment: Alignment? = nil,
+        pattern: NamePattern? = nil, threads: Int
+    ) {
+        (self.sources, self.labelled, self.alignment) = (sources, labelled, alignment)
+        (self.pattern, self.threads) = (pattern, threads)
+    }
+}
+
+/// Images that are used for nothing but a report of how well a merge agrees with its single adapters.
+package struct HoldoutSettings: Sendable {
+    /// The folders, or tables that name files, of each task that has some.
+    package var folders: [String: [String]]
+    /// What tells which images are alike; nil for near-duplicates by their features.
+    package var pattern: NamePattern?
+    /// How many images are computed at the same time.
+    package var threads: Int
+
+    /// Images.
+    package init(folders: [String: [String]], pattern: NamePattern?, threads: Int) {
+        (self.folders, self.pattern, self.threads) = (folders, pattern, threads)
+    }
+}

@@ -1,0 +1,80 @@
+import Adapters
+import Datasets
+import Files
+import Images
+import VisionTransformers
+
+/// Makes fits of a merge's tasks from its calibration images: the same as `FitJob` makes of the bundle from these
+/// images.
+struct MergeFits {
+    private let images: [CalibrationImages]
+    private let configuration: BackboneConfiguration
+    private let imageSize: ImageSize
+    private let threads: Int
+    private let warn: (Warning) -> Void
+
+    /// Fits of tasks from their images.
+    ///
+    /// - Parameter base: the base of the merge, or the bundle: what says how images are prepared.
+    init(
+        _ images: [CalibrationImages], base: Checkpoint, threads: Int, _ warn: @escaping (Warning) -> Void
+    ) throws {
+        (self.images, self.threads, self.warn) = (images, threads, warn)
+        configuration = base.configuration
+        imageSize = try configuration.inputSize(base.preprocessing())
+    }
+
+    /// The fits of each group of a merge; nil for a group without any.
+    func fits(of groups: [BundleGroup]) throws -> [GroupFit?] {
+        guard let first = groups.first?.merged else { return [] }
+        let images = try grouped(by: first)
+        return try groups.map { group in
+            let own = images.filter { images in group.heads.contains { $0.task == images.task } }
+            return own.isEmpty ? nil : try fit(own, by: group.merged, background: nil)
+        }
+    }
+
+    /// The fits of tasks that are added to a group.
+    ///
+    /// - Parameters:
+    ///   - backbone: the group's.
+    ///   - background: that of the group's fits; nil to make it of these images.
+    ///   - regrouping: whether near-duplicates are told by the backbone, instead of as they were read.
+    func fits(
+        addedTo backbone: any ParameterSource, background: SummaryDistribution?, regrouping: Bool
+    ) throws -> GroupFit {
+        try fit(regrouping ? grouped(by: backbone) : images, by: backbone, background: background)
+    }
+
+    /// The images with those held out together that the backbone finds alike, unless their names say it.
+    private func grouped(by backbone: any ParameterSource) throws -> [CalibrationImages] {
+        let similar = SimilarImages(
+            by: backbone, configuration: configuration, imageSize: imageSize, threads: threads, warn)
+        return try images.enumerated().map { index, images in
+            if case .name = images.groups.rule { return images }
+            return try LongWork.part("comparing images for fits", index, of: self.images.count) {
+                images.grouped(as: try similar.groups(of: images))
+            }
+        }
+    }
+
+    private func fit(
+        _ images: [CalibrationImages], by backbone: any ParameterSource, background: SummaryDistribution?
+    ) throws -> GroupFit {
+        try TaskFitter(backbone, configuration: configuration, imageSize: imageSize, threads: threads)
+            .fit(images, background: background)
+    }
+}
+
+extension GroupFit {
+    /// The fits of a group with others of its tasks.
+    func adding(_ other: GroupFit) -> GroupFit {
+        GroupFit(background: background, tasks: tasks.merging(other.tasks) { $1 })
+    }
+
+    /// The fits without those of some tasks, the others under their new names.
+    func changed(removing removed: [String], renaming names: [String: String]) -> GroupFit {
+        let left = tasks.values.filter { !removed.contains($0.task) }.map { $0.named(names[$0.task] ?? $0.task) }
+        return GroupFit(background: background, tasks: Dictionary(left.map { ($0.task, $0) }) { $1 })
+    }
+}

@@ -161,8 +161,8 @@ import Testing
         var rows: [UInt8] = []
         var places: Set<UInt> = []
         try source.encoded().withUnsafeBytes { bytes in
-            var reader = try PictureReader(bytes)
-            try reader.start(DecodingOptions(), least: nil)
+            var reader = try PictureReader(bytes, DecodingOptions())
+            try reader.start(least: nil)
             try reader.readEachRow { row in
                 rows += UnsafeBufferPointer(start: row, count: width * 3)
                 places.insert(UInt(bitPattern: row))

@@ -82,7 +82,6 @@ extension FileKind {
         func text(_ offset: Int) -> String { String(decoding: bytes.dropFirst(offset).prefix(4), as: UTF8.self) }
         if text(0) == "RIFF", bytes.count >= 12 {
             switch text(8) {
-            case "WEBP": return .picture("a WebP")
             case "AVI ": return .video("an AVI")
             case "WAVE": return FileKind("a WAV file")
             default: return FileKind("a RIFF file (\"\(text(8))\")")
@@ -122,7 +121,7 @@ extension FileKind {
 
     /// A raw format of a camera that is based on TIFF.
     static func raw(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
-        guard tiff(bytes) != nil else { return nil }
+        guard isTIFF(bytes) else { return nil }
         if bytes.dropFirst(8).starts(with: Array("CR".utf8)) { return .raw("Canon CR2") }
         let isLittleEndian = bytes[0] == 0x49
         func number(_ offset: Int, _ count: Int) -> Int {
@@ -149,13 +148,10 @@ extension FileKind {
         return isReduced ? names[make].map { .raw($0) } : nil
     }
 
-    /// A TIFF file.
-    static func tiff(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
+    private static func isTIFF(_ bytes: UnsafeRawBufferPointer) -> Bool {
         let isLittleEndian = bytes.starts(with: [0x49, 0x49])
-        guard isLittleEndian || bytes.starts(with: [0x4D, 0x4D]), bytes.count >= 8,
-            [0x2A, 0x2B].contains(bytes[isLittleEndian ? 2 : 3]), bytes[isLittleEndian ? 3 : 2] == 0
-        else { return nil }
-        return .picture("a TIFF")
+        return (isLittleEndian || bytes.starts(with: [0x4D, 0x4D])) && bytes.count >= 8
+            && [0x2A, 0x2B].contains(bytes[isLittleEndian ? 2 : 3]) && bytes[isLittleEndian ? 3 : 2] == 0
     }
 
     /// A Windows bitmap. Its header is checked too, because text may start with its two letters.

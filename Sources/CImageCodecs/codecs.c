@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const mv_codec *const codecs[] = {&mv_png_codec, &mv_jpeg_codec, &mv_bmp_codec};
+static const mv_codec *const codecs[] = {&mv_png_codec, &mv_jpeg_codec, &mv_bmp_codec, &mv_gif_codec};
 
 const mv_codec *mv_codec_at(size_t index) {
     return index < sizeof codecs / sizeof *codecs ? codecs[index] : NULL;

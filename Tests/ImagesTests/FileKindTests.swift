@@ -23,8 +23,6 @@ import Testing
     private static let pictures: [(file: [UInt8], name: String, converter: String?)] = {
         var all: [(file: [UInt8], name: String, converter: String?)] = []
         all.append((text("RIFF\u{1}\u{1}\u{1}\u{1}WEBPVP8 "), "a WebP picture", nil))
-        all.append((text("GIF87a"), "a GIF picture", nil))
-        all.append((text("GIF89a"), "a GIF picture", nil))
         all.append((tiff([]), "a TIFF picture", nil))
         all.append(([0x4D, 0x4D, 0, 0x2A, 0, 0, 0, 8], "a TIFF picture", nil))
         all.append((tiff([nikon, nikon], "NIKON CORPORATION"), "a TIFF picture", nil))

@@ -89,8 +89,9 @@ import Testing
         }
     }
 
-    @Test func everyKindOfBMP() {
-        let files = BMPSource.all.map { ($0.description, $0.encoded()) }
+    @Test func everyKindOfBMPAndGIF() {
+        var files = BMPSource.all.map { ($0.description, $0.encoded()) }
+        files += GIFSource.all.map { ($0.description, $0.encoded()) }
         for (name, file) in files {
             for settings in Self.settings where settings.filter == .bilinear {
                 #expect(Self.agree(file, settings), "\(name), \(settings)")

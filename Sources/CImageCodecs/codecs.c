@@ -8,6 +8,8 @@ static const mv_codec *const codecs[] = {
     &mv_jpeg_codec,
     &mv_webp_codec,
     &mv_tiff_codec,
+    &mv_bmp_codec,
+    &mv_gif_codec,
 };
 
 const mv_codec *mv_codec_at(size_t index) {

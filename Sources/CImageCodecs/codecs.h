@@ -21,6 +21,8 @@ extern const mv_codec mv_png_codec;
 extern const mv_codec mv_jpeg_codec;
 extern const mv_codec mv_webp_codec;
 extern const mv_codec mv_tiff_codec;
+extern const mv_codec mv_bmp_codec;
+extern const mv_codec mv_gif_codec;
 
 // A sample of 16 bits in 8, rounded: the nearest to value * 255 / 65535.
 static inline uint8_t mv_sample16(uint32_t value) { return (uint8_t)((value * 255 + 32767) / 65535); }

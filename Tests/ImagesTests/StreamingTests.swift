@@ -89,6 +89,16 @@ import Testing
         }
     }
 
+    @Test func everyKindOfBMPAndGIF() {
+        var files = BMPSource.all.map { ($0.description, $0.encoded()) }
+        files += GIFSource.all.map { ($0.description, $0.encoded()) }
+        for (name, file) in files {
+            for settings in Self.settings where settings.filter == .bilinear {
+                #expect(Self.agree(file, settings), "\(name), \(settings)")
+            }
+        }
+    }
+
     /// An orientation that comes after the pixels, and one that a second chunk contradicts.
     @Test func anOrientationBehindThePixelsCounts() throws {
         let settings = Self.settings[0]

@@ -154,13 +154,6 @@ extension FileKind {
             && [0x2A, 0x2B].contains(bytes[isLittleEndian ? 2 : 3]) && bytes[isLittleEndian ? 3 : 2] == 0
     }
 
-    /// A Windows bitmap. Its header is checked too, because text may start with its two letters.
-    static func bitmap(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
-        guard bytes.starts(with: Array("BM".utf8)), bytes.count >= 18 else { return nil }
-        let header = bytes.loadUnaligned(fromByteOffset: 14, as: UInt32.self).littleEndian
-        return [12, 16, 40, 52, 56, 64, 108, 124].contains(header) ? .picture("a BMP") : nil
-    }
-
     /// A Windows icon or cursor: its type, the number of pictures, and the reserved byte of the first.
     static func icon(_ bytes: UnsafeRawBufferPointer) -> FileKind? {
         guard bytes.count >= 22, bytes[0] == 0, bytes[1] == 0, bytes[2] == 1 || bytes[2] == 2, bytes[3] == 0,

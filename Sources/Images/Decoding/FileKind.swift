@@ -35,7 +35,7 @@ struct FileKind: Equatable {
             return
         }
         let kinds = [
-            FileKind.container, FileKind.raw, FileKind.bitmap, FileKind.icon, FileKind.zeros,
+            FileKind.container, FileKind.raw, FileKind.icon, FileKind.zeros,
             FileKind.text, FileKind.targa,
         ]
         for kind in kinds {

@@ -26,7 +26,8 @@ demo: build ## merge the six sample adapters, label the sample pictures and show
 	@mkdir -p $(DEMO)
 	$(BIN) merge --base samples/base $(foreach task,$(TASKS),--adapter $(task)=samples/adapters/$(task)) \
 		--scale 0.3 --force -o $(DEMO)/bundle
-	$(BIN) label --bundle $(DEMO)/bundle samples/images samples/formats -o $(DEMO)/labels.csv --gallery $(DEMO)/gallery.html
+	$(BIN) label --bundle $(DEMO)/bundle samples/images samples/formats -o $(DEMO)/labels.csv \
+		--gallery $(DEMO)/gallery.html
 	@scripts/show-table $(DEMO)/labels.csv
 	@echo "All rows: $(DEMO)/labels.csv. The merged model: $(DEMO)/bundle."
 	@echo "The pictures by task and class: $(CURDIR)/$(DEMO)/gallery.html"

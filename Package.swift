@@ -154,7 +154,7 @@ let package = Package(
             name: "ComputeTests", dependencies: ["Compute", "Tensors", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ImagesTests", dependencies: ["Images", "Tensors", "Files", "TestSupport"],
-            exclude: ["make_bitmap_cases.py", "make_cases.py", "make_format_cases.py"],
+            exclude: ["compare_with_pillow.py", "make_bitmap_cases.py", "make_cases.py", "make_format_cases.py"],
             resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(

@@ -17,7 +17,7 @@ COMMAND = os.environ.get("MERGEVIT_BINARY", f"{ROOT}/.build/release/mergevit")
 FORMATS = {"webp": "WebP", "tif": "TIFF", "tiff": "TIFF", "bmp": "BMP", "dib": "BMP", "gif": "GIF", "png": "PNG",
            "jpg": "JPEG", "jpeg": "JPEG"}
 warnings.simplefilter("ignore")
-Image.MAX_IMAGE_PIXELS = None
+Image.MAX_IMAGE_PIXELS = 100_000_000    # Pillow refuses twice as many, as mergevit does
 
 
 def pillow(path):

@@ -42,20 +42,23 @@ static int check_compression(const reader *r, uint32_t header, char *message) {
         return mv_fail(MV_UNSUPPORTED, message, "Huffman compression of OS/2 is not supported");
     if (is_os2(header) && r->compression == 4)
         return mv_fail(MV_UNSUPPORTED, message, "RLE24 compression of OS/2 is not supported");
-    int fits;
+    // Masks would be where such a header has other fields, or has ended.
+    if (is_os2(header) && r->compression > RLE4)
+        return mv_fail(MV_UNSUPPORTED, message, "compression %u of OS/2 is not supported", (unsigned)r->compression);
+    const char *expected = NULL;
     switch (r->compression) {
-    case PLAIN: fits = 1; break;
-    case RLE8: fits = r->bits == 8; break;
-    case RLE4: fits = r->bits == 4; break;
+    case PLAIN: break;
+    case RLE8: expected = r->bits == 8 ? NULL : "8"; break;
+    case RLE4: expected = r->bits == 4 ? NULL : "4"; break;
     case MASKS:
-    case ALPHA_MASKS: fits = r->bits == 16 || r->bits == 24 || r->bits == 32; break;
+    case ALPHA_MASKS: expected = r->bits == 16 || r->bits == 24 || r->bits == 32 ? NULL : "16, 24 or 32"; break;
     case JPEG: return mv_fail(MV_UNSUPPORTED, message, "a JPEG inside a BMP is not supported; extract it");
     case PNG: return mv_fail(MV_UNSUPPORTED, message, "a PNG inside a BMP is not supported; extract it");
     default: return mv_fail(MV_UNSUPPORTED, message, "compression %u is not supported", (unsigned)r->compression);
     }
-    if (!fits)
-        return mv_fail(MV_DAMAGED, message, "compression %u of %u bits per pixel", (unsigned)r->compression,
-                       (unsigned)r->bits);
+    if (expected != NULL)
+        return mv_fail(MV_DAMAGED, message, "%u bits per pixel with compression %u; expected %s", (unsigned)r->bits,
+                       (unsigned)r->compression, expected);
     switch (r->bits) {
     case 1:
     case 2:
@@ -119,7 +122,8 @@ static int read_masks(reader *r, uint32_t header, char *message) {
         for (int i = 0; i < count; i++) all |= masks[i] = four_bytes(p + 4 * i);
         // Without any mask, the usual ones, as in Pillow.
         if (all == 0 && r->bits == 32) masks[0] = 0xFF0000, masks[1] = 0xFF00, masks[2] = 0xFF, masks[3] = 0xFF000000;
-        else if (all == 0) return mv_fail(MV_DAMAGED, message, "all masks are 0");
+        else if (all == 0)
+            return mv_fail(MV_DAMAGED, message, "all masks are 0; expected some of red, green and blue");
     }
     uint32_t taken = 0;
     for (int i = 0; i < 4; i++) {
@@ -139,7 +143,8 @@ static int read_palette(reader *r, uint32_t header, char *message) {
     size_t entry = header == 12 ? 3 : 4, most = r->bits <= 8 ? (size_t)1 << r->bits : 0;
     size_t count = r->colour_count == 0 ? most : r->colour_count;
     // A longer one than the pixels can name is harmless.
-    if (most > 0 && count > 65536) return mv_fail(MV_DAMAGED, message, "a palette of %zu colours", count);
+    if (most > 0 && count > 65536)
+        return mv_fail(MV_DAMAGED, message, "a palette of %zu colours; expected 65536 at most", count);
     size_t pixels = four_bytes(r->data + 10);
     // Some writers give the end of the header although a palette follows.
     if (pixels == 0 || (pixels == FILE_HEADER + header && most > 0)) pixels = r->header_end + entry * count;

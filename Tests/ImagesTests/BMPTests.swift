@@ -171,14 +171,22 @@ import Testing
         #expect(reason { $0.compression = 4 } == "BMP: a JPEG inside a BMP is not supported; extract it")
         #expect(reason { $0.compression = 5 } == "BMP: a PNG inside a BMP is not supported; extract it")
         #expect(reason { $0.compression = 11 } == "BMP: compression 11 is not supported")
-        #expect(reason { $0.compression = 3 } == "BMP: compression 3 of 8 bits per pixel")
-        #expect(reason { $0.compression = 2 } == "BMP: compression 2 of 8 bits per pixel")
+        #expect(reason { $0.compression = 3 } == "BMP: 8 bits per pixel with compression 3; expected 16, 24 or 32")
+        #expect(reason { $0.compression = 2 } == "BMP: 8 bits per pixel with compression 2; expected 4")
         #expect(
             reason { ($0.header, $0.compression) = (64, 3) } == "BMP: Huffman compression of OS/2 is not supported")
         #expect(reason { ($0.header, $0.compression) = (64, 4) } == "BMP: RLE24 compression of OS/2 is not supported")
+        for header in [20, 36, 42, 64] {
+            let stated = reason { ($0.header, $0.bits, $0.compression) = (header, 16, 6) }
+            #expect(stated == "BMP: compression 6 of OS/2 is not supported")
+            // Its masks would be behind the end of this file.
+            var cut = BMPSource(header: header, bits: 16, compression: 6)
+            cut.data = [0, 0, 0, 0]
+            #expect(failure(cut.encoded()) != nil)
+        }
         #expect(reason { $0.header = 66 } == "BMP: a header of 66 bytes; expected 12, 16 to 64, 108 or 124")
         #expect(reason { $0.planes = 3 } == "BMP: 3 planes; expected 1")
-        #expect(reason { $0.statedColors = 70_000 } == "BMP: a palette of 70000 colours")
+        #expect(reason { $0.statedColors = 70_000 } == "BMP: a palette of 70000 colours; expected 65536 at most")
         #expect(reason { $0.width = 0 } == "BMP: size of 0 x 9 pixels")
         #expect(reason { $0.height = 0 } == "BMP: size of 11 x 0 pixels")
     }
@@ -187,7 +195,8 @@ import Testing
         let masks: [([UInt32], Int, String)] = [
             ([0xF000_00F0, 0xF00, 0xF], 32, "the bits of red are not in a row (mask F00000F0)"),
             ([0xFF0000, 0xFF00, 0xFFF], 32, "the bits of blue overlap"),
-            ([0, 0, 0], 16, "all masks are 0"), ([0x1_0000, 0x3E0, 0x1F], 16, "masks of more than 16 bits"),
+            ([0, 0, 0], 16, "all masks are 0; expected some of red, green and blue"),
+            ([0x1_0000, 0x3E0, 0x1F], 16, "masks of more than 16 bits"),
         ]
         for (masks, bits, reason) in masks {
             var source = BMPSource(bits: bits, compression: 3, masks: masks)

@@ -25,7 +25,8 @@ build: deps ## build the command: .build/release/mergevit
 demo: build ## merge the six sample adapters, label the sample pictures and show them on a page
 	@mkdir -p $(DEMO)
 	$(BIN) merge --project samples/mergevit.json --scale 0.3 --force -o $(DEMO)/bundle
-	$(BIN) label --bundle $(DEMO)/bundle samples/images -o $(DEMO)/labels.csv --gallery $(DEMO)/gallery.html
+	$(BIN) label --bundle $(DEMO)/bundle samples/images samples/formats -o $(DEMO)/labels.csv \
+		--gallery $(DEMO)/gallery.html
 	@scripts/show-table $(DEMO)/labels.csv
 	@echo "All rows: $(DEMO)/labels.csv. The merged model: $(DEMO)/bundle."
 	@echo "The pictures by task and class: $(CURDIR)/$(DEMO)/gallery.html"
@@ -98,10 +99,10 @@ train-samples: build ## train the demo's six adapters: make train-samples DATA=.
 cluster-test: demo ## shards on Slurm daemons of this machine, one requeued, compared with one run (docs/scaling.md)
 	scripts/cluster-test
 
-sample-images: deps ## draw samples/images again
+sample-images: deps ## draw samples/images and samples/formats again
 	@mkdir -p out
-	clang -O2 samples/draw/*.c -lpng -ljpeg -lm -o out/draw-samples
-	out/draw-samples samples/images
+	clang -O2 samples/draw/*.c -lpng -ljpeg -lwebp -ltiff -lgif -lm -o out/draw-samples
+	out/draw-samples samples/images samples/formats
 
 install: build ## install the command, its completions and manual pages under PREFIX (and DESTDIR)
 	scripts/install "$(BIN)" "$(DESTDIR)$(PREFIX)"

@@ -1,5 +1,45 @@
 // swift-tools-version: 6.2
+import Glibc
 import PackageDescription
+
+/// A library that may be missing: the formats that it reads are then named as not built in.
+struct OptionalLibrary {
+    let name: String
+    let header: String
+    let linked: [String]
+
+    static let all = [
+        OptionalLibrary(name: "webp", header: "webp/demux.h", linked: ["webpdemux", "webp"]),
+        OptionalLibrary(name: "tiff", header: "tiffio.h", linked: ["tiff"]),
+        OptionalLibrary(name: "gif", header: "gif_lib.h", linked: ["gif"]),
+    ]
+
+    /// Whether MERGEVIT_WITHOUT="webp tiff" says to build as if it were missing.
+    var isHidden: Bool {
+        (Context.environment["MERGEVIT_WITHOUT"] ?? "").split(separator: " ").contains { $0 == name }
+    }
+
+    /// Whether its header is where compilers look. SwiftPM remembers the answer until `swift package purge-cache`;
+    /// codecs.h says so when a header has appeared since.
+    var isPresent: Bool {
+        if isHidden { return false }
+        let variables = Context.environment
+        var folders = ["/usr/include", "/usr/local/include"]
+        for triple in ["x86_64", "aarch64", "riscv64", "powerpc64le", "s390x"].map({ "\($0)-linux-gnu" }) {
+            folders.append("/usr/include/\(triple)")
+        }
+        for variable in ["CPATH", "C_INCLUDE_PATH"] {
+            folders += (variables[variable] ?? "").split(separator: ":").map(String.init)
+        }
+        return folders.contains { access("\($0)/\(header)", R_OK) == 0 }
+    }
+
+    /// MV_WITH_TIFF for the sources in C, or MV_WITHOUT_TIFF if it is to be left out.
+    var defines: [CSetting] {
+        (isPresent ? [.define("MV_WITH_\(name.uppercased())")] : [])
+            + (isHidden ? [.define("MV_WITHOUT_\(name.uppercased())")] : [])
+    }
+}
 
 // Targets stand in the order of their layers: each imports only what stands above it in this list, which
 // scripts/check-imports holds us to.
@@ -33,8 +73,9 @@ let package = Package(
         // Libraries in C, and what binds system libraries.
         .target(
             name: "CImageCodecs",
-            cSettings: strictC,
-            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg"), .linkedLibrary("z")]),
+            cSettings: strictC + OptionalLibrary.all.flatMap(\.defines),
+            linkerSettings: (["png", "jpeg", "z"] + OptionalLibrary.all.filter(\.isPresent).flatMap(\.linked))
+                .map { .linkedLibrary($0) }),
         .target(name: "CCrypto", cSettings: strictC, linkerSettings: [.linkedLibrary("crypto")]),
         .target(name: "CKernels", cSettings: strictC),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
@@ -113,7 +154,7 @@ let package = Package(
             name: "ComputeTests", dependencies: ["Compute", "Tensors", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ImagesTests", dependencies: ["Images", "Tensors", "Files", "TestSupport"],
-            exclude: ["make_cases.py"],
+            exclude: ["compare_with_pillow.py", "make_bitmap_cases.py", "make_cases.py", "make_format_cases.py"],
             resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(

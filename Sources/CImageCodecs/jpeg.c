@@ -1,4 +1,4 @@
-#include "CImageCodecs.h"
+#include "codecs.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #define MAXIMUM_SCANS 500
 #define MAXIMUM_SCANNED_PIXELS 5e9
 
-struct mv_jpeg_reader {
+struct mv_reader {
     struct jpeg_error_mgr errors;  // first, so that the library's pointer to it is a pointer to this
     const uint8_t *data;
     struct jpeg_source_mgr source;
@@ -29,7 +29,7 @@ struct mv_jpeg_reader {
     JSAMPARRAY scratch;  // a row as stored, where that is not RGB
 };
 
-typedef struct mv_jpeg_reader reader;
+typedef struct mv_reader reader;
 
 static void fail(j_common_ptr jpeg, int status, const char *text) {
     reader *r = (reader *)jpeg->err;
@@ -158,14 +158,22 @@ static void open_reader(reader *r, const uint8_t *data, size_t size) {
     r->has_header = 1;
 }
 
+static void close_picture(reader *r) {
+    if (r == NULL) return;
+    jpeg_destroy_decompress(&r->jpeg);
+    free(r);
+}
+
+static int matches(const uint8_t *data, size_t size) { return size >= 3 && memcmp(data, "\xFF\xD8\xFF", 3) == 0; }
+
 // Each call that can fail has its own setjmp, so that no jump crosses a function.
-int mv_jpeg_open(const uint8_t *data, size_t size, reader **result, uint32_t *width, uint32_t *height, char *message) {
+static int open_picture(const uint8_t *data, size_t size, const mv_options *options, reader **result,
+                        mv_picture *picture, char *message) {
+    (void)options;
     *result = NULL;
+    *picture = (mv_picture){.orientation = MV_NO_ORIENTATION};
     reader *r = calloc(1, sizeof *r);
-    if (r == NULL) {
-        snprintf(message, MV_MESSAGE_SIZE, "out of memory");
-        return MV_NO_MEMORY;
-    }
+    if (r == NULL) return mv_fail(MV_NO_MEMORY, message, "out of memory");
     r->message = message;
     if (setjmp(r->jump) == 0) {
         open_reader(r, data, size);
@@ -173,17 +181,14 @@ int mv_jpeg_open(const uint8_t *data, size_t size, reader **result, uint32_t *wi
         double blocks = 0;
         for (int i = 0; i < r->jpeg.num_components; i++)
             blocks += (double)r->jpeg.comp_info[i].width_in_blocks * r->jpeg.comp_info[i].height_in_blocks;
-        if (!r->jpeg.arith_code && blocks > 8.0 * (double)size) {
-            snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %u x %u pixels cannot be in %zu bytes",
-                     r->jpeg.image_width, r->jpeg.image_height, size);
-            r->status = MV_DAMAGED;
-        }
-        *width = r->jpeg.image_width;
-        *height = r->jpeg.image_height;
+        picture->width = r->jpeg.image_width;
+        picture->height = r->jpeg.image_height;
+        if (!r->jpeg.arith_code && blocks > 8.0 * (double)size)
+            r->status = mv_fail_too_short(picture->width, picture->height, size, message);
     }
     int status = r->status;
     if (status == MV_OK) *result = r;
-    else mv_jpeg_close(r);
+    else close_picture(r);
     return status;
 }
 
@@ -198,7 +203,18 @@ static void convert_cmyk(const uint8_t *in, uint8_t *out, uint32_t count) {
     }
 }
 
-int mv_jpeg_start(reader *r, unsigned denominator, uint32_t width, uint32_t height, char *message) {
+// The largest of 8, 4, 2 and 1 by which the size can be divided without falling below the least.
+static unsigned denominator(const struct jpeg_decompress_struct *jpeg, const mv_options *options) {
+    uint64_t width = options->least_width, height = options->least_height;
+    if (width == 0 || height == 0) return 1;
+    for (unsigned by = 8; by > 1; by /= 2)
+        if (jpeg->image_width >= width * by && jpeg->image_height >= height * by) return by;
+    return 1;
+}
+
+// Decodes at 1/2, 1/4 or 1/8 of the size, if asked for, only the lowest frequencies of each block, which is several
+// times faster.
+static int start(reader *r, const mv_options *options, mv_picture *picture, char *message) {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     j_common_ptr common = (j_common_ptr)jpeg;
     r->message = message;
@@ -212,16 +228,17 @@ int mv_jpeg_start(reader *r, unsigned denominator, uint32_t width, uint32_t heig
     jpeg->dct_method = JDCT_ISLOW;
     jpeg->do_fancy_upsampling = TRUE;
     jpeg->scale_num = 1;
-    jpeg->scale_denom = denominator;
+    jpeg->scale_denom = denominator(jpeg, options);
     jpeg_start_decompress(jpeg);
-    if (jpeg->output_width != width || jpeg->output_height != height)
-        fail(common, MV_DAMAGED, "size differs from the header's");
+    picture->width = jpeg->output_width;
+    picture->height = jpeg->output_height;
     if (jpeg->num_components != 3)
-        r->scratch = jpeg->mem->alloc_sarray(common, JPOOL_IMAGE, width * (JDIMENSION)jpeg->output_components, 1);
+        r->scratch = jpeg->mem->alloc_sarray(
+            common, JPOOL_IMAGE, jpeg->output_width * (JDIMENSION)jpeg->output_components, 1);
     return MV_OK;
 }
 
-int mv_jpeg_read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
+static int read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     r->message = message;
     if (setjmp(r->jump) != 0) return r->status;
@@ -246,7 +263,7 @@ static int has_every_bit(const struct jpeg_decompress_struct *jpeg) {
     return 1;
 }
 
-int mv_jpeg_finish(reader *r, char *message) {
+static int finish(reader *r, char *message) {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     r->message = message;
     if (setjmp(r->jump) != 0) return r->status;
@@ -260,8 +277,11 @@ int mv_jpeg_finish(reader *r, char *message) {
     return MV_OK;
 }
 
-void mv_jpeg_close(reader *r) {
-    if (r == NULL) return;
-    jpeg_destroy_decompress(&r->jpeg);
-    free(r);
-}
+const mv_codec mv_jpeg_codec = {.name = "JPEG",
+                                .package = "libjpeg-dev",
+                                .matches = matches,
+                                .open = open_picture,
+                                .start = start,
+                                .read_rows = read_rows,
+                                .finish = finish,
+                                .close = close_picture};

@@ -1,4 +1,4 @@
-#include "CImageCodecs.h"
+#include "codecs.h"
 
 #include <png.h>
 #include <setjmp.h>
@@ -15,7 +15,7 @@ typedef struct {
 
 enum { BEFORE_TRANSPARENCY, TRANSPARENCY, UP_TO_PIXELS, END, PIECES };
 
-struct mv_png_reader {
+struct mv_reader {
     const uint8_t *data;
     // The data passed to libpng: the file up to the end of its pixels, with a tRNS chunk that it accepts, and IEND.
     piece pieces[PIECES];
@@ -34,7 +34,7 @@ struct mv_png_reader {
     int is_interlaced;
 };
 
-typedef struct mv_png_reader reader;
+typedef struct mv_reader reader;
 
 static void on_error(png_structp png, png_const_charp text) {
     reader *r = png_get_error_ptr(png);
@@ -124,56 +124,40 @@ static int find_pieces(reader *r, size_t size) {
 }
 
 // Checks the header, without libpng.
-static int read_size(const uint8_t *data, size_t size, uint32_t *width, uint32_t *height, char *message) {
-    if (size < 8 + 8 + 13 + 4) {
-        snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
-        return MV_DAMAGED;
-    }
-    if (big_endian(data + 8) != 13 || memcmp(data + 12, "IHDR", 4) != 0) {
-        snprintf(message, MV_MESSAGE_SIZE, "no IHDR chunk at the start");
-        return MV_DAMAGED;
-    }
+static int read_size(const uint8_t *data, size_t size, mv_picture *picture, char *message) {
+    if (size < 8 + 8 + 13 + 4) return mv_fail(MV_DAMAGED, message, "premature end of data");
+    if (big_endian(data + 8) != 13 || memcmp(data + 12, "IHDR", 4) != 0)
+        return mv_fail(MV_DAMAGED, message, "no IHDR chunk at the start");
     uint64_t w = big_endian(data + 16), h = big_endian(data + 20);
-    if (w == 0 || h == 0 || w > INT32_MAX || h > INT32_MAX) {
-        snprintf(message, MV_MESSAGE_SIZE, "size of %lu x %lu pixels in IHDR", (unsigned long)w, (unsigned long)h);
-        return MV_DAMAGED;
-    }
+    if (w == 0 || h == 0 || w > INT32_MAX || h > INT32_MAX)
+        return mv_fail(MV_DAMAGED, message, "size of %lu x %lu pixels in IHDR", (unsigned long)w, (unsigned long)h);
     static const uint8_t channels[7] = {1, 0, 3, 1, 2, 0, 4};
     uint64_t depth = data[24], samples = data[25] < 7 ? channels[data[25]] : 0;
     // Deflate expands at most 1032-fold. 2^31 * 2^31 / 8 * (4 channels * 16 bits) exceeds 64 bits; a double suffices.
-    if ((double)w * (double)h * (double)(depth * samples) / 8 > 1032.0 * (double)size) {
-        snprintf(message, MV_MESSAGE_SIZE, "premature end of data: %lu x %lu pixels cannot be in %zu bytes",
-                 (unsigned long)w, (unsigned long)h, size);
-        return MV_DAMAGED;
-    }
-    *width = (uint32_t)w;
-    *height = (uint32_t)h;
+    if ((double)w * (double)h * (double)(depth * samples) / 8 > 1032.0 * (double)size)
+        return mv_fail_too_short(w, h, size, message);
+    picture->width = (uint32_t)w;
+    picture->height = (uint32_t)h;
     return MV_OK;
-}
-
-static uint8_t composite(uint32_t colour, uint32_t alpha, uint32_t background) {
-    // floor(n / 255 + 1/2) with n = colour * alpha + background * (255 - alpha)
-    return (uint8_t)((2 * (colour * alpha + background * (255 - alpha)) + 255) / 510);
 }
 
 static uint8_t sample(const png_byte *in, size_t index, int depth) {
     if (depth == 8) return in[index];
-    uint32_t value = (uint32_t)in[2 * index] << 8 | in[2 * index + 1];
-    return (uint8_t)((value * 255 + 32767) / 65535);
+    return mv_sample16((uint32_t)in[2 * index] << 8 | in[2 * index + 1]);
 }
 
 // One decoded row of 1 to 4 channels of 8 or 16 bits to RGB8; pixels land `step` bytes apart.
 static void convert_row(const png_byte *in, uint32_t count, int channels, int depth, int alpha, uint8_t *out,
                         size_t step) {
     int colours = channels >= 3 ? 3 : 1, has_alpha = channels == 2 || channels == 4;
-    uint32_t background = alpha == MV_ALPHA_BLACK ? 0 : 255;
+    uint32_t background = mv_background(alpha);
     for (uint32_t i = 0; i < count; i++, out += step) {
         size_t first = (size_t)i * (size_t)channels;
         uint32_t opacity = 255;
         if (has_alpha && alpha != MV_ALPHA_IGNORE) opacity = sample(in, first + (size_t)colours, depth);
         for (int c = 0; c < 3; c++) {
             uint8_t value = sample(in, first + (size_t)(colours == 3 ? c : 0), depth);
-            out[c] = opacity == 255 ? value : composite(value, opacity, background);
+            out[c] = opacity == 255 ? value : mv_composite(value, opacity, background);
         }
     }
 }
@@ -181,33 +165,36 @@ static void convert_row(const png_byte *in, uint32_t count, int channels, int de
 static const png_byte skipped_chunks[] =
     "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt";
 
-static int no_memory(char *message) {
-    snprintf(message, MV_MESSAGE_SIZE, "out of memory");
-    return MV_NO_MEMORY;
+static int no_memory(char *message) { return mv_fail(MV_NO_MEMORY, message, "out of memory"); }
+
+static int matches(const uint8_t *data, size_t size) {
+    return size >= 8 && memcmp(data, "\x89PNG\r\n\x1A\n", 8) == 0;
 }
 
-int mv_png_open(const uint8_t *data, size_t size, reader **result, uint32_t *width, uint32_t *height, char *message) {
+static int open_picture(const uint8_t *data, size_t size, const mv_options *options, reader **result,
+                        mv_picture *picture, char *message) {
+    (void)options;
     *result = NULL;
-    int status = read_size(data, size, width, height, message);
+    *picture = (mv_picture){.orientation = MV_NO_ORIENTATION};
+    int status = read_size(data, size, picture, message);
     if (status != MV_OK) return status;
     reader *r = calloc(1, sizeof *r);
     if (r == NULL) return no_memory(message);
     r->data = data;
     if (!find_pieces(r, size)) {
         free(r);
-        snprintf(message, MV_MESSAGE_SIZE, "premature end of data");
-        return MV_DAMAGED;
+        return mv_fail(MV_DAMAGED, message, "premature end of data");
     }
-    r->width = *width;
-    r->height = *height;
+    r->width = picture->width;
+    r->height = picture->height;
     *result = r;
     return MV_OK;
 }
 
 // Each call that can fail has its own setjmp, so that no jump crosses a function.
-int mv_png_start(reader *r, int alpha, int *is_whole, char *message) {
+static int start(reader *r, const mv_options *options, mv_picture *picture, char *message) {
     r->message = message;
-    r->alpha = alpha;
+    r->alpha = options->alpha;
     if (setjmp(r->jump) != 0) return r->status;
     png_structp png = r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_warning);
     if (png == NULL) return no_memory(message);
@@ -234,7 +221,7 @@ int mv_png_start(reader *r, int alpha, int *is_whole, char *message) {
         r->row = malloc(png_get_rowbytes(png, info));
         if (r->row == NULL) return no_memory(message);
     }
-    *is_whole = r->is_interlaced;
+    picture->is_whole = r->is_interlaced;
     return MV_OK;
 }
 
@@ -252,7 +239,7 @@ static void read_interlaced(reader *r, uint8_t *rgb) {
     }
 }
 
-int mv_png_read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
+static int read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
     r->message = message;
     if (setjmp(r->jump) != 0) return r->status;
     if (r->is_interlaced) {
@@ -267,7 +254,7 @@ int mv_png_read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
     return MV_OK;
 }
 
-int mv_png_finish(reader *r, char *message) {
+static int finish(reader *r, char *message) {
     r->message = message;
     if (setjmp(r->jump) != 0) return r->status;
     r->has_all_rows = 1;
@@ -275,9 +262,18 @@ int mv_png_finish(reader *r, char *message) {
     return MV_OK;
 }
 
-void mv_png_close(reader *r) {
+static void close_picture(reader *r) {
     if (r == NULL) return;
     free(r->row);
     if (r->png != NULL) png_destroy_read_struct(&r->png, &r->info, NULL);
     free(r);
 }
+
+const mv_codec mv_png_codec = {.name = "PNG",
+                               .package = "libpng-dev",
+                               .matches = matches,
+                               .open = open_picture,
+                               .start = start,
+                               .read_rows = read_rows,
+                               .finish = finish,
+                               .close = close_picture};

@@ -44,7 +44,7 @@ import Testing
         let jpeg = try Cases.bytes("jpeg", "tiny.jpg")
         #expect(try RGBImage(decoding: jpeg).width == 16)
         #expect(failure([]) == ImageError(kind: .empty, reason: "empty file"))
-        #expect(failure([0xFF])?.reason == "neither PNG nor JPEG (starts with FF)")
+        #expect(failure([0xFF])?.reason == "not a known picture format (starts with FF)")
         #expect(failure([0xFF, 0xD8])?.kind == .damaged)
         #expect(failure([0x89, 0x50, 0x4E, 0x47])?.kind == .damaged)
     }

@@ -19,40 +19,40 @@ import Testing
     private static let reduced: [UInt8] = [0xFE, 0, 4, 0, 1, 0, 0, 0, 1, 0, 0, 0]
     private static let nikon: [UInt8] = [0x0F, 1, 2, 0, 18, 0, 0, 0, 38, 0, 0, 0]
 
-    private static let pictures: [(file: [UInt8], name: String)] = {
-        var all: [(file: [UInt8], name: String)] = []
-        all.append((text("RIFF\u{1}\u{1}\u{1}\u{1}WEBPVP8 "), "a WebP picture"))
-        all.append((text("GIF87a"), "a GIF picture"))
-        all.append((text("GIF89a"), "a GIF picture"))
-        all.append((text("BM") + [UInt8](repeating: 0, count: 12) + [40, 0, 0, 0], "a BMP picture"))
-        all.append((tiff([]), "a TIFF picture"))
-        all.append(([0x4D, 0x4D, 0, 0x2A, 0, 0, 0, 8], "a TIFF picture"))
-        all.append((tiff([[0x12, 0xC6, 1, 0, 4, 0, 0, 0, 1, 4, 0, 0]]), "a raw (DNG) picture"))
-        all.append((tiff([reduced, nikon], "NIKON CORPORATION"), "a raw (Nikon NEF) picture"))
-        all.append((tiff([nikon, nikon], "NIKON CORPORATION"), "a TIFF picture"))
-        all.append(([0x49, 0x49, 0x2A, 0, 16, 0, 0, 0] + text("CR") + [2, 0], "a raw (Canon CR2) picture"))
-        all.append((box("avif", ["mif1", "miaf"]), "an AVIF picture"))
-        all.append((box("mif1", ["avif"]), "an AVIF picture"))
-        all.append((box("heic", ["mif1"]), "a HEIC picture"))
-        all.append((box("mif1", ["heic"]), "a HEIC picture"))
-        all.append((box("mif1"), "a HEIF picture"))
-        all.append((box("crx "), "a raw (Canon CR3) picture"))
-        all.append(([0xFF, 0x0A, 1, 2], "a JPEG XL picture"))
-        all.append(([0, 0, 0, 12] + text("JXL \r\n"), "a JPEG XL picture"))
-        all.append(([0, 0, 0, 12] + text("jP  \r\n"), "a JPEG 2000 picture"))
-        all.append(([0, 0, 1, 0, 1, 0] + [UInt8](repeating: 0, count: 16), "a Windows icon (ICO) picture"))
-        all.append((text("8BPS\0\u{1}"), "a Photoshop (PSD) picture"))
-        all.append((text("P6\n2 2\n255\n") + [0, 1, 2], "a PPM picture"))
-        all.append((text("<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG picture"))
-        all.append((text("<?xml version='1.0'?>\n<!-- x -->\n<svg/>"), "an SVG picture"))
+    /// Files, their names, and the programs that convert them if any is named.
+    private static let pictures: [(file: [UInt8], name: String, converter: String?)] = {
+        var all: [(file: [UInt8], name: String, converter: String?)] = []
+        let raw = "darktable-cli"
+        all.append((tiff([[0x12, 0xC6, 1, 0, 4, 0, 0, 0, 1, 4, 0, 0]]), "a raw (DNG) picture", raw))
+        all.append((tiff([reduced, nikon], "NIKON CORPORATION"), "a raw (Nikon NEF) picture", raw))
+        all.append(([0x49, 0x49, 0x2A, 0, 16, 0, 0, 0] + text("CR") + [2, 0], "a raw (Canon CR2) picture", raw))
+        all.append((box("crx "), "a raw (Canon CR3) picture", raw))
+        all.append((text("FUJIFILMCCD-RAW 0201"), "a raw (Fujifilm RAF) picture", raw))
+        all.append((box("avif", ["mif1", "miaf"]), "an AVIF picture", "avifdec"))
+        all.append((box("mif1", ["avif"]), "an AVIF picture", "avifdec"))
+        all.append((box("heic", ["mif1"]), "a HEIC picture", "heif-convert"))
+        all.append((box("mif1", ["heic"]), "a HEIC picture", "heif-convert"))
+        all.append((box("mif1"), "a HEIF picture", "heif-convert"))
+        all.append(([0xFF, 0x0A, 1, 2], "a JPEG XL picture", "djxl"))
+        all.append(([0, 0, 0, 12] + text("JXL \r\n"), "a JPEG XL picture", "djxl"))
+        all.append(([0, 0, 0, 12] + text("jP  \r\n"), "a JPEG 2000 picture", "opj_decompress"))
+        all.append((text("<svg xmlns='http://www.w3.org/2000/svg'/>"), "an SVG picture", "rsvg-convert"))
+        all.append((text("<?xml version='1.0'?>\n<!-- x -->\n<svg/>"), "an SVG picture", "rsvg-convert"))
+        all.append(([0, 0, 1, 0, 1, 0] + [UInt8](repeating: 0, count: 16), "a Windows icon (ICO) picture", nil))
+        all.append((text("8BPS\0\u{1}"), "a Photoshop (PSD) picture", nil))
+        all.append((text("P6\n2 2\n255\n") + [0, 1, 2], "a PPM picture", nil))
+        all.append(([0x0A, 5, 1, 8], "a PCX picture", nil))
+        all.append((text("FORM\0\0\0\u{1}ILBMBMHD"), "an IFF (ILBM) picture", nil))
+        all.append(([0x59, 0xA6, 0x6A, 0x95, 0], "a Sun raster picture", nil))
         return all
     }()
 
     @Test(arguments: pictures.indices) func picturesOfOtherFormats(_ index: Int) {
-        let (bytes, name) = Self.pictures[index]
-        let expected = ImageError(
-            kind: .unknownFormat, reason: "\(name) is not supported; convert it to PNG or JPEG", format: name)
-        #expect(failure(bytes) == expected)
+        let (bytes, name, converter) = Self.pictures[index]
+        let advice = converter.map { "convert it with \($0)" } ?? "convert it to PNG or JPEG"
+        #expect(
+            failure(bytes)
+                == ImageError(kind: .unknownFormat, reason: "\(name) is not supported; \(advice)", format: name))
     }
 
     private static let others: [(file: [UInt8], name: String)] = {
@@ -64,16 +64,9 @@ import Testing
         all.append((text("no picture\n"), "a text file"))
         all.append((text("Straße"), "a text file"))
         all.append(([0xFF, 0xFE, 65, 0], "a text file (UTF-16)"))
-        all.append((text("%PDF-1.7"), "a PDF document"))
         all.append(([0, 5, 0x16, 7, 0, 2], "an AppleDouble file of macOS"))
         all.append((text("PK\u{3}\u{4}"), "a ZIP archive"))
         all.append(([0x1F, 0x8B, 8], "gzip data"))
-        all.append((box("qt  "), "a QuickTime video (MOV)"))
-        all.append((box("isom"), "an MP4 video"))
-        all.append((box("mp42", ["isom"]), "an MP4 video"))
-        all.append((box("xxxx"), "an MP4 video"))
-        all.append(([0, 0, 0, 8] + text("wide\0\0\0\0mdat"), "a QuickTime video"))
-        all.append((text("RIFF\u{1}\u{1}\u{1}\u{1}AVI LIST"), "an AVI video"))
         return all
     }()
 
@@ -82,14 +75,34 @@ import Testing
         #expect(failure(bytes) == ImageError(kind: .unknownFormat, reason: "not a picture but \(name)", format: name))
     }
 
+    private static let videos: [(file: [UInt8], name: String)] = {
+        var all: [(file: [UInt8], name: String)] = []
+        all.append((box("qt  "), "a QuickTime (MOV) video"))
+        all.append((box("isom"), "an MP4 video"))
+        all.append((box("mp42", ["isom"]), "an MP4 video"))
+        all.append((box("xxxx"), "an MP4 video"))
+        all.append(([0, 0, 0, 8] + text("wide\0\0\0\0mdat"), "a QuickTime video"))
+        all.append((text("RIFF\u{1}\u{1}\u{1}\u{1}AVI LIST"), "an AVI video"))
+        return all
+    }()
+
+    @Test(arguments: videos.indices) func films(_ index: Int) {
+        let (bytes, name) = Self.videos[index]
+        #expect(failure(bytes)?.reason == "not a picture but \(name); ffmpeg takes pictures from it")
+    }
+
     @Test func whatElseThereIsToSay() {
+        #expect(
+            failure(Self.text("%PDF-1.7"))?.reason
+                == "not a picture but a PDF document; pdftoppm makes pictures of its pages")
         let pointer = Self.text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
         #expect(failure(pointer)?.reason == "not a picture but a Git LFS pointer; git lfs pull gets the file itself")
         #expect(
             failure([UInt8](repeating: 0, count: 4096))?.reason
                 == "not a picture but all zeros; the file was not written to its end")
-        #expect(failure([0x12, 0x34, 0x56, 0x78, 0, 1])?.reason == "neither PNG nor JPEG (starts with 12 34 56 78)")
-        #expect(failure([0, 0, 0, 0, 1])?.reason == "neither PNG nor JPEG (starts with 00 00 00 00)")
+        #expect(
+            failure([0x12, 0x34, 0x56, 0x78, 0, 1])?.reason == "not a known picture format (starts with 12 34 56 78)")
+        #expect(failure([0, 0, 0, 0, 1])?.reason == "not a known picture format (starts with 00 00 00 00)")
     }
 
     @Test func transfersAsText() throws {

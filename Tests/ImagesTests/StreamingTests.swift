@@ -89,6 +89,16 @@ import Testing
         }
     }
 
+    @Test func everyKindOfBMPAndGIF() {
+        var files = BMPSource.all.map { ($0.description, $0.encoded()) }
+        files += GIFSource.all.map { ($0.description, $0.encoded()) }
+        for (name, file) in files {
+            for settings in Self.settings where settings.filter == .bilinear {
+                #expect(Self.agree(file, settings), "\(name), \(settings)")
+            }
+        }
+    }
+
     /// An orientation that comes after the pixels, and one that a second chunk contradicts.
     @Test func anOrientationBehindThePixelsCounts() throws {
         let settings = Self.settings[0]
@@ -161,8 +171,8 @@ import Testing
         var rows: [UInt8] = []
         var places: Set<UInt> = []
         try source.encoded().withUnsafeBytes { bytes in
-            var reader = try PictureReader(bytes)
-            try reader.start(DecodingOptions(), least: nil)
+            var reader = try PictureReader(bytes, DecodingOptions())
+            try reader.start(least: nil)
             try reader.readEachRow { row in
                 rows += UnsafeBufferPointer(start: row, count: width * 3)
                 places.insert(UInt(bitPattern: row))

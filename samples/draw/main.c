@@ -1,11 +1,13 @@
-// Draws the sample pictures of the demo, one for every kind of PNG and JPEG that the decoders read.
+// Draws the sample pictures of the demo, one for every kind of PNG and JPEG that the decoders read, and one of each
+// other format, in a folder of their own.
 //
 // To draw them again: `make sample-images`, or from the root of the repository
 //
-//     cc -O2 samples/draw/*.c -lpng -ljpeg -lm -o draw-samples && ./draw-samples samples/images
+//     cc -O2 samples/draw/*.c -lpng -ljpeg -lwebp -ltiff -lgif -lm -o draw-samples
+//     ./draw-samples samples/images samples/formats
 //
-// The only chance involved is a fixed-seed generator, so the same versions of libpng, zlib, libjpeg and the C
-// library give the same bytes (gcc and clang agree on x86-64). To add a picture: write a function in signs.c,
+// The only chance involved is a fixed-seed generator, so the same versions of the libraries and of the C library
+// give the same bytes (gcc and clang agree on x86-64). To add a picture: write a function in signs.c,
 // plants.c, things.c or aerial.c, declare it in draw.h, and add a line to the table below. Names that end in
 // `exif<n>` store turned pixels and say so in EXIF.
 #include "draw.h"
@@ -57,6 +59,11 @@ static const struct {
     {"aerial", "parking.jpg", aerial_parking, 256, 256, JPEG_420, 1},
     {"aerial", "river.jpg", aerial_river, 240, 240, JPEG_PROGRESSIVE, 1},
     {"aerial", "forest-gray16.png", aerial_forest, 128, 128, PNG_GRAY16, 1},
+}, other[] = {
+    {"", "jeans.webp", cloth_jeans, 160, 208, WEBP, 1},
+    {"", "parking.tif", aerial_parking, 160, 160, TIFF_TILES, 1},
+    {"", "stop.bmp", sign_stop, 64, 64, BMP, 1},
+    {"", "rose.gif", flower_rose, 128, 128, GIF, 1},
 };
 
 static int make_folder(const char *path) {
@@ -66,11 +73,18 @@ static int make_folder(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s <folder for the pictures>\n", argv[0]);
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s <folder for PNG and JPEG> <folder for other formats>\n", argv[0]);
         return 2;
     }
-    if (!make_folder(argv[1])) return 1;
+    if (!make_folder(argv[1]) || !make_folder(argv[2])) return 1;
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        char path[1024];
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", argv[2], other[i].name) >= sizeof path) return 1;
+        Image im = other[i].scene(other[i].w, other[i].h);
+        encode_other(&im, path, other[i].format);
+        image_free(&im);
+    }
     for (size_t i = 0; i < sizeof picture / sizeof *picture; i++) {
         char path[1024];
         if ((size_t)snprintf(path, sizeof path, "%s/%s", argv[1], picture[i].folder) >= sizeof path) return 1;

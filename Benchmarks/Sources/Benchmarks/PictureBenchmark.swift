@@ -8,7 +8,7 @@ import Synchronization
 import Tensors
 import VisionTransformers
 
-/// Decoding and preprocessing alone, beside libjpeg and libpng by themselves.
+/// Decoding and preprocessing alone, beside the formats' libraries by themselves.
 enum PictureBenchmark {
     /// Measures and prints; gives the figures as JSON.
     static func run(_ samples: [PictureSample], cores: Int) throws -> JSON {

@@ -1,8 +1,8 @@
 #ifndef MV_IMAGE_CODECS_H
 #define MV_IMAGE_CODECS_H
 
-// libpng and libjpeg report errors by longjmp, which Swift cannot express: every jump starts and ends inside these
-// functions. They read from memory, return a status, and on failure write the reason as text to `message`.
+// Libraries report errors by longjmp, callbacks and text on stderr. All of that starts and ends inside these functions:
+// they read from memory, return a status, and on failure write the reason as text to `message`.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,37 +23,69 @@ enum {
     MV_ALPHA_IGNORE = 2,  // dropped; colours stay as stored
 };
 
-// A decoder of one picture. The functions are called in the order below, each once except for reading rows; after a
-// failure, only close. `data` must stay valid until then.
-typedef struct mv_png_reader mv_png_reader;
-typedef struct mv_jpeg_reader mv_jpeg_reader;
+// The orientation of a picture whose codec has none.
+#define MV_NO_ORIENTATION -1
 
-// Reads the size from the header, without allocating memory for the picture, and refuses data too short for that many
-// pixels. Sets `reader` to NULL on failure.
-int mv_png_open(const uint8_t *data, size_t size, mv_png_reader **reader, uint32_t *width, uint32_t *height,
+typedef struct {
+    int alpha;
+    // The least size to decode at, of the picture as stored: a codec may give the whole picture at any size that is not
+    // below it. 0 x 0: at the size of the header.
+    uint32_t least_width, least_height;
+    // How many bytes the codec may allocate at once. What the picture needs is computed and compared before.
+    uint64_t most_memory;
+} mv_options;
+
+// What a codec says about a picture.
+typedef struct {
+    // By open: the size in the header. By start: the size of the rows that are read.
+    uint32_t width, height;
+    // 1 if all rows must be read by one call, because the pixels are not stored row by row.
+    int is_whole;
+    // A value of EXIF tag 0x0112 as stored, valid or not, or MV_NO_ORIENTATION.
+    int orientation;
+    // The first of the file's EXIF data and of its XMP packets, within the data; NULL if there is none. Unused by
+    // codecs whose files Swift searches (PNG, JPEG).
+    const uint8_t *exif, *xmp;
+    size_t exif_size, xmp_size;
+} mv_picture;
+
+// The state of a decoder; each codec has its own structure of this name.
+typedef struct mv_reader mv_reader;
+
+// A codec: a decoder of one format. The functions of one picture are called in the order below, each once except for
+// reading rows; after a failure, only close. `data` must stay valid until then.
+typedef struct {
+    // The name of the format, as in "PNG".
+    const char *name;
+    // The library as Debian calls its package, such as "libpng-dev"; NULL if the decoder is ours.
+    const char *package;
+
+    // Whether the first bytes are those of the format.
+    int (*matches)(const uint8_t *data, size_t size);
+
+    // Reads the header: sets everything but `is_whole`, without allocating memory for the picture, and refuses data too
+    // short for that many pixels. Sets `reader` to NULL on failure. The function is NULL if the format is not built in.
+    int (*open)(const uint8_t *data, size_t size, const mv_options *options, mv_reader **reader, mv_picture *picture,
                 char *message);
-int mv_jpeg_open(const uint8_t *data, size_t size, mv_jpeg_reader **reader, uint32_t *width, uint32_t *height,
-                 char *message);
 
-// Reads everything before the pixels. Sets `is_whole` to 1 if all rows must be read by one call, because the pixels are
-// not stored row by row.
-int mv_png_start(mv_png_reader *reader, int alpha, int *is_whole, char *message);
+    // Reads everything before the pixels. Sets the size of the rows, and `is_whole`.
+    int (*start)(mv_reader *reader, const mv_options *options, mv_picture *picture, char *message);
 
-// The same for JPEG, at 1/denominator of the size (1, 2, 4 or 8): width and height must be those of the header
-// divided by it, rounded up. Only the lowest frequencies of each block are decoded, which is several times faster.
-int mv_jpeg_start(mv_jpeg_reader *reader, unsigned denominator, uint32_t width, uint32_t height, char *message);
+    // Decodes the next `rows` rows to `rgb`, which holds rows * width * 3 bytes.
+    int (*read_rows)(mv_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
 
-// Decodes the next `rows` rows to `rgb`, which holds rows * width * 3 bytes.
-int mv_png_read_rows(mv_png_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
-int mv_jpeg_read_rows(mv_jpeg_reader *reader, uint8_t *rgb, uint32_t rows, char *message);
+    // Checks the end of the pixels, after the last row. Only if this succeeds is the picture intact.
+    int (*finish)(mv_reader *reader, char *message);
 
-// Checks the end of the pixels, after the last row. Only if this succeeds is the picture intact.
-int mv_png_finish(mv_png_reader *reader, char *message);
-int mv_jpeg_finish(mv_jpeg_reader *reader, char *message);
+    // Frees the reader, at any time. NULL is ignored.
+    void (*close)(mv_reader *reader);
+} mv_codec;
 
-// Frees the reader, at any time. NULL is ignored.
-void mv_png_close(mv_png_reader *reader);
-void mv_jpeg_close(mv_jpeg_reader *reader);
+// The codec at an index; NULL after the last.
+const mv_codec *mv_codec_at(size_t index);
+
+// The codec of a file by its first bytes, built in or not; NULL if there is none.
+const mv_codec *mv_codec_of(const uint8_t *data, size_t size);
 
 // Encodes width * height * 3 bytes as a baseline JPEG of a quality from 1 to 100 into `data`, which holds `capacity`
 // bytes, and sets `size` to its length. The same pixels give the same bytes with the same library.

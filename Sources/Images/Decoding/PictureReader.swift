@@ -1,85 +1,64 @@
 import CImageCodecs
 import Glibc
 
-/// A decoder of one PNG or JPEG picture. Its steps are: open (`init`), `start`, read the rows from the top, `finish`.
+/// A decoder of one picture. Its steps are: open (`init`), `start`, read the rows from the top, `finish`.
 ///
 /// It owns the codec's handle. The C functions neither jump out nor print. The bytes must stay valid as long as the
 /// reader exists.
 struct PictureReader: ~Copyable {
     private let codec: Codec
     private let handle: OpaquePointer
+    private let options: DecodingOptions
+    /// What the codec says about the picture.
+    private var picture: mv_picture
     /// The message of the last failed call.
     private let message: UnsafeMutablePointer<CChar>
     /// The size in the header, of the picture as stored.
     let stored: ImageSize
     /// The size of the decoded picture: smaller than `stored` when decoding at a fraction.
-    private(set) var size: ImageSize
-    /// The orientation of the rows. That of a PNG is known after `start`.
-    private(set) var orientation: Orientation
+    var size: ImageSize { ImageSize(picture) }
+    /// The orientation of the rows, after `start`.
+    private(set) var orientation = Orientation.upright
     /// The size in the header, of the upright picture.
     var original: ImageSize { stored.turned(from: orientation) }
     /// Whether all rows must be read at once.
-    private(set) var isWhole = false
+    var isWhole: Bool { picture.is_whole != 0 }
     private let bytes: UnsafeRawBufferPointer
 
     /// Reads the header.
     ///
+    /// - Parameter options: the largest number of pixels, and how transparency is decoded.
     /// - Throws: `ImageError` when the data is not a picture, or too short for its pixels.
-    init(_ bytes: UnsafeRawBufferPointer) throws(ImageError) {
+    init(_ bytes: UnsafeRawBufferPointer, _ options: DecodingOptions) throws(ImageError) {
         let codec = try Codec(for: bytes)
         let message = UnsafeMutablePointer<CChar>.allocate(capacity: Int(MV_MESSAGE_SIZE))
         message.initialize(repeating: 0, count: Int(MV_MESSAGE_SIZE))
-        let data = bytes.bindMemory(to: UInt8.self).baseAddress
-        var (width, height): (UInt32, UInt32) = (0, 0)
+        var picture = mv_picture()
         var handle: OpaquePointer?
-        let status =
-            switch codec {
-            case .png: mv_png_open(data, bytes.count, &handle, &width, &height, message)
-            case .jpeg: mv_jpeg_open(data, bytes.count, &handle, &width, &height, message)
-            }
+        let status = codec.open(bytes, mv_options(options), &handle, &picture, message)
         guard let handle else {
             defer { message.deallocate() }
             throw codec.problem(status, message)
         }
-        self.bytes = bytes
-        self.codec = codec
-        self.handle = handle
-        self.message = message
-        stored = ImageSize(height: Int(height), width: Int(width))
-        size = stored
-        orientation = codec == .jpeg ? Orientation(jpeg: bytes) : .upright
+        (self.bytes, self.codec, self.handle, self.options) = (bytes, codec, handle, options)
+        (self.picture, self.message) = (picture, message)
+        stored = ImageSize(picture)
     }
 
     deinit {
-        switch codec {
-        case .png: mv_png_close(handle)
-        case .jpeg: mv_jpeg_close(handle)
-        }
+        codec.close(handle)
         message.deallocate()
     }
 
     /// Reads everything before the pixels.
     ///
-    /// - Parameters:
-    ///   - options: the largest number of pixels, and how transparency is decoded.
-    ///   - least: returns the least size to decode at, given the size of the upright picture; nil to decode in full.
-    mutating func start(_ options: DecodingOptions, least: ((ImageSize) -> ImageSize)?) throws(ImageError) {
+    /// - Parameter least: returns the least size to decode at, given the size of the upright picture; nil to decode in
+    ///   full.
+    mutating func start(least: ((ImageSize) -> ImageSize)?) throws(ImageError) {
         try PictureReader.check(stored, options)
-        switch codec {
-        case .png:
-            var whole: CInt = 0
-            try check(mv_png_start(handle, options.alpha.code, &whole, message))
-            isWhole = whole != 0
-            orientation = try Orientation(png: bytes)
-        case .jpeg:
-            var denominator = 1
-            if let least = least?(stored.turned(from: orientation)).turned(from: orientation) {
-                denominator = stored.largestDenominator(least: least)
-            }
-            size = stored.divided(by: denominator)
-            try check(
-                mv_jpeg_start(handle, UInt32(denominator), UInt32(size.width), UInt32(size.height), message))
-        }
+        orientation = try Orientation(of: picture, codec: codec.name, bytes)
+        let smallest = least?(original).turned(from: orientation)
+        try check(codec.start(handle, mv_options(options, least: smallest), &picture, message))
     }
 
     private static func check(_ size: ImageSize, _ options: DecodingOptions) throws(ImageError) {
@@ -97,19 +76,11 @@ struct PictureReader: ~Copyable {
 
     /// Decodes the next rows, as stored, to `rgb`, which holds `count * size.width * 3` bytes.
     mutating func readRows(_ count: Int, into rgb: UnsafeMutablePointer<UInt8>) throws(ImageError) {
-        switch codec {
-        case .png: try check(mv_png_read_rows(handle, rgb, UInt32(count), message))
-        case .jpeg: try check(mv_jpeg_read_rows(handle, rgb, UInt32(count), message))
-        }
+        try check(codec.readRows(handle, rgb, UInt32(count), message))
     }
 
     /// Checks the end of the pixels. Only after this is the picture known to be intact.
-    mutating func finish() throws(ImageError) {
-        switch codec {
-        case .png: try check(mv_png_finish(handle, message))
-        case .jpeg: try check(mv_jpeg_finish(handle, message))
-        }
-    }
+    mutating func finish() throws(ImageError) { try check(codec.finish(handle, message)) }
 
     /// Decodes the picture row by row, as stored, and finishes it; memory holds a few rows.
     ///
@@ -135,7 +106,7 @@ struct PictureReader: ~Copyable {
         let count = size.width * size.height * 3
         guard PictureReader.canAllocate(count) else {
             throw ImageError(
-                kind: .outOfMemory, reason: "\(codec.rawValue): no memory for \(size.width) x \(size.height) pixels")
+                kind: .outOfMemory, reason: "\(codec.name): no memory for \(size.width) x \(size.height) pixels")
         }
         var problem: ImageError?
         let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
@@ -165,51 +136,41 @@ struct PictureReader: ~Copyable {
     }
 }
 
-/// The supported formats.
-private enum Codec: String {
-    case png = "PNG"
-    case jpeg = "JPEG"
-
-    init(for bytes: UnsafeRawBufferPointer) throws(ImageError) {
-        if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-            self = .png
-        } else if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
-            self = .jpeg
-        } else {
-            throw FileKind.problem(with: bytes)
-        }
-    }
-
-    /// The error for a C function's status and message.
-    func problem(_ status: CInt, _ message: UnsafePointer<CChar>) -> ImageError {
-        let kind: ImageError.Kind
-        switch Int(status) {
-        case MV_UNSUPPORTED: kind = .unsupported
-        case MV_NO_MEMORY: kind = .outOfMemory
-        default: kind = .damaged
-        }
-        return ImageError(kind: kind, reason: "\(rawValue): \(String(cString: message))")
-    }
-}
-
 extension ImageSize {
-    /// The size at a fraction of this size, rounded as libjpeg does.
-    fileprivate func divided(by denominator: Int) -> ImageSize {
-        ImageSize(height: (height + denominator - 1) / denominator, width: (width + denominator - 1) / denominator)
-    }
+    fileprivate init(_ picture: mv_picture) { self.init(height: Int(picture.height), width: Int(picture.width)) }
+}
 
-    /// The largest of 8, 4, 2 and 1 that divides this size without a side below the least.
-    fileprivate func largestDenominator(least: ImageSize) -> Int {
-        [8, 4, 2].first { height >= least.height * $0 && width >= least.width * $0 } ?? 1
+extension mv_options {
+    /// - Parameter least: the least size to decode at, of the picture as stored; nil to decode in full.
+    fileprivate init(_ options: DecodingOptions, least: ImageSize? = nil) {
+        let alpha =
+            switch options.alpha {
+            case .white: MV_ALPHA_WHITE
+            case .black: MV_ALPHA_BLACK
+            case .ignore: MV_ALPHA_IGNORE
+            }
+        self.init(
+            alpha: CInt(alpha), least_width: UInt32(least?.width ?? 0), least_height: UInt32(least?.height ?? 0),
+            most_memory: UInt64(options.maximumMemory))
     }
 }
 
-extension AlphaPolicy {
-    fileprivate var code: CInt {
-        switch self {
-        case .white: CInt(MV_ALPHA_WHITE)
-        case .black: CInt(MV_ALPHA_BLACK)
-        case .ignore: CInt(MV_ALPHA_IGNORE)
+extension Orientation {
+    /// The orientation of a picture: where its container has it, or as its codec says.
+    ///
+    /// - Throws: `ImageError` when what may have the orientation is damaged.
+    fileprivate init(of picture: mv_picture, codec: String, _ bytes: UnsafeRawBufferPointer) throws(ImageError) {
+        switch codec {
+        case "PNG": try self.init(png: bytes)
+        case "JPEG": self.init(jpeg: bytes)
+        default:
+            if picture.orientation != MV_NO_ORIENTATION {
+                self = Orientation(rawValue: Int(picture.orientation)) ?? .upright
+            } else {
+                self.init(
+                    exif: UnsafeRawBufferPointer(start: picture.exif, count: picture.exif_size),
+                    xmp: UnsafeRawBufferPointer(start: picture.xmp, count: picture.xmp_size))
+            }
         }
     }
 }

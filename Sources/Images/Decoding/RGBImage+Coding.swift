@@ -1,13 +1,13 @@
 import CImageCodecs
 
 extension RGBImage {
-    /// Decodes a PNG or JPEG picture, recognized by its first bytes.
+    /// Decodes a picture, whose format is recognized by its first bytes.
     ///
     /// The result is upright (EXIF orientation is applied), 8-bit and RGB: gray is repeated, 16-bit samples are
     /// rounded, CMYK is converted, transparency is handled as `options.alpha` says. Gamma and colour profiles are
     /// ignored.
     ///
-    /// - Throws: `ImageError` when the data is neither format, has more pixels than allowed, or is cut short or
+    /// - Throws: `ImageError` when the data is in no known format, has more pixels than allowed, or is cut short or
     ///   corrupt: there are no partial pictures.
     package init(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions = DecodingOptions()
@@ -23,8 +23,8 @@ extension RGBImage {
     static func decode(
         _ bytes: UnsafeRawBufferPointer, options: DecodingOptions, least: ((ImageSize) -> ImageSize)?
     ) throws(ImageError) -> (picture: RGBImage, original: ImageSize) {
-        var reader = try PictureReader(bytes)
-        try reader.start(options, least: least)
+        var reader = try PictureReader(bytes, options)
+        try reader.start(least: least)
         let picture = try reader.readAll()
         return (picture, reader.original)
     }

@@ -6,7 +6,7 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Kind: String, Sendable {
         /// There are no bytes at all.
         case empty
-        /// The bytes are neither PNG nor JPEG.
+        /// The bytes are in no format that is supported.
         case unknownFormat
         /// The data is cut short or corrupt.
         case damaged
@@ -28,7 +28,7 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     package let reason: String
     /// The settings file, for problems of kind `settings`.
     package let path: String?
-    /// The kind of the file, such as "a WebP picture", for problems of kind `unknownFormat` if it is known.
+    /// The kind of the file, such as "a HEIC picture", for problems of kind `unknownFormat` if it is known.
     package let format: String?
 
     /// Describes a problem.

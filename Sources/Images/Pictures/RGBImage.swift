@@ -97,6 +97,12 @@ package struct DecodingOptions: Sendable, Equatable {
     /// (see `Preprocessing.picture(decoding:options:)`).
     package var isFast: Bool
 
+    /// The largest number of bytes that a codec may allocate at once, which a few formats need for strips or tiles.
+    var maximumMemory: Int {
+        let (bytes, overflow) = maximumPixels.multipliedReportingOverflow(by: 8)
+        return overflow ? Int.max : max(bytes, 1 << 24)
+    }
+
     /// The largest length of a side, whatever the number of pixels.
     static let maximumSide = 1_000_000
 

@@ -100,14 +100,14 @@ package struct Preprocessing: Sendable, Equatable {
     /// Decodes, resizes and crops a picture, with the result of `picture(decoding:options:)` and `apply(_:original:)`.
     ///
     /// Rows are resized as they are decoded, so that memory never holds the whole picture, unless the file does not
-    /// store them in order (interlaced PNG).
+    /// store them in order.
     ///
     /// - Throws: `ImageError` as those two do.
     package func prepared(
         decoding bytes: UnsafeRawBufferPointer, options: DecodingOptions
     ) throws(ImageError) -> RGBImage {
-        var reader = try PictureReader(bytes)
-        try reader.start(options, least: leastSize(options))
+        var reader = try PictureReader(bytes, options)
+        try reader.start(least: leastSize(options))
         guard !reader.isWhole, !resizesInFloats, isWithinLimit(reader.original) else {
             let picture = try reader.readAll()
             return try apply(picture, original: reader.original)

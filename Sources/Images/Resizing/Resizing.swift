@@ -46,8 +46,8 @@ extension RGBImage {
     package static func thumbnail(
         decoding bytes: UnsafeRawBufferPointer, side: Int, options: DecodingOptions = DecodingOptions()
     ) throws(ImageError) -> RGBImage {
-        var reader = try PictureReader(bytes)
-        try reader.start(options) { $0.fitted(to: side) }
+        var reader = try PictureReader(bytes, options)
+        try reader.start { $0.fitted(to: side) }
         guard !reader.isWhole else { return try reader.readAll().fitted(to: side) }
         let orientation = reader.orientation
         let size = reader.original.fitted(to: side)

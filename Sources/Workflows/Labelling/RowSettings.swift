@@ -63,6 +63,8 @@ struct RowSettings {
             "--resize": .string(resize.rawValue),
             // What auto stands for, which is another one on another processor.
             "--precision": .string(precision.rawValue),
+            // A picture that one build cannot decode has a row of another.
+            "formats": .string(PictureFormat.all.filter(\.isBuiltIn).map(\.name).joined(separator: ", ")),
             // Relative names mean other files elsewhere.
             "folder": (try? BytePath.currentFolder()).map { .string($0.description) } ?? .null,
         ]

@@ -9,7 +9,7 @@ struct MergeVit: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mergevit",
         abstract: "One Vision Transformer for several image-classification tasks.",
-        version: versionNumber,
+        version: "\(versionNumber)\n\(FormatList.text)",
         subcommands: [
             TrainCommand.self, MergeCommand.self, CheckCommand.self, AddCommand.self, RemoveCommand.self,
             RenameCommand.self, LabelCommand.self, ListCommand.self, GatherCommand.self, GalleryCommand.self,

@@ -99,8 +99,8 @@ struct DecodingArguments: ParsableArguments {
 
     @Flag(
         help: """
-            Decode large JPEGs at 1/2, 1/4 or 1/8 of their size: faster, but the numbers are no longer exactly the \
-            reference's.
+            Decode large JPEGs and WebPs at 1/2, 1/4 or 1/8 of their size, and take a smaller copy that a TIFF holds: \
+            faster, but the numbers are no longer exactly the reference's.
             """)
     var fastDecode = false
 

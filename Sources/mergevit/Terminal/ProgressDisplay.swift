@@ -60,7 +60,7 @@ struct ProgressDisplay {
 
 /// What is said of inputs that have no labels.
 enum FailureText {
-    /// "9 of 2000 inputs have no label: 7 not PNG or JPEG, 2 damaged; the first: in/b/pic.webp: ...".
+    /// "9 of 2000 inputs have no label: 7 in other formats, 2 damaged; the first: in/b/pic.heic: ...".
     ///
     /// - Parameter hasEndings: whether files are left out by their endings already.
     static func sentence(_ result: LabellingProgress, hasEndings: Bool) -> String {
@@ -81,7 +81,7 @@ enum FailureText {
         case .missing: "not there"
         case .unreadable: "not readable"
         case .empty: "empty"
-        case .otherFormat: "not PNG or JPEG"
+        case .otherFormat: "in other formats"
         case .damaged: "damaged"
         case .unsupported: "not supported"
         case .tooLarge: "too large"

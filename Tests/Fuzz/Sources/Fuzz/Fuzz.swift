@@ -1,12 +1,10 @@
 import CFuzz
 import Glibc
 
-/// Fuzzes one reader of files: `Fuzz TARGET [libFuzzer's options]`.
+/// Fuzzes one reader of files, or the codec of a format of pictures: `Fuzz TARGET [libFuzzer's options]`.
 @main
 enum Fuzz {
     private static let targets: [String: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt] = [
-        "jpeg": mv_fuzz_jpeg,
-        "png": mv_fuzz_png,
         "exif": { fuzzOrientation($0, $1) },
         "json": { fuzzJSON($0, $1) },
         "safetensors": { fuzzSafetensors($0, $1) },
@@ -18,8 +16,10 @@ enum Fuzz {
     ]
 
     static func main() {
-        guard let name = CommandLine.arguments.dropFirst().first, let target = targets[name] else {
-            print("usage: Fuzz \(targets.keys.sorted().joined(separator: "|")) [OPTION ...]")
+        let name = CommandLine.arguments.dropFirst().first ?? ""
+        guard let target = targets[name] ?? (mv_fuzz_choose_codec(name) == 0 ? nil : mv_fuzz_picture) else {
+            print("usage: Fuzz FORMAT|\(targets.keys.sorted().joined(separator: "|")) [OPTION ...]")
+            print("FORMAT: a format of pictures that is built in, such as png")
             exit(2)
         }
         // libFuzzer reads its options after the first argument, and takes that for the program's name.

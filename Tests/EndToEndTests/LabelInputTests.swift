@@ -269,7 +269,8 @@ import Testing
         for limit in ["0", "24.9%"] {
             let run = try label(limit)
             #expect(run.exitCode == 1)
-            #expect(run.errors.hasPrefix("mergevit: error: 1 of 4 inputs has no label: 1 in other formats; the first: "))
+            #expect(
+                run.errors.hasPrefix("mergevit: error: 1 of 4 inputs has no label: 1 in other formats; the first: "))
             #expect(run.errors.contains("; the first: p/c.txt: ") && run.errors.contains("--endings jpg,jpeg,png"))
         }
         for limit in ["-1", "101%", "x", "1.5", "nan%"] { #expect(try label(limit).exitCode != 0, "\(limit)") }

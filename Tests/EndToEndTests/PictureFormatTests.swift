@@ -75,7 +75,7 @@ import Testing
             }
         }
         let run = try runMergeVit(
-            "train", "--base", Samples.base, "--task", "things", "--data", "d", "-o", "adapter", "--epochs", "1",
+            "train", "--base", Samples.base, "--data", "things=d", "-o", "adapter", "--epochs", "1",
             "--batch-size", "2", folder: scratch.url)
         #expect(run.exitCode == 0, "\(run.errors)")
         #expect(run.errors.hasPrefix("training on 4 images of 2 classes: a 2, b 2; 4 for validation"))

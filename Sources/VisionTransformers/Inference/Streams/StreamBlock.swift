@@ -143,13 +143,18 @@ struct StreamBlock: Sendable {
                 }
             }
         ]
-        for stream in Swift.stride(from: 0, to: shape.streams, by: shape.callStreams) {
-            steps.append(
+        /// A product of all streams' heads with the context, from rows of one length to rows of another.
+        func multiply(
+            _ kernel: Kernel, _ source: NumberBuffer, _ sourceStride: Int, _ result: FloatBuffer, _ resultStride: Int
+        ) throws -> [() throws -> Void] {
+            try Swift.stride(from: 0, to: shape.streams * heads, by: kernel.rows).map { row in
                 try KernelCall(
-                    kernels.scores, source: Operand(b.gathered, offset: stream * heads * d), weights: context,
-                    destination: Operand(b.scores, offset: stream * heads * stride), scratch: b.scratch
-                ).run)
+                    kernel, source: Operand(source, offset: row * sourceStride), weights: context,
+                    destination: Operand(result, offset: row * resultStride), scratch: b.scratch
+                ).run
+            }
         }
+        steps += try multiply(kernels.scores, b.gathered, d, b.scores, stride)
         steps.append {
             for (part, all) in places {
                 for head in 0..<heads { b.scores.base[(part + head) * stride + tokens] = b.own.base[all + head] }
@@ -161,13 +166,7 @@ struct StreamBlock: Sendable {
                 }
             }
         }
-        for stream in Swift.stride(from: 0, to: shape.streams, by: shape.callStreams) {
-            steps.append(
-                try KernelCall(
-                    kernels.mix, source: Operand(b.probabilities, offset: stream * heads * stride), weights: context,
-                    destination: Operand(b.imageMixed, offset: stream * heads * d), scratch: b.scratch
-                ).run)
-        }
+        steps += try multiply(kernels.mix, b.probabilities, stride, b.imageMixed, d)
         steps.append {
             for (part, all) in places {
                 (b.mixed.floats.base + all * d).update(from: b.imageMixed.base + part * d, count: heads * d)

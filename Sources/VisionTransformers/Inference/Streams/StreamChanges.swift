@@ -164,7 +164,7 @@ struct ChangeLayer: Sendable {
         _ source: NumberBuffer, at sourceOffset: Int, _ destination: NumberBuffer, at offset: Int,
         scratch: FloatBuffer
     ) throws -> [() throws -> Void] {
-        try stride(from: 0, to: kernel.rows, by: kernel.callRows).map { row in
+        try stride(from: 0, to: kernel.rows, by: kernel.kernel.rows).map { row in
             let call = try layer.call(
                 Operand(source, offset: sourceOffset + row * kernel.inputs),
                 Operand(destination, offset: offset + row * kernel.outputs), scratch: scratch)

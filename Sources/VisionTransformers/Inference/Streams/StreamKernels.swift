@@ -87,9 +87,8 @@ struct StreamKernels: Sendable {
 
 /// A layer of a change, for some rows of each image of a group.
 struct ChangeKernel: Sendable {
+    /// Of the rows of all images, or of one.
     let kernel: Kernel
-    /// The rows that a call computes: those of all images, or of one.
-    let callRows: Int
     /// The rows of all images.
     let rows: Int
     let inputs, outputs: Int
@@ -120,12 +119,10 @@ private final class PlannedChanges: Sendable {
             let all = shape.rows * groupSize
             let isJoined = try Kernel.computesRowsAlike(
                 engine, rows: all, asOf: all, inputs: shape.inputs, outputs: shape.outputs, operands: type)
-            let callRows = isJoined ? all : shape.rows
             let kernel = try Kernel.linear(
-                engine, rows: callRows, inputs: shape.inputs, outputs: shape.outputs, hasBias: false,
+                engine, rows: isJoined ? all : shape.rows, inputs: shape.inputs, outputs: shape.outputs, hasBias: false,
                 accumulates: shape.accumulates, operands: type, result: shape.result)
-            let result = ChangeKernel(
-                kernel: kernel, callRows: callRows, rows: all, inputs: shape.inputs, outputs: shape.outputs)
+            let result = ChangeKernel(kernel: kernel, rows: all, inputs: shape.inputs, outputs: shape.outputs)
             planned[shape] = result
             return result
         }

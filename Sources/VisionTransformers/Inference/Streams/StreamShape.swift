@@ -55,6 +55,8 @@ struct StreamShape: Sendable {
     let groupSize: Int
     /// The rows of a group, R: those of its images and streams, filled up to whole calls of the base's layers.
     let rows: Int
+    /// Whether every layer computes all rows as it does the usual number.
+    private let computesAllAlike: Bool
     /// How many streams of an image attend to its context at a time: all or one.
     let callStreams: Int
 
@@ -86,8 +88,10 @@ struct StreamShape: Sendable {
             type, contextSize: c.layers * contextStride * c.hiddenSize * (type == .f32 ? 4 : 2))
         let few = (groupSize * streams + Self.rowMultiple - 1) / Self.rowMultiple * Self.rowMultiple
         let usual = Self.usualRows(type)
-        let isFilled = try StreamLayer.all(c).allSatisfy { try $0.computesAlike(engine, rows: few, asOf: usual, type) }
-        rows = isFilled ? few : (groupSize * streams + usual - 1) / usual * usual
+        computesAllAlike = try StreamLayer.all(c).allSatisfy {
+            try $0.computesAlike(engine, rows: few, asOf: usual, type)
+        }
+        rows = computesAllAlike ? few : (groupSize * streams + usual - 1) / usual * usual
         let d = c.hiddenSize
         let isJoined =
             try streams > 1
@@ -103,7 +107,7 @@ struct StreamShape: Sendable {
     /// How many rows a layer of the base computes at a time: all, or as many as give the same results for any number.
     func callRows(_ layer: StreamLayer, _ engine: KernelEngine) throws -> Int {
         let usual = Self.usualRows(type)
-        if try layer.computesAlike(engine, rows: rows, asOf: usual, type) { return rows }
+        if try computesAllAlike || layer.computesAlike(engine, rows: rows, asOf: usual, type) { return rows }
         return try rows.isMultiple(of: usual) && layer.computesAlike(engine, rows: usual, asOf: usual, type) ? usual : 1
     }
 

@@ -167,9 +167,7 @@ package struct EditedBundle {
 
     private mutating func addFit(_ fit: GroupFit?, to group: Int) {
         guard let fit else { return }
-        let kept = groups[group].fit
-        groups[group].fit = GroupFit(
-            background: kept?.background ?? fit.background, tasks: (kept?.tasks ?? [:]).merging(fit.tasks) { $1 })
+        groups[group].fit = groups[group].fit?.adding(fit) ?? fit
     }
 
     /// Adds a head that was trained over the bundle's first backbone.
@@ -260,11 +258,7 @@ package struct EditedBundle {
             groups[index].streams = groups[index].streams.map { streams in
                 Dictionary(streams.values.map { (name($0.task), $0.named(name($0.task))) }) { $1 }
             }
-            groups[index].fit = groups[index].fit.map { fit in
-                GroupFit(
-                    background: fit.background,
-                    tasks: Dictionary(fit.tasks.values.map { (name($0.task), $0.named(name($0.task))) }) { $1 })
-            }
+            groups[index].fit = groups[index].fit?.changed(renaming: names)
         }
     }
 

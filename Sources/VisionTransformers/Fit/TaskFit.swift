@@ -53,6 +53,17 @@ package struct GroupFit: Sendable {
         (self.background, self.tasks) = (background, tasks)
     }
 
+    /// These fits and others of the same backbone, which replace those of the same tasks.
+    package func adding(_ other: GroupFit) -> GroupFit {
+        GroupFit(background: background, tasks: tasks.merging(other.tasks) { $1 })
+    }
+
+    /// The fits without those of some tasks, the others under their new names.
+    package func changed(removing removed: [String] = [], renaming names: [String: String]) -> GroupFit {
+        let left = tasks.values.filter { !removed.contains($0.task) }.map { $0.named(names[$0.task] ?? $0.task) }
+        return GroupFit(background: background, tasks: Dictionary(left.map { ($0.task, $0) }) { $1 })
+    }
+
     /// How far an image's summary lies from a task: its squared Mahalanobis distance from the task's images less half
     /// of that from the images of all tasks.
     ///

@@ -65,16 +65,3 @@ struct MergeFits {
             .fit(images, background: background)
     }
 }
-
-extension GroupFit {
-    /// The fits of a group with others of its tasks.
-    func adding(_ other: GroupFit) -> GroupFit {
-        GroupFit(background: background, tasks: tasks.merging(other.tasks) { $1 })
-    }
-
-    /// The fits without those of some tasks, the others under their new names.
-    func changed(removing removed: [String], renaming names: [String: String]) -> GroupFit {
-        let left = tasks.values.filter { !removed.contains($0.task) }.map { $0.named(names[$0.task] ?? $0.task) }
-        return GroupFit(background: background, tasks: Dictionary(left.map { ($0.task, $0) }) { $1 })
-    }
-}

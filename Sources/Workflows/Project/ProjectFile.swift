@@ -90,6 +90,9 @@ package struct ProjectFile: Sendable, Equatable {
             headAlone: try reader.path(object["head_alone"], "head_alone"))
     }
 
+    /// Whether images are not read from a place, but drawn.
+    package static func isDrawn(_ place: String) -> Bool { place == "drawn" || place.hasPrefix("drawn:") }
+
     /// The tasks of some names, in the order of the file.
     ///
     /// - Throws: `UnknownTask` for the first name that no task has.
@@ -146,7 +149,7 @@ private struct ObjectReader {
     func images(_ value: JSON?, _ key: String) throws -> [String] {
         let values: [JSON?] = if case .array(let items)? = value { items } else { [value] }
         return try values.compactMap { value in
-            try text(value, key).map { $0 == "drawn" || $0.hasPrefix("drawn:") ? $0 : resolved($0) }
+            try text(value, key).map { ProjectFile.isDrawn($0) ? $0 : resolved($0) }
         }
     }
 

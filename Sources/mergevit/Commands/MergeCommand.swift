@@ -211,7 +211,7 @@ struct MergeCommand: ParsableCommand {
     private func calibrationSettings(_ plan: MergePlan, _ tasks: [String]) throws -> CalibrationSettings? {
         guard try usesImages(plan) else { return nil }
         var settings = try calibration.settings(tasks: tasks, seed: method.seed)
-        settings.makesFits = try makesFits
+        settings.makesFits = settings.makesFits && form.kind == .bundle
         return settings
     }
 

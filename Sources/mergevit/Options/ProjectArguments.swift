@@ -90,7 +90,7 @@ struct ProjectArguments {
         case "add": try addAdapters(); try addCalibration(labelled: hasStreams)
         case "fit":
             try addRequired("--images", "calibration or data") { task in
-                let folders = task.calibration.filter { !Self.isDrawn($0) }
+                let folders = task.calibration.filter { !ProjectFile.isDrawn($0) }
                 return folders.isEmpty ? [task.data].compactMap(\.self) : folders
             }
         case "evaluate":
@@ -162,14 +162,14 @@ struct ProjectArguments {
     private mutating func addCalibration(drawn: Bool = true, labelled: Bool = true) throws {
         guard !given.has("--calibration") else { return }
         for task in tasks {
-            let images = task.calibration.filter { drawn || !Self.isDrawn($0) }
+            let images = task.calibration.filter { drawn || !ProjectFile.isDrawn($0) }
             for place in images.isEmpty && labelled ? [task.data].compactMap(\.self) : images {
                 added.append(("--calibration", "\(task.name)=\(place)"))
             }
         }
         // A bundle without streams has a use for the images of the tasks alone.
         guard command != "add" || labelled else { return }
-        for place in project.calibration where drawn || !Self.isDrawn(place) {
+        for place in project.calibration where drawn || !ProjectFile.isDrawn(place) {
             // What has a = before its first slash would name a task.
             added.append(("--calibration", place.prefix { $0 != "/" }.contains("=") ? "./\(place)" : place))
         }
@@ -217,9 +217,8 @@ struct ProjectArguments {
     /// for that.
     private var mergeUsesImages: Bool {
         let images = tasks.flatMap(\.calibration) + project.calibration
-        if images.contains(where: { !Self.isDrawn($0) }), !given.has("--no-fit"), given.value(of: "--as") != "adapter" {
-            return true
-        }
+        let makesFits = !given.has("--no-fit") && given.value(of: "--as") != "adapter"
+        if makesFits, !images.allSatisfy(ProjectFile.isDrawn) { return true }
         if given.has("--align", "--tune", "--tune-all", "--max-drop", "--streams") { return true }
         let methods = [given.value(of: "--method"), given.value(of: "--from")].compactMap(\.self)
         return methods.contains { name in
@@ -232,8 +231,6 @@ struct ProjectArguments {
         guard let bundle = given.value(of: "--bundle") else { return false }
         return (try? JSON(contentsOf: "\(bundle)/bundle.json"))?.objectValue?["streams"]?.boolValue ?? false
     }
-
-    private static func isDrawn(_ place: String) -> Bool { place == "drawn" || place.hasPrefix("drawn:") }
 
     // MARK: Words
 

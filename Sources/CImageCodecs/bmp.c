@@ -273,11 +273,6 @@ static int read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
     return MV_OK;
 }
 
-static int finish(reader *r, char *message) {
-    (void)r, (void)message;
-    return MV_OK;
-}
-
 const mv_codec mv_bmp_codec = {
     .name = "BMP",
     .package = NULL,
@@ -285,6 +280,6 @@ const mv_codec mv_bmp_codec = {
     .open = open_picture,
     .start = start,
     .read_rows = read_rows,
-    .finish = finish,
+    .finish = mv_finish_nothing,
     .close = close_picture,
 };

@@ -39,6 +39,9 @@ static inline uint32_t mv_background(int alpha) { return alpha == MV_ALPHA_BLACK
 // Writes pixels of RGB and opacity by the alpha policy, `out` with three bytes a pixel. It may be `rgba`.
 void mv_write_rgba(const uint8_t *rgba, uint32_t count, int alpha, uint8_t *out);
 
+// The `finish` of codecs whose pixels are intact once they are read; what follows the last one harms none.
+int mv_finish_nothing(mv_reader *reader, char *message);
+
 // Writes the reason to `message` and returns the status.
 int mv_fail(int status, char *message, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

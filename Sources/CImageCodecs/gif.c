@@ -273,12 +273,6 @@ static int read_rows(reader *r, uint8_t *rgb, uint32_t rows, char *message) {
     return MV_OK;
 }
 
-// What follows the last pixel harms none.
-static int finish(reader *r, char *message) {
-    (void)r, (void)message;
-    return MV_OK;
-}
-
 const mv_codec mv_gif_codec = {
     .name = "GIF",
     .package = "libgif-dev",
@@ -286,7 +280,7 @@ const mv_codec mv_gif_codec = {
     .open = open_picture,
     .start = start,
     .read_rows = read_rows,
-    .finish = finish,
+    .finish = mv_finish_nothing,
     .close = close_picture,
 };
 

@@ -10,11 +10,7 @@ import Testing
     /// A bundle of corn and trash, and fourteen pictures for each.
     init() throws {
         scratch = try TemporaryFolder()
-        let names = try FileManager.default.subpathsOfDirectory(atPath: "\(Samples.folder)/images")
-            .filter { $0.hasSuffix(".jpg") || $0.hasSuffix(".png") }.sorted()
-        for (index, name) in names.prefix(28).enumerated() {
-            try scratch.write("\(index < 14 ? "one" : "two")/\(index).png", readBytes(Samples.image(name)))
-        }
+        try scratch.writeTwoTasks(Samples.imageNames())
         try done(["merge", "-q", "--base", Samples.base, "-o", "b", "--scale", "0.5"] + adapters("corn", "trash"))
     }
 
@@ -146,5 +142,14 @@ import Testing
         try done(fit)
         try scratch.write("b/fit.safetensors", scratch.read("b/fit.safetensors").prefix(1000))
         try refused(["label", "--bundle", "b", "one"], "b/fit.safetensors: ")
+    }
+}
+
+extension TemporaryFolder {
+    /// Writes fourteen pictures for each of two tasks, into `one` and `two`.
+    func writeTwoTasks(_ names: [String]) throws {
+        for (index, name) in names.prefix(28).enumerated() {
+            try write("\(index < 14 ? "one" : "two")/\(index).png", readBytes(Samples.image(name)))
+        }
     }
 }

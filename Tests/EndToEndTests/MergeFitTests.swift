@@ -10,11 +10,8 @@ import Testing
     /// Fourteen pictures for each of two tasks, and ten for a third.
     init() throws {
         scratch = try TemporaryFolder()
-        let names = try FileManager.default.subpathsOfDirectory(atPath: "\(Samples.folder)/images")
-            .filter { $0.hasSuffix(".jpg") || $0.hasSuffix(".png") }.sorted()
-        for (index, name) in names.prefix(28).enumerated() {
-            try scratch.write("\(index < 14 ? "one" : "two")/\(index).png", readBytes(Samples.image(name)))
-        }
+        let names = try Samples.imageNames()
+        try scratch.writeTwoTasks(names)
         for (index, name) in names.suffix(10).enumerated() {
             try scratch.write("three/\(index).png", readBytes(Samples.image(name)))
         }

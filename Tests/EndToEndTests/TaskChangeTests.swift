@@ -11,9 +11,7 @@ import Testing
     /// `few` has twelve pictures, enough to fit streams on.
     init() throws {
         scratch = try TemporaryFolder()
-        let names = try FileManager.default.subpathsOfDirectory(atPath: "\(Samples.folder)/images")
-            .filter { $0.hasSuffix(".jpg") || $0.hasSuffix(".png") }.sorted()
-        for (index, name) in names.prefix(12).enumerated() {
+        for (index, name) in try Samples.imageNames().prefix(12).enumerated() {
             try scratch.write("few/\(index).png", readBytes(Samples.image(name)))
         }
     }

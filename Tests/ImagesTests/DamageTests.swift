@@ -131,13 +131,7 @@ import Testing
     @Test(arguments: ["tiny", "tiny_progressive"])
     func survivesEveryFlippedBitOfAJPEG(_ name: String) throws {
         let file = try #require(DamageTests.files[name])
-        for bit in stride(from: 0, to: file.count * 8, by: 3) {
-            var damaged = file
-            damaged[bit / 8] ^= 1 << (bit % 8)
-            if let image = try? RGBImage(decoding: damaged, options: DecodingOptions(maximumPixels: 1 << 22)) {
-                #expect(image.pixels.count == image.width * image.height * 3)
-            }
-        }
+        expectSurvival(ofFlippedBitsIn: file, step: 3, maximumPixels: 1 << 22)
     }
 
     @Test func survivesNoise() {
@@ -203,5 +197,16 @@ import Testing
         let end: [UInt8] = [0xFF, 0xD9]
         #expect(failure(Array(file[..<second]) + end) == nil, "the means alone are a picture, if a coarse one")
         #expect(failure(Array(file[..<first] + file[second...])) != nil)
+    }
+}
+
+/// Expects that a file with any bit flipped, or every `step`th, is an error or a picture.
+func expectSurvival(ofFlippedBitsIn file: [UInt8], step: Int = 1, maximumPixels: Int) {
+    for bit in stride(from: 0, to: file.count * 8, by: step) {
+        var damaged = file
+        damaged[bit / 8] ^= 1 << (bit % 8)
+        if let image = try? RGBImage(decoding: damaged, options: DecodingOptions(maximumPixels: maximumPixels)) {
+            #expect(image.pixels.count == image.width * image.height * 3)
+        }
     }
 }

@@ -15,5 +15,11 @@ package enum Samples {
 
     package static func adapter(_ task: String) -> String { "\(folder)/adapters/\(task)" }
     package static func head(_ task: String) -> String { "\(folder)/heads/\(task).safetensors" }
+    /// The names of the pictures in `samples/images`, in order.
+    package static func imageNames() throws -> [String] {
+        try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/images")
+            .filter { $0.hasSuffix(".jpg") || $0.hasSuffix(".png") }.sorted()
+    }
+
     package static func image(_ name: String) -> String { "\(folder)/images/\(name)" }
 }

@@ -5,7 +5,7 @@
 
 // The run-length coding of BMP files with 4 and 8 bits: pairs of a count and a value, or 0 and a command.
 
-enum { END_OF_ROW = 0, END_OF_PICTURE = 1, DELTA = 2 };  // larger commands: so many pixels follow
+enum { END_OF_ROW = 0, END_OF_PICTURE = 1, DELTA = 2 };  // larger commands: that number of pixels follows
 
 typedef struct mv_reader reader;
 

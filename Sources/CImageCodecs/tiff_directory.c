@@ -77,7 +77,7 @@ int mv_tiff_read_directory(const uint8_t *data, size_t size, uint64_t offset, mv
         if (__builtin_mul_overflow(values, (uint64_t)type_size(type), &bytes)) continue;
         if (bytes > word) place = number(&f, place, word);
         if (place > size || size - place < bytes) {
-            // libtiff warns and goes on, with a gray picture instead of a palette for example.
+            // libtiff warns and continues, with a gray picture instead of a palette for example.
             if (!concerns_pixels(tag)) continue;
             return mv_fail(MV_DAMAGED, message, "premature end of data: no values of tag %u", (unsigned)tag);
         }

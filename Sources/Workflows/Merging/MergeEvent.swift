@@ -12,7 +12,7 @@ package enum MergeEvent {
     case grouped(count: Int, maximumDrop: Double)
     /// The training of a merge begins; from here on a stop leaves a checkpoint.
     case distillationBegins
-    /// The training goes on.
+    /// An event of the training.
     case distillation(DistillationEvent)
     /// The training of a merge has ended.
     case distillationEnded

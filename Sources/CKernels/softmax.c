@@ -25,8 +25,10 @@ INLINE size_t written(size_t columns, size_t stride, size_t out_stride) {
     return out_stride < stride ? columns : stride;
 }
 
-// The largest of a row, whose end is filled so that whole vectors can be computed.
-INLINE float row_maximum(float *restrict x, size_t columns, size_t stride) {
+// The largest of a row after the columns' bias is added; its end is filled so that whole vectors can be computed.
+INLINE float row_maximum(float *restrict x, const float *restrict bias, size_t columns, size_t stride) {
+    if (bias)
+        for (size_t i = 0; i < columns; i++) x[i] += bias[i];
     for (size_t i = columns; i < stride; i++) x[i] = -3e38f;
     float lanes[MV_LANES];
     memcpy(lanes, x, sizeof lanes);
@@ -36,10 +38,11 @@ INLINE float row_maximum(float *restrict x, size_t columns, size_t stride) {
 }
 
 MV_CLONES
-void mv_softmax(float *x, float *out, size_t rows, size_t columns, size_t stride, size_t out_stride) {
+void mv_softmax(float *x, const float *bias, float *out, size_t rows, size_t columns, size_t stride,
+                size_t out_stride) {
     size_t count = written(columns, stride, out_stride);
     for (size_t row = 0; row < rows; row++, x += stride, out += out_stride) {
-        float largest = row_maximum(x, columns, stride), sums[MV_LANES] = {0};
+        float largest = row_maximum(x, bias, columns, stride), sums[MV_LANES] = {0};
         for (size_t i = 0; i < stride; i += MV_LANES)
             for (int l = 0; l < MV_LANES; l++) {
                 x[i + l] = exponential_of_negative(x[i + l] - largest);
@@ -59,11 +62,11 @@ INLINE uint16_t rounded_result(float value) {
 }
 
 MV_CLONES
-void mv_bf16_softmax(float *restrict x, uint16_t *restrict out, size_t rows, size_t columns, size_t stride,
-                     size_t out_stride) {
+void mv_bf16_softmax(float *restrict x, const float *restrict bias, uint16_t *restrict out, size_t rows,
+                     size_t columns, size_t stride, size_t out_stride) {
     size_t count = written(columns, stride, out_stride);
     for (size_t row = 0; row < rows; row++, x += stride, out += out_stride) {
-        float largest = row_maximum(x, columns, stride) * LOG2_E, sums[MV_LANES] = {0};
+        float largest = row_maximum(x, bias, columns, stride) * LOG2_E, sums[MV_LANES] = {0};
         for (size_t i = 0; i < stride; i += MV_LANES)
             for (int l = 0; l < MV_LANES; l++) {
                 x[i + l] = power_of_two(x[i + l] * LOG2_E - largest);

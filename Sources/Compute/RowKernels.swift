@@ -14,20 +14,21 @@ package enum Softmax {
     ///
     /// - Parameters:
     ///   - scores: overwritten.
+    ///   - bias: what is added to each column of the scores first, or nil.
     ///   - result: may be the scores' memory, at its start.
     ///   - offset: where the result begins, in elements.
     ///   - resultStride: the distance between the result's rows; that of the scores unless specified.
     package static func apply(
-        _ scores: FloatBuffer, into result: NumberBuffer, at offset: Int = 0, rows: Int, columns: Int,
-        resultStride: Int? = nil
+        _ scores: FloatBuffer, plus bias: UnsafePointer<Float>? = nil, into result: NumberBuffer, at offset: Int = 0,
+        rows: Int, columns: Int, resultStride: Int? = nil
     ) {
         let stride = stride(columns)
         let resultStride = resultStride ?? stride
         switch result {
         case .f32(let result):
-            mv_softmax(scores.base, result.base + offset, rows, columns, stride, resultStride)
+            mv_softmax(scores.base, bias, result.base + offset, rows, columns, stride, resultStride)
         case .bf16(let result):
-            mv_bf16_softmax(scores.base, result.base + offset, rows, columns, stride, resultStride)
+            mv_bf16_softmax(scores.base, bias, result.base + offset, rows, columns, stride, resultStride)
         }
     }
 }

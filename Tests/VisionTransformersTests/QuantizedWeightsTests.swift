@@ -161,7 +161,7 @@ struct QuantizedWeightsTests {
             checkpoint, configuration: checkpoint.configuration, imageSize: size, images: 1, threads: 1
         ) { _ = $1.update(fromContentsOf: inputs[..<$1.count]) }
         let text = same.map { "{\"images\": 200, \"same_labels\": {\"label\": \(Double($0) / 200)}}" }
-        let agreement = try text.map { try #require(Int8Agreement(text: $0)) }
+        let agreement = try text.map { try #require(LabelAgreement(text: $0)) }
         try rounding.write(folder: scratch.path, agreement)
         let bundle = try ModelBundle(folder: scratch.path)
         #expect(try QuantizedWeights(folder: scratch.path, checkpoint.configuration)?.agreement == agreement)
@@ -191,11 +191,14 @@ struct QuantizedWeightsTests {
                 imageSize: size, threads: 2)
         }
         let inputs = try photo("vit", checkpoint.configuration).inputs
-        func share(_ a: Float, _ b: Float, _ activation: HeadActivation = .softmax) throws -> Int8Agreement {
-            try Int8Agreement(of: model(a, activation), with: model(b, activation), images: 3, threads: 2) {
-                _ = $1.update(fromContentsOf: inputs[..<$1.count])
-                $1[0] += Float($0)
+        func share(_ a: Float, _ b: Float, _ activation: HeadActivation = .softmax) throws -> LabelAgreement {
+            let logits = try [a, b].map { bias in
+                try ModelLogits(model(bias, activation), images: 3, threads: 2) {
+                    _ = $1.update(fromContentsOf: inputs[..<$1.count])
+                    $1[0] += Float($0)
+                }
             }
+            return logits[0].agreement(with: logits[1], on: 0..<3)
         }
         let same = try share(0, 0)
         #expect(same.images == 3 && same.mean == 1 && same.isSufficient)
@@ -207,7 +210,7 @@ struct QuantizedWeightsTests {
             #expect(try share(1e6, -1e6, activation).mean == 0)
         }
         #expect(try share(-1e6, -2e6, .sigmoid).mean == 1 && share(-1e6, -2e6, .identity).mean == 0)
-        #expect(Int8Agreement(text: same.text) == same)
-        #expect(Int8Agreement(text: "{}") == nil)
+        #expect(LabelAgreement(text: same.text) == same)
+        #expect(LabelAgreement(text: "{}") == nil)
     }
 }

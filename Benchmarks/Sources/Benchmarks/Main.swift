@@ -8,8 +8,8 @@ import VisionTransformers
 /// `make bench`: the whole command; the engine and training beside the processor's limit, and pictures beside their
 /// libraries, measured in turn in one run.
 ///
-/// Arguments name the parts that are wanted: engine, families, streams, shares, training, pictures, command; `--json
-/// FILE` writes the figures there, too.
+/// Arguments name the parts that are wanted: engine, families, streams, tokens, shares, training, pictures, command;
+/// `--json FILE` writes the figures there, too.
 @main
 struct Benchmarks {
     static func main() throws {
@@ -29,6 +29,7 @@ struct Benchmarks {
         if wants("engine") { result["engine"] = try EngineTables.measure(cores: cores) }
         if wants("families") { result["families"] = try FamilyTable.measure() }
         if wants("streams") { result["streams"] = try StreamBenchmark.run(cores: cores) }
+        if wants("tokens") { result["tokens"] = try TokenMergingBenchmark.run(cores: cores) }
         if wants("shares") { result["shares"] = try EngineTables.shares() }
         if wants("training") { result["training"] = try training(base, threads: cores) }
         if wants("pictures") {

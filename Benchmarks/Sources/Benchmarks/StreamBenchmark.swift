@@ -52,25 +52,10 @@ struct StreamBenchmark {
             streams: hasStreams ? TaskStreams(base: source, streams: streams(count)) : nil)
     }
 
-    /// The median ratio of the time of a batch with streams to that of a merged pass, and the ratio of operations.
+    /// The ratio of the time of a batch with streams to that of a merged pass, and the ratio of operations.
     func ratios(streams count: Int, batch: Int, turns: Int) throws -> (time: Double, operations: Double) {
-        let (merged, streamed) = (try model(count, hasStreams: false), try model(count, hasStreams: true))
-        var noise = RandomBackbone.Noise(state: 7)
-        let inputs = (0..<batch * merged.inputCount).map { _ in noise.next() }
-        var logits = [Float](repeating: 0, count: batch * merged.classCount)
-        func seconds(_ model: MultitaskModel) throws -> Double {
-            let start = ContinuousClock.now
-            try model.run(inputs, images: batch, logits: &logits)
-            let (seconds, attoseconds) = (ContinuousClock.now - start).components
-            return Double(seconds) + Double(attoseconds) * 1e-18
-        }
-        _ = (try seconds(merged), try seconds(streamed))
-        let ratios = try (0..<turns).map { _ in
-            let first = try seconds(merged)
-            let second = try seconds(streamed)
-            return second / ((first + (try seconds(merged))) / 2)
-        }
-        return (median(ratios), streamed.operationsPerImage / merged.operationsPerImage)
+        try ModelPair(model(count, hasStreams: false), model(count, hasStreams: true)).ratios(
+            batch: batch, turns: turns)
     }
 
     /// Measures and prints all models; gives them as JSON.

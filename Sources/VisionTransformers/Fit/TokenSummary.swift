@@ -18,20 +18,26 @@ struct TokenSummary: Sendable {
     }
 
     /// Summarizes tokens, (tokens, D).
-    func write(_ tokens: FloatBuffer, into summary: UnsafeMutablePointer<Float>) {
+    ///
+    /// - Parameter sizes: how often each token counts in the mean; once unless specified.
+    func write(_ tokens: FloatBuffer, sizes: FloatBuffer? = nil, into summary: UnsafeMutablePointer<Float>) {
         summary.update(repeating: 0, count: count)
-        if prefix > 0 { add(0..<1, of: tokens, to: summary) }
-        add(prefix..<prefix + patches, of: tokens, to: summary + (count - width))
+        if prefix > 0 { add(0..<1, of: tokens, sizes: nil, to: summary) }
+        add(prefix..<prefix + patches, of: tokens, sizes: sizes, to: summary + (count - width))
     }
 
     /// Adds the mean of some standardized tokens.
-    private func add(_ rows: Range<Int>, of tokens: FloatBuffer, to sum: UnsafeMutablePointer<Float>) {
+    private func add(
+        _ rows: Range<Int>, of tokens: FloatBuffer, sizes: FloatBuffer?, to sum: UnsafeMutablePointer<Float>
+    ) {
         var shift: Float = 0
+        let total = sizes.map { sizes in rows.reduce(0) { $0 + sizes.base[$1] } } ?? Float(rows.count)
         for row in rows {
             let token = tokens.base + row * width
             let mean = RowKernels.dot(token, ones.base, count: width) / Float(width)
             let square = RowKernels.dot(token, token, count: width) / Float(width)
-            let factor = 1 / (max(square - mean * mean, 0) + Self.epsilon).squareRoot() / Float(rows.count)
+            let factor =
+                1 / (max(square - mean * mean, 0) + Self.epsilon).squareRoot() / total * (sizes?.base[row] ?? 1)
             RowKernels.add(token, times: factor, to: sum, count: width)
             shift += factor * mean
         }

@@ -57,20 +57,22 @@ package final class GroupedModel {
     ///   - threads: how many images are computed at the same time.
     ///   - outputs: `.allTokens` if `run` is to give hidden states.
     ///   - precision: in which numbers they multiply.
+    ///   - tokenMerging: how many tokens each block merges; nil for none.
     ///   - fits: the fits of each group's tasks, in the order of the groups; empty for none.
     /// - Throws: `ModelError` when the groups do not fit the heads, or the size the model; `FileError`,
     ///   `ComputeError`.
     package init(
         _ groups: [TaskGroup<BackboneWeights>], configuration: BackboneConfiguration, heads: [Head],
         imageSize: ImageSize, threads: Int, outputs: ModelOutputs = [],
-        precision: ComputePrecision = .f32, fits: [GroupFit?] = []
+        precision: ComputePrecision = .f32, tokenMerging: TokenMerging? = nil, fits: [GroupFit?] = []
     ) throws {
         guard let first = groups.first, groups.flatMap(\.tasks).sorted() == Array(heads.indices) else {
             throw ModelError(
                 "groups \(groups.map(\.tasks))", "expected each of the \(heads.count) heads in exactly one group")
         }
         let pool = try WorkerPool(workers: threads)
-        let settings = InferenceSettings(imageSize: imageSize, outputs: outputs, precision: precision)
+        let settings = InferenceSettings(
+            imageSize: imageSize, outputs: outputs, precision: precision, tokenMerging: tokenMerging)
         func model(_ group: TaskGroup<BackboneWeights>) throws -> MultitaskModel {
             try MultitaskModel(
                 group.backbone, configuration: configuration, heads: group.tasks.map { heads[$0] }, settings, pool)
@@ -196,11 +198,12 @@ extension ModelBundle {
     ///     all their heads. Nil, or a name that is not a task's, leaves out none.
     ///   - outputs: as in `GroupedModel`.
     ///   - precision: in which numbers it multiplies.
+    ///   - tokenMerging: how many tokens each block merges; nil for none.
     ///   - cache: whether packed weights are kept beside the backbones for the next time.
     /// - Throws: as `GroupedModel.init`.
     package func model(
         threads: Int, for names: [String]? = nil, outputs: ModelOutputs = [], precision: ComputePrecision = .f32,
-        cache: PackedCache.Use = .never
+        tokenMerging: TokenMerging? = nil, cache: PackedCache.Use = .never
     ) throws -> GroupedModel {
         let (groups, heads) = groups(for: names)
         let weights = try groups.map { group in
@@ -217,7 +220,7 @@ extension ModelBundle {
         return try GroupedModel(
             weights, configuration: backbone.configuration, heads: heads,
             imageSize: backbone.configuration.inputSize(preprocessing), threads: threads, outputs: outputs,
-            precision: precision,
+            precision: precision, tokenMerging: tokenMerging,
             fits: fits(of: groups.map { $0.tasks.map { heads[$0].task } }, for: names))
     }
 
@@ -226,11 +229,34 @@ extension ModelBundle {
     /// - Throws: `FileError` when a file that `quantize` left is damaged.
     package var quantizedWeights: [QuantizedWeights?] { get throws { try groups.map { try $0.backbone.quantized } } }
 
-    /// Whether `quantize` has quantized every backbone, and found that int8 keeps its labels.
+    /// The token merging that `quantize --keep` found, the same for every backbone, with the agreement of all tasks;
+    /// nil where it looked for none.
     ///
-    /// - Throws: `FileError` when the file that it left is damaged.
+    /// - Throws: `FileError` or `ModelError` when a file that it left is damaged, or backbones disagree.
+    package var keptTokenMerging: KeptTokenMerging? {
+        get throws {
+            let found = try quantizedWeights.map { try $0?.tokenMerging }
+            guard let first = found.first, let merging = first else { return nil }
+            guard found.allSatisfy({ $0?.schedule == merging.schedule }) else {
+                throw ModelError(
+                    folder, "its backbones were quantized for different token merging", remedy: ModelRemedy.quantize)
+            }
+            return KeptTokenMerging(
+                merging.schedule, required: merging.required, cost: merging.cost,
+                agreement: LabelAgreement(
+                    images: merging.agreement.images, tasks: found.flatMap { $0?.agreement.tasks ?? [] }))
+        }
+    }
+
+    /// Whether `quantize` has quantized every backbone, and found that int8 keeps its labels, with the token merging
+    /// that was chosen if it was to choose one.
+    ///
+    /// - Throws: `FileError` or `ModelError` when the file that it left is damaged.
     package var keepsLabelsInInt8: Bool {
-        get throws { try quantizedWeights.allSatisfy { $0?.agreement?.isSufficient ?? false } }
+        get throws {
+            if let merging = try keptTokenMerging { return merging.isSufficient }
+            return try quantizedWeights.allSatisfy { $0?.agreement?.isSufficient ?? false }
+        }
     }
 }
 

@@ -46,17 +46,19 @@ package final class MultitaskModel {
     ///   - outputs: what the model gives besides logits: `.features` for `run`, `.allTokens` for hidden states and
     ///     `observe`.
     ///   - precision: in which numbers it multiplies.
+    ///   - tokenMerging: how many tokens each block merges; nil for none.
     ///   - quantized: the backbone's blocks in eight bits; int8 is less exact and slower without.
     /// - Throws: `ModelError` when the size does not fit the model; `FileError`; `ComputeError` when the processor has
     ///   no instructions for the precision.
     package convenience init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
         imageSize: ImageSize, threads: Int, outputs: ModelOutputs = [],
-        precision: ComputePrecision = .f32, quantized: QuantizedWeights? = nil, streams: TaskStreams? = nil
+        precision: ComputePrecision = .f32, quantized: QuantizedWeights? = nil, streams: TaskStreams? = nil,
+        tokenMerging: TokenMerging? = nil
     ) throws {
         try self.init(
             BackboneWeights(source, quantized: quantized, streams: streams), configuration: configuration, heads: heads,
-            InferenceSettings(imageSize: imageSize, outputs: outputs, precision: precision),
+            InferenceSettings(imageSize: imageSize, outputs: outputs, precision: precision, tokenMerging: tokenMerging),
             WorkerPool(workers: threads))
     }
 
@@ -66,6 +68,10 @@ package final class MultitaskModel {
         _ settings: InferenceSettings, _ pool: WorkerPool
     ) throws {
         try configuration.checkImageSize(settings.imageSize)
+        try settings.tokenMerging?.check(configuration, settings.imageSize)
+        guard settings.tokenMerging == nil || !settings.outputs.contains(.allTokens) else {
+            throw ModelError("token merging", "not possible where the hidden states of all tokens are wanted")
+        }
         self.configuration = configuration
         self.heads = heads
         imageSize = settings.imageSize
@@ -85,7 +91,7 @@ package final class MultitaskModel {
         passes = try (0..<pool.workers).map { _ in try ForwardPass(plan, streams: streams) }
         inputCount = shape.patches * configuration.patchLength
         classCount = heads.reduce(0) { $0 + $1.classes.count }
-        hiddenShape = [shape.tokens.all, configuration.hiddenSize]
+        hiddenShape = [shape.tokens, configuration.hiddenSize]
         groupSize = streams?.shape.groupSize ?? 1
         featureCount =
             streams.map { $0.shape.streams * configuration.hiddenSize } ?? shape.features.featureSize

@@ -29,7 +29,26 @@ package struct QuantizedWeights: Sendable {
     fileprivate static let agreementName = "agreement"
 
     /// How many labels are the same as in f32, if `quantize` could compare them.
-    package var agreement: Int8Agreement? { file.metadata[Self.agreementName].flatMap(Int8Agreement.init(text:)) }
+    package var agreement: LabelAgreement? { file.metadata[Self.agreementName].flatMap(LabelAgreement.init(text:)) }
+
+    /// The key of the token merging in the file's metadata.
+    fileprivate static let tokenMergingName = "token_merging"
+
+    /// The token merging that `quantize --keep` found for the backbone in eight bits, if it looked for one.
+    ///
+    /// - Throws: `ModelError` when it is not understood.
+    package var tokenMerging: KeptTokenMerging? {
+        get throws {
+            guard let text = file.metadata[Self.tokenMergingName] else { return nil }
+            guard let merging = KeptTokenMerging(text: text) else {
+                throw ModelError(
+                    file.path,
+                    "\(Self.tokenMergingName): expected numbers of tokens and their agreement, found \(text)",
+                    remedy: ModelRemedy.quantize)
+            }
+            return merging
+        }
+    }
 
     /// A block's attention.
     ///
@@ -115,12 +134,17 @@ package struct QuantizedBackbone: Sendable {
 
     /// Writes the file that `QuantizedWeights` reads. The same blocks give the same bytes.
     ///
-    /// - Parameter agreement: how many labels are the same as in f32, if that is known.
+    /// - Parameters:
+    ///   - agreement: how many labels are the same as in f32, if that is known.
+    ///   - tokenMerging: what was found of token merging, if it was looked for.
     /// - Throws: `FileError` when it cannot be written.
-    package func write(folder: String, _ agreement: Int8Agreement? = nil) throws {
+    package func write(
+        folder: String, _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil
+    ) throws {
         var tensors: [QuantizedTensor] = []
         var metadata = ["format": "mergevit int8"]
         metadata[QuantizedWeights.agreementName] = agreement?.text
+        metadata[QuantizedWeights.tokenMergingName] = tokenMerging?.text
         for part in attention {
             let name = "layers.\(part.layer).attention"
             metadata[name] = QuantizedWeights.text(part.checksum)

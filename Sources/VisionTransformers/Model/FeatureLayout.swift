@@ -27,16 +27,27 @@ struct FeatureLayout: Sendable {
     var tokens: Int { readsPatches ? prefix + patches : (featureSize + width - 1) / width }
 
     /// Gathers the features of tokens, (tokens, D).
-    func gather(_ tokens: FloatBuffer, into features: FloatBuffer) {
+    ///
+    /// - Parameter sizes: how often each token counts in the mean; once unless specified.
+    func gather(_ tokens: FloatBuffer, sizes: FloatBuffer? = nil, into features: FloatBuffer) {
         features.base.update(from: tokens.base, count: prefixSize)
         guard readsPatches else { return }
         let mean = features.base + prefixSize
         mean.update(repeating: 0, count: width)
-        for token in prefix..<prefix + patches {
-            let row = tokens.base + token * width
-            for channel in 0..<width { mean[channel] += row[channel] }
+        var count = Float(patches)
+        if let sizes {
+            count = 0
+            for token in prefix..<prefix + patches {
+                let (row, size) = (tokens.base + token * width, sizes.base[token])
+                for channel in 0..<width { mean[channel] += size * row[channel] }
+                count += size
+            }
+        } else {
+            for token in prefix..<prefix + patches {
+                let row = tokens.base + token * width
+                for channel in 0..<width { mean[channel] += row[channel] }
+            }
         }
-        let count = Float(patches)
         for channel in 0..<width { mean[channel] /= count }
     }
 

@@ -27,6 +27,8 @@ package struct EvaluationJob {
         case otherBase(String)
         /// Which precision `auto` took, and why.
         case precision(String)
+        /// Patch tokens are merged.
+        case tokenMerging(TokenMerging)
         /// A model is ready; it predicts the images of a source.
         case began(InputSource)
         /// A batch is done.
@@ -181,6 +183,7 @@ package struct EvaluationJob {
         let tasks = try data.evaluationTasks(of: labels)
         let loaded = try LoadedBundle(folder: bundle, model, for: data.names)
         if let reason = loaded.precisionReason { report(.precision(reason)) }
+        if let merging = loaded.tokenMerging { report(.tokenMerging(merging)) }
         return try predictions(to: tasks, loaded.preparer, loaded.classifier, rows)
     }
 
@@ -202,14 +205,19 @@ package struct EvaluationJob {
     private func description(ofBundle folder: String) throws -> JSON {
         var object = try ModelDescription.of(folder).objectValue ?? [:]
         object["tasks"] = nil
-        object["precision"] = try precisionDescription(Int8Finding(ModelBundle(folder: folder)))
+        let bundle = try ModelBundle(folder: folder)
+        let precision = try model.precision.precision(int8: Int8Finding(bundle))
+        object["precision"] = Self.description(precision)
+        let merging = try model.tokenMerging.schedule(
+            bundle.backbone.configuration, bundle.preprocessing,
+            found: precision == .int8 ? bundle.keptTokenMerging?.schedule : nil)
+        object["token_merging"] = merging.map { .array($0.counts.map(JSON.int)) }
         return .object(object)
     }
 
-    /// The precision that is computed in, or nil for f32.
-    private func precisionDescription(_ int8: @autoclosure () throws -> Int8Finding) rethrows -> JSON? {
-        let precision = try model.precision.precision(int8: try int8())
-        return precision == .f32 ? nil : .string(precision.rawValue)
+    /// A precision, or nil for f32.
+    private static func description(_ precision: ComputePrecision) -> JSON? {
+        precision == .f32 ? nil : .string(precision.rawValue)
     }
 
     // MARK: Adapters
@@ -232,6 +240,9 @@ package struct EvaluationJob {
                 let head = try adapter(task).head
                 return TaskLabels(name: task, classes: head.classes, activation: head.activation)
             })
+        let precision = model.precision.precision(int8: .notABundle)
+        let merging = try model.tokenMerging.schedule(base.configuration, preprocessing)
+        if let merging { report(.tokenMerging(merging)) }
         var results: [TaskResult] = []
         var descriptions: [JSON] = []
         for task in evaluated {
@@ -246,7 +257,7 @@ package struct EvaluationJob {
                 [TaskGroup(backbone: BackboneWeights(alone), tasks: [0])], configuration: base.configuration,
                 heads: [adapter.head],
                 imageSize: base.configuration.inputSize(preprocessing), threads: model.threads,
-                precision: model.precision.precision(int8: .notABundle))
+                precision: precision, tokenMerging: merging)
             results += try predictions(to: [task], preparer, BundleClassifier(network), rows)
             var description = try AdapterDescription.json(adapter.path).objectValue ?? [:]
             description["class_names"] = nil
@@ -258,7 +269,7 @@ package struct EvaluationJob {
             "base": .object(["path": .string(folder), "sha256": try SHA256.json(ofFiles: files)]),
             "adapters": .array(descriptions),
         ]
-        description["precision"] = precisionDescription(.notABundle)
+        description["precision"] = Self.description(precision)
         return (results, .object(description))
     }
 

@@ -78,6 +78,15 @@ package enum ModelDescription {
             "quantized_groups": .int(quantized.count { $0 != nil }),
             "auto_takes_int8": .bool(try bundle.keepsLabelsInInt8),
         ]
+        if let merging = try bundle.keptTokenMerging {
+            object["token_merging"] = .object([
+                "merged_per_block": .array(merging.schedule.counts.map(JSON.int)),
+                "operations": .double(merging.cost), "keep": .double(merging.required),
+                "compared_images": .int(merging.agreement.images),
+                "same_labels_as_f32": .object(
+                    merging.agreement.tasks.reduce(into: JSONObject()) { $0[$1.task] = .double($1.share) }),
+            ])
+        }
         let agreements = quantized.compactMap { $0?.agreement }
         guard !agreements.isEmpty else { return .object(object) }
         object["compared_images"] = .int(agreements.map(\.images).max() ?? 0)

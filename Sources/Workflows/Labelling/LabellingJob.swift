@@ -3,7 +3,7 @@ package import Files
 import Glibc
 package import Labelling
 import Tensors
-import VisionTransformers
+package import VisionTransformers
 
 /// What is labelled by which model, and where the rows go.
 package struct LabellingJob {
@@ -55,6 +55,8 @@ package struct LabellingJob {
         case warning(String)
         /// Which precision `auto` took, and why.
         case precision(String)
+        /// Patch tokens are merged.
+        case tokenMerging(TokenMerging)
         /// The model is ready; the inputs, of a shard its own, are being labelled.
         case began(InputSource)
         /// A batch has its rows.
@@ -116,7 +118,7 @@ package struct LabellingJob {
     private func settings(of model: LoadedBundle) -> RowSettings {
         RowSettings(
             version: version, rows: rows, decoding: self.model.decoding, bundle: model.digest ?? "",
-            precision: model.precision, resize: model.resize)
+            precision: model.precision, tokenMerging: model.tokenMerging, resize: model.resize)
     }
 
     /// Labels into a file, after what an earlier run has left of it.
@@ -166,6 +168,7 @@ package struct LabellingJob {
     ) throws -> LabellingProgress {
         let writer = try RowWriter(tasks: model.classifier.tasks, options: rows)
         if let reason = model.precisionReason { report(.precision(reason)) }
+        if let merging = model.tokenMerging { report(.tokenMerging(merging)) }
         for task in model.classifier.tasks where task.activation == .softmax && task.classes.count == 1 {
             report(
                 .warning(

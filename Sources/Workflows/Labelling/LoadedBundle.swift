@@ -13,16 +13,22 @@ package struct ModelSettings: Sendable {
     package var threads: Int
     /// The number format that the model multiplies in.
     package var precision: PrecisionOption
+    /// How many patch tokens are merged.
+    package var tokenMerging: TokenMergingOption
     /// Whether packed weights are kept beside the model.
     package var cache: PackedCache.Use
 
     /// Settings for a model.
+    ///
+    /// - Parameter tokenMerging: what was found for the bundle with `auto`, and none with another precision, unless
+    ///   specified.
     package init(
         preprocessor: PreprocessorChoice, decoding: DecodingOptions, threads: Int, precision: PrecisionOption,
-        cache: PackedCache.Use
+        tokenMerging: TokenMergingOption? = nil, cache: PackedCache.Use
     ) {
         (self.preprocessor, self.decoding, self.threads) = (preprocessor, decoding, threads)
         (self.precision, self.cache) = (precision, cache)
+        self.tokenMerging = tokenMerging ?? (precision == .auto ? .found : .none)
     }
 }
 
@@ -71,6 +77,8 @@ enum Int8Finding: CustomStringConvertible {
     case notCompared
     /// The smallest share of labels that a backbone keeps.
     case share(Double)
+    /// The share of labels that is kept with token merging, and how much of a pass is computed.
+    case merging(KeptTokenMerging)
 
     /// What quantization found for a bundle.
     ///
@@ -81,24 +89,36 @@ enum Int8Finding: CustomStringConvertible {
             self = .notQuantized
             return
         }
+        if let merging = try bundle.keptTokenMerging {
+            self = .merging(merging)
+            return
+        }
         let shares = quantized.compactMap { $0?.agreement?.mean }
         self = shares.count < quantized.count ? .notCompared : .share(shares.min() ?? 0)
     }
 
     /// Whether `auto` takes int8.
     var isSufficient: Bool {
-        if case .share(let share) = self { share >= Int8Agreement.requiredShare } else { false }
+        switch self {
+        case .share(let share): share >= LabelAgreement.requiredShare
+        case .merging(let merging): merging.isSufficient
+        default: false
+        }
     }
 
     /// What was found, in words.
     var description: String {
-        let required = "\(percent(Int8Agreement.requiredShare)) are required"
+        let required = "\(percent(LabelAgreement.requiredShare)) are required"
         return switch self {
         case .notSupported: "it has none for int8"
         case .notABundle: "only bundles are quantized to int8"
         case .notQuantized: "the bundle is not quantized to int8"
         case .notCompared: "quantize did not compare the labels of int8 with those of f32"
         case .share(let share): "quantize found \(percent(share)) of the labels as in f32; \(required)"
+        case .merging(let merging):
+            "quantize found \(percent(merging.agreement.mean)) of the labels as in f32"
+                + (merging.schedule.mergesAny ? " with \(percent(merging.cost)) of the operations" : "")
+                + "; \(percent(merging.required)) are required"
         }
     }
 
@@ -119,6 +139,8 @@ struct LoadedBundle {
     let precision: ComputePrecision
     /// Which precision `auto` took, and why; nil if one was named.
     let precisionReason: String?
+    /// How many patch tokens each block merges; nil for none.
+    let tokenMerging: TokenMerging?
     /// How well images fit tasks, or nil if that was not measured.
     let fits: FitFile?
     /// The library whose resize is computed.
@@ -138,9 +160,15 @@ struct LoadedBundle {
         let bundle = try ModelBundle(folder: folder, preprocessor: settings.preprocessor, for: tasks)
         guard !bundle.heads.isEmpty else { throw ModelError(folder, "the bundle has no tasks, so it labels nothing") }
         (precision, precisionReason) = try settings.precision.choice(int8: Int8Finding(bundle))
+        let merging = try settings.tokenMerging.schedule(
+            bundle.backbone.configuration, bundle.preprocessing,
+            found: precision == .int8 ? bundle.keptTokenMerging?.schedule : nil)
+        tokenMerging = merging
         let computation = needsDigest ? BundleDigest(bundle, precision, settings.cache) : nil
         let load = { [precision] in
-            try bundle.model(threads: settings.threads, for: tasks, precision: precision, cache: settings.cache)
+            try bundle.model(
+                threads: settings.threads, for: tasks, precision: precision, tokenMerging: merging,
+                cache: settings.cache)
         }
         classifier =
             isLazy

@@ -16,6 +16,7 @@ struct RowSettings {
     /// `BundleDigest` of the model.
     let bundle: String
     let precision: ComputePrecision
+    let tokenMerging: TokenMerging?
     let resize: ResizeBackend
 
     /// The threshold, or those of single tasks with it.
@@ -38,6 +39,7 @@ struct RowSettings {
     var json: JSONObject {
         var json = settings
         json["--min-fit"] = minimumFit
+        if let tokenMerging { json["--merge-tokens"] = .array(tokenMerging.counts.map(JSON.int)) }
         if rows.writesBestTask { json["--best-task"] = .bool(true) }
         return json
     }

@@ -13,6 +13,8 @@ package struct QuantizationJob {
     package let folders: [Folder]
     /// How many images are rounded for.
     package let images: Int
+    /// The mean share of labels that token merging is to keep; nil for none.
+    package let keep: Double?
     /// The folder to write.
     package let output: String
     /// Whether a bundle that exists is replaced.
@@ -33,8 +35,11 @@ package struct QuantizationJob {
     }
 
     /// Rounds a bundle for images.
-    package init(bundle: String, folders: [Folder], images: Int, output: String, replaces: Bool, threads: Int) {
-        (self.bundle, self.folders, self.images) = (bundle, folders, images)
+    package init(
+        bundle: String, folders: [Folder], images: Int, keep: Double? = nil, output: String, replaces: Bool,
+        threads: Int
+    ) {
+        (self.bundle, self.folders, self.images, self.keep) = (bundle, folders, images, keep)
         (self.output, self.replaces, self.threads) = (output, replaces, threads)
     }
 
@@ -43,7 +48,9 @@ package struct QuantizationJob {
         /// How many images the model was rounded for.
         package let images: Int
         /// How many labels are kept; nil where the processor has no int8, and of a bundle without tasks.
-        package let agreement: Int8Agreement?
+        package let agreement: LabelAgreement?
+        /// What was found of token merging, if it was looked for.
+        package let tokenMerging: KeptTokenMerging?
         /// Whether labels were compared on other images than it was rounded for.
         package let isComparedOnOthers: Bool
     }
@@ -76,12 +83,13 @@ package struct QuantizationJob {
                 throw UnknownTask(unknown, tasks: tasks)
             }
             try ModelBundle.check(bundle.backbone, heads: bundle.heads)
+            if keep != nil { try checkTokenMerging(bundle) }
             let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
             let pictures = try pictures(preparer, warn)
-            let agreement = try round(bundle, preparer, pictures, to: folder)
+            let (agreement, merging) = try round(bundle, preparer, pictures, to: folder)
             try folder.commit()
             return Outcome(
-                images: pictures.measured.count, agreement: agreement,
+                images: pictures.measured.count, agreement: agreement, tokenMerging: merging,
                 isComparedOnOthers: !pictures.compared.isEmpty)
         } catch {
             folder.discard()
@@ -113,10 +121,20 @@ package struct QuantizationJob {
         return result
     }
 
-    /// Rounds the bundle and writes it, with how many labels it keeps where the processor can tell.
+    /// Refuses to look for token merging where there can be none, or where it cannot be measured.
+    private func checkTokenMerging(_ bundle: ModelBundle) throws {
+        let configuration = bundle.backbone.configuration
+        let size = configuration.inputSize(bundle.preprocessing)
+        try TokenMerging(configuration, size) { $0 == 0 ? 1 : 0 }.check(configuration, size)
+        try ComputePrecision.int8.check()
+        guard !bundle.heads.isEmpty else { throw ModelError(bundle.folder, "has no tasks whose labels could be kept") }
+    }
+
+    /// Rounds the bundle and writes it, with how many labels it keeps where the processor can tell, and with the token
+    /// merging that keeps as many as wanted.
     private func round(
         _ bundle: ModelBundle, _ preparer: PatchPreparer, _ pictures: Pictures, to folder: AtomicFolder
-    ) throws -> Int8Agreement? {
+    ) throws -> (LabelAgreement?, KeptTokenMerging?) {
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
         let roundings = try zip(bundle.groups, bundle.streams).map { group, streams in
             try QuantizedBackbone(
@@ -127,16 +145,26 @@ package struct QuantizationJob {
             }
         }
         try QuantizedBundle.copy(bundle, to: folder)
-        try QuantizedBundle.write(roundings, of: bundle, nil, to: folder)
-        guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else { return nil }
+        try QuantizedBundle.write(roundings, of: bundle, to: folder)
+        guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else { return (nil, nil) }
         let compared = pictures.compared.isEmpty ? pictures.measured : pictures.compared
-        let agreement = try Int8Agreement(
-            of: ModelBundle(folder: folder.path(".")).model(threads: threads, precision: .int8),
-            with: bundle.model(threads: threads), images: compared.count, threads: threads
-        ) { image, patches in
-            preparer.writePatches(of: compared[image], into: patches)
+        func logits(_ model: GroupedModel) throws -> ModelLogits {
+            try ModelLogits(model, images: compared.count, threads: threads) { image, patches in
+                preparer.writePatches(of: compared[image], into: patches)
+            }
         }
-        try QuantizedBundle.write(roundings, of: bundle, agreement, to: folder)
-        return agreement
+        let exact = try logits(bundle.model(threads: threads))
+        let quantized = try ModelBundle(folder: folder.path("."))
+        let rounded = try logits(quantized.model(threads: threads, precision: .int8))
+        let agreement = rounded.agreement(with: exact, on: 0..<compared.count)
+        let merging = try keep.map { keep in
+            let search = TokenMergingSearch(
+                configuration, configuration.inputSize(preprocessing), exact: exact, unmerged: rounded)
+            return try search.run(keep: keep) {
+                try logits(quantized.model(threads: threads, precision: .int8, tokenMerging: $0))
+            }
+        }
+        try QuantizedBundle.write(roundings, of: bundle, agreement, tokenMerging: merging, to: folder)
+        return (agreement, merging)
     }
 }

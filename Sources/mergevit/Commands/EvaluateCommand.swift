@@ -80,6 +80,7 @@ struct EvaluateCommand: ParsableCommand {
             case .warning(let warning): log.warning("\(description(of: warning))")
             case .otherBase(let text): adapters.warnOfOtherBase(text, log)
             case .precision(let reason): log.notice("--precision auto is \(reason)")
+            case .tokenMerging(let merging): log.notice("merging tokens, in each block: \(merging)")
             case .began(let source): display = ProgressDisplay(source, isShown: !quiet.isQuiet)
             case .progress(let progress): display?.update(progress)
             case .ended(let progress):

@@ -70,6 +70,7 @@ struct LabelCommand: ParsableCommand {
             case .notice(let text): log.notice("\(text)")
             case .warning(let text): log.warning("\(text)")
             case .precision(let reason): log.notice("--precision auto is \(reason)")
+            case .tokenMerging(let merging): log.notice("merging tokens, in each block: \(merging)")
             case .began(let source): display = ProgressDisplay(source, isShown: showsProgress)
             case .progress(let progress): display?.update(progress)
             case .ended(let result):

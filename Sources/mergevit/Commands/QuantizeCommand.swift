@@ -31,6 +31,15 @@ struct QuantizeCommand: ParsableCommand {
     @Option(help: .init("N", "Number of images to round for, spread evenly over each folder, 1 to 10000."))
     var images = 128
 
+    @Option(
+        help: .init(
+            "PERCENT",
+            """
+            Also merge alike patch tokens of each image, as many as keep this share of the labels of f32 on the other \
+            images, 50 to 100. --precision auto then merges them.
+            """))
+    var keep: Double?
+
     @OptionGroup var threads: ThreadOption
     @OptionGroup var replacing: ReplaceFolderOption
     @OptionGroup var quiet: QuietOption
@@ -57,20 +66,29 @@ struct QuantizeCommand: ParsableCommand {
         }
     }
 
-    func validate() throws { try check("--images", images, in: 1...10_000) }
+    func validate() throws {
+        try check("--images", images, in: 1...10_000)
+        if let keep, !(50...100).contains(keep) {
+            throw ValidationError("--keep must be 50 to 100, not \(NumberText.plainSignificant(keep)).")
+        }
+    }
 
     func run() throws {
         let log = quiet.log
         let job = QuantizationJob(
             bundle: bundle.bundle.text, folders: calibration.folders, images: images,
-            output: output.path, replaces: replacing.force, threads: threads.count)
+            keep: keep.map { $0 / 100 }, output: output.path, replaces: replacing.force, threads: threads.count)
         let outcome = try showingStages(isQuiet: quiet.isQuiet) {
             try job.run(
                 begin: { discard in Interruption.ends(cleanup: discard) },
                 warn: { log.warning("\(description(of: $0))") })
         }
-        if let agreement = outcome.agreement, !agreement.isSufficient {
-            let required = NumberText.percentRoundedDown(Int8Agreement.requiredShare, 1)
+        if let merging = outcome.tokenMerging {
+            if !merging.isSufficient {
+                log.warning("even with all tokens fewer labels are kept: --precision auto will not use int8")
+            }
+        } else if let agreement = outcome.agreement, !agreement.isSufficient {
+            let required = NumberText.percentRoundedDown(LabelAgreement.requiredShare, 1)
             log.warning(
                 """
                 fewer than \(required) of the labels are kept: --precision auto will \
@@ -79,15 +97,28 @@ struct QuantizeCommand: ParsableCommand {
         }
         quiet.say("rounded for \(outcome.images) images, wrote \(output.path)")
         if let text = Self.text(outcome) { quiet.say(text) }
+        if let merging = outcome.tokenMerging { quiet.say(Self.text(merging)) }
     }
+
+    private static func text(_ merging: KeptTokenMerging) -> String {
+        guard merging.schedule.mergesAny else { return "no token merging keeps enough labels" }
+        let agreement = merging.agreement
+        let tasks = agreement.tasks.map { "\($0.task) \(percent($0.share))" }.joined(separator: ", ")
+        return """
+            merging tokens, in each block: \(merging.schedule); \(percent(merging.cost)) of the operations; labels as \
+            in f32 on \(agreement.images) others: \(percent(agreement.mean))\
+            \(agreement.tasks.count > 1 ? " (\(tasks))" : "")
+            """
+    }
+
+    /// A share in percent: what is not sufficient never looks like it.
+    private static func percent(_ share: Double) -> String { NumberText.percentRoundedDown(share, 1) }
 
     private static func text(_ outcome: QuantizationJob.Outcome) -> String? {
         guard let agreement = outcome.agreement else {
             return ComputePrecision.int8.isSupported
                 ? nil : "labels were not compared, as this processor has no int8: --precision auto will not use it"
         }
-        // What is not sufficient never looks like it.
-        func percent(_ share: Double) -> String { NumberText.percentRoundedDown(share, 1) }
         let tasks = agreement.tasks.map { "\($0.task) \(percent($0.share))" }.joined(separator: ", ")
         return """
             labels as in f32 on \(outcome.isComparedOnOthers ? "\(agreement.images) others" : "these"): \

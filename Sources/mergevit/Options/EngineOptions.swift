@@ -17,6 +17,15 @@ struct EngineOptions: ParsableArguments {
     var precision = PrecisionOption.f32
 
     @Option(
+        help: .init(
+            "SCHEDULE",
+            """
+            Merge alike patch tokens, N in each block or N,N,... in each of them: faster, and few labels change. auto \
+            is what quantize --keep found for int8 (default: auto with --precision auto, else none).
+            """))
+    var mergeTokens: TokenMergingArgument?
+
+    @Option(
         help: .init("N", "Number of images per batch, 1 to 1024 (default: 8 per thread up to 256, then at least 4)."))
     var batchSize: Int?
 
@@ -41,7 +50,7 @@ struct EngineOptions: ParsableArguments {
     var model: ModelSettings {
         ModelSettings(
             preprocessor: preprocessor.choice, decoding: decoding.options, threads: threads.count,
-            precision: precision, cache: cache)
+            precision: precision, tokenMerging: mergeTokens?.option, cache: cache)
     }
 
     /// How a run goes over the images.
@@ -59,6 +68,27 @@ struct EngineOptions: ParsableArguments {
         try check("--batch-size", batchSize, in: 1...1024)
         try check("--timeout", timeout, in: 1...86400)
     }
+}
+
+/// How many patch tokens are merged: auto, none, a number for all blocks, or one for each.
+struct TokenMergingArgument: CheckedArgument {
+    let option: TokenMergingOption
+
+    init(argument: String) throws {
+        switch argument {
+        case "auto": option = .found
+        case "none": option = .none
+        default:
+            let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+            let counts = parts.compactMap { Int($0) }
+            guard counts.count == parts.count, counts.allSatisfy({ (0...100_000).contains($0) }) else {
+                throw ValidationError("expected auto, none, a whole number, or one for each block as in 0,8,8,8")
+            }
+            option = counts.count == 1 ? .constant(counts[0]) : .counts(counts)
+        }
+    }
+
+    static var completion: CompletionKind { .list(["auto", "none"]) }
 }
 
 /// How images become the model's input.

@@ -19,22 +19,24 @@ final class ForwardPass {
     init(_ plan: ForwardPlan, streams: StreamPlan? = nil) throws {
         self.plan = plan
         let (shape, buffers) = (plan.shape, ForwardBuffers(plan.shape, scratchCount: plan.scratchCount))
+        let (stream, sizes, c) = (buffers.stream, buffers.sizes, shape.configuration)
         self.buffers = buffers
-        summary = TokenSummary(shape.configuration, patches: shape.patches)
-        let (stream, c) = (buffers.stream, shape.configuration)
+        summary = TokenSummary(
+            shape.configuration, patches: shape.tokens(before: shape.configuration.layers - 1) - c.prefix.count)
         let embed = try plan.embedding.call(
             Operand(buffers.patches), Operand(stream, offset: c.prefix.count * c.hiddenSize),
             scratch: buffers.scratch)
         let preNorm = try plan.preNorm.map { try plan.preNormKernel.step($0, buffers, .f32(buffers.final)) }
         embedding = ForwardStep(.embedding) {
-            stream.base.update(from: plan.initialTokens.base, count: stream.count)
+            stream.base.update(from: plan.initialTokens.base, count: plan.initialTokens.count)
+            sizes?.reset()
             try embed.run()
             guard let preNorm else { return }
             try preNorm.run()
-            stream.base.update(from: buffers.final.base, count: stream.count)
+            stream.base.update(from: buffers.final.base, count: shape.tokens * c.hiddenSize)
         }
         blocks = try plan.blocks.map { try $0.flatMap { try $0.steps(buffers) } }
-        let (final, count) = (buffers.final, shape.tokens.outputs * c.hiddenSize)
+        let (final, count) = (buffers.final, shape.outputs * c.hiddenSize)
         var (tokenNorm, featureNorm): (ForwardStep?, KernelCall?)
         if let norm = plan.finalNorm {
             switch c.anatomy.finalNorm {
@@ -47,12 +49,14 @@ final class ForwardPass {
         }
         finalNorm = tokenNorm ?? ForwardStep(.normalization) { final.base.update(from: stream.base, count: count) }
         features = ForwardStep(.heads) { [featureNorm] in
-            shape.features.gather(final, into: buffers.features)
+            shape.features.gather(final, sizes: sizes?.sizes, into: buffers.features)
             try featureNorm?.run()
         }
         contextNorms =
             try streams.map { streams in
-                try streams.contextNorms.map { try streams.contextNormKernel.step($0, buffers, buffers.normalized) }
+                try zip(streams.contextNormKernels, streams.contextNorms).map {
+                    try $0.step($1, buffers, buffers.normalized)
+                }
             } ?? []
         self.streams = try streams.map { try StreamPass($0) }
         heads = try plan.heads.map {
@@ -87,7 +91,9 @@ final class ForwardPass {
         buffers.patches.set(input)
         try run(embedding)
         for (layer, steps) in blocks.enumerated() {
-            if let summaryResult, layer == blocks.count - 1 { summary.write(buffers.stream, into: summaryResult) }
+            if let summaryResult, layer == blocks.count - 1 {
+                summary.write(buffers.stream, sizes: buffers.sizes?.sizes, into: summaryResult)
+            }
             for step in steps {
                 try run(step)
                 if let observer, let input = step.layerInput { observer(layer, input.site, input.buffer) }
@@ -95,7 +101,7 @@ final class ForwardPass {
         }
         try run(finalNorm)
         hiddenResult?.update(
-            from: buffers.final.base, count: plan.shape.tokens.all * plan.shape.configuration.hiddenSize)
+            from: buffers.final.base, count: plan.shape.tokens * plan.shape.configuration.hiddenSize)
         guard result != nil || featuresResult != nil else { return }
         try run(features)
         featuresResult?.update(from: buffers.features.base, count: buffers.features.count)
@@ -124,12 +130,12 @@ final class ForwardPass {
             try run(norm)
             try run(
                 ForwardStep(.streams) { [buffers] in
-                    streams.record(buffers.normalized, image: position, layer: layer)
+                    streams.record(buffers.normalized, buffers.sizes, image: position, layer: layer)
                 })
             guard layer < blocks.count else { continue }
             for step in blocks[layer] { try run(step) }
         }
-        if let summaryResult { summary.write(buffers.stream, into: summaryResult) }
+        if let summaryResult { summary.write(buffers.stream, sizes: buffers.sizes?.sizes, into: summaryResult) }
     }
 
     /// Computes the streams of the images that are recorded; see `StreamPass.run`.

@@ -19,6 +19,13 @@ import Tensors
 //             normalized    (T, S)     = probabilities · v          the head's columns
 //         stream         (T, D)       += normalized · outputᵀ + bias    DINOv2's layer scale is folded in
 //
+//     where tokens are merged                                       TokenMergingStep
+//         keys           (T - P, S)    = keys of `qkv`, averaged over heads, of unit length
+//         scores                       = even rows of keys · odd rows of keysᵀ
+//         stream         (T - r, D)    = the r rows most like another merged into it; T is T - r from here on
+//         sizes          (T)           of how many patches a row is made: log(sizes) is added to scores, means are
+//                                      weighted by sizes
+//
 //                                                                   FloatMLP, Int8MLP
 //         normalized     (T, D)        = layerNorm(stream, norm2)
 //         hidden         (T, M)        = activation(normalized · firstᵀ + bias)
@@ -142,19 +149,9 @@ final class ForwardPlan: Sendable {
 
     /// Multiplications and additions of one image's matrix products: 2·m·k·n each.
     var operations: Double {
-        let (c, tokens) = (shape.configuration, shape.tokens)
-        let (t, d, m) = (Double(tokens.all), Double(c.hiddenSize), Double(c.intermediateSize))
-        let attention = 2 * t * (4 * d * d + 2 * t * d)
-        let r = Double(tokens.outputs)
-        let last =
-            !shape.poolsTokens
-            ? attention
-            : c.anatomy.positions.isRotary
-                ? 2 * (3 * t * d * d + r * d * d + 2 * r * t * d) : PooledTokenAttentionKernels.operations(c, tokens)
-        let mlp = 2 * (c.isGated ? 3 : 2) * d * m
+        let c = shape.configuration
         let ends = 2 * Double(shape.patches * c.patchLength * c.hiddenSize + shape.classes * shape.features.featureSize)
-        guard !shape.endsWithContext else { return (attention + t * mlp) * Double(shape.layers) + ends }
-        return (attention + t * mlp) * Double(c.layers - 1) + last + Double(tokens.outputs) * mlp + ends
+        return shape.blocks.reduce(ends) { $0 + $1.operations(c) }
     }
 }
 
@@ -178,13 +175,13 @@ private struct PlanWeights {
         let width = shape.configuration.hiddenSize
         self.packed = packed
         embedding = try packed.linear(ParameterNames.patchProjection, kernels.embedding)
-        initialTokens = try packed.buffer(Self.initialTokensName, count: shape.tokens.all * width)
+        initialTokens = try packed.buffer(Self.initialTokensName, count: shape.tokens * width)
         let anatomy = shape.configuration.anatomy
         preNorm = anatomy.hasPreNorm ? try packed.norm(ParameterNames.preNorm, width: width) : nil
         finalNorm = anatomy.finalNorm == .none ? nil : try packed.norm(Self.finalNormName, width: width)
         blocks = try kernels.blocks.enumerated().map { layer, sublayers in
             let weights = BlockWeights(packed, layer: layer)
-            return try sublayers.map { try $0.sublayer(weights) }
+            return kernels.withMerging(try sublayers.map { try $0.sublayer(weights) }, layer)
         }
     }
 
@@ -206,7 +203,7 @@ private struct PlanWeights {
             defer { counter.count() }
             let weights = BlockWeights(loader, quantized, layer: layer)
             let sublayers = try kernels.blocks[layer].map { try $0.sublayer(weights) }
-            return (sublayers: sublayers, packed: weights.packed)
+            return (sublayers: kernels.withMerging(sublayers, layer), packed: weights.packed)
         }
         blocks = parts.map(\.sublayers)
         var packed = PackedWeights()

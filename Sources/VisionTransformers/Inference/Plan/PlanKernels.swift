@@ -8,6 +8,8 @@ struct PlanKernels: Sendable {
     let embedding: Kernel
     /// Of each block's sublayers in their order, shared by blocks that compute the same.
     let blocks: [[any SublayerKernels]]
+    /// The token merging of each block, where there is any.
+    let merging: [TokenMergingStep?]
     /// The layer normalization of all tokens before the first block, where there is one.
     let preNorm: LayerNormKernel
     /// The final layer normalization, of the tokens that are read.
@@ -22,22 +24,23 @@ struct PlanKernels: Sendable {
     /// - Parameter isCalibrated: whether int8 has weights that `quantize` has made.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
     init(_ engine: KernelEngine, _ shape: ForwardShape, isCalibrated: Bool) throws {
-        let (c, tokens, type) = (shape.configuration, shape.tokens, shape.precision.operandType)
+        let (c, type) = (shape.configuration, shape.precision.operandType)
         self.shape = shape
         embedding = try Kernel.linear(
             engine, rows: shape.patches, inputs: c.patchLength, outputs: c.hiddenSize, accumulates: true,
             operands: type)
-        preNorm = try LayerNormKernel(engine, c, rows: tokens.all, .f32)
-        finalNorm = try LayerNormKernel(engine, c, rows: tokens.outputs, .f32)
+        preNorm = try LayerNormKernel(engine, c, rows: shape.tokens, .f32)
+        finalNorm = try LayerNormKernel(engine, c, rows: shape.outputs, .f32)
         featureNorm = try Kernel.layerNorm(engine, rows: 1, columns: c.hiddenSize, epsilon: c.layerNormEpsilon)
-        let everyToken = BlockTokens(all: tokens.all, outputs: tokens.all)
         let rotary = shape.rotary
         var planned: [SublayerKind: any SublayerKernels] = [:]
-        blocks = try (0..<shape.layers).map { layer in
+        merging = try shape.blocks.map { try TokenMergingStep(engine, c, $0, patches: shape.patches) }
+        blocks = try shape.blocks.enumerated().map { layer, block in
             try BlockPart.allCases.map { part in
                 let isQuantized = shape.precision == .int8 && part.isQuantized(in: layer, isCalibrated: isCalibrated)
                 let kind = SublayerKind(
-                    part: part, tokens: layer == c.layers - 1 ? tokens : everyToken, isQuantized: isQuantized)
+                    part: part, tokens: part == .attention ? block.attention : block.mlp,
+                    weighsTokens: part == .attention && block.attention.all < shape.tokens, isQuantized: isQuantized)
                 if let kernels = planned[kind] { return kernels }
                 let kernels = try kind.kernels(engine, c, rotary, type)
                 planned[kind] = kernels
@@ -45,17 +48,26 @@ struct PlanKernels: Sendable {
             }
         }
         let others = [embedding, featureNorm] + preNorm.kernels + finalNorm.kernels
-        scratchCount = (others.map(\.scratchCount) + blocks.joined().map(\.scratchCount)).max() ?? 0
+        let scratchCounts =
+            others.map(\.scratchCount) + blocks.joined().map(\.scratchCount) + merging.map { $0?.scratchCount ?? 0 }
+        scratchCount = scratchCounts.max() ?? 0
+    }
+
+    /// A block's sublayers with its token merging, if it has any, between attention and MLP.
+    func withMerging(_ sublayers: [any Sublayer], _ layer: Int) -> [any Sublayer] {
+        guard let merging = merging[layer] else { return sublayers }
+        return [sublayers[0], merging] + sublayers[1...]
     }
 
     /// What packed weights depend on besides the model: precision, size of images, tokens, and each layer's layout. Nil
     /// where the library does not say how weights are laid out.
     var packedLayout: PackedLayout? {
-        let (precision, tokens) = (shape.precision, shape.tokens)
+        let precision = shape.precision
         return PackedLayout(
             format: "\(precision)", isQuantized: precision == .int8,
             "\(precision), \(precision.operandType), images of \(shape.imageSize), "
-                + "\(tokens.outputs) of \(tokens.all) tokens, \(shape.layers) blocks",
+                + "\(shape.poolsTokens ? shape.outputs : shape.tokens) of \(shape.tokens) tokens, "
+                + "\(shape.blocks.count) blocks",
             [embedding] + blocks.joined().flatMap(\.linearKernels))
     }
 }
@@ -64,6 +76,8 @@ struct PlanKernels: Sendable {
 private struct SublayerKind: Hashable {
     let part: BlockPart
     let tokens: BlockTokens
+    /// Whether attention counts tokens as often as they are large.
+    let weighsTokens: Bool
     /// Whether its linear layers are in eight bits.
     let isQuantized: Bool
 
@@ -73,11 +87,12 @@ private struct SublayerKind: Hashable {
     ) throws -> any SublayerKernels {
         switch (part, isQuantized) {
         // Keys that are rotated are not the same combination of tokens for all of them.
-        case (.attention, _) where tokens.outputs < tokens.all && rotary == nil:
-            try PooledTokenAttentionKernels(engine, c, tokens, type)
-        case (.attention, true) where tokens.outputs == tokens.all:
-            try Int8AttentionKernels(engine, c, tokens: tokens.all, rotary, type)
-        case (.attention, _): try FloatAttentionKernels(engine, c, tokens, rotary, type)
+        case (.attention, _) where tokens.poolsTokens && rotary == nil:
+            try PooledTokenAttentionKernels(engine, c, tokens, weighsTokens: weighsTokens, type)
+        case (.attention, true) where !tokens.poolsTokens:
+            try Int8AttentionKernels(engine, c, tokens: tokens.all, rotary, weighsTokens: weighsTokens, type)
+        case (.attention, _):
+            try FloatAttentionKernels(engine, c, tokens, rotary, weighsTokens: weighsTokens, type)
         case (.mlp, false): try FloatMLPKernels(engine, c, tokens, type)
         case (.mlp, true): try Int8MLPKernels(engine, c, tokens, type)
         }

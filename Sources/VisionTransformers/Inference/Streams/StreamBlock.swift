@@ -132,7 +132,9 @@ struct StreamBlock: Sendable {
     /// The attention of one image's streams, from `keyed` to `mixed`.
     private func attention(image: Int, _ b: StreamBuffers) throws -> [() throws -> Void] {
         let (shape, c) = (kernels.shape, kernels.shape.configuration)
-        let (d, heads, stride, tokens) = (c.hiddenSize, c.heads, shape.scoreStride, shape.context)
+        let (d, heads) = (c.hiddenSize, c.heads)
+        let (stride, tokens) = (shape.contexts[layer].scoreStride, shape.contexts[layer].tokens)
+        let weights = shape.mergesTokens ? b.sizeLogarithms(image: image, layer: layer, shape) : nil
         /// The streams' heads among those of the image, and among all.
         let places = (0..<shape.streams).map { (part: $0 * heads, all: (row($0) + image) * heads) }
         let context = Operand(b.context, offset: StreamBuffers.contextOffset(image: image, layer: layer, shape))
@@ -154,19 +156,20 @@ struct StreamBlock: Sendable {
                 ).run
             }
         }
-        steps += try multiply(kernels.scores, b.gathered, d, b.scores, stride)
+        steps += try multiply(kernels.attention[layer].scores, b.gathered, d, b.scores, stride)
         steps.append {
             for (part, all) in places {
                 for head in 0..<heads { b.scores.base[(part + head) * stride + tokens] = b.own.base[all + head] }
             }
-            Softmax.apply(b.scores, into: b.probabilities, rows: shape.streams * heads, columns: tokens + 1)
+            Softmax.apply(
+                b.scores, plus: weights, into: b.probabilities, rows: shape.streams * heads, columns: tokens + 1)
             for (part, all) in places {
                 for head in 0..<heads {
                     b.own.base[all + head] = b.probabilities.element((part + head) * stride + tokens)
                 }
             }
         }
-        steps += try multiply(kernels.mix, b.probabilities, stride, b.imageMixed, d)
+        steps += try multiply(kernels.attention[layer].mix, b.probabilities, stride, b.imageMixed, d)
         steps.append {
             for (part, all) in places {
                 (b.mixed.floats.base + all * d).update(from: b.imageMixed.base + part * d, count: heads * d)

@@ -32,6 +32,8 @@ struct StreamBuffers {
     /// The tokens that streams read: for each image of a group and each block (stride, D), rows beyond the context
     /// zero.
     let context: NumberBuffer
+    /// For the same tokens the logarithms of their sizes, if tokens are merged, and 0 for a stream's own: (stride).
+    private let sizeLogarithms: FloatBuffer
     /// (R, D).
     let tokens: FloatBuffer
     let normalized, query, attended: RoundedBuffer
@@ -63,6 +65,8 @@ struct StreamBuffers {
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         context = NumberBuffer(type, count: shape.groupSize * c.layers * shape.contextCount)
         context.clear(0..<context.count)
+        sizeLogarithms = FloatBuffer(count: shape.mergesTokens ? shape.groupSize * c.layers * shape.scoreStride : 0)
+        sizeLogarithms.base.update(repeating: 0, count: sizeLogarithms.count)
         tokens = FloatBuffer(count: r * d)
         (normalized, query, attended) = (
             RoundedBuffer(type, count: r * d), RoundedBuffer(type, count: r * d), RoundedBuffer(type, count: r * d)
@@ -90,6 +94,11 @@ struct StreamBuffers {
             (mixed.floats.base + (stream * shape.groupSize + image) * width)
                 .update(repeating: 0, count: (shape.groupSize - image) * width)
         }
+    }
+
+    /// Where the logarithms of an image's sizes in a block begin.
+    func sizeLogarithms(image: Int, layer: Int, _ shape: StreamShape) -> UnsafeMutablePointer<Float> {
+        sizeLogarithms.base + (image * shape.configuration.layers + layer) * shape.scoreStride
     }
 
     /// Where the context of an image's block begins.

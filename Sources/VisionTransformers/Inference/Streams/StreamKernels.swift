@@ -11,10 +11,8 @@ struct StreamKernels: Sendable {
     let query: Kernel
     /// A head's queries to the vectors that its scores multiply tokens by.
     let key: Kernel
-    /// The scores of some streams with the context of their image, (streams, H, stride).
-    let scores: Kernel
-    /// The same streams' mixed tokens, (streams, H, D).
-    let mix: Kernel
+    /// Of each block.
+    let attention: [StreamAttentionKernels]
     /// A head's mixed tokens to its values.
     let value: Kernel
     let output: Kernel
@@ -27,7 +25,7 @@ struct StreamKernels: Sendable {
 
     init(_ engine: KernelEngine, _ shape: StreamShape) throws {
         let (c, type) = (shape.configuration, shape.type)
-        let (d, m, stride) = (c.hiddenSize, c.intermediateSize, shape.scoreStride)
+        let (d, m) = (c.hiddenSize, c.intermediateSize)
         self.shape = shape
         changes = PlannedChanges(engine, shape.type, groupSize: shape.groupSize)
         norm = try Kernel.layerNorm(engine, rows: shape.rows, columns: d, epsilon: c.layerNormEpsilon)
@@ -39,12 +37,7 @@ struct StreamKernels: Sendable {
         }
         query = try linear(.query(c))
         key = try linear(.key(c), hasBias: false)
-        scores = try Kernel.product(
-            engine, m: shape.callStreams * c.heads, k: d, n: stride, sourceStride: d, otherStride: d, transposed: true,
-            outputStride: stride, operands: type)
-        mix = try Kernel.product(
-            engine, m: shape.callStreams * c.heads, k: shape.context, n: d, sourceStride: stride, otherStride: d,
-            transposed: false, outputStride: d, operands: type)
+        attention = try shape.byContext { try StreamAttentionKernels(engine, c, $0, type) }
         value = try linear(.value(c))
         output = try linear(.query(c), accumulates: true)
         first = try linear(.first(c))
@@ -82,7 +75,27 @@ struct StreamKernels: Sendable {
     /// The linear layers of the base, whose weights are packed.
     var linearKernels: [Kernel] { [query, key, value, output, first, second] }
     /// All other kernels.
-    var otherKernels: [Kernel] { [norm, scores, mix, activation] }
+    var otherKernels: [Kernel] { [norm, activation] + attention.flatMap { [$0.scores, $0.mix] } }
+}
+
+/// The kernels of some streams' attention to the context of their image.
+struct StreamAttentionKernels: Sendable {
+    /// (streams, H, stride).
+    let scores: Kernel
+    /// The mixed tokens, (streams, H, D).
+    let mix: Kernel
+
+    init(
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ context: StreamContext, _ type: OperandType
+    ) throws {
+        let (d, rows, stride) = (c.hiddenSize, context.callStreams * c.heads, context.scoreStride)
+        scores = try Kernel.product(
+            engine, m: rows, k: d, n: stride, sourceStride: d, otherStride: d, transposed: true, outputStride: stride,
+            operands: type)
+        mix = try Kernel.product(
+            engine, m: rows, k: context.tokens, n: d, sourceStride: stride, otherStride: d, transposed: false,
+            outputStride: d, operands: type)
+    }
 }
 
 /// A layer of a change, for some rows of each image of a group.

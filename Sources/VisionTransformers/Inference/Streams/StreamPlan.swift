@@ -7,7 +7,8 @@ final class StreamPlan: Sendable {
     let shape: StreamShape
     /// CLS with its position.
     let cls: FloatBuffer
-    let contextNormKernel: LayerNormKernel
+    /// Of each block.
+    let contextNormKernels: [LayerNormKernel]
     let blocks: [StreamBlock]
     /// What each stream changes, block by block.
     let changes: [[StreamChanges]]
@@ -40,7 +41,9 @@ final class StreamPlan: Sendable {
         _ engine: KernelEngine, _ pool: WorkerPool
     ) throws {
         let (c, type) = (forward.configuration, forward.precision.operandType)
-        let shape = try StreamShape(c, streams: streams.streams.count, patches: forward.patches, type, engine)
+        let shape = try StreamShape(
+            c, streams: streams.streams.count,
+            contexts: (0..<c.layers).map { forward.tokens(before: $0) - 1 }, type, engine)
         let kernels = try StreamKernels(engine, shape)
         let loader = WeightLoader(source: streams.base, configuration: c)
         self.shape = shape
@@ -52,7 +55,7 @@ final class StreamPlan: Sendable {
         packedParts = weights.packedParts
         writer = cache?.write(weights.packed)
         finalNormKernel = kernels.norm
-        contextNormKernel = try LayerNormKernel(engine, c, rows: forward.tokens.all, type)
+        contextNormKernels = try shape.byContext { try LayerNormKernel(engine, c, rows: $0.tokens + 1, type) }
         self.heads = try heads.map { head in
             guard head.weight.shape[1] == d else {
                 throw ModelError(
@@ -67,7 +70,7 @@ final class StreamPlan: Sendable {
             start += head.classes.count
         }
         (self.offsets, classes) = (offsets, start)
-        let others = kernels.linearKernels + kernels.otherKernels + contextNormKernel.kernels
+        let others = kernels.linearKernels + kernels.otherKernels + contextNormKernels.flatMap(\.kernels)
         scratchCount =
             ([weights.scratchCount] + others.map(\.scratchCount) + self.heads.map(\.kernel.scratchCount)).max() ?? 0
         rank =
@@ -107,12 +110,16 @@ final class StreamPass {
     }
 
     /// Records the tokens that the streams of an image of the group read in a block: normalized rows of all tokens,
-    /// CLS first.
-    func record(_ normalized: NumberBuffer, image: Int, layer: Int) {
+    /// CLS first, and their sizes if tokens are merged.
+    func record(_ normalized: NumberBuffer, _ sizes: TokenSizes?, image: Int, layer: Int) {
         let (shape, d) = (plan.shape, plan.shape.configuration.hiddenSize)
+        let tokens = shape.contexts[layer].tokens
         buffers.context.copy(
-            d..<(shape.context + 1) * d, of: normalized,
+            d..<(tokens + 1) * d, of: normalized,
             to: StreamBuffers.contextOffset(image: image, layer: layer, shape))
+        guard let sizes, shape.mergesTokens else { return }
+        buffers.sizeLogarithms(image: image, layer: layer, shape)
+            .update(from: sizes.logarithms.base + 1, count: tokens)
     }
 
     /// Computes the streams of the images that are recorded.

@@ -48,8 +48,8 @@ struct StreamShape: Sendable {
     let type: OperandType
     /// The number of streams, S.
     let streams: Int
-    /// The number of tokens that streams read, N.
-    let context: Int
+    /// What streams read in each block.
+    let contexts: [StreamContext]
     /// How many images are computed at once, B, so that weights are read once for all of them. The same for any number
     /// of streams.
     let groupSize: Int
@@ -57,8 +57,6 @@ struct StreamShape: Sendable {
     let rows: Int
     /// Whether every layer computes all rows as it does the usual number.
     private let computesAllAlike: Bool
-    /// How many streams of an image attend to its context at a time: all or one.
-    let callStreams: Int
 
     /// The rows that a layer of the base computes at a time unless the library's results depend on a row's position
     /// among them, or are the same for another number: those of six streams.
@@ -79,29 +77,22 @@ struct StreamShape: Sendable {
     ///
     /// - Throws: `ComputeError` when the library has no kernel for the sizes.
     init(
-        _ c: BackboneConfiguration, streams: Int, patches: Int, _ type: OperandType, _ engine: KernelEngine
+        _ c: BackboneConfiguration, streams: Int, contexts: [Int], _ type: OperandType, _ engine: KernelEngine
     ) throws {
         (configuration, self.streams, self.type) = (c, streams, type)
-        context = patches + c.prefix.count - 1
-        let contextStride = Softmax.stride(context + 1)
-        groupSize = Self.groupSize(
-            type, contextSize: c.layers * contextStride * c.hiddenSize * (type == .f32 ? 4 : 2))
+        let byTokens = try Dictionary(
+            uniqueKeysWithValues: Set(contexts).map {
+                ($0, try StreamContext(c, tokens: $0, streams: streams, type, engine))
+            })
+        self.contexts = contexts.compactMap { byTokens[$0] }
+        let stride = self.contexts.map(\.scoreStride).max() ?? 0
+        groupSize = Self.groupSize(type, contextSize: c.layers * stride * c.hiddenSize * (type == .f32 ? 4 : 2))
         let few = (groupSize * streams + Self.rowMultiple - 1) / Self.rowMultiple * Self.rowMultiple
         let usual = Self.usualRows(type)
         computesAllAlike = try StreamLayer.all(c).allSatisfy {
             try $0.computesAlike(engine, rows: few, asOf: usual, type)
         }
         rows = computesAllAlike ? few : (groupSize * streams + usual - 1) / usual * usual
-        let d = c.hiddenSize
-        let isJoined =
-            try streams > 1
-            && Kernel.multipliesRowsAlike(
-                engine, rows: streams * c.heads, asOf: c.heads, inputs: d, outputs: contextStride, transposed: true,
-                sourceStride: d, operands: type)
-            && Kernel.multipliesRowsAlike(
-                engine, rows: streams * c.heads, asOf: c.heads, inputs: context, outputs: d, transposed: false,
-                sourceStride: contextStride, operands: type)
-        callStreams = isJoined ? streams : 1
     }
 
     /// How many rows a layer of the base computes at a time: all, or as many as give the same results for any number.
@@ -111,16 +102,30 @@ struct StreamShape: Sendable {
         return try rows.isMultiple(of: usual) && layer.computesAlike(engine, rows: usual, asOf: usual, type) ? usual : 1
     }
 
-    /// The distance between rows of scores: N + 1 rounded up to whole vectors.
-    var scoreStride: Int { Softmax.stride(context + 1) }
-    /// Elements of one block's context, with rows of zeros up to the stride of scores.
+    /// The largest distance between rows of scores.
+    var scoreStride: Int { contexts.map(\.scoreStride).max() ?? 0 }
+    /// Elements of the largest block's context, with rows of zeros up to the stride of scores.
     var contextCount: Int { scoreStride * configuration.hiddenSize }
+    /// Whether tokens are merged on the way.
+    var mergesTokens: Bool { contexts.contains { $0.tokens != contexts.first?.tokens } }
+
+    /// A value for each block, made once for blocks with as many tokens.
+    func byContext<Value>(_ body: (StreamContext) throws -> Value) rethrows -> [Value] {
+        var made: [Int: Value] = [:]
+        return try contexts.map { context in
+            if let value = made[context.tokens] { return value }
+            let value = try body(context)
+            made[context.tokens] = value
+            return value
+        }
+    }
 
     /// Multiplications and additions of one image's matrix products: 2·m·k·n each.
     func operations(_ all: [TaskStream]) -> Double {
         let c = configuration
-        let (d, m, h, n) = (Double(c.hiddenSize), Double(c.intermediateSize), Double(c.heads), Double(context))
-        let block = 4 * d * d + 2 * h * n * d + (c.isGated ? 3 : 2) * d * m
+        let (d, m, h) = (Double(c.hiddenSize), Double(c.intermediateSize), Double(c.heads))
+        let block = 4 * d * d + (c.isGated ? 3 : 2) * d * m
+        let attention = contexts.reduce(0) { $0 + 2 * h * Double($1.tokens) * d }
         let changes = all.reduce(0.0) { sum, stream in
             let maps = stream.maps.reduce(0.0) { $0 + 4 * h * d * Double($1.change.rank) }
             return sum
@@ -128,8 +133,34 @@ struct StreamShape: Sendable {
                     $0 + Double($1.rank * (($1.down.shape.last ?? 0) + ($1.up.shape.first ?? 0)))
                 }
         }
-        return 2 * (Double(streams * c.layers) * block + changes)
+        return 2 * (Double(streams) * (Double(c.layers) * block + attention) + changes)
     }
+}
+
+/// The tokens that streams read in a block.
+struct StreamContext: Sendable {
+    /// Their number, N.
+    let tokens: Int
+    /// How many streams of an image attend to them at a time: all or one.
+    let callStreams: Int
+
+    fileprivate init(
+        _ c: BackboneConfiguration, tokens: Int, streams: Int, _ type: OperandType, _ engine: KernelEngine
+    ) throws {
+        let (d, stride) = (c.hiddenSize, Softmax.stride(tokens + 1))
+        let isJoined =
+            try streams > 1
+            && Kernel.multipliesRowsAlike(
+                engine, rows: streams * c.heads, asOf: c.heads, inputs: d, outputs: stride, transposed: true,
+                sourceStride: d, operands: type)
+            && Kernel.multipliesRowsAlike(
+                engine, rows: streams * c.heads, asOf: c.heads, inputs: tokens, outputs: d, transposed: false,
+                sourceStride: stride, operands: type)
+        (self.tokens, callStreams) = (tokens, isJoined ? streams : 1)
+    }
+
+    /// The distance between rows of scores: N + 1 rounded up to whole vectors.
+    var scoreStride: Int { Softmax.stride(tokens + 1) }
 }
 
 /// A linear layer of the base, as the rows of streams pass it.

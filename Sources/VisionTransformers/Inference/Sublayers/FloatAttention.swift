@@ -13,15 +13,19 @@ struct FloatAttentionKernels: SublayerKernels {
 
     init(
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ rotary: Rotary?,
-        _ type: OperandType
+        weighsTokens: Bool, _ type: OperandType
     ) throws {
         let d = c.hiddenSize
         (configuration, self.tokens) = (c, tokens)
         norm = try LayerNormKernel(engine, c, rows: tokens.all, type)
-        qkv = try Kernel.linear(engine, rows: tokens.all, inputs: d, outputs: 3 * d, operands: type, result: type)
-        heads = try AttentionHeadKernels(engine, c, tokens, rotary, type)
+        let isNarrow = type != .f32
+        qkv = try Kernel.linear(
+            engine, rows: linearRows(tokens.all, isNarrow: isNarrow), inputs: d, outputs: 3 * d, operands: type,
+            result: type)
+        heads = try AttentionHeadKernels(engine, c, tokens, rotary, weighsTokens: weighsTokens, type)
         output = try Kernel.linear(
-            engine, rows: tokens.outputs, inputs: d, outputs: d, accumulates: true, operands: type, result: .f32)
+            engine, rows: linearRows(tokens.outputs, isNarrow: isNarrow), inputs: d, outputs: d, accumulates: true,
+            operands: type, result: .f32)
     }
 
     var linearKernels: [Kernel] { [qkv, output] }
@@ -67,6 +71,8 @@ struct AttentionHeadKernels: Sendable {
     private let heads: Int
     private let headSize: Int
     private let rotary: Rotary?
+    /// Whether a token counts as often as it is large, in proportional attention after token merging.
+    private let weighsTokens: Bool
     /// q kᵀ, (R, T).
     private let scores: Kernel
     /// p v, (R, head size).
@@ -74,10 +80,10 @@ struct AttentionHeadKernels: Sendable {
 
     init(
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ rotary: Rotary?,
-        _ type: OperandType
+        weighsTokens: Bool, _ type: OperandType
     ) throws {
         (self.tokens, prefix, self.rotary) = (tokens, c.prefix.count, rotary)
-        (heads, headSize) = (c.heads, c.headSize)
+        (heads, headSize, self.weighsTokens) = (c.heads, c.headSize, weighsTokens)
         let (d, stride) = (c.hiddenSize, Softmax.stride(tokens.all))
         // Whole vectors of scores take less time than all but a few of them.
         scores = try Kernel.product(
@@ -96,6 +102,7 @@ struct AttentionHeadKernels: Sendable {
     func steps(_ b: ForwardBuffers, _ bias: FloatBuffer?) throws -> [ForwardStep] {
         let d = heads * headSize
         let (scoresBuffer, probabilities, tokens) = (b.scores, b.probabilities, tokens)
+        let weights = weighsTokens ? b.sizes?.logarithms : nil
         let rotation = rotary.map { [prefix, heads, qkv = b.qkv] rotary in
             ForwardStep(.attention) { rotary.apply(to: qkv, row: prefix, stride: 3 * d, heads: 2 * heads) }
         }
@@ -110,7 +117,8 @@ struct AttentionHeadKernels: Sendable {
             let count = tokens.outputs * Softmax.stride(tokens.all)
             let softmax = ForwardStep(.attention) {
                 if let bias { RowKernels.add(bias.base + head * count, to: scoresBuffer.base, count: count) }
-                Softmax.apply(scoresBuffer, into: probabilities, rows: tokens.outputs, columns: tokens.all)
+                Softmax.apply(
+                    scoresBuffer, plus: weights?.base, into: probabilities, rows: tokens.outputs, columns: tokens.all)
             }
             let last = ForwardStep(.attention, mix)
             return [

@@ -15,9 +15,10 @@ struct FloatMLPKernels: SublayerKernels {
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ type: OperandType
     ) throws {
         let (r, d, m) = (tokens.outputs, c.hiddenSize, c.intermediateSize)
+        let rows = linearRows(r, isNarrow: type != .f32)
         func linear(activation: Activation? = nil, multiplies: Bool = false) throws -> Kernel {
             try Kernel.linear(
-                engine, rows: r, inputs: d, outputs: m, activation: activation, multiplies: multiplies,
+                engine, rows: rows, inputs: d, outputs: m, activation: activation, multiplies: multiplies,
                 operands: type, result: type)
         }
         configuration = c
@@ -25,7 +26,7 @@ struct FloatMLPKernels: SublayerKernels {
         up = c.isGated ? try linear() : nil
         first = try linear(activation: c.activation, multiplies: c.isGated)
         second = try Kernel.linear(
-            engine, rows: r, inputs: m, outputs: d, accumulates: true, operands: type, result: .f32)
+            engine, rows: rows, inputs: m, outputs: d, accumulates: true, operands: type, result: .f32)
     }
 
     var linearKernels: [Kernel] { [up, first, second].compactMap(\.self) }

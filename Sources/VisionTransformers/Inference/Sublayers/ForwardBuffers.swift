@@ -2,7 +2,8 @@ import Compute
 import Tensors
 
 /// One thread's memory of a forward pass, reused by every block and image. T tokens of width D, MLP of width M; how the
-/// pass uses them is written at the head of `ForwardPlan`.
+/// pass uses them is written at the head of `ForwardPlan`. Where linear layers compute more rows (see `linearRows`),
+/// there is room for them.
 struct ForwardBuffers {
     /// One image's patches.
     let patches: NumberBuffer
@@ -26,6 +27,8 @@ struct ForwardBuffers {
     /// What heads read, and their logits.
     let features, logits: FloatBuffer
     let scratch: FloatBuffer
+    /// Of how many patches each token is made, if tokens are merged.
+    let sizes: TokenSizes?
     /// The buffers that only int8 needs.
     let int8: Int8Buffers?
 
@@ -33,27 +36,30 @@ struct ForwardBuffers {
     ///
     /// - Parameter scratchCount: the largest scratch memory that any kernel needs, in elements.
     init(_ shape: ForwardShape, scratchCount: Int) {
-        let (c, t, type) = (shape.configuration, shape.tokens.all, shape.precision.operandType)
+        let (c, t, type) = (shape.configuration, shape.tokens, shape.precision.operandType)
         let (d, m) = (c.hiddenSize, c.intermediateSize)
         let isInt8 = shape.precision == .int8
         patches = NumberBuffer(type, count: shape.patches * c.patchLength)
-        stream = FloatBuffer(count: t * d)
+        let linearRows = VisionTransformers.linearRows(t, isNarrow: shape.precision != .f32)
+        stream = FloatBuffer(count: linearRows * d)
+        stream.base.update(repeating: 0, count: stream.count)
         let stride = Softmax.stride(t)
         normalized = NumberBuffer(type, count: stride * d)
         normalized.clear(t * d..<stride * d)
         // Pooled attention has the rows of all heads at once.
-        let rows = max(t, shape.poolsTokens ? c.heads * shape.tokens.outputs : 0)
+        let rows = max(t, shape.poolsTokens ? c.heads * shape.outputs : 0)
         qkv = NumberBuffer(type, count: stride * 3 * d)
         qkv.clear(t * 3 * d..<stride * 3 * d)
         scores = FloatBuffer(count: rows * stride)
         probabilities = type == .f32 ? .f32(scores) : NumberBuffer(type, count: rows * stride)
-        hidden = NumberBuffer(type, count: max(t * (isInt8 ? max(m, 3 * d) : m), 2 * rows * d))
-        up = NumberBuffer(type, count: c.isGated ? t * m : 0)
+        hidden = NumberBuffer(type, count: max(linearRows * (isInt8 ? max(m, 3 * d) : m), 2 * rows * d))
+        up = NumberBuffer(type, count: c.isGated ? linearRows * m : 0)
         if case .f32(let memory) = normalized { final = memory } else { final = FloatBuffer(count: t * d) }
         features = FloatBuffer(count: shape.features.featureSize)
         logits = FloatBuffer(count: shape.classes)
         scratch = FloatBuffer(count: scratchCount)
-        int8 = isInt8 ? Int8Buffers(tokens: t, width: d, intermediate: m) : nil
+        sizes = shape.mergesTokens ? TokenSizes(tokens: t, headSize: c.headSize) : nil
+        int8 = isInt8 ? Int8Buffers(rows: linearRows, width: d, intermediate: m) : nil
     }
 }
 
@@ -63,15 +69,15 @@ struct Int8Buffers {
     let narrow: Int8.Rows
     /// Rows of the MLP, (T, M).
     let wide: Int8.Rows
-    /// Products that are added to the stream, (T, D).
+    /// Products that are added to the stream.
     let products: FloatBuffer
     /// One row of tokens, and one of the MLP.
     let narrowRow, wideRow: FloatBuffer
 
-    init(tokens: Int, width: Int, intermediate: Int) {
-        narrow = Int8.Rows(rows: tokens, columns: width)
-        wide = Int8.Rows(rows: tokens, columns: intermediate)
-        products = FloatBuffer(count: tokens * width)
+    init(rows: Int, width: Int, intermediate: Int) {
+        narrow = Int8.Rows(rows: rows, columns: width)
+        wide = Int8.Rows(rows: rows, columns: intermediate)
+        products = FloatBuffer(count: rows * width)
         narrowRow = FloatBuffer(count: width)
         wideRow = FloatBuffer(count: intermediate)
     }

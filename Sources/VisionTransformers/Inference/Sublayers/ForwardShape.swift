@@ -25,12 +25,16 @@ package struct InferenceSettings: Sendable {
     package var outputs: ModelOutputs
     /// In which numbers it multiplies.
     package var precision: ComputePrecision
+    /// How many tokens each block merges; nil for none.
+    package var tokenMerging: TokenMerging?
 
-    /// Settings; logits in f32 unless specified.
+    /// Settings; logits in f32 of all tokens unless specified.
     package init(
-        imageSize: ImageSize, outputs: ModelOutputs = [], precision: ComputePrecision = .f32
+        imageSize: ImageSize, outputs: ModelOutputs = [], precision: ComputePrecision = .f32,
+        tokenMerging: TokenMerging? = nil
     ) {
         (self.imageSize, self.outputs, self.precision) = (imageSize, outputs, precision)
+        self.tokenMerging = tokenMerging?.mergesAny == true ? tokenMerging : nil
     }
 }
 
@@ -41,6 +45,43 @@ struct BlockTokens: Sendable, Hashable {
     /// The number of first tokens that are read after the block, R. Everything but keys and values is computed for them
     /// alone.
     let outputs: Int
+
+    /// Whether fewer tokens are read after the block.
+    var poolsTokens: Bool { outputs < all }
+}
+
+/// How many rows the linear layers of a block compute for a number of tokens. What is in the rows beyond them is not
+/// read.
+///
+/// In bf16 and int8 the library computes tiles of 16 rows, and takes up to four times as long for 49 to 62 rows beyond
+/// a multiple of 64 as for the next multiple of 4.
+func linearRows(_ tokens: Int, isNarrow: Bool) -> Int {
+    isNarrow && tokens % 64 >= 48 ? (tokens + 3) / 4 * 4 : tokens
+}
+
+/// The tokens of a block in a forward pass.
+struct BlockShape: Sendable, Hashable {
+    /// Those that attention computes.
+    let attention: BlockTokens
+    /// How many of them are merged into others after attention.
+    let merged: Int
+
+    /// Those that the MLP computes, and the next block.
+    var mlp: BlockTokens {
+        let all = attention.all - merged
+        return BlockTokens(all: all, outputs: attention.poolsTokens ? attention.outputs : all)
+    }
+
+    /// Multiplications and additions of its matrix products for one image: 2·m·k·n each.
+    func operations(_ c: BackboneConfiguration) -> Double {
+        let (d, m) = (Double(c.hiddenSize), Double(c.intermediateSize))
+        let (t, r) = (Double(attention.all), Double(attention.outputs))
+        let attention =
+            attention.poolsTokens && !c.anatomy.positions.isRotary
+            ? PooledTokenAttentionKernels.operations(c, attention)
+            : 2 * (3 * t * d * d + r * d * d + 2 * r * t * d)
+        return attention + 2 * Double(mlp.outputs) * (c.isGated ? 3 : 2) * d * m
+    }
 }
 
 /// The sizes of a forward pass, which all its buffers and kernels follow from.
@@ -50,8 +91,10 @@ struct ForwardShape: Sendable {
     let precision: ComputePrecision
     /// Patches of one image.
     let patches: Int
-    /// The tokens of the last block; the others compute all.
-    let tokens: BlockTokens
+    /// The tokens before the first block, T.
+    let tokens: Int
+    /// The tokens of the blocks that are computed: all that there are, but the last block's outputs.
+    let blocks: [BlockShape]
     /// The features that are read: as many elements as the widest head reads, or all.
     let features: FeatureLayout
     /// Logits of all heads together.
@@ -64,24 +107,42 @@ struct ForwardShape: Sendable {
         configuration = c
         (imageSize, precision) = (settings.imageSize, settings.precision)
         patches = grid.height * grid.width
-        let headWidth = heads.map { $0.weight.shape[1] }.max() ?? c.hiddenSize
-        features = FeatureLayout(
-            c, patches: patches, featureSize: settings.outputs.contains(.features) ? c.featureSize : headWidth)
-        let all = patches + c.prefix.count
+        tokens = patches + c.prefix.count
         endsWithContext = settings.outputs.contains(.streamContext)
-        let computesAll = settings.outputs.contains(.allTokens) || endsWithContext
-        tokens = BlockTokens(all: all, outputs: computesAll ? all : features.tokens)
+        let headWidth = heads.map { $0.weight.shape[1] }.max() ?? c.hiddenSize
+        let featureSize = settings.outputs.contains(.features) ? c.featureSize : headWidth
+        let pooled = FeatureLayout(c, patches: patches, featureSize: featureSize)
+        let computesAll = settings.outputs.contains(.allTokens) || endsWithContext || pooled.readsPatches
+        var (blocks, remaining) = ([BlockShape](), tokens)
+        for layer in 0..<(endsWithContext ? c.layers - 1 : c.layers) {
+            let pools = layer == c.layers - 1 && !computesAll
+            let merged = pools ? 0 : settings.tokenMerging?.counts[layer] ?? 0
+            blocks.append(
+                BlockShape(
+                    attention: BlockTokens(all: remaining, outputs: pools ? pooled.tokens : remaining), merged: merged))
+            remaining -= merged
+        }
+        self.blocks = blocks
+        features = FeatureLayout(c, patches: remaining - c.prefix.count, featureSize: featureSize)
         classes = heads.reduce(0) { $0 + $1.classes.count }
     }
 
-    /// The blocks that are computed.
-    var layers: Int { endsWithContext ? configuration.layers - 1 : configuration.layers }
+    /// The tokens that are read after the last block, R.
+    var outputs: Int { blocks.last?.mlp.outputs ?? tokens }
+
+    /// The tokens before a block, or after all that are computed.
+    func tokens(before layer: Int) -> Int {
+        layer < blocks.count ? blocks[layer].attention.all : blocks.last?.mlp.all ?? tokens
+    }
+
+    /// Whether any tokens are merged.
+    var mergesTokens: Bool { blocks.contains { $0.merged > 0 } }
 
     /// How queries and keys are rotated, in families that do that.
     var rotary: Rotary? { configuration.rotary(for: imageSize) }
 
-    /// Whether the last block computes fewer tokens than the others.
-    var poolsTokens: Bool { tokens.outputs < tokens.all }
+    /// Whether fewer tokens are read after the last block than it has.
+    var poolsTokens: Bool { blocks.last?.attention.poolsTokens ?? false }
 }
 
 extension BackboneConfiguration {

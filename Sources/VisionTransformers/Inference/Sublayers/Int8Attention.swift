@@ -11,14 +11,17 @@ struct Int8AttentionKernels: SublayerKernels {
     let output: Kernel
 
     init(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ rotary: Rotary?, _ type: OperandType
+        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ rotary: Rotary?, weighsTokens: Bool,
+        _ type: OperandType
     ) throws {
         let d = c.hiddenSize
         configuration = c
         self.tokens = tokens
-        qkv = try Kernel.products(engine, rows: tokens, inputs: d, outputs: 3 * d, result: type)
-        heads = try AttentionHeadKernels(engine, c, BlockTokens(all: tokens, outputs: tokens), rotary, type)
-        output = try Kernel.products(engine, rows: tokens, inputs: d, outputs: d, result: .f32)
+        let rows = linearRows(tokens, isNarrow: true)
+        qkv = try Kernel.products(engine, rows: rows, inputs: d, outputs: 3 * d, result: type)
+        heads = try AttentionHeadKernels(
+            engine, c, BlockTokens(all: tokens, outputs: tokens), rotary, weighsTokens: weighsTokens, type)
+        output = try Kernel.products(engine, rows: rows, inputs: d, outputs: d, result: .f32)
     }
 
     var linearKernels: [Kernel] { [qkv, output] }

@@ -13,8 +13,9 @@ struct Int8MLPKernels: SublayerKernels {
         let (r, d, m) = (tokens.outputs, c.hiddenSize, c.intermediateSize)
         configuration = c
         self.tokens = tokens
-        first = try Kernel.products(engine, rows: r, inputs: d, outputs: m, result: type)
-        second = try Kernel.products(engine, rows: r, inputs: m, outputs: d, result: .f32)
+        let rows = linearRows(r, isNarrow: true)
+        first = try Kernel.products(engine, rows: rows, inputs: d, outputs: m, result: type)
+        second = try Kernel.products(engine, rows: rows, inputs: m, outputs: d, result: .f32)
     }
 
     var linearKernels: [Kernel] { [first, second] }

@@ -10,6 +10,8 @@ import Tensors
 struct PooledTokenAttentionKernels: SublayerKernels {
     let configuration: BackboneConfiguration
     let tokens: BlockTokens
+    /// Whether a token counts as often as it is large.
+    let weighsTokens: Bool
     let norm: LayerNormKernel
     /// The queries of the R tokens that are read.
     let query: Kernel
@@ -24,10 +26,11 @@ struct PooledTokenAttentionKernels: SublayerKernels {
     let output: Kernel
 
     init(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ type: OperandType
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, weighsTokens: Bool,
+        _ type: OperandType
     ) throws {
         let (t, r, d, stride) = (tokens.all, tokens.outputs, c.hiddenSize, Softmax.stride(tokens.all))
-        (configuration, self.tokens) = (c, tokens)
+        (configuration, self.tokens, self.weighsTokens) = (c, tokens, weighsTokens)
         norm = try LayerNormKernel(engine, c, rows: t, type)
         query = try Kernel.linear(engine, rows: r, inputs: d, outputs: d, operands: type, result: type)
         key = try Kernel.linear(
@@ -91,6 +94,7 @@ struct PooledTokenAttention: Sublayer {
         // `qkv`: queries, then values. `hidden`: the vectors that scores multiply tokens by, then mixed tokens.
         let (values, mixed) = (Operand(b.qkv, offset: r * d), Operand(b.hidden, offset: rows * d))
         let (scores, probabilities, tokens) = (b.scores, b.probabilities, kernels.tokens.all)
+        let weights = kernels.weighsTokens ? b.sizes?.logarithms : nil
         let queries = try query.call(Operand(b.normalized), Operand(b.qkv), scratch: b.scratch)
         let keyCalls = try keys.enumerated().map { head, key in
             try key.call(
@@ -114,7 +118,7 @@ struct PooledTokenAttention: Sublayer {
                 for call in keyCalls { try call.run() }
                 try score.run()
                 if let scoreBias { RowKernels.add(scoreBias.base, to: scores.base, count: scoreBias.count) }
-                Softmax.apply(scores, into: probabilities, rows: rows, columns: tokens)
+                Softmax.apply(scores, plus: weights?.base, into: probabilities, rows: rows, columns: tokens)
                 try mix.run()
                 for call in valueCalls { try call.run() }
             },

@@ -34,6 +34,8 @@ package enum ForwardStage: String, Sendable, CaseIterable {
     case linear
     /// Scores, softmax, and mixing values by them.
     case attention
+    /// Merging of alike tokens.
+    case merging
     /// Layer normalization, with quantization.
     case normalization
     /// Rounding to eight bits and scaling of products; activations too where they are fused with it.

@@ -1,0 +1,75 @@
+import Compute
+import Files
+import Tensors
+
+/// The logits that a model gives for some images, to be compared with those of another.
+package struct ModelLogits {
+    /// The images in a batch for each thread: task streams are computed for several at once.
+    private static let imagesPerThread = 4
+
+    private let heads: [Head]
+    private let classes: Int
+    /// How many images there are.
+    package let images: Int
+    /// (images, C).
+    private let values: [Float]
+    /// Multiplications and additions of one image's matrix products.
+    package let operationsPerImage: Double
+
+    /// Computes the logits of images.
+    ///
+    /// - Parameters:
+    ///   - images: the number of images.
+    ///   - prepare: writes the patches of an image.
+    /// - Throws: what `prepare` throws; `ComputeError` when a kernel fails.
+    package init(
+        _ model: GroupedModel, images: Int, threads: Int,
+        prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        (heads, classes, self.images) = (model.heads, model.classCount, images)
+        operationsPerImage = model.operationsPerImage
+        let classes = classes
+        var values = [Float](repeating: 0, count: images * classes)
+        let batches = ImageBatches(images, size: Self.imagesPerThread * threads, inputCount: model.inputCount)
+        try batches.forEach(reporting: "comparing images", prepare: prepare) { batch, patches in
+            try values.withUnsafeMutableBufferPointer { values in
+                guard let base = values.baseAddress else { return }
+                try model.run(patches, images: batch.count, logits: base + batch.lowerBound * classes)
+            }
+        }
+        self.values = values
+    }
+
+    /// How many labels are those of another model with the same heads, for some of the images.
+    package func agreement(with exact: ModelLogits, on compared: some Collection<Int>) -> LabelAgreement {
+        var tasks: [LabelAgreement.OfTask] = []
+        var start = 0
+        for head in heads {
+            let outputs = start..<start + head.classes.count
+            start = outputs.upperBound
+            var same = 0
+            var errors = head.classes.map { _ in ValueErrors() }
+            for image in compared {
+                let found = values[image * classes + outputs.lowerBound..<image * classes + outputs.upperBound]
+                let expected = exact.values[found.startIndex..<found.endIndex]
+                switch head.activation {
+                case .softmax: if Self.label(found) == Self.label(expected) { same += 1 }
+                case .sigmoid: if zip(found, expected).allSatisfy({ ($0 >= 0) == ($1 >= 0) }) { same += 1 }
+                case .identity:
+                    for (output, pair) in zip(found, expected).enumerated() {
+                        errors[output].add(Double(pair.0), expected: Double(pair.1))
+                    }
+                }
+            }
+            let share =
+                head.activation == .identity
+                ? ValueErrors.share(errors) : Double(same) / Double(max(compared.count, 1))
+            tasks.append(.init(task: head.task, share: share))
+        }
+        return LabelAgreement(images: compared.count, tasks: tasks)
+    }
+
+    private static func label(_ logits: ArraySlice<Float>) -> Int? {
+        logits.withUnsafeBufferPointer { Logits.argmax($0) }
+    }
+}

@@ -1,0 +1,76 @@
+import Files
+import Images
+import VisionTransformers
+
+/// Looks for the token merging with the fewest operations that keeps a share of the labels of f32 with all tokens.
+///
+/// Of each kind of schedule, the most merging that keeps the share on half of the images is found by bisection. Of
+/// these the one with the fewest operations is taken that keeps it on the other half, too, or none.
+struct TokenMergingSearch {
+    /// How a number of tokens is spread over the blocks. All merge as many tokens, at most, for the same level.
+    private enum Kind: CaseIterable {
+        /// As many in each block.
+        case constant
+        /// None in the first third.
+        case late
+        /// Most in the first block, none in the last.
+        case falling
+
+        /// The tokens that a block merges.
+        func count(_ level: Int, layer: Int, of layers: Int) -> Int {
+            switch self {
+            case .constant: level
+            case .late: layer < layers / 3 ? 0 : level * layers / (layers - layers / 3)
+            case .falling: layers < 2 ? level : (2 * level * (layers - 1 - layer) + (layers - 1) / 2) / (layers - 1)
+            }
+        }
+    }
+
+    private let configuration: BackboneConfiguration
+    private let size: ImageSize
+    private let exact, unmerged: ModelLogits
+
+    init(_ configuration: BackboneConfiguration, _ size: ImageSize, exact: ModelLogits, unmerged: ModelLogits) {
+        (self.configuration, self.size) = (configuration, size)
+        (self.exact, self.unmerged) = (exact, unmerged)
+    }
+
+    /// Images to choose by are the even ones, and the others check the choice.
+    private func half(_ remainder: Int) -> [Int] { (0..<exact.images).filter { $0 % 2 == remainder } }
+
+    /// Searches.
+    ///
+    /// - Parameters:
+    ///   - keep: the mean share of labels.
+    ///   - logits: computes a schedule for the images.
+    func run(keep: Double, _ logits: (TokenMerging) throws -> ModelLogits) throws -> KeptTokenMerging {
+        let (chosenBy, checkedBy) = (half(0), half(exact.images > 1 ? 1 : 0))
+        var found: [(schedule: TokenMerging, logits: ModelLogits)] = []
+        let grid = configuration.grid(for: size)
+        let most = grid.height * grid.width / configuration.layers
+        for kind in Kind.allCases {
+            // Of levels from 1, all below `low` keep enough, and none from `high` on.
+            var (low, high) = (1, most + 1)
+            while low < high {
+                let level = (low + high) / 2
+                let schedule = TokenMerging(configuration, size) {
+                    kind.count(level, layer: $0, of: configuration.layers)
+                }
+                let result = try logits(schedule)
+                if result.agreement(with: exact, on: chosenBy).mean >= keep {
+                    found.append((schedule, result))
+                    low = level + 1
+                } else {
+                    high = level
+                }
+            }
+        }
+        found.sort { $0.logits.operationsPerImage < $1.logits.operationsPerImage }
+        found.append((TokenMerging(configuration, size) { _ in 0 }, unmerged))
+        let kept = found.first { $0.logits.agreement(with: exact, on: checkedBy).mean >= keep }
+        let (schedule, result) = kept ?? found[found.count - 1]
+        return KeptTokenMerging(
+            schedule, required: keep, cost: result.operationsPerImage / unmerged.operationsPerImage,
+            agreement: result.agreement(with: exact, on: checkedBy))
+    }
+}

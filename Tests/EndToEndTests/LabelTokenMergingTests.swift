@@ -105,6 +105,8 @@ import Testing
             let same = try label(["--precision", "int8"] + options, bundle: path)
             #expect(same.standardOutput == auto.standardOutput)
         }
+        let exact = try label(["--merge-tokens", "auto"], bundle: path)
+        #expect(exact.standardOutput == (try label(["--merge-tokens", schedule], bundle: path).standardOutput))
         let all = try label(["--precision", "int8"], bundle: path)
         #expect(all.standardOutput != auto.standardOutput && !all.errors.contains("merging"))
         #expect(try label([], bundle: path).standardOutput == (try Samples.csv()))

@@ -198,7 +198,11 @@ struct QuantizedWeightsTests {
                     $1[0] += Float($0)
                 }
             }
-            return logits[0].agreement(with: logits[1], on: 0..<3)
+            // Images of another task count where the task has none of its own.
+            let owners: [String?] = ["other", nil, "other"]
+            let found = logits[0].agreement(with: logits[1], on: 0..<3)
+            #expect(logits[0].agreement(with: logits[1], on: 0..<3, owners: owners) == found)
+            return found
         }
         let same = try share(0, 0)
         #expect(same.images == 3 && same.mean == 1 && same.isSufficient)

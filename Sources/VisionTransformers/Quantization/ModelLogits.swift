@@ -41,12 +41,19 @@ package struct ModelLogits {
     }
 
     /// How many labels are those of another model with the same heads, for some of the images.
-    package func agreement(with exact: ModelLogits, on compared: some Collection<Int>) -> LabelAgreement {
+    ///
+    /// - Parameter owners: the task of each image, or nil for any; a task that has images of its own is compared on
+    ///   these alone. Empty if none has.
+    package func agreement(
+        with exact: ModelLogits, on images: some Collection<Int>, owners: [String?] = []
+    ) -> LabelAgreement {
         var tasks: [LabelAgreement.OfTask] = []
         var start = 0
         for head in heads {
             let outputs = start..<start + head.classes.count
             start = outputs.upperBound
+            let own = owners.isEmpty ? [] : images.filter { owners[$0] == head.task }
+            let compared = own.isEmpty ? Array(images) : own
             var same = 0
             var errors = head.classes.map { _ in ValueErrors() }
             for image in compared {
@@ -66,7 +73,7 @@ package struct ModelLogits {
                 ? ValueErrors.share(errors) : Double(same) / Double(max(compared.count, 1))
             tasks.append(.init(task: head.task, share: share))
         }
-        return LabelAgreement(images: compared.count, tasks: tasks)
+        return LabelAgreement(images: images.count, tasks: tasks)
     }
 
     private static func label(_ logits: ArraySlice<Float>) -> Int? {

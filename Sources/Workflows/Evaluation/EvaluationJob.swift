@@ -208,9 +208,7 @@ package struct EvaluationJob {
         let bundle = try ModelBundle(folder: folder)
         let precision = try model.precision.precision(int8: Int8Finding(bundle))
         object["precision"] = Self.description(precision)
-        let merging = try model.tokenMerging.schedule(
-            bundle.backbone.configuration, bundle.preprocessing,
-            found: precision == .int8 ? bundle.keptTokenMerging?.schedule : nil)
+        let merging = try model.tokenMerging(of: bundle, precision)
         object["token_merging"] = merging.map { .array($0.counts.map(JSON.int)) }
         return .object(object)
     }
@@ -241,7 +239,7 @@ package struct EvaluationJob {
                 return TaskLabels(name: task, classes: head.classes, activation: head.activation)
             })
         let precision = model.precision.precision(int8: .notABundle)
-        let merging = try model.tokenMerging.schedule(base.configuration, preprocessing)
+        let merging = try model.tokenMerging?.schedule(base.configuration, preprocessing)
         if let merging { report(.tokenMerging(merging)) }
         var results: [TaskResult] = []
         var descriptions: [JSON] = []

@@ -13,22 +13,28 @@ package struct ModelSettings: Sendable {
     package var threads: Int
     /// The number format that the model multiplies in.
     package var precision: PrecisionOption
-    /// How many patch tokens are merged.
-    package var tokenMerging: TokenMergingOption
+    /// How many patch tokens are merged; nil for what `quantize` found if `auto` takes int8, else none.
+    package var tokenMerging: TokenMergingOption?
     /// Whether packed weights are kept beside the model.
     package var cache: PackedCache.Use
 
     /// Settings for a model.
-    ///
-    /// - Parameter tokenMerging: what was found for the bundle with `auto`, and none with another precision, unless
-    ///   specified.
     package init(
         preprocessor: PreprocessorChoice, decoding: DecodingOptions, threads: Int, precision: PrecisionOption,
         tokenMerging: TokenMergingOption? = nil, cache: PackedCache.Use
     ) {
         (self.preprocessor, self.decoding, self.threads) = (preprocessor, decoding, threads)
         (self.precision, self.cache) = (precision, cache)
-        self.tokenMerging = tokenMerging ?? (precision == .auto ? .found : .none)
+        self.tokenMerging = tokenMerging
+    }
+
+    /// The token merging of a bundle that is computed in a precision; nil for none.
+    ///
+    /// - Throws: `ModelError` when the backbone cannot compute it.
+    func tokenMerging(of bundle: ModelBundle, _ computed: ComputePrecision) throws -> TokenMerging? {
+        let option = tokenMerging ?? (precision == .auto && computed == .int8 ? .found : TokenMergingOption.none)
+        return try option.schedule(
+            bundle.backbone.configuration, bundle.preprocessing, found: bundle.keptTokenMerging?.schedule)
     }
 }
 
@@ -160,9 +166,7 @@ struct LoadedBundle {
         let bundle = try ModelBundle(folder: folder, preprocessor: settings.preprocessor, for: tasks)
         guard !bundle.heads.isEmpty else { throw ModelError(folder, "the bundle has no tasks, so it labels nothing") }
         (precision, precisionReason) = try settings.precision.choice(int8: Int8Finding(bundle))
-        let merging = try settings.tokenMerging.schedule(
-            bundle.backbone.configuration, bundle.preprocessing,
-            found: precision == .int8 ? bundle.keptTokenMerging?.schedule : nil)
+        let merging = try settings.tokenMerging(of: bundle, precision)
         tokenMerging = merging
         let computation = needsDigest ? BundleDigest(bundle, precision, settings.cache) : nil
         let load = { [precision] in

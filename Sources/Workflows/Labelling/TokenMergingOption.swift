@@ -3,7 +3,7 @@ import VisionTransformers
 
 /// How many patch tokens of each image are merged, as a user says it.
 package enum TokenMergingOption: Sendable, Hashable {
-    /// What `quantize --keep` found for the bundle, where int8 is computed; else none.
+    /// What `quantize --keep` found for the bundle.
     case found
     /// None.
     case none

@@ -60,8 +60,11 @@ package struct QuantizationJob {
 
     /// Pictures to round for, and those to compare labels on.
     private struct Pictures {
-        var measured: [RGBImage] = []
-        var compared: [RGBImage] = []
+        /// A picture, with the task that it is of; nil for any.
+        typealias Picture = (image: RGBImage, task: String?)
+
+        var measured: [Picture] = []
+        var compared: [Picture] = []
     }
 
     /// Rounds the bundle and writes it.
@@ -101,11 +104,11 @@ package struct QuantizationJob {
     private func pictures(_ preparer: PatchPreparer, _ warn: (Warning) -> Void) throws -> Pictures {
         var result = Pictures()
         let places = try folders.map { try CalibrationReader.trainingFolder($0.path, warn) }
-        for (index, folder) in places.enumerated() {
-            let share = max(images * (index + 1) / folders.count - images * index / folders.count, 1)
-            let task = folders[index].task ?? ""
+        for (folderIndex, folder) in places.enumerated() {
+            let share = max(images * (folderIndex + 1) / folders.count - images * folderIndex / folders.count, 1)
+            let task = folders[folderIndex].task ?? ""
             let paths = try CalibrationReader.table(BytePath(folder), task)?.items.map(\.path) ?? [BytePath(folder)]
-            let prepared = try LongWork.part("reading folders", index, of: folders.count) {
+            let prepared = try LongWork.part("reading folders", folderIndex, of: folders.count) {
                 try PreparedImages(paths, preparer: preparer, spread: (1 + Self.others) * share)
             }
             if let first = prepared.skipped.first {
@@ -114,7 +117,8 @@ package struct QuantizationJob {
             guard !prepared.pictures.isEmpty else { throw ModelError(folder, "expected images, found none") }
             let count = prepared.pictures.count
             let measured = Set((0..<min(share, count)).map { $0 * count / min(share, count) })
-            for (index, picture) in prepared.pictures.enumerated() {
+            for (index, image) in prepared.pictures.enumerated() {
+                let picture = (image, folders[folderIndex].task)
                 if measured.contains(index) { result.measured.append(picture) } else { result.compared.append(picture) }
             }
         }
@@ -141,25 +145,26 @@ package struct QuantizationJob {
                 group.backbone, configuration: configuration, imageSize: configuration.inputSize(preprocessing),
                 images: pictures.measured.count, threads: threads, hasStreams: streams != nil
             ) { image, patches in
-                preparer.writePatches(of: pictures.measured[image], into: patches)
+                preparer.writePatches(of: pictures.measured[image].image, into: patches)
             }
         }
         try QuantizedBundle.copy(bundle, to: folder)
         try QuantizedBundle.write(roundings, of: bundle, to: folder)
         guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else { return (nil, nil) }
         let compared = pictures.compared.isEmpty ? pictures.measured : pictures.compared
+        let owners = compared.map(\.task)
         func logits(_ model: GroupedModel) throws -> ModelLogits {
             try ModelLogits(model, images: compared.count, threads: threads) { image, patches in
-                preparer.writePatches(of: compared[image], into: patches)
+                preparer.writePatches(of: compared[image].image, into: patches)
             }
         }
         let exact = try logits(bundle.model(threads: threads))
         let quantized = try ModelBundle(folder: folder.path("."))
         let rounded = try logits(quantized.model(threads: threads, precision: .int8))
-        let agreement = rounded.agreement(with: exact, on: 0..<compared.count)
+        let agreement = rounded.agreement(with: exact, on: 0..<compared.count, owners: owners)
         let merging = try keep.map { keep in
             let search = TokenMergingSearch(
-                configuration, configuration.inputSize(preprocessing), exact: exact, unmerged: rounded)
+                configuration, configuration.inputSize(preprocessing), exact: exact, unmerged: rounded, owners: owners)
             return try search.run(keep: keep) {
                 try logits(quantized.model(threads: threads, precision: .int8, tokenMerging: $0))
             }

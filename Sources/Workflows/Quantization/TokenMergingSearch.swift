@@ -29,14 +29,23 @@ struct TokenMergingSearch {
     private let configuration: BackboneConfiguration
     private let size: ImageSize
     private let exact, unmerged: ModelLogits
+    /// The task of each image; nil for any.
+    private let owners: [String?]
 
-    init(_ configuration: BackboneConfiguration, _ size: ImageSize, exact: ModelLogits, unmerged: ModelLogits) {
+    init(
+        _ configuration: BackboneConfiguration, _ size: ImageSize, exact: ModelLogits, unmerged: ModelLogits,
+        owners: [String?]
+    ) {
         (self.configuration, self.size) = (configuration, size)
-        (self.exact, self.unmerged) = (exact, unmerged)
+        (self.exact, self.unmerged, self.owners) = (exact, unmerged, owners)
     }
 
     /// Images to choose by are the even ones, and the others check the choice.
     private func half(_ remainder: Int) -> [Int] { (0..<exact.images).filter { $0 % 2 == remainder } }
+
+    private func agreement(_ logits: ModelLogits, on images: [Int]) -> LabelAgreement {
+        logits.agreement(with: exact, on: images, owners: owners)
+    }
 
     /// Searches.
     ///
@@ -57,7 +66,7 @@ struct TokenMergingSearch {
                     kind.count(level, layer: $0, of: configuration.layers)
                 }
                 let result = try logits(schedule)
-                if result.agreement(with: exact, on: chosenBy).mean >= keep {
+                if agreement(result, on: chosenBy).mean >= keep {
                     found.append((schedule, result))
                     low = level + 1
                 } else {
@@ -67,10 +76,10 @@ struct TokenMergingSearch {
         }
         found.sort { $0.logits.operationsPerImage < $1.logits.operationsPerImage }
         found.append((TokenMerging(configuration, size) { _ in 0 }, unmerged))
-        let kept = found.first { $0.logits.agreement(with: exact, on: checkedBy).mean >= keep }
+        let kept = found.first { agreement($0.logits, on: checkedBy).mean >= keep }
         let (schedule, result) = kept ?? found[found.count - 1]
         return KeptTokenMerging(
             schedule, required: keep, cost: result.operationsPerImage / unmerged.operationsPerImage,
-            agreement: result.agreement(with: exact, on: checkedBy))
+            agreement: agreement(result, on: checkedBy))
     }
 }

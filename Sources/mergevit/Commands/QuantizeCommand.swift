@@ -49,7 +49,11 @@ struct QuantizeCommand: ParsableCommand {
         @Option(
             name: .customLong("calibration"),
             help: .init(
-                "[TASK=]DIR", "Images of one task, or of any: a folder with all below it, or a table; may be repeated.")
+                "[TASK=]DIR",
+                """
+                Images of one task, or of any: a folder with all below it, or a table; may be repeated. A task \
+                that has images of its own is compared on these.
+                """)
         )
         var arguments: [TextArgument] = []
 

@@ -21,7 +21,7 @@ struct EngineOptions: ParsableArguments {
             "SCHEDULE",
             """
             Merge alike patch tokens, N in each block or N,N,... in each of them: faster, and few labels change. auto \
-            is what quantize --keep found for int8 (default: auto with --precision auto, else none).
+            is what quantize --keep found (default: auto if --precision auto takes int8, else none).
             """))
     var mergeTokens: TokenMergingArgument?
 

@@ -77,15 +77,12 @@ package struct TokenMatcher: Sendable {
             sizesOfTokens[target] = sum
         }
         var next = 0
-        for token in 0..<tokens {
-            guard token.isMultiple(of: 2), sizes.isMerged[token / 2] else {
-                if next < token {
-                    (first + next * width).update(from: first + token * width, count: width)
-                    sizesOfTokens[next] = sizesOfTokens[token]
-                }
-                next += 1
-                continue
+        for token in 0..<tokens where !(token.isMultiple(of: 2) && sizes.isMerged[token / 2]) {
+            if next < token {
+                (first + next * width).update(from: first + token * width, count: width)
+                sizesOfTokens[next] = sizesOfTokens[token]
             }
+            next += 1
         }
         for token in 0..<next { sizes.logarithms.base[prefix + token] = logarithms[Int(sizesOfTokens[token])] }
     }

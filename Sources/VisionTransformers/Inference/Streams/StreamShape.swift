@@ -32,6 +32,9 @@ import Tensors
 //     features    (R, D)      = layerNorm(tokens, layernorm)
 //     logits      (B, C)      = features of each task's stream · headᵀ + bias
 //
+// Where the shared pass merges tokens, N differs between blocks, and the logarithms of the tokens' sizes are added to
+// scores.
+//
 // Key biases cancel in softmax, as they are the same for a stream's own token and the context. No keys and values of
 // context tokens are computed for any stream; exact up to rounding. In bf16 and int8 the operands of products are bf16,
 // and everything that is added up is f32.

@@ -5,15 +5,6 @@
 #include "clones.h"
 #include "rows.h"
 
-INLINE float dot(const float *a, const float *b, size_t count) {
-    float lanes[MV_LANES] = {0};
-    size_t i = 0;
-    for (; i + MV_LANES <= count; i += MV_LANES)
-        for (int l = 0; l < MV_LANES; l++) lanes[l] += a[i + l] * b[i + l];
-    for (int l = 0; i < count; i++, l++) lanes[l] += a[i] * b[i];
-    return total(lanes);
-}
-
 MV_CLONES
 float mv_dot(const float *a, const float *b, size_t count) { return dot(a, b, count); }
 

@@ -27,6 +27,16 @@ INLINE float highest(const float *lanes) {
     return values[0];
 }
 
+// The sum of the products of corresponding elements.
+INLINE float dot(const float *a, const float *b, size_t count) {
+    float lanes[MV_LANES] = {0};
+    size_t i = 0;
+    for (; i + MV_LANES <= count; i += MV_LANES)
+        for (int l = 0; l < MV_LANES; l++) lanes[l] += a[i + l] * b[i + l];
+    for (int l = 0; i < count; i++, l++) lanes[l] += a[i] * b[i];
+    return total(lanes);
+}
+
 // Mean and population variance of a row.
 INLINE void moments(const float *x, size_t count, float *mean, float *variance) {
     float lanes[MV_LANES] = {0}, squares[MV_LANES] = {0};

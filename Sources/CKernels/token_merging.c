@@ -7,13 +7,8 @@
 
 // Divides a row by its length.
 INLINE void normalize(float *x, size_t count) {
-    float lanes[MV_LANES] = {0};
-    size_t i = 0;
-    for (; i + MV_LANES <= count; i += MV_LANES)
-        for (int l = 0; l < MV_LANES; l++) lanes[l] += x[i + l] * x[i + l];
-    for (int l = 0; i < count; i++, l++) lanes[l] += x[i] * x[i];
-    float square = total(lanes), factor = square > 0 ? 1 / sqrtf(square) : 0;
-    for (i = 0; i < count; i++) x[i] *= factor;
+    float square = dot(x, x, count), factor = square > 0 ? 1 / sqrtf(square) : 0;
+    for (size_t i = 0; i < count; i++) x[i] *= factor;
 }
 
 MV_CLONES

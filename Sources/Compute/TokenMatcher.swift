@@ -38,8 +38,6 @@ package struct TokenMatcher: Sendable {
 
     /// The scratch memory that it needs, in elements.
     package var scratchCount: Int { cosines.scratchCount }
-    /// Multiplications and additions of its matrix product.
-    package var operations: Double { 2 * Double(candidates * (tokens / 2) * headSize) }
 
     /// Binds it to one thread's buffers.
     ///

@@ -23,14 +23,6 @@ import Testing
             environment: isa.map { ["ONEDNN_MAX_CPU_ISA": $0] } ?? [:])
     }
 
-    /// How many of the labels of the sample pictures are those of f32.
-    private func agreement(_ found: [UInt8]) throws -> Double {
-        let (rows, expected) = (table(found), table(try Samples.csv()))
-        #expect(rows.count == expected.count)
-        let pairs = zip(rows, expected).flatMap { row, wanted in Samples.tasks.map { (row[$0], wanted[$0]) } }
-        return Double(pairs.count { $0 == $1 }) / Double(pairs.count)
-    }
-
     /// The sample bundle rounded for the sample pictures, and whether `auto` is to take int8 for it.
     private func quantized() throws -> (path: String, isTaken: Bool) {
         let path = scratch.path("quantized")
@@ -53,7 +45,7 @@ import Testing
         let expected = try label(bundle, ["--precision", precision, "--threads", "1"])
         #expect(expected.exitCode == 0, "\(expected.errors)")
         if precision == "f32" { #expect(expected.standardOutput == (try Samples.csv())) }
-        #expect(try agreement(expected.standardOutput) >= 0.97)
+        #expect(try Samples.agreement(expected.standardOutput) >= 0.97)
         for options in [["--batch-size", "1", "--threads", "2"], ["--batch-size", "64", "--threads", "5"]] {
             #expect(
                 try label(bundle, ["--precision", precision] + options).standardOutput == expected.standardOutput)
@@ -74,7 +66,7 @@ import Testing
         #expect(again.exitCode == 0 && again.errors.isEmpty)
         guard Self.hasAll else { return }
         let int8 = try label(path, ["--precision", "int8"])
-        #expect(try agreement(int8.standardOutput) >= 0.97)
+        #expect(try Samples.agreement(int8.standardOutput) >= 0.97)
         let bf16 = try label(path, ["--precision", "bf16"]).standardOutput
         #expect(
             try label(path, ["--precision", "auto"]).standardOutput == (isTaken ? int8.standardOutput : bf16))
@@ -162,7 +154,7 @@ import Testing
         let (path, isTaken) = try quantized()
         let plain = try label(path, [], isa: isa)
         #expect(plain.exitCode == 0)
-        #expect(try agreement(plain.standardOutput) == 1)
+        #expect(try Samples.agreement(plain.standardOutput) == 1)
         let narrow = try label(path, ["--precision", "bf16"], isa: isa)
         #expect(narrow.exitCode == 3)
         #expect(narrow.errors.contains("compute in bf16: the processor has neither AVX512_BF16 nor AMX"))
@@ -170,7 +162,7 @@ import Testing
         let auto = try label(path, ["--precision", "auto"], isa: isa)
         if isa == "AVX512_CORE_VNNI" {
             #expect(rounded.exitCode == 0)
-            #expect(try agreement(rounded.standardOutput) >= 0.97)
+            #expect(try Samples.agreement(rounded.standardOutput) >= 0.97)
             #expect(auto.standardOutput == (isTaken ? rounded : plain).standardOutput)
         } else {
             #expect(rounded.exitCode == 3)

@@ -15,20 +15,13 @@ import Testing
             folder: URL(fileURLWithPath: Samples.folder))
     }
 
-    /// How many labels of the sample pictures are the same.
-    private func agreement(_ found: [UInt8]) throws -> Double {
-        let (rows, expected) = (table(found), table(try Samples.csv()))
-        let pairs = zip(rows, expected).flatMap { row, wanted in Samples.tasks.map { (row[$0], wanted[$0]) } }
-        return Double(pairs.count { $0 == $1 }) / Double(pairs.count)
-    }
-
     @Test(arguments: LabelPrecisionTests.precisions)
     func fewLabelsChangeAndNoByteDoesForThreadsAndBatches(_ precision: String) throws {
         let merged = ["--merge-tokens", "2", "--precision", precision]
         let expected = try label(merged + ["--threads", "1"])
         #expect(expected.exitCode == 0, "\(expected.errors)")
         #expect(expected.errors.hasPrefix("mergevit: merging tokens, in each block: 2,2,"), "\(expected.errors)")
-        #expect(try agreement(expected.standardOutput) >= 0.9)
+        #expect(try Samples.agreement(expected.standardOutput) >= 0.9)
         #expect(try label(["--precision", precision]).standardOutput != expected.standardOutput)
         for options in [["--batch-size", "1", "--threads", "2"], ["--batch-size", "64", "--threads", "5"]] {
             #expect(try label(merged + options).standardOutput == expected.standardOutput)

@@ -28,6 +28,14 @@ extension Samples {
     /// What the bundle of all six says of the sample images.
     static func csv() throws -> [UInt8] { try rows.get().plain }
 
+    /// How many of the labels in other rows for the sample images are those of `csv`.
+    static func agreement(_ found: [UInt8]) throws -> Double {
+        let (rows, expected) = (table(found), table(try csv()))
+        #expect(rows.count == expected.count)
+        let pairs = zip(rows, expected).flatMap { row, wanted in tasks.map { (row[$0], wanted[$0]) } }
+        return Double(pairs.count { $0 == $1 }) / Double(pairs.count)
+    }
+
     /// The same with the score of every class.
     static func csvOfEveryScore() throws -> [UInt8] { try rows.get().everyScore }
 

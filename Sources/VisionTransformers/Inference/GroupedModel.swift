@@ -233,19 +233,20 @@ extension ModelBundle {
     /// nil where it looked for none.
     ///
     /// - Throws: `FileError` or `ModelError` when a file that it left is damaged, or backbones disagree.
-    package var keptTokenMerging: KeptTokenMerging? {
-        get throws {
-            let found = try quantizedWeights.map { try $0?.tokenMerging }
-            guard let first = found.first, let merging = first else { return nil }
-            guard found.allSatisfy({ $0?.schedule == merging.schedule }) else {
-                throw ModelError(
-                    folder, "its backbones were quantized for different token merging", remedy: ModelRemedy.quantize)
-            }
-            return KeptTokenMerging(
-                merging.schedule, required: merging.required, cost: merging.cost,
-                agreement: LabelAgreement(
-                    images: merging.agreement.images, tasks: found.flatMap { $0?.agreement.tasks ?? [] }))
+    package var keptTokenMerging: KeptTokenMerging? { get throws { try keptTokenMerging(of: quantizedWeights) } }
+
+    /// The same, of `quantizedWeights` that are open already.
+    package func keptTokenMerging(of quantized: [QuantizedWeights?]) throws -> KeptTokenMerging? {
+        let found = try quantized.map { try $0?.tokenMerging }
+        guard let first = found.first, let merging = first else { return nil }
+        guard found.allSatisfy({ $0?.schedule == merging.schedule }) else {
+            throw ModelError(
+                folder, "its backbones were quantized for different token merging", remedy: ModelRemedy.quantize)
         }
+        return KeptTokenMerging(
+            merging.schedule, required: merging.required, cost: merging.cost,
+            agreement: LabelAgreement(
+                images: merging.agreement.images, tasks: found.flatMap { $0?.agreement.tasks ?? [] }))
     }
 
     /// Whether `quantize` has quantized every backbone, and found that int8 keeps its labels, with the token merging
@@ -254,8 +255,9 @@ extension ModelBundle {
     /// - Throws: `FileError` or `ModelError` when the file that it left is damaged.
     package var keepsLabelsInInt8: Bool {
         get throws {
-            if let merging = try keptTokenMerging { return merging.isSufficient }
-            return try quantizedWeights.allSatisfy { $0?.agreement?.isSufficient ?? false }
+            let quantized = try quantizedWeights
+            if let merging = try keptTokenMerging(of: quantized) { return merging.isSufficient }
+            return quantized.allSatisfy { $0?.agreement?.isSufficient ?? false }
         }
     }
 }

@@ -78,7 +78,7 @@ package enum ModelDescription {
             "quantized_groups": .int(quantized.count { $0 != nil }),
             "auto_takes_int8": .bool(try bundle.keepsLabelsInInt8),
         ]
-        if let merging = try bundle.keptTokenMerging {
+        if let merging = try bundle.keptTokenMerging(of: quantized) {
             object["token_merging"] = .object([
                 "merged_per_block": .array(merging.schedule.counts.map(JSON.int)),
                 "operations": .double(merging.cost), "keep": .double(merging.required),

@@ -95,7 +95,7 @@ enum Int8Finding: CustomStringConvertible {
             self = .notQuantized
             return
         }
-        if let merging = try bundle.keptTokenMerging {
+        if let merging = try bundle.keptTokenMerging(of: quantized) {
             self = .merging(merging)
             return
         }

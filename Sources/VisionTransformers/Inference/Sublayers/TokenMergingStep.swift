@@ -21,8 +21,6 @@ struct TokenMergingStep: Sublayer {
 
     /// The scratch memory that it needs, in elements.
     var scratchCount: Int { matcher.scratchCount }
-    /// Multiplications and additions for one image.
-    var operations: Double { matcher.operations }
 
     func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {
         guard let sizes = b.sizes else { return [] }

@@ -134,6 +134,12 @@ private final class Team: @unchecked Sendable {
     }
 }
 
+/// The library of decompositions and sums of products.
+package enum BLAS {
+    /// The processor whose kernels it uses, by its own name.
+    package static var kernels: String { String(cString: mv_blas_core()) }
+}
+
 /// The number of threads that BLAS uses for one call, a setting of the whole process.
 package enum BLASThreads {
     private static let state = Mutex((users: 0, threads: 1))

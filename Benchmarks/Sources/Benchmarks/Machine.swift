@@ -37,7 +37,7 @@ enum Machine {
     static func line(cores: Int) -> String {
         """
         \(commit.map { "commit \($0), " } ?? "")\(processor), \(cores) cores, \
-        \(ProcessorLimit.instructions), \(KernelEngine.libraryVersion), \
+        \(ProcessorLimit.instructions), \(KernelEngine.libraryVersion), \(BLAS.kernels), \
         load \(load.serialized(indented: false))
         """
     }
@@ -47,6 +47,7 @@ enum Machine {
             "commit": commit.map { .string($0) } ?? .null, "processor": .string(processor),
             "cores": .number("\(cores)"),
             "instructions": .string(ProcessorLimit.instructions), "library": .string(KernelEngine.libraryVersion),
+            "blas_kernels": .string(BLAS.kernels),
             "load_at_start": load,
         ]
     }

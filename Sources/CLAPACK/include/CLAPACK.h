@@ -9,6 +9,9 @@
 void mv_dgemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
               const double *b, double beta, double *c);
 
+/// The processor whose kernels BLAS uses, by BLAS's name.
+const char *mv_blas_core(void);
+
 /// Sets how many threads BLAS may use for one call; gives how many it could before.
 int mv_blas_threads(int threads);
 

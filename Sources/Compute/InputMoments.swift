@@ -29,14 +29,16 @@ package final class InputMoments {
                 return Float(sum / Double(max(count, 1)))
             }
         }
-        var moved = [Float](repeating: 0, count: count * size)
-        for row in 0..<count {
-            for channel in 0..<size {
-                let value = values[row * size + channel] - origin[channel]
-                moved[row * size + channel] = value
-                sums[channel] += Double(value)
+        let (width, origin) = (self.size, self.origin)
+        var moved = [Float](repeating: 0, count: count * width)
+        moved.withUnsafeMutableBufferPointer { moved in
+            for row in 0..<count {
+                for channel in 0..<width {
+                    moved[row * width + channel] = values[row * width + channel] - origin[channel]
+                }
             }
         }
+        sums.addRows(moved, count: count)
         mv_sgram_add(Int64(count), Int64(size), moved, &products)
         rows += count
     }
@@ -86,7 +88,7 @@ package final class GramMatrix {
     /// Adds dense rows of `size` elements.
     package func add(_ values: UnsafePointer<Float>, rows count: Int) {
         mv_sgram(Int64(count), Int64(size), values, &product)
-        for index in sum.indices { sum[index] += Double(product[index]) }
+        sum.addRows(product, count: 1)
         rows += count
     }
 

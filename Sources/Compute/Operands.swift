@@ -122,6 +122,16 @@ package enum NumberBuffer: Sendable {
         }
     }
 
+    /// The first elements as 32-bit floats: where they are, or widened into other memory.
+    package func floats(count: Int, widenedInto memory: FloatBuffer) -> UnsafePointer<Float> {
+        switch self {
+        case .f32(let buffer): return UnsafePointer(buffer.base)
+        case .bf16(let buffer):
+            BFloat16.widen(buffer.base, into: memory.base, count: count)
+            return UnsafePointer(memory.base)
+        }
+    }
+
     /// Adds 32-bit floats to the first elements.
     package func add(_ x: UnsafePointer<Float>, count: Int) {
         switch self {

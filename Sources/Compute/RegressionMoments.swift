@@ -1,4 +1,5 @@
 internal import CLAPACK
+import Tensors
 
 /// First and second moments of rows x with targets y, of which a linear regression of y on x is made: each batch of
 /// rows is multiplied in single precision, batches are summed in double. What is summed beside x is y - x, which is
@@ -13,7 +14,9 @@ package final class RegressionMoments {
     /// Σ xᵀx and Σ xᵀ(y - x).
     private var squares: [Double]
     private var cross: [Double]
-    private var product: [Float]
+    /// Memory for y - x of one batch of rows, and for their products.
+    private var difference = FloatBuffer(count: 0)
+    private let product: FloatBuffer
 
     /// Moments of nothing yet.
     package init(size: Int) {
@@ -22,24 +25,19 @@ package final class RegressionMoments {
         residuals = inputs
         squares = [Double](repeating: 0, count: size * size)
         cross = squares
-        product = [Float](repeating: 0, count: size * size)
+        product = FloatBuffer(count: size * size)
     }
 
     /// Adds dense rows of `size` elements.
     package func add(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, rows count: Int) {
-        var difference = [Float](repeating: 0, count: count * size)
-        for row in 0..<count {
-            for column in 0..<size {
-                let index = row * size + column
-                difference[index] = y[index] - x[index]
-                inputs[column] += Double(x[index])
-                residuals[column] += Double(difference[index])
-            }
-        }
-        mv_sgram(Int64(count), Int64(size), x, &product)
-        for index in product.indices { squares[index] += Double(product[index]) }
-        mv_scross(Int64(count), Int64(size), Int64(size), x, difference, &product)
-        for index in product.indices { cross[index] += Double(product[index]) }
+        if difference.count < count * size { difference = FloatBuffer(count: count * size) }
+        for index in 0..<count * size { difference.base[index] = y[index] - x[index] }
+        inputs.addRows(x, count: count)
+        residuals.addRows(difference.base, count: count)
+        mv_sgram(Int64(count), Int64(size), x, product.base)
+        squares.addRows(product.base, count: 1)
+        mv_scross(Int64(count), Int64(size), Int64(size), x, difference.base, product.base)
+        cross.addRows(product.base, count: 1)
         rows += count
     }
 
@@ -84,6 +82,21 @@ package final class RegressionMoments {
             return Summary(
                 rows: rows, input: mean(a.input, b.input), residual: mean(a.residual, b.residual),
                 covariance: covariance, cross: cross)
+        }
+    }
+}
+
+extension [Double] {
+    /// Adds rows of as many numbers to these.
+    ///
+    /// In unchecked memory: an array that is a property is checked for other owners at every element.
+    mutating func addRows(_ values: UnsafePointer<Float>, count rows: Int) {
+        withUnsafeMutableBufferPointer { sums in
+            guard let sum = sums.baseAddress else { return }
+            for row in 0..<rows {
+                let values = values + row * sums.count
+                for column in 0..<sums.count { sum[column] += Double(values[column]) }
+            }
         }
     }
 }

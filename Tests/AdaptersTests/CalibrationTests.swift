@@ -1,3 +1,4 @@
+import Compute
 import Synchronization
 import Tensors
 import TestSupport
@@ -149,10 +150,10 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         adapters = try ["a", "b"].map { .init(try Adapter(task: $0, path: casePath($0), base: base)) }
     }
 
-    func tuner(_ count: Int = 150) throws -> MergeTuner {
+    func tuner(_ count: Int = 150, precision: OperandType = .f32) throws -> MergeTuner {
         try MergeTuner(
             base: base, adapters: adapters, images: adapters.map { noiseImages($0.adapter.task, count: count) },
-            imageSize: base.configuration.imageSize, threads: 2)
+            imageSize: base.configuration.imageSize, passes: PassSettings(threads: 2, precision: precision))
     }
 
     func merge(_ adapters: [WeightedAdapter], scale: Double) throws -> MergedBackbone {
@@ -192,7 +193,8 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
                 }
             }
             let tuner = try MergeTuner(
-                base: base, adapters: adapters, images: images, imageSize: base.configuration.imageSize, threads: 2)
+                base: base, adapters: adapters, images: images, imageSize: base.configuration.imageSize,
+                passes: PassSettings(threads: 2))
             try pass(tuner)
             let count = prepared.withLock(\.self)
             #expect(count >= 150)
@@ -206,6 +208,23 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
                 }
             }
             #expect(prepared.withLock(\.self) == count)
+        }
+    }
+
+    /// In f32 nothing changes; in bf16 features are near those of f32, and hardly a label changes.
+    @Test(.enabled(if: OperandType.bf16.isSupported, "the processor has no instructions for bf16"))
+    func singleAdaptersKeepLabelsInBF16() throws {
+        #expect(try tuner().labelsAsInF32() == 1)
+        let (exact, reduced) = (try tuner(), try tuner(precision: .bf16))
+        #expect(try reduced.labelsAsInF32() > 0.9)
+        let (a, b) = (try exact.single("a", .max).fitted, try reduced.single("a", .max).fitted)
+        let largest = a.values.map(abs).max() ?? 0
+        #expect(a.values != b.values && zip(a.values, b.values).allSatisfy { abs($0 - $1) < 0x1p-9 * 16 * largest })
+        let moments = try reduced.inputMoments(of: "a", modules: ["layers.1.mlp.fc1"])
+        let expected = try exact.inputMoments(of: "a", modules: ["layers.1.mlp.fc1"])
+        for (name, matrix) in expected {
+            let found = try #require(moments[name])
+            #expect(zip(found.values, matrix.values).allSatisfy { abs($0 - $1) < 0.05 })
         }
     }
 
@@ -262,7 +281,7 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         #expect(throws: ModelError.self) {
             try MergeTuner(
                 base: base, adapters: adapters, images: [noiseImages("a", count: 50)],
-                imageSize: base.configuration.imageSize, threads: 1)
+                imageSize: base.configuration.imageSize, passes: PassSettings(threads: 1))
         }
     }
 }

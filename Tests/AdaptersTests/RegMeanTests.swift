@@ -71,7 +71,8 @@ import VisionTransformers
             for position in patches.indices { patches[position] = Float((position * 31 + index * 17) % 101) / 50 - 1 }
         }
         let tuner = try MergeTuner(
-            base: base, adapters: [adapter], images: [images], imageSize: base.configuration.imageSize, threads: 2)
+            base: base, adapters: [adapter], images: [images], imageSize: base.configuration.imageSize,
+            passes: PassSettings(threads: 2))
         let moments = try tuner.inputMoments(of: "a", modules: Set(adapter.adapter.modules))
         #expect(Set(adapter.adapter.modules).isSubset(of: moments.keys))
         let gram = try #require(moments["layers.1.mlp.fc1"])
@@ -95,7 +96,7 @@ import VisionTransformers
         let moments = try [1, 2, 3].map { threads in
             try MergeTuner(
                 base: base, adapters: [adapter], images: [images], imageSize: base.configuration.imageSize,
-                threads: threads
+                passes: PassSettings(threads: threads)
             ).inputMoments(of: "a", modules: Set(adapter.adapter.modules))
         }
         #expect(!moments[0].isEmpty)

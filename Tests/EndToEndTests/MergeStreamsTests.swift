@@ -86,6 +86,59 @@ import Testing
         }
     }
 
+    /// What bf16 costs by itself is said and kept in the recipe, which gives the same bytes.
+    @Test(.enabled(if: TrainPrecisionTests.isThere, "the processor has no instructions for bf16"))
+    func streamsAreFittedInBF16() throws {
+        let tasks = ["corn", "aerial"]
+        let calibration = ["--scale", "0.3", "--align", "--calibration", "images"]
+        let errors = try merged("bf16", tasks, calibration + ["--precision", "bf16"])
+        #expect(errors.contains(/computing images in bf16, in which single adapters keep \d+(\.\d)? % of their labels/))
+        let manifest = try JSON(parsing: scratch.read("bf16/bundle.json")).objectValue
+        let recipe = try #require(manifest?["recipe"]?.objectValue)
+        let precision = try #require(recipe["calibration"]?.objectValue?["precision"]?.objectValue)
+        #expect(precision["type"] == "bf16" && (precision["same_label"]?.doubleValue ?? 0) > 0.8)
+        try merged("f32", tasks, calibration)
+        let name = "streams.safetensors"
+        #expect(try scratch.read("bf16/\(name)") != scratch.read("f32/\(name)"))
+        try merged("threads", tasks, calibration + ["--precision", "bf16", "--threads", "3"])
+        #expect(try scratch.read("bf16/\(name)") == scratch.read("threads/\(name)"))
+        let again = try runMergeVit("merge", "--recipe", "bf16/bundle.json", "-o", "again", folder: scratch.url)
+        #expect(again.exitCode == 0, "\(again.errors)")
+        for name in try scratch.entries("bf16") {
+            #expect(try scratch.read("bf16/\(name)") == scratch.read("again/\(name)"), "\(name)")
+        }
+        // Answers are as near to those of the other bundle as roundings are.
+        for (row, expected) in zip(table(try rows("bf16")), table(try rows("f32"))) {
+            for (column, cell) in row where column.contains(":") {
+                let (found, wanted) = (Double(cell) ?? .infinity, Double(expected[column] ?? "") ?? 0)
+                #expect(abs(found - wanted) < 0.2, "\(column)")
+            }
+        }
+        let added = try runMergeVit(
+            ["add", "--bundle", "bf16", "--calibration", "images", "--precision", "auto", "-o", "three"]
+                + adapters(["trash"]), folder: scratch.url)
+        #expect(added.exitCode == 0, "\(added.errors)")
+        #expect(
+            added.errors.contains("computing images in bf16") || added.errors.contains("images are computed in f32"))
+        let repeated = try runMergeVit("merge", "--recipe", "three/bundle.json", "-o", "repeated", folder: scratch.url)
+        #expect(repeated.exitCode == 0, "\(repeated.errors)")
+        #expect(try scratch.read("three/\(name)") == scratch.read("repeated/\(name)"))
+    }
+
+    @Test func aPrecisionIsForCalibrationImages() throws {
+        for (arguments, message) in [
+            (["--precision", "bf16"], "--precision needs --calibration."),
+            (["--precision", "int8", "--calibration", "images"], "The value 'int8' is invalid for '--precision"),
+        ] {
+            let run = try merge(["--streams", "-o", "b"] + arguments + adapters(["corn"]), in: scratch)
+            #expect(run.exitCode == 2 && run.errors.contains(message), "\(run.errors)")
+        }
+        try merged("a", ["corn"], ["--method", "base"])
+        let again = try runMergeVit(
+            ["merge", "--recipe", "a/bundle.json", "--precision", "bf16", "-o", "b"], folder: scratch.url)
+        #expect(again.exitCode == 2 && again.errors.contains("--precision: the --recipe has it."), "\(again.errors)")
+    }
+
     @Test func theManifestSaysThatThereAreStreams() throws {
         try merged("b", ["corn"], ["--method", "base", "--stream-rank", "3", "--calibration", "images"])
         let manifest = try #require(try JSON(parsing: scratch.read("b/bundle.json")).objectValue)

@@ -77,7 +77,7 @@ struct DistillationScene {
         try DistillationTrainer(
             start ?? Noisy(base: base, seed: 0, size: 0), configuration: base.configuration,
             imageSize: base.configuration.imageSize, tasks: tasks,
-            settings: settings, threads: threads)
+            settings: settings, passes: PassSettings(threads: threads))
     }
 
     /// A run with its trainer.

@@ -40,7 +40,7 @@ import VisionTransformers
         return try TokenDistillationRun(
             scene.base, streams: streams, divergences: divergences, configuration: scene.base.configuration,
             imageSize: scene.base.configuration.imageSize, tasks: scene.tasks(), settings: settings,
-            steps: settings.steps, threads: threads)
+            steps: settings.steps, passes: PassSettings(threads: threads))
     }
 
     @discardableResult private func follow(_ run: TokenDistillationRun) throws -> [TokenDistillationReport] {

@@ -88,11 +88,34 @@ import Testing
         #expect(throws: ModelError.self) { try some.observe(inputs, images: 1) { _, _, _, _, _, _ in } }
     }
 
-    @Test(.enabled(if: precisions.count > 1, "the processor has f32 alone"))
-    func layersAreObservedInF32Alone() throws {
-        let model = try model("vit", try #require(Self.precisions.last), outputs: .allTokens)
+    @Test(.enabled(if: precisions.contains(.int8), "the processor has no int8"))
+    func layersAreNotObservedInInt8() throws {
+        let model = try model("vit", .int8, outputs: .allTokens)
         let inputs = [Float](repeating: 0, count: model.inputCount)
         #expect(throws: ModelError.self) { try model.observe(inputs, images: 1) { _, _, _, _, _, _ in } }
+    }
+
+    /// What is observed in bf16 are the rounded inputs, near those of f32.
+    @Test(.enabled(if: precisions.contains(.bf16), "the processor has no bf16"), arguments: ForwardTests.models)
+    func layersAreObservedInBF16(_ name: String) throws {
+        let io = try SafetensorsFile(path: caseFolder(name) + "/io.safetensors")
+        let observed = try [ComputePrecision.f32, .bf16].map { precision in
+            let model = try model(name, precision, outputs: .allTokens)
+            let inputs = ForwardTests.patches(try io.tensor("pixel_values"), model.configuration)
+            let layers = Mutex<[String: [Float]]>([:])
+            try model.observe(inputs, images: 1) { _, layer, site, values, rows, columns in
+                let values = Array(UnsafeBufferPointer(start: values, count: rows * columns))
+                layers.withLock { $0["\(layer) \(site)"] = values }
+            }
+            return layers.withLock(\.self)
+        }
+        #expect(Set(observed[0].keys) == Set(observed[1].keys) && !observed[0].isEmpty)
+        for (site, expected) in observed[0] {
+            let found = try #require(observed[1][site])
+            #expect(found.allSatisfy { $0.bitPattern & 0xFFFF == 0 }, "\(site): not rounded")
+            let largest = expected.map(abs).max() ?? 0
+            #expect(distance(found, expected) < tolerance(.bf16) * largest, "\(site)")
+        }
     }
 
     /// Buffers are larger than what is in them.

@@ -30,11 +30,13 @@ import Testing
             inputs = given + given.map { 0.7 * $0 + 0.1 }
         }
 
-        func tokens(rank: Int? = nil, threads: Int = 1) throws -> TrainableTokens {
+        func tokens(
+            rank: Int? = nil, threads: Int = 1, precision: OperandType = .f32
+        ) throws -> TrainableTokens {
             let tokens = try TrainableTokens(
                 base, streams: TaskStreams(base: base, streams: streams), configuration: base.configuration,
                 imageSize: TrainableTokensTests.size, form: rank.map { .lowRank(rank: $0, scale: 2) } ?? .dense,
-                threads: threads)
+                passes: PassSettings(threads: threads, precision: precision))
             for tensor in tokens.tensors {
                 var noise = SplitMix64(seed: 2, name: tensor.name)
                 for index in 0..<tensor.values.count { tensor.values.base[index] = Float(0.1 * noise.nextNormal()) }
@@ -117,6 +119,24 @@ import Testing
             let expected = sum / Double(scene.batch * (c.layers - 1) * c.hiddenSize)
             #expect(abs(found[task] / expected - 1) < 1e-4, "\(found[task]) \(expected)")
         }
+    }
+
+    /// With products of bf16 numbers, losses and gradients are near those of f32, with the same bits on any threads.
+    @Test(.enabled(if: OperandType.bf16.isSupported, "the processor has no bf16"), arguments: families)
+    func gradientsInBF16AreNearThoseInF32(_ name: String) throws {
+        let scene = try Scene(name)
+        func gradients(_ precision: OperandType, threads: Int) throws -> (losses: [Double], all: [[Float]]) {
+            let tokens = try scene.tokens(rank: 4, threads: threads, precision: precision)
+            let losses = try tokens.gradients(scene.inputs, batch: scene.batch)
+            return (losses, tokens.tensors.map { Array($0.gradient.elements) })
+        }
+        let (exact, reduced) = (try gradients(.f32, threads: 1), try gradients(.bf16, threads: 1))
+        for (found, expected) in zip(reduced.losses, exact.losses) { #expect(abs(found / expected - 1) < 0.05) }
+        func norm(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
+        let (a, b) = (reduced.all.joined().map { $0 }, exact.all.joined().map { $0 })
+        #expect(norm(zip(a, b).map { $0 - $1 }) < 0.1 * norm(b) && a != b)
+        let more = try gradients(.bf16, threads: 3)
+        #expect(more.losses == reduced.losses && more.all == reduced.all)
     }
 
     /// The gradient by the tokens is that of the formula, by differences in double precision.

@@ -14,7 +14,7 @@ extension MergeTuner {
         let (model, images) = try singleModel(task)
         let keys = Self.keys(of: modules, layers: base.configuration.layers)
         let sums = keys.map { GramMatrix(size: $0.site.columns(base.configuration)) }
-        let pool = try WorkerPool(workers: threads)
+        let pool = try WorkerPool(workers: passes.threads)
         let collector = LayerInputCollector(model, keys, images: model.workers)
         let (width, features) = (model.featureCount, FloatBuffer(count: images.count * model.featureCount))
         // Around the loop, so that the number of BLAS's threads changes once.

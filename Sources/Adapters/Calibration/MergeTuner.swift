@@ -14,12 +14,12 @@ package final class MergeTuner {
     typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
 
     let base: Checkpoint
-    private let adapters: [String: WeightedAdapter]
+    let adapters: [String: WeightedAdapter]
     let images: [String: CalibrationImages]
     /// The size of preprocessed images.
     package let imageSize: ImageSize
-    /// How many images are computed at the same time.
-    package let threads: Int
+    /// How passes over images are computed.
+    package let passes: PassSettings
     private var singles: [String: Features] = [:]
     /// The single adapters' features of all of a task's images, where a pass over them gave these.
     private var complete: [String: FeatureTable] = [:]
@@ -34,13 +34,13 @@ package final class MergeTuner {
     /// - Throws: `ModelError` naming a task without images, or with too few to hold any out.
     package init(
         base: Checkpoint, adapters: [WeightedAdapter], images: [CalibrationImages],
-        imageSize: ImageSize, threads: Int, choosing: Bool = true
+        imageSize: ImageSize, passes: PassSettings, choosing: Bool = true
     ) throws {
         self.base = base
         self.adapters = Dictionary(adapters.map { ($0.adapter.task, $0) }) { $1 }
         self.images = Dictionary(images.map { ($0.task, $0) }) { $1 }
         self.imageSize = imageSize
-        self.threads = threads
+        self.passes = passes
         for item in adapters where choosing {
             let task = item.adapter.task
             let count = try self.images(of: task).count
@@ -104,9 +104,11 @@ package final class MergeTuner {
         try HeadAlignment(rank: rank).align(head, merged: merged, single: single(head.task, limit))
     }
 
-    func model(_ source: MergedBackbone, stream: TaskStream? = nil) throws -> MultitaskModel {
+    func model(
+        _ source: MergedBackbone, stream: TaskStream? = nil, passes: PassSettings? = nil
+    ) throws -> MultitaskModel {
         try MultitaskModel(
-            source, configuration: base.configuration, heads: [], imageSize: imageSize, threads: threads,
+            source, configuration: base.configuration, imageSize: imageSize, passes: passes ?? self.passes,
             outputs: .features, streams: stream.map { TaskStreams(base: base, streams: [$0]) })
     }
 
@@ -149,10 +151,21 @@ package final class MergeTuner {
 
     /// The task's single adapter as a model that gives features, and the task's images.
     ///
+    /// - Parameter passes: how images are computed; nil as by the tuner.
     /// - Throws: `ModelError` when there is no such task; `FileError`, `ComputeError`.
-    package func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
+    package func singleModel(
+        _ task: String, passes: PassSettings? = nil
+    ) throws -> (model: MultitaskModel, images: CalibrationImages) {
+        let alone = try MergedBackbone(adapter(of: task), aloneOver: base)
+        return (try model(alone, passes: passes), try images(of: task))
+    }
+
+    /// A task's adapter.
+    ///
+    /// - Throws: `ModelError` when there is none.
+    func adapter(of task: String) throws -> Adapter {
         guard let item = adapters[task] else { throw ModelError(task, "no adapter of this name") }
-        return (try model(MergedBackbone(item.adapter, aloneOver: base)), try images(of: task))
+        return item.adapter
     }
 
     /// A task's images.

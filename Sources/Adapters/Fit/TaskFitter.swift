@@ -16,13 +16,14 @@ package struct TaskFitter {
     ///   - backbone: its weights; with task streams those that compute the patch tokens.
     ///   - configuration: the backbone's.
     ///   - imageSize: the size of preprocessed images.
-    ///   - threads: how many images are computed at the same time.
+    ///   - passes: how images are computed.
     /// - Throws: `ModelError`, `FileError`, `ComputeError`.
     package init(
-        _ backbone: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize, threads: Int
+        _ backbone: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
+        passes: PassSettings
     ) throws {
         model = try MultitaskModel(
-            backbone, configuration: configuration, heads: [], imageSize: imageSize, threads: threads)
+            backbone, configuration: configuration, imageSize: imageSize, passes: passes)
     }
 
     /// Fewer images of a task than these tell nothing of it.

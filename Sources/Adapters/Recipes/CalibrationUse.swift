@@ -1,5 +1,6 @@
+package import Compute
 import Files
-import VisionTransformers
+package import VisionTransformers
 
 /// The use that a merge made of calibration images, as its recipe records it.
 package struct CalibrationUse: Sendable, Equatable {
@@ -45,6 +46,18 @@ package struct CalibrationUse: Sendable, Equatable {
         case labels
     }
 
+    /// The numbers that the images were computed in, where they are not f32.
+    package struct ReducedPrecision: Sendable, Equatable {
+        /// The type of the operands of products.
+        package let type: OperandType
+        /// The share of held-out images on which single adapters give the labels that they give in f32, as the mean
+        /// over the tasks.
+        package let sameLabel: Double
+
+        /// A precision, and what it was found to keep.
+        package init(_ type: OperandType, sameLabel: Double) { (self.type, self.sameLabel) = (type, sameLabel) }
+    }
+
     /// How well a task's head was aligned.
     struct Alignment: Sendable, Equatable {
         var task: String
@@ -74,16 +87,18 @@ package struct CalibrationUse: Sendable, Equatable {
     package let maxDrop: Double?
     /// The tasks of which the images made a fit, in order.
     package var fitted: [String]
+    /// In which numbers the images were computed; nil for f32.
+    package var precision: ReducedPrecision?
     /// How well each task was aligned, in the order of alignment.
     private(set) var alignments: [Alignment] = []
 
     /// A use of images without alignments.
     package init(
         images: [Images], align: Bool, alignRank: Int? = nil, tune: Tuning? = nil, maxDrop: Double? = nil,
-        fitted: [String] = []
+        fitted: [String] = [], precision: ReducedPrecision? = nil
     ) {
         (self.images, self.align, self.alignRank, self.tune, self.maxDrop) = (images, align, alignRank, tune, maxDrop)
-        self.fitted = fitted
+        (self.fitted, self.precision) = (fitted, precision)
     }
 
     /// The tasks whose heads were left as they were, because alignment made them no better.
@@ -108,7 +123,13 @@ package struct CalibrationUse: Sendable, Equatable {
     /// The same before any head was aligned.
     package var withoutAlignments: CalibrationUse {
         CalibrationUse(
-            images: images, align: align, alignRank: alignRank, tune: tune, maxDrop: maxDrop, fitted: fitted)
+            images: images, align: align, alignRank: alignRank, tune: tune, maxDrop: maxDrop, fitted: fitted,
+            precision: precision)
+    }
+
+    /// How the images were computed.
+    package func passes(threads: Int) -> PassSettings {
+        PassSettings(threads: threads, precision: precision?.type ?? .f32)
     }
 
     /// Adds how well tasks were aligned.
@@ -130,6 +151,9 @@ package struct CalibrationUse: Sendable, Equatable {
         object["align_rank"] = alignRank.map(JSON.int)
         object["tune"] = tune.map { .string($0.rawValue) }
         object["max_drop"] = maxDrop.map(JSON.double)
+        object["precision"] = precision.map {
+            .object(["type": .string($0.type.rawValue), "same_label": .double($0.sameLabel)])
+        }
         if !fitted.isEmpty { object["fits"] = .array(fitted.map(JSON.string)) }
         guard align else { return object }
         var tasks = JSONObject()
@@ -149,7 +173,9 @@ package struct CalibrationUse: Sendable, Equatable {
     /// Reads the section of a recipe.
     init(_ object: JSONObject, _ fields: RecipeFields) throws {
         let section = "calibration"
-        let keys: Set<String> = ["images", "align", "align_rank", "tune", "max_drop", "fits", "tasks"]
+        let keys: Set<String> = [
+            "images", "align", "align_rank", "tune", "max_drop", "precision", "fits", "tasks",
+        ]
         try fields.check(object, has: keys, in: section)
         guard let images = object["images"]?.arrayValue, object["align"] != nil else {
             throw ModelError(
@@ -174,6 +200,15 @@ package struct CalibrationUse: Sendable, Equatable {
             return tuning
         }
         maxDrop = try object["max_drop"].map { _ in try fields.number(object, "max_drop", in: section) }
+        precision = try object["precision"].map { _ in
+            let section = "\(section): precision"
+            let value = try fields.object(object, "precision", in: section)
+            try fields.check(value, has: ["type", "same_label"], in: section)
+            guard let type = OperandType(rawValue: try fields.text(value, "type", in: section)) else {
+                throw ModelError(fields.path, "\(section): type: expected bf16")
+            }
+            return ReducedPrecision(type, sameLabel: try fields.number(value, "same_label", in: section))
+        }
         let known = self.images.map(\.task)
         fitted = try (object["fits"] ?? .array([])).elements("\(section): fits", fields).map { name in
             guard let name = name.stringValue, known.contains(name) else {

@@ -19,8 +19,8 @@ package struct StreamFitter {
     package func streams(over merged: MergedBackbone) throws -> [TaskStream] {
         let unfitted = try merged.adapters.map { try TaskStream($0.adapter, over: tuner.base) }
         let patches = try MultitaskModel(
-            merged, configuration: tuner.base.configuration, heads: [], imageSize: tuner.imageSize,
-            threads: tuner.threads, outputs: .allTokens)
+            merged, configuration: tuner.base.configuration, imageSize: tuner.imageSize,
+            passes: tuner.passes, outputs: .allTokens)
         return try unfitted.enumerated().map { index, stream in
             try LongWork.part("fitting streams", index, of: unfitted.count) {
                 TaskStream(
@@ -64,7 +64,7 @@ package struct StreamFitter {
         let c = tuner.base.configuration
         let keys = (0..<c.layers).map { LayerInputCollector.Key(layer: $0, site: .attentionInput) }
         let sums = keys.map { _ in RegressionMoments(size: c.hiddenSize) }
-        let pool = try WorkerPool(workers: tuner.threads)
+        let pool = try WorkerPool(workers: tuner.passes.threads)
         let shared = LayerInputCollector(patches, keys, images: patches.workers)
         let own = LayerInputCollector(single, keys, images: single.workers)
         let indices = images.indices(heldOut: heldOut)

@@ -13,14 +13,12 @@ package struct FeatureExtractor {
 
     /// Plans a frozen backbone for a head as transformers has it: over CLS, in DINOv2 also the mean of the patches.
     ///
-    /// - Parameter precision: how the operands of its products are stored.
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when a weight is missing or the plan fails.
-    package init(_ base: Checkpoint, preparer: PatchPreparer, threads: Int, precision: OperandType = .f32) throws {
+    package init(_ base: Checkpoint, preparer: PatchPreparer, passes: PassSettings) throws {
         let configuration = base.configuration
         try self.init(
-            base, configuration: configuration, preparer: preparer, threads: threads,
-            width: configuration.hiddenSize * configuration.classifierParts,
-            precision: precision == .bf16 ? .bf16 : .f32)
+            base, configuration: configuration, preparer: preparer, passes: passes,
+            width: configuration.hiddenSize * configuration.classifierParts)
     }
 
     /// Plans a backbone.
@@ -30,12 +28,13 @@ package struct FeatureExtractor {
     ///   - streams: a task's stream, whose features these are then.
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when a weight is missing or the plan fails.
     package init(
-        _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer, threads: Int,
-        width: Int? = nil, precision: ComputePrecision = .f32, streams: TaskStreams? = nil
+        _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer,
+        passes: PassSettings,
+        width: Int? = nil, streams: TaskStreams? = nil
     ) throws {
         model = try MultitaskModel(
-            source, configuration: configuration, heads: [], imageSize: preparer.imageSize, threads: threads,
-            outputs: .features, precision: precision, streams: streams)
+            source, configuration: configuration, imageSize: preparer.imageSize, passes: passes, outputs: .features,
+            streams: streams)
         self.preparer = preparer
         self.width = width ?? model.featureCount
     }

@@ -1,4 +1,5 @@
 package import Adapters
+import Compute
 import Files
 import Tensors
 package import VisionTransformers
@@ -94,13 +95,15 @@ package struct Distillation {
             let tokens = try TokenDistillationRun(
                 start, streams: TaskStreams(base: start.base, streams: streams.fitted),
                 divergences: streams.divergences, configuration: start.base.configuration, imageSize: tuner.imageSize,
-                tasks: tasks, settings: settings, steps: steps, threads: tuner.threads)
+                tasks: tasks, settings: settings, steps: steps, passes: tuner.passes)
             (run, deltas) = (tokens, { tokens.deltas })
         } else {
             let trainer = try DistillationTrainer(
                 start, configuration: start.base.configuration, imageSize: tuner.imageSize, tasks: tasks,
-                settings: settings, threads: tuner.threads)
-            run = try DistillationRun(trainer, tasks: tasks, settings: settings, steps: steps, threads: tuner.threads)
+                settings: settings, passes: tuner.passes)
+            run = try DistillationRun(
+                trainer, tasks: tasks, settings: settings, steps: steps,
+                threads: tuner.passes.threads)
             deltas = { trainer.deltas }
         }
         guard try follow(run, checkpoints, progress) else { return .stopped(steps: run.steps, of: run.totalSteps) }
@@ -153,6 +156,7 @@ package struct Distillation {
         if length != .steps { binding[DistillationSettings.stepsParameter.name] = nil }
         if case .minutes(let minutes) = length { binding["minutes"] = .double(minutes) }
         binding["stream_rank"] = streams.map { .int($0.rank) }
+        if tuner.passes.precision != .f32 { binding["precision"] = .string(tuner.passes.precision.rawValue) }
         binding["seed"] = .number(String(settings.seed))
         binding["from"] = .object(start.plan.merge.json)
         binding["base_sha256"] = try SHA256.json(ofFiles: Recipe.files(of: start.base))

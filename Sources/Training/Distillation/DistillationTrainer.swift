@@ -22,16 +22,16 @@ final class DistillationTrainer {
     /// - Parameters:
     ///   - start: the merge that training begins with.
     ///   - imageSize: what preprocessing gives.
-    ///   - threads: how many images are computed at the same time.
+    ///   - passes: how images are computed.
     /// - Throws: `ModelError` naming what does not fit; `FileError`, `ComputeError`.
     init(
         _ start: some ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
-        tasks: [DistillationTask], settings: DistillationSettings, threads: Int
+        tasks: [DistillationTask], settings: DistillationSettings, passes: PassSettings
     ) throws {
         let modules = try LoRATargets("all-linear").modules(of: configuration).map { TrainedModule($0, settings.form) }
         let backbone = try TrainableBackbone(
             start, configuration: configuration, imageSize: imageSize, modules: modules,
-            featureParts: configuration.featureParts, threads: threads)
+            featureParts: configuration.featureParts, precision: passes.precision, threads: passes.threads)
         self.backbone = backbone
         losses = try tasks.map { try DistillationLoss($0, settings: settings, features: backbone.featureCount) }
         optimizer = Optimizer(backbone.tensors, AdamW(weightDecay: settings.weightDecay))

@@ -25,21 +25,21 @@ final class TokenDistillationRun: DistillationSteps {
     ///   - divergences: of each task the divergence of its predictions from the single adapter's, which says how much
     ///     errors of its tokens count.
     ///   - steps: how many there will be; nil if `settle` says it later.
-    ///   - threads: how many images are computed at the same time.
+    ///   - passes: how images are computed.
     /// - Throws: `ModelError` naming what does not fit; `FileError`, `ComputeError`.
     init(
         _ start: some ParameterSource, streams: TaskStreams, divergences: [Double],
         configuration: BackboneConfiguration, imageSize: ImageSize, tasks: [DistillationTask],
-        settings: DistillationSettings, steps: Int?, threads: Int
+        settings: DistillationSettings, steps: Int?, passes: PassSettings
     ) throws {
         (self.settings, self.tasks, totalSteps) = (settings, tasks.count, steps)
         tokens = try TrainableTokens(
             start, streams: streams, configuration: configuration, imageSize: imageSize, form: settings.form,
-            threads: threads)
+            passes: passes)
         optimizer = Optimizer(tokens.tensors, AdamW(weightDecay: settings.weightDecay))
         inputs = FloatBuffer(count: tasks.count * settings.batch * tokens.inputCount)
         views = DistillationViews(
-            tasks, seed: settings.seed, inputCount: tokens.inputCount, try WorkerPool(workers: threads))
+            tasks, seed: settings.seed, inputCount: tokens.inputCount, try WorkerPool(workers: passes.threads))
         try Initialization(seed: settings.seed).apply(to: tokens.tensors, given: [:])
         try tokens.refresh()
         tokens.weights = Self.weights(divergences, distances: try startingDistances())

@@ -107,13 +107,18 @@ final class AttentionPass {
         try projection.forward(key)
     }
 
-    /// The tokens that attention reads, (T, D), after `normalize`, and the memory for their gradient.
-    var reading: (tokens: NumberBuffer, gradient: FloatBuffer) { (activations.normalized1, workspace.normalized) }
+    /// The tokens that attention reads, (T, D), after `normalize`; valid until other tokens are asked for.
+    var tokens: UnsafePointer<Float> {
+        activations.normalized1.floats(count: activations.normalized1.count, widenedInto: workspace.widened)
+    }
+
+    /// The memory for the gradient by these tokens.
+    var tokenGradient: FloatBuffer { workspace.normalized }
 
     /// Takes the gradient by the output to that by the input, in the workspace's stream, as far down as modules are
     /// trained.
     ///
-    /// - Parameter add: adds to the gradient by `reading`.
+    /// - Parameter add: adds to `tokenGradient`.
     func backward(_ key: UInt64?, adding add: () throws -> Void = {}) throws {
         let (t, r, d) = (block.kernels.tokens, block.kernels.outputs, c.hiddenSize)
         workspace.streamOperand.round(workspace.stream.base, count: r * d)
@@ -137,8 +142,8 @@ final class AttentionPass {
 
     /// The same where nothing after the normalization counts.
     ///
-    /// - Parameter add: adds to the gradient by `reading`.
-    func backward(fromReading add: () throws -> Void) throws {
+    /// - Parameter add: adds to `tokenGradient`.
+    func backward(fromTokens add: () throws -> Void) throws {
         for gradient in [workspace.normalized, workspace.stream] {
             gradient.base.update(repeating: 0, count: gradient.count)
         }

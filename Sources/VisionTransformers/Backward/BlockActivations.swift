@@ -52,6 +52,8 @@ struct Workspace {
     let streamOperand: NumberBuffer
     /// By normalized tokens, (T, D); in the forward pass the tokens themselves, before they are rounded.
     let normalized: FloatBuffer
+    /// Normalized tokens that were rounded, as f32, (T, D); empty in f32.
+    let widened: FloatBuffer
     /// By queries, keys and values, (T, 3D).
     let qkv: NumberBuffer
     /// By the values that attention mixed, (T, D).
@@ -81,6 +83,7 @@ struct Workspace {
         stream = FloatBuffer(count: t * d)
         streamOperand = operand(stream)
         normalized = FloatBuffer(count: t * d)
+        widened = FloatBuffer(count: plan.precision == .f32 ? 0 : t * d)
         qkv = buffer(t * 3 * d)
         attended = buffer(t * d)
         scores = FloatBuffer(count: t * Softmax.stride(t))

@@ -145,8 +145,7 @@ package final class TrainableBackbone {
         _ gradient: UnsafeMutablePointer<Float>
     ) throws -> Void
 
-    /// The same for a loss of the tokens that attention reads. Modules of the last block have no gradient, and the
-    /// operands of products are to be f32.
+    /// The same for a loss of the tokens that attention reads. Modules of the last block have no gradient.
     ///
     /// - Parameters:
     ///   - inputs: (images, inputCount).
@@ -156,7 +155,7 @@ package final class TrainableBackbone {
         try addUp(images) { worker, image in
             let pass = passes[worker]
             try pass.forwardTokens(inputs + image * inputCount)
-            try pass.backwardTokens { try loss(worker, image, $0, $1.base, $2.base) }
+            try pass.backwardTokens { try loss(worker, image, $0, $1, $2.base) }
         }
     }
 

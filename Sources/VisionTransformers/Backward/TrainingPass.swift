@@ -106,7 +106,8 @@ final class TrainingPass {
     ///   - input: an image's patches.
     ///   - read: receives the tokens of each block but the first, (T, D).
     func forwardTokens(
-        _ input: UnsafePointer<Float>, read: (_ layer: Int, _ tokens: FloatBuffer) throws -> Void = { _, _ in }
+        _ input: UnsafePointer<Float>,
+        read: (_ layer: Int, _ tokens: UnsafePointer<Float>) throws -> Void = { _, _ in }
     ) throws {
         try embed(input)
         for (layer, block) in blocks.enumerated() {
@@ -116,7 +117,7 @@ final class TrainingPass {
                 try block.attention.normalize()
             }
             // The first block reads the same tokens whatever is trained.
-            if layer > 0, case .f32(let tokens) = block.attention.reading.tokens { try read(layer, tokens) }
+            if layer > 0 { try read(layer, block.attention.tokens) }
             if layer < blocks.count - 1 { try block.mlp.forward(nil) }
         }
     }
@@ -125,15 +126,15 @@ final class TrainingPass {
     ///
     /// - Parameter loss: adds the gradient by the tokens that a block's attention reads, (T, D).
     func backwardTokens(
-        loss: (_ layer: Int, _ tokens: FloatBuffer, _ gradient: FloatBuffer) throws -> Void
+        loss: (_ layer: Int, _ tokens: UnsafePointer<Float>, _ gradient: FloatBuffer) throws -> Void
     ) throws {
         for (layer, block) in blocks.enumerated().reversed() {
             func add() throws {
-                guard layer > 0, case (.f32(let tokens), let gradient) = block.attention.reading else { return }
-                try loss(layer, tokens, gradient)
+                guard layer > 0 else { return }
+                try loss(layer, block.attention.tokens, block.attention.tokenGradient)
             }
             guard layer < blocks.count - 1 else {
-                try block.attention.backward(fromReading: add)
+                try block.attention.backward(fromTokens: add)
                 continue
             }
             guard plan.lowest <= ModuleSite.depth(layer, .mlpHidden) else { return }

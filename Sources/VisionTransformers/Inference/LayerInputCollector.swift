@@ -20,7 +20,7 @@ package final class LayerInputCollector {
 
     /// Takes memory for batches of at most `images` images.
     ///
-    /// - Parameter model: planned to give all tokens, in f32.
+    /// - Parameter model: planned to give all tokens, in f32 or bf16.
     package init(_ model: MultitaskModel, _ keys: [Key], images: Int) {
         self.model = model
         let tokens = model.hiddenShape[0]

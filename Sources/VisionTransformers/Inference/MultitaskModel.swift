@@ -62,6 +62,16 @@ package final class MultitaskModel {
             WorkerPool(workers: threads))
     }
 
+    /// Plans a model without heads for passes over many images.
+    package convenience init(
+        _ source: some ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
+        passes: PassSettings, outputs: ModelOutputs = [], streams: TaskStreams? = nil
+    ) throws {
+        try self.init(
+            source, configuration: configuration, heads: [], imageSize: imageSize, threads: passes.threads,
+            outputs: outputs, precision: passes.precision.computePrecision, streams: streams)
+    }
+
     /// Plans the model to be computed by threads that it may share.
     init(
         _ weights: BackboneWeights, configuration: BackboneConfiguration, heads: [Head],
@@ -148,31 +158,35 @@ package final class MultitaskModel {
         _ image: Int, _ layer: Int, _ site: LayerSite, _ values: UnsafePointer<Float>, _ rows: Int, _ columns: Int
     ) -> Void
 
-    /// Shows what the layers read while a batch is computed.
+    /// Shows what the layers read while a batch is computed, in 32-bit floats.
     ///
     /// - Parameters:
     ///   - inputs: (images, inputCount).
     ///   - images: the number of images.
     ///   - features: receives (images, featureCount), the vectors that heads read, or nil.
     ///   - observer: called on several threads at once, each with another image of the batch.
-    /// - Throws: `ModelError` when the model was not planned to give all tokens in f32; `ComputeError` when a kernel
-    ///   fails.
+    /// - Throws: `ModelError` when the model was not planned to give all tokens, or computes in int8; `ComputeError`
+    ///   when a kernel fails.
     package func observe(
         _ inputs: UnsafePointer<Float>, images: Int, features: UnsafeMutablePointer<Float>? = nil,
         _ observer: @escaping LayerObserver
     ) throws {
         try requireAllTokens()
-        guard precision == .f32 else {
-            throw ModelError("inputs of layers", "expected a model in f32, found \(precision)")
+        guard precision != .int8 else {
+            throw ModelError("inputs of layers", "expected a model in f32 or bf16, found \(precision)")
         }
         let failure = Mutex<(any Error)?>(nil)
         let tokens = hiddenShape[0]
+        let widest = LayerSite.allCases.map { $0.columns(configuration) }.max() ?? 0
+        let widened = passes.map { _ in FloatBuffer(count: precision == .f32 ? 0 : tokens * widest) }
         pool.forEach(images) { worker, image in
             do {
                 try passes[worker].run(
                     inputs + image * inputCount, logits: nil, features: features.map { $0 + image * featureCount },
                     observer: { layer, site, buffer in
-                        observer(image, layer, site, buffer.base, tokens, site.columns(self.configuration))
+                        let columns = site.columns(self.configuration)
+                        let values = buffer.floats(count: tokens * columns, widenedInto: widened[worker])
+                        observer(image, layer, site, values, tokens, columns)
                     })
             } catch {
                 failure.withLock { $0 = error }

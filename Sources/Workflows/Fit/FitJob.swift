@@ -2,7 +2,7 @@ import Adapters
 import Datasets
 package import Files
 import Glibc
-import VisionTransformers
+package import VisionTransformers
 
 /// Measures what images of a bundle's tasks look like, so that `label` can say how well an image fits each task, and
 /// keeps it in the bundle.
@@ -25,7 +25,7 @@ package struct FitJob {
     private let bundle: String
     private let folders: [String: [String]]
     private let pattern: NamePattern?
-    private let threads: Int
+    private let passes: PassSettings
 
     /// A fit.
     ///
@@ -33,9 +33,9 @@ package struct FitJob {
     ///   - bundle: the bundle's folder.
     ///   - folders: for each task folders of unlabelled images, or tables that name files.
     ///   - pattern: what tells which images are fitted or held out together; nil for near-duplicates by features.
-    ///   - threads: how many images are computed at the same time.
-    package init(bundle: String, folders: [String: [String]], pattern: NamePattern?, threads: Int) {
-        (self.bundle, self.folders, self.pattern, self.threads) = (bundle, folders, pattern, threads)
+    ///   - passes: how images are computed.
+    package init(bundle: String, folders: [String: [String]], pattern: NamePattern?, passes: PassSettings) {
+        (self.bundle, self.folders, self.pattern, self.passes) = (bundle, folders, pattern, passes)
     }
 
     /// Fits the tasks and writes the file beside `bundle.json`, replacing an earlier one at once. Fits of other tasks
@@ -55,10 +55,10 @@ package struct FitJob {
         guard access(self.bundle, W_OK) == 0 else {
             throw FileError(path: self.bundle, reason: "cannot be written: \(systemReason(errno))")
         }
-        let reader = try CalibrationReader(bundle.backbone, threads: threads, views: nil, warn)
+        let reader = try CalibrationReader(bundle.backbone, passes: passes, views: nil, warn)
         let images = try reader.images(
             tasks.compactMap { task in folders[task].map { (task, $0) } }, pattern)
-        let file = try Self.fits(of: bundle, images: images, threads: threads)
+        let file = try Self.fits(of: bundle, images: images, passes: passes)
         let path = "\(self.bundle)/\(FitFile.name)"
         let temporary = "\(self.bundle)/.\(FitFile.name).partial-\(getpid())"
         do {
@@ -87,7 +87,7 @@ package struct FitJob {
     /// unless other tasks of the group keep their fits.
     ///
     /// - Parameter images: of each task that is fitted.
-    static func fits(of bundle: ModelBundle, images: [CalibrationImages], threads: Int) throws -> FitFile {
+    static func fits(of bundle: ModelBundle, images: [CalibrationImages], passes: PassSettings) throws -> FitFile {
         var file = bundle.fits ?? FitFile(groups: bundle.groups.map { _ in nil })
         let imageSize = bundle.backbone.configuration.inputSize(bundle.preprocessing)
         for (index, tasks) in Self.tasks(of: bundle).enumerated() {
@@ -96,7 +96,7 @@ package struct FitJob {
             let kept = file.groups[index]?.tasks.filter { name, _ in !own.contains { $0.task == name } } ?? [:]
             let fitter = try TaskFitter(
                 bundle.groups[index].backbone, configuration: bundle.backbone.configuration, imageSize: imageSize,
-                threads: threads)
+                passes: passes)
             var group = try fitter.fit(own, background: kept.isEmpty ? nil : file.groups[index]?.background)
             group.tasks.merge(kept) { $1 }
             file.groups[index] = group

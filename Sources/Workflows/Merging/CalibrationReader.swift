@@ -1,4 +1,5 @@
 import Adapters
+import Compute
 import Datasets
 import Files
 import Images
@@ -17,23 +18,24 @@ package struct CalibrationReader {
     }
 
     private let base: Checkpoint
-    private let warn: (Warning) -> Void
+    let warn: (Warning) -> Void
     private let preprocessing: Preprocessing
     private let preparer: PatchPreparer
-    private let threads: Int
+    private let passes: PassSettings
     private let similar: SimilarImages
     /// How images change from pass to pass over them, if they do, and what that is drawn from.
     private let views: (augmentation: Augmentation, seed: UInt64)?
 
     init(
-        _ base: Checkpoint, threads: Int, views settings: DistillationSettings?, _ warn: @escaping (Warning) -> Void
+        _ base: Checkpoint, passes: PassSettings, views settings: DistillationSettings?,
+        _ warn: @escaping (Warning) -> Void
     ) throws {
-        (self.base, self.threads, self.warn) = (base, threads, warn)
+        (self.base, self.passes, self.warn) = (base, passes, warn)
         views = settings.map { (Augmentation($0), $0.seed) }
         preprocessing = try base.preprocessing()
         preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
         similar = SimilarImages(
-            by: base, configuration: base.configuration, imageSize: preparer.imageSize, threads: threads, warn)
+            by: base, configuration: base.configuration, imageSize: preparer.imageSize, passes: passes, warn)
     }
 
     /// The images of the adapters' tasks, with their records for the recipe.
@@ -316,7 +318,7 @@ package struct CalibrationReader {
     func observer(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> MergeTuner {
         try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
-            threads: threads, choosing: false)
+            passes: passes, choosing: false)
     }
 
     /// What tunes merges on the images of the adapters' tasks, and how they are used.
@@ -330,11 +332,14 @@ package struct CalibrationReader {
         tune: CalibrationUse.Tuning? = nil, maximumDrop: Double? = nil
     ) throws -> (tuner: MergeTuner, use: CalibrationUse) {
         let images = try images(of: adapters, settings)
-        let use = CalibrationUse(
+        var use = CalibrationUse(
             images: images.map(\.record), align: align, alignRank: settings.alignment?.rank, tune: tune,
             maxDrop: maximumDrop, fitted: fitted(images.map(\.record), settings))
         if align { warnOfFewImages(images.map(\.images)) }
-        return (try tuner(adapters, images.map(\.images)), use)
+        let tuner = try tuner(adapters, images.map(\.images))
+        use.precision = try precision(of: tuner, settings.precision)
+        let isExact = use.precision == nil && tuner.passes.precision != .f32
+        return (isExact ? try self.tuner(adapters, images.map(\.images), precision: .f32) : tuner, use)
     }
 
     /// The images of some adapters' tasks that are for nothing but fits, and how they are used.
@@ -362,9 +367,15 @@ package struct CalibrationReader {
     }
 
     /// What tunes merges on the images.
-    func tuner(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> MergeTuner {
-        try MergeTuner(
+    ///
+    /// - Parameter precision: in which numbers they are computed; nil as the reader does.
+    func tuner(
+        _ adapters: [WeightedAdapter], _ images: [CalibrationImages], precision: OperandType? = nil
+    ) throws -> MergeTuner {
+        var passes = passes
+        passes.precision = precision ?? passes.precision
+        return try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
-            threads: threads)
+            passes: passes)
     }
 }

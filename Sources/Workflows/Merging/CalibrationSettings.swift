@@ -1,4 +1,5 @@
 package import Adapters
+import Compute
 import VisionTransformers
 
 /// The calibration images of a merge, and how its heads are aligned on them.
@@ -24,14 +25,36 @@ package struct CalibrationSettings: Sendable {
     package var makesFits = false
     /// How many images are computed at the same time.
     package var threads: Int
+    /// In which numbers they are computed.
+    package var precision: PassPrecision
 
     /// Images.
     package init(
         sources: [String: CalibrationUse.Source], labelled: [String: String] = [:], alignment: Alignment? = nil,
-        pattern: NamePattern? = nil, threads: Int
+        pattern: NamePattern? = nil, threads: Int, precision: PassPrecision = .f32
     ) {
         (self.sources, self.labelled, self.alignment) = (sources, labelled, alignment)
-        (self.pattern, self.threads) = (pattern, threads)
+        (self.pattern, self.threads, self.precision) = (pattern, threads, precision)
+    }
+
+    /// How the images are computed, as long as nothing is known of what bf16 keeps of their labels.
+    var passes: PassSettings { PassSettings(threads: threads, precision: precision.candidate) }
+}
+
+/// In which numbers passes over calibration images are computed.
+package enum PassPrecision: String, Sendable, CaseIterable {
+    case f32
+    case bf16
+    /// bf16 if the processor has instructions for it and single adapters keep their labels in it, else f32.
+    case auto
+
+    /// The type that is wanted unless it is found to change too many labels.
+    var candidate: OperandType {
+        switch self {
+        case .f32: .f32
+        case .bf16: .bf16
+        case .auto: OperandType.bf16.isSupported ? .bf16 : .f32
+        }
     }
 }
 

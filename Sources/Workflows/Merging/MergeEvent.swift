@@ -6,6 +6,8 @@ package import Training
 package enum MergeEvent {
     /// Something that a user should know.
     case warning(Warning)
+    /// Images are computed in a precision that was found to keep these labels.
+    case reducedPrecision(CalibrationUse.ReducedPrecision)
     /// The parameters of a merge were chosen on images.
     case tuned(tasks: [String], merge: ConfiguredMethod, parameters: [MergeParameter], loss: Double)
     /// The fewest groups were found.

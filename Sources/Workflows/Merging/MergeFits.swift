@@ -10,16 +10,16 @@ struct MergeFits {
     private let images: [CalibrationImages]
     private let configuration: BackboneConfiguration
     private let imageSize: ImageSize
-    private let threads: Int
+    private let passes: PassSettings
     private let warn: (Warning) -> Void
 
     /// Fits of tasks from their images.
     ///
     /// - Parameter base: the base of the merge, or the bundle: what says how images are prepared.
     init(
-        _ images: [CalibrationImages], base: Checkpoint, threads: Int, _ warn: @escaping (Warning) -> Void
+        _ images: [CalibrationImages], base: Checkpoint, passes: PassSettings, _ warn: @escaping (Warning) -> Void
     ) throws {
-        (self.images, self.threads, self.warn) = (images, threads, warn)
+        (self.images, self.passes, self.warn) = (images, passes, warn)
         configuration = base.configuration
         imageSize = try configuration.inputSize(base.preprocessing())
     }
@@ -49,7 +49,7 @@ struct MergeFits {
     /// The images with those held out together that the backbone finds alike, unless their names say it.
     private func grouped(by backbone: any ParameterSource) throws -> [CalibrationImages] {
         let similar = SimilarImages(
-            by: backbone, configuration: configuration, imageSize: imageSize, threads: threads, warn)
+            by: backbone, configuration: configuration, imageSize: imageSize, passes: passes, warn)
         return try images.enumerated().map { index, images in
             if case .name = images.groups.rule { return images }
             return try LongWork.part("comparing images for fits", index, of: self.images.count) {
@@ -61,7 +61,7 @@ struct MergeFits {
     private func fit(
         _ images: [CalibrationImages], by backbone: any ParameterSource, background: SummaryDistribution?
     ) throws -> GroupFit {
-        try TaskFitter(backbone, configuration: configuration, imageSize: imageSize, threads: threads)
+        try TaskFitter(backbone, configuration: configuration, imageSize: imageSize, passes: passes)
             .fit(images, background: background)
     }
 }

@@ -12,10 +12,11 @@ extension MergeJob {
         _ progress: @escaping (MergeEvent) -> Bool
     ) throws -> TaskChanges {
         guard let threads = recipeThreads, !added.isEmpty else { return changes }
-        let reader = try CalibrationReader(base, threads: threads, views: nil) { _ = progress(.warning($0)) }
         let merged = groups[0].merged
         return try changes.replacingAdditions { index, addition in
             let adapter = added[index]
+            let passes = addition.calibration?.passes(threads: threads) ?? PassSettings(threads: threads)
+            let reader = try CalibrationReader(base, passes: passes, views: nil) { _ = progress(.warning($0)) }
             let images = try addition.calibration.map { try reader.images(again: $0) }
             var use = addition.calibration
             var group = 0
@@ -38,7 +39,7 @@ extension MergeJob {
                 use = steps.use
             }
             if let images, use?.fitted.isEmpty == false {
-                try addFit(addition, images, by: groups[group].merged, to: &fits[group], progress)
+                try addFit(addition, images, by: groups[group].merged, to: &fits[group], passes, progress)
             }
             return try .init(adapter, addition.form, calibration: use)
         }
@@ -47,7 +48,7 @@ extension MergeJob {
     /// Makes the fit of an added task again, where it is compared with the others as it was.
     private func addFit(
         _ addition: TaskChanges.Addition, _ images: [CalibrationImages], by backbone: MergedBackbone,
-        to fit: inout GroupFit?, _ progress: @escaping (MergeEvent) -> Bool
+        to fit: inout GroupFit?, _ passes: PassSettings, _ progress: @escaping (MergeEvent) -> Bool
     ) throws {
         let warn: (Warning) -> Void = { _ = progress(.warning($0)) }
         guard fit != nil || addition.form == .own else {
@@ -55,7 +56,7 @@ extension MergeJob {
                 "\(addition.task): its fit was compared with fits that are not in the recipe, so it is left out")
         }
         let isStream = if case .stream = addition.form { true } else { false }
-        let added = try MergeFits(images, base: base, threads: recipeThreads ?? 1, warn)
+        let added = try MergeFits(images, base: base, passes: passes, warn)
             .fits(addedTo: backbone, background: fit?.background, regrouping: isStream)
         fit = fit?.adding(added) ?? added
     }

@@ -161,6 +161,7 @@ package struct MergeJob {
             try prepareCheckpoints()
             let observer = try holdoutImages(progress)
             let images = try images(progress)
+            if let precision = images?.use.precision { _ = progress(.reducedPrecision(precision)) }
             var steps = MergeSteps(self, base: base, images: images, isAgain: isAgain, progress)
             var groups = try groups(&steps)
             var fits = try fits(of: groups, images, progress)
@@ -239,7 +240,7 @@ package struct MergeJob {
         switch course {
         case .new(let plan, let grouping, let tuning, let settings):
             guard let settings else { return nil }
-            let reader = try CalibrationReader(base, threads: settings.threads, views: plan.distillation, warn)
+            let reader = try CalibrationReader(base, passes: settings.passes, views: plan.distillation, warn)
             var (align, drop) = (settings.alignment != nil, Double?.none)
             if case .fewest(let maximumDrop) = grouping { (align, drop) = (true, maximumDrop) }
             // An adapter holds the delta alone, so heads that read it otherwise have no place there.
@@ -253,7 +254,8 @@ package struct MergeJob {
         case .again(let recipe, let threads):
             guard let use = recipe.calibration else { return nil }
             let reader = try CalibrationReader(
-                base, threads: threads, views: recipe.groups.lazy.compactMap(\.plan.distillation).first, warn)
+                base, passes: use.passes(threads: threads),
+                views: recipe.groups.lazy.compactMap(\.plan.distillation).first, warn)
             return (try reader.tuner(adapters, reader.images(again: use)), use)
         }
     }
@@ -266,7 +268,7 @@ package struct MergeJob {
         guard output.form == .bundle, let (tuner, use) = images, !use.fitted.isEmpty else {
             return groups.map { _ in nil }
         }
-        return try MergeFits(use.fitted.map(tuner.images(of:)), base: base, threads: tuner.threads) {
+        return try MergeFits(use.fitted.map(tuner.images(of:)), base: base, passes: tuner.passes) {
             _ = progress(.warning($0))
         }.fits(of: groups)
     }
@@ -274,7 +276,8 @@ package struct MergeJob {
     /// What compares the merge with its single adapters on images that are for nothing else, or nil.
     private func holdoutImages(_ progress: @escaping (MergeEvent) -> Bool) throws -> MergeTuner? {
         guard let holdout else { return nil }
-        let reader = try CalibrationReader(base, threads: holdout.threads, views: nil) { _ = progress(.warning($0)) }
+        let passes = PassSettings(threads: holdout.threads)
+        let reader = try CalibrationReader(base, passes: passes, views: nil) { _ = progress(.warning($0)) }
         return try reader.observer(
             adapters + added.map { WeightedAdapter($0) }, reader.images(holdout, tasks: tasks))
     }

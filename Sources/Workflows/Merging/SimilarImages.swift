@@ -10,17 +10,18 @@ final class SimilarImages {
     private let source: any ParameterSource
     private let configuration: BackboneConfiguration
     private let imageSize: ImageSize
-    private let threads: Int
+    private let passes: PassSettings
     private let warn: (Warning) -> Void
     private var model: MultitaskModel?
 
     /// Images as a backbone sees them.
     init(
-        by source: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize, threads: Int,
+        by source: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
+        passes: PassSettings,
         _ warn: @escaping (Warning) -> Void
     ) {
         (self.source, self.configuration, self.imageSize) = (source, configuration, imageSize)
-        (self.threads, self.warn) = (threads, warn)
+        (self.passes, self.warn) = (passes, warn)
     }
 
     /// Which images of a task are alike. If nearly all are, each is held out alone, with a warning.
@@ -42,7 +43,7 @@ final class SimilarImages {
     private func planned() throws -> MultitaskModel {
         if let model { return model }
         let planned = try MultitaskModel(
-            source, configuration: configuration, heads: [], imageSize: imageSize, threads: threads, outputs: .features)
+            source, configuration: configuration, imageSize: imageSize, passes: passes, outputs: .features)
         model = planned
         return planned
     }

@@ -10,7 +10,7 @@ import VisionTransformers
 /// Evaluates backbones on the pictures of a study's tasks.
 struct StudyEvaluator {
     let material: StudyInputs
-    let threads: Int
+    let passes: PassSettings
     let pool: WorkerPool
 
     /// A backbone's features of the pictures of some tasks.
@@ -36,7 +36,7 @@ struct StudyEvaluator {
         progress: (_ done: Int) throws -> Void
     ) throws -> Features {
         let extractor = try FeatureExtractor(
-            source, configuration: material.base.configuration, preparer: material.preparer, threads: threads,
+            source, configuration: material.base.configuration, preparer: material.preparer, passes: passes,
             streams: stream.map { TaskStreams(base: material.base, streams: [$0]) })
         var before = 0
         var tables: [Int: FloatBuffer] = [:]

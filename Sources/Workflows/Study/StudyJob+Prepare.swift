@@ -20,13 +20,13 @@ extension StudyJob {
         try store.bind("version", .string(version))
         try store.bind("tasks", .array(tasks.map { .string($0.name) }))
         try store.bind("base", SHA256.json(ofFiles: Recipe.files(of: base)))
-        try store.bind(
-            "options",
-            .object([
-                "calibration_images": .int(calibrationImages), "tuning_images": .int(tuningImages),
-                "scales": .array(scales.map(JSON.double)), "alpha": .string(decoding.alpha.rawValue),
-                "max_pixels": .int(decoding.maximumPixels),
-            ]))
+        var options: JSONObject = [
+            "calibration_images": .int(calibrationImages), "tuning_images": .int(tuningImages),
+            "scales": .array(scales.map(JSON.double)), "alpha": .string(decoding.alpha.rawValue),
+            "max_pixels": .int(decoding.maximumPixels),
+        ]
+        if precision != .f32 { options["precision"] = .string(precision.rawValue) }
+        try store.bind("options", .object(options))
     }
 
     /// Trains missing adapters and heads, opens all of them, and decodes the pictures for evaluation.
@@ -125,7 +125,7 @@ extension StudyJob {
         }
         return try MergeTuner(
             base: material.base, adapters: material.tasks.map { WeightedAdapter($0.adapter) }, images: images,
-            imageSize: preparer.imageSize, threads: threads)
+            imageSize: preparer.imageSize, passes: passes)
     }
 
     private func report(_ pictures: PictureStore, of task: String, _ tell: Tell) throws {

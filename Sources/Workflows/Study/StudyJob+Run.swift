@@ -45,7 +45,7 @@ extension StudyJob {
                 counts.done += 1
                 try tell(.result(result, done: counts.done, of: total))
             }
-            let measurement = StudyEvaluator(material: material, threads: threads, pool: pool)
+            let measurement = StudyEvaluator(material: material, passes: passes, pool: pool)
             var clock = PassEstimate(left: cost(material, store))
             try measureAlone(measurement, store, &clock, keep: keep, tell)
             let open = plan.merges.compactMap { missing($0, in: store) }

@@ -47,6 +47,7 @@ extension StudyJob {
         job.imageMemory = imageMemory
         job.resumes = true
         job.threads = threads
+        job.precision = precision
         job.version = version
         var stop: (any Error)?
         let outcome = try job.run { event in

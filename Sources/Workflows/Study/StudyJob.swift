@@ -1,8 +1,10 @@
+package import Compute
 package import Evaluation
 package import Files
 package import Images
 import Labelling
 package import Training
+import VisionTransformers
 
 /// A study of merging: its inputs, settings and output.
 package struct StudyJob: Sendable {
@@ -50,6 +52,10 @@ package struct StudyJob: Sendable {
     package var decoding = DecodingOptions()
     /// The number of images computed at the same time.
     package var threads = 1
+    /// The type of the operands of products, in passes and in training.
+    package var precision = OperandType.f32
+    /// How passes over images are computed.
+    var passes: PassSettings { PassSettings(threads: threads, precision: precision) }
     /// The version of the program, for the record.
     package var version = ""
 

@@ -49,18 +49,19 @@ package struct TaskAdditionJob {
         try bundle.check(adding: adapters.map(\.task))
         try BundleWriter.check(output.path, replaces: output.replaces)
         let weighted = adapters.map { WeightedAdapter($0) }
-        func reader(threads: Int) throws -> CalibrationReader {
-            try CalibrationReader(base, threads: threads, views: nil) { _ = progress(.warning($0)) }
+        func reader(_ passes: PassSettings) throws -> CalibrationReader {
+            try CalibrationReader(base, passes: passes, views: nil) { _ = progress(.warning($0)) }
         }
         let observer = try holdout.map { holdout in
-            let reader = try reader(threads: holdout.threads)
+            let reader = try reader(PassSettings(threads: holdout.threads))
             return try reader.observer(weighted, reader.images(holdout, tasks: adapters.map(\.task)))
         }
         let images = try calibration.map { settings in
-            try reader(threads: settings.threads).tuner(
+            try reader(settings.passes).tuner(
                 weighted, settings,
                 align: settings.alignment != nil || adapters.contains { $0.head.readsMoreThanCLS(of: base) })
         }
+        if let precision = images?.use.precision { _ = progress(.reducedPrecision(precision)) }
         var steps = MergeSteps(nil, base: base, images: images, isAgain: false, progress)
         let group = try steps.added(MergedBackbone(adding: adapters, to: bundle.patches, over: base, settings))
         try steps.report([group], holdout: observer)
@@ -84,7 +85,7 @@ package struct TaskAdditionJob {
             warn(.withoutOtherFits(fitted))
             return nil
         }
-        return try MergeFits(fitted.map(tuner.images(of:)), base: base, threads: tuner.threads, warn)
+        return try MergeFits(fitted.map(tuner.images(of:)), base: base, passes: tuner.passes, warn)
             .fits(addedTo: bundle.patches, background: background, regrouping: true)
     }
 }

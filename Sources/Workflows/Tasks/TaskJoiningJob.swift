@@ -93,7 +93,7 @@ package struct TaskJoiningJob {
 private struct AddedFits {
     private let images: [CalibrationImages]
     private let bundle: Checkpoint
-    private let threads: Int
+    private let passes: PassSettings
     private let warn: (Warning) -> Void
     private let use: CalibrationUse
 
@@ -101,7 +101,7 @@ private struct AddedFits {
         _ settings: CalibrationSettings, _ bundle: EditedBundle, _ items: [TaskJoiningJob.Item],
         _ warn: @escaping (Warning) -> Void
     ) throws {
-        let reader = try CalibrationReader(bundle.patches, threads: settings.threads, views: nil, warn)
+        let reader = try CalibrationReader(bundle.patches, passes: settings.passes, views: nil, warn)
         var (images, use) = try reader.images(for: items.map(\.adapter), settings)
         if bundle.background == nil {
             let heads = items.filter { if case .head = $0 { true } else { false } }.map(\.adapter.task)
@@ -110,7 +110,7 @@ private struct AddedFits {
             if !without.isEmpty { warn(.withoutOtherFits(without)) }
         }
         (self.images, self.use, self.bundle) = (images, use, bundle.patches)
-        (threads, self.warn) = (settings.threads, warn)
+        (passes, self.warn) = (settings.passes, warn)
     }
 
     /// The use of a task's images, if they make a fit of it.
@@ -124,7 +124,7 @@ private struct AddedFits {
     ) throws -> GroupFit? {
         guard use(of: item) != nil else { return nil }
         let own = images.filter { $0.task == item.adapter.task }
-        return try MergeFits(own, base: bundle, threads: threads, warn)
+        return try MergeFits(own, base: bundle, passes: passes, warn)
             .fits(addedTo: backbone, background: background, regrouping: false)
     }
 }

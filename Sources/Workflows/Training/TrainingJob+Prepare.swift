@@ -123,7 +123,8 @@ extension TrainingJob {
         _ pool: WorkerPool,
         _ tell: (TrainingEvent) throws -> Void
     ) throws -> TrainingRun {
-        let extractor = try FeatureExtractor(base, preparer: preparer, threads: threads, precision: precision)
+        let extractor = try FeatureExtractor(
+            base, preparer: preparer, passes: PassSettings(threads: threads, precision: precision))
         let copies = augmentation.flips ? 2 : 1
         let total = pictures.training.pictures.count * copies + (pictures.validation?.pictures.count ?? 0)
         var before = 0

@@ -64,6 +64,9 @@ struct AddCommand: ParsableCommand {
             throw ValidationError("--stream-rank must be at least 1, not \(streamRank).")
         }
         guard !images.align || !images.folders.isEmpty else { throw ValidationError("--align needs --calibration.") }
+        guard images.precision == nil || !images.folders.isEmpty else {
+            throw ValidationError("--precision needs --calibration.")
+        }
         guard images.holding.groupBy == nil || !images.folders.isEmpty || images.isHoldoutGiven else {
             throw ValidationError("--group-by needs --calibration or --holdout.")
         }

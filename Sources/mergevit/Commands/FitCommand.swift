@@ -1,4 +1,5 @@
 import ArgumentParser
+import Compute
 import Files
 import Logging
 import VisionTransformers
@@ -31,6 +32,12 @@ struct FitCommand: ParsableCommand {
     @OptionGroup(title: "Project") var project: ProjectOptions
     @OptionGroup var holding: GroupByOption
 
+    @Option(
+        help: .init(
+            "PRECISION",
+            "Number format of the backbone: f32, or bf16, which is about twice as fast (default: f32)."))
+    var precision = OperandType.f32
+
     @OptionGroup var threads: ThreadOption
     @OptionGroup var quiet: QuietOption
 
@@ -50,7 +57,8 @@ struct FitCommand: ParsableCommand {
         let log = quiet.log
         let folders = Dictionary(grouping: images.images, by: \.name).mapValues { $0.map(\.value.text) }
         let job = FitJob(
-            bundle: bundle.bundle.text, folders: folders, pattern: holding.groupBy?.pattern, threads: threads.count)
+            bundle: bundle.bundle.text, folders: folders, pattern: holding.groupBy?.pattern,
+            passes: PassSettings(threads: threads.count, precision: precision))
         let outcome = try showingStages(isQuiet: quiet.isQuiet) {
             try job.run { log.warning("\(description(of: $0))") }
         }

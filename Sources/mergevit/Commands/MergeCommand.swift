@@ -69,6 +69,9 @@ struct MergeCommand: ParsableCommand {
             guard !calibration.images.withoutFits else {
                 throw ValidationError("--no-fit: the --recipe says of which tasks fits are made.")
             }
+            guard calibration.images.precision == nil else {
+                throw ValidationError("--precision: the --recipe has it.")
+            }
             guard grouping.groups == nil, !calibration.isUsed, calibration.labelled.isEmpty else {
                 throw ValidationError(
                     "--groups, --align, --tune, --tune-all, --labelled and --max-drop: the --recipe says what is done.")
@@ -85,6 +88,9 @@ struct MergeCommand: ParsableCommand {
         _ = try grouping.names(among: input.named.adapters.map(\.name))
         guard grouping.groups == nil || calibration.maxDrop == nil else {
             throw ValidationError("--groups sets the groups, --max-drop finds them: give one.")
+        }
+        guard calibration.images.precision == nil || calibration.isGiven else {
+            throw ValidationError("--precision needs --calibration.")
         }
         let plan = try method.plan()
         guard !plan.usesImages || calibration.isGiven else {

@@ -92,6 +92,7 @@ struct StudyCommand: ParsableCommand {
         job.allowsOtherBase = options.otherBase.isAllowed
         job.decoding = options.decoding.options
         job.threads = threads.count
+        job.precision = options.precision
         job.version = MergeVit.versionNumber
         return job
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Compute
 import Training
 import VisionTransformers
 import Workflows
@@ -96,6 +97,12 @@ struct StudyRunOptions: ParsableArguments {
 
     @Option(help: .init("N", "Seed of training and of the bootstrap samples."))
     var seed: UInt64 = 0
+
+    @Option(
+        help: .init(
+            "PRECISION",
+            "Number format of all models, and of what is trained: f32, or bf16, which is about twice as fast."))
+    var precision = OperandType.f32
 
     @OptionGroup var otherBase: OtherBaseOption
 

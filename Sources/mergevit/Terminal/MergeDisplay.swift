@@ -1,4 +1,5 @@
 import Adapters
+import Compute
 import Evaluation
 import Labelling
 import Reports
@@ -24,6 +25,9 @@ struct MergeDisplay {
                 "\(tasks.joined(separator: ", ")): \(values.joined(separator: ", ")), a loss of "
                     + "\(loss.rounded(to: 100)) nats "
                     + "on held-out images")
+        case .reducedPrecision(let precision):
+            let kept = NumberText.percentRoundedDown(precision.sameLabel, 1)
+            say("computing images in \(precision.type), in which single adapters keep \(kept) of their labels")
         case .grouped(let count, let drop):
             say("\(count) group\(count == 1 ? "" : "s") for at most \(drop) % of other labels")
         case .aligned(let result): say(Self.text(result))

@@ -17,17 +17,17 @@ final class AdaptedTokens {
     /// - Throws: `ModelError`, `FileError` or `ComputeError`.
     init(
         _ base: some ParameterSource, _ c: BackboneConfiguration, image: ImageSize,
-        adapters: [[String: LowRankChange]], engine: KernelEngine, threads: Int
+        adapters: [[String: LowRankChange]], engine: KernelEngine, passes settings: PassSettings
     ) throws {
         self.adapters = adapters
-        pool = try WorkerPool(workers: threads)
+        pool = try WorkerPool(workers: settings.threads)
         var ranks: [String: Int] = [:]
         for (name, change) in adapters.joined() where change.rank > 0 {
             ranks[name] = max(ranks[name] ?? 0, change.rank)
         }
         let modules = ranks.sorted { $0.key < $1.key }.map { TrainedModule($0, .lowRank(rank: $1, scale: 1)) }
         let plan = try TrainingPlan(
-            base, c, image: image, modules: modules, featureParts: 1, dropout: 0, precision: .f32,
+            base, c, image: image, modules: modules, featureParts: 1, dropout: 0, precision: settings.precision,
             hasGradients: false, engine: engine, pool: pool)
         let layout = GradientLayout(plan.modules)
         self.plan = plan
@@ -49,7 +49,7 @@ final class AdaptedTokens {
         let width = plan.patches * plan.configuration.patchLength
         pool.forEach(images) { worker, image in
             do {
-                try passes[worker].forwardTokens(inputs + image * width) { read(image, $0, $1.base) }
+                try passes[worker].forwardTokens(inputs + image * width) { read(image, $0, $1) }
             } catch { failure.withLock { $0 = error } }
         }
         if let error = failure.withLock(\.self) { throw error }

@@ -27,12 +27,12 @@ package final class TrainableTokens {
     ///   - streams: the streams whose token maps the loss looks through; the changes of layers that they make are
     ///     those of the single adapters.
     ///   - form: what is trained of each layer.
-    ///   - threads: how many images are computed at the same time.
+    ///   - passes: how the single adapters' tokens, and those that are trained, are computed.
     /// - Throws: `ModelError` for a backbone of one block, whose patch tokens depend on no layer; `ModelError`,
     ///   `FileError`, `ComputeError`.
     package init(
         _ start: some ParameterSource, streams: TaskStreams, configuration c: BackboneConfiguration,
-        imageSize: ImageSize, form: TrainedModule.Form, threads: Int
+        imageSize: ImageSize, form: TrainedModule.Form, passes: PassSettings
     ) throws {
         guard c.layers > 1 else {
             throw ModelError(
@@ -41,7 +41,7 @@ package final class TrainableTokens {
         let modules = c.linearModules.filter { ParameterNames.layer(of: $0).map { $0 < c.layers - 1 } ?? false }
         let backbone = try TrainableBackbone(
             start, configuration: c, imageSize: imageSize, modules: modules.map { TrainedModule($0, form) },
-            featureParts: 1, threads: threads)
+            featureParts: 1, precision: passes.precision, threads: passes.threads)
         self.backbone = backbone
         let grid = c.grid(for: imageSize)
         (tasks, width, layers) = (streams.streams.count, c.hiddenSize, c.layers)
@@ -50,7 +50,7 @@ package final class TrainableTokens {
         let engine = try KernelEngine()
         adapters = try AdaptedTokens(
             streams.base, c, image: imageSize, adapters: streams.streams.map(\.changes), engine: engine,
-            threads: threads)
+            passes: passes)
         let plan = try TokenLossPlan(
             streams.base, c, tokens: tokens, maps: streams.streams.map(\.maps), engine)
         losses = try (0..<backbone.workers).map { _ in try TokenLossPass(plan) }

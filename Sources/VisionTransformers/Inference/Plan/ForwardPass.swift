@@ -82,7 +82,7 @@ final class ForwardPass {
         hidden hiddenResult: UnsafeMutablePointer<Float>? = nil,
         features featuresResult: UnsafeMutablePointer<Float>? = nil,
         summary summaryResult: UnsafeMutablePointer<Float>? = nil,
-        observer: ((_ layer: Int, _ site: LayerSite, _ inputs: FloatBuffer) -> Void)? = nil,
+        observer: ((_ layer: Int, _ site: LayerSite, _ inputs: NumberBuffer) -> Void)? = nil,
         around: ((ForwardStage, () throws -> Void) throws -> Void)? = nil
     ) throws {
         func run(_ step: ForwardStep) throws {

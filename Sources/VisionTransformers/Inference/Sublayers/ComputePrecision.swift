@@ -42,6 +42,11 @@ package enum ComputePrecision: String, Sendable, CaseIterable {
     }
 }
 
+extension OperandType {
+    /// The precision of a forward pass with such operands.
+    var computePrecision: ComputePrecision { self == .f32 ? .f32 : .bf16 }
+}
+
 /// The two sublayers of a block, in their order.
 enum BlockPart: CaseIterable {
     case attention

@@ -50,7 +50,7 @@ package enum ForwardStage: String, Sendable, CaseIterable {
 struct ForwardStep {
     let stage: ForwardStage
     /// The input of a linear layer that observers may see after the step.
-    private(set) var layerInput: (site: LayerSite, buffer: FloatBuffer)?
+    private(set) var layerInput: (site: LayerSite, buffer: NumberBuffer)?
     let run: () throws -> Void
 
     init(_ stage: ForwardStage, _ run: @escaping () throws -> Void) {
@@ -63,11 +63,10 @@ struct ForwardStep {
         self.init(stage) { try call.run() }
     }
 
-    /// The same step, after which observers see a buffer; only buffers in f32 are shown.
+    /// The same step, after which observers see a buffer.
     func showing(_ site: LayerSite, _ buffer: NumberBuffer) -> ForwardStep {
-        guard case .f32(let values) = buffer else { return self }
         var step = self
-        step.layerInput = (site, values)
+        step.layerInput = (site, buffer)
         return step
     }
 }

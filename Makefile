@@ -10,7 +10,7 @@ DEMO = out/demo
 SWIFT_SOURCES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL = /bin/sh
 
-.PHONY: help deps build demo label evaluate study test soak fuzz sanitize cluster-test check format bench \
+.PHONY: help deps build demo label evaluate study test soak fuzz sanitize test-onednn cluster-test check format bench \
 	bench-peers merge-table study-backbone train-samples sample-images install uninstall clean
 
 help: ## list the targets
@@ -59,6 +59,9 @@ fuzz: deps ## fuzz every reader of files for TIME=60 seconds each (docs/reliabil
 sanitize: deps ## every test under AddressSanitizer and UndefinedBehaviorSanitizer (docs/reliability.md)
 	SWIFT="$(SWIFT)" scripts/sanitize address
 	SWIFT="$(SWIFT)" scripts/sanitize undefined
+
+test-onednn: deps ## every operation of oneDNN, built against the system's version and 3.2 (docs/reliability.md)
+	scripts/test-onednn
 
 check: deps ## formatting, length of lines, import directions, docs, messages, warnings as errors
 	$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)

@@ -22,7 +22,7 @@ struct FloatAttentionKernels: SublayerKernels {
         qkv = try Kernel.linear(
             engine, rows: linearRows(tokens.all, isNarrow: isNarrow), inputs: d, outputs: 3 * d, operands: type,
             result: type)
-        heads = try AttentionHeadKernels(engine, c, tokens, rotary, weighsTokens: weighsTokens, type)
+        heads = try AttentionHeadKernels(engine, c, tokens, rotary, .rows(c), weighsTokens: weighsTokens, type)
         output = try Kernel.linear(
             engine, rows: linearRows(tokens.outputs, isNarrow: isNarrow), inputs: d, outputs: d, accumulates: true,
             operands: type, result: .f32)
@@ -71,6 +71,7 @@ struct AttentionHeadKernels: Sendable {
     private let heads: Int
     private let headSize: Int
     private let rotary: Rotary?
+    let layout: HeadLayout
     /// Whether a token counts as often as it is large, in proportional attention after token merging.
     private let weighsTokens: Bool
     /// q kᵀ, (R, T).
@@ -80,18 +81,20 @@ struct AttentionHeadKernels: Sendable {
 
     init(
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ rotary: Rotary?,
-        weighsTokens: Bool, _ type: OperandType
+        _ layout: HeadLayout, weighsTokens: Bool, _ type: OperandType
     ) throws {
-        (self.tokens, prefix, self.rotary) = (tokens, c.prefix.count, rotary)
+        (self.tokens, prefix, self.rotary, self.layout) = (tokens, c.prefix.count, rotary, layout)
         (heads, headSize, self.weighsTokens) = (c.heads, c.headSize, weighsTokens)
-        let (d, stride) = (c.hiddenSize, Softmax.stride(tokens.all))
+        let stride = Softmax.stride(tokens.all)
         // Whole vectors of scores take less time than all but a few of them.
         scores = try Kernel.product(
-            engine, m: tokens.outputs, k: c.headSize, n: stride, sourceStride: 3 * d, otherStride: 3 * d,
+            engine, m: tokens.outputs, k: c.headSize, n: stride, sourceStride: layout.rowStride,
+            otherStride: layout.rowStride,
             transposed: true, outputStride: stride, operands: type)
         mix = try Kernel.product(
-            engine, m: tokens.outputs, k: tokens.all, n: c.headSize, sourceStride: stride, otherStride: 3 * d,
-            transposed: false, outputStride: d, operands: type, result: type)
+            engine, m: tokens.outputs, k: tokens.all, n: c.headSize, sourceStride: stride,
+            otherStride: layout.rowStride, transposed: false, outputStride: layout.resultRowStride, operands: type,
+            result: type)
     }
 
     var kernels: [Kernel] { [scores, mix] }
@@ -100,20 +103,22 @@ struct AttentionHeadKernels: Sendable {
     ///
     /// - Parameter bias: what is added to the scores, (heads, R, stride), or nil.
     func steps(_ b: ForwardBuffers, _ bias: FloatBuffer?) throws -> [ForwardStep] {
-        let d = heads * headSize
         let (scoresBuffer, probabilities, tokens) = (b.scores, b.probabilities, tokens)
         let weights = weighsTokens ? b.sizes?.logarithms : nil
-        let rotation = rotary.map { [prefix, heads, qkv = b.qkv] rotary in
-            ForwardStep(.attention) { rotary.apply(to: qkv, row: prefix, stride: 3 * d, heads: 2 * heads) }
+        let rotation = rotary.map { [prefix, heads, layout, qkv = b.qkv] rotary in
+            ForwardStep(.attention) {
+                rotary.apply(to: qkv, row: prefix, stride: layout.rowStride, heads: 2 * heads)
+            }
         }
         let steps: [ForwardStep] = try (0..<heads).flatMap { head in
-            let column = head * headSize
+            let start = head * layout.headStride
             let scores = try KernelCall(
-                scores, source: Operand(b.qkv, offset: column), weights: Operand(b.qkv, offset: d + column),
-                destination: Operand(b.scores), scratch: b.scratch)
+                scores, source: Operand(b.qkv, offset: start),
+                weights: Operand(b.qkv, offset: layout.partStride + start), destination: Operand(b.scores),
+                scratch: b.scratch)
             let mix = try KernelCall(
-                mix, source: Operand(b.probabilities), weights: Operand(b.qkv, offset: 2 * d + column),
-                destination: Operand(b.normalized, offset: column), scratch: b.scratch)
+                mix, source: Operand(b.probabilities), weights: Operand(b.qkv, offset: 2 * layout.partStride + start),
+                destination: Operand(b.normalized, offset: head * layout.resultHeadStride), scratch: b.scratch)
             let count = tokens.outputs * Softmax.stride(tokens.all)
             let softmax = ForwardStep(.attention) {
                 if let bias { RowKernels.add(bias.base + head * count, to: scoresBuffer.base, count: count) }

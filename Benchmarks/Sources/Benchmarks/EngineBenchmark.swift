@@ -15,20 +15,30 @@ struct EngineBenchmark {
     init(
         _ configuration: BackboneConfiguration, batch: Int, threads: Int, precision: ComputePrecision
     ) throws {
-        let head = try Head(
-            task: "all", classes: Head.placeholderNames(100),
-            weight: Tensor(shape: [100, configuration.hiddenSize], repeating: 0.01), bias: Tensor(shape: [100]),
-            activation: .softmax, path: "benchmark")
-        model = try MultitaskModel(
-            RandomBackbone(configuration), configuration: configuration, heads: [head],
-            imageSize: configuration.imageSize, threads: threads, precision: precision,
-            quantized: precision == .int8 ? QuantizedBenchmarkBackbone.weights(configuration, threads: threads) : nil)
+        model = try Self.model(configuration, precision, threads: threads)
         (self.batch, self.threads) = (batch, min(batch, threads))
         let (t, d) = (Double(model.hiddenShape[0]), Double(configuration.hiddenSize))
         let block = t * (4 * d * d + 2 * d * Double(configuration.intermediateSize) + 2 * t * d)
         wholeOperations = 2 * (Double(configuration.layers) * block + Double(model.inputCount) * d + 100 * d)
         var noise = RandomBackbone.Noise(state: 7)
         inputs = (0..<batch * model.inputCount).map { _ in noise.next() }
+    }
+
+    /// A random backbone with a head of 100 classes.
+    ///
+    /// - Parameter merged: the tokens that every block merges.
+    static func model(
+        _ configuration: BackboneConfiguration, _ precision: ComputePrecision, merged: Int = 0, threads: Int
+    ) throws -> MultitaskModel {
+        let head = try Head(
+            task: "all", classes: Head.placeholderNames(100),
+            weight: Tensor(shape: [100, configuration.hiddenSize], repeating: 0.01), bias: Tensor(shape: [100]),
+            activation: .softmax, path: "benchmark")
+        return try MultitaskModel(
+            RandomBackbone(configuration), configuration: configuration, heads: [head],
+            imageSize: configuration.imageSize, threads: threads, precision: precision,
+            quantized: precision == .int8 ? QuantizedBenchmarkBackbone.weights(configuration, threads: threads) : nil,
+            tokenMerging: TokenMerging(configuration, configuration.imageSize) { _ in merged })
     }
 
     /// Measures batches and the processor's limit in turn.

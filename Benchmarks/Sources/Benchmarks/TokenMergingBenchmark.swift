@@ -1,25 +1,10 @@
 import Files
-import Tensors
 import VisionTransformers
 
 /// What token merging saves: models with and without it in turn, and the part of a pass that matching takes.
 enum TokenMergingBenchmark {
     /// Tokens per block, as constant schedules.
     private static let levels = [4, 8, 13]
-
-    private static func model(
-        _ configuration: BackboneConfiguration, _ precision: ComputePrecision, merged: Int, threads: Int
-    ) throws -> MultitaskModel {
-        let head = try Head(
-            task: "all", classes: Head.placeholderNames(100),
-            weight: Tensor(shape: [100, configuration.hiddenSize], repeating: 0.01), bias: Tensor(shape: [100]),
-            activation: .softmax, path: "benchmark")
-        return try MultitaskModel(
-            RandomBackbone(configuration), configuration: configuration, heads: [head],
-            imageSize: configuration.imageSize, threads: threads, precision: precision,
-            quantized: precision == .int8 ? QuantizedBenchmarkBackbone.weights(configuration, threads: threads) : nil,
-            tokenMerging: TokenMerging(configuration, configuration.imageSize) { _ in merged })
-    }
 
     /// The part of one image's time that matching and merging take; the median of several images.
     private static func mergingShare(_ model: MultitaskModel) throws -> Double {
@@ -39,9 +24,9 @@ enum TokenMergingBenchmark {
         for (name, text) in EngineTables.models.prefix(2) {
             let configuration = try BackboneConfiguration(JSON(parsing: Array(text.utf8)), path: name)
             for precision in ComputePrecision.allCases where precision.isSupported {
-                let plain = try model(configuration, precision, merged: 0, threads: cores)
+                let plain = try EngineBenchmark.model(configuration, precision, threads: cores)
                 for merged in levels {
-                    let merging = try model(configuration, precision, merged: merged, threads: cores)
+                    let merging = try EngineBenchmark.model(configuration, precision, merged: merged, threads: cores)
                     let ratios = try ModelPair(plain, merging).ratios(batch: 8 * cores, turns: 5)
                     let share = try mergingShare(merging)
                     print(

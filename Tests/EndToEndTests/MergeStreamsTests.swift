@@ -107,13 +107,15 @@ import Testing
         for name in try scratch.entries("bf16") {
             #expect(try scratch.read("bf16/\(name)") == scratch.read("again/\(name)"), "\(name)")
         }
-        // Answers are as near to those of the other bundle as roundings are.
+        // Answers are near those of the other bundle; with so few images another ridge may be chosen.
+        var differences: [Double] = []
         for (row, expected) in zip(table(try rows("bf16")), table(try rows("f32"))) {
             for (column, cell) in row where column.contains(":") {
-                let (found, wanted) = (Double(cell) ?? .infinity, Double(expected[column] ?? "") ?? 0)
-                #expect(abs(found - wanted) < 0.2, "\(column)")
+                differences.append(abs((Double(cell) ?? .infinity) - (Double(expected[column] ?? "") ?? 0)))
             }
         }
+        let mean = differences.reduce(0, +) / Double(max(differences.count, 1))
+        #expect(!differences.isEmpty && mean < 0.02, "\(mean)")
         let added = try runMergeVit(
             ["add", "--bundle", "bf16", "--calibration", "images", "--precision", "auto", "-o", "three"]
                 + adapters(["trash"]), folder: scratch.url)

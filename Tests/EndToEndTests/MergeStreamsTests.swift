@@ -127,6 +127,30 @@ import Testing
         #expect(try scratch.read("three/\(name)") == scratch.read("repeated/\(name)"))
     }
 
+    /// bf16 is refused by name, and auto makes the same files as f32.
+    @Test func withoutInstructionsForBF16TheMergeIsInF32OrRefused() throws {
+        let arguments = ["--streams", "--scale", "0.3", "--calibration", "images"] + adapters(["corn", "aerial"])
+        func run(_ name: String, _ precision: String) throws -> Finished {
+            try runMergeVit(
+                ["merge", "--base", Samples.base, "-o", name, "--precision", precision] + arguments,
+                folder: scratch.url, environment: ["ONEDNN_MAX_CPU_ISA": "AVX512_CORE"])
+        }
+        let refused = try run("b", "bf16")
+        #expect(refused.exitCode == 3)
+        #expect(
+            refused.errors.hasSuffix(
+                "mergevit: error: compute in bf16: the processor has neither AVX512_BF16 nor AMX\n"),
+            "\(refused.errors)")
+        #expect(try !scratch.entries().contains("b"))
+        for (name, precision) in [("auto", "auto"), ("f32", "f32")] {
+            let made = try run(name, precision)
+            #expect(made.exitCode == 0 && !made.errors.contains("bf16"), "\(made.errors)")
+        }
+        for name in try scratch.entries("f32") {
+            #expect(try scratch.read("auto/\(name)") == scratch.read("f32/\(name)"), "\(name)")
+        }
+    }
+
     @Test func aPrecisionIsForCalibrationImages() throws {
         for (arguments, message) in [
             (["--precision", "bf16"], "--precision needs --calibration."),

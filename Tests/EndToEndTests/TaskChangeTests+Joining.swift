@@ -75,6 +75,9 @@ extension TaskChangeTests {
                 ["add", "--bundle", "plain"] + option + adapters(["trash"]), code: 2,
                 "--stream-rank, --align, --holdout, and --calibration but for fits: the bundle has no streams; ")
         }
+        try refused(
+            ["add", "--bundle", "plain", "--calibration", "trash=few", "--precision", "bf16"] + adapters(["trash"]),
+            code: 2, "--precision: the bundle has no streams; fits of added tasks are made in f32.")
         try merged("streams", ["corn", "aerial"], ["--streams", "--method", "base"])
         try refused(
             ["add", "--bundle", "streams", "--base", Samples.base] + adapters(["trash"]), code: 2,

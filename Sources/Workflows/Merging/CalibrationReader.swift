@@ -336,10 +336,8 @@ package struct CalibrationReader {
             images: images.map(\.record), align: align, alignRank: settings.alignment?.rank, tune: tune,
             maxDrop: maximumDrop, fitted: fitted(images.map(\.record), settings))
         if align { warnOfFewImages(images.map(\.images)) }
-        let tuner = try tuner(adapters, images.map(\.images))
-        use.precision = try precision(of: tuner, settings.precision)
-        let isExact = use.precision == nil && tuner.passes.precision != .f32
-        return (isExact ? try self.tuner(adapters, images.map(\.images), precision: .f32) : tuner, use)
+        use.precision = try precision(of: tuner(adapters, images.map(\.images)), settings.precision)
+        return (try tuner(adapters, images.map(\.images), precision: use.precision?.type ?? .f32), use)
     }
 
     /// The images of some adapters' tasks that are for nothing but fits, and how they are used.

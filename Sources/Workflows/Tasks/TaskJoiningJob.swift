@@ -101,7 +101,9 @@ private struct AddedFits {
         _ settings: CalibrationSettings, _ bundle: EditedBundle, _ items: [TaskJoiningJob.Item],
         _ warn: @escaping (Warning) -> Void
     ) throws {
-        let reader = try CalibrationReader(bundle.patches, passes: settings.passes, views: nil, warn)
+        // In f32: no single adapters are compared, so nothing tells what bf16 keeps.
+        let passes = PassSettings(threads: settings.threads)
+        let reader = try CalibrationReader(bundle.patches, passes: passes, views: nil, warn)
         var (images, use) = try reader.images(for: items.map(\.adapter), settings)
         if bundle.background == nil {
             let heads = items.filter { if case .head = $0 { true } else { false } }.map(\.adapter.task)
@@ -110,7 +112,7 @@ private struct AddedFits {
             if !without.isEmpty { warn(.withoutOtherFits(without)) }
         }
         (self.images, self.use, self.bundle) = (images, use, bundle.patches)
-        (passes, self.warn) = (settings.passes, warn)
+        (self.passes, self.warn) = (passes, warn)
     }
 
     /// The use of a task's images, if they make a fit of it.

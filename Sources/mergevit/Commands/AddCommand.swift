@@ -115,6 +115,9 @@ struct AddCommand: ParsableCommand {
                 reads its backbone, and an adapter gets one of its own, both as they were trained.
                 """)
         }
+        guard images.precision == nil else {
+            throw ValidationError("--precision: the bundle has no streams; fits of added tasks are made in f32.")
+        }
         let log = quiet.log
         let merged = try Checkpoint(folder: bundle.bundle.text)
         var base: Checkpoint?

@@ -35,7 +35,7 @@ struct FitCommand: ParsableCommand {
     @Option(
         help: .init(
             "PRECISION",
-            "Number format of the backbone: f32, or bf16, which is about twice as fast (default: f32)."))
+            "Number format of the backbone: f32, or bf16, which is about twice as fast."))
     var precision = OperandType.f32
 
     @OptionGroup var threads: ThreadOption

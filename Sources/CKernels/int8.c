@@ -72,35 +72,18 @@ INLINE float result_at(const mv_int8_layer *layer, int bf16, size_t start, size_
 }
 
 MV_CLONES
-void mv_int8_quantize_parts(const void *x, int bf16, const mv_int8_rows *result, float *restrict row, size_t rows,
-                            size_t columns, size_t part, size_t row_stride, size_t part_stride) {
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t column = 0, start = r * row_stride; column < columns; column += part, start += part_stride)
-            if (bf16)
-                for (size_t i = 0; i < part; i++) row[column + i] = value(x, 1, start + i);
-            else
-                for (size_t i = 0; i < part; i++) row[column + i] = value(x, 0, start + i);
-        quantize_row(row, 0, 0, result, r, columns);
-    }
-}
-
-MV_CLONES
 void mv_int8_dequantize(const mv_int8_layer *layer, int bf16, const mv_int8_rows *source, void *restrict y, size_t rows,
-                        size_t columns, size_t part, size_t row_stride, size_t part_stride) {
+                        size_t columns, size_t stride) {
     const mv_int8_layer own = *layer;
     for (size_t row = 0; row < rows; row++) {
         float scale = source->scale[row], offset = source->offset[row];
-        const void *products = (const char *)own.products + row * columns * (bf16 ? 2 : 4);
-        for (size_t column = 0, start = row * row_stride; column < columns; column += part, start += part_stride) {
-            const mv_int8_layer of_part = {(const char *)products + column * (bf16 ? 2 : 4), own.column_scale + column,
-                                           own.column_sum + column, own.bias + column};
-            uint16_t *restrict narrow = (uint16_t *)y + start;
-            float *restrict wide = (float *)y + start;
-            if (bf16)
-                for (size_t i = 0; i < part; i++) narrow[i] = rounded(result_at(&of_part, 1, 0, i, scale, offset));
-            else
-                for (size_t i = 0; i < part; i++) wide[i] = result_at(&of_part, 0, 0, i, scale, offset);
-        }
+        size_t start = row * columns;
+        uint16_t *restrict narrow = (uint16_t *)y + row * stride;
+        float *restrict wide = (float *)y + row * stride;
+        if (bf16)
+            for (size_t i = 0; i < columns; i++) narrow[i] = rounded(result_at(&own, 1, start, i, scale, offset));
+        else
+            for (size_t i = 0; i < columns; i++) wide[i] = result_at(&own, 0, start, i, scale, offset);
     }
 }
 

@@ -12,23 +12,23 @@ INLINE void normalize(float *x, size_t count) {
 }
 
 MV_CLONES
-void mv_mean_keys(const float *restrict keys, size_t rows, size_t stride, size_t heads, size_t head_stride,
-                  size_t size, float *restrict out) {
+void mv_mean_keys(const float *restrict keys, size_t rows, size_t stride, size_t heads, size_t size,
+                  float *restrict out) {
     for (size_t row = 0; row < rows; row++, keys += stride, out += size) {
         for (size_t i = 0; i < size; i++) out[i] = keys[i];
         for (size_t h = 1; h < heads; h++)
-            for (size_t i = 0; i < size; i++) out[i] += keys[h * head_stride + i];
+            for (size_t i = 0; i < size; i++) out[i] += keys[h * size + i];
         normalize(out, size);
     }
 }
 
 MV_CLONES
-void mv_bf16_mean_keys(const uint16_t *restrict keys, size_t rows, size_t stride, size_t heads, size_t head_stride,
-                       size_t size, float *restrict out) {
+void mv_bf16_mean_keys(const uint16_t *restrict keys, size_t rows, size_t stride, size_t heads, size_t size,
+                       float *restrict out) {
     for (size_t row = 0; row < rows; row++, keys += stride, out += size) {
         for (size_t i = 0; i < size; i++) out[i] = widened(keys[i]);
         for (size_t h = 1; h < heads; h++)
-            for (size_t i = 0; i < size; i++) out[i] += widened(keys[h * head_stride + i]);
+            for (size_t i = 0; i < size; i++) out[i] += widened(keys[h * size + i]);
         normalize(out, size);
     }
 }

@@ -46,6 +46,8 @@ int mv_has_bf16(void) { return has_instructions(dnnl_cpu_isa_avx512_core_bf16); 
 
 int mv_has_int8(void) { return has_instructions(dnnl_cpu_isa_avx512_core_vnni); }
 
+int mv_has_amx(void) { return has_instructions(dnnl_cpu_isa_avx512_core_amx); }
+
 int mv_instructions(void) { return (int)dnnl_get_effective_cpu_isa(); }
 
 void mv_single_thread(void) {

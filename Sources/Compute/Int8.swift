@@ -100,38 +100,18 @@ package enum Int8 {
         mv_int8_quantize(source.memory, source.isNarrow, &result, rows, columns)
     }
 
-    /// Quantizes rows that lie in parts of `part` elements.
-    ///
-    /// - Parameters:
-    ///   - row: memory for one row, as long as the rows are.
-    ///   - rowStride: the distance between a part's rows, in elements.
-    ///   - partStride: the distance between parts.
-    package static func quantize(
-        _ source: NumberBuffer, into result: Rows, row: FloatBuffer, rows: Int, part: Int, rowStride: Int,
-        partStride: Int
-    ) {
-        guard partStride != part else { return quantize(source, into: result, rows: rows, columns: row.count) }
-        var result = result.rows
-        mv_int8_quantize_parts(
-            source.memory, source.isNarrow, &result, row.base, rows, row.count, part, rowStride, partStride)
-    }
-
     /// Computes a layer's results from its products.
     ///
     /// - Parameters:
     ///   - products: dense rows.
     ///   - source: the rows that were multiplied.
-    ///   - result: receives rows in parts of `part` elements, stored as the products are.
-    ///   - rowStride: the distance between a part's rows, in elements.
-    ///   - partStride: the distance between parts.
+    ///   - result: receives rows at a distance of `stride`, stored as the products are.
     package static func dequantize(
-        _ products: Products, of source: Rows, into result: Operand, rows: Int, part: Int, rowStride: Int,
-        partStride: Int
+        _ products: Products, of source: Rows, into result: Operand, rows: Int, stride: Int
     ) {
         var (layer, source) = (products.layer, source.rows)
         mv_int8_dequantize(
-            &layer, products.values.isNarrow, &source, result.address, rows, products.scaling.scale.count, part,
-            rowStride, partStride)
+            &layer, products.values.isNarrow, &source, result.address, rows, products.scaling.scale.count, stride)
     }
 
     /// Adds a layer's results to dense rows, `sum`; products are in f32.

@@ -42,13 +42,11 @@ package struct TokenMatcher: Sendable {
     /// Binds it to one thread's buffers.
     ///
     /// - Parameters:
-    ///   - keys: where the first token's keys of all heads are, and the distances between tokens and between heads, in
-    ///     elements.
+    ///   - keys: where the first token's keys of all heads are, and the distance between tokens, in elements.
     ///   - rows: the tokens, of which the first is the one after `prefix` others; they are merged in place.
     ///   - products: memory for (candidates, N / 2) numbers.
     package func bind(
-        keys: (buffer: NumberBuffer, offset: Int, stride: Int, headStride: Int), rows: FloatBuffer, width: Int,
-        prefix: Int,
+        keys: (buffer: NumberBuffer, offset: Int, stride: Int), rows: FloatBuffer, width: Int, prefix: Int,
         _ sizes: TokenSizes, products: FloatBuffer, scratch: FloatBuffer
     ) throws(ComputeError) -> () throws -> Void {
         let product = try KernelCall(
@@ -57,11 +55,9 @@ package struct TokenMatcher: Sendable {
         return { [self] in
             switch keys.buffer {
             case .f32(let buffer):
-                mv_mean_keys(
-                    buffer.base + keys.offset, tokens, keys.stride, heads, keys.headStride, headSize, sizes.keys.base)
+                mv_mean_keys(buffer.base + keys.offset, tokens, keys.stride, heads, headSize, sizes.keys.base)
             case .bf16(let buffer):
-                mv_bf16_mean_keys(
-                    buffer.base + keys.offset, tokens, keys.stride, heads, keys.headStride, headSize, sizes.keys.base)
+                mv_bf16_mean_keys(buffer.base + keys.offset, tokens, keys.stride, heads, headSize, sizes.keys.base)
             }
             try product.run()
             sizes.chooseMerges(products, candidates: candidates, others: tokens / 2, count: merged)

@@ -147,8 +147,7 @@ import Testing
         let scaling = Int8.Scaling(weight, bias: FloatBuffer(Self.noise(outputs, 8)))
         let layer = Int8.Products(.f32(products), scaling)
         let result = FloatBuffer([Float](repeating: 0.5, count: rows * (outputs + 3)))
-        Int8.dequantize(
-            layer, of: source, into: Operand(result), rows: rows, part: outputs, rowStride: outputs + 3, partStride: 0)
+        Int8.dequantize(layer, of: source, into: Operand(result), rows: rows, stride: outputs + 3)
         let sum = FloatBuffer([Float](repeating: 0.25, count: rows * outputs))
         Int8.add(layer, of: source, to: sum, rows: rows)
         let meaning = Self.meaning(source, inputs)
@@ -162,51 +161,6 @@ import Testing
                 #expect(abs(Double(result.base[row * (outputs + 3) + output]) - expected) < 1e-4)
                 #expect(abs(Double(sum.base[row * outputs + output]) - 0.25 - expected) < 1e-4)
             }
-        }
-    }
-}
-
-/// Rows that lie in parts, as those of attention's heads.
-@Suite struct Int8PartsTests {
-    /// The same bytes as of dense rows, and the same results.
-    @Test(arguments: OperandType.allCases) func partsHoldTheNumbersOfDenseRows(_ type: OperandType) throws {
-        let (rows, part, parts, room) = (5, 7, 3, 6)
-        let columns = part * parts
-        var noise = SplitMix64(seed: 4, name: "parts")
-        let values = (0..<rows * columns).map { _ in Float(noise.nextNormal()) }
-        func place(_ row: Int, _ column: Int) -> Int { (column / part * room + row) * part + column % part }
-        let (dense, apart) = (NumberBuffer(type, count: rows * columns), NumberBuffer(type, count: room * columns))
-        dense.set(values)
-        apart.clear(0..<apart.count)
-        for row in 0..<rows {
-            for column in 0..<columns {
-                apart.copy(row * columns + column..<row * columns + column + 1, of: dense, to: place(row, column))
-            }
-        }
-        let expected = Int8.Rows(rows: rows, columns: columns)
-        Int8.quantize(dense, into: expected, rows: rows, columns: columns)
-        let found = Int8.Rows(rows: rows, columns: columns)
-        Int8.quantize(
-            apart, into: found, row: FloatBuffer(count: columns), rows: rows, part: part, rowStride: part,
-            partStride: room * part)
-        for index in 0..<rows * columns { #expect(found.bytes.base[index] == expected.bytes.base[index]) }
-        for row in 0..<rows { #expect(found.scales.base[row] == expected.scales.base[row]) }
-
-        let weight = Int8.Weight((0..<columns * 2).map { Float($0 % 5) - 2 }, outputs: columns)
-        let scaling = Int8.Scaling(weight, bias: FloatBuffer((0..<columns).map { Float($0) }))
-        let layer = Int8.Products(dense, scaling)
-        let (whole, divided) = (NumberBuffer(type, count: rows * columns), NumberBuffer(type, count: room * columns))
-        Int8.dequantize(
-            layer, of: expected, into: Operand(whole), rows: rows, part: columns, rowStride: columns, partStride: 0)
-        divided.clear(0..<divided.count)
-        Int8.dequantize(
-            layer, of: expected, into: Operand(divided), rows: rows, part: part, rowStride: part,
-            partStride: room * part)
-        for row in 0..<rows {
-            for column in 0..<columns {
-                #expect(divided.element(place(row, column)) == whole.element(row * columns + column))
-            }
-            #expect(divided.element((parts - 1) * room * part + rows * part) == 0)
         }
     }
 }

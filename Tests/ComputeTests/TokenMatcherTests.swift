@@ -29,8 +29,7 @@ import Testing
             buffer.set(values)
             let products = FloatBuffer(count: (tokens + 1) / 2 * (tokens / 2))
             try matcher.bind(
-                keys: (buffer, prefix * 3 * width + width, 3 * width, headSize), rows: rows, width: width,
-                prefix: prefix,
+                keys: (buffer, prefix * 3 * width + width, 3 * width), rows: rows, width: width, prefix: prefix,
                 sizes, products: products, scratch: FloatBuffer(count: matcher.scratchCount))()
         }
 

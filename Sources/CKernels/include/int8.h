@@ -39,14 +39,9 @@ void mv_int8_layer_norm(const float *x, const float *scale, const float *shift, 
 // Dense rows quantized.
 void mv_int8_quantize(const void *x, int bf16, const mv_int8_rows *result, size_t rows, size_t columns);
 
-// The same of rows that lie in parts of `part` elements: a part's rows are `row_stride` apart, and parts `part_stride`.
-// `row` is memory for one row.
-void mv_int8_quantize_parts(const void *x, int bf16, const mv_int8_rows *result, float *row, size_t rows,
-                            size_t columns, size_t part, size_t row_stride, size_t part_stride);
-
-// A layer's results for quantized rows, `source`, in such parts, stored as the products are.
+// A layer's results for quantized rows, `source`, in rows at a distance of `stride`, stored as the products are.
 void mv_int8_dequantize(const mv_int8_layer *layer, int bf16, const mv_int8_rows *source, void *y, size_t rows,
-                        size_t columns, size_t part, size_t row_stride, size_t part_stride);
+                        size_t columns, size_t stride);
 
 // The same, of products in f32, added to dense rows.
 void mv_int8_add(const mv_int8_layer *layer, const mv_int8_rows *source, float *y, size_t rows, size_t columns);

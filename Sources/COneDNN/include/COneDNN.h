@@ -70,6 +70,10 @@ int mv_has_bf16(void);
 /// The same for products of unsigned with signed bytes that are added to 32-bit sums (AVX512_VNNI). Instructions from
 /// before add pairs in 16 bits, which overflow.
 int mv_has_int8(void);
+
+/// Nonzero when the processor has matrix instructions (AMX) and the library may use them.
+int mv_has_amx(void);
+
 /// A number for the instructions that oneDNN uses, on this processor and under its settings.
 int mv_instructions(void);
 

@@ -16,7 +16,7 @@ import Tensors
 //         in each head
 //             scores        (T, T)     = q · kᵀ
 //             probabilities (T, T)     = softmax(scores)
-//             normalized    (T, S)     = probabilities · v          the head's columns; see `HeadLayout` for int8
+//             normalized    (T, S)     = probabilities · v          the head's columns
 //         stream         (T, D)       += normalized · outputᵀ + bias    DINOv2's layer scale is folded in
 //
 //     where tokens are merged                                       TokenMergingStep

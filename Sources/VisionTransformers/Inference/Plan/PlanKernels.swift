@@ -34,20 +34,13 @@ struct PlanKernels: Sendable {
         featureNorm = try Kernel.layerNorm(engine, rows: 1, columns: c.hiddenSize, epsilon: c.layerNormEpsilon)
         let rotary = shape.rotary
         var planned: [SublayerKind: any SublayerKernels] = [:]
-        func isQuantized(_ part: BlockPart, _ layer: Int) -> Bool {
-            shape.precision == .int8 && part.isQuantized(in: layer, isCalibrated: isCalibrated)
-        }
-        merging = try shape.blocks.enumerated().map { layer, block in
-            let layout = HeadLayout(
-                c, block.attention, isQuantized: isQuantized(.attention, layer), isRotary: rotary != nil)
-            return try TokenMergingStep(engine, c, block, layout, patches: shape.patches)
-        }
+        merging = try shape.blocks.map { try TokenMergingStep(engine, c, $0, patches: shape.patches) }
         blocks = try shape.blocks.enumerated().map { layer, block in
             try BlockPart.allCases.map { part in
+                let isQuantized = shape.precision == .int8 && part.isQuantized(in: layer, isCalibrated: isCalibrated)
                 let kind = SublayerKind(
                     part: part, tokens: part == .attention ? block.attention : block.mlp,
-                    weighsTokens: part == .attention && block.attention.all < shape.tokens,
-                    isQuantized: isQuantized(part, layer))
+                    weighsTokens: part == .attention && block.attention.all < shape.tokens, isQuantized: isQuantized)
                 if let kernels = planned[kind] { return kernels }
                 let kernels = try kind.kernels(engine, c, rotary, type)
                 planned[kind] = kernels

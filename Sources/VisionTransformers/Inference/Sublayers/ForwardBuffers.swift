@@ -11,8 +11,7 @@ struct ForwardBuffers {
     let stream: FloatBuffer
     /// Normalized tokens, then attention's result, (T, D); then zeros that fill up the last vector of scores.
     let normalized: NumberBuffer
-    /// Queries, keys and values (see `HeadLayout`): (T, 3D), then zeros for the keys that fill up the last vector of
-    /// scores; in int8 (3 · heads, T with those zeros, S).
+    /// Queries, keys and values, (T, 3D); then zeros for the keys that fill up the last vector of scores.
     let qkv: NumberBuffer
     /// One head's scores, or all heads' of the pooled tokens; rows of `Softmax.stride` elements.
     let scores: FloatBuffer
@@ -50,7 +49,7 @@ struct ForwardBuffers {
         // Pooled attention has the rows of all heads at once.
         let rows = max(t, shape.poolsTokens ? c.heads * shape.outputs : 0)
         qkv = NumberBuffer(type, count: stride * 3 * d)
-        qkv.clear(0..<qkv.count)
+        qkv.clear(t * 3 * d..<stride * 3 * d)
         scores = FloatBuffer(count: rows * stride)
         probabilities = type == .f32 ? .f32(scores) : NumberBuffer(type, count: rows * stride)
         hidden = NumberBuffer(type, count: max(linearRows * (isInt8 ? max(m, 3 * d) : m), 2 * rows * d))

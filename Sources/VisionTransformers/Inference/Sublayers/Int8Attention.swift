@@ -19,15 +19,14 @@ struct Int8AttentionKernels: SublayerKernels {
         self.tokens = tokens
         let rows = linearRows(tokens, isNarrow: true)
         qkv = try Kernel.products(engine, rows: rows, inputs: d, outputs: 3 * d, result: type)
-        let all = BlockTokens(all: tokens, outputs: tokens)
         heads = try AttentionHeadKernels(
-            engine, c, all, rotary, HeadLayout(c, all, isQuantized: true, isRotary: rotary != nil),
-            weighsTokens: weighsTokens, type)
+            engine, c, BlockTokens(all: tokens, outputs: tokens), rotary, weighsTokens: weighsTokens, type)
         output = try Kernel.products(engine, rows: rows, inputs: d, outputs: d, result: .f32)
     }
 
     var linearKernels: [Kernel] { [qkv, output] }
     var otherKernels: [Kernel] { heads.kernels }
+    var loopScratchCount: Int { heads.loopScratchCount }
 
     func sublayer(_ weights: BlockWeights) throws -> any Sublayer { try Int8Attention(self, weights) }
 }
@@ -52,22 +51,16 @@ struct Int8Attention: Sublayer {
 
     func steps(_ b: ForwardBuffers) throws -> [ForwardStep] {
         guard let int8 = b.int8 else { return [] }
-        let (c, tokens, layout) = (kernels.configuration, kernels.tokens, kernels.heads.layout)
+        let (d, tokens) = (kernels.configuration.hiddenSize, kernels.tokens)
         let (products, attended) = (Int8.Products(b.hidden, qkv.scaling), b.normalized)
         return [
-            norm.int8Step(rows: tokens, epsilon: c.layerNormEpsilon, b, int8),
+            norm.int8Step(rows: tokens, epsilon: kernels.configuration.layerNormEpsilon, b, int8),
             try qkv.step(int8.narrow, Operand(b.hidden), scratch: b.scratch),
             ForwardStep(.quantization) {
-                Int8.dequantize(
-                    products, of: int8.narrow, into: Operand(b.qkv), rows: tokens, part: c.headSize,
-                    rowStride: layout.rowStride, partStride: layout.headStride)
+                Int8.dequantize(products, of: int8.narrow, into: Operand(b.qkv), rows: tokens, stride: 3 * d)
             },
         ] + (try kernels.heads.steps(b, scoreBias)) + [
-            ForwardStep(.quantization) {
-                Int8.quantize(
-                    attended, into: int8.narrow, row: int8.narrowRow, rows: tokens, part: c.headSize,
-                    rowStride: layout.resultRowStride, partStride: layout.resultHeadStride)
-            }
+            ForwardStep(.quantization) { Int8.quantize(attended, into: int8.narrow, rows: tokens, columns: d) }
         ] + (try output.addingSteps(int8.narrow, count: tokens, b, int8))
     }
 }

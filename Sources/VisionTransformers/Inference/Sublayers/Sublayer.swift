@@ -15,6 +15,8 @@ protocol SublayerKernels: Sendable {
     var linearKernels: [Kernel] { get }
     /// All other kernels.
     var otherKernels: [Kernel] { get }
+    /// The scratch memory of loops between the kernels, in elements.
+    var loopScratchCount: Int { get }
     /// The sublayer of a block.
     ///
     /// - Throws: `ModelError`, `FileError` or `ComputeError` when its weights cannot be had.
@@ -22,8 +24,10 @@ protocol SublayerKernels: Sendable {
 }
 
 extension SublayerKernels {
-    /// The largest scratch memory that any of the kernels needs, in elements.
-    var scratchCount: Int { (linearKernels + otherKernels).map(\.scratchCount).max() ?? 0 }
+    var loopScratchCount: Int { 0 }
+
+    /// The largest scratch memory that any of the kernels or loops needs, in elements.
+    var scratchCount: Int { ((linearKernels + otherKernels).map(\.scratchCount) + [loopScratchCount]).max() ?? 0 }
 }
 
 /// What a step of a forward pass does, to tell where the time goes.

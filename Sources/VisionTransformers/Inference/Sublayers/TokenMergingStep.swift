@@ -5,20 +5,15 @@ import Tensors
 /// weights, and is shared by blocks with the same tokens.
 struct TokenMergingStep: Sublayer {
     private let configuration: BackboneConfiguration
-    private let layout: HeadLayout
     private let matcher: TokenMatcher
 
     /// Plans the merging of a block, or nil where it merges nothing.
     ///
-    /// - Parameters:
-    ///   - layout: how the keys of the block's attention lie in memory.
-    ///   - patches: the patch tokens of an image before any was merged.
+    /// - Parameter patches: the patch tokens of an image before any was merged.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
-    init?(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, _ block: BlockShape, _ layout: HeadLayout, patches: Int
-    ) throws {
+    init?(_ engine: KernelEngine, _ c: BackboneConfiguration, _ block: BlockShape, patches: Int) throws {
         guard block.merged > 0 else { return nil }
-        (configuration, self.layout) = (c, layout)
+        configuration = c
         matcher = try TokenMatcher(
             engine, tokens: block.attention.all - c.prefix.count, merged: block.merged, heads: c.heads,
             headSize: c.headSize, largestSize: patches)
@@ -34,9 +29,8 @@ struct TokenMergingStep: Sublayer {
             ForwardStep(
                 .merging,
                 try matcher.bind(
-                    keys: (
-                        b.qkv, prefix * layout.rowStride + layout.partStride, layout.rowStride, layout.headStride
-                    ), rows: b.stream, width: d, prefix: prefix, sizes, products: b.scores, scratch: b.scratch))
+                    keys: (b.qkv, prefix * 3 * d + d, 3 * d), rows: b.stream, width: d, prefix: prefix, sizes,
+                    products: b.scores, scratch: b.scratch))
         ]
     }
 }

@@ -4,8 +4,6 @@
 
 #include <immintrin.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define INLINE static inline TARGET __attribute__((always_inline))
@@ -20,12 +18,6 @@ enum {
 int mv_attention_is_supported(void) {
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
-int mv_attention_has_tiles(void) {
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
-    return mv_attention_is_supported() && __builtin_cpu_supports("amx-bf16") &&
-           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 
 static size_t up_to(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
@@ -298,7 +290,6 @@ TARGET void mv_attention(const mv_heads *h, void *scratch) {
 #else
 
 int mv_attention_is_supported(void) { return 0; }
-int mv_attention_has_tiles(void) { return 0; }
 size_t mv_attention_scratch(const mv_heads *heads) { return 0; }
 void mv_attention(const mv_heads *heads, void *scratch) {}
 

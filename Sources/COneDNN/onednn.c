@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "descriptors.h"
+#include "tiles.h"
 
 enum { MAXIMUM_ARGUMENTS = 6 };
 
@@ -16,8 +17,10 @@ struct mv_engine {
 
 struct mv_op {
     mv_engine *engine;
+    // Null where `tiles` is computed by loops of our own.
     dnnl_primitive_t primitive;
     dnnl_primitive_desc_t plan;
+    mv_matmul tiles;
     mv_desc src, weights, bias, multiplier, dst, scratch;
     int uses_weights, uses_bias, bias_argument, uses_multiplier, multiplier_argument, weights_argument, dst_argument;
     int64_t k, n;
@@ -27,6 +30,7 @@ struct mv_call {
     const mv_op *op;
     int count;
     dnnl_exec_arg_t arguments[MAXIMUM_ARGUMENTS];
+    mv_buffers buffers;  // of loops of our own
 };
 
 const char *mv_status_text(int status) {
@@ -46,7 +50,7 @@ int mv_has_bf16(void) { return has_instructions(dnnl_cpu_isa_avx512_core_bf16); 
 
 int mv_has_int8(void) { return has_instructions(dnnl_cpu_isa_avx512_core_vnni); }
 
-int mv_has_amx(void) { return has_instructions(dnnl_cpu_isa_avx512_core_amx); }
+int mv_has_amx(void) { return has_instructions(dnnl_cpu_isa_avx512_core_amx) && mv_tiles_are_permitted(); }
 
 int mv_instructions(void) { return (int)dnnl_get_effective_cpu_isa(); }
 
@@ -139,8 +143,13 @@ int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
     op->k = spec->k;
     op->n = spec->n;
     op->uses_weights = 1;
-    op->weights_argument = DNNL_ARG_WEIGHTS;
     op->uses_bias = spec->has_bias;
+    if (mv_tiles_compute(spec) && mv_has_amx()) {
+        op->tiles = *spec;
+        *result = op;
+        return 0;
+    }
+    op->weights_argument = DNNL_ARG_WEIGHTS;
     op->bias_argument = DNNL_ARG_BIAS;
     op->uses_multiplier = spec->multiply;
     op->dst_argument = DNNL_ARG_DST;
@@ -234,16 +243,26 @@ int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_
     return 0;
 }
 
-size_t mv_op_scratch_size(const mv_op *op) { return dnnl_memory_desc_get_size(mv_ref(&op->scratch)); }
+static int is_ours(const mv_op *op) { return !op->primitive; }
+
+size_t mv_op_scratch_size(const mv_op *op) {
+    return is_ours(op) ? mv_tiles_scratch_size(&op->tiles) : dnnl_memory_desc_get_size(mv_ref(&op->scratch));
+}
+
 size_t mv_op_packed_size(const mv_op *op) {
+    if (is_ours(op)) return mv_tiles_packed_size(&op->tiles);
     return op->uses_weights ? dnnl_memory_desc_get_size(mv_ref(&op->weights)) : 0;
 }
 
 size_t mv_op_bias_count(const mv_op *op) { return op->uses_bias ? (size_t)op->n : 0; }
 
 void mv_op_packed_layout(const mv_op *op, char *text, size_t size) {
-    mv_blocks blocks = mv_desc_blocks(&op->weights);
     if (size) text[0] = 0;
+    if (is_ours(op)) {
+        snprintf(text, size, "%lldx%lld in pairs of tiles", (long long)op->k, (long long)op->n);
+        return;
+    }
+    mv_blocks blocks = mv_desc_blocks(&op->weights);
     if (!blocks.strides) return;
     int length = snprintf(text, size, "%lldx%lld/%lld,%lld", (long long)blocks.padded[0], (long long)blocks.padded[1],
                           (long long)blocks.strides[0], (long long)blocks.strides[1]);
@@ -253,12 +272,17 @@ void mv_op_packed_layout(const mv_op *op, char *text, size_t size) {
 }
 
 const char *mv_op_kernel(const mv_op *op) {
+    if (is_ours(op)) return "tiles:amx";
     const char *name = NULL;
     dnnl_primitive_desc_query(op->plan, dnnl_query_impl_info_str, 0, (void *)&name);
     return name ? name : "unknown";
 }
 
 int mv_op_pack(const mv_op *op, const float *weights, int transposed, void *packed) {
+    if (is_ours(op)) {
+        mv_tiles_pack(&op->tiles, weights, transposed, packed);
+        return 0;
+    }
     mv_desc plain;
     memset(&plain, 0, sizeof plain);
     dnnl_dims_t dims = {op->k, op->n}, strides = {transposed ? op->n : 1, transposed ? 1 : op->k};
@@ -293,6 +317,11 @@ int mv_call_create(mv_call **result, const mv_op *op, const mv_buffers *buffers)
     mv_call *call = calloc(1, sizeof *call);
     if (!call) return -1;
     call->op = op;
+    if (is_ours(op)) {
+        call->buffers = *buffers;
+        *result = call;
+        return 0;
+    }
     int status = bind(call, &op->src, DNNL_ARG_SRC, buffers->src);
     if (!status && op->uses_weights) status = bind(call, &op->weights, op->weights_argument, buffers->weights);
     if (!status && op->uses_bias) status = bind(call, &op->bias, op->bias_argument, buffers->bias);
@@ -309,6 +338,10 @@ int mv_call_create(mv_call **result, const mv_op *op, const mv_buffers *buffers)
 }
 
 int mv_call_run(const mv_call *call) {
+    if (is_ours(call->op)) {
+        mv_tiles_run(&call->op->tiles, &call->buffers);
+        return 0;
+    }
     return dnnl_primitive_execute(call->op->primitive, call->op->engine->stream, call->count, call->arguments);
 }
 

@@ -12,7 +12,7 @@ package struct BFloat16Attention: Sendable {
     /// (`ONEDNN_MAX_CPU_ISA`).
     package static let isSupported = mv_has_bf16() != 0 && mv_attention_is_supported() != 0
     /// The same for matrix instructions.
-    package static let hasTiles = mv_has_amx() != 0 && mv_attention_has_tiles() != 0
+    package static let hasTiles = isSupported && mv_has_amx() != 0
 
     private let usesTiles: Bool
     private let heads, headSize, tokens, rows: Int

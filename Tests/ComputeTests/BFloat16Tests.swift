@@ -115,7 +115,7 @@ struct BFloat16KernelTests {
 
     private func tolerance(_ result: OperandType) -> Float { result == .f32 ? 2e-6 : 0x1p-8 }
 
-    @Test(arguments: KernelTests.activations, [(1, 7, 5), (17, 48, 96), (65, 192, 64), (3, 1, 1)])
+    @Test(arguments: KernelTests.activations, [(1, 7, 5), (17, 48, 96), (65, 192, 64), (77, 96, 72), (3, 1, 1)])
     func linear(_ activation: Activation?, _ shape: (Int, Int, Int)) throws {
         let (rows, inputs, outputs) = shape
         for (result, multiplies, accumulates) in [
@@ -146,7 +146,7 @@ struct BFloat16KernelTests {
         }
     }
 
-    @Test(arguments: [(1, 7, 5), (17, 48, 96), (65, 192, 64)], [OperandType.f32, .bf16])
+    @Test(arguments: [(1, 7, 5), (17, 48, 96), (65, 192, 64), (77, 72, 96)], [OperandType.f32, .bf16])
     func linearSourceGradient(_ shape: (Int, Int, Int), _ result: OperandType) throws {
         let (rows, inputs, outputs) = shape
         var noise = Noise(state: 62)

@@ -231,6 +231,19 @@ int main(void) {
         spec.activation = MV_ACTIVATION_GELU_ERF;
         matmul(engine, "bf16 to bf16, bias, GELU", spec, narrow);
     }
+    // Rows and columns that fill tiles, and inputs that are read in parts, which AMX computes without the library.
+    for (int64_t m = 32; mv_has_amx() && m <= 77; m += 15)
+        for (int64_t k = 64; k <= 1216; k += 576) {
+            spec = linear(m, k, 72, MV_BF16, MV_F32);
+            spec.has_bias = spec.accumulate = 1;
+            matmul(engine, "bf16 in tiles, bias, added", spec, exact);
+            spec = linear(m, k, 72, MV_BF16, MV_BF16);
+            spec.has_bias = 1;
+            spec.activation = MV_ACTIVATION_GELU_ERF;
+            matmul(engine, "bf16 in tiles, bias, GELU", spec, narrow);
+            matmul(engine, "int8 in tiles to f32", linear(m, k, 72, MV_INT8, MV_F32), exact);
+            matmul(engine, "int8 in tiles to bf16", linear(m, k, 72, MV_INT8, MV_BF16), narrow);
+        }
     if (mv_has_int8()) {
         matmul(engine, "int8 to f32", linear(13, 96, 40, MV_INT8, MV_F32), exact);
         if (mv_has_bf16()) matmul(engine, "int8 to bf16", linear(13, 96, 40, MV_INT8, MV_BF16), narrow);

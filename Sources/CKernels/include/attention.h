@@ -20,9 +20,8 @@ typedef struct {
     size_t result_stride;
 } mv_heads;
 
-// Whether the processor has the instructions, and those of AMX, if the system lets this process use them.
+// Whether the processor has the instructions (AVX512_BF16).
 int mv_attention_is_supported(void);
-int mv_attention_has_tiles(void);
 
 // The bytes of memory that a call needs; only the extents matter.
 size_t mv_attention_scratch(const mv_heads *heads);

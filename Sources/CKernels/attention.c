@@ -1,6 +1,6 @@
 #include "attention.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 
 #include <immintrin.h>
 #include <string.h>

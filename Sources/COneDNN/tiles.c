@@ -4,7 +4,7 @@
 
 enum {
     SIDE = 16,                // rows of a tile, and columns of a tile of sums
-    BLOCK = 2 * SIDE,         // rows and columns of sums at a time
+    BLOCK = 2 * SIDE,         // rows and columns of sums at a time; numbers in a tile's row
     ROW = 64,                 // bytes of a tile's row
     TILE = SIDE * ROW,
     STEP = 2 * TILE,          // bytes of weights for BLOCK columns and ROW bytes of the inputs
@@ -12,14 +12,12 @@ enum {
 };
 
 static size_t up_to(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
-static size_t element_size(mv_type type) { return type == MV_INT8 ? 1 : 2; }
-static size_t steps_of(const mv_matmul *spec) { return (size_t)spec->k * element_size(spec->operands) / ROW; }
+static size_t steps_of(const mv_matmul *spec) { return (size_t)spec->k / BLOCK; }
 
 int mv_tiles_compute(const mv_matmul *spec) {
-    return spec->packed && spec->operands != MV_F32 && spec->src_k_stride == 1 && !spec->multiply &&
-           !(spec->accumulate && spec->result != MV_F32) &&
-           (size_t)spec->k * element_size(spec->operands) % ROW == 0 && spec->m >= BLOCK && spec->n >= BLOCK &&
-           (spec->activation == MV_ACTIVATION_NONE || spec->activation == MV_ACTIVATION_GELU_ERF);
+    return spec->packed && spec->operands == MV_BF16 && spec->src_k_stride == 1 && !spec->multiply &&
+           !(spec->accumulate && spec->result != MV_F32) && spec->k % BLOCK == 0 && spec->m >= BLOCK &&
+           spec->n >= BLOCK && (spec->activation == MV_ACTIVATION_NONE || spec->activation == MV_ACTIVATION_GELU_ERF);
 }
 
 size_t mv_tiles_packed_size(const mv_matmul *spec) {
@@ -36,25 +34,20 @@ static uint16_t rounded(float value) {
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// Blocks of columns, in each all inputs in steps of 64 bytes, in each two tiles: a row of a tile has four bytes of
-// consecutive inputs for each of 16 columns.
+// Blocks of columns, in each all inputs in steps of 32, in each two tiles: a row of a tile has two consecutive inputs
+// for each of 16 columns.
 void mv_tiles_pack(const mv_matmul *spec, const float *weights, int transposed, void *packed) {
-    size_t n = (size_t)spec->n, k = (size_t)spec->k, size = element_size(spec->operands), group = 4 / size;
-    size_t column_stride = transposed ? 1 : k, row_stride = transposed ? n : 1;
-    uint8_t *tile = packed;
+    size_t n = (size_t)spec->n, k = (size_t)spec->k;
+    size_t column_stride = transposed ? 1 : k, input_stride = transposed ? n : 1;
+    uint16_t *tile = packed;
     for (size_t block = 0; block < n; block += BLOCK)
-        for (size_t from = 0; from < k; from += ROW / size)
-            for (size_t start = block; start < block + BLOCK; start += SIDE, tile += TILE)
+        for (size_t from = 0; from < k; from += BLOCK)
+            for (size_t start = block; start < block + BLOCK; start += SIDE, tile += SIDE * BLOCK)
                 for (size_t column = 0; column < SIDE; column++)
-                    for (size_t i = 0; i < ROW / size; i++) {
-                        float weight = 0;
-                        if (start + column < n)
-                            weight = weights[(start + column) * column_stride + (from + i) * row_stride];
-                        size_t place = (i / group * SIDE + column) * group + i % group;
-                        if (size == 1)
-                            ((int8_t *)tile)[place] = (int8_t)weight;
-                        else
-                            ((uint16_t *)tile)[place] = rounded(weight);
+                    for (size_t i = 0; i < BLOCK; i++) {
+                        int exists = start + column < n;
+                        size_t place = exists ? (start + column) * column_stride + (from + i) * input_stride : 0;
+                        tile[(i / 2 * SIDE + column) * 2 + i % 2] = exists ? rounded(weights[place]) : 0;
                     }
 }
 
@@ -64,7 +57,7 @@ void mv_tiles_pack(const mv_matmul *spec, const float *weights, int transposed, 
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,amx-int8")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define INLINE static inline TARGET __attribute__((always_inline))
 
 int mv_tiles_are_permitted(void) {
@@ -89,17 +82,9 @@ TARGET static void configure(size_t rows) {
     _tile_loadconfig(&tiles);
 }
 
-#define PRODUCT(sums, inputs, weights)               \
-    do {                                             \
-        if (int8)                                    \
-            _tile_dpbusd(sums, inputs, weights);     \
-        else                                         \
-            _tile_dpbf16ps(sums, inputs, weights);   \
-    } while (0)
-
 // A block of sums, from zero or continued. Meanwhile weights that come next are fetched into the second cache, `lines`
 // of them per step.
-INLINE void multiply(int int8, int two, const uint8_t *inputs, size_t stride, const uint8_t *weights, size_t steps,
+INLINE void multiply(int two, const uint8_t *inputs, size_t stride, const uint8_t *weights, size_t steps,
                      uint8_t *sums, int continues, const uint8_t *next, size_t lines) {
     if (continues) {
         _tile_loadd(0, sums, 2 * ROW);
@@ -115,13 +100,13 @@ INLINE void multiply(int int8, int two, const uint8_t *inputs, size_t stride, co
     for (size_t k = 0; k < steps; k++, inputs += ROW, weights += STEP) {
         _tile_loadd(4, inputs, stride);
         _tile_loadd(6, weights, ROW);
-        PRODUCT(0, 4, 6);
+        _tile_dpbf16ps(0, 4, 6);
         _tile_loadd(7, weights + TILE, ROW);
-        PRODUCT(1, 4, 7);
+        _tile_dpbf16ps(1, 4, 7);
         if (two) {
             _tile_loadd(5, inputs + SIDE * stride, stride);
-            PRODUCT(2, 5, 6);
-            PRODUCT(3, 5, 7);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
         }
         for (size_t i = 0; i < lines; i++, next += ROW) _mm_prefetch((const char *)next, _MM_HINT_T1);
     }
@@ -158,21 +143,21 @@ INLINE __m512 gelu(__m512 x) {
 }
 
 // 16 results of a row.
-INLINE __m512 result(int int8, const mv_matmul *spec, const uint8_t *sums, const float *bias, __mmask16 some) {
-    __m512 x = int8 ? _mm512_cvtepi32_ps(_mm512_load_si512(sums)) : _mm512_load_ps(sums);
+INLINE __m512 result(const mv_matmul *spec, const uint8_t *sums, const float *bias, __mmask16 some) {
+    __m512 x = _mm512_load_ps(sums);
     if (bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(some, bias));
     return spec->activation == MV_ACTIVATION_GELU_ERF ? gelu(x) : x;
 }
 
 // A block's results from its sums.
-INLINE void finish(int int8, const mv_matmul *spec, const mv_buffers *buffers, const uint8_t *sums, size_t row,
+INLINE void finish(const mv_matmul *spec, const mv_buffers *buffers, const uint8_t *sums, size_t row,
                    size_t rows, size_t column) {
     size_t left = (size_t)spec->n - column;
     __mmask32 some = left >= BLOCK ? ~(__mmask32)0 : ((__mmask32)1 << left) - 1;
     const float *bias = spec->has_bias ? (const float *)buffers->bias + column : 0;
     for (size_t i = 0; i < rows; i++, sums += 2 * ROW) {
-        __m512 x = result(int8, spec, sums, bias, (__mmask16)some);
-        __m512 y = result(int8, spec, sums + ROW, bias ? bias + SIDE : 0, (__mmask16)(some >> SIDE));
+        __m512 x = result(spec, sums, bias, (__mmask16)some);
+        __m512 y = result(spec, sums + ROW, bias ? bias + SIDE : 0, (__mmask16)(some >> SIDE));
         size_t place = (row + i) * (size_t)spec->dst_stride + column;
         if (spec->result == MV_F32) {
             float *dst = (float *)buffers->dst + place;
@@ -190,11 +175,11 @@ INLINE void finish(int int8, const mv_matmul *spec, const mv_buffers *buffers, c
 
 // Each block of columns is computed for all rows, so that weights are read once; inputs in parts whose weights stay in
 // the first cache.
-INLINE void run(int int8, const mv_matmul *spec, const mv_buffers *buffers) {
+TARGET void mv_tiles_run(const mv_matmul *spec, const mv_buffers *buffers) {
     enum { MOST_STEPS = 16 };
     size_t m = (size_t)spec->m, n = (size_t)spec->n, steps = steps_of(spec), blocks = up_to(m, BLOCK) / BLOCK;
     size_t part = up_to(steps, up_to(steps, MOST_STEPS) / MOST_STEPS) / (up_to(steps, MOST_STEPS) / MOST_STEPS);
-    size_t stride = (size_t)spec->src_stride * element_size(spec->operands);
+    size_t stride = (size_t)spec->src_stride * 2;
     size_t lines = (STEP / ROW + blocks - 1) / blocks, configured = BLOCK;
     uint8_t *sums = (uint8_t *)up_to((size_t)buffers->scratch, ROW);
     const uint8_t *weights = buffers->weights;
@@ -210,21 +195,14 @@ INLINE void run(int int8, const mv_matmul *spec, const mv_buffers *buffers) {
                 uint8_t *block = sums + row / BLOCK * SUMS;
                 size_t fetched = column + BLOCK < n ? lines : 0;
                 if (rows > SIDE)
-                    multiply(int8, 1, inputs, stride, weights + from * STEP, count, block, from > 0, next, fetched);
+                    multiply(1, inputs, stride, weights + from * STEP, count, block, from > 0, next, fetched);
                 else
-                    multiply(int8, 0, inputs, stride, weights + from * STEP, count, block, from > 0, next, fetched);
-                if (from + count == steps) finish(int8, spec, buffers, block, row, rows, column);
+                    multiply(0, inputs, stride, weights + from * STEP, count, block, from > 0, next, fetched);
+                if (from + count == steps) finish(spec, buffers, block, row, rows, column);
             }
         }
     }
     _tile_release();
-}
-
-TARGET void mv_tiles_run(const mv_matmul *spec, const mv_buffers *buffers) {
-    if (spec->operands == MV_INT8)
-        run(1, spec, buffers);
-    else
-        run(0, spec, buffers);
 }
 
 #else

@@ -30,7 +30,8 @@ typedef struct {
     float *mixed;
 } memory;
 
-static size_t divide(const mv_heads *h, uint8_t *base, memory *m) {
+// Divides memory that begins at `base`; gives how many bytes that takes.
+static size_t divide(const mv_heads *h, uintptr_t base, memory *m) {
     size_t tokens = up_to(h->tokens, PAIR), size = up_to(h->size, PAIR), used = 0;
 #define TAKE(member, bytes) (m->member = (void *)(base + used), used += (bytes))
     TAKE(keys, tokens * size * 2);
@@ -44,7 +45,7 @@ static size_t divide(const mv_heads *h, uint8_t *base, memory *m) {
 
 size_t mv_attention_scratch(const mv_heads *heads) {
     memory m;
-    return divide(heads, NULL, &m) + ALIGNMENT;
+    return divide(heads, 0, &m) + ALIGNMENT;
 }
 
 TARGET static void configure(void) {
@@ -254,7 +255,7 @@ INLINE const uint16_t *padded(const mv_heads *h, const uint16_t *queries, size_t
 TARGET void mv_attention(const mv_heads *h, void *scratch) {
     size_t tokens = up_to(h->tokens, PAIR), size = up_to(h->size, PAIR);
     memory m;
-    divide(h, (uint8_t *)up_to((size_t)scratch, ALIGNMENT), &m);
+    divide(h, up_to((uintptr_t)scratch, ALIGNMENT), &m);
     if (h->uses_tiles) configure();
     for (size_t head = 0; head < h->count; head++) {
         pack_keys(h, h->keys + head * h->size, m.keys);

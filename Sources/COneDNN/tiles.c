@@ -178,10 +178,10 @@ INLINE void finish(const mv_matmul *spec, const mv_buffers *buffers, const uint8
 TARGET void mv_tiles_run(const mv_matmul *spec, const mv_buffers *buffers) {
     enum { MOST_STEPS = 16 };
     size_t m = (size_t)spec->m, n = (size_t)spec->n, steps = steps_of(spec), blocks = up_to(m, BLOCK) / BLOCK;
-    size_t part = up_to(steps, up_to(steps, MOST_STEPS) / MOST_STEPS) / (up_to(steps, MOST_STEPS) / MOST_STEPS);
+    size_t parts = up_to(steps, MOST_STEPS) / MOST_STEPS, part = up_to(steps, parts) / parts;
     size_t stride = (size_t)spec->src_stride * 2;
     size_t lines = (STEP / ROW + blocks - 1) / blocks, configured = BLOCK;
-    uint8_t *sums = (uint8_t *)up_to((size_t)buffers->scratch, ROW);
+    uint8_t *sums = (uint8_t *)up_to((uintptr_t)buffers->scratch, ROW);
     const uint8_t *weights = buffers->weights;
     configure(BLOCK);
     for (size_t column = 0; column < n; column += BLOCK, weights += steps * STEP) {

@@ -1,4 +1,4 @@
-// The little of oneDNN that mergevit uses, behind plain C types.
+// The little of oneDNN that mergevit uses, behind plain C types, and loops of our own where it is slow (tiles.h).
 //
 // Rules that Swift lacks or that differ between oneDNN 2.x and 3.x stay behind this header: memory descriptors,
 // operation descriptors, scratchpads, format tags. An operation (`mv_op`) is planned once and may run on many threads
@@ -100,7 +100,7 @@ size_t mv_op_packed_size(const mv_op *op);
 size_t mv_op_bias_count(const mv_op *op);
 /// Describes how the packed weights lie, in at most `size` characters; empty where that cannot be said.
 void mv_op_packed_layout(const mv_op *op, char *text, size_t size);
-/// The name of the kernel that oneDNN chose.
+/// The name of the kernel that oneDNN chose, or "tiles:amx" for loops of our own.
 const char *mv_op_kernel(const mv_op *op);
 /// Writes weights given as n rows of k elements (a linear layer's `weight`), or transposed as k rows of n, into the
 /// packed layout.

@@ -122,9 +122,9 @@ package struct CalibrationUse: Sendable, Equatable {
 
     /// The same before any head was aligned.
     package var withoutAlignments: CalibrationUse {
-        CalibrationUse(
-            images: images, align: align, alignRank: alignRank, tune: tune, maxDrop: maxDrop, fitted: fitted,
-            precision: precision)
+        var use = self
+        use.alignments = []
+        return use
     }
 
     /// How the images were computed.

@@ -1,4 +1,5 @@
 import Datasets
+import Files
 package import Images
 import Labelling
 package import VisionTransformers
@@ -129,9 +130,7 @@ enum Int8Finding: CustomStringConvertible {
     }
 
     private func percent(_ share: Double) -> String {
-        // Rounded down: what is not enough must not look as if it were.
-        let hundredths = Int(share * 10_000)
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) %"
+        percentage(roundingDown: share, decimals: 2)
     }
 }
 

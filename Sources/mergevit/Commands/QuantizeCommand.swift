@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Logging
 import Reports
 import VisionTransformers
@@ -92,7 +93,7 @@ struct QuantizeCommand: ParsableCommand {
                 log.warning("even with all tokens fewer labels are kept: --precision auto will not use int8")
             }
         } else if let agreement = outcome.agreement, !agreement.isSufficient {
-            let required = NumberText.percentRoundedDown(LabelAgreement.requiredShare, 1)
+            let required = percentage(roundingDown: LabelAgreement.requiredShare, decimals: 1)
             log.warning(
                 """
                 fewer than \(required) of the labels are kept: --precision auto will \
@@ -116,7 +117,7 @@ struct QuantizeCommand: ParsableCommand {
     }
 
     /// A share in percent: what is not sufficient never looks like it.
-    private static func percent(_ share: Double) -> String { NumberText.percentRoundedDown(share, 1) }
+    private static func percent(_ share: Double) -> String { percentage(roundingDown: share, decimals: 1) }
 
     private static func text(_ outcome: QuantizationJob.Outcome) -> String? {
         guard let agreement = outcome.agreement else {

@@ -1,6 +1,7 @@
 import Adapters
 import Compute
 import Evaluation
+import Files
 import Labelling
 import Reports
 import Training
@@ -26,7 +27,7 @@ struct MergeDisplay {
                     + "\(loss.rounded(to: 100)) nats "
                     + "on held-out images")
         case .reducedPrecision(let precision):
-            let kept = NumberText.percentRoundedDown(precision.sameLabel, 1)
+            let kept = percentage(roundingDown: precision.sameLabel, decimals: 1)
             say("computing images in \(precision.type), in which single adapters keep \(kept) of their labels")
         case .grouped(let count, let drop):
             say("\(count) group\(count == 1 ? "" : "s") for at most \(drop) % of other labels")
@@ -179,9 +180,9 @@ struct MergeDisplay {
         if ranks.upperBound > ranks.lowerBound { text += " to \(ranks.upperBound)" }
         guard let worst = result.worst else { return text + ", nothing cut off" }
         return text
-            + ", \(NumberText.percentRoundedDown(result.energy, 2)) of the delta's energy kept, "
+            + ", \(percentage(roundingDown: result.energy, decimals: 2)) of the delta's energy kept, "
             + "least in \(worst.module) "
-            + "(\(NumberText.percentRoundedDown(worst.energy, 2)))"
+            + "(\(percentage(roundingDown: worst.energy, decimals: 2)))"
     }
 
     /// A value of a parameter, with a decimal point if it is a real number.

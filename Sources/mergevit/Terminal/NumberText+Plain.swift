@@ -8,13 +8,6 @@ extension NumberText {
     /// A number with four significant digits, in ASCII without separators.
     static func plainSignificant(_ value: Double) -> String { ascii(significant(value)) }
 
-    /// A share as a percentage, rounded down: less than all never looks like 100 %.
-    static func percentRoundedDown(_ share: Double, _ decimals: Int) -> String {
-        var factor = 1.0
-        for _ in 0..<decimals { factor *= 10 }
-        return plain((share * (100 * factor)).rounded(.down) / factor, decimals) + " %"
-    }
-
     /// With a plain minus sign and no spaces between thousands.
     private static func ascii(_ text: String) -> String {
         text.replacing("\u{2212}", with: "-").replacing("\u{202F}", with: "")

@@ -12,6 +12,7 @@ enum {
     SIDE = 16,           // rows of a tile, and columns of a tile of sums
     PAIR = 2 * SIDE,     // rows and columns of sums at a time; bf16 numbers in a tile's row
     TILE = SIDE * SIDE,  // dwords of a tile
+    FEW = 8,             // rows at a time without tiles
     ALIGNMENT = 64,
 };
 
@@ -160,17 +161,16 @@ INLINE void multiply_tiles(const uint16_t *a, size_t a_stride, const uint32_t *b
     }
 }
 
-// The same by products of pairs, for 8 rows at a time.
+// The same by products of pairs, for FEW rows.
 INLINE void multiply_pairs(const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
                            size_t columns) {
-    enum { ROWS = 8 };
     for (size_t column = 0; column < columns; column += PAIR, b += depth * SIDE) {
         const uint32_t *other = b + depth / 2 * SIDE;
-        __m512 left[ROWS], right[ROWS];
-        for (size_t row = 0; row < ROWS; row++) left[row] = right[row] = _mm512_setzero_ps();
+        __m512 left[FEW], right[FEW];
+        for (size_t row = 0; row < FEW; row++) left[row] = right[row] = _mm512_setzero_ps();
         for (size_t k = 0; k < depth / 2; k++) {
             __m512bh l = (__m512bh)_mm512_load_si512(b + k * SIDE), r = (__m512bh)_mm512_load_si512(other + k * SIDE);
-            for (size_t row = 0; row < ROWS; row++) {
+            for (size_t row = 0; row < FEW; row++) {
                 uint32_t pair;
                 memcpy(&pair, a + row * a_stride + 2 * k, sizeof pair);
                 __m512bh both = (__m512bh)_mm512_set1_epi32((int)pair);
@@ -178,7 +178,7 @@ INLINE void multiply_pairs(const uint16_t *a, size_t a_stride, const uint32_t *b
                 right[row] = _mm512_dpbf16_ps(right[row], both, r);
             }
         }
-        for (size_t row = 0; row < ROWS; row++) {
+        for (size_t row = 0; row < FEW; row++) {
             _mm512_store_ps(c + row * columns + column, left[row]);
             _mm512_store_ps(c + row * columns + column + SIDE, right[row]);
         }
@@ -188,7 +188,7 @@ INLINE void multiply_pairs(const uint16_t *a, size_t a_stride, const uint32_t *b
 TARGET static void product(int tiles, const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
                            size_t columns, size_t rows) {
     if (!tiles)
-        for (size_t row = 0; row < rows; row += 8)
+        for (size_t row = 0; row < rows; row += FEW)
             multiply_pairs(a + row * a_stride, a_stride, b, depth, c + row * columns, columns);
     else if (rows > SIDE)
         multiply_tiles(a, a_stride, b, depth, c, columns, 1);

@@ -78,7 +78,9 @@ let package = Package(
                 .map { .linkedLibrary($0) }),
         .target(name: "CCrypto", cSettings: strictC, linkerSettings: [.linkedLibrary("crypto")]),
         .target(name: "CKernels", cSettings: strictC),
-        .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(
+            name: "COneDNN", dependencies: ["CKernels"], cSettings: strictC,
+            linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("openblas")]),

@@ -1,27 +1,17 @@
 #include "attention.h"
 
+#include "tiles.h"
+
 #if defined(__x86_64__)
 
-#include <immintrin.h>
 #include <string.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
-#define INLINE static inline TARGET __attribute__((always_inline))
-
-enum {
-    SIDE = 16,           // rows of a tile, and columns of a tile of sums
-    PAIR = 2 * SIDE,     // rows and columns of sums at a time; bf16 numbers in a tile's row
-    TILE = SIDE * SIDE,  // dwords of a tile
-    FEW = 8,             // rows at a time without tiles
-    ALIGNMENT = 64,
-};
+enum { FEW = 8 };  // rows at a time without tiles
 
 int mv_attention_is_supported(void) {
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
-
-static size_t up_to(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 
 // One thread's memory: rows and columns are filled up with zeros to whole pairs of tiles.
 typedef struct {
@@ -49,54 +39,10 @@ size_t mv_attention_scratch(const mv_heads *heads) {
     return divide(heads, 0, &m) + ALIGNMENT;
 }
 
-TARGET static void configure(void) {
-    struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } tiles = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        tiles.row_bytes[i] = 64;
-        tiles.rows[i] = SIDE;
-    }
-    _tile_loadconfig(&tiles);
-}
-
-// The bits of the first `count` of 32 numbers.
-INLINE __mmask32 first(size_t count) { return count >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << count) - 1; }
-
-// 16 rows of 16 dwords become columns.
-INLINE void transpose(__m512i r[SIDE]) {
-    __m512i t[SIDE];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
-// A tile of the second operand has in row i the elements 2i and 2i + 1 of the sums' index, for 16 columns. Tiles of
-// the same columns follow each other.
+// Tiles of the same columns follow each other.
 
 // kᵀ: the index is the head's dimension, columns are tokens.
-TARGET static void pack_keys(const mv_heads *h, const uint16_t *keys, uint32_t *tile) {
+static WITH_TILES void pack_keys(const mv_heads *h, const uint16_t *keys, uint32_t *tile) {
     for (size_t token = 0; token < up_to(h->tokens, PAIR); token += SIDE)
         for (size_t from = 0; from < h->size; from += PAIR, tile += TILE) {
             __m512i rows[SIDE];
@@ -110,7 +56,7 @@ TARGET static void pack_keys(const mv_heads *h, const uint16_t *keys, uint32_t *
 }
 
 // v: the index is the token, columns are the head's dimension.
-TARGET static void pack_values(const mv_heads *h, const uint16_t *values, uint32_t *tiles) {
+static WITH_TILES void pack_values(const mv_heads *h, const uint16_t *values, uint32_t *tiles) {
     uint16_t low[PAIR], high[PAIR];
     for (uint16_t i = 0; i < SIDE; i++) {
         low[2 * i] = i;
@@ -134,8 +80,8 @@ TARGET static void pack_values(const mv_heads *h, const uint16_t *values, uint32
 }
 
 // c = a b for up to 32 rows of `depth` numbers, `columns` wide; both are multiples of 32. By matrix instructions:
-INLINE void multiply_tiles(const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
-                           size_t columns, int two) {
+INLINE_WITH_TILES void multiply_tiles(const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
+                                      size_t columns, int two) {
     size_t stride = columns * 4, steps = depth / PAIR;
     for (size_t column = 0; column < columns; column += PAIR, b += 2 * steps * TILE) {
         _tile_zero(0);
@@ -162,8 +108,8 @@ INLINE void multiply_tiles(const uint16_t *a, size_t a_stride, const uint32_t *b
 }
 
 // The same by products of pairs, for FEW rows.
-INLINE void multiply_pairs(const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
-                           size_t columns) {
+INLINE_WITH_TILES void multiply_pairs(const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
+                                      size_t columns) {
     for (size_t column = 0; column < columns; column += PAIR, b += depth * SIDE) {
         const uint32_t *other = b + depth / 2 * SIDE;
         __m512 left[FEW], right[FEW];
@@ -185,7 +131,7 @@ INLINE void multiply_pairs(const uint16_t *a, size_t a_stride, const uint32_t *b
     }
 }
 
-TARGET static void product(int tiles, const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
+static WITH_TILES void product(int tiles, const uint16_t *a, size_t a_stride, const uint32_t *b, size_t depth, float *c,
                            size_t columns, size_t rows) {
     if (!tiles)
         for (size_t row = 0; row < rows; row += FEW)
@@ -198,7 +144,7 @@ TARGET static void product(int tiles, const uint16_t *a, size_t a_stride, const 
 
 // 2^t for t <= 0 to a relative error of 8e-5, a fiftieth of bf16's: a polynomial of the fraction, of least error, times
 // the power of the whole part.
-INLINE __m512 power_of_two(__m512 t) {
+INLINE_WITH_TILES __m512 power_of_two(__m512 t) {
     enum { FRACTION_ABOVE_FLOOR = 0x09 };
     __m512 r = _mm512_reduce_ps(t, FRACTION_ABOVE_FLOOR), p = _mm512_set1_ps(0.0780245226f);
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.226067155f));
@@ -208,13 +154,13 @@ INLINE __m512 power_of_two(__m512 t) {
 }
 
 // What is added to a row of scores.
-INLINE void add(const float *restrict addend, float *restrict row, size_t count) {
+INLINE_WITH_TILES void add(const float *restrict addend, float *restrict row, size_t count) {
     for (size_t i = 0; i < count; i++) row[i] += addend[i];
 }
 
 // Replaces a row of scores by the exponentials of their distances from the largest, in bf16, `count` with zeros after
 // the tokens; gives one over their sum. A row of numbers is written no further than the scores before it were read.
-INLINE float exponentials(float *row, size_t tokens, size_t count) {
+INLINE_WITH_TILES float exponentials(float *row, size_t tokens, size_t count) {
     const __m512 lowest = _mm512_set1_ps(-3e38f), log2_e = _mm512_set1_ps(1.44269504f);
     size_t whole = tokens / SIDE * SIDE;
     if (whole < tokens) {
@@ -240,8 +186,8 @@ INLINE float exponentials(float *row, size_t tokens, size_t count) {
 }
 
 // The rows of queries, filled up with zeros where tiles would read beyond them.
-INLINE const uint16_t *padded(const mv_heads *h, const uint16_t *queries, size_t rows, uint16_t *memory,
-                              size_t *stride) {
+INLINE_WITH_TILES const uint16_t *padded(const mv_heads *h, const uint16_t *queries, size_t rows, uint16_t *memory,
+                                         size_t *stride) {
     size_t size = up_to(h->size, PAIR);
     *stride = h->row_stride;
     if (rows % SIDE == 0 && size == h->size) return queries;
@@ -252,11 +198,11 @@ INLINE const uint16_t *padded(const mv_heads *h, const uint16_t *queries, size_t
     return memory;
 }
 
-TARGET void mv_attention(const mv_heads *h, void *scratch) {
+WITH_TILES void mv_attention(const mv_heads *h, void *scratch) {
     size_t tokens = up_to(h->tokens, PAIR), size = up_to(h->size, PAIR);
     memory m;
     divide(h, up_to((uintptr_t)scratch, ALIGNMENT), &m);
-    if (h->uses_tiles) configure();
+    if (h->uses_tiles) configure_tiles(PAIR);
     for (size_t head = 0; head < h->count; head++) {
         pack_keys(h, h->keys + head * h->size, m.keys);
         pack_values(h, h->values + head * h->size, m.values);

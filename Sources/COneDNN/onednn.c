@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "descriptors.h"
-#include "tiles.h"
+#include "linear.h"
 
 enum { MAXIMUM_ARGUMENTS = 6 };
 
@@ -17,10 +17,10 @@ struct mv_engine {
 
 struct mv_op {
     mv_engine *engine;
-    // Null where `tiles` is computed by loops of our own.
+    // Null where loops of our own compute `linear`.
     dnnl_primitive_t primitive;
     dnnl_primitive_desc_t plan;
-    mv_matmul tiles;
+    mv_linear linear;
     mv_desc src, weights, bias, multiplier, dst, scratch;
     int uses_weights, uses_bias, bias_argument, uses_multiplier, multiplier_argument, weights_argument, dst_argument;
     int64_t k, n;
@@ -50,7 +50,7 @@ int mv_has_bf16(void) { return has_instructions(dnnl_cpu_isa_avx512_core_bf16); 
 
 int mv_has_int8(void) { return has_instructions(dnnl_cpu_isa_avx512_core_vnni); }
 
-int mv_has_amx(void) { return has_instructions(dnnl_cpu_isa_avx512_core_amx) && mv_tiles_are_permitted(); }
+int mv_has_amx(void) { return has_instructions(dnnl_cpu_isa_avx512_core_amx) && mv_linear_is_permitted(); }
 
 int mv_instructions(void) { return (int)dnnl_get_effective_cpu_isa(); }
 
@@ -136,6 +136,17 @@ static int post_ops(dnnl_primitive_attr_t attributes, const mv_matmul *spec, mv_
     return status;
 }
 
+// Whether an operation is a linear layer in bf16 that loops of our own compute.
+static int linear_of(const mv_matmul *spec, mv_linear *linear) {
+    *linear = (mv_linear){
+        .rows = (size_t)spec->m, .inputs = (size_t)spec->k, .outputs = (size_t)spec->n,
+        .source_stride = (size_t)spec->src_stride, .result_stride = (size_t)spec->dst_stride,
+        .has_gelu = spec->activation == MV_ACTIVATION_GELU_ERF, .is_wide = spec->result == MV_F32,
+        .is_added = spec->accumulate};
+    return spec->operands == MV_BF16 && spec->packed && spec->src_k_stride == 1 && !spec->multiply &&
+           (linear->has_gelu || spec->activation == MV_ACTIVATION_NONE) && mv_linear_is_supported(linear);
+}
+
 int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
     mv_op *op = calloc(1, sizeof *op);
     if (!op) return -1;
@@ -144,8 +155,7 @@ int mv_matmul_create(mv_op **result, mv_engine *engine, const mv_matmul *spec) {
     op->n = spec->n;
     op->uses_weights = 1;
     op->uses_bias = spec->has_bias;
-    if (mv_tiles_compute(spec) && mv_has_amx()) {
-        op->tiles = *spec;
+    if (linear_of(spec, &op->linear) && mv_has_amx()) {
         *result = op;
         return 0;
     }
@@ -246,11 +256,11 @@ int mv_activation_create(mv_op **result, mv_engine *engine, int64_t rows, int64_
 static int is_ours(const mv_op *op) { return !op->primitive; }
 
 size_t mv_op_scratch_size(const mv_op *op) {
-    return is_ours(op) ? mv_tiles_scratch_size(&op->tiles) : dnnl_memory_desc_get_size(mv_ref(&op->scratch));
+    return is_ours(op) ? mv_linear_scratch(&op->linear) : dnnl_memory_desc_get_size(mv_ref(&op->scratch));
 }
 
 size_t mv_op_packed_size(const mv_op *op) {
-    if (is_ours(op)) return mv_tiles_packed_size(&op->tiles);
+    if (is_ours(op)) return mv_linear_packed_size(&op->linear);
     return op->uses_weights ? dnnl_memory_desc_get_size(mv_ref(&op->weights)) : 0;
 }
 
@@ -280,7 +290,7 @@ const char *mv_op_kernel(const mv_op *op) {
 
 int mv_op_pack(const mv_op *op, const float *weights, int transposed, void *packed) {
     if (is_ours(op)) {
-        mv_tiles_pack(&op->tiles, weights, transposed, packed);
+        mv_linear_pack(&op->linear, weights, transposed, packed);
         return 0;
     }
     mv_desc plain;
@@ -339,7 +349,9 @@ int mv_call_create(mv_call **result, const mv_op *op, const mv_buffers *buffers)
 
 int mv_call_run(const mv_call *call) {
     if (is_ours(call->op)) {
-        mv_tiles_run(&call->op->tiles, &call->buffers);
+        const mv_buffers *b = &call->buffers;
+        const mv_op *op = call->op;
+        mv_linear_compute(&op->linear, b->src, b->weights, op->uses_bias ? b->bias : NULL, b->dst, b->scratch);
         return 0;
     }
     return dnnl_primitive_execute(call->op->primitive, call->op->engine->stream, call->count, call->arguments);

@@ -1,4 +1,5 @@
-// The little of oneDNN that mergevit uses, behind plain C types, and loops of our own where it is slow (tiles.h).
+// The little of oneDNN that mergevit uses, behind plain C types, and loops of our own where it is slow (linear.h of
+// CKernels).
 //
 // Rules that Swift lacks or that differ between oneDNN 2.x and 3.x stay behind this header: memory descriptors,
 // operation descriptors, scratchpads, format tags. An operation (`mv_op`) is planned once and may run on many threads

@@ -8,8 +8,7 @@ import VisionTransformers
 extension MergeTuner {
     /// Chooses the scale of a merge: the one with the least mean loss over the tasks (see `losses`).
     ///
-    /// The loss is assumed to fall and then to rise with the scale, so a third of the scales is left out after every
-    /// two of them that are tried.
+    /// The loss is assumed to fall and then to rise with the scale, so few of the scales are tried (see `search`).
     ///
     /// - Parameters:
     ///   - scales: those to choose from, ascending.
@@ -39,15 +38,22 @@ extension MergeTuner {
         return (try merged.rescaled(to: best.scale), tried)
     }
 
-    /// Looks for the least of some losses, which fall and then rise: two are compared, and the third beyond the larger
-    /// one is left out.
+    /// Looks for the least of some losses, which fall and then rise, by a Fibonacci search: two are compared, and what
+    /// lies beyond the larger one is left out. The distances are Fibonacci numbers, so that the smaller one is one of
+    /// the next two.
     static func search(_ count: Int, _ loss: (_ index: Int) throws -> Double) rethrows {
-        var (low, high) = (0, count - 1)
-        while high - low > 2 {
-            let third = (high - low) / 3
-            if try loss(low + third) <= loss(high - third) { high -= third } else { low += third }
+        // The least is after `low` and before `low + larger + smaller`.
+        var (low, larger, smaller) = (-1, 1, 1)
+        while larger + smaller <= count { (larger, smaller) = (larger + smaller, larger) }
+        while larger > 1 {
+            let (first, second) = (low + smaller, low + larger)
+            if try second >= count || loss(first) <= loss(second) {
+                (larger, smaller) = (smaller, larger - smaller)
+            } else {
+                (low, larger, smaller) = (first, smaller, larger - smaller)
+            }
         }
-        for index in 0..<count where (low...max(low, high)).contains(index) { _ = try loss(index) }
+        if count > 0 { _ = try loss(low + 1) }
     }
 
     /// How many losses `search` asks for at most, wherever the least one is.

@@ -109,4 +109,29 @@ import Testing
         let strict = try quantize("100")
         #expect(strict.exitCode == 0, "\(strict.errors)")
     }
+
+    /// With enough images heads are aligned with merged tokens, and what is said of their labels is so.
+    @Test(.enabled(if: LabelPrecisionTests.precisions.contains("int8"), "the processor has no int8"))
+    func quantizeAlignsHeadsWithMergedTokens() throws {
+        let path = scratch.path("aligned"), images = Samples.folder + "/images"
+        // The same pictures on both sides, so that an aligned head can hardly be worse.
+        let folders = try (0..<4).flatMap { number in
+            let copy = scratch.path("images\(number)")
+            try FileManager.default.copyItem(atPath: images, toPath: copy)
+            return ["--calibration", copy]
+        }
+        let run = try runMergeVit(
+            ["quantize", "--bundle", try Samples.six(), "--images", "24", "--keep", "60", "-o", path] + folders)
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let lines = run.errors.split(separator: "\n").filter { $0.hasPrefix("heads aligned with merged tokens: ") }
+        let said = try #require(lines.first)
+        let report = try JSON(parsing: runMergeVit("inspect", "--json", path).standardOutput).objectValue
+        let found = report?["int8"]?.objectValue?["token_merging"]?.objectValue
+        let tasks = try #require(found?["aligned_heads"]?.arrayValue?.compactMap { $0.stringValue })
+        #expect(!tasks.isEmpty && said.hasSuffix(": " + tasks.joined(separator: ", ")))
+        // The same labels as by the tasks' own heads, which other numbers of tokens leave in place, in most columns.
+        let auto = try label(["--precision", "auto"], bundle: path)
+        #expect(auto.exitCode == 0, "\(auto.errors)")
+        #expect(try Samples.agreement(auto.standardOutput) >= 0.6)
+    }
 }

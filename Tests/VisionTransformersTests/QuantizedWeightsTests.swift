@@ -27,16 +27,21 @@ struct QuantizedWeightsTests {
     /// Rounds a case's backbone for its photos.
     private func quantize(_ name: String, threads: Int = 1) throws -> Checkpoint {
         let checkpoint = try Checkpoint(folder: caseFolder(name))
+        try backbone(checkpoint, threads: threads).write(folder: scratch.path)
+        return checkpoint
+    }
+
+    private func backbone(_ checkpoint: Checkpoint, threads: Int = 1) throws -> QuantizedBackbone {
+        let name = URL(fileURLWithPath: checkpoint.folder).lastPathComponent
         let inputs = try photo(name, checkpoint.configuration).inputs
         let grid = checkpoint.configuration.grid(for: size)
         let count = grid.height * grid.width * checkpoint.configuration.patchLength
         let images = inputs.count / count
-        try QuantizedBackbone(
+        return try QuantizedBackbone(
             checkpoint, configuration: checkpoint.configuration, imageSize: size, images: images, threads: threads
         ) {
             _ = $1.update(fromContentsOf: inputs[$0 * count..<($0 + 1) * count])
-        }.write(folder: scratch.path)
-        return checkpoint
+        }
     }
 
     private func quantized(_ checkpoint: Checkpoint) throws -> QuantizedWeights {
@@ -174,6 +179,40 @@ struct QuantizedWeightsTests {
         #expect(try !keepsLabels(nil))
         try FileManager.default.removeItem(atPath: "\(scratch.path)/\(QuantizedWeights.fileName)")
         #expect(try !ModelBundle(folder: scratch.path).keepsLabelsInInt8)
+    }
+
+    /// A head that reads the features with merged tokens instead of the task's own, with the found merging alone.
+    @Test func headsAlignedWithTokenMergingAreReadWithItAlone() throws {
+        let checkpoint = try Checkpoint(folder: caseFolder("vit"))
+        let head = try #require(try checkpoint.head(task: "label"))
+        var aligned = head
+        aligned.bias.values[0] += 1e6
+        for name in ["config.json", "model.safetensors", "preprocessor_config.json"] {
+            try FileManager.default.copyItem(
+                atPath: "\(checkpoint.folder)/\(name)", toPath: "\(scratch.path)/\(name)")
+        }
+        let found = TokenMerging(checkpoint.configuration, size) { $0 == 0 ? 1 : 0 }
+        let agreement = LabelAgreement(images: 1, tasks: [.init(task: "label", share: 1)])
+        try backbone(checkpoint).write(
+            folder: scratch.path, agreement,
+            tokenMerging: KeptTokenMerging(found, required: 0.9, cost: 0.9, agreement: agreement), heads: [aligned])
+        let weights = try quantized(checkpoint)
+        #expect(weights.alignedTasks == ["label"])
+        #expect(try weights.alignedHead(head) == aligned)
+        #expect(try weights.alignedHead(head.named("other")) == nil)
+        var wider = head
+        wider.classes.append("more")
+        wider.bias = Tensor(shape: [wider.classes.count])
+        #expect(throws: ModelError.self) { try weights.alignedHead(wider) }
+        let bundle = try ModelBundle(folder: scratch.path)
+        let other = TokenMerging(checkpoint.configuration, size) { $0 == 1 ? 1 : 0 }
+        func heads(_ precision: ComputePrecision, _ merging: TokenMerging?) throws -> [[Float]] {
+            try bundle.model(threads: 1, precision: precision, tokenMerging: merging).heads.map(\.bias.values)
+        }
+        #expect(try heads(.int8, found) == [aligned.bias.values])
+        for (precision, merging) in [(ComputePrecision.int8, other), (.int8, nil), (.f32, found)] {
+            #expect(try heads(precision, merging) == [head.bias.values])
+        }
     }
 
     @Test func labelsAreCompared() throws {

@@ -51,14 +51,21 @@ package struct HeadAlignment: Sendable {
         }
     }
 
-    /// The ridges that are tried.
+    /// The ridges that are tried unless others are given.
     static let ridges = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1]
 
     /// The rank that the map may differ from M₀ by, or nil for any.
     package let rank: Int?
+    private let ridges: [Double]
 
     /// An alignment; of full rank unless a rank is given.
-    package init(rank: Int? = nil) { self.rank = rank }
+    package init(rank: Int? = nil) { (self.rank, ridges) = (rank, Self.ridges) }
+
+    /// An alignment with features that are nearly those of the single adapter, on few images: larger ridges are tried,
+    /// too.
+    package static let ofNearFeatures = HeadAlignment(ridges: ridges.filter { $0 >= 0.01 } + [3, 10, 30])
+
+    private init(ridges: [Double]) { (rank, self.ridges) = (nil, ridges) }
 
     /// Aligns one head.
     ///
@@ -66,7 +73,7 @@ package struct HeadAlignment: Sendable {
     ///   - teacher: the task's own head.
     ///   - merged: the merged backbone's features of the fitted and of the held-out images.
     ///   - single: the single adapter's of the same images.
-    func align(
+    package func align(
         _ teacher: Head, merged: (fitted: FeatureTable, heldOut: FeatureTable),
         single: (fitted: FeatureTable, heldOut: FeatureTable)
     ) throws -> Result {
@@ -77,8 +84,8 @@ package struct HeadAlignment: Sendable {
         let own = try isNarrow ? fold(start(fitted), fitted, into: teacher) : teacher
         let before = Agreement(own, merged.heldOut, teacher: teacher, single.heldOut)
         var best: (ridge: Double, head: Head, agreement: Agreement)?
-        for (index, ridge) in Self.ridges.enumerated() {
-            try LongWork.report("trying ridges for \(teacher.task)", index, of: Self.ridges.count)
+        for (index, ridge) in ridges.enumerated() {
+            try LongWork.report("trying ridges for \(teacher.task)", index, of: ridges.count)
             let head = try fold(try map(fitted, ridge: ridge), fitted, into: teacher)
             let agreement = Agreement(head, merged.heldOut, teacher: teacher, single.heldOut)
             if agreement.divergence < best?.agreement.divergence ?? .infinity { best = (ridge, head, agreement) }

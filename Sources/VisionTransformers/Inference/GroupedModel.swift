@@ -205,13 +205,17 @@ extension ModelBundle {
         threads: Int, for names: [String]? = nil, outputs: ModelOutputs = [], precision: ComputePrecision = .f32,
         tokenMerging: TokenMerging? = nil, cache: PackedCache.Use = .never
     ) throws -> GroupedModel {
-        let (groups, heads) = groups(for: names)
+        let (groups, ownHeads) = groups(for: names)
+        var heads = ownHeads
         let weights = try groups.map { group in
             let (checkpoint, streams) = group.backbone
             guard streams == nil || streams?.streams.count == group.tasks.count else {
                 throw ModelError(folder, "was opened for other tasks than those whose streams are to be computed")
             }
             let quantized = precision == .int8 ? try checkpoint.quantized : nil
+            if let quantized, let tokenMerging, try quantized.tokenMerging?.schedule == tokenMerging {
+                for task in group.tasks { heads[task] = try quantized.alignedHead(heads[task]) ?? heads[task] }
+            }
             let cache = PackedCache(checkpoint, quantized, streams: streams, cache)
             return TaskGroup(
                 backbone: BackboneWeights(checkpoint, quantized: quantized, streams: streams, cache: cache),

@@ -50,6 +50,38 @@ package struct QuantizedWeights: Sendable {
         }
     }
 
+    /// The name of a tensor of a task's head that was aligned with `tokenMerging`.
+    fileprivate static func headTensor(_ task: String, _ parameter: String) -> String {
+        "\(tokenMergingName).\(task).\(parameter)"
+    }
+
+    /// A task's head as `quantize --keep` aligned it with the token merging that it found; nil if it did not.
+    ///
+    /// - Throws: `ModelError` when it has not the classes of the task's own head.
+    func alignedHead(_ own: Head) throws -> Head? {
+        let (weight, bias) = (Self.headTensor(own.task, "weight"), Self.headTensor(own.task, "bias"))
+        guard file.entry(weight) != nil else { return nil }
+        var head = own
+        head.weight = try file.tensor(weight)
+        head.bias = Tensor(shape: own.bias.shape, values: try numbers(bias, own.classes.count))
+        guard head.weight.shape.count == 2, head.weight.shape[0] == own.classes.count,
+            head.weight.shape[1] >= own.weight.shape[1], head.weight.values.allSatisfy(\.isFinite)
+        else {
+            throw ModelError(
+                file.path,
+                "\(weight): expected finite numbers for \(own.classes.count) classes, found \(head.weight.shape)",
+                remedy: ModelRemedy.quantize)
+        }
+        return head
+    }
+
+    /// The tasks whose heads were aligned with the token merging.
+    package var alignedTasks: [String] {
+        let (prefix, suffix) = ("\(Self.tokenMergingName).", ".weight")
+        return file.entries.map(\.name).filter { $0.hasPrefix(prefix) && $0.hasSuffix(suffix) }
+            .map { String($0.dropFirst(prefix.count).dropLast(suffix.count)) }
+    }
+
     /// A block's attention.
     ///
     /// - Throws: `ModelError` when it was quantized from other weights, or does not have the block's shape.
@@ -137,9 +169,10 @@ package struct QuantizedBackbone: Sendable {
     /// - Parameters:
     ///   - agreement: how many labels are the same as in f32, if that is known.
     ///   - tokenMerging: what was found of token merging, if it was looked for.
+    ///   - heads: those that were aligned with it.
     /// - Throws: `FileError` when it cannot be written.
     package func write(
-        folder: String, _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil
+        folder: String, _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil, heads: [Head] = []
     ) throws {
         var tensors: [QuantizedTensor] = []
         var metadata = ["format": "mergevit int8"]
@@ -161,6 +194,10 @@ package struct QuantizedBackbone: Sendable {
             tensors.append(.numbers("\(name).factor", part.weights.factor))
             tensors += QuantizedTensor.layer(part.weights.second, "\(name).second")
         }
+        for head in heads {
+            tensors.append(.tensor(QuantizedWeights.headTensor(head.task, "weight"), head.weight))
+            tensors.append(.tensor(QuantizedWeights.headTensor(head.task, "bias"), head.bias))
+        }
         let writer = try SafetensorsWriter(
             path: "\(folder)/\(QuantizedWeights.fileName)", declarations: tensors.map(\.declaration),
             metadata: metadata)
@@ -171,8 +208,12 @@ package struct QuantizedBackbone: Sendable {
 
 /// A tensor of the file.
 private enum QuantizedTensor {
-    case numbers(String, [Float])
+    case tensor(String, Tensor)
     case weight(String, Int8.Weight)
+
+    static func numbers(_ name: String, _ values: [Float]) -> QuantizedTensor {
+        .tensor(name, Tensor(shape: [values.count], values: values))
+    }
 
     static func norm(_ norm: LayerNorm, _ name: String) -> [QuantizedTensor] {
         [
@@ -190,7 +231,7 @@ private enum QuantizedTensor {
 
     var declaration: SafetensorsWriter.Declaration {
         switch self {
-        case .numbers(let name, let values): .init(name: name, shape: [values.count])
+        case .tensor(let name, let tensor): .init(name: name, shape: tensor.shape)
         case .weight(let name, let weight):
             .init(
                 name: name, type: .int8,
@@ -200,7 +241,7 @@ private enum QuantizedTensor {
 
     func append(to writer: SafetensorsWriter) throws(FileError) {
         switch self {
-        case .numbers(let name, let values): try writer.append(name, Tensor(shape: [values.count], values: values))
+        case .tensor(let name, let tensor): try writer.append(name, tensor)
         case .weight(let name, let weight):
             var failure: FileError?
             weight.values.withUnsafeBytes { bytes in

@@ -7,12 +7,18 @@ package struct ModelLogits {
     /// The images in a batch for each thread: task streams are computed for several at once.
     private static let imagesPerThread = 4
 
-    private let heads: [Head]
+    /// The heads in the order of the logits.
+    package let heads: [Head]
     private let classes: Int
     /// How many images there are.
     package let images: Int
     /// (images, C).
-    private let values: [Float]
+    private var values: [Float]
+    /// What the heads read, if that was asked for, else empty: (images, F).
+    private let features: [Float]
+    private let featureCount: Int
+    /// The columns of the features that each head reads.
+    private let featureColumns: [Range<Int>]
     /// Multiplications and additions of one image's matrix products.
     package let operationsPerImage: Double
 
@@ -20,24 +26,67 @@ package struct ModelLogits {
     ///
     /// - Parameters:
     ///   - images: the number of images.
+    ///   - keepsFeatures: whether what the heads read is kept, for other heads.
     ///   - prepare: writes the patches of an image.
     /// - Throws: what `prepare` throws; `ComputeError` when a kernel fails.
     package init(
-        _ model: GroupedModel, images: Int, threads: Int,
+        _ model: GroupedModel, images: Int, threads: Int, keepsFeatures: Bool = false,
         prepare: (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) throws -> Void
     ) throws {
         (heads, classes, self.images) = (model.heads, model.classCount, images)
         operationsPerImage = model.operationsPerImage
-        let classes = classes
+        featureCount = model.featureCount
+        featureColumns = model.heads.indices.map { head in
+            model.featureColumns.first { $0.heads.contains(head) }?.columns ?? 0..<0
+        }
+        let (classes, featureCount) = (classes, featureCount)
         var values = [Float](repeating: 0, count: images * classes)
+        var features = [Float](repeating: 0, count: keepsFeatures ? images * featureCount : 0)
         let batches = ImageBatches(images, size: Self.imagesPerThread * threads, inputCount: model.inputCount)
         try batches.forEach(reporting: "comparing images", prepare: prepare) { batch, patches in
             try values.withUnsafeMutableBufferPointer { values in
-                guard let base = values.baseAddress else { return }
-                try model.run(patches, images: batch.count, logits: base + batch.lowerBound * classes)
+                try features.withUnsafeMutableBufferPointer { features in
+                    guard let base = values.baseAddress else { return }
+                    try model.run(
+                        patches, images: batch.count, logits: base + batch.lowerBound * classes,
+                        features: keepsFeatures
+                            ? features.baseAddress.map { $0 + batch.lowerBound * featureCount } : nil)
+                }
             }
         }
-        self.values = values
+        (self.values, self.features) = (values, features)
+    }
+
+    /// What a head reads of some of the images, if features were kept: (images, columns).
+    package func features(of head: Int, images: [Int]) -> (width: Int, values: [Float]) {
+        let columns = featureColumns[head]
+        let values = images.flatMap { image in
+            features[image * featureCount + columns.lowerBound..<image * featureCount + columns.upperBound]
+        }
+        return (columns.count, values)
+    }
+
+    /// The same logits, with those of one task as another head gives them of the features, which were kept.
+    ///
+    /// - Parameters:
+    ///   - position: the task's place among the heads.
+    ///   - head: a head that has the same classes.
+    package func replacing(_ position: Int, by head: Head) -> ModelLogits {
+        var result = self
+        let first = heads[..<position].reduce(0) { $0 + $1.classes.count }
+        let (inputs, start) = (head.weight.shape[1], featureColumns[position].lowerBound)
+        for image in 0..<images {
+            for label in head.classes.indices {
+                var sum = Double(head.bias.values[label])
+                for column in 0..<inputs {
+                    sum +=
+                        Double(head.weight.values[label * inputs + column])
+                        * Double(features[image * featureCount + start + column])
+                }
+                result.values[image * classes + first + label] = Float(sum)
+            }
+        }
+        return result
     }
 
     /// How many labels are those of another model with the same heads, for some of the images.

@@ -82,6 +82,7 @@ package enum ModelDescription {
             object["token_merging"] = .object([
                 "merged_per_block": .array(merging.schedule.counts.map(JSON.int)),
                 "operations": .double(merging.cost), "keep": .double(merging.required),
+                "aligned_heads": .array(quantized.flatMap { $0?.alignedTasks ?? [] }.map(JSON.string)),
                 "compared_images": .int(merging.agreement.images),
                 "same_labels_as_f32": .object(
                     merging.agreement.tasks.reduce(into: JSONObject()) { $0[$1.task] = .double($1.share) }),

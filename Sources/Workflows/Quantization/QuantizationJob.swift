@@ -51,6 +51,8 @@ package struct QuantizationJob {
         package let agreement: LabelAgreement?
         /// What was found of token merging, if it was looked for.
         package let tokenMerging: KeptTokenMerging?
+        /// The tasks whose heads were aligned with it.
+        package let alignedTasks: [String]
         /// Whether labels were compared on other images than it was rounded for.
         package let isComparedOnOthers: Bool
     }
@@ -89,11 +91,11 @@ package struct QuantizationJob {
             if keep != nil { try checkTokenMerging(bundle) }
             let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
             let pictures = try pictures(preparer, warn)
-            let (agreement, merging) = try round(bundle, preparer, pictures, to: folder)
+            let (agreement, found) = try round(bundle, preparer, pictures, to: folder)
             try folder.commit()
             return Outcome(
-                images: pictures.measured.count, agreement: agreement, tokenMerging: merging,
-                isComparedOnOthers: !pictures.compared.isEmpty)
+                images: pictures.measured.count, agreement: agreement, tokenMerging: found?.merging,
+                alignedTasks: found?.heads.map(\.task) ?? [], isComparedOnOthers: !pictures.compared.isEmpty)
         } catch {
             folder.discard()
             throw error
@@ -138,7 +140,7 @@ package struct QuantizationJob {
     /// merging that keeps as many as wanted.
     private func round(
         _ bundle: ModelBundle, _ preparer: PatchPreparer, _ pictures: Pictures, to folder: AtomicFolder
-    ) throws -> (LabelAgreement?, KeptTokenMerging?) {
+    ) throws -> (LabelAgreement?, TokenMergingSearch.Found?) {
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
         let roundings = try zip(bundle.groups, bundle.streams).map { group, streams in
             try QuantizedBackbone(
@@ -154,7 +156,8 @@ package struct QuantizationJob {
         let compared = pictures.compared.isEmpty ? pictures.measured : pictures.compared
         let owners = compared.map(\.task)
         func logits(_ model: GroupedModel) throws -> ModelLogits {
-            try ModelLogits(model, images: compared.count, threads: threads) { image, patches in
+            try ModelLogits(model, images: compared.count, threads: threads, keepsFeatures: keep != nil) {
+                image, patches in
                 preparer.writePatches(of: compared[image].image, into: patches)
             }
         }
@@ -162,14 +165,15 @@ package struct QuantizationJob {
         let quantized = try ModelBundle(folder: folder.path("."))
         let rounded = try logits(quantized.model(threads: threads, precision: .int8))
         let agreement = rounded.agreement(with: exact, on: 0..<compared.count, owners: owners)
-        let merging = try keep.map { keep in
+        let found = try keep.map { keep in
             let search = TokenMergingSearch(
                 configuration, configuration.inputSize(preprocessing), exact: exact, unmerged: rounded, owners: owners)
             return try search.run(keep: keep) {
                 try logits(quantized.model(threads: threads, precision: .int8, tokenMerging: $0))
             }
         }
-        try QuantizedBundle.write(roundings, of: bundle, agreement, tokenMerging: merging, to: folder)
-        return (agreement, merging)
+        try QuantizedBundle.write(
+            roundings, of: bundle, agreement, tokenMerging: found?.merging, heads: found?.heads ?? [], to: folder)
+        return (agreement, found)
     }
 }

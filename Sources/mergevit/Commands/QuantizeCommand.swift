@@ -103,6 +103,9 @@ struct QuantizeCommand: ParsableCommand {
         quiet.say("rounded for \(outcome.images) images, wrote \(output.path)")
         if let text = Self.text(outcome) { quiet.say(text) }
         if let merging = outcome.tokenMerging { quiet.say(Self.text(merging)) }
+        if !outcome.alignedTasks.isEmpty {
+            quiet.say("heads aligned with merged tokens: \(outcome.alignedTasks.joined(separator: ", "))")
+        }
     }
 
     private static func text(_ merging: KeptTokenMerging) -> String {

@@ -128,12 +128,12 @@ package final class MergeTuner {
         }
     }
 
-    /// The features that the task's single adapter gives; computed once for each limit.
+    /// The features that the task's single adapter gives; computed once for each choice of images.
     func single(_ task: String, _ limit: Int) throws -> Features {
-        let key = "\(limit) \(task)"
-        if let features = singles[key] { return features }
         let images = try images(of: task)
         let indices = [false, true].map { images.indices(heldOut: $0, limit: limit) }
+        let key = "\(indices[0].count) \(indices[1].count) \(task)"
+        if let features = singles[key] { return features }
         let features = try single(task, images: indices)
         singles[key] = (features[0], features[1])
         return (features[0], features[1])

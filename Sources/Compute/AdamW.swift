@@ -29,8 +29,7 @@ package struct AdamW: Sendable, Equatable {
     ///   - step: the number of this step, counted from 1.
     package func update(
         _ parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>,
-        moments: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>), count: Int, step: Int,
-        learningRate: Double
+        moments: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>), count: Int, step: Int, learningRate: Double
     ) {
         let constants = mv_adamw_constants(
             beta2: Float(beta2), rest1: Float(1 - beta1), rest2: Float(1 - beta2), epsilon: Float(epsilon),

@@ -47,8 +47,7 @@ package final class Kernel: @unchecked Sendable {
     package static func linear(
         _ engine: KernelEngine, rows: Int, inputs: Int, outputs: Int, sourceStride: Int? = nil,
         outputStride: Int? = nil, hasBias: Bool = true, activation: Activation? = nil, multiplies: Bool = false,
-        accumulates: Bool = false,
-        operands: OperandType = .f32, result: OperandType = .f32
+        accumulates: Bool = false, operands: OperandType = .f32, result: OperandType = .f32
     ) throws(ComputeError) -> Kernel {
         var spec = mv_matmul()
         (spec.operands, spec.result) = (operands.code, result.code)

@@ -101,8 +101,7 @@ struct AdapterReader {
     }
 
     private func set(
-        _ member: WritableKeyPath<Parts, Tensor?>, of spelling: Substring, _ key: String,
-        _ parts: inout [String: Parts]
+        _ member: WritableKeyPath<Parts, Tensor?>, of spelling: Substring, _ key: String, _ parts: inout [String: Parts]
     ) throws {
         let module = HeadNames.module(of: base.names.canonical(String(spelling)))
         var part = parts[module] ?? Parts(spelling: String(spelling))

@@ -177,8 +177,7 @@ package struct PredictionsFile {
     /// - Parameter take: takes an image's entry; returns the reason if it holds no prediction.
     private func collect(
         _ recorded: PredictionsTable.Task, _ task: EvaluationTask, _ predictions: inout TaskPredictions,
-        _ rows: PredictionRows?,
-        _ take: (PredictionsTable.Entry, _ index: Int, inout TaskPredictions) throws -> String?
+        _ rows: PredictionRows?, _ take: (PredictionsTable.Entry, _ index: Int, inout TaskPredictions) throws -> String?
     ) throws {
         var isAnyThere = false
         for (index, item) in task.items.enumerated() {

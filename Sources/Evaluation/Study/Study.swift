@@ -80,8 +80,7 @@ package struct StudyResult: Sendable, Equatable {
     package let agreements: [StudyAgreement]?
 
     package init(
-        variant: String, tasks: [String], scale: Double, masks: [CorrectnessMask],
-        agreements: [StudyAgreement]? = nil
+        variant: String, tasks: [String], scale: Double, masks: [CorrectnessMask], agreements: [StudyAgreement]? = nil
     ) {
         (self.variant, self.tasks, self.scale, self.masks) = (variant, tasks, scale, masks)
         self.agreements = agreements

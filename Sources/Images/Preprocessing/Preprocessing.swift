@@ -57,8 +57,7 @@ package struct Preprocessing: Sendable, Equatable {
 
     /// Settings from their parts.
     package init(
-        target: Target?, filter: ResampleFilter, crop: ImageSize?, rescaleFactor: Double?,
-        normalization: Normalization?
+        target: Target?, filter: ResampleFilter, crop: ImageSize?, rescaleFactor: Double?, normalization: Normalization?
     ) {
         self.target = target
         self.filter = filter

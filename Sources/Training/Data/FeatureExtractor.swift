@@ -29,8 +29,7 @@ package struct FeatureExtractor {
     /// - Throws: `ModelError`, `FileError`, `ComputeError` when a weight is missing or the plan fails.
     package init(
         _ source: some ParameterSource, configuration: BackboneConfiguration, preparer: PatchPreparer,
-        passes: PassSettings,
-        width: Int? = nil, streams: TaskStreams? = nil
+        passes: PassSettings, width: Int? = nil, streams: TaskStreams? = nil
     ) throws {
         model = try MultitaskModel(
             source, configuration: configuration, imageSize: preparer.imageSize, passes: passes, outputs: .features,

@@ -71,8 +71,7 @@ struct BinaryCrossEntropy: Sendable {
     ///   - weight: multiplies the gradient.
     ///   - gradient: receives the loss's gradient by the logits times the weight.
     func evaluate(
-        _ logits: UnsafePointer<Float>, classes: Int, target: Int, weight: Double,
-        gradient: UnsafeMutablePointer<Float>
+        _ logits: UnsafePointer<Float>, classes: Int, target: Int, weight: Double, gradient: UnsafeMutablePointer<Float>
     ) -> Double {
         var loss = 0.0
         for index in 0..<classes {

@@ -28,8 +28,7 @@ struct CrossEntropy: Sendable {
     ///   - weight: multiplies the gradient.
     ///   - gradient: receives the loss's gradient by the logits times the weight.
     func evaluate(
-        _ logits: UnsafePointer<Float>, classes: Int, target: Int, weight: Double,
-        gradient: UnsafeMutablePointer<Float>
+        _ logits: UnsafePointer<Float>, classes: Int, target: Int, weight: Double, gradient: UnsafeMutablePointer<Float>
     ) -> Double {
         let sum = SoftmaxSum(UnsafeBufferPointer(start: logits, count: classes))
         let rest = labelSmoothing / Double(classes)
@@ -70,8 +69,7 @@ enum ClassificationLoss: Sendable {
 
     /// Computes an image's loss in nats, and its gradient by the logits times a weight.
     func evaluate(
-        _ logits: UnsafePointer<Float>, classes: Int, target: Int, weight: Double,
-        gradient: UnsafeMutablePointer<Float>
+        _ logits: UnsafePointer<Float>, classes: Int, target: Int, weight: Double, gradient: UnsafeMutablePointer<Float>
     ) -> Double {
         switch self {
         case .softmax(let loss):

@@ -27,8 +27,7 @@ final class BatchMemory: Sendable {
 
     /// Computes an image's logits, loss and gradient from its features.
     func evaluate(
-        _ image: Int, _ head: LinearHead, _ loss: ClassificationLoss, _ batch: BatchLoss,
-        features: UnsafePointer<Float>
+        _ image: Int, _ head: LinearHead, _ loss: ClassificationLoss, _ batch: BatchLoss, features: UnsafePointer<Float>
     ) {
         let imageLogits = logits.base + image * classes
         head.logits(features, into: imageLogits)

@@ -20,8 +20,7 @@ final class AttentionPass {
 
     init(
         _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer,
-        activations: BlockActivations,
-        gradients: GradientBuffer, workspace w: Workspace
+        activations: BlockActivations, gradients: GradientBuffer, workspace w: Workspace
     ) throws {
         let c = plan.configuration
         let kernels = block.kernels

@@ -18,8 +18,7 @@ final class MLPPass {
 
     init(
         _ block: TrainingPlan.Block, plan: TrainingPlan, input: FloatBuffer, output: FloatBuffer,
-        activations: BlockActivations,
-        gradients: GradientBuffer, workspace w: Workspace
+        activations: BlockActivations, gradients: GradientBuffer, workspace w: Workspace
     ) throws {
         (c, self.block, self.input, self.output, self.activations) = (
             plan.configuration, block, input, output, activations

@@ -51,10 +51,9 @@ package final class MultitaskModel {
     /// - Throws: `ModelError` when the size does not fit the model; `FileError`; `ComputeError` when the processor has
     ///   no instructions for the precision.
     package convenience init(
-        _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head],
-        imageSize: ImageSize, threads: Int, outputs: ModelOutputs = [],
-        precision: ComputePrecision = .f32, quantized: QuantizedWeights? = nil, streams: TaskStreams? = nil,
-        tokenMerging: TokenMerging? = nil
+        _ source: some ParameterSource, configuration: BackboneConfiguration, heads: [Head], imageSize: ImageSize,
+        threads: Int, outputs: ModelOutputs = [], precision: ComputePrecision = .f32,
+        quantized: QuantizedWeights? = nil, streams: TaskStreams? = nil, tokenMerging: TokenMerging? = nil
     ) throws {
         try self.init(
             BackboneWeights(source, quantized: quantized, streams: streams), configuration: configuration, heads: heads,

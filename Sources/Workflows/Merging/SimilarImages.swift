@@ -17,8 +17,7 @@ final class SimilarImages {
     /// Images as a backbone sees them.
     init(
         by source: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
-        passes: PassSettings,
-        _ warn: @escaping (Warning) -> Void
+        passes: PassSettings, _ warn: @escaping (Warning) -> Void
     ) {
         (self.source, self.configuration, self.imageSize) = (source, configuration, imageSize)
         (self.passes, self.warn) = (passes, warn)

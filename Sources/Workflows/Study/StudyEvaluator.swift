@@ -32,8 +32,7 @@ struct StudyEvaluator {
     ///   - stream: a stream, whose features these are then.
     ///   - progress: called with the number of finished pictures; an error that it throws ends the work.
     func features(
-        _ source: some ParameterSource, tasks: [Int], stream: TaskStream? = nil,
-        progress: (_ done: Int) throws -> Void
+        _ source: some ParameterSource, tasks: [Int], stream: TaskStream? = nil, progress: (_ done: Int) throws -> Void
     ) throws -> Features {
         let extractor = try FeatureExtractor(
             source, configuration: material.base.configuration, preparer: material.preparer, passes: passes,

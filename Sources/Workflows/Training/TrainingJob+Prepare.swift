@@ -120,8 +120,7 @@ extension TrainingJob {
     /// A run of a head alone, over precomputed features.
     private func headRun(
         _ base: Checkpoint, _ preparer: PatchPreparer, _ pictures: Pictures, _ labels: LabelTargets?,
-        _ pool: WorkerPool,
-        _ tell: (TrainingEvent) throws -> Void
+        _ pool: WorkerPool, _ tell: (TrainingEvent) throws -> Void
     ) throws -> TrainingRun {
         let extractor = try FeatureExtractor(
             base, preparer: preparer, passes: PassSettings(threads: threads, precision: precision))

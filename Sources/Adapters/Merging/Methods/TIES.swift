@@ -80,8 +80,7 @@ enum TIES {
     ///
     /// - Parameter values: a task's values in a parameter, by the parameter's index and the task's among its parts.
     static func thresholds(
-        _ tasks: PerParameterDeltas, density: Double,
-        values: @Sendable (_ item: Int, _ part: Int) throws -> Matrix
+        _ tasks: PerParameterDeltas, density: Double, values: @Sendable (_ item: Int, _ part: Int) throws -> Matrix
     ) throws -> [Double] {
         guard density < 1 else { return [Double](repeating: 0, count: tasks.taskCount) }
         let histograms = try tasks.map { item, _, parts in

@@ -161,8 +161,7 @@ struct ChangeLayer: Sendable {
 
     /// Binds the layer to the rows of all images of a group, which are dense.
     func calls(
-        _ source: NumberBuffer, at sourceOffset: Int, _ destination: NumberBuffer, at offset: Int,
-        scratch: FloatBuffer
+        _ source: NumberBuffer, at sourceOffset: Int, _ destination: NumberBuffer, at offset: Int, scratch: FloatBuffer
     ) throws -> [() throws -> Void] {
         try stride(from: 0, to: kernel.rows, by: kernel.kernel.rows).map { row in
             let call = try layer.call(

@@ -37,7 +37,7 @@ struct QuantizeCommand: ParsableCommand {
             "PERCENT",
             """
             Also merge alike patch tokens of each image, as many as keep this share of the labels of f32 on the other \
-            images, 50 to 100. --precision auto then merges them.
+            images, 50 to 100, and align heads with them. --precision auto then merges them.
             """))
     var keep: Double?
 

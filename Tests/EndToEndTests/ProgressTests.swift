@@ -44,7 +44,7 @@ import Testing
                 + adapters("traffic", "aerial") + ["-o", "out"],
             phases: [
                 "reading adapters: 0 of 2", "reading tasks: 0 of 2", "single adapters: 0 of 2",
-                "trying scales: 0 of 9", "aligning heads: 0 of 2", "writing tensors: ",
+                "trying scales: 0 of 6", "aligning heads: 0 of 2", "writing tensors: ",
             ],
             kept: ["mergevit: warning: fewer than 50 held-out images", "traffic, aerial: scale ", "merged 2 adapters"])
     }

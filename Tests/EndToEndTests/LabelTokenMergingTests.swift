@@ -110,7 +110,7 @@ import Testing
         #expect(strict.exitCode == 0, "\(strict.errors)")
     }
 
-    /// With enough images heads are aligned with merged tokens, and what is said of their labels is so.
+    /// With enough images heads are aligned with merged tokens, and both commands name their tasks.
     @Test(.enabled(if: LabelPrecisionTests.precisions.contains("int8"), "the processor has no int8"))
     func quantizeAlignsHeadsWithMergedTokens() throws {
         let path = scratch.path("aligned"), images = Samples.folder + "/images"
@@ -129,7 +129,7 @@ import Testing
         let found = report?["int8"]?.objectValue?["token_merging"]?.objectValue
         let tasks = try #require(found?["aligned_heads"]?.arrayValue?.compactMap { $0.stringValue })
         #expect(!tasks.isEmpty && said.hasSuffix(": " + tasks.joined(separator: ", ")))
-        // The same labels as by the tasks' own heads, which other numbers of tokens leave in place, in most columns.
+        // Most labels are still those of f32 with all tokens.
         let auto = try label(["--precision", "auto"], bundle: path)
         #expect(auto.exitCode == 0, "\(auto.errors)")
         #expect(try Samples.agreement(auto.standardOutput) >= 0.6)

@@ -39,8 +39,8 @@ extension MergeTuner {
     }
 
     /// Looks for the least of some losses, which fall and then rise, by a Fibonacci search: two are compared, and what
-    /// lies beyond the larger one is left out. The distances are Fibonacci numbers, so that the smaller one is one of
-    /// the next two.
+    /// lies beyond the larger one is left out. The distances are Fibonacci numbers, so that one of the two is
+    /// compared again.
     static func search(_ count: Int, _ loss: (_ index: Int) throws -> Double) rethrows {
         // The least is after `low` and before `low + larger + smaller`.
         var (low, larger, smaller) = (-1, 1, 1)

@@ -1,9 +1,9 @@
 #ifndef MV_LINEAR_H
 #define MV_LINEAR_H
 
-// Linear layers in bf16 by matrix instructions (AMX): result = activation(source · weightsᵀ + bias), or added to what
-// the result holds. Sums are in f32, the same as oneDNN's bit for bit; oneDNN takes 1.1 to 1.5 times as long. In int8
-// such loops were no faster.
+// Linear layers in bf16 by matrix instructions (AMX): result = activation(source · weightsᵀ + bias), or added to
+// what the result holds. Sums are in f32, the same as oneDNN's bit for bit; oneDNN takes 1.1 to 1.5 times as
+// long. In int8 such loops were no faster.
 
 #include <stddef.h>
 #include <stdint.h>

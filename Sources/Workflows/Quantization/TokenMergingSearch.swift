@@ -16,7 +16,7 @@ struct TokenMergingSearch {
         let heads: [Head]
     }
 
-    /// Heads are aligned on at least so many images, half of which choose the ridge.
+    /// The fewest images that heads are aligned on; half of them choose the ridge.
     private static let fewestImages = 40
 
     /// How a number of tokens is spread over the blocks. All merge as many tokens, at most, for the same level.

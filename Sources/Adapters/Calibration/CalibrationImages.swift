@@ -1,6 +1,6 @@
 import Files
 import Tensors
-import VisionTransformers
+package import VisionTransformers
 
 /// Images of one task, ready for the backbone. Only what models say of them is used, unless classes are given.
 package struct CalibrationImages: Sendable {
@@ -102,7 +102,7 @@ package struct FeatureTable: Sendable {
     }
 
     /// The logits that a head gives of a row; it reads the first elements of it.
-    func logits(_ row: Int, _ head: Head) -> [Double] {
+    package func logits(_ row: Int, _ head: Head) -> [Double] {
         let columns = head.weight.shape[1]
         return head.classes.indices.map { label in
             var sum = Double(head.bias.values[label])

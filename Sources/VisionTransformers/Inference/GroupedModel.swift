@@ -206,16 +206,13 @@ extension ModelBundle {
         tokenMerging: TokenMerging? = nil, cache: PackedCache.Use = .never
     ) throws -> GroupedModel {
         let (groups, ownHeads) = groups(for: names)
-        var heads = ownHeads
+        let heads = precision == .int8 ? try aligned(ownHeads, of: groups, with: tokenMerging) : ownHeads
         let weights = try groups.map { group in
             let (checkpoint, streams) = group.backbone
             guard streams == nil || streams?.streams.count == group.tasks.count else {
                 throw ModelError(folder, "was opened for other tasks than those whose streams are to be computed")
             }
             let quantized = precision == .int8 ? try checkpoint.quantized : nil
-            if let quantized, let tokenMerging, try quantized.tokenMerging?.schedule == tokenMerging {
-                for task in group.tasks { heads[task] = try quantized.alignedHead(heads[task]) ?? heads[task] }
-            }
             let cache = PackedCache(checkpoint, quantized, streams: streams, cache)
             return TaskGroup(
                 backbone: BackboneWeights(checkpoint, quantized: quantized, streams: streams, cache: cache),
@@ -226,6 +223,22 @@ extension ModelBundle {
             imageSize: backbone.configuration.inputSize(preprocessing), threads: threads, outputs: outputs,
             precision: precision, tokenMerging: tokenMerging,
             fits: fits(of: groups.map { $0.tasks.map { heads[$0].task } }, for: names))
+    }
+
+    /// Heads, with those that `quantize --keep` aligned with the token merging in place of the tasks' own.
+    private func aligned(
+        _ heads: [Head], of groups: [TaskGroup<(checkpoint: Checkpoint, streams: TaskStreams?)>],
+        with tokenMerging: TokenMerging?
+    ) throws -> [Head] {
+        guard let tokenMerging else { return heads }
+        var result = heads
+        for group in groups {
+            guard let quantized = try group.backbone.checkpoint.quantized,
+                try quantized.tokenMerging?.schedule == tokenMerging
+            else { continue }
+            for task in group.tasks { result[task] = try quantized.alignedHead(heads[task]) ?? heads[task] }
+        }
+        return result
     }
 
     /// Each group's blocks in eight bits; nil for those of a group that is not quantized.

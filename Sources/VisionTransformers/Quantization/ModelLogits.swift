@@ -66,24 +66,17 @@ package struct ModelLogits {
         return (columns.count, values)
     }
 
-    /// The same logits, with those of one task as another head gives them of the features, which were kept.
+    /// The same logits, with those of one task replaced.
     ///
     /// - Parameters:
     ///   - position: the task's place among the heads.
-    ///   - head: a head that has the same classes.
-    package func replacing(_ position: Int, by head: Head) -> ModelLogits {
+    ///   - logits: gives an image's logits for the task's classes.
+    package func replacing(_ position: Int, logits: (_ image: Int) -> [Double]) -> ModelLogits {
         var result = self
         let first = heads[..<position].reduce(0) { $0 + $1.classes.count }
-        let (inputs, start) = (head.weight.shape[1], featureColumns[position].lowerBound)
         for image in 0..<images {
-            for label in head.classes.indices {
-                var sum = Double(head.bias.values[label])
-                for column in 0..<inputs {
-                    sum +=
-                        Double(head.weight.values[label * inputs + column])
-                        * Double(features[image * featureCount + start + column])
-                }
-                result.values[image * classes + first + label] = Float(sum)
+            for (label, value) in logits(image).enumerated() {
+                result.values[image * classes + first + label] = Float(value)
             }
         }
         return result

@@ -120,7 +120,8 @@ struct TokenMergingSearch {
                 head, merged: (table(logits, fitted), table(logits, heldOut)),
                 single: (table(exact, fitted), table(exact, heldOut)))
             guard result.isBetter else { continue }
-            aligned = aligned.replacing(position, by: result.head)
+            let features = table(logits, Array(0..<logits.images))
+            aligned = aligned.replacing(position) { features.logits($0, result.head) }
             heads.append(result.head)
         }
         return (aligned, heads)

@@ -37,6 +37,8 @@ import Testing
             #expect(lines[0].hasPrefix("labels were not compared"), "\(run.errors)")
             return (path, false)
         }
+        let inFloats = lines.removeFirst()
+        #expect(inFloats.hasPrefix("left in floats, as rounding them harms most: layers.0.attention"), "\(inFloats)")
         #expect(lines[0].hasPrefix("labels as in f32 on these: 9"), "\(run.errors)")
         #expect(Samples.tasks.allSatisfy { lines[0].contains("\($0) ") })
         return (path, isTaken)
@@ -102,6 +104,7 @@ import Testing
         #expect(try JSON(parsing: plain.standardOutput).objectValue?["int8"] == nil)
         guard Self.hasAll else { return }
         let shares = found["same_labels_as_f32"]?.objectValue
+        #expect(found["left_in_floats"]?.arrayValue?.first == .string("layers.0.attention"))
         #expect(shares?.keys == Samples.tasks && found["compared_images"]?.intValue ?? 0 > 0)
         #expect(try runMergeVit("inspect", path).output.contains("\nint8:\n  quantized_groups: 1\n"))
         let bf16 = "mergevit: --precision auto is bf16: the processor has instructions for it; "

@@ -24,18 +24,20 @@ package enum QuantizedBundle {
     ///
     /// - Parameters:
     ///   - roundings: in the order of the groups.
+    ///   - floats: the sublayers that are left in floats.
     ///   - agreement: how many labels they keep, if it is known.
     ///   - tokenMerging: what was found of token merging, if it was looked for.
     ///   - heads: those that were aligned with it.
     /// - Throws: `FileError` naming the file that cannot be written.
     package static func write(
-        _ roundings: [QuantizedBackbone], of bundle: ModelBundle, _ agreement: LabelAgreement? = nil,
-        tokenMerging: KeptTokenMerging? = nil, heads: [Head] = [], to folder: AtomicFolder
+        _ roundings: [QuantizedBackbone], of bundle: ModelBundle, floats: Set<BlockSublayer>,
+        _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil, heads: [Head] = [],
+        to folder: AtomicFolder
     ) throws {
         for (index, quantized) in roundings.enumerated() {
             let tasks = bundle.groups[index].tasks.map { bundle.heads[$0].task }
             try quantized.write(
-                folder: folder.path(ModelBundle.groupFolder(index) ?? "."), agreement?.of(tasks),
+                folder: folder.path(ModelBundle.groupFolder(index) ?? "."), floats: floats, agreement?.of(tasks),
                 tokenMerging: tokenMerging?.of(tasks), heads: heads.filter { tasks.contains($0.task) })
         }
     }

@@ -33,6 +33,9 @@ package final class GroupedModel {
     /// Multiplications and additions of one image's matrix products in all backbones: 2·m·k·n each.
     var operationsPerImage: Double { models.reduce(0) { $0 + $1.operationsPerImage } }
 
+    /// How long the linear layers of a sublayer take, in multiplications.
+    package func work(of sublayer: BlockSublayer) -> Double { models.reduce(0) { $0 + $1.work(of: sublayer) } }
+
     private let pool: WorkerPool
     private let models: [MultitaskModel]
     /// For each group and each of its heads: where its logits start in the group's and in all, and their number.
@@ -198,12 +201,13 @@ extension ModelBundle {
     ///     all their heads. Nil, or a name that is not a task's, leaves out none.
     ///   - outputs: as in `GroupedModel`.
     ///   - precision: in which numbers it multiplies.
+    ///   - floats: the sublayers that int8 leaves in floats; nil for those that `quantize` left.
     ///   - tokenMerging: how many tokens each block merges; nil for none.
     ///   - cache: whether packed weights are kept beside the backbones for the next time.
     /// - Throws: as `GroupedModel.init`.
     package func model(
         threads: Int, for names: [String]? = nil, outputs: ModelOutputs = [], precision: ComputePrecision = .f32,
-        tokenMerging: TokenMerging? = nil, cache: PackedCache.Use = .never
+        floats: Set<BlockSublayer>? = nil, tokenMerging: TokenMerging? = nil, cache: PackedCache.Use = .never
     ) throws -> GroupedModel {
         let (groups, ownHeads) = groups(for: names)
         let heads = precision == .int8 ? try aligned(ownHeads, of: groups, with: tokenMerging) : ownHeads
@@ -215,7 +219,8 @@ extension ModelBundle {
             let quantized = precision == .int8 ? try checkpoint.quantized : nil
             let cache = PackedCache(checkpoint, quantized, streams: streams, cache)
             return TaskGroup(
-                backbone: BackboneWeights(checkpoint, quantized: quantized, streams: streams, cache: cache),
+                backbone: BackboneWeights(
+                    checkpoint, quantized: quantized, floats: floats, streams: streams, cache: cache),
                 tasks: group.tasks)
         }
         return try GroupedModel(

@@ -34,6 +34,7 @@ package final class MultitaskModel {
     let hasStreams: Bool
     /// How many images a thread computes at once, at most.
     let groupSize: Int
+    private let shape: ForwardShape
     private let pool: WorkerPool
     private let passes: [ForwardPass]
 
@@ -91,6 +92,7 @@ package final class MultitaskModel {
         if hasStreams { settings.outputs = .streamContext }
         let engine = try KernelEngine()
         let shape = ForwardShape(configuration, heads: hasStreams ? [] : heads, settings)
+        self.shape = shape
         let plan = try ForwardPlan(shape, heads: hasStreams ? [] : heads, weights, engine, pool)
         let streams = try weights.streams.map {
             try StreamPlan(shape, heads: heads, $0, cache: weights.cache, engine, pool)
@@ -252,4 +254,7 @@ package final class MultitaskModel {
     /// Multiplications and additions of one image's matrix products, for reports: 2·m·k·n each, of those that are
     /// computed.
     package let operationsPerImage: Double
+
+    /// How long the linear layers of a sublayer take, in multiplications.
+    func work(of sublayer: BlockSublayer) -> Double { shape.work(of: sublayer) }
 }

@@ -13,6 +13,8 @@ package struct QuantizedWeights: Sendable {
 
     /// The file.
     let file: SafetensorsFile
+    /// The sublayers that `quantize` left in floats.
+    package let floats: Set<BlockSublayer>
     private let configuration: BackboneConfiguration
 
     /// Opens the file of a backbone, or gives nil when the folder has none.
@@ -22,7 +24,24 @@ package struct QuantizedWeights: Sendable {
         let path = "\(folder)/\(Self.fileName)"
         guard access(path, F_OK) == 0 else { return nil }
         file = try SafetensorsFile(path: path)
+        floats = try Self.floats(file)
         self.configuration = configuration
+    }
+
+    /// The key of the sublayers in floats in the file's metadata.
+    fileprivate static let floatsName = "floats"
+
+    private static func floats(_ file: SafetensorsFile) throws -> Set<BlockSublayer> {
+        guard let text = file.metadata[floatsName] else { return BlockSublayer.inFloatsUnlessMeasured }
+        return try Set(
+            text.split(separator: " ").map { name in
+                guard let sublayer = BlockSublayer(name: String(name)) else {
+                    throw ModelError(
+                        file.path, "\(floatsName): expected names like layers.0.attention, found \(name)",
+                        remedy: ModelRemedy.quantize)
+                }
+                return sublayer
+            })
     }
 
     /// The key of the agreement in the file's metadata.
@@ -86,7 +105,7 @@ package struct QuantizedWeights: Sendable {
     ///
     /// - Throws: `ModelError` when it was quantized from other weights, or does not have the block's shape.
     func attention(_ layer: Int, of weights: AttentionWeights) throws -> QuantizedAttention {
-        let (name, d) = ("layers.\(layer).attention", configuration.hiddenSize)
+        let (name, d) = (BlockSublayer(layer: layer, .attention).description, configuration.hiddenSize)
         try check(name, weights.checksum)
         return QuantizedAttention(
             norm: try norm(name), input: try self.layer("\(name).input", inputs: d, outputs: 3 * d),
@@ -97,7 +116,8 @@ package struct QuantizedWeights: Sendable {
     ///
     /// - Throws: as for attention.
     func mlp(_ layer: Int, of weights: MLPWeights) throws -> QuantizedMLP {
-        let (name, d, m) = ("layers.\(layer).mlp", configuration.hiddenSize, configuration.intermediateSize)
+        let name = BlockSublayer(layer: layer, .mlp).description
+        let (d, m) = (configuration.hiddenSize, configuration.intermediateSize)
         try check(name, weights.checksum)
         return QuantizedMLP(
             norm: try norm(name), first: try self.layer("\(name).first", inputs: d, outputs: m),
@@ -164,29 +184,40 @@ package struct QuantizedBackbone: Sendable {
     var attention: [Part<QuantizedAttention>] = []
     var mlp: [Part<QuantizedMLP>] = []
 
+    /// All sublayers.
+    package var sublayers: Set<BlockSublayer> {
+        Set(
+            attention.map { BlockSublayer(layer: $0.layer, .attention) }
+                + mlp.map { BlockSublayer(layer: $0.layer, .mlp) })
+    }
+
     /// Writes the file that `QuantizedWeights` reads. The same blocks give the same bytes.
     ///
     /// - Parameters:
+    ///   - floats: the sublayers that are left in floats.
     ///   - agreement: how many labels are the same as in f32, if that is known.
     ///   - tokenMerging: what was found of token merging, if it was looked for.
     ///   - heads: those that were aligned with it.
     /// - Throws: `FileError` when it cannot be written.
     package func write(
-        folder: String, _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil, heads: [Head] = []
+        folder: String, floats: Set<BlockSublayer> = BlockSublayer.inFloatsUnlessMeasured,
+        _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil, heads: [Head] = []
     ) throws {
         var tensors: [QuantizedTensor] = []
         var metadata = ["format": "mergevit int8"]
+        metadata[QuantizedWeights.floatsName] =
+            [BlockSublayer](ordered: floats).map(\.description).joined(separator: " ")
         metadata[QuantizedWeights.agreementName] = agreement?.text
         metadata[QuantizedWeights.tokenMergingName] = tokenMerging?.text
-        for part in attention {
-            let name = "layers.\(part.layer).attention"
+        for part in attention where !floats.contains(BlockSublayer(layer: part.layer, .attention)) {
+            let name = BlockSublayer(layer: part.layer, .attention).description
             metadata[name] = QuantizedWeights.text(part.checksum)
             tensors += QuantizedTensor.norm(part.weights.norm, name)
             tensors += QuantizedTensor.layer(part.weights.input, "\(name).input")
             tensors += QuantizedTensor.layer(part.weights.output, "\(name).output")
         }
-        for part in mlp {
-            let name = "layers.\(part.layer).mlp"
+        for part in mlp where !floats.contains(BlockSublayer(layer: part.layer, .mlp)) {
+            let name = BlockSublayer(layer: part.layer, .mlp).description
             metadata[name] = QuantizedWeights.text(part.checksum)
             tensors += QuantizedTensor.norm(part.weights.norm, name)
             tensors += QuantizedTensor.layer(part.weights.first, "\(name).first")

@@ -40,10 +40,9 @@ extension QuantizedBackbone {
             let layers = first..<min(first + blocksPerPass, blocks)
             let moments = try model.moments(of: layers, images: images, pool, prepare: prepare)
             // One sublayer at a time, so that few blocks keep all threads busy.
-            let (attentions, mlps) = (BlockPart.attention.quantized(layers), BlockPart.mlp.quantized(layers))
-            let counter = LongWork.Counter("rounding layers", of: attentions.count + mlps.count)
+            let counter = LongWork.Counter("rounding layers", of: 2 * layers.count)
             try BLASThreads.single {
-                attention += try quantizers.map(attentions) { layer in
+                attention += try quantizers.map(layers) { layer in
                     try counter.check()
                     defer { counter.count() }
                     let (weights, inputs) = (try loader.attention(layer), moments[layer - layers.lowerBound])
@@ -53,7 +52,7 @@ extension QuantizedBackbone {
                             weights, input: inputs.attentionInput, output: inputs.attentionOutput),
                         checksum: weights.checksum)
                 }
-                mlp += try quantizers.map(mlps) { layer in
+                mlp += try quantizers.map(layers) { layer in
                     try counter.check()
                     defer { counter.count() }
                     let (weights, inputs) = (try loader.mlp(layer), moments[layer - layers.lowerBound])
@@ -67,17 +66,10 @@ extension QuantizedBackbone {
     }
 }
 
-extension BlockPart {
-    /// The blocks in which it is quantized after calibration.
-    fileprivate func quantized(_ layers: Range<Int>) -> [Int] {
-        layers.filter { isQuantized(in: $0, isCalibrated: true) }
-    }
-}
-
 extension WorkerPool {
-    /// `map` over elements.
-    fileprivate func map<Element, Value>(_ elements: [Element], _ body: (Element) throws -> Value) throws -> [Value] {
-        try map(elements.count) { try body(elements[$0]) }
+    /// `map` over numbers.
+    fileprivate func map<Value>(_ numbers: Range<Int>, _ body: (Int) throws -> Value) throws -> [Value] {
+        try map(numbers.count) { try body(numbers.lowerBound + $0) }
     }
 }
 

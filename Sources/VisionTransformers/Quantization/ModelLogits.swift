@@ -82,6 +82,38 @@ package struct ModelLogits {
         return result
     }
 
+    /// The squared difference from the logits of another model with the same heads, as a share of the variance of
+    /// these over the images; the mean over the heads. What a softmax does not see, the same change of all logits, is
+    /// left out.
+    package func squaredError(from exact: ModelLogits) -> Double {
+        var (start, sum) = (0, 0.0)
+        for head in heads {
+            let outputs = start..<start + head.classes.count
+            start = outputs.upperBound
+            let (found, expected) = (rows(of: outputs, head.activation), exact.rows(of: outputs, head.activation))
+            var (error, variance) = (0.0, 0.0)
+            for output in 0..<outputs.count {
+                let mean = expected.reduce(0) { $0 + $1[output] } / Double(max(images, 1))
+                for (a, b) in zip(found, expected) {
+                    error += (a[output] - b[output]) * (a[output] - b[output])
+                    variance += (b[output] - mean) * (b[output] - mean)
+                }
+            }
+            if variance > 0 { sum += error / variance }
+        }
+        return sum / Double(max(heads.count, 1))
+    }
+
+    /// The logits of one head for each image; of a softmax without their mean.
+    private func rows(of outputs: Range<Int>, _ activation: HeadActivation) -> [[Double]] {
+        (0..<images).map { image in
+            let row = outputs.map { Double(values[image * classes + $0]) }
+            guard activation == .softmax else { return row }
+            let mean = row.reduce(0, +) / Double(max(row.count, 1))
+            return row.map { $0 - mean }
+        }
+    }
+
     /// How many labels are those of another model with the same heads, for some of the images.
     ///
     /// - Parameter owners: the task of each image, or nil for any; a task that has images of its own is compared on

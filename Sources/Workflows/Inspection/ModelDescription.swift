@@ -77,6 +77,9 @@ package enum ModelDescription {
         var object: JSONObject = [
             "quantized_groups": .int(quantized.count { $0 != nil }),
             "auto_takes_int8": .bool(try bundle.keepsLabelsInInt8),
+            "left_in_floats": .array(
+                [BlockSublayer](ordered: quantized.lazy.compactMap(\.self).first?.floats ?? [])
+                    .map { .string($0.description) }),
         ]
         if let merging = try bundle.keptTokenMerging(of: quantized) {
             object["token_merging"] = .object([

@@ -47,6 +47,8 @@ package struct QuantizationJob {
     package struct Outcome {
         /// How many images the model was rounded for.
         package let images: Int
+        /// The sublayers that are left in floats; nil where that could not be measured.
+        package let floats: [BlockSublayer]?
         /// How many labels are kept; nil where the processor has no int8, and of a bundle without tasks.
         package let agreement: LabelAgreement?
         /// What was found of token merging, if it was looked for.
@@ -59,6 +61,8 @@ package struct QuantizationJob {
 
     /// How many pictures labels are compared on for each that is rounded for: enough to tell 99 % of them from 98.
     private static let others = 4
+    /// On how many of the pictures that are rounded for the error of each sublayer is measured.
+    private static let measuredBySublayer = 32
 
     /// Pictures to round for, and those to compare labels on.
     private struct Pictures {
@@ -67,6 +71,12 @@ package struct QuantizationJob {
 
         var measured: [Picture] = []
         var compared: [Picture] = []
+
+        /// Some of those to round for, evenly spread.
+        func spread(_ count: Int) -> [Picture] {
+            guard count < measured.count else { return measured }
+            return (0..<count).map { measured[$0 * measured.count / count] }
+        }
     }
 
     /// Rounds the bundle and writes it.
@@ -91,10 +101,11 @@ package struct QuantizationJob {
             if keep != nil { try checkTokenMerging(bundle) }
             let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
             let pictures = try pictures(preparer, warn)
-            let (agreement, found) = try round(bundle, preparer, pictures, to: folder)
+            let (chosen, found) = try round(bundle, preparer, pictures, to: folder)
             try folder.commit()
             return Outcome(
-                images: pictures.measured.count, agreement: agreement, tokenMerging: found?.merging,
+                images: pictures.measured.count, floats: chosen.map { [BlockSublayer](ordered: $0.floats) },
+                agreement: chosen?.agreement, tokenMerging: found?.merging,
                 alignedTasks: found?.heads.map(\.task) ?? [], isComparedOnOthers: !pictures.compared.isEmpty)
         } catch {
             folder.discard()
@@ -136,11 +147,11 @@ package struct QuantizationJob {
         guard !bundle.heads.isEmpty else { throw ModelError(bundle.folder, "has no tasks whose labels could be kept") }
     }
 
-    /// Rounds the bundle and writes it, with how many labels it keeps where the processor can tell, and with the token
-    /// merging that keeps as many as wanted.
+    /// Rounds the bundle and writes it. Where the processor can tell how many labels it keeps, it chooses what is left
+    /// in floats, and the token merging that keeps as many labels as wanted.
     private func round(
         _ bundle: ModelBundle, _ preparer: PatchPreparer, _ pictures: Pictures, to folder: AtomicFolder
-    ) throws -> (LabelAgreement?, TokenMergingSearch.Found?) {
+    ) throws -> (SublayerSearch.Found?, TokenMergingSearch.Found?) {
         let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
         let roundings = try zip(bundle.groups, bundle.streams).map { group, streams in
             try QuantizedBackbone(
@@ -151,29 +162,41 @@ package struct QuantizationJob {
             }
         }
         try QuantizedBundle.copy(bundle, to: folder)
-        try QuantizedBundle.write(roundings, of: bundle, to: folder)
-        guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else { return (nil, nil) }
+        guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else {
+            try QuantizedBundle.write(
+                roundings, of: bundle, floats: BlockSublayer.inFloatsUnlessMeasured, to: folder)
+            return (nil, nil)
+        }
+        try QuantizedBundle.write(roundings, of: bundle, floats: [], to: folder)
         let compared = pictures.compared.isEmpty ? pictures.measured : pictures.compared
         let owners = compared.map(\.task)
-        func logits(_ model: GroupedModel) throws -> ModelLogits {
-            try ModelLogits(model, images: compared.count, threads: threads, keepsFeatures: keep != nil) {
+        func logits(_ model: GroupedModel, _ pictures: [Pictures.Picture]) throws -> ModelLogits {
+            try ModelLogits(model, images: pictures.count, threads: threads, keepsFeatures: keep != nil) {
                 image, patches in
-                preparer.writePatches(of: compared[image].image, into: patches)
+                preparer.writePatches(of: pictures[image].image, into: patches)
             }
         }
-        let exact = try logits(bundle.model(threads: threads))
+        let exact = try logits(bundle.model(threads: threads), compared)
         let quantized = try ModelBundle(folder: folder.path("."))
-        let rounded = try logits(quantized.model(threads: threads, precision: .int8))
-        let agreement = rounded.agreement(with: exact, on: 0..<compared.count, owners: owners)
+        let measured = pictures.spread(Self.measuredBySublayer)
+        let sublayers = [BlockSublayer](ordered: roundings.reduce(into: []) { $0.formUnion($1.sublayers) })
+        let chosen = try SublayerSearch(sublayers, exact: exact, owners: owners).run(
+            keep: keep ?? LabelAgreement.requiredShare,
+            model: { try quantized.model(threads: threads, precision: .int8, floats: $0) },
+            measured: { try logits($0, measured) }, compared: { try logits($0, compared) })
         let found = try keep.map { keep in
             let search = TokenMergingSearch(
-                configuration, configuration.inputSize(preprocessing), exact: exact, unmerged: rounded, owners: owners)
+                configuration, configuration.inputSize(preprocessing), exact: exact, unmerged: chosen.logits,
+                owners: owners)
             return try search.run(keep: keep) {
-                try logits(quantized.model(threads: threads, precision: .int8, tokenMerging: $0))
+                try logits(
+                    quantized.model(threads: threads, precision: .int8, floats: chosen.floats, tokenMerging: $0),
+                    compared)
             }
         }
         try QuantizedBundle.write(
-            roundings, of: bundle, agreement, tokenMerging: found?.merging, heads: found?.heads ?? [], to: folder)
-        return (agreement, found)
+            roundings, of: bundle, floats: chosen.floats, chosen.agreement, tokenMerging: found?.merging,
+            heads: found?.heads ?? [], to: folder)
+        return (chosen, found)
     }
 }

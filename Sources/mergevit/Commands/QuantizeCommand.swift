@@ -13,8 +13,9 @@ struct QuantizeCommand: ParsableCommand {
         discussion: """
             Writes a copy of the bundle with 8-bit weights beside the original ones. Every layer is rounded so that \
             its output changes least on images like those to be labelled; they need no labels. label --precision int8 \
-            then keeps more labels and is faster. The labels are compared with those of f32 on up to four times as \
-            many other images: if 99 % or more are kept, --precision auto uses int8.
+            then keeps more labels and is faster. What rounding harms most for its time is left in floats. The labels \
+            are compared with those of f32 on up to four times as many other images: if 99 % or more are kept, \
+            --precision auto uses int8.
 
             Example:
               mergevit quantize --bundle model --calibration photos/ -o model-int8
@@ -101,6 +102,10 @@ struct QuantizeCommand: ParsableCommand {
                 """)
         }
         quiet.say("rounded for \(outcome.images) images, wrote \(output.path)")
+        if let floats = outcome.floats, !floats.isEmpty {
+            let names = floats.map(\.description).joined(separator: ", ")
+            quiet.say("left in floats, as rounding them harms most: \(names)")
+        }
         if let text = Self.text(outcome) { quiet.say(text) }
         if let merging = outcome.tokenMerging { quiet.say(Self.text(merging)) }
         if !outcome.alignedTasks.isEmpty {

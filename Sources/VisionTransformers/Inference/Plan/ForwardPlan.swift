@@ -55,8 +55,9 @@ import Tensors
 //     f32     every operand is f32.
 //     bf16    operands of products (`patches`, `normalized`, `qkv`, `probabilities`, `hidden`, `up`, packed weights)
 //             are rounded to bf16; products are summed in f32.
-//     int8    linear layers but those of the first block (`BlockPart.isQuantized`) multiply bytes. Attention between
-//             them, and all other layers, are as in bf16, or f32 where the processor has no bf16.
+//     int8    linear layers of blocks multiply bytes, but those of sublayers that are left in floats
+//             (`BackboneWeights.floats`). Attention between them, and all other layers, are as in bf16, or f32 where
+//             the processor has no bf16.
 //
 //         int8.narrow    (T, D)        = quantize(layerNorm(stream, norm))    a scale and an offset for each row
 //         hidden         (T, 3D)       = int8.narrow · qkvᵀ                   whole numbers, exactly
@@ -73,17 +74,22 @@ package struct BackboneWeights: Sendable {
     package let source: any ParameterSource
     /// The backbone's blocks in eight bits; int8 is less exact and slower without.
     package let quantized: QuantizedWeights?
+    /// The sublayers that int8 leaves in floats.
+    let floats: Set<BlockSublayer>
     /// The streams of the tasks, in the order of the heads, or nil.
     let streams: TaskStreams?
     /// Where packed weights are kept for the next run, if they are.
     let cache: PackedCache?
 
     /// Weights; without a cache they are packed anew each time.
+    ///
+    /// - Parameter floats: the sublayers that int8 leaves in floats; nil for those that `quantize` left.
     package init(
-        _ source: any ParameterSource, quantized: QuantizedWeights? = nil, streams: TaskStreams? = nil,
-        cache: PackedCache? = nil
+        _ source: any ParameterSource, quantized: QuantizedWeights? = nil, floats: Set<BlockSublayer>? = nil,
+        streams: TaskStreams? = nil, cache: PackedCache? = nil
     ) {
         (self.source, self.quantized, self.streams, self.cache) = (source, quantized, streams, cache)
+        self.floats = floats ?? quantized?.floats ?? BlockSublayer.inFloatsUnlessQuantized
     }
 }
 
@@ -124,7 +130,7 @@ final class ForwardPlan: Sendable {
     ) throws {
         try shape.precision.check()
         self.shape = shape
-        let kernels = try PlanKernels(engine, shape, isCalibrated: weights.quantized != nil)
+        let kernels = try PlanKernels(engine, shape, floats: weights.floats)
         let layout = kernels.packedLayout
         let plan: PlanWeights
         if let layout, let packed = weights.cache?.weights(for: layout, pool),

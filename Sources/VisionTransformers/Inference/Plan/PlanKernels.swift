@@ -21,9 +21,9 @@ struct PlanKernels: Sendable {
 
     /// Plans the kernels.
     ///
-    /// - Parameter isCalibrated: whether int8 has weights that `quantize` has made.
+    /// - Parameter floats: the sublayers that int8 leaves in floats.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
-    init(_ engine: KernelEngine, _ shape: ForwardShape, isCalibrated: Bool) throws {
+    init(_ engine: KernelEngine, _ shape: ForwardShape, floats: Set<BlockSublayer>) throws {
         let (c, type) = (shape.configuration, shape.precision.operandType)
         self.shape = shape
         embedding = try Kernel.linear(
@@ -37,7 +37,7 @@ struct PlanKernels: Sendable {
         merging = try shape.blocks.map { try TokenMergingStep(engine, c, $0, patches: shape.patches) }
         blocks = try shape.blocks.enumerated().map { layer, block in
             try BlockPart.allCases.map { part in
-                let isQuantized = shape.precision == .int8 && part.isQuantized(in: layer, isCalibrated: isCalibrated)
+                let isQuantized = shape.precision == .int8 && !floats.contains(BlockSublayer(layer: layer, part))
                 let kind = SublayerKind(
                     part: part, tokens: part == .attention ? block.attention : block.mlp,
                     weighsTokens: part == .attention && block.attention.all < shape.tokens, isQuantized: isQuantized)

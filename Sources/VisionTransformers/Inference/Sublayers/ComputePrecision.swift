@@ -10,8 +10,8 @@ package enum ComputePrecision: String, Sendable, CaseIterable {
     case f32
     /// bfloat16 operands.
     case bf16
-    /// Eight-bit operands in the blocks' linear layers (see `Int8`); bfloat16 in the patch embedding, the first block
-    /// and attention, or 32-bit floats where the processor has no bfloat16.
+    /// Eight-bit operands in the blocks' linear layers (see `Int8`) but those that are left in floats; bfloat16 in
+    /// these, the patch embedding and attention, or 32-bit floats where the processor has no bfloat16.
     case int8
 
     /// Whether the processor has instructions for it.
@@ -45,16 +45,4 @@ package enum ComputePrecision: String, Sendable, CaseIterable {
 extension OperandType {
     /// The precision of a forward pass with such operands.
     var computePrecision: ComputePrecision { self == .f32 ? .f32 : .bf16 }
-}
-
-/// The two sublayers of a block, in their order.
-enum BlockPart: CaseIterable {
-    case attention
-    case mlp
-
-    /// Whether int8 has its linear layers in eight bits. The first attention stays in floats: its inputs differ most
-    /// from token to token, and its errors reach all that follows. So does the first MLP, unless it was calibrated.
-    func isQuantized(in layer: Int, isCalibrated: Bool) -> Bool {
-        layer > 0 || self == .mlp && isCalibrated
-    }
 }

@@ -135,6 +135,19 @@ struct ForwardShape: Sendable {
         layer < blocks.count ? blocks[layer].attention.all : blocks.last?.mlp.all ?? tokens
     }
 
+    /// How long the linear layers of a block's attention or MLP take, in multiplications. Few rows take as long as a
+    /// tile of them, which is about as long as reading the weights.
+    func work(of sublayer: BlockSublayer) -> Double {
+        guard sublayer.layer < blocks.count else { return 0 }
+        let (block, d) = (blocks[sublayer.layer], configuration.hiddenSize)
+        switch sublayer.part {
+        case .attention: return Double(block.attention.all * 4 * d * d)
+        case .mlp:
+            let layers = configuration.isGated ? 3 : 2
+            return Double(max(block.mlp.outputs, 16) * layers * d * configuration.intermediateSize)
+        }
+    }
+
     /// Whether any tokens are merged.
     var mergesTokens: Bool { blocks.contains { $0.merged > 0 } }
 

@@ -68,6 +68,17 @@ package struct CalibrationImages: Sendable {
         }
     }
 
+    /// The features and the summaries of all images, from one pass.
+    ///
+    /// - Throws: `ComputeError` when a kernel fails.
+    func featuresAndSummaries(_ model: MultitaskModel) throws -> (features: FeatureTable, summaries: FeatureTable) {
+        let features = FloatBuffer(count: count * model.featureCount)
+        let summaries = try table(model, Array(0..<count), width: model.summaryCount) {
+            try model.computeSummaries(of: count, into: $0, features: features.base, fill: $1)
+        }
+        return (FeatureTable(rows: count, width: model.featureCount, values: Array(features.elements)), summaries)
+    }
+
     private func table(
         _ model: MultitaskModel, _ indices: [Int], width: Int,
         compute: (UnsafeMutablePointer<Float>, ImageBatches.Fill) throws -> Void

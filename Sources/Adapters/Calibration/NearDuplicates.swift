@@ -81,4 +81,12 @@ extension CalibrationImages {
         try NearDuplicates.groups(
             features(base, Array(0..<count)), columns: base.configuration.hiddenSize)
     }
+
+    /// The same, with the summaries that the model makes of the images in the same pass.
+    package func nearDuplicatesAndSummaries(
+        by base: MultitaskModel
+    ) throws -> (groups: ImageGroups, summaries: FeatureTable) {
+        let (features, summaries) = try featuresAndSummaries(base)
+        return (try NearDuplicates.groups(features, columns: base.configuration.hiddenSize), summaries)
+    }
 }

@@ -8,7 +8,7 @@ package import VisionTransformers
 /// Of each task's images those that are not held out give the distribution (see `DistributionEstimate`), and those that
 /// are held out the scores that others are compared with. No labels are used.
 package struct TaskFitter {
-    private let model: MultitaskModel
+    private let plan: () throws -> MultitaskModel
 
     /// A fitter for the tasks of one backbone.
     ///
@@ -17,13 +17,13 @@ package struct TaskFitter {
     ///   - configuration: the backbone's.
     ///   - imageSize: the size of preprocessed images.
     ///   - passes: how images are computed.
-    /// - Throws: `ModelError`, `FileError`, `ComputeError`.
     package init(
         _ backbone: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
         passes: PassSettings
-    ) throws {
-        model = try MultitaskModel(
-            backbone, configuration: configuration, imageSize: imageSize, passes: passes)
+    ) {
+        plan = {
+            try MultitaskModel(backbone, configuration: configuration, imageSize: imageSize, passes: passes)
+        }
     }
 
     /// Fewer images of a task than these tell nothing of it.
@@ -33,9 +33,18 @@ package struct TaskFitter {
     ///
     /// - Parameters:
     ///   - images: of each task.
+    ///   - summaries: what the backbone has made of all images of some tasks; those of others are computed.
     ///   - background: the background of the fits that are kept; nil to make it of these images.
-    /// - Throws: `ModelError` naming a task with too few images; `ComputeError`.
-    package func fit(_ images: [CalibrationImages], background: SummaryDistribution? = nil) throws -> GroupFit {
+    /// - Throws: `ModelError` naming a task with too few images, or for the backbone; `FileError`, `ComputeError`.
+    package func fit(
+        _ images: [CalibrationImages], summaries: [String: FeatureTable] = [:], background: SummaryDistribution? = nil
+    ) throws -> GroupFit {
+        var model: MultitaskModel?
+        func planned() throws -> MultitaskModel {
+            let planned = try model ?? plan()
+            model = planned
+            return planned
+        }
         var tables: [(fitted: FeatureTable, heldOut: FeatureTable)] = []
         let imageSets = images.count
         for (index, images) in images.enumerated() {
@@ -45,9 +54,9 @@ package struct TaskFitter {
             }
             tables.append(
                 try LongWork.part("fitting tasks", index, of: imageSets) {
-                    (
-                        try images.summaries(model, images.indices(heldOut: false)),
-                        try images.summaries(model, images.indices(heldOut: true))
+                    let all = try summaries[images.task] ?? images.summaries(planned(), Array(0..<images.count))
+                    return (
+                        all.selecting(images.indices(heldOut: false)), all.selecting(images.indices(heldOut: true))
                     )
                 })
         }

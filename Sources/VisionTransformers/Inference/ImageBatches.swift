@@ -52,20 +52,23 @@ package struct ImageBatches {
 }
 
 extension MultitaskModel {
-    /// Computes the summaries of any number of images (see `TokenSummary`).
+    /// Computes the summaries of any number of images (see `TokenSummary`), and their features if these are wanted.
     ///
     /// - Parameters:
     ///   - count: the number of images.
     ///   - summaries: receives (count, summaryCount).
+    ///   - features: receives (count, featureCount), or nil.
     ///   - fill: writes the patches of some images.
     /// - Throws: what `fill` throws; `ComputeError` when a kernel fails.
     package func computeSummaries(
-        of count: Int, into summaries: UnsafeMutablePointer<Float>, fill: ImageBatches.Fill
+        of count: Int, into summaries: UnsafeMutablePointer<Float>, features: UnsafeMutablePointer<Float>? = nil,
+        fill: ImageBatches.Fill
     ) throws {
         try ImageBatches(count, size: Self.featureBatch, inputCount: inputCount).forEach(fill: fill) {
             images, patches in
             try run(
                 patches, images: images.count, logits: nil,
+                features: features.map { $0 + images.lowerBound * featureCount },
                 summaries: summaries + images.lowerBound * summaryCount)
         }
     }

@@ -55,10 +55,10 @@ package struct FitJob {
         guard access(self.bundle, W_OK) == 0 else {
             throw FileError(path: self.bundle, reason: "cannot be written: \(systemReason(errno))")
         }
-        let reader = try CalibrationReader(bundle.backbone, passes: passes, views: nil, warn)
+        let reader = try CalibrationReader(bundle.backbone, passes: passes, views: nil, summarizes: true, warn)
         let images = try reader.images(
             tasks.compactMap { task in folders[task].map { (task, $0) } }, pattern)
-        let file = try Self.fits(of: bundle, images: images, passes: passes)
+        let file = try Self.fits(of: bundle, images: images, summaries: reader.summaries, passes: passes)
         let path = "\(self.bundle)/\(FitFile.name)"
         let temporary = "\(self.bundle)/.\(FitFile.name).partial-\(getpid())"
         do {
@@ -86,18 +86,25 @@ package struct FitJob {
     /// The fits of a bundle with those of some tasks made anew. The background of a group is made of these images,
     /// unless other tasks of the group keep their fits.
     ///
-    /// - Parameter images: of each task that is fitted.
-    static func fits(of bundle: ModelBundle, images: [CalibrationImages], passes: PassSettings) throws -> FitFile {
+    /// - Parameters:
+    ///   - images: of each task that is fitted.
+    ///   - summaries: what the first group's backbone has made of all images of some tasks.
+    ///   - passes: how images are computed.
+    static func fits(
+        of bundle: ModelBundle, images: [CalibrationImages], summaries: [String: FeatureTable], passes: PassSettings
+    ) throws -> FitFile {
         var file = bundle.fits ?? FitFile(groups: bundle.groups.map { _ in nil })
         let imageSize = bundle.backbone.configuration.inputSize(bundle.preprocessing)
         for (index, tasks) in Self.tasks(of: bundle).enumerated() {
             let own = images.filter { tasks.contains($0.task) }
             guard !own.isEmpty else { continue }
             let kept = file.groups[index]?.tasks.filter { name, _ in !own.contains { $0.task == name } } ?? [:]
-            let fitter = try TaskFitter(
+            let fitter = TaskFitter(
                 bundle.groups[index].backbone, configuration: bundle.backbone.configuration, imageSize: imageSize,
                 passes: passes)
-            var group = try fitter.fit(own, background: kept.isEmpty ? nil : file.groups[index]?.background)
+            var group = try fitter.fit(
+                own, summaries: index == 0 ? summaries : [:],
+                background: kept.isEmpty ? nil : file.groups[index]?.background)
             group.tasks.merge(kept) { $1 }
             file.groups[index] = group
         }

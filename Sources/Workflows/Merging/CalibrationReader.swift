@@ -26,8 +26,17 @@ package struct CalibrationReader {
     /// How images change from pass to pass over them, if they do, and what that is drawn from.
     private let views: (augmentation: Augmentation, seed: UInt64)?
 
+    /// What the base made of the images of each task whose near-duplicates were looked for, if that is kept.
+    var summaries: [String: FeatureTable] { similar.summaries }
+
+    /// A reader of images for a base.
+    ///
+    /// - Parameters:
+    ///   - passes: how images are computed.
+    ///   - settings: how images change from pass to pass over them; nil if they do not.
+    ///   - summarizes: whether summaries are kept, for fits.
     init(
-        _ base: Checkpoint, passes: PassSettings, views settings: DistillationSettings?,
+        _ base: Checkpoint, passes: PassSettings, views settings: DistillationSettings?, summarizes: Bool = false,
         _ warn: @escaping (Warning) -> Void
     ) throws {
         (self.base, self.passes, self.warn) = (base, passes, warn)
@@ -35,7 +44,8 @@ package struct CalibrationReader {
         preprocessing = try base.preprocessing()
         preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
         similar = SimilarImages(
-            by: base, configuration: base.configuration, imageSize: preparer.imageSize, passes: passes, warn)
+            by: base, configuration: base.configuration, imageSize: preparer.imageSize, passes: passes,
+            summarizes: summarizes, warn)
     }
 
     /// The images of the adapters' tasks, with their records for the recipe.

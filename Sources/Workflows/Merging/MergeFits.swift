@@ -27,10 +27,11 @@ struct MergeFits {
     /// The fits of each group of a merge; nil for a group without any.
     func fits(of groups: [BundleGroup]) throws -> [GroupFit?] {
         guard let first = groups.first?.merged else { return [] }
-        let images = try grouped(by: first)
-        return try groups.map { group in
+        let (images, summaries) = try grouped(by: first)
+        return try groups.enumerated().map { index, group in
             let own = images.filter { images in group.heads.contains { $0.task == images.task } }
-            return own.isEmpty ? nil : try fit(own, by: group.merged, background: nil)
+            guard !own.isEmpty else { return nil }
+            return try fit(own, index == 0 ? summaries : [:], by: group.merged, background: nil)
         }
     }
 
@@ -43,25 +44,31 @@ struct MergeFits {
     func fits(
         addedTo backbone: any ParameterSource, background: SummaryDistribution?, regrouping: Bool
     ) throws -> GroupFit {
-        try fit(regrouping ? grouped(by: backbone) : images, by: backbone, background: background)
+        let (images, summaries) = try regrouping ? grouped(by: backbone) : (images, [:])
+        return try fit(images, summaries, by: backbone, background: background)
     }
 
-    /// The images with those held out together that the backbone finds alike, unless their names say it.
-    private func grouped(by backbone: any ParameterSource) throws -> [CalibrationImages] {
+    /// The images with those held out together that the backbone finds alike, unless their names say it, and what it
+    /// made of those that it compared.
+    private func grouped(
+        by backbone: any ParameterSource
+    ) throws -> (images: [CalibrationImages], summaries: [String: FeatureTable]) {
         let similar = SimilarImages(
-            by: backbone, configuration: configuration, imageSize: imageSize, passes: passes, warn)
-        return try images.enumerated().map { index, images in
+            by: backbone, configuration: configuration, imageSize: imageSize, passes: passes, summarizes: true, warn)
+        let images = try images.enumerated().map { index, images in
             if case .name = images.groups.rule { return images }
             return try LongWork.part("comparing images for fits", index, of: self.images.count) {
                 images.grouped(as: try similar.groups(of: images))
             }
         }
+        return (images, similar.summaries)
     }
 
     private func fit(
-        _ images: [CalibrationImages], by backbone: any ParameterSource, background: SummaryDistribution?
+        _ images: [CalibrationImages], _ summaries: [String: FeatureTable], by backbone: any ParameterSource,
+        background: SummaryDistribution?
     ) throws -> GroupFit {
         try TaskFitter(backbone, configuration: configuration, imageSize: imageSize, passes: passes)
-            .fit(images, background: background)
+            .fit(images, summaries: summaries, background: background)
     }
 }

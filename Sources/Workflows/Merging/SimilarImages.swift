@@ -11,23 +11,28 @@ final class SimilarImages {
     private let configuration: BackboneConfiguration
     private let imageSize: ImageSize
     private let passes: PassSettings
+    private let summarizes: Bool
     private let warn: (Warning) -> Void
     private var model: MultitaskModel?
+    /// What the backbone made of the images of each task that was looked at, if that is kept, for fits.
+    private(set) var summaries: [String: FeatureTable] = [:]
 
     /// Images as a backbone sees them.
+    ///
+    /// - Parameter summarizes: whether summaries are kept.
     init(
         by source: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
-        passes: PassSettings, _ warn: @escaping (Warning) -> Void
+        passes: PassSettings, summarizes: Bool = false, _ warn: @escaping (Warning) -> Void
     ) {
         (self.source, self.configuration, self.imageSize) = (source, configuration, imageSize)
-        (self.passes, self.warn) = (passes, warn)
+        (self.passes, self.summarizes, self.warn) = (passes, summarizes, warn)
     }
 
     /// Which images of a task are alike. If nearly all are, each is held out alone, with a warning.
     ///
     /// - Parameter choosing: whether some of the images are to be held out, which takes several groups.
     func groups(of images: CalibrationImages, choosing: Bool = true) throws -> ImageGroups {
-        let groups = try images.nearDuplicates(by: planned())
+        let groups = try nearDuplicates(images)
         guard choosing, groups.count < ImageGroups.holdOutEvery, images.count >= 2 * ImageGroups.holdOutEvery else {
             return groups
         }
@@ -37,6 +42,13 @@ final class SimilarImages {
             \(ImageGroups.holdOutEvery)th is held out alone: agreement on held-out images is that on fitted ones
             """)
         return ImageGroups(alone: images.count)
+    }
+
+    private func nearDuplicates(_ images: CalibrationImages) throws -> ImageGroups {
+        guard summarizes else { return try images.nearDuplicates(by: planned()) }
+        let (groups, summaries) = try images.nearDuplicatesAndSummaries(by: planned())
+        self.summaries[images.task] = summaries
+        return groups
     }
 
     private func planned() throws -> MultitaskModel {

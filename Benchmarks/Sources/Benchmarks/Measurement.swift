@@ -79,7 +79,10 @@ struct Measurement {
 
 /// What the processor can do with operands in registers.
 enum ProcessorLimit {
-    static var instructions: String { String(cString: mv_f32_instructions()) }
+    static var instructions: String { String(cString: mv_f32_instructions()) + (usesMatrices ? "+amx" : "") }
+
+    /// Whether bf16 and int8 are measured against matrix instructions (AMX), as the engine uses them.
+    static let usesMatrices = BFloat16Attention.hasTiles
 
     /// Operations in a second of one core, while so many work.
     static func measure(_ precision: ComputePrecision, threads: Int) throws -> Double {
@@ -89,8 +92,8 @@ enum ProcessorLimit {
             let rate =
                 switch precision {
                 case .f32: mv_f32_limit(0.1)
-                case .bf16: mv_bf16_limit(0.1)
-                case .int8: mv_int8_limit(0.1)
+                case .bf16: usesMatrices ? mv_bf16_matrix_limit(0.1) : mv_bf16_limit(0.1)
+                case .int8: usesMatrices ? mv_int8_matrix_limit(0.1) : mv_int8_limit(0.1)
                 }
             sum.withLock { $0 += rate }
         }

@@ -16,4 +16,8 @@ double mv_bf16_limit(double seconds);
 /// The same for products of four bytes that are added to 32-bit whole numbers (vpdpbusd of AVX512_VNNI), or 0.
 double mv_int8_limit(double seconds);
 
+/// The same with matrix instructions (tdpbf16ps and tdpbusd of AMX), which the process must have permission to use.
+double mv_bf16_matrix_limit(double seconds);
+double mv_int8_matrix_limit(double seconds);
+
 #endif

@@ -101,12 +101,13 @@ package struct QuantizationJob {
             if keep != nil { try checkTokenMerging(bundle) }
             let preparer = PatchPreparer(bundle, decoding: DecodingOptions())
             let pictures = try pictures(preparer, warn)
-            let (chosen, found) = try round(bundle, preparer, pictures, to: folder)
+            let choice = try round(bundle, preparer, pictures, to: folder)
             try folder.commit()
             return Outcome(
-                images: pictures.measured.count, floats: chosen.map { [BlockSublayer](ordered: $0.floats) },
-                agreement: chosen?.agreement, tokenMerging: found?.merging,
-                alignedTasks: found?.heads.map(\.task) ?? [], isComparedOnOthers: !pictures.compared.isEmpty)
+                images: pictures.measured.count, floats: choice.map { [BlockSublayer](ordered: $0.sublayers.floats) },
+                agreement: choice?.sublayers.agreement, tokenMerging: choice?.tokenMerging?.merging,
+                alignedTasks: choice?.tokenMerging?.heads.map(\.task) ?? [],
+                isComparedOnOthers: !pictures.compared.isEmpty)
         } catch {
             folder.discard()
             throw error
@@ -147,16 +148,24 @@ package struct QuantizationJob {
         guard !bundle.heads.isEmpty else { throw ModelError(bundle.folder, "has no tasks whose labels could be kept") }
     }
 
-    /// Rounds the bundle and writes it. Where the processor can tell how many labels it keeps, it chooses what is left
-    /// in floats, and the token merging that keeps as many labels as wanted.
+    /// What is chosen by measurement.
+    private struct Choice {
+        /// The sublayers that are left in floats.
+        let sublayers: SublayerSearch.Found
+        /// The token merging, if it is looked for.
+        let tokenMerging: TokenMergingSearch.Found?
+    }
+
+    /// Rounds the bundle and writes it, with what was chosen where the processor can tell how many labels it keeps.
     private func round(
         _ bundle: ModelBundle, _ preparer: PatchPreparer, _ pictures: Pictures, to folder: AtomicFolder
-    ) throws -> (SublayerSearch.Found?, TokenMergingSearch.Found?) {
-        let (configuration, preprocessing) = (bundle.backbone.configuration, bundle.preprocessing)
+    ) throws -> Choice? {
+        let configuration = bundle.backbone.configuration
         let roundings = try zip(bundle.groups, bundle.streams).map { group, streams in
             try QuantizedBackbone(
-                group.backbone, configuration: configuration, imageSize: configuration.inputSize(preprocessing),
-                images: pictures.measured.count, threads: threads, hasStreams: streams != nil
+                group.backbone, configuration: configuration,
+                imageSize: configuration.inputSize(bundle.preprocessing), images: pictures.measured.count,
+                threads: threads, hasStreams: streams != nil
             ) { image, patches in
                 preparer.writePatches(of: pictures.measured[image].image, into: patches)
             }
@@ -165,9 +174,25 @@ package struct QuantizationJob {
         guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else {
             try QuantizedBundle.write(
                 roundings, of: bundle, floats: BlockSublayer.inFloatsUnlessMeasured, to: folder)
-            return (nil, nil)
+            return nil
         }
         try QuantizedBundle.write(roundings, of: bundle, floats: [], to: folder)
+        let sublayers = [BlockSublayer](ordered: roundings.reduce(into: []) { $0.formUnion($1.sublayers) })
+        let choice = try choose(
+            sublayers, bundle, rounded: ModelBundle(folder: folder.path(".")), preparer, pictures)
+        try QuantizedBundle.write(
+            roundings, of: bundle, floats: choice.sublayers.floats, choice.sublayers.agreement,
+            tokenMerging: choice.tokenMerging?.merging, heads: choice.tokenMerging?.heads ?? [], to: folder)
+        return choice
+    }
+
+    /// Chooses what of a rounded bundle is left in floats, and then the token merging.
+    ///
+    /// - Parameter sublayers: all that were rounded.
+    private func choose(
+        _ sublayers: [BlockSublayer], _ bundle: ModelBundle, rounded: ModelBundle, _ preparer: PatchPreparer,
+        _ pictures: Pictures
+    ) throws -> Choice {
         let compared = pictures.compared.isEmpty ? pictures.measured : pictures.compared
         let owners = compared.map(\.task)
         func logits(_ model: GroupedModel, _ pictures: [Pictures.Picture]) throws -> ModelLogits {
@@ -176,27 +201,21 @@ package struct QuantizationJob {
                 preparer.writePatches(of: pictures[image].image, into: patches)
             }
         }
-        let exact = try logits(bundle.model(threads: threads), compared)
-        let quantized = try ModelBundle(folder: folder.path("."))
-        let measured = pictures.spread(Self.measuredBySublayer)
-        let sublayers = [BlockSublayer](ordered: roundings.reduce(into: []) { $0.formUnion($1.sublayers) })
-        let chosen = try SublayerSearch(sublayers, exact: exact, owners: owners).run(
-            keep: keep ?? LabelAgreement.requiredShare,
-            model: { try quantized.model(threads: threads, precision: .int8, floats: $0) },
-            measured: { try logits($0, measured) }, compared: { try logits($0, compared) })
-        let found = try keep.map { keep in
-            let search = TokenMergingSearch(
-                configuration, configuration.inputSize(preprocessing), exact: exact, unmerged: chosen.logits,
-                owners: owners)
-            return try search.run(keep: keep) {
-                try logits(
-                    quantized.model(threads: threads, precision: .int8, floats: chosen.floats, tokenMerging: $0),
-                    compared)
-            }
+        func model(_ floats: Set<BlockSublayer>, _ tokenMerging: TokenMerging? = nil) throws -> GroupedModel {
+            try rounded.model(threads: threads, precision: .int8, floats: floats, tokenMerging: tokenMerging)
         }
-        try QuantizedBundle.write(
-            roundings, of: bundle, floats: chosen.floats, chosen.agreement, tokenMerging: found?.merging,
-            heads: found?.heads ?? [], to: folder)
-        return (chosen, found)
+        let exact = try logits(bundle.model(threads: threads), compared)
+        let measured = pictures.spread(Self.measuredBySublayer)
+        let found = try SublayerSearch(sublayers, exact: exact, owners: owners).run(
+            keep: keep ?? LabelAgreement.requiredShare, model: { try model($0) },
+            measured: { try logits($0, measured) }, compared: { try logits($0, compared) })
+        let configuration = bundle.backbone.configuration
+        let merging = try keep.map { keep in
+            try TokenMergingSearch(
+                configuration, configuration.inputSize(bundle.preprocessing), exact: exact, unmerged: found.logits,
+                owners: owners
+            ).run(keep: keep) { try logits(model(found.floats, $0), compared) }
+        }
+        return Choice(sublayers: found, tokenMerging: merging)
     }
 }

@@ -112,12 +112,15 @@ struct SublayersInFloatsTests {
 
     @Test func otherNamesAreRefused() throws {
         try rounded().write(folder: scratch.path, floats: [])
-        try change { $0["floats"] = "layers.0.attention layers.one.mlp" }
-        do {
-            _ = try QuantizedWeights(folder: scratch.path, checkpoint.configuration)
-            Issue.record("accepted")
-        } catch let error as ModelError {
-            #expect("\(error)".contains("floats: expected names like layers.0.attention, found layers.one.mlp"))
+        for name in ["layers.one.mlp", "layers.3.mlp"] {
+            try change { $0["floats"] = "layers.0.attention \(name)" }
+            do {
+                _ = try QuantizedWeights(folder: scratch.path, checkpoint.configuration)
+                Issue.record("accepted \(name)")
+            } catch let error as ModelError {
+                let expected = "floats: expected names like layers.0.attention of 3 blocks, found \(name)"
+                #expect("\(error)".contains(expected), "\(error)")
+            }
         }
     }
 

@@ -24,20 +24,24 @@ package struct QuantizedWeights: Sendable {
         let path = "\(folder)/\(Self.fileName)"
         guard access(path, F_OK) == 0 else { return nil }
         file = try SafetensorsFile(path: path)
-        floats = try Self.floats(file)
+        floats = try Self.floats(file, configuration)
         self.configuration = configuration
     }
 
     /// The key of the sublayers in floats in the file's metadata.
     fileprivate static let floatsName = "floats"
 
-    private static func floats(_ file: SafetensorsFile) throws -> Set<BlockSublayer> {
+    private static func floats(
+        _ file: SafetensorsFile, _ configuration: BackboneConfiguration
+    ) throws -> Set<BlockSublayer> {
         guard let text = file.metadata[floatsName] else { return BlockSublayer.inFloatsUnlessMeasured }
         return try Set(
             text.split(separator: " ").map { name in
-                guard let sublayer = BlockSublayer(name: String(name)) else {
+                guard let sublayer = BlockSublayer(name: String(name)), sublayer.layer < configuration.layers else {
                     throw ModelError(
-                        file.path, "\(floatsName): expected names like layers.0.attention, found \(name)",
+                        file.path,
+                        "\(floatsName): expected names like layers.0.attention of \(configuration.layers) blocks, "
+                            + "found \(name)",
                         remedy: ModelRemedy.quantize)
                 }
                 return sublayer

@@ -18,7 +18,7 @@ package struct SublayerSearch {
         package let agreement: LabelAgreement
     }
 
-    /// A sublayer with a larger multiple of its share of the time as its share of the error is left in floats.
+    /// A sublayer is left in floats if its share of the error is more than this multiple of its share of the time.
     private static let largestRatio = 4.0
 
     /// A sublayer, and what it does to the logits in eight bits.

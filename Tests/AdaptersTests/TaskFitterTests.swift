@@ -36,8 +36,10 @@ import Testing
     @Test func fitsAreTheSameFromKnownSummaries() throws {
         let fitter = TaskFitter(
             base, configuration: base.configuration, imageSize: base.configuration.imageSize, passes: passes)
-        let found = try images.nearDuplicatesAndSummaries(by: model(.features))
-        #expect(try found.groups.groups == images.nearDuplicates(by: model(.features)).groups)
+        let found = try images.nearDuplicates(by: model(.features))
+        let features = try images.features(model(.features), Array(0..<images.count))
+        let expected = try NearDuplicates.groups(features, columns: base.configuration.hiddenSize)
+        #expect(found.groups.groups == expected.groups)
         let grouped = images.grouped(as: found.groups)
         #expect(grouped.indices(heldOut: true).count >= 10)
         let computed = try fitter.fit([grouped])

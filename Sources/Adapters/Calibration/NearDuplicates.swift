@@ -73,19 +73,12 @@ extension Matrix {
 }
 
 extension CalibrationImages {
-    /// The images in groups of near-duplicates, by the CLS token of the base.
+    /// The images in groups of near-duplicates, by the CLS token of the base, and the summaries that it makes of them
+    /// in the same pass.
     ///
     /// - Parameter base: a model that gives features.
     /// - Throws: `ComputeError`; `CancellationRequested`.
-    package func nearDuplicates(by base: MultitaskModel) throws -> ImageGroups {
-        try NearDuplicates.groups(
-            features(base, Array(0..<count)), columns: base.configuration.hiddenSize)
-    }
-
-    /// The same, with the summaries that the model makes of the images in the same pass.
-    package func nearDuplicatesAndSummaries(
-        by base: MultitaskModel
-    ) throws -> (groups: ImageGroups, summaries: FeatureTable) {
+    package func nearDuplicates(by base: MultitaskModel) throws -> (groups: ImageGroups, summaries: FeatureTable) {
         let (features, summaries) = try featuresAndSummaries(base)
         return (try NearDuplicates.groups(features, columns: base.configuration.hiddenSize), summaries)
     }

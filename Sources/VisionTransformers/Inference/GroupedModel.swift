@@ -210,13 +210,13 @@ extension ModelBundle {
         floats: Set<BlockSublayer>? = nil, tokenMerging: TokenMerging? = nil, cache: PackedCache.Use = .never
     ) throws -> GroupedModel {
         let (groups, ownHeads) = groups(for: names)
-        let heads = precision == .int8 ? try aligned(ownHeads, of: groups, with: tokenMerging) : ownHeads
-        let weights = try groups.map { group in
+        let quantized = try groups.map { precision == .int8 ? try $0.backbone.checkpoint.quantized : nil }
+        let heads = try aligned(ownHeads, of: zip(groups.map(\.tasks), quantized), with: tokenMerging)
+        let weights = try zip(groups, quantized).map { group, quantized in
             let (checkpoint, streams) = group.backbone
             guard streams == nil || streams?.streams.count == group.tasks.count else {
                 throw ModelError(folder, "was opened for other tasks than those whose streams are to be computed")
             }
-            let quantized = precision == .int8 ? try checkpoint.quantized : nil
             let cache = PackedCache(checkpoint, quantized, streams: streams, cache)
             return TaskGroup(
                 backbone: BackboneWeights(
@@ -232,16 +232,13 @@ extension ModelBundle {
 
     /// Heads, with those that `quantize --keep` aligned with the token merging in place of the tasks' own.
     private func aligned(
-        _ heads: [Head], of groups: [TaskGroup<(checkpoint: Checkpoint, streams: TaskStreams?)>],
-        with tokenMerging: TokenMerging?
+        _ heads: [Head], of groups: some Sequence<([Int], QuantizedWeights?)>, with tokenMerging: TokenMerging?
     ) throws -> [Head] {
         guard let tokenMerging else { return heads }
         var result = heads
-        for group in groups {
-            guard let quantized = try group.backbone.checkpoint.quantized,
-                try quantized.tokenMerging?.schedule == tokenMerging
-            else { continue }
-            for task in group.tasks { result[task] = try quantized.alignedHead(heads[task]) ?? heads[task] }
+        for (tasks, quantized) in groups {
+            guard let quantized, try quantized.tokenMerging?.schedule == tokenMerging else { continue }
+            for task in tasks { result[task] = try quantized.alignedHead(heads[task]) ?? heads[task] }
         }
         return result
     }

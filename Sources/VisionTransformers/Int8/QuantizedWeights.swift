@@ -179,7 +179,7 @@ package struct QuantizedWeights: Sendable {
 package struct QuantizedBackbone: Sendable {
     /// A quantized sublayer.
     struct Part<Weights: Sendable>: Sendable {
-        let layer: Int
+        let sublayer: BlockSublayer
         let weights: Weights
         /// Of the weights that it was quantized from.
         let checksum: UInt64
@@ -190,9 +190,7 @@ package struct QuantizedBackbone: Sendable {
 
     /// All sublayers.
     package var sublayers: Set<BlockSublayer> {
-        Set(
-            attention.map { BlockSublayer(layer: $0.layer, .attention) }
-                + mlp.map { BlockSublayer(layer: $0.layer, .mlp) })
+        Set(attention.map(\.sublayer) + mlp.map(\.sublayer))
     }
 
     /// Writes the file that `QuantizedWeights` reads. The same blocks give the same bytes.
@@ -213,15 +211,15 @@ package struct QuantizedBackbone: Sendable {
             [BlockSublayer](ordered: floats).map(\.description).joined(separator: " ")
         metadata[QuantizedWeights.agreementName] = agreement?.text
         metadata[QuantizedWeights.tokenMergingName] = tokenMerging?.text
-        for part in attention where !floats.contains(BlockSublayer(layer: part.layer, .attention)) {
-            let name = BlockSublayer(layer: part.layer, .attention).description
+        for part in attention where !floats.contains(part.sublayer) {
+            let name = part.sublayer.description
             metadata[name] = QuantizedWeights.text(part.checksum)
             tensors += QuantizedTensor.norm(part.weights.norm, name)
             tensors += QuantizedTensor.layer(part.weights.input, "\(name).input")
             tensors += QuantizedTensor.layer(part.weights.output, "\(name).output")
         }
-        for part in mlp where !floats.contains(BlockSublayer(layer: part.layer, .mlp)) {
-            let name = BlockSublayer(layer: part.layer, .mlp).description
+        for part in mlp where !floats.contains(part.sublayer) {
+            let name = part.sublayer.description
             metadata[name] = QuantizedWeights.text(part.checksum)
             tensors += QuantizedTensor.norm(part.weights.norm, name)
             tensors += QuantizedTensor.layer(part.weights.first, "\(name).first")

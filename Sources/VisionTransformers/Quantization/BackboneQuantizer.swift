@@ -47,7 +47,7 @@ extension QuantizedBackbone {
                     defer { counter.count() }
                     let (weights, inputs) = (try loader.attention(layer), moments[layer - layers.lowerBound])
                     return Part(
-                        layer: layer,
+                        sublayer: BlockSublayer(layer: layer, .attention),
                         weights: try QuantizedAttention(
                             weights, input: inputs.attentionInput, output: inputs.attentionOutput),
                         checksum: weights.checksum)
@@ -57,7 +57,7 @@ extension QuantizedBackbone {
                     defer { counter.count() }
                     let (weights, inputs) = (try loader.mlp(layer), moments[layer - layers.lowerBound])
                     return Part(
-                        layer: layer,
+                        sublayer: BlockSublayer(layer: layer, .mlp),
                         weights: try QuantizedMLP(weights, input: inputs.mlpInput, hidden: inputs.mlpHidden),
                         checksum: weights.checksum)
                 }

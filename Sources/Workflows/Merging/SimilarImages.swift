@@ -32,7 +32,8 @@ final class SimilarImages {
     ///
     /// - Parameter choosing: whether some of the images are to be held out, which takes several groups.
     func groups(of images: CalibrationImages, choosing: Bool = true) throws -> ImageGroups {
-        let groups = try nearDuplicates(images)
+        let (groups, summaries) = try images.nearDuplicates(by: planned())
+        if summarizes { self.summaries[images.task] = summaries }
         guard choosing, groups.count < ImageGroups.holdOutEvery, images.count >= 2 * ImageGroups.holdOutEvery else {
             return groups
         }
@@ -42,13 +43,6 @@ final class SimilarImages {
             \(ImageGroups.holdOutEvery)th is held out alone: agreement on held-out images is that on fitted ones
             """)
         return ImageGroups(alone: images.count)
-    }
-
-    private func nearDuplicates(_ images: CalibrationImages) throws -> ImageGroups {
-        guard summarizes else { return try images.nearDuplicates(by: planned()) }
-        let (groups, summaries) = try images.nearDuplicatesAndSummaries(by: planned())
-        self.summaries[images.task] = summaries
-        return groups
     }
 
     private func planned() throws -> MultitaskModel {

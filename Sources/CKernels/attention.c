@@ -142,17 +142,6 @@ static WITH_TILES void product(int tiles, const uint16_t *a, size_t a_stride, co
         multiply_tiles(a, a_stride, b, depth, c, columns, 0);
 }
 
-// 2^t for t <= 0 to a relative error of 8e-5, a fiftieth of bf16's: a polynomial of the fraction, of least error, times
-// the power of the whole part.
-INLINE_WITH_TILES __m512 power_of_two(__m512 t) {
-    enum { FRACTION_ABOVE_FLOOR = 0x09 };
-    __m512 r = _mm512_reduce_ps(t, FRACTION_ABOVE_FLOOR), p = _mm512_set1_ps(0.0780245226f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.226067155f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.69583354f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.999925219f));
-    return _mm512_scalef_ps(p, t);
-}
-
 // What is added to a row of scores.
 INLINE_WITH_TILES void add(const float *restrict addend, float *restrict row, size_t count) {
     for (size_t i = 0; i < count; i++) row[i] += addend[i];

@@ -2,7 +2,7 @@ import Synchronization
 import Tensors
 import VisionTransformers
 
-/// Random backbones as `quantize` rounds them, each made once.
+/// Random backbones as `quantize` rounds them, each made once, with the first attention in floats.
 enum QuantizedBenchmarkBackbone {
     private static let made = Mutex<[(configuration: BackboneConfiguration, quantized: QuantizedWeights)]>([])
 
@@ -19,7 +19,8 @@ enum QuantizedBenchmarkBackbone {
                 images: 1, threads: threads
             ) { _, patches in
                 for index in patches.indices { patches[index] = noise.next() }
-            }.write(folder: path)
+            }.write(
+                folder: path, floats: [BlockSublayer(layer: 0, .attention), BlockSublayer(layer: 0, .scores)])
             guard let quantized = try QuantizedWeights(folder: path, configuration) else {
                 throw ModelError(path, "expected \(QuantizedWeights.fileName), found none")
             }

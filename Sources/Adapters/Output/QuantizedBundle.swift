@@ -24,13 +24,13 @@ package enum QuantizedBundle {
     ///
     /// - Parameters:
     ///   - roundings: in the order of the groups.
-    ///   - floats: the sublayers that are left in floats.
+    ///   - floats: what is left in floats; nil for what is without measuring.
     ///   - agreement: how many labels they keep, if it is known.
     ///   - tokenMerging: what was found of token merging, if it was looked for.
     ///   - heads: those that were aligned with it.
     /// - Throws: `FileError` naming the file that cannot be written.
     package static func write(
-        _ roundings: [QuantizedBackbone], of bundle: ModelBundle, floats: Set<BlockSublayer>,
+        _ roundings: [QuantizedBackbone], of bundle: ModelBundle, floats: Set<BlockSublayer>?,
         _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil, heads: [Head] = [],
         to folder: AtomicFolder
     ) throws {

@@ -201,7 +201,8 @@ extension ModelBundle {
     ///     all their heads. Nil, or a name that is not a task's, leaves out none.
     ///   - outputs: as in `GroupedModel`.
     ///   - precision: in which numbers it multiplies.
-    ///   - floats: the sublayers that int8 leaves in floats; nil for those that `quantize` left.
+    ///   - floats: what int8 leaves in floats; nil for what `quantize` left, and what is faster in floats on this
+    ///     processor.
     ///   - tokenMerging: how many tokens each block merges; nil for none.
     ///   - cache: whether packed weights are kept beside the backbones for the next time.
     /// - Throws: as `GroupedModel.init`.

@@ -1,16 +1,18 @@
-/// The two sublayers of a block, in their order.
+/// The parts of a block that int8 may leave in floats, in the order of a forward pass.
 package enum BlockPart: String, CaseIterable, Sendable {
-    /// Attention with its normalization.
+    /// The linear layers of attention, with its normalization.
     case attention
+    /// What attention computes between them: its scores, and values mixed by them.
+    case scores = "attention_scores"
     /// The MLP with its normalization.
     case mlp
 }
 
-/// A sublayer of a backbone: the attention or the MLP of a block.
+/// A part of a block of a backbone that int8 may leave in floats.
 package struct BlockSublayer: Hashable, Sendable, CustomStringConvertible {
     /// The number of the block.
     package let layer: Int
-    /// Which of the block's sublayers it is.
+    /// Which part of the block it is.
     package let part: BlockPart
 
     /// A sublayer.
@@ -30,12 +32,21 @@ package struct BlockSublayer: Hashable, Sendable, CustomStringConvertible {
         (0..<blocks).flatMap { layer in BlockPart.allCases.map { BlockSublayer(layer: layer, $0) } }
     }
 
-    /// What int8 leaves in floats where nothing was measured. The inputs of the first attention differ most from token
-    /// to token, and its errors reach all that follows.
-    package static let inFloatsUnlessMeasured: Set<BlockSublayer> = [BlockSublayer(layer: 0, .attention)]
+    /// The scores of the first blocks.
+    static func scores(_ blocks: Int) -> Set<BlockSublayer> {
+        Set((0..<blocks).map { BlockSublayer(layer: $0, .scores) })
+    }
+
+    /// What int8 leaves in floats of a number of blocks where nothing was measured: all scores, and the first
+    /// attention. Its inputs differ most from token to token, and its errors reach all that follows.
+    package static func inFloatsUnlessMeasured(_ blocks: Int) -> Set<BlockSublayer> {
+        scores(blocks).union([BlockSublayer(layer: 0, .attention)])
+    }
 
     /// What int8 leaves in floats where `quantize` has not seen the backbone.
-    static let inFloatsUnlessQuantized = inFloatsUnlessMeasured.union([BlockSublayer(layer: 0, .mlp)])
+    static func inFloatsUnlessQuantized(_ blocks: Int) -> Set<BlockSublayer> {
+        inFloatsUnlessMeasured(blocks).union([BlockSublayer(layer: 0, .mlp)])
+    }
 
     /// As in files: `layers.0.attention`.
     package var description: String { "layers.\(layer).\(part.rawValue)" }
@@ -44,6 +55,6 @@ package struct BlockSublayer: Hashable, Sendable, CustomStringConvertible {
 extension [BlockSublayer] {
     /// Some sublayers in the order of a forward pass.
     package init(ordered sublayers: Set<BlockSublayer>) {
-        self = sublayers.sorted { ($0.layer, $0.part == .mlp ? 1 : 0) < ($1.layer, $1.part == .mlp ? 1 : 0) }
+        self = BlockSublayer.all((sublayers.map(\.layer).max() ?? -1) + 1).filter(sublayers.contains)
     }
 }

@@ -13,7 +13,7 @@ package struct QuantizedWeights: Sendable {
 
     /// The file.
     let file: SafetensorsFile
-    /// The sublayers that `quantize` left in floats.
+    /// What `quantize` left in floats.
     package let floats: Set<BlockSublayer>
     private let configuration: BackboneConfiguration
 
@@ -28,24 +28,47 @@ package struct QuantizedWeights: Sendable {
         self.configuration = configuration
     }
 
-    /// The key of the sublayers in floats in the file's metadata.
-    fileprivate static let floatsName = "floats"
+    /// The keys of the attentions and MLPs in floats, and of the scores in eight bits, in the file's metadata.
+    fileprivate static let (floatsName, scoresName) = ("floats", "int8_attention_scores")
 
     private static func floats(
         _ file: SafetensorsFile, _ configuration: BackboneConfiguration
     ) throws -> Set<BlockSublayer> {
-        guard let text = file.metadata[floatsName] else { return BlockSublayer.inFloatsUnlessMeasured }
-        return try Set(
-            text.split(separator: " ").map { name in
-                guard let sublayer = BlockSublayer(name: String(name)), sublayer.layer < configuration.layers else {
-                    throw ModelError(
-                        file.path,
-                        "\(floatsName): expected names like layers.0.attention of \(configuration.layers) blocks, "
-                            + "found \(name)",
-                        remedy: ModelRemedy.quantize)
-                }
-                return sublayer
-            })
+        let rounded = try sublayers(scoresName, file, configuration) ?? []
+        guard let floats = try sublayers(floatsName, file, configuration) else {
+            return BlockSublayer.inFloatsUnlessMeasured(configuration.layers).subtracting(rounded)
+        }
+        return floats.union(BlockSublayer.scores(configuration.layers).subtracting(rounded))
+    }
+
+    /// The sublayers that the metadata names under a key; nil without it.
+    private static func sublayers(
+        _ key: String, _ file: SafetensorsFile, _ configuration: BackboneConfiguration
+    ) throws -> Set<BlockSublayer>? {
+        try file.metadata[key].map { text in
+            try Set(
+                text.split(separator: " ").map { name in
+                    let sublayer = BlockSublayer(name: String(name))
+                    guard let sublayer, sublayer.layer < configuration.layers,
+                        (sublayer.part == .scores) == (key == scoresName)
+                    else {
+                        let example = BlockSublayer(layer: 0, key == scoresName ? .scores : .attention)
+                        throw ModelError(
+                            file.path,
+                            "\(key): expected names like \(example) of \(configuration.layers) blocks, found \(name)",
+                            remedy: ModelRemedy.quantize)
+                    }
+                    return sublayer
+                })
+        }
+    }
+
+    /// The scores that are in eight bits.
+    package var roundedScores: Set<BlockSublayer> { BlockSublayer.scores(configuration.layers).subtracting(floats) }
+
+    /// What is left in floats here: also all scores, where matrix instructions (AMX) compute them faster in bf16.
+    var floatsHere: Set<BlockSublayer> {
+        BFloat16Attention.hasTiles ? floats.union(BlockSublayer.scores(configuration.layers)) : floats
     }
 
     /// The key of the agreement in the file's metadata.
@@ -188,27 +211,33 @@ package struct QuantizedBackbone: Sendable {
     var attention: [Part<QuantizedAttention>] = []
     var mlp: [Part<QuantizedMLP>] = []
 
-    /// All sublayers.
+    /// All that can be computed in eight bits.
     package var sublayers: Set<BlockSublayer> {
-        Set(attention.map(\.sublayer) + mlp.map(\.sublayer))
+        let scores = attention.map { BlockSublayer(layer: $0.sublayer.layer, .scores) }
+        return Set(attention.map(\.sublayer) + scores + mlp.map(\.sublayer))
     }
 
     /// Writes the file that `QuantizedWeights` reads. The same blocks give the same bytes.
     ///
     /// - Parameters:
-    ///   - floats: the sublayers that are left in floats.
+    ///   - floats: what is left in floats; nil for what is without measuring.
     ///   - agreement: how many labels are the same as in f32, if that is known.
     ///   - tokenMerging: what was found of token merging, if it was looked for.
     ///   - heads: those that were aligned with it.
     /// - Throws: `FileError` when it cannot be written.
     package func write(
-        folder: String, floats: Set<BlockSublayer> = BlockSublayer.inFloatsUnlessMeasured,
-        _ agreement: LabelAgreement? = nil, tokenMerging: KeptTokenMerging? = nil, heads: [Head] = []
+        folder: String, floats: Set<BlockSublayer>? = nil, _ agreement: LabelAgreement? = nil,
+        tokenMerging: KeptTokenMerging? = nil, heads: [Head] = []
     ) throws {
         var tensors: [QuantizedTensor] = []
         var metadata = ["format": "mergevit int8"]
-        metadata[QuantizedWeights.floatsName] =
-            [BlockSublayer](ordered: floats).map(\.description).joined(separator: " ")
+        let floats = floats ?? BlockSublayer.inFloatsUnlessMeasured((sublayers.map(\.layer).max() ?? -1) + 1)
+        func names(_ sublayers: Set<BlockSublayer>) -> String {
+            [BlockSublayer](ordered: sublayers).map(\.description).joined(separator: " ")
+        }
+        metadata[QuantizedWeights.floatsName] = names(floats.filter { $0.part != .scores })
+        let scores = sublayers.subtracting(floats).filter { $0.part == .scores }
+        metadata[QuantizedWeights.scoresName] = scores.isEmpty ? nil : names(scores)
         metadata[QuantizedWeights.agreementName] = agreement?.text
         metadata[QuantizedWeights.tokenMergingName] = tokenMerging?.text
         for part in attention where !floats.contains(part.sublayer) {

@@ -4,13 +4,15 @@ import Files
 ///
 /// The error of a sublayer is measured with it alone in eight bits. Errors of different sublayers are nearly
 /// independent, so their squares add up. A sublayer is left in floats if its share of the sum is large for its share of
-/// the time. Where int8 then keeps too few labels, more are left, those with the largest error for their time first: as
-/// few as keep enough, if half of all sublayers suffice. (The number of labels that these keep was then chosen by, and
-/// may be too good by a label or two.)
+/// the time, or if it takes none. Where int8 then keeps too few labels, more are left, those with the largest error for
+/// their time first: as few as keep enough, if half of all sublayers suffice. (The number of labels that these keep was
+/// then chosen by, and may be too good by a label or two.)
 package struct SublayerSearch {
     /// What was found.
     package struct Found {
-        /// The sublayers that are left in floats.
+        /// What is left in floats because of its error, in the order of a forward pass.
+        package let harmful: [BlockSublayer]
+        /// All that is left in floats: also what takes no time.
         package let floats: Set<BlockSublayer>
         /// The logits with these.
         package let logits: ModelLogits
@@ -26,11 +28,11 @@ package struct SublayerSearch {
         let sublayer: BlockSublayer
         /// The squared error of the logits as a share of their variance.
         let error: Double
-        /// How long its linear layers take.
+        /// How long it takes.
         let work: Double
 
-        /// The error for its time; infinite where there is an error and no time.
-        var errorPerWork: Double { work > 0 ? error / work : error > 0 ? .infinity : 0 }
+        /// The error for its time.
+        var errorPerWork: Double { error / work }
     }
 
     private let sublayers: [BlockSublayer]
@@ -59,20 +61,23 @@ package struct SublayerSearch {
         keep: Double, model: (_ floats: Set<BlockSublayer>) throws -> GroupedModel,
         measured: (GroupedModel) throws -> ModelLogits, compared: (GroupedModel) throws -> ModelLogits
     ) throws -> Found {
-        let sorted = try measure(model, measured).sorted { $0.errorPerWork > $1.errorPerWork }
+        let parts = try measure(model, measured)
+        let sorted = parts.filter { $0.work > 0 }.sorted { $0.errorPerWork > $1.errorPerWork }
+        let idle = Set(parts.filter { $0.work == 0 }.map(\.sublayer))
         let (error, work) = (sorted.reduce(0) { $0 + $1.error }, sorted.reduce(0) { $0 + $1.work })
         func found(_ count: Int) throws -> Found {
-            let floats = Set(sorted[..<count].map(\.sublayer))
+            let harmful = Set(sorted[..<count].map(\.sublayer))
+            let floats = idle.union(harmful)
             let logits = try compared(model(floats))
             return Found(
-                floats: floats, logits: logits,
+                harmful: [BlockSublayer](ordered: harmful), floats: floats, logits: logits,
                 agreement: logits.agreement(with: exact, on: 0..<exact.images, owners: owners))
         }
-        let harmful = sorted.count { $0.error * work > Self.largestRatio * $0.work * error }
-        var best = try found(harmful)
+        let fewest = sorted.count { $0.error * work > Self.largestRatio * $0.work * error }
+        var best = try found(fewest)
         guard best.agreement.mean < keep else { return best }
         // With `low` in floats too few labels are kept, and with `high`, if that was tried, enough.
-        var (low, high) = (harmful, sorted.count / 2 + 1)
+        var (low, high) = (fewest, sorted.count / 2 + 1)
         while high - low > 1 {
             let count = (low + high) / 2
             let result = try found(count)

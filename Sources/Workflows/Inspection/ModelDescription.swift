@@ -74,12 +74,15 @@ package enum ModelDescription {
     private static func describeInt8(of bundle: ModelBundle) throws -> JSON? {
         let quantized = try bundle.quantizedWeights
         guard quantized.contains(where: { $0 != nil }) else { return nil }
+        let parts = quantized.lazy.compactMap(\.self).first
+        func names(_ sublayers: Set<BlockSublayer>) -> JSON {
+            .array([BlockSublayer](ordered: sublayers).map { .string($0.description) })
+        }
         var object: JSONObject = [
             "quantized_groups": .int(quantized.count { $0 != nil }),
             "auto_takes_int8": .bool(try bundle.keepsLabelsInInt8),
-            "left_in_floats": .array(
-                [BlockSublayer](ordered: quantized.lazy.compactMap(\.self).first?.floats ?? [])
-                    .map { .string($0.description) }),
+            "left_in_floats": names((parts?.floats ?? []).filter { $0.part != .scores }),
+            "int8_attention_scores": names(parts?.roundedScores ?? []),
         ]
         if let merging = try bundle.keptTokenMerging(of: quantized) {
             object["token_merging"] = .object([

@@ -47,7 +47,7 @@ package struct QuantizationJob {
     package struct Outcome {
         /// How many images the model was rounded for.
         package let images: Int
-        /// The sublayers that are left in floats; nil where that could not be measured.
+        /// What is left in floats because of its error; nil where that could not be measured.
         package let floats: [BlockSublayer]?
         /// How many labels are kept; nil where the processor has no int8, and of a bundle without tasks.
         package let agreement: LabelAgreement?
@@ -104,7 +104,7 @@ package struct QuantizationJob {
             let choice = try round(bundle, preparer, pictures, to: folder)
             try folder.commit()
             return Outcome(
-                images: pictures.measured.count, floats: choice.map { [BlockSublayer](ordered: $0.sublayers.floats) },
+                images: pictures.measured.count, floats: choice?.sublayers.harmful,
                 agreement: choice?.sublayers.agreement, tokenMerging: choice?.tokenMerging?.merging,
                 alignedTasks: choice?.tokenMerging?.heads.map(\.task) ?? [],
                 isComparedOnOthers: !pictures.compared.isEmpty)
@@ -173,7 +173,7 @@ package struct QuantizationJob {
         try QuantizedBundle.copy(bundle, to: folder)
         guard ComputePrecision.int8.isSupported, !bundle.heads.isEmpty else {
             try QuantizedBundle.write(
-                roundings, of: bundle, floats: BlockSublayer.inFloatsUnlessMeasured, to: folder)
+                roundings, of: bundle, floats: nil, to: folder)
             return nil
         }
         try QuantizedBundle.write(roundings, of: bundle, floats: [], to: folder)

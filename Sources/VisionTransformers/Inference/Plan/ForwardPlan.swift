@@ -55,14 +55,13 @@ import Tensors
 //     f32     every operand is f32.
 //     bf16    operands of products (`patches`, `normalized`, `qkv`, `probabilities`, `hidden`, `up`, packed weights)
 //             are rounded to bf16; products are summed in f32.
-//     int8    linear layers of blocks multiply bytes, but those of sublayers that are left in floats
-//             (`BackboneWeights.floats`). Attention between them, and all other layers, are as in bf16, or f32 where
-//             the processor has no bf16.
+//     int8    linear layers of blocks, and attention between them, multiply bytes, but for those that are left in
+//             floats (`BackboneWeights.floats`). All else is as in bf16, or f32 where the processor has no bf16.
 //
 //         int8.narrow    (T, D)        = quantize(layerNorm(stream, norm))    a scale and an offset for each row
 //         hidden         (T, 3D)       = int8.narrow · qkvᵀ                   whole numbers, exactly
 //         qkv            (T, 3D)       = scale and offset of rows, scale and bias of outputs applied to `hidden`
-//         ... heads as above ...
+//         ... heads as above, or in eight bits (`Int8.HeadAttention`) ...
 //         int8.narrow    (T, D)        = quantize(normalized)
 //         stream         (T, D)       += scaled(int8.products = int8.narrow · outputᵀ)
 //         int8.wide      (T, M)        = quantize(factor · activation(scaled(hidden = int8.narrow · firstᵀ)) [· up])
@@ -74,8 +73,8 @@ package struct BackboneWeights: Sendable {
     package let source: any ParameterSource
     /// The backbone's blocks in eight bits; int8 is less exact and slower without.
     package let quantized: QuantizedWeights?
-    /// The sublayers that int8 leaves in floats.
-    let floats: Set<BlockSublayer>
+    /// What int8 leaves in floats; nil where `quantize` has not seen the backbone.
+    private let floats: Set<BlockSublayer>?
     /// The streams of the tasks, in the order of the heads, or nil.
     let streams: TaskStreams?
     /// Where packed weights are kept for the next run, if they are.
@@ -83,14 +82,18 @@ package struct BackboneWeights: Sendable {
 
     /// Weights; without a cache they are packed anew each time.
     ///
-    /// - Parameter floats: the sublayers that int8 leaves in floats; nil for those that `quantize` left.
+    /// - Parameter floats: what int8 leaves in floats; nil for what `quantize` left, and what is faster in floats on
+    ///   this processor.
     package init(
         _ source: any ParameterSource, quantized: QuantizedWeights? = nil, floats: Set<BlockSublayer>? = nil,
         streams: TaskStreams? = nil, cache: PackedCache? = nil
     ) {
         (self.source, self.quantized, self.streams, self.cache) = (source, quantized, streams, cache)
-        self.floats = floats ?? quantized?.floats ?? BlockSublayer.inFloatsUnlessQuantized
+        self.floats = floats ?? quantized?.floatsHere
     }
+
+    /// What int8 leaves in floats of a number of blocks.
+    func floats(_ blocks: Int) -> Set<BlockSublayer> { floats ?? BlockSublayer.inFloatsUnlessQuantized(blocks) }
 }
 
 /// Everything of a forward pass that does not change from image to image: kernels planned for the model's shapes, and
@@ -130,7 +133,7 @@ final class ForwardPlan: Sendable {
     ) throws {
         try shape.precision.check()
         self.shape = shape
-        let kernels = try PlanKernels(engine, shape, floats: weights.floats)
+        let kernels = try PlanKernels(engine, shape, floats: weights.floats(shape.configuration.layers))
         let layout = kernels.packedLayout
         let plan: PlanWeights
         if let layout, let packed = weights.cache?.weights(for: layout, pool),

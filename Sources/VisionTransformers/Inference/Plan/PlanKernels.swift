@@ -21,7 +21,7 @@ struct PlanKernels: Sendable {
 
     /// Plans the kernels.
     ///
-    /// - Parameter floats: the sublayers that int8 leaves in floats.
+    /// - Parameter floats: what int8 leaves in floats.
     /// - Throws: `ComputeError` when the library has no kernel for the shapes.
     init(_ engine: KernelEngine, _ shape: ForwardShape, floats: Set<BlockSublayer>) throws {
         let (c, type) = (shape.configuration, shape.precision.operandType)
@@ -36,11 +36,13 @@ struct PlanKernels: Sendable {
         var planned: [SublayerKind: any SublayerKernels] = [:]
         merging = try shape.blocks.map { try TokenMergingStep(engine, c, $0, patches: shape.patches) }
         blocks = try shape.blocks.enumerated().map { layer, block in
-            try BlockPart.allCases.map { part in
-                let isQuantized = shape.precision == .int8 && !floats.contains(BlockSublayer(layer: layer, part))
-                let kind = SublayerKind(
-                    part: part, tokens: part == .attention ? block.attention : block.mlp,
-                    weighsTokens: part == .attention && block.attention.all < shape.tokens, isQuantized: isQuantized)
+            func isInt8(_ part: BlockPart) -> Bool {
+                shape.precision == .int8 && !floats.contains(BlockSublayer(layer: layer, part))
+            }
+            let attention = SublayerKind.attention(
+                block.attention, weighsTokens: block.attention.all < shape.tokens, linear: isInt8(.attention),
+                scores: isInt8(.scores))
+            return try [attention, .mlp(block.mlp, linear: isInt8(.mlp))].map { kind in
                 if let kernels = planned[kind] { return kernels }
                 let kernels = try kind.kernels(engine, c, rotary, type)
                 planned[kind] = kernels
@@ -72,29 +74,28 @@ struct PlanKernels: Sendable {
     }
 }
 
-/// What sublayers that share their kernels have in common.
-private struct SublayerKind: Hashable {
-    let part: BlockPart
-    let tokens: BlockTokens
-    /// Whether attention counts tokens as often as they are large.
-    let weighsTokens: Bool
-    /// Whether its linear layers are in eight bits.
-    let isQuantized: Bool
+/// What sublayers that share their kernels have in common: their tokens, and whether they are in eight bits.
+private enum SublayerKind: Hashable {
+    /// Attention, and whether it counts tokens as often as they are large.
+    case attention(BlockTokens, weighsTokens: Bool, linear: Bool, scores: Bool)
+    case mlp(BlockTokens, linear: Bool)
 
     /// Plans the kernels.
     func kernels(
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ rotary: Rotary?, _ type: OperandType
     ) throws -> any SublayerKernels {
-        switch (part, isQuantized) {
+        switch self {
         // Keys that are rotated are not the same combination of tokens for all of them.
-        case (.attention, _) where tokens.poolsTokens && rotary == nil:
-            try PooledTokenAttentionKernels(engine, c, tokens, weighsTokens: weighsTokens, type)
-        case (.attention, true) where !tokens.poolsTokens:
-            try Int8AttentionKernels(engine, c, tokens: tokens.all, rotary, weighsTokens: weighsTokens, type)
-        case (.attention, _):
-            try FloatAttentionKernels(engine, c, tokens, rotary, weighsTokens: weighsTokens, type)
-        case (.mlp, false): try FloatMLPKernels(engine, c, tokens, type)
-        case (.mlp, true): try Int8MLPKernels(engine, c, tokens, type)
+        case .attention(let tokens, let weighsTokens, _, _) where tokens.poolsTokens && rotary == nil:
+            return try PooledTokenAttentionKernels(engine, c, tokens, weighsTokens: weighsTokens, type)
+        case .attention(let tokens, let weighsTokens, let linear, let scores):
+            let heads = try AttentionHeadKernels(
+                engine, c, tokens, rotary, weighsTokens: weighsTokens, isInt8: scores, type)
+            return linear && !tokens.poolsTokens
+                ? try Int8AttentionKernels(engine, c, tokens: tokens.all, heads, type)
+                : try FloatAttentionKernels(engine, c, tokens, heads, type)
+        case .mlp(let tokens, false): return try FloatMLPKernels(engine, c, tokens, type)
+        case .mlp(let tokens, true): return try Int8MLPKernels(engine, c, tokens, type)
         }
     }
 }

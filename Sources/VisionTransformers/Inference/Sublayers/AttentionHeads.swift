@@ -1,11 +1,11 @@
 import Compute
 import Tensors
 
-/// What attention computes between its linear layers, one head at a time; the same in int8, in whose attention only
-/// linear layers are in eight bits.
+/// What attention computes between its linear layers, one head at a time.
 struct AttentionHeadKernels: Sendable {
     private enum Method {
-        case fused(BFloat16Attention)
+        case bf16(BFloat16Attention)
+        case int8(Int8.HeadAttention)
         case products(HeadProducts)
     }
 
@@ -15,29 +15,38 @@ struct AttentionHeadKernels: Sendable {
     /// Whether a token counts as often as it is large, in proportional attention after token merging.
     private let weighsTokens: Bool
 
+    /// Plans the kernels.
+    ///
+    /// - Parameters:
+    ///   - isInt8: whether they multiply bytes.
+    ///   - type: in which numbers queries, keys and values are.
     init(
         _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ rotary: Rotary?,
-        weighsTokens: Bool, _ type: OperandType
+        weighsTokens: Bool, isInt8: Bool, _ type: OperandType
     ) throws {
         (prefix, heads, headSize) = (c.prefix.count, c.heads, c.headSize)
         (self.rotary, self.weighsTokens) = (rotary, weighsTokens)
-        method =
-            type == .bf16 && BFloat16Attention.isSupported
-            ? .fused(
-                BFloat16Attention(heads: c.heads, headSize: c.headSize, tokens: tokens.all, rows: tokens.outputs))
-            : .products(try HeadProducts(engine, c, tokens, type))
+        let (all, rows) = (tokens.all, tokens.outputs)
+        if isInt8, Int8.HeadAttention.isSupported {
+            method = .int8(Int8.HeadAttention(heads: heads, headSize: headSize, tokens: all, rows: rows))
+        } else if type == .bf16, BFloat16Attention.isSupported {
+            method = .bf16(BFloat16Attention(heads: heads, headSize: headSize, tokens: all, rows: rows))
+        } else {
+            method = .products(try HeadProducts(engine, c, tokens, type))
+        }
     }
 
     var kernels: [Kernel] {
         switch method {
-        case .fused: []
+        case .bf16, .int8: []
         case .products(let products): [products.scores, products.mix]
         }
     }
 
     var loopScratchCount: Int {
         switch method {
-        case .fused(let attention): attention.scratchCount
+        case .bf16(let attention): attention.scratchCount
+        case .int8(let attention): attention.scratchCount
         case .products: 0
         }
     }
@@ -55,7 +64,12 @@ struct AttentionHeadKernels: Sendable {
                 })
         }
         switch method {
-        case .fused(let attention):
+        case .int8(let attention):
+            steps.append(
+                ForwardStep(.attention) {
+                    attention.apply(b.qkv, plus: bias, weights: weights, into: b.normalized, scratch: b.scratch)
+                })
+        case .bf16(let attention):
             steps.append(
                 ForwardStep(.attention) {
                     attention.apply(b.qkv, plus: bias, weights: weights, into: b.normalized, scratch: b.scratch)

@@ -12,17 +12,16 @@ struct FloatAttentionKernels: SublayerKernels {
     let output: Kernel
 
     init(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ rotary: Rotary?,
-        weighsTokens: Bool, _ type: OperandType
+        _ engine: KernelEngine, _ c: BackboneConfiguration, _ tokens: BlockTokens, _ heads: AttentionHeadKernels,
+        _ type: OperandType
     ) throws {
         let d = c.hiddenSize
-        (configuration, self.tokens) = (c, tokens)
+        (configuration, self.tokens, self.heads) = (c, tokens, heads)
         norm = try LayerNormKernel(engine, c, rows: tokens.all, type)
         let isNarrow = type != .f32
         qkv = try Kernel.linear(
             engine, rows: linearRows(tokens.all, isNarrow: isNarrow), inputs: d, outputs: 3 * d, operands: type,
             result: type)
-        heads = try AttentionHeadKernels(engine, c, tokens, rotary, weighsTokens: weighsTokens, type)
         output = try Kernel.linear(
             engine, rows: linearRows(tokens.outputs, isNarrow: isNarrow), inputs: d, outputs: d, accumulates: true,
             operands: type, result: .f32)

@@ -135,13 +135,14 @@ struct ForwardShape: Sendable {
         layer < blocks.count ? blocks[layer].attention.all : blocks.last?.mlp.all ?? tokens
     }
 
-    /// How long the linear layers of a block's attention or MLP take, in multiplications. Few rows take as long as a
-    /// tile of them, which is about as long as reading the weights.
+    /// How long a part of a block takes, in multiplications; 0 for what is not computed in the same way in eight bits.
+    /// Few rows take as long as a tile of them, which is about as long as reading the weights.
     func work(of sublayer: BlockSublayer) -> Double {
         guard sublayer.layer < blocks.count else { return 0 }
         let (block, d) = (blocks[sublayer.layer], configuration.hiddenSize)
         switch sublayer.part {
         case .attention: return Double(block.attention.all * 4 * d * d)
+        case .scores: return block.attention.poolsTokens ? 0 : Double(2 * block.attention.all * block.attention.all * d)
         case .mlp:
             let layers = configuration.isGated ? 3 : 2
             return Double(max(block.mlp.outputs, 16) * layers * d * configuration.intermediateSize)

@@ -11,16 +11,13 @@ struct Int8AttentionKernels: SublayerKernels {
     let output: Kernel
 
     init(
-        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ rotary: Rotary?, weighsTokens: Bool,
+        _ engine: KernelEngine, _ c: BackboneConfiguration, tokens: Int, _ heads: AttentionHeadKernels,
         _ type: OperandType
     ) throws {
         let d = c.hiddenSize
-        configuration = c
-        self.tokens = tokens
+        (configuration, self.tokens, self.heads) = (c, tokens, heads)
         let rows = linearRows(tokens, isNarrow: true)
         qkv = try Kernel.products(engine, rows: rows, inputs: d, outputs: 3 * d, result: type)
-        heads = try AttentionHeadKernels(
-            engine, c, BlockTokens(all: tokens, outputs: tokens), rotary, weighsTokens: weighsTokens, type)
         output = try Kernel.products(engine, rows: rows, inputs: d, outputs: d, result: .f32)
     }
 
@@ -31,7 +28,7 @@ struct Int8AttentionKernels: SublayerKernels {
     func sublayer(_ weights: BlockWeights) throws -> any Sublayer { try Int8Attention(self, weights) }
 }
 
-/// A block's attention with linear layers in int8; scores and probabilities are those of `FloatAttention`.
+/// A block's attention with linear layers in int8.
 struct Int8Attention: Sublayer {
     private let kernels: Int8AttentionKernels
     private let norm: LayerNorm

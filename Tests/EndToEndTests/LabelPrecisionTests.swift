@@ -105,6 +105,10 @@ import Testing
         guard Self.hasAll else { return }
         let shares = found["same_labels_as_f32"]?.objectValue
         #expect(found["left_in_floats"]?.arrayValue?.first == .string("layers.0.attention"))
+        // The last of the six blocks computes scores of CLS alone, in floats.
+        let scores = try #require(found["int8_attention_scores"]?.arrayValue)
+        let blocks = (0..<5).map { JSON.string("layers.\($0).attention_scores") }
+        #expect(scores == blocks.filter(scores.contains))
         #expect(shares?.keys == Samples.tasks && found["compared_images"]?.intValue ?? 0 > 0)
         #expect(try runMergeVit("inspect", path).output.contains("\nint8:\n  quantized_groups: 1\n"))
         let bf16 = "mergevit: --precision auto is bf16: the processor has instructions for it; "

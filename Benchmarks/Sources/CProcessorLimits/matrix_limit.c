@@ -23,14 +23,6 @@ static WITH_TILES void configure(void) {
         tiles.rows[i] = SIDE;
     }
     _tile_loadconfig(&tiles);
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    _tile_zero(4);
-    _tile_zero(5);
-    _tile_zero(6);
-    _tile_zero(7);
 }
 
 // As in f32_limit.c: independent chains of the one instruction, in registers.

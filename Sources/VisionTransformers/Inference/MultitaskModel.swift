@@ -8,17 +8,17 @@ import Tensors
 /// Not safe for use by several callers at once; it spreads the images of a batch over its own threads.
 package final class MultitaskModel {
     /// The backbone's shape.
-    package let configuration: BackboneConfiguration
+    package var configuration: BackboneConfiguration { shape.configuration }
     /// The heads in the order of the logits.
     package let heads: [Head]
     /// The size of its images, in pixels.
-    package let imageSize: ImageSize
+    package var imageSize: ImageSize { shape.imageSize }
     /// Values of one image's input: patches in row-major order, each (channel, row, column).
-    package let inputCount: Int
+    package var inputCount: Int { shape.patches * configuration.patchLength }
     /// Logits of one image: all heads' classes in order.
-    package let classCount: Int
+    package var classCount: Int { heads.reduce(0) { $0 + $1.classes.count } }
     /// Values of one image's hidden state: tokens x D.
-    package let hiddenShape: [Int]
+    package var hiddenShape: [Int] { [shape.tokens, configuration.hiddenSize] }
 
     /// Values of one image's features.
     package let featureCount: Int
@@ -26,10 +26,10 @@ package final class MultitaskModel {
     package var summaryCount: Int { configuration.summaryCount }
 
     /// In which numbers it multiplies.
-    package let precision: ComputePrecision
+    package var precision: ComputePrecision { shape.precision }
 
     /// Whether the last block computes all tokens, as hidden states and observers need.
-    private let computesAllTokens: Bool
+    private var computesAllTokens: Bool { !shape.poolsTokens && !hasStreams }
     /// Whether every head reads a token of its own task.
     let hasStreams: Bool
     /// How many images a thread computes at once, at most.
@@ -82,10 +82,7 @@ package final class MultitaskModel {
         guard settings.tokenMerging == nil || !settings.outputs.contains(.allTokens) else {
             throw ModelError("token merging", "not possible where the hidden states of all tokens are wanted")
         }
-        self.configuration = configuration
         self.heads = heads
-        imageSize = settings.imageSize
-        precision = settings.precision
         self.pool = pool
         hasStreams = weights.streams != nil
         var settings = settings
@@ -97,12 +94,8 @@ package final class MultitaskModel {
         let streams = try weights.streams.map {
             try StreamPlan(shape, heads: heads, $0, cache: weights.cache, engine, pool)
         }
-        computesAllTokens = !shape.poolsTokens && !hasStreams
         operationsPerImage = plan.operations + (streams?.operations ?? 0)
         passes = try (0..<pool.workers).map { _ in try ForwardPass(plan, streams: streams) }
-        inputCount = shape.patches * configuration.patchLength
-        classCount = heads.reduce(0) { $0 + $1.classes.count }
-        hiddenShape = [shape.tokens, configuration.hiddenSize]
         groupSize = streams?.shape.groupSize ?? 1
         featureCount =
             streams.map { $0.shape.streams * configuration.hiddenSize } ?? shape.features.featureSize

@@ -2,12 +2,30 @@ internal import CKernels
 internal import COneDNN
 package import Tensors
 
+/// Attention between its linear layers, `softmax(q kᵀ) v` of each of H heads of size S, in loops that keep scores in
+/// the first cache. It runs on the calling thread.
+package protocol FusedAttention: Sendable {
+    /// The scratch memory that a call needs, in elements.
+    var scratchCount: Int { get }
+
+    /// Computes all heads, for T keys and values and the queries of the first R tokens.
+    ///
+    /// - Parameters:
+    ///   - qkv: queries, which are already divided by √S, keys and values, (T, 3 · H · S).
+    ///   - bias: what is added to the scores, (H, R, `Softmax.stride(T)`), or nil.
+    ///   - weights: what is added to each row of scores, (T), or nil.
+    ///   - result: receives (R, H · S), in the numbers of `qkv`.
+    func apply(
+        _ qkv: NumberBuffer, plus bias: FloatBuffer?, weights: FloatBuffer?, into result: NumberBuffer,
+        scratch: FloatBuffer)
+}
+
 /// Attention between its linear layers in bf16: `softmax(q kᵀ) v` of each head, with matrix instructions (AMX) where
 /// the processor has them. Scores of 32 queries at a time stay in the first cache; with products by the library and
 /// softmax between them, all scores of a head pass through the second.
 ///
-/// It runs on the calling thread. Probabilities are rounded to bf16 before they are divided by their sum.
-package struct BFloat16Attention: Sendable {
+/// Probabilities are rounded to bf16 before they are divided by their sum.
+package struct BFloat16Attention: FusedAttention {
     /// Whether the processor has instructions for products of bf16, and the library is allowed to use them
     /// (`ONEDNN_MAX_CPU_ISA`).
     package static let isSupported = mv_has_bf16() != 0 && mv_attention_is_supported() != 0
@@ -28,19 +46,11 @@ package struct BFloat16Attention: Sendable {
         self.usesTiles = usesTiles
     }
 
-    /// The scratch memory that a call needs, in elements.
     package var scratchCount: Int {
         var heads = arguments
         return (mv_attention_scratch(&heads) + 3) / 4
     }
 
-    /// Computes all heads.
-    ///
-    /// - Parameters:
-    ///   - qkv: queries, which are already divided by √S, keys and values, (T, 3 · H · S); in bf16.
-    ///   - bias: what is added to the scores, (H, R, `Softmax.stride(T)`), or nil.
-    ///   - weights: what is added to each row of scores, (T), or nil.
-    ///   - result: receives (R, H · S); in bf16.
     package func apply(
         _ qkv: NumberBuffer, plus bias: FloatBuffer?, weights: FloatBuffer?, into result: NumberBuffer,
         scratch: FloatBuffer

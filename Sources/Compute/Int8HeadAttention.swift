@@ -6,9 +6,8 @@ extension Int8 {
     /// Attention between its linear layers in eight bits: `softmax(q kᵀ) v` of each head. See `int8_attention.h` for
     /// how numbers are rounded.
     ///
-    /// It runs on the calling thread. Products are whole numbers, so that results have the same bits whatever
-    /// instructions multiply.
-    package struct HeadAttention: Sendable {
+    /// Queries, keys, values and results are in f32 or bf16.
+    package struct HeadAttention: FusedAttention {
         /// Whether the processor has the instructions, and the library is allowed to use them (`ONEDNN_MAX_CPU_ISA`).
         package static let isSupported = Int8.isSupported && mv_int8_attention_is_supported() != 0
 
@@ -23,19 +22,11 @@ extension Int8 {
             (self.heads, self.headSize, self.tokens, self.rows) = (heads, headSize, tokens, rows)
         }
 
-        /// The scratch memory that a call needs, in elements.
         package var scratchCount: Int {
             var heads = arguments
             return (mv_int8_attention_scratch(&heads) + 3) / 4
         }
 
-        /// Computes all heads.
-        ///
-        /// - Parameters:
-        ///   - qkv: queries, which are already divided by √S, keys and values, (T, 3 · H · S).
-        ///   - bias: what is added to the scores, (H, R, `Softmax.stride(T)`), or nil.
-        ///   - weights: what is added to each row of scores, (T), or nil.
-        ///   - result: receives (R, H · S), in the numbers of `qkv`.
         package func apply(
             _ qkv: NumberBuffer, plus bias: FloatBuffer?, weights: FloatBuffer?, into result: NumberBuffer,
             scratch: FloatBuffer

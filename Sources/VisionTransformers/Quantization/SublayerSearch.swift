@@ -94,9 +94,9 @@ package struct SublayerSearch {
         return try sublayers.enumerated().map { position, sublayer in
             try LongWork.part("measuring sublayers", position, of: sublayers.count) {
                 let model = try model(Set(sublayers).subtracting([sublayer]))
-                return Measured(
-                    sublayer: sublayer, error: try logits(model).squaredError(from: unrounded),
-                    work: model.work(of: sublayer))
+                let work = model.work(of: sublayer)
+                let error = work > 0 ? try logits(model).squaredError(from: unrounded) : 0
+                return Measured(sublayer: sublayer, error: error, work: work)
             }
         }
     }

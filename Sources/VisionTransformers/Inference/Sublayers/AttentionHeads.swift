@@ -4,8 +4,7 @@ import Tensors
 /// What attention computes between its linear layers, one head at a time.
 struct AttentionHeadKernels: Sendable {
     private enum Method {
-        case bf16(BFloat16Attention)
-        case int8(Int8.HeadAttention)
+        case fused(any FusedAttention)
         case products(HeadProducts)
     }
 
@@ -28,9 +27,9 @@ struct AttentionHeadKernels: Sendable {
         (self.rotary, self.weighsTokens) = (rotary, weighsTokens)
         let (all, rows) = (tokens.all, tokens.outputs)
         if isInt8, Int8.HeadAttention.isSupported {
-            method = .int8(Int8.HeadAttention(heads: heads, headSize: headSize, tokens: all, rows: rows))
+            method = .fused(Int8.HeadAttention(heads: heads, headSize: headSize, tokens: all, rows: rows))
         } else if type == .bf16, BFloat16Attention.isSupported {
-            method = .bf16(BFloat16Attention(heads: heads, headSize: headSize, tokens: all, rows: rows))
+            method = .fused(BFloat16Attention(heads: heads, headSize: headSize, tokens: all, rows: rows))
         } else {
             method = .products(try HeadProducts(engine, c, tokens, type))
         }
@@ -38,15 +37,14 @@ struct AttentionHeadKernels: Sendable {
 
     var kernels: [Kernel] {
         switch method {
-        case .bf16, .int8: []
+        case .fused: []
         case .products(let products): [products.scores, products.mix]
         }
     }
 
     var loopScratchCount: Int {
         switch method {
-        case .bf16(let attention): attention.scratchCount
-        case .int8(let attention): attention.scratchCount
+        case .fused(let attention): attention.scratchCount
         case .products: 0
         }
     }
@@ -64,12 +62,7 @@ struct AttentionHeadKernels: Sendable {
                 })
         }
         switch method {
-        case .int8(let attention):
-            steps.append(
-                ForwardStep(.attention) {
-                    attention.apply(b.qkv, plus: bias, weights: weights, into: b.normalized, scratch: b.scratch)
-                })
-        case .bf16(let attention):
+        case .fused(let attention):
             steps.append(
                 ForwardStep(.attention) {
                     attention.apply(b.qkv, plus: bias, weights: weights, into: b.normalized, scratch: b.scratch)

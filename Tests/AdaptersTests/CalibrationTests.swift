@@ -236,6 +236,19 @@ private func noiseImages(_ task: String, count: Int) -> CalibrationImages {
         }
     }
 
+    /// A result that says what the merge made of all images is otherwise the same.
+    @Test func alignmentSaysWhatTheMergeMadeOfTheImages() throws {
+        let (tuner, merged) = (try tuner(), try merge(adapters, scale: 0.5))
+        let plain = try tuner.align(merged)
+        let results = try tuner.align(merged, summarizing: ["b"])
+        #expect(results.map(\.head) == plain.map(\.head) && results.map(\.after) == plain.map(\.after))
+        #expect(plain.allSatisfy { $0.seen == nil } && results[0].seen == nil)
+        let seen = try #require(results[1].seen)
+        let expected = try tuner.images(of: "b").featuresAndSummaries(tuner.model(merged))
+        #expect(seen.features.values == expected.features.values)
+        #expect(seen.summaries.values == expected.summaries.values)
+    }
+
     /// The merge of one adapter is that adapter, and its own head cannot be bettered.
     @Test func aHeadThatAlignmentMakesNoBetterStays() throws {
         let (tuner, alone) = (try tuner(), try merge([adapters[0]], scale: 1))

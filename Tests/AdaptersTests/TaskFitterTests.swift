@@ -36,11 +36,9 @@ import Testing
     @Test func fitsAreTheSameFromKnownSummaries() throws {
         let fitter = TaskFitter(
             base, configuration: base.configuration, imageSize: base.configuration.imageSize, passes: passes)
-        let found = try images.nearDuplicates(by: model(.features))
-        let features = try images.features(model(.features), Array(0..<images.count))
-        let expected = try NearDuplicates.groups(features, columns: base.configuration.hiddenSize)
-        #expect(found.groups.groups == expected.groups)
-        let grouped = images.grouped(as: found.groups)
+        let found = try images.featuresAndSummaries(model(.features))
+        let grouped = images.grouped(
+            as: try found.features.nearDuplicates(columns: base.configuration.hiddenSize))
         #expect(grouped.indices(heldOut: true).count >= 10)
         let computed = try fitter.fit([grouped])
         let known = try fitter.fit([grouped], summaries: ["a": found.summaries])

@@ -69,6 +69,34 @@ import Testing
         try expectAgain("left")
     }
 
+    /// Features that are read instead of computed give the same bundle, and so does a recipe.
+    @Test func featuresThatAreKeptGiveTheSameBundle() throws {
+        let options = ["--align", "--tune", "--holdout", "corn=three"] + images
+        let cache = ["--feature-cache", "cache"]
+        let plain = try merge("corn", "trash", options: options, to: "plain")
+        for name in ["first", "second"] {
+            let run = try merge("corn", "trash", options: options + cache, to: name)
+            #expect(run.errors.replacingOccurrences(of: name, with: "plain") == plain.errors)
+            #expect(
+                FileManager.default.contentsEqual(atPath: scratch.path("plain"), andPath: scratch.path(name)), "\(name)"
+            )
+        }
+        // The base, and an adapter for each task.
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path("cache")).count == 3)
+        try done(["merge", "-q", "--recipe", "plain/bundle.json", "-o", "again"] + cache)
+        #expect(FileManager.default.contentsEqual(atPath: scratch.path("again"), andPath: scratch.path("plain")))
+        let add = ["merge", "-q", "--base", Samples.base, "-o", "x"] + adapters(["corn"]) + images.prefix(2)
+        let refused = try runMergeVit(add + ["--feature-cache", "one"], folder: scratch.url)
+        #expect(refused.exitCode == 3 && refused.errors.contains("which is no file of a feature cache"))
+        let alone = try runMergeVit(add + ["--feature-cache-limit", "5"], folder: scratch.url)
+        #expect(alone.exitCode == 2 && alone.errors.contains("--feature-cache-limit needs --feature-cache."))
+        let unused = try runMergeVit(add.dropLast(2) + cache, folder: scratch.url)
+        #expect(unused.exitCode == 2 && unused.errors.contains("--feature-cache needs --calibration or --holdout."))
+        let joined = ["add", "--bundle", "plain", "-o", "more", "--calibration", "flowers=three"]
+        let streamless = try runMergeVit(joined + adapters(["flowers"]) + cache, folder: scratch.url)
+        #expect(streamless.exitCode == 2 && streamless.errors.contains("--feature-cache: the bundle has no streams"))
+    }
+
     @Test func recipesRepeatFitsOfTasksThatWereChanged() throws {
         _ = try merge("corn", "trash", options: ["--scale", "0.5"] + images, to: "two-tasks")
         try done(["rename", "-q", "--bundle", "two-tasks", "--task", "corn=maize", "-o", "renamed"])

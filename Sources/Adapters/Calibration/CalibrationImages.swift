@@ -1,4 +1,5 @@
 import Files
+import Synchronization
 import Tensors
 package import VisionTransformers
 
@@ -23,13 +24,29 @@ package struct CalibrationImages: Sendable {
     package let groups: ImageGroups
     /// Which of them are held out.
     private let isHeldOut: [Bool]
+    private let digests: Digests
+
+    /// What identifies the pictures, once somebody has asked for it.
+    private final class Digests: Sendable {
+        let pictures = Mutex<[FeatureCache.Picture]?>(nil)
+    }
 
     /// A task's images; without views they look the same in every pass, and without groups no two are alike.
     package init(
         task: String, count: Int, classes: [Int]? = nil, groups: ImageGroups? = nil, view: View? = nil,
         prepare: @escaping @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
     ) {
+        self.init(
+            task: task, count: count, classes: classes, groups: groups, view: view, digests: Digests(),
+            prepare: prepare)
+    }
+
+    private init(
+        task: String, count: Int, classes: [Int]?, groups: ImageGroups?, view: View?, digests: Digests,
+        prepare: @escaping @Sendable (_ image: Int, _ patches: UnsafeMutableBufferPointer<Float>) -> Void
+    ) {
         self.task = task
+        self.digests = digests
         self.count = count
         self.classes = classes
         self.prepare = prepare
@@ -40,7 +57,25 @@ package struct CalibrationImages: Sendable {
 
     /// The same images in groups, which the caller guarantees to be of as many images.
     package func grouped(as groups: ImageGroups) -> CalibrationImages {
-        CalibrationImages(task: task, count: count, classes: classes, groups: groups, view: view, prepare: prepare)
+        CalibrationImages(
+            task: task, count: count, classes: classes, groups: groups, view: view, digests: digests, prepare: prepare)
+    }
+
+    /// What identifies each picture for a cache, which is computed once.
+    ///
+    /// - Parameter inputCount: how many values `prepare` writes.
+    func pictures(inputCount: Int) -> [FeatureCache.Picture] {
+        digests.pictures.withLock { known in
+            if let known { return known }
+            let patches = FloatBuffer(count: inputCount)
+            let pictures = (0..<count).map { index in
+                let values = UnsafeMutableBufferPointer(start: patches.base, count: inputCount)
+                prepare(index, values)
+                return FeatureCache.Picture(UnsafeBufferPointer(values))
+            }
+            known = pictures
+            return pictures
+        }
     }
 
     /// The images that are fitted, or those that are held out, at most `limit` of them, evenly spread.
@@ -68,10 +103,13 @@ package struct CalibrationImages: Sendable {
         }
     }
 
+    /// The features and the summaries of all images.
+    package typealias Tables = (features: FeatureTable, summaries: FeatureTable)
+
     /// The features and the summaries of all images, from one pass.
     ///
     /// - Throws: `ComputeError` when a kernel fails.
-    func featuresAndSummaries(_ model: MultitaskModel) throws -> (features: FeatureTable, summaries: FeatureTable) {
+    package func featuresAndSummaries(_ model: MultitaskModel) throws -> Tables {
         let features = FloatBuffer(count: count * model.featureCount)
         let summaries = try table(model, Array(0..<count), width: model.summaryCount) {
             try model.computeSummaries(of: count, into: $0, features: features.base, fill: $1)

@@ -30,6 +30,9 @@ package struct HeadAlignment: Sendable {
         /// On held-out images, the aligned head.
         package let after: Agreement
 
+        /// What the merge made of all images, if summaries of them were asked for.
+        package internal(set) var seen: CalibrationImages.Tables?
+
         /// On held-out images, the head that is used.
         package var agreement: Agreement { isKept ? before : after }
 

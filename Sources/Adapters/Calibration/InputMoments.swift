@@ -30,7 +30,7 @@ extension MergeTuner {
                 }
             }
         }
-        keep(FeatureTable(rows: images.count, width: width, values: Array(features.elements)), of: task)
+        try keep(FeatureTable(rows: images.count, width: width, values: Array(features.elements)), of: task)
         var moments: [String: Matrix] = [:]
         for (key, sum) in zip(keys, sums) {
             let moment = (1 / Double(max(sum.rows, 1))) * sum.matrix

@@ -16,7 +16,7 @@ extension MergeTuner {
                 let indices = heldOut ? images.indices(heldOut: true) : Array(0..<images.count)
                 let model = try shared ?? model(group.merged, stream: group.streams?[index])
                 let merged = try images.features(model, indices)
-                let single = try single(own.task, images: [indices])[0]
+                let single = try single(own.task).tables([indices])[0]
                 return (own.task, Agreement(group.heads[index], merged, teacher: own, single))
             }
         }

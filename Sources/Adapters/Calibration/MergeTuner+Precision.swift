@@ -1,3 +1,4 @@
+import Compute
 import Files
 import VisionTransformers
 
@@ -9,14 +10,13 @@ extension MergeTuner {
     /// - Throws: `ModelError`, `FileError`, `ComputeError`.
     package func labelsAsInF32(limit: Int = 64) throws -> Double {
         let tasks = adapters.keys.sorted()
-        let exact = PassSettings(threads: passes.threads)
         let shares = try tasks.enumerated().map { index, task in
             try LongWork.part("comparing \(passes.precision) with f32", index, of: tasks.count) {
-                let (reduced, images) = try singleModel(task)
-                let (model, head) = (try singleModel(task, passes: exact).model, try adapter(of: task).head)
+                let (images, head) = (try images(of: task), try adapter(of: task).head)
                 let indices = images.indices(heldOut: true, limit: limit)
-                let found = try images.features(reduced, indices)
-                return Agreement(head, found, teacher: head, try images.features(model, indices)).sameLabel
+                let found = try single(task).tables([indices])[0]
+                let exact = try single(task, precision: .f32).tables([indices])[0]
+                return Agreement(head, found, teacher: head, exact).sameLabel
             }
         }
         return shares.reduce(0, +) / Double(max(shares.count, 1))

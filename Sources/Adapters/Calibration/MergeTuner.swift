@@ -1,4 +1,4 @@
-import Compute
+package import Compute
 import Files
 package import Images
 import Tensors
@@ -7,9 +7,8 @@ package import VisionTransformers
 /// Merges adapters and compares the results with the single adapters on calibration images: measures layer inputs for
 /// methods that use them, chooses the scale, groups tasks, aligns heads.
 ///
-/// The features that the single adapters give are computed once for each task, in a pass that is made for something
-/// else if there is one. Labels are read only of tasks whose
-/// images have classes.
+/// What a single adapter gives of an image is computed once, in a pass that is made for something else if there is one,
+/// or read from a cache. Labels are read only of tasks whose images have classes.
 package final class MergeTuner {
     typealias Features = (fitted: FeatureTable, heldOut: FeatureTable)
 
@@ -20,9 +19,9 @@ package final class MergeTuner {
     package let imageSize: ImageSize
     /// How passes over images are computed.
     package let passes: PassSettings
-    private var singles: [String: Features] = [:]
-    /// The single adapters' features of all of a task's images, where a pass over them gave these.
-    private var complete: [String: FeatureTable] = [:]
+    private let cache: FeatureCache?
+    /// What the single adapters give, by task and precision.
+    private var singles: [String: ImageFeatures] = [:]
     private var moments: [String: [String: Matrix]] = [:]
 
     /// A tuner for the tasks of some adapters.
@@ -30,13 +29,14 @@ package final class MergeTuner {
     /// - Parameters:
     ///   - images: for every adapter its task's images.
     ///   - imageSize: the size of preprocessed images.
+    ///   - cache: where the single adapters' features are kept; nil for nowhere.
     ///   - choosing: whether anything is chosen on held-out images, which takes some.
     /// - Throws: `ModelError` naming a task without images, or with too few to hold any out.
     package init(
         base: Checkpoint, adapters: [WeightedAdapter], images: [CalibrationImages],
-        imageSize: ImageSize, passes: PassSettings, choosing: Bool = true
+        imageSize: ImageSize, passes: PassSettings, cache: FeatureCache? = nil, choosing: Bool = true
     ) throws {
-        self.base = base
+        (self.base, self.cache) = (base, cache)
         self.adapters = Dictionary(adapters.map { ($0.adapter.task, $0) }) { $1 }
         self.images = Dictionary(images.map { ($0.task, $0) }) { $1 }
         self.imageSize = imageSize
@@ -55,6 +55,17 @@ package final class MergeTuner {
             }
         }
     }
+
+    /// A tuner of the same adapters and images that computes in other numbers, with what this one has computed.
+    private init(_ other: MergeTuner, precision: OperandType) {
+        (base, adapters, images, imageSize) = (other.base, other.adapters, other.images, other.imageSize)
+        (cache, singles) = (other.cache, other.singles)
+        passes = PassSettings(threads: other.passes.threads, precision: precision)
+    }
+
+    /// A tuner of the same adapters and images that computes in other numbers. What single adapters gave in these
+    /// numbers is not computed again.
+    package func computing(in precision: OperandType) -> MergeTuner { MergeTuner(self, precision: precision) }
 
     /// Merges some of the adapters by a method, which is given the moments of layer inputs if it uses them.
     ///
@@ -79,11 +90,12 @@ package final class MergeTuner {
     ///   - rank: the rank of the alignment, or nil for full.
     ///   - limit: how many fitted and how many held-out images of a task are used.
     ///   - unaligned: the tasks whose heads stay as they were, if that was decided earlier.
+    ///   - summarized: the tasks whose results say what the merge made of all images, for fits.
     ///   - progress: told after every task how many images passed the merge; an error that it throws ends the work.
     /// - Throws: `ModelError`, `ComputeError`.
     package func align(
         _ merged: MergedBackbone, streams: [TaskStream]? = nil, rank: Int? = nil, limit: Int = .max,
-        leaving unaligned: Set<String>? = nil,
+        leaving unaligned: Set<String>? = nil, summarizing summarized: Set<String> = [],
         progress: (_ images: Int) throws -> Void = { _ in }
     ) throws -> [HeadAlignment.Result] {
         try computeSingles(merged.adapters.map(\.adapter.task), limit)
@@ -92,9 +104,14 @@ package final class MergeTuner {
             try LongWork.part("aligning heads", index, of: merged.adapters.count) {
                 let (task, head) = (item.adapter.task, item.adapter.head)
                 let model = try shared ?? model(merged, stream: streams?[index])
-                let features = try features(model, task, limit)
+                var seen: CalibrationImages.Tables?
+                if streams == nil, limit == .max, summarized.contains(task) {
+                    seen = try images(of: task).featuresAndSummaries(model)
+                }
+                let features = try seen.map { try split($0.features, task) } ?? features(model, task, limit)
                 try progress(features.fitted.rows + features.heldOut.rows)
-                let result = try align(head, features, rank: rank, limit: limit)
+                var result = try align(head, features, rank: rank, limit: limit)
+                result.seen = seen
                 return unaligned?.contains(task) ?? !result.isBetter ? result.keepingOwn : result
             }
         }
@@ -105,11 +122,26 @@ package final class MergeTuner {
     }
 
     func model(
-        _ source: MergedBackbone, stream: TaskStream? = nil, passes: PassSettings? = nil
+        _ source: MergedBackbone, stream: TaskStream? = nil
+    ) throws -> MultitaskModel {
+        try Self.model(source, over: base, imageSize: imageSize, passes: passes, stream: stream)
+    }
+
+    private static func model(
+        _ source: MergedBackbone, over base: Checkpoint, imageSize: ImageSize, passes: PassSettings,
+        stream: TaskStream? = nil
     ) throws -> MultitaskModel {
         try MultitaskModel(
-            source, configuration: base.configuration, imageSize: imageSize, passes: passes ?? self.passes,
-            outputs: .features, streams: stream.map { TaskStreams(base: base, streams: [$0]) })
+            source, configuration: base.configuration, imageSize: imageSize, passes: passes, outputs: .features,
+            streams: stream.map { TaskStreams(base: base, streams: [$0]) })
+    }
+
+    /// The features of all of a task's images as those of the images that are fitted and of those that are held out.
+    private func split(_ table: FeatureTable, _ task: String) throws -> Features {
+        let images = try images(of: task)
+        return (
+            table.selecting(images.indices(heldOut: false)), table.selecting(images.indices(heldOut: true))
+        )
     }
 
     func features(_ model: MultitaskModel, _ task: String, _ limit: Int) throws -> Features {
@@ -128,36 +160,42 @@ package final class MergeTuner {
         }
     }
 
-    /// The features that the task's single adapter gives; computed once for each choice of images.
+    /// The features that the task's single adapter gives of the images that are fitted and of those that are held out.
     func single(_ task: String, _ limit: Int) throws -> Features {
         let images = try images(of: task)
-        let indices = [false, true].map { images.indices(heldOut: $0, limit: limit) }
-        let key = "\(indices[0].count) \(indices[1].count) \(task)"
-        if let features = singles[key] { return features }
-        let features = try single(task, images: indices)
-        singles[key] = (features[0], features[1])
-        return (features[0], features[1])
+        let tables = try single(task).tables([false, true].map { images.indices(heldOut: $0, limit: limit) })
+        return (tables[0], tables[1])
     }
 
-    /// The features that the task's single adapter gives of some sets of images.
-    func single(_ task: String, images sets: [[Int]]) throws -> [FeatureTable] {
-        if let table = complete[task] { return sets.map(table.selecting) }
-        let (model, images) = try singleModel(task)
-        return try sets.map { try images.features(model, $0) }
+    /// The features that the task's single adapter gives.
+    ///
+    /// - Parameter precision: in which numbers it computes; nil as the tuner.
+    func single(_ task: String, precision: OperandType? = nil) throws -> ImageFeatures {
+        var passes = passes
+        passes.precision = precision ?? passes.precision
+        let key = "\(passes.precision) \(task)"
+        if let features = singles[key] { return features }
+        let cached = try cache.map {
+            ($0, try FeatureCache.Source(base, adapter(of: task), imageSize: imageSize, passes: passes))
+        }
+        let alone = try MergedBackbone(adapter(of: task), aloneOver: base)
+        let features = ImageFeatures(try images(of: task), cached) { [base, imageSize, passes] in
+            try Self.model(alone, over: base, imageSize: imageSize, passes: passes)
+        }
+        singles[key] = features
+        return features
     }
 
     /// Keeps the features that a task's single adapter gave of all its images.
-    func keep(_ features: FeatureTable, of task: String) { complete[task] = features }
+    func keep(_ features: FeatureTable, of task: String) throws {
+        try single(task).keep(features, of: Array(0..<features.rows))
+    }
 
     /// The task's single adapter as a model that gives features, and the task's images.
     ///
-    /// - Parameter passes: how images are computed; nil as by the tuner.
     /// - Throws: `ModelError` when there is no such task; `FileError`, `ComputeError`.
-    package func singleModel(
-        _ task: String, passes: PassSettings? = nil
-    ) throws -> (model: MultitaskModel, images: CalibrationImages) {
-        let alone = try MergedBackbone(adapter(of: task), aloneOver: base)
-        return (try model(alone, passes: passes), try images(of: task))
+    package func singleModel(_ task: String) throws -> (model: MultitaskModel, images: CalibrationImages) {
+        (try model(MergedBackbone(adapter(of: task), aloneOver: base)), try images(of: task))
     }
 
     /// A task's adapter.

@@ -1,6 +1,5 @@
 import Compute
 import Files
-package import VisionTransformers
 
 /// A search for images of a task that are nearly the same.
 enum NearDuplicates {
@@ -72,14 +71,12 @@ extension Matrix {
     }
 }
 
-extension CalibrationImages {
-    /// The images in groups of near-duplicates, by the CLS token of the base, and the summaries that it makes of them
-    /// in the same pass.
+extension FeatureTable {
+    /// The images of the rows in groups of near-duplicates.
     ///
-    /// - Parameter base: a model that gives features.
-    /// - Throws: `ComputeError`; `CancellationRequested`.
-    package func nearDuplicates(by base: MultitaskModel) throws -> (groups: ImageGroups, summaries: FeatureTable) {
-        let (features, summaries) = try featuresAndSummaries(base)
-        return (try NearDuplicates.groups(features, columns: base.configuration.hiddenSize), summaries)
+    /// - Parameter columns: the features that are compared, which are the first: those of the CLS token.
+    /// - Throws: `CancellationRequested`.
+    package func nearDuplicates(columns: Int) throws -> ImageGroups {
+        try NearDuplicates.groups(self, columns: columns)
     }
 }

@@ -86,10 +86,11 @@ extension MergeTuner {
     ///   - maximumDrop: the share, 0 to 1.
     ///   - limit: how many images of a task are looked at when pairs are compared. All pairs are compared at one scale,
     ///     that of the first.
+    ///   - summarized: the tasks whose alignments say what their merge made of all images, for fits.
     ///   - merge: merges some of the adapters, at a scale chosen for them if they are wanted well, else for a look.
     /// - Throws: errors of the merge and of the models.
     package func groups(
-        of adapters: [WeightedAdapter], maximumDrop: Double, limit: Int = 200,
+        of adapters: [WeightedAdapter], maximumDrop: Double, limit: Int = 200, summarizing summarized: Set<String> = [],
         merge: (_ adapters: [WeightedAdapter], _ scale: GroupScale) throws -> MergedBackbone
     ) throws -> GroupingResult {
         var grouping: TaskGrouping?
@@ -102,7 +103,8 @@ extension MergeTuner {
                 partition = known.partition(into: count)
             }
             let merges = try partition.map { group in try merge(group.map { adapters[$0] }, .best) }
-            let result = GroupingResult(merges: merges, heads: try merges.map { try align($0) })
+            let result = GroupingResult(
+                merges: merges, heads: try merges.map { try align($0, summarizing: summarized) })
             if result.largestDrop <= maximumDrop || count >= adapters.count { return result }
         }
         return GroupingResult(merges: [], heads: [])

@@ -36,7 +36,7 @@ package struct StreamFitter {
         let features = FloatBuffer(count: images.count * single.featureCount)
         let fitted = try moments(images, heldOut: false, patches, single, features)
         let heldOut = try moments(images, heldOut: true, patches, single, features)
-        tuner.keep(
+        try tuner.keep(
             FeatureTable(rows: images.count, width: single.featureCount, values: Array(features.elements)),
             of: stream.task)
         // The first block reads the same tokens for every task.

@@ -22,6 +22,7 @@ package struct CalibrationReader {
     private let preprocessing: Preprocessing
     private let preparer: PatchPreparer
     private let passes: PassSettings
+    private let cache: FeatureCache?
     private let similar: SimilarImages
     /// How images change from pass to pass over them, if they do, and what that is drawn from.
     private let views: (augmentation: Augmentation, seed: UInt64)?
@@ -35,17 +36,21 @@ package struct CalibrationReader {
     ///   - passes: how images are computed.
     ///   - settings: how images change from pass to pass over them; nil if they do not.
     ///   - summarizes: whether summaries are kept, for fits.
+    ///   - cache: where the features of the base and of single adapters are kept; nil for nowhere.
     init(
         _ base: Checkpoint, passes: PassSettings, views settings: DistillationSettings?, summarizes: Bool = false,
-        _ warn: @escaping (Warning) -> Void
+        cache: FeatureCache? = nil, _ warn: @escaping (Warning) -> Void
     ) throws {
-        (self.base, self.passes, self.warn) = (base, passes, warn)
+        (self.base, self.passes, self.cache, self.warn) = (base, passes, cache, warn)
         views = settings.map { (Augmentation($0), $0.seed) }
         preprocessing = try base.preprocessing()
         preparer = PatchPreparer(preprocessing, configuration: base.configuration, decoding: DecodingOptions())
         similar = SimilarImages(
             by: base, configuration: base.configuration, imageSize: preparer.imageSize, passes: passes,
-            summarizes: summarizes, warn)
+            summarizes: summarizes,
+            cached: try cache.map { [preparer] in
+                ($0, try FeatureCache.Source(base, nil, imageSize: preparer.imageSize, passes: passes))
+            }, warn)
     }
 
     /// The images of the adapters' tasks, with their records for the recipe.
@@ -328,7 +333,7 @@ package struct CalibrationReader {
     func observer(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> MergeTuner {
         try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
-            passes: passes, choosing: false)
+            passes: passes, cache: cache, choosing: false)
     }
 
     /// What tunes merges on the images of the adapters' tasks, and how they are used.
@@ -346,8 +351,9 @@ package struct CalibrationReader {
             images: images.map(\.record), align: align, alignRank: settings.alignment?.rank, tune: tune,
             maxDrop: maximumDrop, fitted: fitted(images.map(\.record), settings))
         if align { warnOfFewImages(images.map(\.images)) }
-        use.precision = try precision(of: tuner(adapters, images.map(\.images)), settings.precision)
-        return (try tuner(adapters, images.map(\.images), precision: use.precision?.type ?? .f32), use)
+        let tuner = try tuner(adapters, images.map(\.images))
+        use.precision = try precision(of: tuner, settings.precision)
+        return (tuner.computing(in: use.precision?.type ?? .f32), use)
     }
 
     /// The images of some adapters' tasks that are for nothing but fits, and how they are used.
@@ -375,15 +381,9 @@ package struct CalibrationReader {
     }
 
     /// What tunes merges on the images.
-    ///
-    /// - Parameter precision: in which numbers they are computed; nil as the reader does.
-    func tuner(
-        _ adapters: [WeightedAdapter], _ images: [CalibrationImages], precision: OperandType? = nil
-    ) throws -> MergeTuner {
-        var passes = passes
-        passes.precision = precision ?? passes.precision
-        return try MergeTuner(
+    func tuner(_ adapters: [WeightedAdapter], _ images: [CalibrationImages]) throws -> MergeTuner {
+        try MergeTuner(
             base: base, adapters: adapters, images: images, imageSize: base.configuration.inputSize(preprocessing),
-            passes: passes)
+            passes: passes, cache: cache)
     }
 }

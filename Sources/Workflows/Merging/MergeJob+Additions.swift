@@ -9,14 +9,16 @@ extension MergeJob {
     /// - Returns: the changes, with the adapters and images as they are found now.
     func addTasks(
         _ changes: TaskChanges, to groups: inout [BundleGroup], _ fits: inout [GroupFit?], holdout: MergeTuner?,
-        _ progress: @escaping (MergeEvent) -> Bool
+        _ cache: FeatureCache?, _ progress: @escaping (MergeEvent) -> Bool
     ) throws -> TaskChanges {
         guard let threads = recipeThreads, !added.isEmpty else { return changes }
         let merged = groups[0].merged
         return try changes.replacingAdditions { index, addition in
             let adapter = added[index]
             let passes = addition.calibration?.passes(threads: threads) ?? PassSettings(threads: threads)
-            let reader = try CalibrationReader(base, passes: passes, views: nil) { _ = progress(.warning($0)) }
+            let reader = try CalibrationReader(base, passes: passes, views: nil, cache: cache) {
+                _ = progress(.warning($0))
+            }
             let images = try addition.calibration.map { try reader.images(again: $0) }
             var use = addition.calibration
             var group = 0

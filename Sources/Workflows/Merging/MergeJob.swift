@@ -125,6 +125,8 @@ package struct MergeJob {
     package var distillationRun = DistillationRun()
     /// Images that no adapter saw, on which agreement is reported; nil for none.
     package var holdout: HoldoutSettings?
+    /// Where the features of the base and of single adapters are kept for later commands; nil for nowhere.
+    package var featureCache: FeatureCache.Settings?
 
     /// A new merge.
     ///
@@ -159,12 +161,13 @@ package struct MergeJob {
         do {
             try checkForm()
             try prepareCheckpoints()
-            let observer = try holdoutImages(progress)
-            let images = try images(progress)
+            let cache = try featureCache.map { try FeatureCache($0) { _ = progress(.warning($0)) } }
+            let observer = try holdoutImages(cache, progress)
+            let images = try images(cache, progress)
             if let precision = images?.use.precision { _ = progress(.reducedPrecision(precision)) }
             var steps = MergeSteps(self, base: base, images: images, isAgain: isAgain, progress)
             var groups = try groups(&steps)
-            var fits = try fits(of: groups, images, progress)
+            var fits = try fits(of: groups, images, seen: steps.seen, progress)
             var recipe = try Recipe(
                 groups.map(\.merged), order: adapters.map(\.adapter.task), calibration: steps.use)
             if let changes { groups = groups.map { $0.removing(changes.removed) } }
@@ -172,7 +175,7 @@ package struct MergeJob {
             if let changes {
                 groups = groups.map { $0.renaming(changes.renamed) }
                 fits = fits.map { $0?.changed(removing: changes.removed, renaming: changes.renamed) }
-                recipe.changes = try addTasks(changes, to: &groups, &fits, holdout: observer, progress)
+                recipe.changes = try addTasks(changes, to: &groups, &fits, holdout: observer, cache, progress)
                 // Backbones that no task reads any more.
                 let left = groups.indices.filter { !groups[$0].heads.isEmpty || changes.removed.isEmpty }
                 (groups, fits) = (left.map { groups[$0] }, left.map { fits[$0] })
@@ -234,13 +237,14 @@ package struct MergeJob {
 
     /// The images that the merge uses, with how it uses them, or nil.
     private func images(
-        _ progress: @escaping (MergeEvent) -> Bool
+        _ cache: FeatureCache?, _ progress: @escaping (MergeEvent) -> Bool
     ) throws -> (tuner: MergeTuner, use: CalibrationUse)? {
         let warn: (Warning) -> Void = { _ = progress(.warning($0)) }
         switch course {
         case .new(let plan, let grouping, let tuning, let settings):
             guard let settings else { return nil }
-            let reader = try CalibrationReader(base, passes: settings.passes, views: plan.distillation, warn)
+            let reader = try CalibrationReader(
+                base, passes: settings.passes, views: plan.distillation, cache: cache, warn)
             var (align, drop) = (settings.alignment != nil, Double?.none)
             if case .fewest(let maximumDrop) = grouping { (align, drop) = (true, maximumDrop) }
             // An adapter holds the delta alone, so heads that read it otherwise have no place there.
@@ -255,29 +259,36 @@ package struct MergeJob {
             guard let use = recipe.calibration else { return nil }
             let reader = try CalibrationReader(
                 base, passes: use.passes(threads: threads),
-                views: recipe.groups.lazy.compactMap(\.plan.distillation).first, warn)
+                views: recipe.groups.lazy.compactMap(\.plan.distillation).first, cache: cache, warn)
             return (try reader.tuner(adapters, reader.images(again: use)), use)
         }
     }
 
     /// The fits of each group, as far as the merge makes any.
+    ///
+    /// - Parameter seen: what the backbones of some tasks made of all of the tasks' images.
     private func fits(
         of groups: [BundleGroup], _ images: (tuner: MergeTuner, use: CalibrationUse)?,
-        _ progress: @escaping (MergeEvent) -> Bool
+        seen: [String: CalibrationImages.Tables], _ progress: @escaping (MergeEvent) -> Bool
     ) throws -> [GroupFit?] {
         guard output.form == .bundle, let (tuner, use) = images, !use.fitted.isEmpty else {
             return groups.map { _ in nil }
         }
-        return try MergeFits(use.fitted.map(tuner.images(of:)), base: base, passes: tuner.passes) {
+        let images = try use.fitted.map(tuner.images(of:))
+        return try MergeFits(images, base: base, passes: tuner.passes, seen: seen) {
             _ = progress(.warning($0))
         }.fits(of: groups)
     }
 
     /// What compares the merge with its single adapters on images that are for nothing else, or nil.
-    private func holdoutImages(_ progress: @escaping (MergeEvent) -> Bool) throws -> MergeTuner? {
+    private func holdoutImages(
+        _ cache: FeatureCache?, _ progress: @escaping (MergeEvent) -> Bool
+    ) throws -> MergeTuner? {
         guard let holdout else { return nil }
         let passes = PassSettings(threads: holdout.threads)
-        let reader = try CalibrationReader(base, passes: passes, views: nil) { _ = progress(.warning($0)) }
+        let reader = try CalibrationReader(base, passes: passes, views: nil, cache: cache) {
+            _ = progress(.warning($0))
+        }
         return try reader.observer(
             adapters + added.map { WeightedAdapter($0) }, reader.images(holdout, tasks: tasks))
     }

@@ -50,6 +50,8 @@ struct MergeSteps {
     private(set) var use: CalibrationUse?
     /// The tasks whose heads a recipe says were not aligned; nil if that is to be decided.
     private let unaligned: Set<String>?
+    /// What the merge made of all images of tasks that get fits, where alignment has computed it.
+    private(set) var seen: [String: CalibrationImages.Tables] = [:]
     private let progress: (MergeEvent) -> Bool
     /// The tasks whose agreement on held-out images is reported.
     private var reported: Set<String> = []
@@ -179,7 +181,8 @@ struct MergeSteps {
         of adapters: [WeightedAdapter], _ method: ConfiguredMethod, _ tuning: MergeJob.Tuning, maximumDrop: Double
     ) throws -> [BundleGroup] {
         guard let tuner else { throw MergeJobError.noImages("grouping") }
-        let grouping = try tuner.groups(of: adapters, maximumDrop: maximumDrop / 100) { adapters, scale in
+        let grouping = try tuner.groups(of: adapters, maximumDrop: maximumDrop / 100, summarizing: fitted) {
+            adapters, scale in
             guard tuning != .none else { return try merge(adapters, method) }
             switch scale {
             case .given(let scale): return try merge(adapters, method).rescaled(to: scale)
@@ -221,10 +224,15 @@ struct MergeSteps {
         }
     }
 
+    /// The tasks that get fits.
+    private var fitted: Set<String> { Set(use?.fitted ?? []) }
+
     /// The heads of a merge's tasks aligned with it; nil if they are not to be aligned.
     private mutating func aligned(_ merged: MergedBackbone, _ streams: [TaskStream]?) throws -> [Head]? {
         guard let tuner, let use, use.align else { return nil }
-        return try heads(tuner.align(merged, streams: streams, rank: use.alignRank, leaving: unaligned))
+        return try heads(
+            tuner.align(
+                merged, streams: streams, rank: use.alignRank, leaving: unaligned, summarizing: fitted))
     }
 
     /// The heads of alignments, which are reported and recorded.
@@ -232,6 +240,7 @@ struct MergeSteps {
         for result in results {
             try tell(.aligned(result))
             try report(result.head.task, result.agreement)
+            seen[result.head.task] = result.seen
         }
         use?.add(results)
         return results.map(\.head)

@@ -12,6 +12,7 @@ final class SimilarImages {
     private let imageSize: ImageSize
     private let passes: PassSettings
     private let summarizes: Bool
+    private let cached: ImageFeatures.Cached?
     private let warn: (Warning) -> Void
     private var model: MultitaskModel?
     /// What the backbone made of the images of each task that was looked at, if that is kept, for fits.
@@ -19,21 +20,34 @@ final class SimilarImages {
 
     /// Images as a backbone sees them.
     ///
-    /// - Parameter summarizes: whether summaries are kept.
+    /// - Parameters:
+    ///   - summarizes: whether summaries are kept.
+    ///   - cached: where features are kept; nil for nowhere.
     init(
         by source: any ParameterSource, configuration: BackboneConfiguration, imageSize: ImageSize,
-        passes: PassSettings, summarizes: Bool = false, _ warn: @escaping (Warning) -> Void
+        passes: PassSettings, summarizes: Bool = false, cached: ImageFeatures.Cached? = nil,
+        _ warn: @escaping (Warning) -> Void
     ) {
         (self.source, self.configuration, self.imageSize) = (source, configuration, imageSize)
-        (self.passes, self.summarizes, self.warn) = (passes, summarizes, warn)
+        (self.passes, self.summarizes, self.cached, self.warn) = (passes, summarizes, cached, warn)
     }
 
     /// Which images of a task are alike. If nearly all are, each is held out alone, with a warning.
     ///
-    /// - Parameter choosing: whether some of the images are to be held out, which takes several groups.
-    func groups(of images: CalibrationImages, choosing: Bool = true) throws -> ImageGroups {
-        let (groups, summaries) = try images.nearDuplicates(by: planned())
-        if summarizes { self.summaries[images.task] = summaries }
+    /// - Parameters:
+    ///   - choosing: whether some of the images are to be held out, which takes several groups.
+    ///   - seen: what the backbone made of all the images in another pass; nil if there was none.
+    func groups(
+        of images: CalibrationImages, choosing: Bool = true, seen: CalibrationImages.Tables? = nil
+    ) throws -> ImageGroups {
+        let features: FeatureTable
+        if summarizes {
+            let tables = try seen ?? images.featuresAndSummaries(planned())
+            (features, summaries[images.task]) = tables
+        } else {
+            features = try ImageFeatures(images, cached) { [self] in try planned() }.all()
+        }
+        let groups = try features.nearDuplicates(columns: configuration.hiddenSize)
         guard choosing, groups.count < ImageGroups.holdOutEvery, images.count >= 2 * ImageGroups.holdOutEvery else {
             return groups
         }

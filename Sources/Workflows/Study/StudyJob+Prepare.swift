@@ -106,7 +106,7 @@ extension StudyJob {
 
     /// The calibrator over the training images that scales and heads are fitted on.
     func tuner(
-        _ material: StudyInputs, _ store: StudyStore, reader: inout PictureLoader, _ tell: Tell
+        _ material: StudyInputs, _ store: StudyStore, reader: inout PictureLoader, cache: FeatureCache?, _ tell: Tell
     ) throws -> MergeTuner {
         let items = try material.tasks.map { try $0.images.calibration(most: calibrationImages) }
         let total = items.reduce(0) { $0 + $1.count }
@@ -125,7 +125,8 @@ extension StudyJob {
         }
         return try MergeTuner(
             base: material.base, adapters: material.tasks.map { WeightedAdapter($0.adapter) }, images: images,
-            imageSize: preparer.imageSize, passes: passes)
+            imageSize: preparer.imageSize, passes: passes,
+            cache: cache)
     }
 
     private func report(_ pictures: PictureStore, of task: String, _ tell: Tell) throws {

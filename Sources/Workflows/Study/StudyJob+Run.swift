@@ -18,7 +18,7 @@ extension StudyJob {
     ///
     /// - Parameter progress: receives every event; a study that is stopped keeps finished results.
     /// - Throws: `ModelError`, `FileError`, `LabellingError`, `ComputeError` naming the invalid input.
-    package func run(progress: StudyProgress) throws -> Outcome {
+    package func run(progress: @escaping StudyProgress) throws -> Outcome {
         let checkpoint = try Checkpoint(folder: base)
         try MergedBase.refuse(base)
         try ModelBundle.check(checkpoint, heads: [])
@@ -27,6 +27,7 @@ extension StudyJob {
             try checkpoint.preprocessing(), configuration: checkpoint.configuration, decoding: decoding)
         // The output first: if it cannot be written, that should be reported before images are read.
         let store = try StudyStore(folder: output)
+        let cache = try featureCache.map { try FeatureCache($0) { _ = progress(.note($0)) } }
         var counts = (skipped: 0, done: 0)
         let total = plan.tasks.count * 2 + plan.subsets.count * plan.variants.count
         func tell(_ event: StudyEvent) throws {
@@ -47,11 +48,11 @@ extension StudyJob {
             }
             let measurement = StudyEvaluator(material: material, passes: passes, pool: pool)
             var clock = PassEstimate(left: cost(material, store))
-            try measureAlone(measurement, store, &clock, keep: keep, tell)
+            let single = try measureAlone(measurement, store, &clock, keep: keep, tell)
             let open = plan.merges.compactMap { missing($0, in: store) }
             let looks = open.contains { $0.variants.contains(where: \.usesImages) }
-            let tuner = looks ? try self.tuner(material, store, reader: &reader, tell) : nil
-            let merging = StudyMerging(job: self, measurement: measurement, tuner: tuner)
+            let tuner = looks ? try self.tuner(material, store, reader: &reader, cache: cache, tell) : nil
+            let merging = StudyMerging(job: self, measurement: measurement, tuner: tuner, single: single)
             for merge in open {
                 let names = merge.tasks.map { plan.tasks[$0] }
                 let method = merge.variants[0].method.name
@@ -100,10 +101,12 @@ extension StudyJob {
     // MARK: Each task alone
 
     /// Evaluates heads over the unchanged base and each adapter alone, and computes similarities.
+    ///
+    /// - Returns: the features that were computed of single adapters, by the index of the task.
     private func measureAlone(
         _ measurement: StudyEvaluator, _ store: StudyStore, _ clock: inout PassEstimate,
         keep: (StudyResult) throws -> Void, _ tell: Tell
-    ) throws {
+    ) throws -> [Int: FeatureTable] {
         let tasks = measurement.material.tasks
         func features(_ source: some ParameterSource, _ places: [Int], _ what: String) throws
             -> StudyEvaluator.Features
@@ -126,12 +129,15 @@ extension StudyJob {
             }
             try store.bind("similarities", .array(measurement.similarities(seen).map(\.json)))
         }
+        var single: [Int: FeatureTable] = [:]
         for (place, task) in tasks.enumerated() where store.result(Self.single, [task.name]) == nil {
             let alone = try MergedBackbone(task.adapter, aloneOver: measurement.material.base)
-            let masks = measurement.masks(
-                task.adapter.head, try features(alone, [place], Self.single), task: place)
+            let seen = try features(alone, [place], Self.single)
+            single[place] = seen.table(place)
+            let masks = measurement.masks(task.adapter.head, seen, task: place)
             try keep(StudyResult(variant: Self.single, tasks: [task.name], scale: 1, masks: [masks]))
         }
+        return single
     }
 
     func needsBase(_ store: StudyStore) -> Bool {

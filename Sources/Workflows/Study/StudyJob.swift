@@ -1,3 +1,4 @@
+package import Adapters
 package import Compute
 package import Evaluation
 package import Files
@@ -46,6 +47,8 @@ package struct StudyJob: Sendable {
     package var seed: UInt64 = 0
     /// The maximum memory of decoded images, in bytes.
     package var imageMemory = 4 << 30
+    /// Where the single adapters' features of the calibration images are kept for later commands; nil for nowhere.
+    package var featureCache: FeatureCache.Settings?
     /// Whether adapters and heads of another base are accepted.
     package var allowsOtherBase = false
     /// How images are decoded.

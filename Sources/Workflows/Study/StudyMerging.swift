@@ -16,10 +16,11 @@ final class StudyMerging {
     private let measurement: StudyEvaluator
     private let tuner: MergeTuner?
     /// The features that each task's adapter alone gives of its pictures, by the index of the task.
-    private var single: [Int: FeatureTable] = [:]
+    private var single: [Int: FeatureTable]
 
-    init(job: StudyJob, measurement: StudyEvaluator, tuner: MergeTuner?) {
-        (self.job, self.measurement, self.tuner) = (job, measurement, tuner)
+    /// - Parameter single: the features of single adapters that are known.
+    init(job: StudyJob, measurement: StudyEvaluator, tuner: MergeTuner?, single: [Int: FeatureTable]) {
+        (self.job, self.measurement, self.tuner, self.single) = (job, measurement, tuner, single)
     }
 
     /// Merges some tasks' adapters and measures every variant on each task's pictures.

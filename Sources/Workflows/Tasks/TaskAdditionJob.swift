@@ -23,6 +23,8 @@ package struct TaskAdditionJob {
     private let output: MergeJob.Output
     /// Images that no adapter saw, on which agreement is reported; nil for none.
     package var holdout: HoldoutSettings?
+    /// Where the features of the base and of single adapters are kept for later commands; nil for nowhere.
+    package var featureCache: FeatureCache.Settings?
 
     /// An addition.
     ///
@@ -49,8 +51,10 @@ package struct TaskAdditionJob {
         try bundle.check(adding: adapters.map(\.task))
         try BundleWriter.check(output.path, replaces: output.replaces)
         let weighted = adapters.map { WeightedAdapter($0) }
+        let warn: (Warning) -> Void = { _ = progress(.warning($0)) }
+        let cache = try featureCache.map { try FeatureCache($0, warn) }
         func reader(_ passes: PassSettings) throws -> CalibrationReader {
-            try CalibrationReader(base, passes: passes, views: nil) { _ = progress(.warning($0)) }
+            try CalibrationReader(base, passes: passes, views: nil, cache: cache, warn)
         }
         let observer = try holdout.map { holdout in
             let reader = try reader(PassSettings(threads: holdout.threads))
@@ -66,7 +70,7 @@ package struct TaskAdditionJob {
         let group = try steps.added(MergedBackbone(adding: adapters, to: bundle.patches, over: base, settings))
         try steps.report([group], holdout: observer)
         var use = steps.use
-        let fit = try images.flatMap { try self.fit(&use, $0.tuner) { _ = progress(.warning($0)) } }
+        let fit = try images.flatMap { try self.fit(&use, $0.tuner, warn) }
         var edited = bundle
         try edited.add(group, calibration: use, fit: fit)
         let heads = try edited.write(to: output.path, replaces: output.replaces) { discard in

@@ -67,6 +67,9 @@ struct AddCommand: ParsableCommand {
         guard images.precision == nil || !images.folders.isEmpty else {
             throw ValidationError("--precision needs --calibration.")
         }
+        guard !images.cache.isGiven || !images.folders.isEmpty || images.isHoldoutGiven else {
+            throw ValidationError("--feature-cache needs --calibration or --holdout.")
+        }
         guard images.holding.groupBy == nil || !images.folders.isEmpty || images.isHoldoutGiven else {
             throw ValidationError("--group-by needs --calibration or --holdout.")
         }
@@ -92,6 +95,7 @@ struct AddCommand: ParsableCommand {
                 ? nil : try images.settings(tasks: named.names, seed: seed, threads: threads.count),
             output: MergeJob.Output(output.path, form: .bundle, replaces: replacing.force))
         job.holdout = images.holdout(tasks: named.names, threads: threads.count)
+        job.featureCache = images.cache.settings
         var display = MergeDisplay(isQuiet: quiet.isQuiet)
         let result = try job.run { event in
             switch event {
@@ -117,6 +121,9 @@ struct AddCommand: ParsableCommand {
         }
         guard images.precision == nil else {
             throw ValidationError("--precision: the bundle has no streams; fits of added tasks are made in f32.")
+        }
+        guard !images.cache.isGiven else {
+            throw ValidationError("--feature-cache: the bundle has no streams; no features of adapters are computed.")
         }
         let log = quiet.log
         let merged = try Checkpoint(folder: bundle.bundle.text)

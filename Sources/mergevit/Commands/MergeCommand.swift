@@ -92,6 +92,9 @@ struct MergeCommand: ParsableCommand {
         guard calibration.images.precision == nil || calibration.isGiven else {
             throw ValidationError("--precision needs --calibration.")
         }
+        guard !calibration.images.cache.isGiven || calibration.isGiven || calibration.images.isHoldoutGiven else {
+            throw ValidationError("--feature-cache needs --calibration or --holdout.")
+        }
         let plan = try method.plan()
         guard !plan.usesImages || calibration.isGiven else {
             throw ValidationError("--method \(method.method) needs --calibration.")
@@ -140,6 +143,7 @@ struct MergeCommand: ParsableCommand {
         var job = try input.recipe.map { try self.job(again: $0.text, log) } ?? newJob(log)
         job.distillationRun = distillation.run
         job.holdout = calibration.holdout(tasks: job.tasks)
+        job.featureCache = calibration.images.cache.settings
         var display = MergeDisplay(isQuiet: quiet.isQuiet)
         // Once training has begun there are checkpoints, and all that is lost after it is what follows training.
         var advice = Interruption.nothingWritten

@@ -89,6 +89,7 @@ struct StudyCommand: ParsableCommand {
         job.headEpochs = options.headEpochs
         job.seed = options.seed
         job.imageMemory = options.memory.bytes
+        job.featureCache = options.cache.settings
         job.allowsOtherBase = options.otherBase.isAllowed
         job.decoding = options.decoding.options
         job.threads = threads.count

@@ -47,6 +47,8 @@ struct CalibrationImageOptions: ParsableArguments {
             """))
     var precision: PassPrecision?
 
+    @OptionGroup var cache: FeatureCacheOptions
+
     /// Whether the images make fits of tasks. Drawn ones make none, nor do images that are those of several tasks.
     func makesFits(tasks: Int) throws -> Bool {
         guard !withoutFits else { return false }

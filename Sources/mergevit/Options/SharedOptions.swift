@@ -1,3 +1,4 @@
+import Adapters
 import ArgumentParser
 import Compute
 import Logging
@@ -90,6 +91,36 @@ struct ImageMemoryOption: ParsableArguments {
     var bytes: Int { imageMemory << 20 }
 
     func validate() throws { try check("--image-memory", imageMemory, in: 1...1 << 24) }
+}
+
+/// `--feature-cache`.
+struct FeatureCacheOptions: ParsableArguments {
+    @Option(
+        help: .init(
+            "DIR",
+            """
+            Keep the features of the base and of single adapters in DIR: a later command that sees the same images by \
+            the same adapters does not compute them again.
+            """))
+    var featureCache: TextArgument?
+
+    @Option(help: .init("MIB", "Most size of that folder, in MiB (default: 1024)."))
+    var featureCacheLimit: Int?
+
+    /// Whether there is one.
+    var isGiven: Bool { featureCache != nil }
+
+    /// The cache; nil for none.
+    var settings: FeatureCache.Settings? {
+        featureCache.map { FeatureCache.Settings(folder: $0.text, limit: (featureCacheLimit ?? 1024) << 20) }
+    }
+
+    func validate() throws {
+        guard featureCache != nil || featureCacheLimit == nil else {
+            throw ValidationError("--feature-cache-limit needs --feature-cache.")
+        }
+        try check("--feature-cache-limit", featureCacheLimit, in: 1...1 << 24)
+    }
 }
 
 /// `--allow-other-base`.

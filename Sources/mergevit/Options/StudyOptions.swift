@@ -108,6 +108,7 @@ struct StudyRunOptions: ParsableArguments {
 
     @OptionGroup var statistics: BootstrapOption
     @OptionGroup var memory: ImageMemoryOption
+    @OptionGroup var cache: FeatureCacheOptions
     @OptionGroup var decoding: DecodingArguments
 
     func validate() throws {

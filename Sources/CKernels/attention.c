@@ -187,19 +187,20 @@ INLINE_WITH_TILES const uint16_t *padded(const mv_heads *h, const uint16_t *quer
     return memory;
 }
 
-WITH_TILES void mv_attention(const mv_heads *h, void *scratch) {
+WITH_TILES void mv_attention(const mv_heads *h, int uses_tiles, void *scratch) {
+    const uint16_t *all_queries = h->queries, *keys = h->keys, *values = h->values;
     size_t tokens = up_to(h->tokens, PAIR), size = up_to(h->size, PAIR);
     memory m;
     divide(h, up_to((uintptr_t)scratch, ALIGNMENT), &m);
-    if (h->uses_tiles) configure_tiles(PAIR);
+    if (uses_tiles) configure_tiles(PAIR);
     for (size_t head = 0; head < h->count; head++) {
-        pack_keys(h, h->keys + head * h->size, m.keys);
-        pack_values(h, h->values + head * h->size, m.values);
+        pack_keys(h, keys + head * h->size, m.keys);
+        pack_values(h, values + head * h->size, m.values);
         for (size_t row = 0; row < h->rows; row += PAIR) {
             size_t rows = h->rows - row < PAIR ? h->rows - row : PAIR, stride;
             const uint16_t *queries =
-                padded(h, h->queries + row * h->row_stride + head * h->size, rows, m.queries, &stride);
-            product(h->uses_tiles, queries, stride, m.keys, size, m.scores, tokens, rows);
+                padded(h, all_queries + row * h->row_stride + head * h->size, rows, m.queries, &stride);
+            product(uses_tiles, queries, stride, m.keys, size, m.scores, tokens, rows);
             float factors[PAIR];
             for (size_t i = 0; i < rows; i++) {
                 float *scores = m.scores + i * tokens;
@@ -207,9 +208,9 @@ WITH_TILES void mv_attention(const mv_heads *h, void *scratch) {
                 if (h->weights) add(h->weights, scores, h->tokens);
                 factors[i] = exponentials(scores, h->tokens, tokens);
             }
-            product(h->uses_tiles, (uint16_t *)m.scores, 2 * tokens, m.values, tokens, m.mixed, size, rows);
+            product(uses_tiles, (uint16_t *)m.scores, 2 * tokens, m.values, tokens, m.mixed, size, rows);
             for (size_t i = 0; i < rows; i++) {
-                uint16_t *result = h->result + (row + i) * h->result_stride + head * h->size;
+                uint16_t *result = (uint16_t *)h->result + (row + i) * h->result_stride + head * h->size;
                 const float *mixed = m.mixed + i * size;
                 __m512 factor = _mm512_set1_ps(factors[i]);
                 for (size_t from = 0; from < h->size; from += PAIR) {
@@ -220,13 +221,13 @@ WITH_TILES void mv_attention(const mv_heads *h, void *scratch) {
             }
         }
     }
-    if (h->uses_tiles) _tile_release();
+    if (uses_tiles) _tile_release();
 }
 
 #else
 
 int mv_attention_is_supported(void) { return 0; }
 size_t mv_attention_scratch(const mv_heads *heads) { return 0; }
-void mv_attention(const mv_heads *heads, void *scratch) {}
+void mv_attention(const mv_heads *heads, int uses_tiles, void *scratch) {}
 
 #endif

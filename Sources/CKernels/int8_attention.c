@@ -32,7 +32,7 @@ typedef struct {
 } memory;
 
 // Divides memory that begins at `base`; gives how many bytes that takes.
-static size_t divide(const mv_int8_heads *h, uintptr_t base, memory *m) {
+static size_t divide(const mv_heads *h, uintptr_t base, memory *m) {
     size_t tokens = up_to(h->tokens, GROUP), size = up_to(h->size, GROUP), used = 0;
 #define TAKE(member, bytes) (m->member = (void *)(base + used), used += (bytes))
     TAKE(keys, tokens * size);
@@ -52,7 +52,7 @@ static size_t divide(const mv_int8_heads *h, uintptr_t base, memory *m) {
     return used;
 }
 
-size_t mv_int8_attention_scratch(const mv_int8_heads *heads) {
+size_t mv_int8_attention_scratch(const mv_heads *heads) {
     memory m;
     return divide(heads, 0, &m) + ALIGNMENT;
 }
@@ -88,7 +88,7 @@ INLINE_WITH_QUADS __m512i rounded(__m512 x, __m512 factor) { return _mm512_cvtps
 // summed over.
 
 // kᵀ: the index is the head's dimension, columns are tokens.
-INLINE_WITH_QUADS void pack_keys(const mv_int8_heads *h, int is_bf16, size_t head, const memory *m) {
+INLINE_WITH_QUADS void pack_keys(const mv_heads *h, int is_bf16, size_t head, const memory *m) {
     size_t size = up_to(h->size, GROUP), start = head * h->size;
     for (size_t from = 0; from < size; from += SIDE) {
         __m512 sum = _mm512_setzero_ps();
@@ -133,7 +133,7 @@ INLINE_WITH_QUADS void pack_keys(const mv_int8_heads *h, int is_bf16, size_t hea
 }
 
 // v: the index is the token, columns are the head's dimension.
-INLINE_WITH_QUADS void pack_values(const mv_int8_heads *h, int is_bf16, size_t head, const memory *m) {
+INLINE_WITH_QUADS void pack_values(const mv_heads *h, int is_bf16, size_t head, const memory *m) {
     uint32_t *vectors = m->values;
     size_t depth = up_to(h->tokens, 4);
     for (size_t from = 0; from < up_to(h->size, PAIR); from += SIDE, vectors += depth / 4 * SIDE) {
@@ -168,7 +168,7 @@ INLINE_WITH_QUADS void pack_values(const mv_int8_heads *h, int is_bf16, size_t h
 }
 
 // Rounds a query, to which 128 is added; gives its scale.
-INLINE_WITH_QUADS float pack_query(const mv_int8_heads *h, int is_bf16, size_t at, uint8_t *row) {
+INLINE_WITH_QUADS float pack_query(const mv_heads *h, int is_bf16, size_t at, uint8_t *row) {
     __m512i magnitudes = _mm512_setzero_si512();
     for (size_t from = 0; from < h->size; from += SIDE)
         magnitudes = larger(magnitudes, load(is_bf16, h->queries, at + from, among(h->size, from)));
@@ -211,7 +211,7 @@ INLINE_WITH_QUADS void multiply(const uint8_t *a, size_t a_stride, const uint32_
 
 // Rounds the exponentials of a row of scores, `count` bytes with zeros after the tokens; gives one over their sum. The
 // scores are overwritten. Each is a whole number times its key's scale and the query's.
-INLINE_WITH_QUADS float exponentials(const mv_int8_heads *h, int32_t *products, const float *key_scales,
+INLINE_WITH_QUADS float exponentials(const mv_heads *h, int32_t *products, const float *key_scales,
                                      float query_scale, const float *bias, const float *thresholds, uint8_t *result,
                                      size_t count) {
     // With the largest threshold, and the error of powers, the largest of them is still rounded to 255.
@@ -258,7 +258,7 @@ INLINE_WITH_QUADS void store(int is_bf16, void *result, size_t at, __mmask16 som
     _mm256_mask_storeu_epi16((uint16_t *)result + at, some, _mm512_cvtepi32_epi16(_mm512_srli_epi32(sum, 16)));
 }
 
-INLINE_WITH_QUADS void attend(const mv_int8_heads *h, int is_bf16, void *scratch) {
+INLINE_WITH_QUADS void attend(const mv_heads *h, int is_bf16, void *scratch) {
     size_t size = up_to(h->size, GROUP), columns = up_to(h->size, PAIR);
     size_t tokens = up_to(h->tokens, PAIR), depth = up_to(h->tokens, GROUP);
     memory m;
@@ -299,11 +299,11 @@ INLINE_WITH_QUADS void attend(const mv_int8_heads *h, int is_bf16, void *scratch
     }
 }
 
-static WITH_QUADS void attend_bf16(const mv_int8_heads *heads, void *scratch) { attend(heads, 1, scratch); }
+static WITH_QUADS void attend_bf16(const mv_heads *heads, void *scratch) { attend(heads, 1, scratch); }
 
-static WITH_QUADS void attend_f32(const mv_int8_heads *heads, void *scratch) { attend(heads, 0, scratch); }
+static WITH_QUADS void attend_f32(const mv_heads *heads, void *scratch) { attend(heads, 0, scratch); }
 
-void mv_int8_attention(const mv_int8_heads *heads, void *scratch) {
+void mv_int8_attention(const mv_heads *heads, void *scratch) {
     if (heads->is_bf16)
         attend_bf16(heads, scratch);
     else
@@ -313,7 +313,7 @@ void mv_int8_attention(const mv_int8_heads *heads, void *scratch) {
 #else
 
 int mv_int8_attention_is_supported(void) { return 0; }
-size_t mv_int8_attention_scratch(const mv_int8_heads *heads) { return 0; }
-void mv_int8_attention(const mv_int8_heads *heads, void *scratch) {}
+size_t mv_int8_attention_scratch(const mv_heads *heads) { return 0; }
+void mv_int8_attention(const mv_heads *heads, void *scratch) {}
 
 #endif

@@ -11,7 +11,7 @@ extension Int8 {
         /// Whether the processor has the instructions, and the library is allowed to use them (`ONEDNN_MAX_CPU_ISA`).
         package static let isSupported = Int8.isSupported && mv_int8_attention_is_supported() != 0
 
-        private let heads, headSize, tokens, rows: Int
+        private let extents: HeadExtents
 
         /// Attention of H heads of size S.
         ///
@@ -19,11 +19,11 @@ extension Int8 {
         ///   - tokens: the number of keys and values, T.
         ///   - rows: the number of queries, those of the first tokens, R.
         package init(heads: Int, headSize: Int, tokens: Int, rows: Int) {
-            (self.heads, self.headSize, self.tokens, self.rows) = (heads, headSize, tokens, rows)
+            extents = HeadExtents(heads: heads, headSize: headSize, tokens: tokens, rows: rows)
         }
 
         package var scratchCount: Int {
-            var heads = arguments
+            var heads = extents.arguments
             return (mv_int8_attention_scratch(&heads) + 3) / 4
         }
 
@@ -31,26 +31,8 @@ extension Int8 {
             _ qkv: NumberBuffer, plus bias: FloatBuffer?, weights: FloatBuffer?, into result: NumberBuffer,
             scratch: FloatBuffer
         ) {
-            precondition(qkv.type == result.type, "the result is in the numbers of queries, keys and values")
-            let width = heads * headSize
-            var arguments = arguments
-            arguments.is_bf16 = qkv.isNarrow
-            arguments.queries = UnsafeRawPointer(qkv.address(0))
-            arguments.keys = UnsafeRawPointer(qkv.address(width))
-            arguments.values = UnsafeRawPointer(qkv.address(2 * width))
-            arguments.row_stride = 3 * width
-            if let bias { arguments.bias = UnsafePointer(bias.base) }
-            arguments.bias_stride = Softmax.stride(tokens)
-            if let weights { arguments.weights = UnsafePointer(weights.base) }
-            arguments.result = result.address(0)
-            arguments.result_stride = width
-            mv_int8_attention(&arguments, scratch.base)
-        }
-
-        private var arguments: mv_int8_heads {
-            var arguments = mv_int8_heads()
-            (arguments.count, arguments.size, arguments.tokens, arguments.rows) = (heads, headSize, tokens, rows)
-            return arguments
+            var heads = extents.arguments(qkv, plus: bias, weights: weights, into: result)
+            mv_int8_attention(&heads, scratch.base)
         }
     }
 }

@@ -15,29 +15,15 @@
 //
 // Scores of 32 queries at a time stay in the first cache.
 
-#include <stddef.h>
-#include <stdint.h>
-
-typedef struct {
-    int is_bf16;            // whether numbers are in bf16; else in f32
-    size_t count, size;     // of the heads
-    size_t tokens, rows;    // keys and values; the queries, the first of the tokens
-    const void *queries, *keys, *values;  // (rows or tokens, count · size), their rows `row_stride` elements apart
-    size_t row_stride;
-    const float *bias;      // (count, rows, bias_stride), added to the scores; or null
-    size_t bias_stride;
-    const float *weights;   // (tokens), added to each row of scores; or null
-    void *result;           // (rows, count · size), its rows `result_stride` elements apart
-    size_t result_stride;
-} mv_int8_heads;
+#include "attention_heads.h"
 
 // Whether the processor has the instructions (AVX512_VNNI).
 int mv_int8_attention_is_supported(void);
 
 // The bytes of memory that a call needs; only the extents matter.
-size_t mv_int8_attention_scratch(const mv_int8_heads *heads);
+size_t mv_int8_attention_scratch(const mv_heads *heads);
 
 // To be called only where it is supported. Where queries, keys or values are not finite, neither are results.
-void mv_int8_attention(const mv_int8_heads *heads, void *scratch);
+void mv_int8_attention(const mv_heads *heads, void *scratch);
 
 #endif

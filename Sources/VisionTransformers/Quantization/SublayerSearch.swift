@@ -90,13 +90,14 @@ package struct SublayerSearch {
     private func measure(
         _ model: (Set<BlockSublayer>) throws -> GroupedModel, _ logits: (GroupedModel) throws -> ModelLogits
     ) throws -> [Measured] {
-        let unrounded = try logits(model(Set(sublayers)))
+        let unroundedModel = try model(Set(sublayers))
+        let unrounded = try logits(unroundedModel)
         return try sublayers.enumerated().map { position, sublayer in
             try LongWork.part("measuring sublayers", position, of: sublayers.count) {
-                let model = try model(Set(sublayers).subtracting([sublayer]))
-                let work = model.work(of: sublayer)
-                let error = work > 0 ? try logits(model).squaredError(from: unrounded) : 0
-                return Measured(sublayer: sublayer, error: error, work: work)
+                let work = unroundedModel.work(of: sublayer)
+                guard work > 0 else { return Measured(sublayer: sublayer, error: 0, work: 0) }
+                let rounded = try logits(model(Set(sublayers).subtracting([sublayer])))
+                return Measured(sublayer: sublayer, error: rounded.squaredError(from: unrounded), work: work)
             }
         }
     }

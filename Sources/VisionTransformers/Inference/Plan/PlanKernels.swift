@@ -39,9 +39,11 @@ struct PlanKernels: Sendable {
             func isInt8(_ part: BlockPart) -> Bool {
                 shape.precision == .int8 && !floats.contains(BlockSublayer(layer: layer, part))
             }
+            // Where few tokens are read, all is in floats.
+            let isWhole = !block.attention.poolsTokens
             let attention = SublayerKind.attention(
-                block.attention, weighsTokens: block.attention.all < shape.tokens, linear: isInt8(.attention),
-                scores: isInt8(.scores))
+                block.attention, weighsTokens: block.attention.all < shape.tokens,
+                linear: isWhole && isInt8(.attention), scores: isWhole && isInt8(.scores))
             return try [attention, .mlp(block.mlp, linear: isInt8(.mlp))].map { kind in
                 if let kernels = planned[kind] { return kernels }
                 let kernels = try kind.kernels(engine, c, rotary, type)
@@ -91,7 +93,7 @@ private enum SublayerKind: Hashable {
         case .attention(let tokens, let weighsTokens, let linear, let scores):
             let heads = try AttentionHeadKernels(
                 engine, c, tokens, rotary, weighsTokens: weighsTokens, isInt8: scores, type)
-            return linear && !tokens.poolsTokens
+            return linear
                 ? try Int8AttentionKernels(engine, c, tokens: tokens.all, heads, type)
                 : try FloatAttentionKernels(engine, c, tokens, heads, type)
         case .mlp(let tokens, false): return try FloatMLPKernels(engine, c, tokens, type)

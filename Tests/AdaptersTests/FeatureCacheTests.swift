@@ -142,8 +142,8 @@ import Testing
         }
     }
 
-    private func features(_ images: CalibrationImages, _ cached: ImageFeatures.Cached?) -> ImageFeatures {
-        ImageFeatures(images, cached) { [base, passes] in
+    private func features(_ images: CalibrationImages, _ cached: ImageFeatures.Cached?) throws -> ImageFeatures {
+        try ImageFeatures(images, cached) { [base, passes] in
             try MultitaskModel(
                 base, configuration: base.configuration, imageSize: base.configuration.imageSize, passes: passes,
                 outputs: .features)
@@ -162,14 +162,19 @@ import Testing
         #expect(try features(images("a"), cached).all().values == expected.values)
         #expect(try #require(try files()[name]) > few)
         // Another task's images, of which some are the same pictures.
-        let planned = ImageFeatures(images("b", count: 40, first: 20), cached) {
+        let planned = try ImageFeatures(images("b", count: 40, first: 20), cached) {
             throw ModelError("model", "is planned")
         }
         #expect(try planned.all().values == expected.selecting(Array(20..<60)).values)
-        let other = ImageFeatures(images("b", count: 41, first: 20), cached) {
+        let other = try ImageFeatures(images("b", count: 41, first: 20), cached) {
             throw ModelError("model", "is planned")
         }
         #expect(throws: ModelError.self) { try other.all() }
+        // A file whose features are of another number than the model gives is not mixed with its own.
+        let pictures = try images("a").pictures(inputCount: cached.1.inputCount)
+        cached.0.keep(table(0..<9), of: Array(pictures[..<9]), cached.1)
+        #expect(try features(images("a"), cached).all().values == expected.values)
+        #expect(try features(images("a"), cached).all().values == expected.values)
     }
 
     /// What a merge makes of the images is the same whether single adapters are computed or read, and reading is what
@@ -190,7 +195,8 @@ import Testing
         let cached = (cache: try cache(), source: try source(adapters[0]))
         let own = try tuner(nil).single("a").all()
         let changed = FeatureTable(rows: own.rows, width: own.width, values: own.values.map { 1 - $0 })
-        cached.cache.keep(changed, of: images("a").pictures(inputCount: cached.source.inputCount), cached.source)
+        let pictures = try images("a").pictures(inputCount: cached.source.inputCount)
+        cached.cache.keep(changed, of: pictures, cached.source)
         let heads = try tuner(cache()).align(merged).map(\.head)
         #expect(heads[0] != expected[0] && heads[1] == expected[1])
     }

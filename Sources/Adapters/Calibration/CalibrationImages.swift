@@ -64,11 +64,13 @@ package struct CalibrationImages: Sendable {
     /// What identifies each picture for a cache, which is computed once.
     ///
     /// - Parameter inputCount: how many values `prepare` writes.
-    func pictures(inputCount: Int) -> [FeatureCache.Picture] {
-        digests.pictures.withLock { known in
+    /// - Throws: `CancellationRequested`.
+    func pictures(inputCount: Int) throws -> [FeatureCache.Picture] {
+        try digests.pictures.withLock { known in
             if let known { return known }
             let patches = FloatBuffer(count: inputCount)
-            let pictures = (0..<count).map { index in
+            let pictures = try (0..<count).map { index in
+                try LongWork.report("hashing images of \(task)", index, of: count)
                 let values = UnsafeMutableBufferPointer(start: patches.base, count: inputCount)
                 prepare(index, values)
                 return FeatureCache.Picture(UnsafeBufferPointer(values))

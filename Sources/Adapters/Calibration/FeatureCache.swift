@@ -8,7 +8,7 @@ package import VisionTransformers
 /// Features of images that earlier commands have computed, in a folder of bounded size.
 ///
 /// A file holds what one model gave, a row for each picture. The file is found by all that the model depends on (see
-/// `source`), and a row by the pixel values that the model reads, so what has changed is computed again. Where the
+/// `Source`), and a row by the pixel values that the model reads, so what has changed is computed again. Where the
 /// bound is reached, the files that were used longest ago are removed. A file that was cut short or altered counts as
 /// missing.
 package final class FeatureCache {
@@ -98,6 +98,8 @@ package final class FeatureCache {
             text = JSON.object([
                 "program": .string(program.map { "\($0.size) bytes, \($0.modified)" } ?? "unknown"),
                 "machine": .string(KernelEngine.machine), "precision": .string("\(passes.precision)"),
+                // What adds an adapter to the base.
+                "blas": .string("\(BLAS.kernels), \(AvailableProcessors.count) processors"),
                 "image_size": .string("\(imageSize)"), "files": .array(files.map(JSON.string)),
             ]).serialized(indented: false)
         }

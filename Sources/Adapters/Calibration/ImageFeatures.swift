@@ -16,11 +16,14 @@ package final class ImageFeatures {
     /// Features that are computed when they are asked for.
     ///
     /// - Parameter plan: plans the model, which gives features; called only if something is computed.
-    package init(_ images: CalibrationImages, _ cached: Cached?, plan: @escaping () throws -> MultitaskModel) {
+    /// - Throws: `CancellationRequested`.
+    package init(
+        _ images: CalibrationImages, _ cached: Cached?, plan: @escaping () throws -> MultitaskModel
+    ) throws {
         (self.images, self.cached, self.plan) = (images, cached, plan)
         isKnown = Array(repeating: false, count: images.count)
         guard let cached else { return }
-        let pictures = images.pictures(inputCount: cached.source.inputCount)
+        let pictures = try images.pictures(inputCount: cached.source.inputCount)
         guard let known = cached.cache.features(cached.source, of: pictures) else { return }
         begin(width: known.width)
         for (place, row) in known.rows { set(place, row[...]) }
@@ -33,21 +36,26 @@ package final class ImageFeatures {
     ///
     /// - Throws: errors of the plan; `ComputeError`, `CancellationRequested`.
     func tables(_ sets: [[Int]]) throws -> [FeatureTable] {
-        let missing = Set(sets.joined()).filter { !isKnown[$0] }.sorted()
-        if !missing.isEmpty { keep(try images.features(plan(), missing), of: missing) }
+        let wanted = Set(sets.joined())
+        // Again where a cache had features of another width, which are forgotten.
+        while case let missing = wanted.filter({ !isKnown[$0] }).sorted(), !missing.isEmpty {
+            try keep(images.features(plan(), missing), of: missing)
+        }
         let table = FeatureTable(rows: images.count, width: width, values: values)
         return sets.map(table.selecting)
     }
 
     /// Takes the features of some images that the same model gave in a pass for something else.
-    func keep(_ table: FeatureTable, of indices: [Int]) {
+    ///
+    /// - Throws: `CancellationRequested`.
+    func keep(_ table: FeatureTable, of indices: [Int]) throws {
         guard !indices.allSatisfy({ isKnown[$0] }) else { return }
         begin(width: table.width)
         for (row, index) in indices.enumerated() {
             set(index, table.values[row * table.width..<(row + 1) * table.width])
         }
         guard let cached else { return }
-        let pictures = images.pictures(inputCount: cached.source.inputCount)
+        let pictures = try images.pictures(inputCount: cached.source.inputCount)
         cached.cache.keep(table, of: indices.map { pictures[$0] }, cached.source)
     }
 

@@ -179,7 +179,7 @@ package final class MergeTuner {
             ($0, try FeatureCache.Source(base, adapter(of: task), imageSize: imageSize, passes: passes))
         }
         let alone = try MergedBackbone(adapter(of: task), aloneOver: base)
-        let features = ImageFeatures(try images(of: task), cached) { [base, imageSize, passes] in
+        let features = try ImageFeatures(images(of: task), cached) { [base, imageSize, passes] in
             try Self.model(alone, over: base, imageSize: imageSize, passes: passes)
         }
         singles[key] = features
